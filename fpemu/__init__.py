@@ -1,0 +1,23 @@
+"""fpemu: bit-exact emulation of number formats.
+
+``import fpemu as fe``, then ``fe.cast(x, "float8_e4m3fn")``.
+"""
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
+from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FloatFormat",
+    "Format",
+    "IntFormat",
+    "Profile",
+    "Rounding",
+    "Stochastic",
+    "TableFormat",
+    "profile",
+    "profile_names",
+    "rounding_mode",
+    "same_codes",
+]
