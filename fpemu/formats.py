@@ -14,6 +14,7 @@ import numpy as np
 from fpemu.profiles import (
     IEEE,
     InfinityRule,
+    MissingZero,
     NanRule,
     Overflow,
     Profile,
@@ -93,7 +94,7 @@ class _Base:
         return "uint8" if self.bits <= 8 else f"uint{1 << (self.bits - 1).bit_length()}"
 
     def has(self, what: str) -> bool:
-        """Whether the format has "nan", "infinity", "negative_zero" or "zero"."""
+        """Whether the format has "nan", "infinity", "zero", "negative_zero", "negative" values; whether it can "wrap"."""
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:
@@ -125,7 +126,8 @@ class _Base:
         lacks: list[tuple[str, Any, bool, str]] = [
             ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
             ("overflow", Overflow.NAN, not self.has("nan"), "it has no NaN"),
-            ("overflow", Overflow.WRAP, self.kind != "int", "only integers wrap"),
+            ("overflow", Overflow.WRAP, not self.has("wrap"), "only integers whose codes are all in use wrap"),
+            ("missing_zero", MissingZero.NAN, not self.has("zero") and not self.has("nan"), "it has no NaN"),
             ("infinity", InfinityRule.NAN, not self.has("nan"), "it has no NaN"),
             ("infinity", InfinityRule.ZERO, not self.has("zero"), "it has no zero"),
             ("nan", NanRule.ZERO, not self.has("zero"), "it has no zero"),
@@ -478,7 +480,7 @@ class FloatFormat(_Base):
             "negative_zero": self.negative_zero,
             "zero": self.zero,
             "negative": self.signed,
-        }[what]
+        }.get(what, False)
 
     def scaled(self, code: int) -> tuple[int, int]:
         """The finite value of a code as (significand, exponent), the value being significand times 2^exponent.
@@ -635,7 +637,12 @@ class IntFormat(_Base):
 
     def has(self, what: str) -> bool:
         """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
-        return {"negative_zero": self.encoding == "sign_magnitude", "zero": True, "negative": self.signed}.get(what, False)
+        return {
+            "negative_zero": self.encoding == "sign_magnitude",
+            "zero": True,
+            "negative": self.signed,
+            "wrap": self.encoding == "twos_complement" and not self.symmetric,
+        }.get(what, False)
 
     def scaled(self, code: int) -> tuple[int, int]:
         """The value of a code as (integer, exponent), the value being integer times 2^exponent.

@@ -1,0 +1,4 @@
+"""The only place that imports numba: scalar cores below, array loops above them.
+
+The Python side imports these modules at the first call that needs them, never at ``import fpemu``.
+"""

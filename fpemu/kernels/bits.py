@@ -1,0 +1,58 @@
+"""Bit-level helpers that numba lacks, as intrinsics for 32 and 64 bits alike."""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy import int64
+
+from fpemu.kernels.jit import core
+
+_UINT = {32: types.uint32, 64: types.uint64}
+_FLOAT = {32: types.float32, 64: types.float64}
+_LLVM_FLOAT = {32: ir.FloatType(), 64: ir.DoubleType()}
+
+
+@intrinsic
+def like(typing_context, reference, value):
+    """`value` as an integer of reference's type: numba widens uint32 arithmetic to 64 bits, this narrows it again."""
+
+    def generate(context, builder, signature, arguments):
+        return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
+
+    return reference(reference, value), generate
+
+
+@intrinsic
+def bits_of(typing_context, value):
+    """The bits of a float32 or float64, as an unsigned integer of its width."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(value.bitwidth))
+
+    return _UINT[value.bitwidth](value), generate
+
+
+@intrinsic
+def float_of(typing_context, bits):
+    """The float32 or float64 with these bits."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], _LLVM_FLOAT[bits.bitwidth])
+
+    return _FLOAT[bits.bitwidth](bits), generate
+
+
+@intrinsic
+def leading_zeros(typing_context, value):
+    """Number of leading zero bits of an unsigned integer (its width for 0)."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return value(value), generate
+
+
+@core
+def bit_length(value):
+    """Number of bits of a uint64 below and including its highest set bit (0 for 0)."""
+    return int64(64) - int64(leading_zeros(value))

@@ -1,0 +1,221 @@
+"""What each rule of a profile gives in a given format, as codes: profiles and formats become the kernels' `rules`."""
+
+from __future__ import annotations
+
+import functools
+
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import spec as places
+from fpemu.profiles import (
+    InfinityRule,
+    MissingZero,
+    NanPayload,
+    NanRule,
+    NanSign,
+    NegativeZero,
+    Overflow,
+    Profile,
+    Rounding,
+    Stochastic,
+    SubnormalsIn,
+    SubnormalsOut,
+    UnsignedNegative,
+)
+
+Rules = tuple[int, ...]
+Pair = tuple[int, int]  # codes for a positive and for a negative source
+
+ROUNDING_NUMBERS: dict[Rounding, int] = {
+    Rounding.NEAREST_EVEN: places.NEAREST_EVEN,
+    Rounding.NEAREST_AWAY: places.NEAREST_AWAY,
+    Rounding.NEAREST_TOWARD_ZERO: places.NEAREST_TOWARD_ZERO,
+    Rounding.NEAREST_TOWARD_POSITIVE: places.NEAREST_TOWARD_POSITIVE,
+    Rounding.NEAREST_TOWARD_NEGATIVE: places.NEAREST_TOWARD_NEGATIVE,
+    Rounding.TOWARD_ZERO: places.TOWARD_ZERO,
+    Rounding.TOWARD_POSITIVE: places.TOWARD_POSITIVE,
+    Rounding.TOWARD_NEGATIVE: places.TOWARD_NEGATIVE,
+    Rounding.AWAY_FROM_ZERO: places.AWAY_FROM_ZERO,
+    Rounding.TO_ODD: places.TO_ODD,
+}
+_STOCHASTIC_NUMBERS = {"A": places.STOCHASTIC_A, "B": places.STOCHASTIC_B, "C": places.STOCHASTIC_C}
+_PAYLOADS = {
+    NanPayload.DROP: places.PAYLOAD_DROP,
+    NanPayload.QUIET: places.PAYLOAD_QUIET,
+    NanPayload.KEEP: places.PAYLOAD_KEEP,
+}
+_FLUSHES = {
+    SubnormalsOut.KEEP: places.FLUSH_NEVER,
+    SubnormalsOut.FLUSH_BEFORE: places.FLUSH_BEFORE,
+    SubnormalsOut.FLUSH_AFTER: places.FLUSH_AFTER,
+}
+
+
+def largest(fmt: FloatFormat | IntFormat, negative: bool) -> int:
+    """The code of the largest finite value of a sign; zero's (or the smallest value's) for a sign that is not there."""
+    if isinstance(fmt, IntFormat):
+        if negative and fmt.encoding == "sign_magnitude":
+            return fmt.max_int | fmt.sign_mask
+        return fmt.min_int & ((1 << fmt.bits) - 1) if negative else fmt.max_int
+    if not negative:
+        return fmt.max_code
+    return fmt.max_code | fmt.sign_mask if fmt.signed else 0
+
+
+def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
+    """The code of an infinity; None where the format lacks that one."""
+    if not isinstance(fmt, FloatFormat) or fmt.infinity_code is None or (negative and not fmt.signed):
+        return None
+    return fmt.infinity_code | (fmt.sign_mask if negative else 0)
+
+
+def _nan(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int | None:
+    """The code of a NaN with a sign (where NaNs have one); None without NaN."""
+    if not isinstance(fmt, FloatFormat) or (fmt.nan_code is None and rules.nan_code is None):
+        return None
+    code = fmt.nan_code if rules.nan_code is None else rules.nan_code
+    assert code is not None
+    signed = negative and rules.nan_sign is NanSign.KEEP and fmt.nan in ("ieee", "all_ones")
+    return code | fmt.sign_mask if signed else code
+
+
+def _first(*codes: int | None) -> int:
+    return next(code for code in codes if code is not None)
+
+
+def _zeros(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What a zero gives; in formats with zero also what rounds to zero."""
+    if fmt.has("zero"):
+        keep = fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
+        return 0, fmt.sign_mask if keep else 0
+    smallest = 0, fmt.sign_mask
+    if rules.missing_zero is MissingZero.SMALLEST:
+        return smallest
+    return _first(_nan(fmt, rules, False), smallest[0]), _first(_nan(fmt, rules, True), smallest[1])
+
+
+def _underflows(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What would round to zero in a format without it."""
+    if rules.missing_zero is MissingZero.NAN:
+        return _zeros(fmt, rules)
+    return 0, fmt.sign_mask
+
+
+def _goes_up(rounding: Rounding | Stochastic, negative: bool) -> bool:
+    """Whether an overflow in this direction gives infinity (IEEE 754-2019 clause 7.4)."""
+    if rounding in (Rounding.TOWARD_ZERO, Rounding.TO_ODD):
+        return False
+    if rounding is Rounding.TOWARD_POSITIVE:
+        return not negative
+    if rounding is Rounding.TOWARD_NEGATIVE:
+        return negative
+    return True
+
+
+def _unsigned_negative(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """A negative value in an unsigned format that does not round to zero."""
+    nan = _nan(fmt, rules, True)
+    rule = rules.unsigned_negative
+    if rule is UnsignedNegative.ZERO:
+        return 0
+    if rule is UnsignedNegative.P3109 and rules.rounding in (Rounding.TOWARD_ZERO, Rounding.TOWARD_POSITIVE):
+        return 0
+    return _first(nan, 0)
+
+
+def _overflow(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
+    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    if negative and not fmt.signed:
+        return _unsigned_negative(fmt, rules)
+    rule, rounding = rules.overflow, rules.rounding
+    if rule in (Overflow.SATURATE, Overflow.WRAP) or isinstance(fmt, IntFormat):
+        return top
+    if rule is Overflow.NAN:
+        return _first(_nan(fmt, rules, negative))
+    if rule is Overflow.P3109:
+        # to odd overflows to infinity, but in unsigned extended formats to the largest value
+        to_odd = rounding is Rounding.TO_ODD
+        up = fmt.signed if to_odd else _goes_up(rounding, negative)
+        return _first(infinity, top) if up else top
+    if rule is Overflow.STANDARD and not _goes_up(rounding, negative):
+        return top
+    return _first(infinity, _nan(fmt, rules, negative), top)
+
+
+def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
+    """What an infinite source gives."""
+    rule = rules.infinity
+    if negative and not fmt.signed:
+        if rules.unsigned_negative is UnsignedNegative.MAGNITUDE:
+            return _infinite(fmt, rules, False)
+        if rule in (InfinityRule.SATURATE, InfinityRule.PROPAGATE, InfinityRule.ZERO):
+            return 0
+        if rules.unsigned_negative is UnsignedNegative.ZERO and rule is InfinityRule.STANDARD:
+            return 0
+        return _first(_nan(fmt, rules, negative), 0)
+    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    if rule is InfinityRule.SATURATE:
+        return top
+    if rule is InfinityRule.ZERO:
+        return _zeros(fmt, rules)[negative]
+    nan = _nan(fmt, rules, negative)
+    if rule is InfinityRule.NAN:
+        return _first(nan)
+    if rule is InfinityRule.STANDARD:
+        return _first(infinity, nan, top)
+    return _first(infinity, top)
+
+
+def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What a NaN source gives."""
+    if rules.nan is NanRule.MAX:
+        return (largest(fmt, False),) * 2
+    if rules.nan is NanRule.MIN:
+        return (largest(fmt, True),) * 2
+    if rules.nan is NanRule.ZERO:
+        return 0, 0
+    minus_zero = fmt.sign_mask if fmt.has("negative_zero") and isinstance(fmt, FloatFormat) else 0
+    if rules.nan is NanRule.NEGATIVE_ZERO:
+        return (fmt.sign_mask,) * 2
+    positive, negative = _nan(fmt, rules, False), _nan(fmt, rules, True)
+    return _first(positive, minus_zero), _first(negative, minus_zero)
+
+
+def _wrap64(code: int) -> int:
+    return code - (1 << 64) if code >> 63 else code
+
+
+@functools.lru_cache(maxsize=1024)
+def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -> Rules:
+    """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
+
+    Parameters
+    ----------
+    fmt : FloatFormat or IntFormat
+    rules : Profile
+        As `fmt.check_profile` gives it.
+    payloads : bool
+        Whether the source's NaNs have payloads.
+
+    Returns
+    -------
+    tuple of int
+    """
+    rounding = rules.rounding
+    floats = isinstance(fmt, FloatFormat)
+    payload = rules.nan_payload if payloads and floats and fmt.nan == "ieee" else NanPayload.DROP
+    overflow = _overflow(fmt, rules, False), _overflow(fmt, rules, True)
+    infinity = _infinite(fmt, rules, False), _infinite(fmt, rules, True)
+    codes = (*overflow, *infinity, *_nans(fmt, rules))
+    return (
+        _STOCHASTIC_NUMBERS[rounding.variant] if isinstance(rounding, Stochastic) else ROUNDING_NUMBERS[rounding],
+        rounding.bits if isinstance(rounding, Stochastic) else 0,
+        *map(_wrap64, codes),
+        _PAYLOADS[payload if rules.nan is NanRule.STANDARD and rules.nan_code is None else NanPayload.DROP],
+        *map(_wrap64, _zeros(fmt, rules)),
+        *map(_wrap64, _underflows(fmt, rules)),
+        int(rules.subnormals_in is SubnormalsIn.ZERO),
+        _FLUSHES[rules.subnormals_out] if floats else places.FLUSH_NEVER,
+        int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
+        int(rules.overflow is Overflow.WRAP),
+    )
+
