@@ -5,6 +5,7 @@
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
+from fpemu.registry import dtype, dtypes, register
 
 __version__ = "0.1.0"
 
@@ -16,8 +17,11 @@ __all__ = [
     "Rounding",
     "Stochastic",
     "TableFormat",
+    "dtype",
+    "dtypes",
     "profile",
     "profile_names",
+    "register",
     "rounding_mode",
     "same_codes",
 ]
