@@ -210,11 +210,10 @@ class _Base:
             return self._special(code)
         if significand == 0:
             return -0.0 if self._negative(code) else 0.0
-        while significand % 2 == 0:  # ldexp rounds; an odd significand shows whether the value fits
-            significand, exponent = significand // 2, exponent + 1
-        if significand.bit_length() > 53 or exponent < -1074 or exponent + significand.bit_length() > 1024:
+        value = exact_float64(significand, exponent)
+        if value is None:
             raise OverflowError(f"code {code:#x} of {self.name} is {significand} * 2**{exponent}: no float64; use .exact")
-        return math.ldexp(significand, exponent)
+        return value
 
     def values(self) -> NDArray[np.float64]:
         """What every code stands for, in the order of the codes; formats to 16 bits.
@@ -785,6 +784,16 @@ Format = FloatFormat | IntFormat | TableFormat
 def _check_code(fmt: _Base, code: int) -> None:
     if not 0 <= code < fmt.code_count:
         raise ValueError(f"code {code:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+
+
+def exact_float64(significand: int, exponent: int) -> float | None:
+    """The float64 that is significand times 2^exponent, None if there is none."""
+    zeros = (significand & -significand).bit_length() - 1 if significand else 0
+    significand, exponent = significand >> zeros, exponent + zeros  # ldexp rounds; an odd significand shows what fits
+    width = significand.bit_length()
+    if width > 53 or (significand and not -1074 <= exponent <= 1024 - width):
+        return None
+    return math.ldexp(significand, exponent)
 
 
 def same_codes(a: Format, b: Format) -> bool:
