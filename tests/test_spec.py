@@ -80,6 +80,8 @@ def test_encode_is_ml_dtypes(name):
     fmt, x = fe.dtype(name), sources.sample(sources.float32(), 30_000, 1)
     if not fe.dtype(name).has("nan"):  # a NaN becomes -0; but ml_dtypes flips the sign of that for a negative NaN
         x = x[~(np.isnan(x) & np.signbit(x))]
+    if name == "float8_e8m0fnu":  # ml_dtypes rounds everything just above 2^-127 up, a float32 subnormal there
+        x = x[(x <= 2.0**-127) | (x >= 1.5 * 2.0**-127) | np.isnan(x)]
     dtype = np.dtype(getattr(ml_dtypes, name))
     with np.errstate(invalid="ignore", over="ignore"):
         expected = x.astype(dtype).view(f"u{dtype.itemsize}")
