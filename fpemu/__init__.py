@@ -3,15 +3,19 @@
 ``import fpemu as fe``, then ``fe.cast(x, "float8_e4m3fn")``.
 """
 
+from fpemu.array import Array, array
+from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.comparison import compare
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
+from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
 from fpemu.registry import dtype, dtypes, register
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Array",
     "FloatFormat",
     "Format",
     "IntFormat",
@@ -19,15 +23,23 @@ __all__ = [
     "Rounding",
     "Stochastic",
     "TableFormat",
+    "array",
+    "cast",
     "compare",
+    "decode",
     "describe",
     "dtype",
     "dtypes",
+    "encode",
     "finfo",
+    "get_num_threads",
     "iinfo",
+    "pack",
     "profile",
     "profile_names",
     "register",
     "rounding_mode",
     "same_codes",
+    "set_num_threads",
+    "unpack",
 ]

@@ -78,7 +78,14 @@ class _Base:
         return self.codes_key == other.codes_key and self.profile == other.profile
 
     def __hash__(self) -> int:
-        return hash((self.codes_key, self.profile))
+        # Kept in __dict__: a format is a key of every call's caches.
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash((self.codes_key, self.profile))
+        return int(known)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
 
     def __str__(self) -> str:
         return self.name

@@ -375,8 +375,20 @@ class Profile:
         object.__setattr__(self, "rounding", rounding_mode(self.rounding))
         for knob, kind in KNOBS.items():
             object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))
+        object.__setattr__(self, "rows", tuple(self.rows))
         if self.nan_code is not None and (isinstance(self.nan_code, bool) or not isinstance(self.nan_code, int)):
             raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
+
+    def __hash__(self) -> int:
+        # Kept in __dict__: with its format a profile is a key of every call's caches.
+        known = self.__dict__.get("_hash")
+        if known is None:
+            fields = (getattr(self, f.name) for f in dataclasses.fields(self) if f.compare)
+            known = self.__dict__["_hash"] = hash(tuple(fields))
+        return int(known)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
 
     def replace(self, **knobs: Any) -> Profile:
         """This profile with some knobs changed, for every format it has rows for.
@@ -464,8 +476,12 @@ _TORCH: Rows = {
 }
 _IEEE_OVERFLOW = {"overflow": "standard", "infinity": "standard"}
 _WIDE: Rows = {fmt: _IEEE_OVERFLOW for fmt in (_FLOAT16, _BFLOAT16, _FLOAT32, _FLOAT64)}
+# CUDA's functions from float32, with the rounding of its classes' constructors; every NaN becomes one of all ones.
 _CUDA: Rows = {
-    _E5M2: {"nan_payload": "quiet"},
+    _E5M2: {"nan_code": 0x7F},
+    _FLOAT16: {"nan_code": 0x7FFF},
+    _BFLOAT16: {"nan_code": 0x7FFF},
+    _E8M0: {"rounding": "toward_positive", **_MAGNITUDE},
     **{fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
 }
 
@@ -488,14 +504,14 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "torch-2.11": ({"through": "float32"}, _TORCH),
     "onnx-saturate": (
         {"overflow": "saturate", "infinity": "saturate"},
-        {**_WIDE, _E8M0: {"rounding": "nearest_away", "infinity": "standard", **_MAGNITUDE}},
+        {**_WIDE, _E8M0: {"rounding": "toward_positive", "infinity": "standard", **_MAGNITUDE}},
     ),
-    "onnx": ({}, {_E8M0: {"rounding": "nearest_away", **_MAGNITUDE}}),
+    "onnx": ({}, {_E8M0: {"rounding": "toward_positive", **_MAGNITUDE}}),
     "cuda-satfinite": (
         {"overflow": "saturate", "infinity": "saturate", "nan_sign": "drop"},
-        {**_WIDE, **_CUDA, _E8M0: {"rounding": "toward_zero", **_MAGNITUDE}},
+        {fmt: {**_WIDE.get(fmt, {}), **_CUDA.get(fmt, {})} for fmt in (*_WIDE, *_CUDA)},
     ),
-    "cuda-nosat": ({"nan_sign": "drop"}, {**_CUDA, _E8M0: {"rounding": "toward_zero", **_MAGNITUDE}}),
+    "cuda-nosat": ({"nan_sign": "drop"}, _CUDA),
     "gguf": ({}, {_BFLOAT16: {"nan_payload": "quiet"}, _FLOAT16: {"nan_payload": "keep"}}),
     "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero"}, {}),
     "p3109-satpropagate": ({"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero"}, {}),

@@ -1,0 +1,287 @@
+"""The numbers that make the fast loops of `fpemu.kernels.lanes` one format and one profile rather than another.
+
+`route` says which fast loop gives exactly what the general kernel gives, or that none does.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import spec as places
+from fpemu.outcomes import Rules
+
+
+class Lane(NamedTuple):
+    """A source's layout: its width, its fraction bits (M) and its bias."""
+
+    width: int
+    fraction_bits: int
+    bias: int
+
+    @property
+    def emin(self) -> int:
+        return 1 - self.bias
+
+    @property
+    def infinity(self) -> int:
+        return (2 * self.bias + 1) << self.fraction_bits
+
+    def power(self, exponent: int) -> int:
+        """The bits of 2^exponent, a normal number."""
+        assert self.emin <= exponent <= self.bias
+        return (exponent + self.bias) << self.fraction_bits
+
+    def bits(self, value: float) -> int:
+        """The bits of a value that this lane holds."""
+        kind, integer = ("<f", "<I") if self.width == 32 else ("<d", "<Q")
+        return int(struct.unpack(integer, struct.pack(kind, value))[0])
+
+    def below(self, value: Fraction) -> int:
+        """The bits of the largest non-negative number of the lane that is not above `value`."""
+        low, high = 0, self.infinity - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.exact(middle) <= value:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def exact(self, bits: int) -> Fraction:
+        """The value of a non-negative number's bits."""
+        field, fraction = bits >> self.fraction_bits, bits & ((1 << self.fraction_bits) - 1)
+        significand = fraction + ((1 << self.fraction_bits) if field else 0)
+        return Fraction(significand) * Fraction(2) ** (max(field, 1) - self.bias - self.fraction_bits)
+
+
+LANES = {"float32": Lane(32, 23, 127), "float64": Lane(64, 52, 1023)}
+
+# what a loop is specialised for: the numbers of fpemu.kernels.lanes
+EVEN, NEAREST, DIRECTED, STOCHASTIC = range(4)
+
+
+class Route(NamedTuple):
+    """A fast loop: "addition", "shift" or "uniform"; how it rounds; its Grid's words."""
+
+    loop: str
+    how: int
+    words: NDArray[np.uint32] | NDArray[np.uint64]
+
+
+def _how(rounding: int) -> int:
+    if rounding == places.NEAREST_EVEN:
+        return EVEN
+    if rounding <= places.NEAREST_TOWARD_NEGATIVE:
+        return NEAREST
+    return DIRECTED if rounding <= places.TO_ODD else STOCHASTIC
+
+
+def _tie_goes_up(rounding: int, negative: bool) -> bool:
+    """In modes to nearest, an exact tie above an even code."""
+    return rounding == places.NEAREST_AWAY or rounding == (
+        places.NEAREST_TOWARD_NEGATIVE if negative else places.NEAREST_TOWARD_POSITIVE
+    )
+
+
+def _directed_up(rounding: int, negative: bool) -> bool:
+    """In directed modes, whether what is inexact goes up (to odd: from an even code)."""
+    return rounding in (
+        places.AWAY_FROM_ZERO,
+        places.TO_ODD,
+        places.TOWARD_NEGATIVE if negative else places.TOWARD_POSITIVE,
+    )
+
+
+def _simple(rules: Rules) -> bool:
+    """Whether these rules need nothing that only the general kernel has."""
+    return not (
+        rules[places.PAYLOAD]
+        or rules[places.SUBNORMAL_SOURCES_ARE_ZERO]
+        or rules[places.FLUSH]
+        or rules[places.WRAP]
+        or rules[places.ROUNDING] in (places.STOCHASTIC_B, places.STOCHASTIC_C)
+    )
+
+
+def _loop(fmt: FloatFormat | IntFormat, lane: Lane, how: int) -> str | None:
+    """The loop that can do it, by the conditions that fpemu.kernels.lanes states."""
+    trailing, emin, emax = _shape(fmt)
+    if trailing > lane.fraction_bits - 1 or fmt.bits > lane.width or emax > lane.bias:
+        return None
+    if isinstance(fmt, FloatFormat) and (fmt.precision == 1 or not fmt.subnormals):
+        lowest = emin + (1 if fmt.precision == 1 and fmt.zero and not fmt.subnormals else 0)
+        reaches = lowest >= lane.emin or (fmt.precision == 1 and not fmt.zero and lowest == lane.emin - 1)
+        return "uniform" if reaches and how != STOCHASTIC else None
+    if emin == lane.emin and isinstance(fmt, FloatFormat):
+        return "uniform"
+    adder = max(emin, emax + 1) + lane.fraction_bits - trailing
+    if how == EVEN and emin >= lane.emin and adder <= lane.bias and emax + 1 >= lane.emin:
+        return "addition"
+    deep = emin + lane.bias >= trailing + 2 and emin <= lane.bias
+    if how == STOCHASTIC:
+        deep = deep and lane.width == 32 and lane.fraction_bits - trailing + emin + lane.bias >= 56
+    return "shift" if deep else None
+
+
+def _shape(fmt: FloatFormat | IntFormat) -> tuple[int, int, int]:
+    """(trailing bits, emin, exponent of the largest value); an integer's significand holds all of it."""
+    if isinstance(fmt, IntFormat):
+        return fmt.bits - 1, fmt.bits - 1 - fmt.fraction_bits, max(fmt.max_int, -fmt.min_int).bit_length() - 1 - fmt.fraction_bits
+    significand, exponent = fmt.scaled(fmt.max_code)
+    return fmt.trailing_bits, fmt.emin, exponent + significand.bit_length() - 1
+
+
+def _values_fit(fmt: FloatFormat | IntFormat, lane: Lane) -> bool:
+    quantum = -fmt.fraction_bits if isinstance(fmt, IntFormat) else fmt.quantum_exponent
+    return quantum >= lane.emin - lane.fraction_bits
+
+
+def _gap(fmt: FloatFormat | IntFormat, lane: Lane, rounding: int, to_word: Callable[[int], int]) -> dict[str, int]:
+    """The choice of two below the smallest normal of a format without subnormals, or of precision 1."""
+    if not isinstance(fmt, FloatFormat) or (fmt.subnormals and fmt.precision > 1):
+        return {}
+    smallest = fmt.exact(fmt.min_code)
+    everything = (1 << lane.width) - 1
+    if not fmt.zero and smallest >= lane.exact(lane.power(lane.emin)):
+        word = to_word(fmt.min_code)
+        return {"gap": lane.below(smallest), "gap_low": word, "gap_high": word}
+    low_code = 0
+    low = Fraction(0) if fmt.zero else smallest
+    high = fmt.exact(low_code + 1)
+    middle = (low + high) / 2
+    cuts = []
+    for negative in (False, True):
+        if _how(rounding) == DIRECTED:
+            cuts.append(lane.below(low) if _directed_up(rounding, negative) else everything)
+        else:
+            floor = lane.below(middle)
+            cuts.append(floor - (lane.exact(floor) == middle and _tie_goes_up(rounding, negative)))
+    low_word = 0 if fmt.zero else to_word(low_code)
+    return {
+        "gap": lane.below(high),
+        "gap_cut": cuts[0],
+        "gap_cut_flip": cuts[0] ^ cuts[1],
+        "gap_low": low_word,
+        "gap_high": to_word(low_code + 1),
+    }
+
+
+def _outcomes(rules: Rules, to_word: Callable[[int], int]) -> dict[str, int]:
+    words = {}
+    for field, positive, negative in (
+        ("overflow", places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
+        ("infinite", places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
+        ("nan", places.NAN_POSITIVE, places.NAN_NEGATIVE),
+        ("zero", places.ZERO_POSITIVE, places.ZERO_NEGATIVE),
+    ):
+        words[field] = to_word(rules[positive])
+        words[field + "_flip"] = words[field] ^ to_word(rules[negative])
+    return words
+
+
+def _value_bits(fmt: FloatFormat | IntFormat, lane: Lane) -> Callable[[int], int]:
+    """From a code to its value's bits in the lane, a NaN's sign kept."""
+
+    def to_word(code: int) -> int:
+        value = fmt.value(code)
+        if value == value:
+            return lane.bits(value)
+        signed = isinstance(fmt, FloatFormat) and fmt.nan != "negative_zero" and code & fmt.sign_mask
+        quiet = lane.infinity | 1 << (lane.fraction_bits - 1)
+        return quiet | (1 << (lane.width - 1) if signed else 0)
+
+    return to_word
+
+
+def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) -> Route | None:
+    """The fast loop for a cast from float32 or float64, None where there is none.
+
+    Parameters
+    ----------
+    fmt : FloatFormat or IntFormat
+    rules : tuple of int
+        As `fpemu.outcomes.kernel_rules` gives them.
+    source : {"float32", "float64"}
+    codes : bool
+        Codes are wanted, not values of the source's type.
+
+    Returns
+    -------
+    Route or None
+    """
+    lane = LANES[source]
+    rounding = rules[places.ROUNDING]
+    how = _how(rounding)
+    if not _simple(rules) or (how == STOCHASTIC and source != "float32"):
+        return None
+    if isinstance(fmt, FloatFormat) and not fmt.zero and rules[places.UNDERFLOW_POSITIVE] != 0:
+        return None
+    loop = _loop(fmt, lane, how)
+    if loop is None or not (codes or _values_fit(fmt, lane)):
+        return None
+    trailing, emin, emax = _shape(fmt)
+    everything = (1 << lane.width) - 1
+    sign = 1 << (lane.width - 1)
+    to_word: Callable[[int], int] = int if codes else _value_bits(fmt, lane)
+    floats = isinstance(fmt, FloatFormat)
+    complement = isinstance(fmt, IntFormat) and fmt.signed and fmt.encoding == "twos_complement"
+    if isinstance(fmt, FloatFormat):
+        largest = [fmt.max_code, fmt.max_code if fmt.signed else -1 if not fmt.zero else 0]
+        limits = [(code if codes else lane.bits(fmt.value(code))) + 1 if code >= 0 else 0 for code in largest]
+    else:
+        magnitudes = [fmt.max_int, -fmt.min_int]
+        limits = [(n if codes else lane.bits(_ldexp(n, -fmt.fraction_bits))) + 1 for n in magnitudes]
+    shift = lane.fraction_bits - trailing
+    field = max(emin + lane.bias, 0)
+    words: dict[str, int] = {
+        "sign": sign,
+        "infinity": lane.infinity,
+        "fraction": (1 << lane.fraction_bits) - 1,
+        "hidden": 1 << lane.fraction_bits,
+        "fraction_bits": lane.fraction_bits,
+        "keep_sign": 0 if rules[places.DROP_SIGN] else everything,
+        "shift": shift,
+        "emin": field << lane.fraction_bits,
+        "field_low": max(field - trailing - 2, 0) << lane.fraction_bits,
+        "cut_from": shift + field,
+        "lift": shift << lane.fraction_bits,
+        "top": lane.power(emax + 1) if lane.emin <= emax + 1 <= lane.bias else lane.infinity,
+        "quantum": lane.power(emin - trailing) if lane.emin <= emin - trailing <= lane.bias else 0,
+        "offset": ((lane.bias - fmt.bias) << trailing if isinstance(fmt, FloatFormat) else 0) & everything,
+        "limit": limits[0],
+        "limit_flip": limits[0] ^ limits[1],
+        "negative_flip": 0 if codes and complement else (fmt.sign_mask if codes else sign),
+        "complement": everything if codes and complement else 0,
+        "code_mask": (1 << fmt.bits) - 1 if codes else everything,
+        "zero_less": 0 if fmt.has("zero") else everything,
+        "up": everything if _directed_up(rounding, False) else 0,
+        "up_flip": everything if _directed_up(rounding, False) != _directed_up(rounding, True) else 0,
+        "odd": everything if rounding == places.TO_ODD else 0,
+        "tie": int(_tie_goes_up(rounding, False)),
+        "tie_flip": int(_tie_goes_up(rounding, False) != _tie_goes_up(rounding, True)),
+        "even": int(rounding == places.NEAREST_EVEN),
+        "drawn": (0xFFFFFFFF << (32 - rules[places.RANDOM_BITS])) & 0xFFFFFFFF,
+        **_outcomes(rules, to_word),
+        **_gap(fmt, lane, rounding, to_word),
+    }
+    if how == EVEN and not (loop == "addition" or (loop == "uniform" and floats and "gap" not in words)):
+        how = NEAREST
+    return Route(loop, how, _packed(words, lane.width))
+
+
+def _ldexp(significand: int, exponent: int) -> float:
+    return float(Fraction(significand) * Fraction(2) ** exponent)
+
+
+def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[np.uint64]:
+    """The words in the order of the Grid's fields; fields that a loop does not use are 0."""
+    from fpemu.kernels.lanes import FIELDS
+
+    return np.array([words.get(field, 0) for field in FIELDS], np.uint32 if width == 32 else np.uint64)

@@ -1,0 +1,250 @@
+"""Which kernels carry out a cast: chosen once for a pair of formats and a profile, then kept.
+
+Every plan gives the bits of the general kernel (`fpemu.kernels.convert`); the others are faster ways to them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.kernels import spec as places
+from fpemu.outcomes import Rules, kernel_rules
+from fpemu.profiles import IEEE, Profile, Rounding, Through
+from fpemu.registry import dtype as find_format
+
+Codes = NDArray[Any]
+# (codes in, codes out, the first element's place in the stream, the random integers or none, the key): one piece
+Work = Callable[[Codes, Codes, int, Codes, int], None]
+
+NO_SPEC = (0,) * 11
+NO_RULES = (0,) * places.RULES_LENGTH
+NO_RANDOMS = np.empty(0, np.uint32)
+# 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5, 2
+_PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
+
+TABLE_BITS = 16  # sources up to this width go through a table of all their codes...
+TABLE_SIZE = 1 << 14  # ...where an array is at least this large, or the width 8
+
+_EXACT = IEEE.replace(nan_payload="keep")
+
+
+def holds(wide: FloatFormat, narrow: Format) -> bool:
+    """Whether a float format (with negative zero, infinities and NaN) has every value of another format."""
+    if isinstance(narrow, TableFormat):
+        return all(_has(wide, *narrow.scaled(code)) for code in range(narrow.code_count))
+    if isinstance(narrow, IntFormat):
+        ends = (narrow.max_int, -narrow.fraction_bits), (narrow.min_int, -narrow.fraction_bits)
+        quantum = -narrow.fraction_bits
+        digits = narrow.max_int.bit_length()
+    else:
+        ends = (narrow.scaled(narrow.max_code),) * 2
+        quantum = narrow.quantum_exponent
+        digits = narrow.precision
+    return digits <= wide.precision and quantum >= wide.quantum_exponent and all(_has(wide, *end) for end in ends)
+
+
+def _has(wide: FloatFormat, significand: int, exponent: int) -> bool:
+    """Whether significand 2^exponent is a finite value of a format with subnormals."""
+    if significand == 0:
+        return True
+    zeros = (significand & -significand).bit_length() - 1
+    digits = abs(significand) >> zeros
+    largest, largest_exponent = wide.scaled(wide.max_code)
+    top = exponent + abs(significand).bit_length()
+    return (
+        digits.bit_length() <= wide.precision
+        and exponent + zeros >= wide.quantum_exponent
+        and top <= largest_exponent + largest.bit_length()
+    )
+
+
+class Plan:
+    """A cast from codes of one format to codes of another, and on to values (codes of a third) where asked.
+
+    Parameters
+    ----------
+    source, target : Format
+    rules : Profile
+        As the target's `check_profile` gives it.
+    final : FloatFormat or IntFormat or None
+        The format of the values wanted, which holds the target's; None: the target's codes are wanted.
+    """
+
+    def __init__(self, source: Format, target: Format, rules: Profile, final: FloatFormat | IntFormat | None) -> None:
+        self.source, self.target, self.rules, self.final = source, target, rules, final
+        self.stochastic = not isinstance(rules.rounding, Rounding)
+        self.out_dtype = np.dtype((final or target).code_dtype)
+        self.looks_up = not self.stochastic and source.bits <= TABLE_BITS
+        self._table: Codes | None = None
+        self._work: Work | None = None
+
+    def __call__(self, codes: Codes, out: Codes, first: int = 0, randoms: Codes = NO_RANDOMS, key: int = 0) -> None:
+        """Carry out the cast on one-dimensional, contiguous arrays in native byte order."""
+        if self._work is None:
+            self._work = self._choose()
+        self._work(codes, out, first, randoms, key)
+
+    def prepare(self, size: int) -> None:
+        """Before the pieces of an array of `size` elements: make the table of all codes where that is worth it."""
+        if self._table is not None or not self.looks_up or (size < TABLE_SIZE and self.source.bits > 8):
+            return
+        every = np.arange(self.source.code_count, dtype=self.source.code_dtype)
+        table = np.empty(every.size, self.out_dtype)
+        self._choose()(every, table, 0, NO_RANDOMS, 0)
+        self._table, self._work = table, _take(table)
+
+    def _choose(self) -> Work:
+        float32 = find_format("float32")
+        assert isinstance(float32, FloatFormat)
+        if isinstance(self.source, TableFormat):
+            return self._from_codebook(self.source)
+        if self.rules.through is Through.FLOAT32:
+            rest = self.rules.replace(through="none")
+            if holds(float32, self.source):
+                return plan(self.source, self.target, rest, self.final)._choose()
+            return _chain(plan(self.source, float32, _EXACT, None), plan(float32, self.target, rest, self.final))
+        if isinstance(self.target, TableFormat):
+            return _to_codebook(self.source, self.target, self.rules, self.final)
+        payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
+        rules = kernel_rules(self.target, self.rules, payloads)
+        general = _general(self.source, self.target, rules, self.final)
+        return _fast(self.source, self.target, rules, self.final, general) or general
+
+    def _from_codebook(self, source: TableFormat) -> Work:
+        rest = plan(find_format("float64"), self.target, self.rules, self.final)
+        values = np.array(source.entries).view(np.uint64)
+
+        def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+            rest(values[codes], out, first, randoms, key)
+
+        return work
+
+
+@functools.lru_cache(maxsize=256)
+def plan(source: Format, target: Format, rules: Profile, final: FloatFormat | IntFormat | None) -> Plan:
+    """The one plan for these formats and rules; see `Plan`."""
+    return Plan(source, target, rules, final)
+
+
+def _take(table: Codes) -> Work:
+    from fpemu.kernels.tables import take_array
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        take_array(table, codes, out)
+
+    return work
+
+
+def _chain(before: Plan, after: Plan) -> Work:
+    size = 1 << 14  # elements between the two stay in the cache
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        between = np.empty(min(size, codes.size), before.out_dtype)
+        for start in range(0, codes.size, size):
+            stop = min(start + size, codes.size)
+            before(codes[start:stop], between[: stop - start])
+            after(between[: stop - start], out[start:stop], first + start, randoms[start:stop], key)
+
+    return work
+
+
+def _general(
+    source: FloatFormat | IntFormat,
+    target: FloatFormat | IntFormat,
+    rules: Rules,
+    final: FloatFormat | IntFormat | None,
+) -> Work:
+    from fpemu.kernels.convert import convert_array
+
+    final_spec, final_rules = NO_SPEC, NO_RULES
+    if final is not None:
+        payloads = isinstance(target, FloatFormat) and target.nan == "ieee"
+        final_spec, final_rules = final.spec, kernel_rules(final, final.check_profile(_EXACT), payloads)
+    source_spec, target_spec = source.spec, target.spec
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        convert_array(
+            codes, source_spec, target_spec, rules, final_spec, final_rules, randoms, np.uint64(key), np.uint64(first), out
+        )
+
+    return work
+
+
+def _fast(
+    source: FloatFormat | IntFormat,
+    target: FloatFormat | IntFormat,
+    rules: Rules,
+    final: FloatFormat | IntFormat | None,
+    general: Work,
+) -> Work | None:
+    """A loop of fpemu.kernels.lanes for float32 and float64, to codes or to values of their own type."""
+    codes_wanted = final is None
+    if source.codes_key not in (_FLOAT32.codes_key, _FLOAT64.codes_key):
+        return None
+    if not (codes_wanted or (final is not None and final.codes_key == source.codes_key)):
+        return None
+    from fpemu.grids import STOCHASTIC, route
+    from fpemu.kernels import lanes
+
+    found = route(target, rules, "float32" if source.bits == 32 else "float64", codes_wanted)
+    if found is None:
+        return None
+    kind = "codes" if codes_wanted else "values"
+    words, how = found.words, found.how
+    if how == STOCHASTIC:
+        stochastic = getattr(lanes, f"stochastic_{kind}")
+        uniform = found.loop == "uniform"
+
+        def draw(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+            if randoms.size:
+                general(codes, out, first, randoms, key)
+            else:
+                stochastic(codes, words, uniform, np.uint64(key), np.uint64(first), out)
+
+        return draw
+    loop = getattr(lanes, f"{found.loop}_{kind}")
+    if found.loop != "addition":
+
+        def shift(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+            loop(codes, words, how, out)
+
+        return shift
+    standard = lanes.float_environment_is_standard
+
+    def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        if standard(_PROBE):
+            loop(codes, words, out)
+        else:
+            general(codes, out, first, randoms, key)
+
+    return add
+
+
+def _to_codebook(
+    source: FloatFormat | IntFormat, target: TableFormat, rules: Profile, final: FloatFormat | IntFormat | None
+) -> Work:
+    from fpemu.codebooks import codebook
+    from fpemu.kernels.tables import codebook_array
+    from fpemu.profiles import SubnormalsIn
+
+    book = codebook(target, rules)
+    results, specials = book.codes, np.array(book.specials, np.uint16)
+    if final is not None:
+        dtype = np.float32 if final.bits == 32 else np.float64
+        words = np.array(target.entries).astype(dtype).view(final.code_dtype)
+        results, specials = words[results], words[specials]
+    spec, daz = source.spec, rules.subnormals_in is SubnormalsIn.ZERO
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        codebook_array(codes, spec, daz, book.thresholds, book.rests, book.inclusive, results, specials, out)
+
+    return work
+
+
+_FLOAT32, _FLOAT64 = find_format("float32"), find_format("float64")

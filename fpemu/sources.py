@@ -1,0 +1,130 @@
+"""What people hand to a cast: arrays, numbers, tensors, codes; all become codes of a format."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import Format
+from fpemu.registry import dtype as find_format
+
+_UNSIGNED = {1: np.dtype(np.uint8), 2: np.dtype(np.uint16), 4: np.dtype(np.uint32), 8: np.dtype(np.uint64)}
+# numpy's own types that hold real numbers: booleans, integers, floats
+_KINDS = "biuf"
+
+
+class Source(NamedTuple):
+    """An array as codes of a format.
+
+    `codes`: unsigned integers of x's shape, possibly of another byte order or not contiguous; `dtype`: x's, None where
+    numpy has none for it; `scalar`: x was a number, not an array.
+    """
+
+    codes: NDArray[Any]
+    format: Format
+    dtype: np.dtype[Any] | None
+    scalar: bool
+
+
+def carries_codes(x: Any) -> bool:
+    """Whether `x` is an object with codes and a format, as `Array` is."""
+    return hasattr(x, "codes") and hasattr(x, "format") and hasattr(x, "profile")
+
+
+def as_source(x: Any, source: Any = None) -> Source:
+    """`x` as codes of a format: its own exact values' format, or `source`'s.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, or codes of `source`.
+    source : format, optional
+        The format that x's unsigned integers are codes of.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    TypeError
+        If `x` holds no real numbers (or with `source` no integers).
+    ValueError
+        If a code is out of range.
+    """
+    if source is not None:
+        return _from_codes(x, find_format(source))
+    if carries_codes(x):
+        return Source(x.codes, x.format, None, x.codes.ndim == 0)
+    if type(x).__module__.partition(".")[0] == "torch":
+        return _from_tensor(x)
+    scalar = not isinstance(x, np.ndarray)
+    array = np.asarray(x)
+    scalar = scalar and array.ndim == 0
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("masked arrays have no values to cast under the mask: use x.filled(value)")
+    if kind not in _KINDS or size > 8:
+        return _from_other(array, scalar)
+    unsigned = _UNSIGNED[size].newbyteorder(array.dtype.byteorder)
+    return Source(array.view(unsigned), find_format(array.dtype), array.dtype, scalar)
+
+
+def _from_other(array: NDArray[Any], scalar: bool) -> Source:
+    """Arrays of ml_dtypes' types; everything else is refused."""
+    if array.dtype.kind == "V" and array.dtype.type.__module__.partition(".")[0] == "ml_dtypes":
+        fmt = find_format(array.dtype)
+        codes = array.view(_UNSIGNED[array.dtype.itemsize])
+        if fmt.bits < 8:  # int4's bytes may carry more than the code
+            codes = codes & np.uint8((1 << fmt.bits) - 1)
+        return Source(codes, fmt, array.dtype, scalar)
+    hint = {
+        "c": "cast x.real and x.imag apart",
+        "O": "convert it to a numeric dtype first (integers beyond 64 bits have none)",
+        "f": "numpy's long double differs from machine to machine: convert it to float64 first",
+    }.get(array.dtype.kind, "allowed are booleans, integers, floats, ml_dtypes' types and CPU torch tensors")
+    raise TypeError(f"cannot cast an array of dtype {array.dtype}: {hint}")
+
+
+def _from_codes(x: Any, fmt: Format) -> Source:
+    codes = x.codes if carries_codes(x) else np.asarray(x)
+    if codes.dtype.kind not in "iu":
+        raise TypeError(f"codes of {fmt.name} are unsigned integers, not {codes.dtype}")
+    if codes.size and (fmt.code_count <= np.iinfo(codes.dtype).max or codes.dtype.kind == "i"):
+        low, high = int(codes.min()), int(codes.max())
+        if low < 0 or high >= fmt.code_count:
+            wrong = hex(low if low < 0 else high)
+            raise ValueError(f"code {wrong} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+    if codes.dtype.kind == "i":
+        codes = codes.astype(np.dtype(fmt.code_dtype))
+    return Source(codes, fmt, None, not isinstance(x, np.ndarray) and codes.ndim == 0)
+
+
+def _from_tensor(tensor: Any) -> Source:
+    """A torch tensor in the CPU's memory, through its bits; torch is imported by whoever made the tensor."""
+    torch = sys.modules["torch"]
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"cannot cast a {type(tensor).__module__}.{type(tensor).__name__}")
+    if tensor.requires_grad:
+        raise TypeError("the tensor requires grad, which a cast would lose: use tensor.detach()")
+    if tensor.device.type != "cpu":
+        raise TypeError(f"the tensor is on {tensor.device}: use tensor.cpu()")
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        raise TypeError("only dense tensors can be cast: use tensor.to_dense() or tensor.dequantize()")
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    try:
+        array = tensor.numpy()
+    except TypeError:  # bfloat16 and the 8-bit floats: numpy has no dtype for them
+        fmt = find_format(tensor.dtype)
+        size = tensor.element_size()
+        if size != np.dtype(fmt.code_dtype).itemsize or tensor.dtype.is_complex or "_x2" in str(tensor.dtype):
+            raise TypeError(
+                f"cannot cast a tensor of {tensor.dtype}: view it as torch.uint8, unpack the codes, and say source="
+            ) from None
+        bits = tensor.view({1: torch.uint8, 2: torch.int16}[size]).numpy()
+        return Source(bits.view(_UNSIGNED[size]), fmt, None, False)
+    return as_source(array)
