@@ -5,9 +5,11 @@
 
 from fpemu.array import Array, array
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
+from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
+from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
 from fpemu.registry import dtype, dtypes, register
@@ -19,12 +21,14 @@ __all__ = [
     "FloatFormat",
     "Format",
     "IntFormat",
+    "NumberClass",
     "Profile",
     "Rounding",
     "Stochastic",
     "TableFormat",
     "array",
     "cast",
+    "classify",
     "compare",
     "decode",
     "describe",
@@ -34,6 +38,8 @@ __all__ = [
     "finfo",
     "get_num_threads",
     "iinfo",
+    "next_down",
+    "next_up",
     "pack",
     "profile",
     "profile_names",
@@ -41,5 +47,6 @@ __all__ = [
     "rounding_mode",
     "same_codes",
     "set_num_threads",
+    "spacing",
     "unpack",
 ]

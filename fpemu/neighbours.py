@@ -1,0 +1,245 @@
+"""The values beside a value: `next_up`, `next_down`, `spacing` (IEEE 754-2019 clause 5.3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.casting import cast, decode, encode
+from fpemu.classes import NumberClass, classes_of, is_nan, split
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
+from fpemu.registry import dtype
+from fpemu.sources import Source, as_source, carries_codes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["next_down", "next_up", "spacing"]
+
+_ZEROS = NumberClass.NEGATIVE_ZERO, NumberClass.POSITIVE_ZERO
+_NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
+
+
+def next_up(x: Any, fmt: Any = None) -> Any:
+    """The least value of a format that is greater than `x`.
+
+    Parameters
+    ----------
+    x : array_like or Array
+        Values of the format.
+    fmt : str, Format or dtype
+        The format; an `Array` brings its own.
+
+    Returns
+    -------
+    numpy.ndarray, numpy scalar or Array
+        In x's dtype if that is a float that holds the format's values, else in the one that `decode` gives; an Array
+        for an Array.  Above the largest finite value: infinity, else NaN, else the same value.  Below zero comes -0,
+        where the format has it, and after both zeros the smallest positive value.  NaN stays NaN.
+
+    Raises
+    ------
+    ValueError
+        If an element is no value of the format.
+    TypeError
+        If `x` holds no real numbers, or no format is given.
+
+    See Also
+    --------
+    next_down, spacing : `numpy.nextafter` and `numpy.spacing` do the same for numpy's own formats.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.next_up([0.0, 1.0, 57344.0], "float8_e5m2")
+    array([1.52587891e-05, 1.25000000e+00,            inf])
+    >>> fe.next_up(0.1, "float8_e5m2")
+    Traceback (most recent call last):
+    ...
+    ValueError: 0.1 is no value of float8_e5m2: cast first, fe.cast(x, 'float8_e5m2')
+    """
+    return _neighbour(x, fmt, True)
+
+
+def next_down(x: Any, fmt: Any = None) -> Any:
+    """The greatest value of a format that is less than `x`.
+
+    Parameters
+    ----------
+    x : array_like or Array
+        Values of the format.
+    fmt : str, Format or dtype
+        The format; an `Array` brings its own.
+
+    Returns
+    -------
+    numpy.ndarray, numpy scalar or Array
+        As `next_up` gives them, mirrored.  Below the smallest value of an unsigned format: NaN, else the same value.
+
+    Raises
+    ------
+    ValueError
+        If an element is no value of the format.
+    TypeError
+        If `x` holds no real numbers, or no format is given.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.next_down(1.0, "bfloat16")
+    np.float64(0.99609375)
+    """
+    return _neighbour(x, fmt, False)
+
+
+def spacing(x: Any, fmt: Any = None) -> Any:
+    """The quantum at `x`: its distance to the next value away from zero, with x's sign.
+
+    Parameters
+    ----------
+    x : array_like or Array
+        Values of the format.
+    fmt : str, Format or dtype
+        The format; an `Array` brings its own.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar
+        Floats, in x's dtype if that is a float which holds them, else float64.  At the largest value the quantum too
+        (numpy gives infinity there), at zeros the smallest positive value, NaN for infinities and NaN.  In a codebook
+        the distance to the next entry away from zero, at the two ends to the one before.
+
+    Raises
+    ------
+    ValueError
+        If an element is no value of the format.
+    TypeError
+        If `x` holds no real numbers, or no format is given.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.spacing([1.0, -448.0, 0.0], "float8_e4m3fn")
+    array([ 1.250000e-01, -3.200000e+01,  1.953125e-03])
+    """
+    given, codes, found = _codes_of(x, fmt)
+    steps = _spacing(codes, found)
+    if given.dtype is not None and np.issubdtype(given.dtype, np.floating):
+        fitting = steps.astype(given.dtype)
+        if np.array_equal(fitting, steps, equal_nan=True):
+            steps = fitting
+    return steps[()]
+
+
+def _codes_of(x: Any, fmt: Any) -> tuple[Source, NDArray[Any], Format]:
+    """`x` as given, its codes in the format, and the format; ValueError for what is no value of it."""
+    given = as_source(x)
+    if fmt is None:
+        if not carries_codes(x):
+            raise TypeError("plain values need a format: give fmt")
+        fmt = given.format
+    found = dtype(fmt)
+    own = np.asarray(given.codes, given.codes.dtype.newbyteorder("="))
+    if same_codes(given.format, found):
+        return given, own, found
+    if carries_codes(x):
+        raise ValueError(f"x is an Array of {given.format.name}, not of {found.name}: leave fmt out, or cast first")
+    codes = np.asarray(encode(x, found, profile="ieee"))
+    # A value of the format comes back as it was, but for the sign of a zero and what a NaN carries.
+    back = np.asarray(encode(codes, given.format, source=found, profile="ieee"))
+    kinds, kinds_back = classes_of(own, given.format), classes_of(back, given.format)
+    same = (back == own) | (_among(kinds, _ZEROS) & _among(kinds_back, _ZEROS))
+    same |= _among(kinds, _NANS) & _among(kinds_back, _NANS)
+    if not same.all():
+        value = given.format.value(int(own[~same][0]))
+        raise ValueError(f"{value!r} is no value of {found.name}: cast first, fe.cast(x, {found.name!r})")
+    return given, codes, found
+
+
+def _among(kinds: NDArray[np.uint8], wanted: tuple[NumberClass, NumberClass]) -> NDArray[np.bool_]:
+    return np.isin(kinds, wanted)
+
+
+def _neighbour(x: Any, fmt: Any, up: bool) -> Any:
+    given, codes, found = _codes_of(x, fmt)
+    if isinstance(found, TableFormat):
+        stepped = _step_in_table(codes, found, up)
+    elif isinstance(found, IntFormat) and found.encoding == "twos_complement":
+        end = found.max_int if up else found.min_int & ((1 << found.bits) - 1)
+        one = codes.dtype.type(1)
+        mask = codes.dtype.type((1 << found.bits) - 1)
+        stepped = np.where(codes == end, codes, (codes + one if up else codes - one) & mask)
+    else:
+        stepped = _step_magnitude(codes, found, up).astype(found.code_dtype)
+    if carries_codes(x):
+        return type(x)(stepped, found, x.profile)
+    if given.dtype is None or not np.issubdtype(given.dtype, np.floating):
+        return decode(stepped, found)
+    like = cast(np.zeros(0, given.dtype), found, profile="ieee").dtype
+    return decode(stepped, found, dtype=like)
+
+
+def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool) -> NDArray[np.uint64]:
+    """The codes beside sign-magnitude codes."""
+    one = np.uint64(1)
+    negative, magnitude = split(codes, fmt)
+    has_zero, largest = fmt.has("zero"), fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
+    zero = (magnitude == 0) & has_zero
+    sign = np.where(zero, not up, negative)
+    grows = sign != up
+    stepped = np.where(grows, magnitude + one, magnitude - one)
+    if not has_zero:  # from the smallest value straight to that of the other sign
+        across = ~grows & (magnitude == 0)
+        sign, stepped = np.where(across, not up, sign), np.where(across, np.uint64(0), stepped)
+    if not fmt.has("negative_zero"):
+        sign = sign & ~((stepped == 0) & has_zero)
+    result = np.where(sign, np.uint64(fmt.sign_mask), np.uint64(0)) | stepped
+    # Ends: beyond the largest value is infinity, whose code is the next; what is beyond an end is NaN, or the end.
+    last = largest + fmt.has("infinity")
+    end = (grows & (magnitude == last)) | (sign & (not fmt.signed))
+    stay = codes.astype(np.uint64)
+    if not isinstance(fmt, FloatFormat):
+        return np.where(end, stay, result)
+    if fmt.nan_code is not None:
+        keeps_sign = fmt.signed and fmt.nan != "negative_zero"
+        beyond = np.uint64(fmt.nan_code) | np.where(sign & keeps_sign, np.uint64(fmt.sign_mask), np.uint64(0))
+        infinite = magnitude == (fmt.infinity_code if fmt.infinity_code is not None else -1)
+        result = np.where(end, np.where(infinite, stay, beyond), result)
+    return np.where(is_nan(codes, fmt) | (end & (fmt.nan_code is None)), stay, result)
+
+
+def _ranks(fmt: TableFormat) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """A codebook's different values in order, the lowest code of each, and each code's rank among them."""
+    return np.unique(np.array(fmt.entries), return_index=True, return_inverse=True)
+
+
+def _step_in_table(codes: NDArray[Any], fmt: TableFormat, up: bool) -> NDArray[Any]:
+    _, lowest, rank = _ranks(fmt)
+    beside = np.take(rank, codes) + (1 if up else -1)
+    return np.take(lowest, beside, mode="clip").astype(fmt.code_dtype)
+
+
+def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
+    if isinstance(fmt, TableFormat):
+        values, _, rank = _ranks(fmt)
+        at = np.take(rank, codes)
+        gaps = np.diff(values) if values.size > 1 else np.array([np.nan])
+        negative = np.take(values, at) < 0
+        return np.where(negative, -1.0, 1.0) * np.take(gaps, np.where(negative, at - 1, at), mode="clip")
+    negative, magnitude = split(codes, fmt)
+    if isinstance(fmt, IntFormat):
+        exponents = np.full(codes.shape, -fmt.fraction_bits)
+        zero, special = codes == 0, np.zeros(codes.shape, np.bool_)
+        zero |= (magnitude == 0) & fmt.has("negative_zero")
+    else:
+        exponents = (magnitude >> np.uint64(fmt.trailing_bits)).astype(np.int64)
+        exponents = (np.maximum(exponents, 1) if fmt.subnormals else exponents) - (fmt.bias + fmt.trailing_bits)
+        zero, special = (magnitude == 0) & fmt.zero, is_nan(codes, fmt) | (magnitude > fmt.max_code)
+    steps = np.ldexp(1.0, np.clip(exponents, -2000, 2000))
+    if isinstance(fmt, FloatFormat) and not fmt.subnormals and zero.any():
+        steps = np.where(zero, fmt.value(fmt.min_code), steps)
+    unheld = ~special & ((steps == 0) | np.isinf(steps))
+    if unheld.any():
+        raise OverflowError(f"the quantum of {fmt.name} is 2**{int(exponents[unheld].flat[0])} there: no float64")
+    return np.where(special, np.nan, np.where(negative & ~zero, -steps, steps))
