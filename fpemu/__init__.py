@@ -13,6 +13,7 @@ from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
 from fpemu.registry import dtype, dtypes, register
+from fpemu.report import report
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "profile",
     "profile_names",
     "register",
+    "report",
     "rounding_mode",
     "same_codes",
     "set_num_threads",

@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+import numpy as np
+
+from fpemu.array import Array
+from fpemu.classes import NumberClass, classify
+from fpemu.formats import FloatFormat, Format, TableFormat
 from fpemu.infotext import dyadic_text
+from fpemu.neighbours import next_down, next_up
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -65,7 +70,7 @@ class Code:
     >>> from fpemu.anatomy import Code
     >>> code = Code(fe.dtype("float8_e5m2"), 0x2E)
     >>> code.hex, code.fields, code.kind, code.text
-    ('0x2E', [('sign', '0'), ('exponent', '01011'), ('trailing', '10')], 'normal', '0.09375')
+    ('0x2E', [('sign', '0'), ('exponent', '01011'), ('trailing', '10')], 'positive normal', '0.09375')
     """
 
     format: Format
@@ -94,11 +99,11 @@ class Code:
 
     @property
     def special(self) -> str | None:
-        """ "nan", "inf" or "-inf"; None for a finite value."""
+        """What is not finite in words, "NaN", "inf" or "-inf"; None for a finite value."""
         try:
             self.format.scaled(self.code)
         except ValueError:
-            return str(self.format.value(self.code))
+            return str(self.format.value(self.code)).replace("nan", "NaN")
         return None
 
     @property
@@ -108,15 +113,10 @@ class Code:
 
     @property
     def kind(self) -> str:
-        """What kind of value it is: "NaN", "infinity", "zero", "subnormal", "normal"; "value" in other formats."""
-        if self.special is not None:
-            return "NaN" if self.special == "nan" else "infinity"
-        if self.format.scaled(self.code)[0] == 0:
-            return "zero"
-        if not isinstance(self.format, FloatFormat):
-            return "value"
-        magnitude = self.code & self.format.magnitude_mask
-        return "subnormal" if magnitude < self.format.min_normal_code else "normal"
+        """The class of the code as `classify` has it, "positive normal", "quiet NaN"."""
+        kind = classify(self.code, self.format)
+        assert isinstance(kind, NumberClass)
+        return kind.name.lower().replace("_", " ").replace("nan", "NaN")
 
     @property
     def text(self) -> str:
@@ -142,7 +142,7 @@ class Code:
 
 
 def exact_text(significand: int, exponent: int) -> str:
-    """significand times 2^exponent in decimal: in full to 20 digits, else the first ones and an ellipsis.
+    """A significand times 2^exponent in decimal: in full to 20 digits, else the first ones and an ellipsis.
 
     Examples
     --------
@@ -200,25 +200,6 @@ def neighbour(fmt: Format, code: int, up: bool) -> int | None:
     >>> neighbour(fe.dtype("float8_e4m3fn"), 0x7E, up=True), neighbour(fe.dtype("int4"), 0, up=False)
     (None, 15)
     """
-    step = 1 if up else -1
-    if isinstance(fmt, TableFormat):
-        ordered = sorted(set(fmt.entries))
-        place = ordered.index(fmt.entries[code]) + step
-        return fmt.entries.index(ordered[place]) if 0 <= place < len(ordered) else None
-    if isinstance(fmt, IntFormat):
-        value = fmt.scaled(code)[0] + step
-        if not fmt.min_int <= value <= fmt.max_int:
-            return None
-        if fmt.encoding == "sign_magnitude":
-            return abs(value) | (fmt.sign_mask if value < 0 else 0)
-        return value & (fmt.code_count - 1)
-    # Without a zero the magnitude codes begin with a value of either sign: -1 is the place of the negative one.
-    shift = int(not fmt.zero)
-    magnitude = code & fmt.magnitude_mask
-    place = (-magnitude - shift if code & fmt.sign_mask else magnitude) + step
-    negative = place < 0
-    magnitude = -place - shift if negative else place
-    top = fmt.max_code if fmt.infinity_code is None else fmt.infinity_code
-    if magnitude > top or (negative and not fmt.signed):
-        return None
-    return magnitude | (fmt.sign_mask if negative else 0)
+    one = Array.from_codes(np.array([code], fmt.code_dtype), fmt)
+    beside = Code(fmt, int((next_up(one) if up else next_down(one)).codes[0]))
+    return None if beside.code == code or beside.special == "NaN" else beside.code

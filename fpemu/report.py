@@ -103,8 +103,9 @@ class Report:
         scaled = any(row.scale is not None for row in self.rows)
         rows = []
         for row in self.rows:
-            cells = [row.format, *(f"{number:.4g}" for number in (row.mse, row.max_error, row.max_relative_error))]
-            cells += [f"{row.sqnr:.2f}", *(_percent(s) for s in (row.overflow, row.underflow, row.saturation)), f"{row.nan}"]
+            cells = [row.format, *(_cell(x, ".4g") for x in (row.mse, row.max_error, row.max_relative_error))]
+            shares = (row.overflow, row.underflow, row.saturation)
+            cells += [_cell(row.sqnr, ".2f"), *(_cell(100 * share, ".3g", " %") for share in shares), f"{row.nan}"]
             if scaled:
                 cells.insert(1, "" if row.scale is None else f"{row.scale:.4g}")
             rows.append(cells)
@@ -122,11 +123,8 @@ class Report:
         return "\n".join(line.rstrip() for line in lines)
 
 
-def _percent(share: float) -> str:
-    """A share as a percentage that does not hide that it is more than nothing."""
-    if share == 0 or math.isnan(share):
-        return "0 %" if share == 0 else "-"
-    return f"{100 * share:.3g} %"
+def _cell(number: float, digits: str, unit: str = "") -> str:
+    return "-" if math.isnan(number) else f"{number:{digits}}{unit}"
 
 
 class _SumOfSquares:
@@ -142,7 +140,7 @@ class _SumOfSquares:
             return
         exponent = math.frexp(top)[1]
         if exponent > self.exponent or self.total == 0:
-            self.total = math.ldexp(self.total, max(2 * (self.exponent - exponent), -4000))
+            self.total = math.ldexp(self.total, 2 * (self.exponent - exponent))
             self.exponent = exponent
         scaled = np.ldexp(x, -self.exponent)  # at most 1; what falls below float64's range here cannot count
         self.total += float(np.dot(scaled, scaled))
@@ -254,7 +252,8 @@ class Errors:
             scale = scale if np.ndim(scale) == 0 else np.reshape(scale, -1)[valid]
         error = np.abs(y - x)
         self.inexact += int(np.count_nonzero(error))
-        relative = np.divide(error, np.abs(x), out=np.zeros_like(error), where=x != 0)
+        with np.errstate(over="ignore"):  # infinitely large beside a subnormal element
+            relative = np.divide(error, np.abs(x), out=np.zeros_like(error), where=x != 0)
         self.max_relative_error = max(self.max_relative_error, float(np.max(relative, initial=0.0)))
         error *= scale
         self.max_error = max(self.max_error, float(np.max(error, initial=0.0)))
@@ -289,12 +288,18 @@ class _Trial:
         self.target = _wider(fmt)
         self.scale, self.rng = scale, rng
 
-    def update(self, x: NDArray[Any], values: NDArray[np.float64], source: Format, offset: int, scale: Any) -> None:
+    def update(
+        self, x: NDArray[Any], source: Format | None, values: NDArray[np.float64], offset: int, scale: Any
+    ) -> None:
         """Add a piece: `x` are codes of `source`, `values` the same as float64; `scale` differs by element."""
         if self.scale is not None:
             scale = self.scale
         if scale is not None:
-            x, source = values = values / scale, lookup("float64")
+            with np.errstate(over="ignore"):
+                scaled = values / scale
+            limit = sys.float_info.max
+            x = values = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(values))
+            source = None
         y = cast(x, self.target, source=source, profile=self.rules, rng=self.rng, rng_offset=offset, dtype=np.float64)
         self.errors.update(values, y, 1.0 if scale is None else scale)
 
@@ -360,11 +365,13 @@ def report(
     --------
     >>> import fpemu as fe
     >>> print(fe.report([0.001, 0.3, 1.0, 500.0], ["float16", "float8_e4m3fn", "int8"]))
-    format              MSE  max error    max rel  SQNR dB  overflow  underflow  saturated  NaN
-    FILL
+    format               MSE  max error    max rel  SQNR dB  overflow  underflow  saturated  NaN
+    float16        5.961e-10  4.883e-05  0.0004044   140.21       0 %        0 %        0 %    0
+    float8_e4m3fn        676         52     0.9531    19.66      25 %        0 %       25 %    0
+    int8           3.478e+04        373          1     2.55      25 %       50 %       25 %    0
     """
     found = as_source(x, source)
-    if np.ndim(scale):  # neither None, nor a word, nor a number
+    if scale is not None and np.ndim(scale):  # neither a word nor one number
         scale = np.broadcast_to(np.asarray(scale, np.float64), found.codes.shape)
     return report_stream(
         lambda: flat_chunks(found.codes),
@@ -439,7 +446,7 @@ def report_stream(
         infinite += int(np.count_nonzero(np.isinf(values)))
         factors = None if scale is None else scale.flat[count : count + values.size]
         for trial in trials:
-            trial.update(found.codes, values, found.format, count, factors)
+            trial.update(found.codes, found.format, values, count, factors)
         count += values.size
     return Report(tuple(trial.errors.row(trial.scale) for trial in trials), count, nan, infinite)
 

@@ -1,0 +1,411 @@
+"""Why a number rounds as it does: the steps of one cast in exact arithmetic, beside the code that the kernels give."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+from fpemu.anatomy import Code, exact_text, floor_log2, neighbour
+from fpemu.casting import cast, encode
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.infotext import dyadic_text
+from fpemu.profiles import NegativeZero, Profile, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
+
+__all__ = ["Explanation", "Step", "explain", "explain_code"]
+
+HALF = Fraction(1, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of an explanation.
+
+    Parameters
+    ----------
+    title, text : str
+    """
+
+    title: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """How a number came to a code, or what a code means.
+
+    Parameters
+    ----------
+    result : Code
+    steps : tuple of Step
+    source : Fraction or float or None
+        The number, a float if it is not finite; None where a code was given.
+    rounded : Fraction or None
+        The source on the format's grid, before overflow and the other rules; None where nothing is rounded.
+    """
+
+    result: Code
+    steps: tuple[Step, ...]
+    source: Fraction | float | None = None
+    rounded: Fraction | None = None
+
+    @property
+    def error(self) -> Fraction | None:
+        """The result less the source, None if one of them is not finite."""
+        exact = self.result.exact
+        return exact - self.source if isinstance(self.source, Fraction) and exact is not None else None
+
+    @property
+    def relative_error(self) -> float | None:
+        """The error's magnitude over the source's, None where there is no such ratio."""
+        if self.error is None or not isinstance(self.source, Fraction) or self.source == 0:
+            return None
+        return float(abs(self.error / self.source))
+
+    @property
+    def neighbours(self) -> tuple[Code | None, Code | None]:
+        """The values below and above the result's; None where there is none, and beside NaN."""
+        if self.result.special == "NaN":
+            return None, None
+        fmt = self.result.format
+        below, above = (neighbour(fmt, self.result.code, up) for up in (False, True))
+        return (None if below is None else Code(fmt, below)), (None if above is None else Code(fmt, above))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        below, above = self.neighbours
+        return {
+            "format": self.result.format.name,
+            "source": None if self.source is None else str(self.source),
+            **self.result.to_dict(),
+            "below": None if below is None else below.to_dict(),
+            "above": None if above is None else above.to_dict(),
+            "error": None if self.error is None else str(self.error),
+            "relative_error": self.relative_error,
+            "steps": [dataclasses.asdict(step) for step in self.steps],
+        }
+
+
+def text(x: Fraction) -> str:
+    """A dyadic number in decimal, and as an odd integer times a power of two where the decimals are cut."""
+    significand, exponent = x.numerator, 1 - x.denominator.bit_length()
+    decimal, dyadic = exact_text(significand, exponent), dyadic_text(significand, exponent)
+    return f"{decimal} = {dyadic}" if "…" in decimal else decimal
+
+
+def explain_code(code: int, fmt: Format) -> Explanation:
+    """What a code means, step by step.
+
+    Parameters
+    ----------
+    code : int
+    fmt : Format
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        If the code is out of range.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.explain import explain_code
+    >>> for step in explain_code(0x2E, fe.dtype("float8_e5m2")).steps:
+    ...     print(f"{step.title}: {step.text}")
+    exponent: field 11 less the bias 15: 2**-4
+    significand: 1.10 in binary, 6 * 2**-2
+    value: 6 * 2**-2 * 2**-4 = 0.09375
+    """
+    result = Code(fmt, code)
+    if result.special is not None:
+        return Explanation(result, (Step("value", f"{result.hex} stands for {result.text}"),))
+    significand, exponent = fmt.scaled(code)
+    if isinstance(fmt, TableFormat):
+        return Explanation(result, (Step("value", f"entry {code} of the codebook: {result.text}"),))
+    if isinstance(fmt, IntFormat):
+        scale = f" * 2**{exponent}" if exponent else ""
+        how = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
+        return Explanation(result, (Step("value", f"{significand}{scale} in {how}: {result.text}"),))
+    if significand == 0:
+        return Explanation(result, (Step("value", f"exponent field and trailing significand 0: {result.text}"),))
+    m, bits = fmt.trailing_bits, dict(result.fields)
+    binade = exponent + m
+    field = int(bits["exponent"], 2)
+    if result.kind.endswith("subnormal"):
+        first = f"field 0: subnormal, the lowest exponent, 1 less the bias {fmt.bias}: 2**{binade}"
+    else:
+        first = f"field {field} less the bias {fmt.bias}: 2**{binade}"
+    steps = [Step("exponent", first)]
+    if m:
+        leading = abs(significand) >> m
+        steps.append(Step("significand", f"{leading}.{bits['trailing']} in binary, {abs(significand)} * 2**-{m}"))
+    quantum = f"2**-{m} * 2**{binade}" if m else f"2**{binade}"
+    steps.append(Step("value", f"{significand} * {quantum} = {result.text}"))
+    return Explanation(result, tuple(steps))
+
+
+def explain(x: float, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:
+    """Why a number rounds as it does, step by step.
+
+    Parameters
+    ----------
+    x : float or int
+        An int keeps all its digits, as in `cast`.
+    fmt : Format
+    rules : Profile
+        The rules of the cast.
+    seed : int, optional
+        For stochastic rounding.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        If a rule does not apply to the format, or forbids the number.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.explain import explain
+    >>> e5m2 = fe.dtype("float8_e5m2")
+    >>> for step in explain(0.3, e5m2, e5m2.profile).steps[1:]:
+    ...     print(f"{step.title}: {step.text}")
+    binade: 2**-2 <= |x| < 2**-1
+    quantum: 2**-4: the spacing in this binade, 2**(-2 - 2), p = 3
+    scaled: S = |x| / quantum = 4.7999999999999998223… = 5404319552844595 * 2**-50: between 4 and 5
+    fraction: nu = S - 4 = 0.79999999999999982236… = 900719925474099 * 2**-50
+    decision: nearest_even: nu is more than 1/2, up: 5
+    value: 0.3125 (0x35)
+    """
+    rules = fmt.check_profile(rules)
+    result = Code(fmt, int(encode(x, fmt, profile=rules, rng=seed)))
+    return _Story(x, fmt, rules, result).explanation()
+
+
+class _Story:
+    """The steps of a cast, told in the order of the pipeline; what the rules gave is read from the result."""
+
+    def __init__(self, x: float, fmt: Format, rules: Profile, result: Code) -> None:
+        self.x, self.format, self.rules, self.result = x, fmt, rules, result
+        self.steps: list[Step] = []
+        self.rounded: Fraction | None = None
+        self.gives = f"{result.text} ({result.hex})"
+
+    def say(self, title: str, text: str) -> None:
+        self.steps.append(Step(title, text))
+
+    def explanation(self) -> Explanation:
+        source: Fraction | float = Fraction(self.x) if math.isfinite(self.x) else self.x
+        if isinstance(source, Fraction):
+            self.finite(source)
+        else:
+            self.not_finite(source)
+        return Explanation(self.result, tuple(self.steps), source, self.rounded)
+
+    def not_finite(self, source: float) -> None:
+        knob = "nan" if math.isnan(source) else "infinity"
+        rule = getattr(self.rules, knob).value
+        self.say("source", f"{'NaN' if math.isnan(source) else source}: nothing is rounded")
+        self.say("rule", f"{knob}={rule} in {self.format.name}: {self.gives}")
+
+    def finite(self, source: Fraction) -> None:
+        what = "an integer" if isinstance(self.x, int) else f"the float64 {self.x.hex()}"
+        minus = "-" if source == 0 and math.copysign(1, self.x) < 0 else ""
+        self.say("source", f"{minus}{text(source)}, {what}")
+        if self.rules.through is Through.FLOAT32:
+            nearest = float(cast(self.x, "float32"))
+            self.say("through", f"through=float32: rounded to float32 first, {nearest!r}")
+            if not math.isfinite(nearest):
+                self.say("rule", f"infinity={self.rules.infinity.value}: {self.gives}")
+                return
+            source = Fraction(nearest)
+        if source and self.rules.subnormals_in is SubnormalsIn.ZERO and abs(source) < Fraction(1, 1 << 1022):
+            self.say("subnormal", "subnormals_in=zero: a subnormal source counts as zero")
+            source = Fraction(0)
+        if source == 0:
+            self.zero()
+        elif isinstance(self.format, TableFormat):
+            self.nearest_entry(source)
+        else:
+            self.grid(self.format, source)
+
+    def zero(self) -> None:
+        if not self.format.has("zero"):
+            self.say(
+                "zero",
+                f"{self.format.name} has no zero: missing_zero={self.rules.missing_zero.value} gives {self.gives}",
+            )
+            return
+        sign = ""
+        if self.format.has("negative_zero") and self.rules.negative_zero is NegativeZero.KEEP:
+            sign = ", its sign kept"
+        elif math.copysign(1, self.x) < 0:
+            sign = ", its sign dropped"
+        self.say("zero", f"zero is exact{sign}: {self.gives}")
+
+    def nearest_entry(self, source: Fraction) -> None:
+        """A codebook: no grid, but the two entries around the source."""
+        assert isinstance(self.format, TableFormat)
+        entries = sorted({Fraction(value) for value in self.format.entries})
+        below = max((e for e in entries if e <= source), default=None)
+        above = min((e for e in entries if e >= source), default=None)
+        rounding = f"rounding={_word(self.rules.rounding)}"
+        if below is None or above is None:
+            self.say("range", f"beyond the codebook's last value: {self.gives}")
+        elif below == above:
+            self.say("exact", f"a value of the codebook: {self.gives}")
+        else:
+            self.say("between", f"{text(below)} and {text(above)}")
+            self.say("distance", f"{text(source - below)} from the lower, {text(above - source)} from the upper")
+            self.say("decision", f"{rounding}: {self.gives}")
+
+    def grid(self, fmt: FloatFormat | IntFormat, source: Fraction) -> None:
+        """Floats and integers: the magnitude in units of the quantum, rounded once."""
+        negative = source < 0
+        magnitude = abs(source)
+        rules = self.rules
+        if negative and not fmt.has("negative") and rules.unsigned_negative.value == "magnitude":
+            self.say("sign", f"{fmt.name} is unsigned, unsigned_negative=magnitude: the sign is dropped")
+            negative = False
+        smallest = fmt.exact(fmt.min_normal_code) if isinstance(fmt, FloatFormat) else Fraction(0)
+        if rules.subnormals_out is SubnormalsOut.FLUSH_BEFORE and magnitude < smallest:
+            self.say("flush", f"subnormals_out=flush_before: below the smallest normal {text(smallest)}: {self.gives}")
+            return
+        quantum = self.quantum(fmt, magnitude)
+        if quantum is None:
+            return
+        scaled = magnitude / quantum
+        low = math.floor(scaled)
+        nu = scaled - low
+        around = f"S = |x| / quantum = {text(scaled)}"
+        self.say("scaled", around + (f": between {low} and {low + 1}" if nu else ": a whole number"))
+        if nu:
+            self.say("fraction", f"nu = S - {low} = {text(nu)}")
+        up, why = _decision(rules.rounding, nu, negative, self.is_odd(fmt, low, quantum))
+        if up is None:  # stochastic: the kernels drew the bits
+            exact = self.result.exact
+            up = exact is not None and abs(exact) > low * quantum
+        self.say("decision", f"{why}: {low + up}")
+        self.rounded = (-1 if negative else 1) * (low + up) * quantum
+        self.outcome(fmt, negative, smallest)
+
+    def quantum(self, fmt: FloatFormat | IntFormat, magnitude: Fraction) -> Fraction | None:
+        """The spacing at a magnitude; None, and the end of the story, below the range of a format without zero."""
+        binade = floor_log2(magnitude)
+        if isinstance(fmt, IntFormat):
+            exponent = -fmt.fraction_bits
+            self.say("quantum", f"{_power(exponent)}, the spacing everywhere")
+            return Fraction(2) ** exponent
+        self.say("binade", f"{_power(binade)} <= |x| < {_power(binade + 1)}")
+        first = fmt.exact(fmt.min_code)
+        if not fmt.subnormals and magnitude < first:
+            if fmt.zero:
+                self.say("quantum", f"no subnormals: below {text(first)} there is only zero; S in units of that")
+                return first
+            missing = self.rules.missing_zero.value
+            self.say(
+                "range",
+                f"below the smallest value {text(first)}, and no zero: missing_zero={missing} gives {self.gives}",
+            )
+            return None
+        m = fmt.trailing_bits
+        if binade < fmt.emin:
+            self.say(
+                "quantum",
+                f"{_power(fmt.emin - m)}: below the smallest normal {_power(fmt.emin)} the spacing stays "
+                f"2**({fmt.emin} - {m})",
+            )
+        else:
+            self.say(
+                "quantum", f"{_power(binade - m)}: the spacing in this binade, 2**({binade} - {m}), p = {fmt.precision}"
+            )
+        return Fraction(2) ** (max(binade, fmt.emin) - m)
+
+    def is_odd(self, fmt: FloatFormat | IntFormat, low: int, quantum: Fraction) -> bool:
+        """Whether the code of the lower candidate is odd."""
+        if isinstance(fmt, FloatFormat) and fmt.precision == 1 and low:
+            return (floor_log2(low * quantum) + fmt.bias) % 2 == 1
+        return low % 2 == 1
+
+    def outcome(self, fmt: FloatFormat | IntFormat, negative: bool, smallest: Fraction) -> None:
+        """What the rules make of the rounded number."""
+        rounded, rules = self.rounded, self.rules
+        assert rounded is not None
+        if negative and rounded and not fmt.has("negative") and rules.overflow.value != "wrap":
+            rule = rules.unsigned_negative.value
+            self.say("unsigned", f"negative in an unsigned format, unsigned_negative={rule}: {self.gives}")
+            return
+        limit = _limit(fmt, negative)
+        if abs(rounded) > limit:
+            self.say(
+                "overflow",
+                f"{text(rounded)} is beyond the largest finite magnitude {text(limit)}; "
+                f"overflow={rules.overflow.value}, rounding={_word(rules.rounding)}: {self.gives}",
+            )
+        elif rounded and rules.subnormals_out is SubnormalsOut.FLUSH_AFTER and abs(rounded) < smallest:
+            self.say("flush", f"{text(rounded)} is subnormal, subnormals_out=flush_after: {self.gives}")
+        elif rounded == 0 and not fmt.has("zero"):
+            self.say("zero", f"no zero: missing_zero={rules.missing_zero.value} gives {self.gives}")
+        elif rounded == 0:
+            self.say("underflow", f"what was not zero becomes {self.gives}")
+        elif abs(rounded) < smallest:
+            self.say("value", f"{self.gives}, subnormal: below the smallest normal {text(smallest)}")
+        else:
+            self.say("value", self.gives)
+
+
+def _limit(fmt: FloatFormat | IntFormat, negative: bool) -> Fraction:
+    if isinstance(fmt, FloatFormat):
+        return fmt.exact(fmt.max_code)
+    return Fraction(-fmt.min_int if negative else fmt.max_int) * Fraction(2) ** -fmt.fraction_bits
+
+
+def _power(exponent: int) -> str:
+    return f"2**{exponent}"
+
+
+def _word(rounding: Rounding | Stochastic) -> str:
+    if isinstance(rounding, Stochastic):
+        return f"stochastic {rounding.variant}, {rounding.bits} bits"
+    return rounding.value
+
+
+def _decision(rounding: Rounding | Stochastic, nu: Fraction, negative: bool, odd: bool) -> tuple[bool | None, str]:
+    """Whether the magnitude goes up (None: by chance), and why; "up" and "down" are the magnitude's."""
+    if nu == 0:
+        return False, "exact, nothing to round"
+    word = _word(rounding)
+    if isinstance(rounding, Stochastic):
+        return None, f"{word}: up with a probability of about {float(nu):.6g}"
+    if rounding.value.startswith("nearest"):
+        if nu != HALF:
+            return (
+                nu > HALF,
+                f"{word}: nu is {'more' if nu > HALF else 'less'} than 1/2, {'up' if nu > HALF else 'down'}",
+            )
+        up = {
+            Rounding.NEAREST_EVEN: odd,
+            Rounding.NEAREST_AWAY: True,
+            Rounding.NEAREST_TOWARD_ZERO: False,
+            Rounding.NEAREST_TOWARD_POSITIVE: not negative,
+            Rounding.NEAREST_TOWARD_NEGATIVE: negative,
+        }[rounding]
+        why = "a tie, to the even code" if rounding is Rounding.NEAREST_EVEN else "a tie"
+        return up, f"{word}: {why}, {'up' if up else 'down'}"
+    if rounding is Rounding.TO_ODD:
+        return not odd, f"{word}: inexact, to the odd code, {'down' if odd else 'up'}"
+    up = {
+        Rounding.TOWARD_ZERO: False,
+        Rounding.AWAY_FROM_ZERO: True,
+        Rounding.TOWARD_POSITIVE: not negative,
+        Rounding.TOWARD_NEGATIVE: negative,
+    }[rounding]
+    return up, f"{word}: inexact, the magnitude goes {'up' if up else 'down'}"
