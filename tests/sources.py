@@ -124,3 +124,29 @@ def midpoints(fmt, dtype):
     kept = kept[kept.astype(np.float64) == ties]
     near = np.concatenate([np.nextafter(kept, dtype(0)), kept, np.nextafter(kept, dtype(np.inf))])
     return np.concatenate([near, -near])
+
+
+def narrow_integers(dtype):
+    """Every value of a type of up to 16 bits, edges of wider ones."""
+    if dtype in ("int4", "uint4", "int2"):
+        bits = int(dtype[-1])
+        low = 0 if dtype.startswith("u") else -(1 << (bits - 1))
+        return np.arange(low, low + (1 << bits)).astype(getattr(ml_dtypes, dtype))
+    if dtype == "bool":
+        return np.array([False, True])
+    limits = np.iinfo(dtype)
+    if limits.bits <= 16:
+        return np.arange(limits.min, limits.max + 1).astype(dtype)
+    wide = int64()
+    return wide[(wide >= limits.min) & (wide <= limits.max)].astype(dtype)
+
+
+def subnormals(dtype):
+    """Subnormals of a floating-point type with the largest and the smallest, and the smallest normals."""
+    info = ml_dtypes.finfo(dtype)
+    bits = {16: np.uint16, 32: np.uint32, 64: np.uint64}[info.bits]
+    smallest_normal = int(np.array(info.smallest_normal, dtype).view(bits))
+    codes = {1, 2, 3, smallest_normal - 1, smallest_normal, smallest_normal + 1}
+    codes |= set(np.random.default_rng(9).integers(1, smallest_normal, 200).tolist())
+    sign = 1 << (info.bits - 1)
+    return np.array(sorted(codes | {code | sign for code in codes}), bits).view(dtype)

@@ -215,9 +215,9 @@ class SignMagnitude(Target):
         return self.code(negative, 0)
 
     def of_nan_result(self, negative):
-        """The code of a NaN that a number became, or that a NaN stays."""
+        """The code of a NaN that a number became, with its sign."""
         code = self.nan if self.rules.nan_code is None else self.rules.nan_code
-        signed = negative and self.nan_has_sign and self.knob("nan_sign") == "keep"
+        signed = negative and self.nan_has_sign
         return code | 1 << (self.fmt.bits - 1) if signed else code
 
     def of_nan(self, case):
@@ -234,7 +234,7 @@ class SignMagnitude(Target):
             return self.negative_zero
         if self.nan is None and self.rules.nan_code is None:
             return self.zero(self.fmt.kind == "float" and self.has_zero)
-        code = self.of_nan_result(case.negative)
+        code = self.of_nan_result(case.negative and self.knob("nan_sign") == "keep")
         if self.knob("nan_payload") == "drop" or case.payload is None or self.fmt.nan != "ieee":
             return code
         if self.rules.nan_code is not None:

@@ -34,8 +34,9 @@ def order_key(significand, exponent):
     if significand == 0:
         return 0
     size = abs(significand).bit_length()
-    assert size <= 64
-    key = (exponent + size + (1 << 40) << 64) + (abs(significand) << (64 - size))
+    top64 = abs(significand) << 64 >> size
+    assert top64 << size == abs(significand) << 64, "a significand of more than 64 bits"
+    key = (exponent + size + (1 << 40) << 64) + top64
     return key if significand > 0 else -key
 
 
