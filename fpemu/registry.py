@@ -173,7 +173,9 @@ def dtype(x: Any) -> Format:
 
 def _named(name: str) -> Format:
     key = _key(name)
-    found = _NAMES.get(key) or parse(key)
+    if key in _NAMES:
+        return _NAMES[key]
+    found = parse(key)
     if found is None:
         raise ValueError(f"unknown format {name!r}{near(key, _NAMES)}")
     return _USUAL.get(found, found)
@@ -209,7 +211,7 @@ def register(fmt: Format, *aliases: str) -> Format:
     Returns
     -------
     Format
-        `fmt`.
+        `fmt`, or the equal format that was registered under its name before.
 
     Raises
     ------
@@ -239,10 +241,11 @@ def register(fmt: Format, *aliases: str) -> Format:
             taken = _NAMES.get(_key(name)) or _parsed(name)
             if taken is not None and taken != fmt:
                 raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
+        known = _NAMES.get(_key(fmt.name), fmt)
         for name in names:
-            _NAMES.setdefault(_key(name), fmt)
-        _add_entry(_Entry(_NAMES[_key(fmt.name)], " ".join("".join(a.split()) for a in aliases)))
-    return fmt
+            _NAMES.setdefault(_key(name), known)
+        _add_entry(_Entry(known, " ".join("".join(alias.split()) for alias in aliases)))
+    return known
 
 
 def _parsed(name: str) -> Format | None:
