@@ -69,12 +69,12 @@ def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
 
 
 def _nan(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int | None:
-    """The code of a NaN with a sign (where NaNs have one); None without NaN."""
+    """The code of a NaN with a sign (where NaNs have one): what a number becomes; None without NaN."""
     if not isinstance(fmt, FloatFormat) or (fmt.nan_code is None and rules.nan_code is None):
         return None
     code = fmt.nan_code if rules.nan_code is None else rules.nan_code
     assert code is not None
-    signed = negative and rules.nan_sign is NanSign.KEEP and fmt.nan in ("ieee", "all_ones")
+    signed = negative and fmt.nan in ("ieee", "all_ones")
     return code | fmt.sign_mask if signed else code
 
 
@@ -173,11 +173,21 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
         return (largest(fmt, True),) * 2
     if rules.nan is NanRule.ZERO:
         return 0, 0
-    minus_zero = fmt.sign_mask if fmt.has("negative_zero") and isinstance(fmt, FloatFormat) else 0
+    keep = isinstance(fmt, FloatFormat) and fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
+    minus_zero = fmt.sign_mask if keep else 0
     if rules.nan is NanRule.NEGATIVE_ZERO:
         return (fmt.sign_mask,) * 2
-    positive, negative = _nan(fmt, rules, False), _nan(fmt, rules, True)
+    positive, negative = _nan(fmt, rules, False), _nan(fmt, rules, rules.nan_sign is NanSign.KEEP)
     return _first(positive, minus_zero), _first(negative, minus_zero)
+
+
+def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """Which overflows are modulo 2^bits."""
+    if rules.overflow is not Overflow.WRAP:
+        return places.WRAP_NONE
+    if fmt.has("negative") or rules.unsigned_negative is UnsignedNegative.STANDARD:
+        return places.WRAP_ALL
+    return places.WRAP_POSITIVE
 
 
 def _wrap64(code: int) -> int:
@@ -216,6 +226,5 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
         int(rules.subnormals_in is SubnormalsIn.ZERO),
         _FLUSHES[rules.subnormals_out] if floats else places.FLUSH_NEVER,
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
-        int(rules.overflow is Overflow.WRAP),
+        _wrap(fmt, rules),
     )
-

@@ -125,7 +125,7 @@ class NanRule(enum.Enum):
 
 
 class NanSign(enum.Enum):
-    """Whether a NaN keeps its source's sign."""
+    """Whether a NaN source keeps its sign; a number that becomes NaN does."""
 
     KEEP = "keep"
     DROP = "drop"
