@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fpemu.casting import cast, decode, encode
 from fpemu.classes import NumberClass, classes_of, is_nan, split
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
+from fpemu.infotext import dyadic_text
 from fpemu.registry import dtype
 from fpemu.sources import Source, as_source, carries_codes
 
@@ -19,6 +21,7 @@ __all__ = ["next_down", "next_up", "spacing"]
 
 _ZEROS = NumberClass.NEGATIVE_ZERO, NumberClass.POSITIVE_ZERO
 _NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
+_TOP = np.uint64((1 << 64) - 1)
 
 
 def next_up(x: Any, fmt: Any = None) -> Any:
@@ -36,7 +39,7 @@ def next_up(x: Any, fmt: Any = None) -> Any:
     numpy.ndarray, numpy scalar or Array
         In x's dtype if that is a float that holds the format's values, else in the one that `decode` gives; an Array
         for an Array.  Above the largest finite value: infinity, else NaN, else the same value.  Below zero comes -0,
-        where the format has it, and after both zeros the smallest positive value.  NaN stays NaN.
+        where the format has it, and after both zeros the smallest positive value.  NaN stays NaN, and becomes quiet.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def spacing(x: Any, fmt: Any = None) -> Any:
     """
     given, codes, found = _codes_of(x, fmt)
     steps = _spacing(codes, found)
-    if given.dtype is not None and np.issubdtype(given.dtype, np.floating):
+    if given.dtype is not None and isinstance(given.format, FloatFormat):
         fitting = steps.astype(given.dtype)
         if np.array_equal(fitting, steps, equal_nan=True):
             steps = fitting
@@ -145,16 +148,30 @@ def _codes_of(x: Any, fmt: Any) -> tuple[Source, NDArray[Any], Format]:
         return given, own, found
     if carries_codes(x):
         raise ValueError(f"x is an Array of {given.format.name}, not of {found.name}: leave fmt out, or cast first")
-    codes = np.asarray(encode(x, found, profile="ieee"))
-    # A value of the format comes back as it was, but for the sign of a zero and what a NaN carries.
-    back = np.asarray(encode(codes, given.format, source=found, profile="ieee"))
-    kinds, kinds_back = classes_of(own, given.format), classes_of(back, given.format)
-    same = (back == own) | (_among(kinds, _ZEROS) & _among(kinds_back, _ZEROS))
-    same |= _among(kinds, _NANS) & _among(kinds_back, _NANS)
-    if not same.all():
-        value = given.format.value(int(own[~same][0]))
-        raise ValueError(f"{value!r} is no value of {found.name}: cast first, fe.cast(x, {found.name!r})")
+    codes, exact = exact_codes(x, given, found)
+    if not exact.all():
+        wrong = int(own[~exact].flat[0])
+        try:
+            text = repr(given.format.value(wrong))
+        except OverflowError:  # a wide integer
+            text = dyadic_text(*given.format.scaled(wrong))
+        raise ValueError(f"{text} is no value of {found.name}: cast first, fe.cast(x, {found.name!r})")
     return given, codes, found
+
+
+def exact_codes(x: Any, given: Source, fmt: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The codes of a format for numbers, and which of the numbers are values of it; `given` is ``as_source(x)``."""
+    own = np.asarray(given.codes, given.codes.dtype.newbyteorder("="))
+    codes = np.asarray(encode(x, fmt, profile="ieee", rounding="toward_zero"))
+    kinds = classes_of(own, given.format)
+    exact = _among(classes_of(codes, fmt), _NANS) == _among(kinds, _NANS)
+    # What the cast moved does not come back both ways, but for the sign of a zero and what a NaN carries.
+    for rounding in ("toward_zero", "away_from_zero"):
+        back = np.asarray(encode(codes, given.format, source=fmt, profile="ieee", rounding=rounding))
+        kinds_back = classes_of(back, given.format)
+        same = (back == own) | (_among(kinds, _ZEROS) & _among(kinds_back, _ZEROS))
+        exact &= same | (_among(kinds, _NANS) & _among(kinds_back, _NANS))
+    return codes, exact
 
 
 def _among(kinds: NDArray[np.uint8], wanted: tuple[NumberClass, NumberClass]) -> NDArray[np.bool_]:
@@ -174,21 +191,24 @@ def _neighbour(x: Any, fmt: Any, up: bool) -> Any:
         stepped = _step_magnitude(codes, found, up).astype(found.code_dtype)
     if carries_codes(x):
         return type(x)(stepped, found, x.profile)
-    if given.dtype is None or not np.issubdtype(given.dtype, np.floating):
-        return decode(stepped, found)
-    like = cast(np.zeros(0, given.dtype), found, profile="ieee").dtype
-    return decode(stepped, found, dtype=like)
+    values = decode(stepped, found)
+    if given.dtype is None or not isinstance(given.format, FloatFormat):
+        return values
+    with contextlib.suppress(ValueError):  # no float holds a wide integer's values
+        return values.astype(cast(np.zeros(0, given.dtype), found, profile="ieee").dtype, copy=False)
+    return values
 
 
 def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool) -> NDArray[np.uint64]:
     """The codes beside sign-magnitude codes."""
-    one = np.uint64(1)
     negative, magnitude = split(codes, fmt)
     has_zero, largest = fmt.has("zero"), fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
     zero = (magnitude == 0) & has_zero
     sign = np.where(zero, not up, negative)
     grows = sign != up
-    stepped = np.where(grows, magnitude + one, magnitude - one)
+    # At the ends, where the sum or the difference would leave 64 bits, the outcome is another, below.
+    more, less = magnitude + (magnitude < _TOP), magnitude - np.minimum(magnitude, np.uint64(1))
+    stepped = np.where(grows, more, less)
     if not has_zero:  # from the smallest value straight to that of the other sign
         across = ~grows & (magnitude == 0)
         sign, stepped = np.where(across, not up, sign), np.where(across, np.uint64(0), stepped)
@@ -199,6 +219,8 @@ def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool)
     last = largest + fmt.has("infinity")
     end = (grows & (magnitude == last)) | (sign & (not fmt.signed))
     stay = codes.astype(np.uint64)
+    if isinstance(fmt, FloatFormat) and fmt.nan == "ieee":  # a signaling NaN becomes quiet
+        stay = np.where(is_nan(codes, fmt), stay | np.uint64(1 << (fmt.trailing_bits - 1)), stay)
     if not isinstance(fmt, FloatFormat):
         return np.where(end, stay, result)
     if fmt.nan_code is not None:
