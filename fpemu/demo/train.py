@@ -73,7 +73,8 @@ def main(path: Path) -> None:
     weights, biases = train(images[training] / 16, labels[training])
     parameters = {f"weight{i}": w.astype(np.float32) for i, w in enumerate(weights)}
     parameters |= {f"bias{i}": b.astype(np.float32) for i, b in enumerate(biases)}
-    np.savez_compressed(path, images=images, labels=labels, test=test.astype(np.uint16), **parameters)
+    arrays = {"images": images, "labels": labels, "test": test.astype(np.uint16)} | parameters
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

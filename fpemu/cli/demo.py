@@ -1,0 +1,214 @@
+"""`fpemu demo`: a small network and a sine in several formats, as tables and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from fpemu.cli.options import JsonOption
+from fpemu.cli.output import console, print_json
+from fpemu.demo import canvas, network, sine
+from fpemu.demo.network import Network, Result
+from fpemu.files import replacing
+
+__all__ = ["demo"]
+
+NO_PICTURES = "No pictures: matplotlib is not installed (pip install 'fpemu[plot]')."
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures and the network's weights.")] = Path(
+        "fpemu-demo"
+    ),
+    json: JsonOption = False,
+) -> None:
+    """See formats at work: a network that reads digits, and a sine, each cast to one format after another.
+
+    Examples
+    --------
+        fpemu demo
+
+        fpemu demo --out pictures
+
+        fpemu demo --json
+    """
+    digits = network.load()
+    out.mkdir(parents=True, exist_ok=True)
+    files = [_write_weights(digits, out / "weights.npy")]
+    with _progress() as progress:
+        results = _evaluate(digits, progress)
+        quantized = [sine.quantize(sine.sample()[1], bits) for bits in sine.BITS]
+        files += _draw_pictures(digits, results, out, progress)
+    if json:
+        print_json(_to_dict(results, quantized, files))
+        return
+    output = console()
+    _print_errors(output, digits, results)
+    _print_network(output, digits, results)
+    output.print(_draw_sine(quantized, output))
+    if len(files) == 1:
+        output.print(NO_PICTURES, markup=False)
+    output.print("Written: " + ", ".join(map(str, files)), markup=False, soft_wrap=True)
+    output.print("\nTry next:")
+    for command in _next_commands(files[0]):
+        output.print(f"  {command}", style="bold", markup=False, soft_wrap=True)
+
+
+def _progress() -> Progress:
+    """A progress bar on the error stream, where that is a terminal."""
+    errors = console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
+
+
+def _evaluate(digits: Network, progress: Progress) -> list[Result]:
+    casts = network.casts()
+    task = progress.add_task("compiling the kernels (kept for the next time)", total=len(casts))
+    results = []
+    for name, scaled in casts:
+        results.append(network.evaluate(digits, name, scaled))
+        progress.update(task, description=f"casting to {name}", advance=1)
+    return results
+
+
+def _write_weights(digits: Network, path: Path) -> Path:
+    with replacing(path) as stream:
+        np.save(stream, digits.all_weights.astype(np.float32))
+    return path
+
+
+def _draw_pictures(digits: Network, results: Sequence[Result], out: Path, progress: Progress) -> list[Path]:
+    """The files of the pictures; none without matplotlib."""
+    progress.add_task("drawing the pictures", total=None)
+    try:
+        from fpemu.demo.pictures import write_pictures
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        return []
+    return write_pictures(out, digits, results)
+
+
+def _print_errors(output: Console, digits: Network, results: Sequence[Result]) -> None:
+    title = f"The network's {digits.all_weights.size} weights"
+    columns = {
+        "smallest value": ["" if r.scale else _number(r.smallest) for r in results],
+        "largest value": ["" if r.scale else _number(r.largest) for r in results],
+        "SQNR dB": [_decibels(r.weights.sqnr) for r in results],
+        "overflow": [f"{r.weights.overflow:.1%}" for r in results],
+        "underflow": [f"{r.weights.underflow:.1%}" for r in results],
+    }
+    _print_table(output, title, results, columns)
+
+
+def _print_network(output: Console, digits: Network, results: Sequence[Result]) -> None:
+    title = f"The network reads {len(digits.labels)} handwritten digits that it never saw"
+    columns = {
+        "accuracy, weights cast": [f"{r.accuracy_weights:.1%}" for r in results],
+        "activations overflow": [f"{r.activations.overflow:.1%}" for r in results],
+        "activations underflow": [f"{r.activations.underflow:.1%}" for r in results],
+        "accuracy, both cast": [f"{r.accuracy:.1%}" for r in results],
+        "logits' SQNR dB": [_decibels(r.logits_sqnr) for r in results],
+        "same answer as float32": [f"{r.agreement:.1%}" for r in results],
+    }
+    _print_table(output, title, results, columns)
+
+
+def _print_table(output: Console, title: str, results: Sequence[Result], columns: dict[str, list[str]]) -> None:
+    """Print a table with a row for each result; columns that find no place go on in another one beneath."""
+    names = ["  absmax" if r.scale else r.format for r in results]
+    first = max(map(len, names))
+    output.print(f"[bold]{title}[/bold]\n")
+    tables: list[tuple[list[str], list[int]]] = []
+    left = 0
+    for header, cells in columns.items():
+        needs = max(map(len, [*header.split(), *cells]))
+        if needs + 2 > left:
+            tables.append(([], []))
+            left = output.width - first
+        tables[-1][0].append(header)
+        tables[-1][1].append(needs)
+        left -= needs + 2
+    for headers, widths in tables:
+        output.print(_table(names, {h: columns[h] for h in headers}, [first, *widths]))
+        output.print()
+
+
+def _table(names: list[str], columns: dict[str, list[str]], widths: list[int]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
+    for header, width in zip(["format", *columns], widths, strict=True):
+        table.add_column(header, justify="right" if header in columns else "left", vertical="bottom", width=width)
+    for row in zip(names, *columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.5g}" if 1e-3 < value < 1e6 else f"{value:.1e}"
+
+
+def _decibels(ratio: float) -> str:
+    return "exact" if ratio == float("inf") else f"{ratio:.1f}"
+
+
+def _draw_sine(quantized: Sequence[sine.Quantized], output: Console) -> Table:
+    """The samples, then each quantized signal with its error beneath, side by side as far as the terminal is wide."""
+    side_by_side = 4 if output.width >= 76 else 2 if output.width >= 36 else 1
+    width = min(40, (output.width - 2 * (side_by_side - 1)) // side_by_side)
+    ascii_only = output.options.ascii_only
+    signal = sine.sample()[1]
+    limit = quantized[0].step / 2
+
+    def curve(y: NDArray[np.float64], limit: float, height: int, joined: bool = True) -> list[str]:
+        return canvas.draw(y, limit, width, height, joined=joined, ascii_only=ascii_only)
+
+    panels = [[f"A sine, {signal.size} samples", *curve(signal, 1, 7, joined=False)]]
+    for q in quantized:
+        error = f"error, to {q.max_error:.2g}"
+        signal_lines, error_lines = curve(q.values, 1, 7), curve(q.error, limit, 3)
+        panels.append([f"{q.bits} bits: {q.sqnr:.1f} dB", *signal_lines, error, *error_lines])
+    table = Table.grid(padding=(1, 2, 0, 0))
+    for first in range(0, len(panels), side_by_side):
+        table.add_row(*(_panel(lines) for lines in panels[first : first + side_by_side]))
+    return table
+
+
+def _panel(lines: Sequence[str]) -> Text:
+    """A panel's title in bold, its signal in blue, the error beneath in orange."""
+    text = Text(lines[0], style="bold", no_wrap=True)
+    for line in lines[1:8]:
+        text.append(f"\n{line}", style="not bold blue")
+    for line in lines[8:]:
+        text.append(f"\n{line}", style="not bold orange3")
+    return text
+
+
+def _next_commands(weights: Path) -> list[str]:
+    return [
+        "fpemu inspect 0.1 -f float8_e5m2",
+        "fpemu compare float16 bfloat16 float8_e4m3fn float8_e5m2",
+        f"fpemu report {shlex.quote(str(weights))} -f float8_e4m3fn -f int8",
+    ]
+
+
+def _to_dict(results: Sequence[Result], quantized: Sequence[sine.Quantized], files: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "formats": [dataclasses.asdict(r) for r in results],
+        "sine": [
+            {"bits": q.bits, "step": q.step, "sqnr": q.sqnr, "max_error": float(np.abs(q.error).max())}
+            for q in quantized
+        ],
+        "files": [str(f) for f in files],
+    }

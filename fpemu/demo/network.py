@@ -1,0 +1,219 @@
+"""A small network that reads handwritten digits, run with its weights, or weights and activations, cast to a format.
+
+Each matrix product takes cast values and is then computed in float64, so that what differs is the cast alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fpemu as fe
+from fpemu.report import Row
+
+__all__ = ["FORMATS", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
+
+FORMATS = (
+    "float32",
+    "float16",
+    "bfloat16",
+    "float8_e5m2",
+    "float8_e4m3fn",
+    "float6_e3m2fn",
+    "float6_e2m3fn",
+    "float4_e2m1fn",
+    "int8",
+    "int4",
+)
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one format does to the network; shares and accuracies are 0 to 1.
+
+    Parameters
+    ----------
+    format : str
+    bits : int
+    scale : str or None
+        "absmax": each tensor was scaled so that its largest magnitude is the format's largest value.
+    smallest, largest : float
+        The format's smallest positive and its largest value.
+    weights, activations : Row
+        `fe.report` on all weights, and on all layers' inputs where both are cast.
+    accuracy_weights : float
+        Test accuracy with the weights cast.
+    accuracy : float
+        Test accuracy with weights and activations cast.
+    logits_sqnr : float
+        The logits' signal to noise in dB with weights and activations cast, float32's logits being the signal.
+    agreement : float
+        Share of the test images that then get the same answer as in float32.
+    """
+
+    format: str
+    bits: int
+    scale: str | None
+    smallest: float
+    largest: float
+    weights: Row
+    activations: Row
+    accuracy_weights: float
+    accuracy: float
+    logits_sqnr: float
+    agreement: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The trained network and the images that test it, everything in float64.
+
+    Parameters
+    ----------
+    weights : tuple of numpy.ndarray
+        One matrix for each layer, inputs by outputs.
+    biases : tuple of numpy.ndarray
+    images : numpy.ndarray
+        One row of 64 pixels, 0 to 1, for each test image.
+    labels : numpy.ndarray
+        The digits.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    images: Array
+    labels: NDArray[np.uint8]
+
+    @property
+    def all_weights(self) -> Array:
+        """The weights of all layers in one row."""
+        return _in_a_row(self.weights)
+
+    @functools.cached_property
+    def float32_logits(self) -> Array:
+        """What the others are compared with: the logits with weights and activations in float32."""
+        return self.run(fe.dtype("float32"), scaled=False, activations=True)[0]
+
+    def run(self, fmt: fe.Format, *, scaled: bool, activations: bool) -> tuple[Array, list[Array]]:
+        """Show all test images to the network with its weights cast.
+
+        Parameters
+        ----------
+        fmt : Format
+        scaled : bool
+            Scale each tensor by its largest magnitude.
+        activations : bool
+            Cast each layer's input too.
+
+        Returns
+        -------
+        logits : numpy.ndarray, shape (images, 10)
+        inputs : list of numpy.ndarray
+            Each layer's input, not yet cast.
+        """
+        inputs = [self.images]
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            x = _cast(inputs[-1], fmt, scaled) if activations else inputs[-1]
+            logits = x @ _cast(weight, fmt, scaled) + bias
+            inputs.append(np.maximum(logits, 0))
+        return logits, inputs[:-1]
+
+
+@functools.cache
+def load() -> Network:
+    """The network and the test images that come with the package; README.md here says where they are from."""
+    with np.load(Path(__file__).with_name("digits.npz")) as data:
+        test = data["test"]
+        return Network(
+            tuple(data[f"weight{i}"].astype(np.float64) for i in range(3)),
+            tuple(data[f"bias{i}"].astype(np.float64) for i in range(3)),
+            data["images"][test] / 16,
+            data["labels"][test],
+        )
+
+
+def casts() -> list[tuple[str, bool]]:
+    """The demo's casts, as (format, scaled): each format unscaled and, up to 8 bits, scaled."""
+    return [(name, scaled) for name in FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8]
+
+
+def evaluate(network: Network, name: str, scaled: bool) -> Result:
+    """Run the network with its tensors cast to one format.
+
+    Parameters
+    ----------
+    network : Network
+    name : str
+        A format's name.
+    scaled : bool
+        Scale each tensor by its largest magnitude.
+
+    Returns
+    -------
+    Result
+
+    Examples
+    --------
+    >>> from fpemu.demo import network
+    >>> digits = network.load()
+    >>> network.evaluate(digits, "float32", scaled=False).agreement
+    1.0
+    """
+    fmt = fe.dtype(name)
+    reference = network.float32_logits
+    by_weights, _ = network.run(fmt, scaled=scaled, activations=False)
+    logits, inputs = network.run(fmt, scaled=scaled, activations=True)
+    return Result(
+        format=name,
+        bits=fmt.bits,
+        scale="absmax" if scaled else None,
+        smallest=_smallest(fmt),
+        largest=float(fe.describe(fmt).max),
+        weights=_report(network.weights, fmt, scaled),
+        activations=_report(inputs, fmt, scaled),
+        accuracy_weights=_share(by_weights.argmax(axis=1) == network.labels),
+        accuracy=_share(logits.argmax(axis=1) == network.labels),
+        logits_sqnr=signal_to_noise(reference, logits),
+        agreement=_share(logits.argmax(axis=1) == reference.argmax(axis=1)),
+    )
+
+
+def signal_to_noise(signal: Array, noisy: Array) -> float:
+    """The power of a signal over the power of its error, in dB; infinite without an error."""
+    noise = float(np.square(noisy - signal).sum())
+    return float(10 * np.log10(np.square(signal).sum() / noise)) if noise else float("inf")
+
+
+def _report(tensors: Sequence[Array], fmt: fe.Format, scaled: bool) -> Row:
+    """The errors of all tensors together, each with its own scale."""
+    scale = _in_a_row([np.full(t.size, _absmax_scale(t, fmt)) for t in tensors]) if scaled else None
+    return fe.report(_in_a_row(tensors), [fmt], scale=scale).rows[0]
+
+
+def _in_a_row(tensors: Sequence[Array]) -> Array:
+    return np.concatenate([t.ravel() for t in tensors])
+
+
+def _share(which: NDArray[np.bool_]) -> float:
+    return float(which.mean())
+
+
+def _smallest(fmt: fe.Format) -> float:
+    return fe.finfo(fmt).smallest_subnormal if isinstance(fmt, fe.FloatFormat) else fe.iinfo(fmt).quantum
+
+
+def _absmax_scale(x: Array, fmt: fe.Format) -> float:
+    """What to divide by so that the largest magnitude becomes the format's largest value."""
+    return float(np.abs(x).max()) / fe.describe(fmt).max
+
+
+def _cast(x: Array, fmt: fe.Format, scaled: bool) -> Array:
+    scale = _absmax_scale(x, fmt) if scaled else 1.0
+    return np.asarray(fe.cast(x / scale, fmt) * scale)

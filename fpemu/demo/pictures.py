@@ -1,0 +1,140 @@
+"""The demo's pictures, drawn by matplotlib without a display; ``python -m fpemu.demo.pictures FOLDER`` draws them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from fpemu.demo import network, sine
+from fpemu.demo.network import Network, Result
+from fpemu.files import replacing
+
+__all__ = ["formats_picture", "sine_picture", "write_pictures"]
+
+# Of Okabe and Ito's palette, told apart with every kind of colour vision.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
+
+
+def write_pictures(folder: Path, digits: Network, results: Sequence[Result]) -> list[Path]:
+    """Write sine.png and formats.png into a folder, each whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+    digits : Network
+    results : sequence of Result
+
+    Returns
+    -------
+    list of Path
+    """
+    figures = {"sine.png": sine_picture(), "formats.png": formats_picture(digits, results)}
+    for name, figure in figures.items():
+        with replacing(folder / name) as stream:
+            figure.savefig(stream, metadata={"Software": None})  # matplotlib's version would change the file
+    return [folder / name for name in figures]
+
+
+def sine_picture() -> Figure:
+    """A sampled sine, quantized to 3, 4 and 8 bits, with its error beneath.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    time, signal = sine.sample()
+    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    axes: NDArray[Any] = figure.subplots(
+        2, len(sine.BITS), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [2, 1]}
+    )
+    for column, bits in enumerate(sine.BITS):
+        quantized = sine.quantize(signal, bits)
+        above, beneath = axes[:, column]
+        above.plot(time, signal, ".", color=GREY, markersize=3, label="samples")
+        above.step(time, quantized.values, where="mid", color=BLUE, linewidth=1.5, label="quantized")
+        above.set_title(f"{bits} bits: SQNR {quantized.sqnr:.1f} dB", fontsize=11)
+        if bits <= 4:
+            above.hlines(np.linspace(-1, 1, 2**bits), 0, 1, color=GREY, linewidth=0.4, alpha=0.5)
+        beneath.axhline(0, color=GREY, linewidth=0.5)
+        beneath.vlines(time, 0, quantized.error, color=ORANGE, linewidth=1.2)
+        beneath.set_xlabel("time, periods")
+        beneath.set_title(f"at most {quantized.max_error:.2g}", fontsize=9, loc="right")
+        for axis in (above, beneath):
+            axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("signal")
+    axes[1, 0].set_ylabel("error")
+    axes[0, -1].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def formats_picture(digits: Network, results: Sequence[Result]) -> Figure:
+    """What each format can hold beside the network's weights, and how well the network then reads.
+
+    Parameters
+    ----------
+    digits : Network
+    results : sequence of Result
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
+    ranges, noise = figure.subplots(1, 2, sharey=True)
+    names = list(dict.fromkeys(r.format for r in results))
+    _draw_ranges(ranges, digits, {r.format: r for r in results})
+    _draw_noise(noise, names, results)
+    ranges.set_yticks(range(len(names)), names)
+    ranges.invert_yaxis()
+    for axis in (ranges, noise):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+    return figure
+
+
+def _draw_ranges(axis: Axes, digits: Network, formats: dict[str, Result]) -> None:
+    reach = 40  # powers of two shown; a bar that goes on says how far
+    low, high = np.percentile(np.log2(np.abs(digits.all_weights)), [1, 100])
+    axis.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0, label="99 % of the weights")
+    for row, result in enumerate(formats.values()):
+        left, right = np.log2([result.smallest, result.largest])
+        axis.barh(row, right - left, left=left, height=0.55, color=BLUE)
+        for end, where in ((left, "left"), (right, "right")):
+            if abs(end) > reach:
+                x = np.copysign(reach - 1, end)
+                axis.text(x, row, f"$2^{{{end:.0f}}}$", color="white", va="center", ha=where, fontsize=9)
+    axis.set_xlim(-reach, reach)
+    axis.set_xlabel("smallest to largest magnitude, as powers of two")
+    axis.set_title("What the format holds, unscaled", fontsize=11)
+    axis.legend(frameon=False, fontsize=9, loc="lower left")
+
+
+def _draw_noise(axis: Axes, names: list[str], results: Sequence[Result]) -> None:
+    for result in results:
+        scaled = result.scale is not None
+        row = names.index(result.format) + (0.2 if scaled else -0.2 if result.bits <= 8 else 0)
+        exact = np.isinf(result.logits_sqnr)
+        label = f"exact, {result.accuracy:.1%}" if exact else f"{result.accuracy:.1%}"
+        length = 0 if exact else result.logits_sqnr
+        axis.barh(row, length, height=0.36, color=ORANGE if scaled else BLUE)
+        axis.text(length + 1, row, label, va="center", fontsize=8)
+    axis.set_xlim(0, 90)
+    axis.set_xlabel("logits' SQNR in dB, and test accuracy")
+    axis.set_title("Weights and activations cast", fontsize=11)
+    axis.legend(
+        handles=[Patch(color=BLUE, label="unscaled"), Patch(color=ORANGE, label="scaled by absmax")],
+        frameon=False, fontsize=9, loc="lower right",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    loaded = network.load()
+    write_pictures(Path(sys.argv[1]), loaded, [network.evaluate(loaded, *cast) for cast in network.casts()])
