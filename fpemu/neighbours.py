@@ -203,10 +203,9 @@ def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool)
     """The codes beside sign-magnitude codes."""
     negative, magnitude = split(codes, fmt)
     has_zero, largest = fmt.has("zero"), fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
-    zero = (magnitude == 0) & has_zero
-    sign = np.where(zero, not up, negative)
+    sign = np.where((magnitude == 0) & has_zero, not up, negative)  # both zeros go the way of the step
     grows = sign != up
-    # At the ends, where the sum or the difference would leave 64 bits, the outcome is another, below.
+    # Where the sum or the difference would leave 64 bits, the outcome is another, below.
     more, less = magnitude + (magnitude < _TOP), magnitude - np.minimum(magnitude, np.uint64(1))
     stepped = np.where(grows, more, less)
     if not has_zero:  # from the smallest value straight to that of the other sign
@@ -214,21 +213,18 @@ def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool)
         sign, stepped = np.where(across, not up, sign), np.where(across, np.uint64(0), stepped)
     if not fmt.has("negative_zero"):
         sign = sign & ~((stepped == 0) & has_zero)
-    result = np.where(sign, np.uint64(fmt.sign_mask), np.uint64(0)) | stepped
-    # Ends: beyond the largest value is infinity, whose code is the next; what is beyond an end is NaN, or the end.
-    last = largest + fmt.has("infinity")
-    end = (grows & (magnitude == last)) | (sign & (not fmt.signed))
-    stay = codes.astype(np.uint64)
-    if isinstance(fmt, FloatFormat) and fmt.nan == "ieee":  # a signaling NaN becomes quiet
-        stay = np.where(is_nan(codes, fmt), stay | np.uint64(1 << (fmt.trailing_bits - 1)), stay)
-    if not isinstance(fmt, FloatFormat):
-        return np.where(end, stay, result)
-    if fmt.nan_code is not None:
-        keeps_sign = fmt.signed and fmt.nan != "negative_zero"
-        beyond = np.uint64(fmt.nan_code) | np.where(sign & keeps_sign, np.uint64(fmt.sign_mask), np.uint64(0))
-        infinite = magnitude == (fmt.infinity_code if fmt.infinity_code is not None else -1)
-        result = np.where(end, np.where(infinite, stay, beyond), result)
-    return np.where(is_nan(codes, fmt) | (end & (fmt.nan_code is None)), stay, result)
+    beside = stepped | np.where(sign, np.uint64(fmt.sign_mask), np.uint64(0))
+    # Infinity's code follows the largest value's; past it, and below an unsigned format, there is no code.
+    past = (grows & (magnitude == largest + fmt.has("infinity"))) | (sign & (not fmt.signed))
+    wide = codes.astype(np.uint64)
+    if not isinstance(fmt, FloatFormat) or fmt.nan_code is None:
+        return np.where(past, wide, beside)
+    infinite = magnitude == (largest + 1 if fmt.infinities else -1)
+    keeps_sign = fmt.signed and fmt.nan != "negative_zero"
+    nans = np.uint64(fmt.nan_code) | np.where(sign & keeps_sign, np.uint64(fmt.sign_mask), np.uint64(0))
+    beside = np.where(past, np.where(infinite, wide, nans), beside)
+    quiet = wide | np.uint64(1 << (fmt.trailing_bits - 1)) if fmt.nan == "ieee" else wide
+    return np.where(is_nan(codes, fmt), quiet, beside)
 
 
 def _ranks(fmt: TableFormat) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:

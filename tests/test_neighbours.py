@@ -157,6 +157,16 @@ def test_wide_integers_are_not_rounded_on_the_way():
         fe.next_up(np.int64(2**53 + 1), "float64")
 
 
+@pytest.mark.parametrize("nan", ["none", "all_ones"])
+def test_all_64_bits_of_an_unsigned_format(nan):
+    fmt = fe.FloatFormat("wide", 64, 53, signed=False, infinities=False, nan=nan)
+    top = 2**64 - 1
+    x = fe.Array(np.array([0, top - 1, top], np.uint64), fmt)
+    up, down = fe.next_up(x), fe.next_down(x)
+    assert up.codes.tolist() == [1, top, top]
+    assert down.codes.tolist() == ([0, top - 2, top - 1] if nan == "none" else [top, top - 2, top])
+
+
 def test_formats_beyond_float64():
     fmt = fe.dtype("binary16p1ue")
     assert fe.next_up(fe.Array([1], fmt)).codes.tolist() == [2]
