@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -11,18 +12,54 @@ from numpy.typing import NDArray
 from fpemu.formats import TableFormat
 from fpemu.profiles import InfinityRule, NanRule, Profile, Rounding
 
+BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.tables
+MASK = (1 << 64) - 1
+
 
 class Codebook(NamedTuple):
-    """Sorted thresholds (doubled, as high + rest), whether each belongs to the interval above, and the codes.
+    """Sorted thresholds as the places of `fpemu.kernels.tables`, whether a number there is above, and the codes.
 
     ``codes[i]`` is the code of the i-th interval; `specials`: what +NaN, -NaN, +infinity and -infinity give.
     """
 
-    thresholds: NDArray[np.float64]
-    rests: NDArray[np.float64]
+    binades: NDArray[np.int64]
+    digits: NDArray[np.uint64]
     inclusive: NDArray[np.uint8]
     codes: NDArray[np.uint16]
     specials: tuple[int, int, int, int]
+
+
+class _Threshold(NamedTuple):
+    """Where an interval begins: what numbers are compared with, and whether the ones just there belong to it."""
+
+    binade: int
+    digits: int
+    inclusive: bool
+
+
+def _place(number: tuple[int, int], inclusive: bool) -> _Threshold:
+    """The threshold significand 2^exponent, cut to the 64 digits that numbers have at most."""
+    significand, exponent = number
+    if significand == 0:
+        return _Threshold(0, 0, inclusive)
+    length = abs(significand).bit_length()
+    digits = (abs(significand) << 64) >> length
+    if digits << length != abs(significand) << 64:  # more digits: the number of the first 64 is nearer to zero
+        inclusive = significand < 0
+    binade = exponent + length + BINADE_OFFSET
+    return _Threshold(binade, digits, inclusive) if significand > 0 else _Threshold(-binade, digits ^ MASK, inclusive)
+
+
+def _scaled(value: float) -> tuple[int, int]:
+    numerator, denominator = value.as_integer_ratio()
+    return numerator, 1 - denominator.bit_length()
+
+
+def _mean(low: float, high: float) -> tuple[int, int]:
+    """The exact mean of two floats as (significand, exponent)."""
+    (a, i), (b, j) = _scaled(low), _scaled(high)
+    exponent = min(i, j)
+    return (a << (i - exponent)) + (b << (j - exponent)), exponent - 1
 
 
 def _nearer_tie(low: float, high: float, low_code: int, high_code: int, rounding: Rounding) -> bool:
@@ -36,25 +73,22 @@ def _nearer_tie(low: float, high: float, low_code: int, high_code: int, rounding
     return high_code < low_code
 
 
-def _threshold(low: float, high: float, low_code: int, high_code: int, rounding: Rounding) -> tuple[float, float, bool]:
-    """Where the interval of `high` begins: (twice the number as a sum of two floats, whether it belongs to it)."""
-    above = low * 2, 0.0, False  # everything beyond `low` goes to `high`
-    below = high * 2, 0.0, True  # nothing below `high` does
+def _threshold(low: float, high: float, low_code: int, high_code: int, rounding: Rounding) -> _Threshold:
+    """Where the interval of `high` begins."""
+    above = _place(_scaled(low), False)  # everything beyond `low` goes to `high`
+    below = _place(_scaled(high), True)  # nothing below `high` does
     straddles = low < 0 < high
     if rounding is Rounding.TOWARD_POSITIVE:
         return above
     if rounding is Rounding.TOWARD_NEGATIVE:
         return below
     if rounding is Rounding.AWAY_FROM_ZERO:
-        return (0.0, 0.0, high_code < low_code) if straddles else above if low >= 0 else below
+        return _place((0, 0), high_code < low_code) if straddles else above if low >= 0 else below
     if rounding is Rounding.TOWARD_ZERO and not straddles:
         return below if low >= 0 else above
     if rounding is Rounding.TO_ODD and low_code % 2 != high_code % 2:
         return above if high_code % 2 else below
-    total = low + high
-    part = total - low  # Knuth's two-sum: total + rest is low + high exactly
-    rest = (low - (total - part)) + (high - part)
-    return total, rest, _nearer_tie(low, high, low_code, high_code, rounding)
+    return _place(_mean(low, high), _nearer_tie(low, high, low_code, high_code, rounding))
 
 
 @functools.lru_cache(maxsize=64)
@@ -78,19 +112,16 @@ def codebook(fmt: TableFormat, rules: Profile) -> Codebook:
     steps = sorted(lowest.items())
     bounds = [
         _threshold(low, high, low_code, high_code, rounding)
-        for (low, low_code), (high, high_code) in zip(steps, steps[1:], strict=False)
+        for (low, low_code), (high, high_code) in itertools.pairwise(steps)
     ]
     codes = [code for _, code in steps]
-    thresholds = np.array([b[0] for b in bounds])
-    rests = np.array([b[1] for b in bounds])
-    inclusive = np.array([b[2] for b in bounds], np.uint8)
-
-    def nearest(value: float) -> int:
-        above = (thresholds < value * 2) | ((thresholds == value * 2) & ((rests < 0) | ((rests == 0) & (inclusive != 0))))
-        return codes[int(above.sum())]
-
-    nan = {NanRule.MAX: codes[-1], NanRule.MIN: codes[0]}.get(rules.nan)
-    if nan is None:
-        nan = nearest(0.0)
-    infinities = (nearest(0.0),) * 2 if rules.infinity is InfinityRule.ZERO else (codes[-1], codes[0])
-    return Codebook(thresholds, rests, inclusive, np.array(codes, np.uint16), (nan, nan, *infinities))
+    zero = codes[sum(b[:2] < (0, 0) or (b[:2] == (0, 0) and b.inclusive) for b in bounds)]
+    nan = {NanRule.MAX: codes[-1], NanRule.MIN: codes[0]}.get(rules.nan, zero)
+    infinities = (zero, zero) if rules.infinity is InfinityRule.ZERO else (codes[-1], codes[0])
+    return Codebook(
+        np.array([b.binade for b in bounds], np.int64),
+        np.array([b.digits for b in bounds], np.uint64),
+        np.array([b.inclusive for b in bounds], np.uint8),
+        np.array(codes, np.uint16),
+        (nan, nan, *infinities),
+    )

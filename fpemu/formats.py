@@ -26,8 +26,9 @@ from fpemu.profiles import profile as named_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from numpy.typing import NDArray
     from fractions import Fraction
+
+    from numpy.typing import NDArray
 
 __all__ = ["FloatFormat", "Format", "IntFormat", "TableFormat", "same_codes"]
 
@@ -149,6 +150,8 @@ class _Base:
         for knob, value, missing, why in lacks:
             if missing and getattr(rules, knob) is value:
                 raise ValueError(f"{knob}={value.value!r} does not apply to {self.name}: {why}")
+        if rules.nan_code is not None and not self.has("nan"):
+            raise ValueError(f"nan_code={rules.nan_code:#x} does not apply to {self.name}: it has no NaN")
         if rules.nan_code is not None and not 0 <= rules.nan_code < self.code_count:
             raise ValueError(f"nan_code={rules.nan_code:#x} does not apply to {self.name}: its codes have {self.bits} bits")
         if self.kind == "table" and isinstance(rules.rounding, Stochastic):
@@ -396,7 +399,7 @@ class FloatFormat(_Base):
 
     @property
     def trailing_bits(self) -> int:
-        """m = precision - 1, the bits of the trailing significand."""
+        """M = precision - 1, the bits of the trailing significand."""
         return self.precision - 1
 
     @property

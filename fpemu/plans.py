@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import spec as places
 from fpemu.outcomes import Rules, kernel_rules
-from fpemu.profiles import IEEE, Profile, Rounding, Through
+from fpemu.profiles import IEEE, Profile, Rounding, SubnormalsIn, Through
 from fpemu.registry import dtype as find_format
 
 Codes = NDArray[Any]
@@ -102,13 +102,18 @@ class Plan:
     def _choose(self) -> Work:
         float32 = find_format("float32")
         assert isinstance(float32, FloatFormat)
+        if not isinstance(self.source, FloatFormat) and self.rules.subnormals_in is not SubnormalsIn.KEEP:
+            rules = self.rules.replace(subnormals_in=SubnormalsIn.KEEP)  # only floats have subnormals
+            return plan(self.source, self.target, rules, self.final)._choose()
         if isinstance(self.source, TableFormat):
             return self._from_codebook(self.source)
         if self.rules.through is Through.FLOAT32:
             rest = self.rules.replace(through="none")
             if holds(float32, self.source):
                 return plan(self.source, self.target, rest, self.final)._choose()
-            return _chain(plan(self.source, float32, _EXACT, None), plan(float32, self.target, rest, self.final))
+            # what is subnormal in the source's own format counts as zero, not what becomes subnormal in float32
+            first, rest = _EXACT.replace(subnormals_in=rest.subnormals_in), rest.replace(subnormals_in="keep")
+            return _chain(plan(self.source, float32, first, None), plan(float32, self.target, rest, self.final))
         if isinstance(self.target, TableFormat):
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
@@ -204,8 +209,12 @@ def _fast(
         def draw(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
             if randoms.size:
                 general(codes, out, first, randoms, key)
-            else:
-                stochastic(codes, words, uniform, np.uint64(key), np.uint64(first), out)
+                return
+            start = 0
+            while start < codes.size:  # the loop's elements have one upper word of their place in the stream
+                stop = min(codes.size, start + (1 << 32) - (first + start) % (1 << 32))
+                stochastic(codes[start:stop], words, uniform, np.uint64(key), np.uint64(first + start), out[start:stop])
+                start = stop
 
         return draw
     loop = getattr(lanes, f"{found.loop}_{kind}")
@@ -219,7 +228,7 @@ def _fast(
 
     def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         if standard(_PROBE):
-            loop(codes, words, out)
+            loop(codes, words, how, out)
         else:
             general(codes, out, first, randoms, key)
 
@@ -231,18 +240,17 @@ def _to_codebook(
 ) -> Work:
     from fpemu.codebooks import codebook
     from fpemu.kernels.tables import codebook_array
-    from fpemu.profiles import SubnormalsIn
 
     book = codebook(target, rules)
     results, specials = book.codes, np.array(book.specials, np.uint16)
     if final is not None:
-        dtype = np.float32 if final.bits == 32 else np.float64
-        words = np.array(target.entries).astype(dtype).view(final.code_dtype)
+        words = np.empty(target.code_count, final.code_dtype)
+        plan(_FLOAT64, final, final.check_profile(_EXACT), None)(np.array(target.entries).view(np.uint64), words)
         results, specials = words[results], words[specials]
     spec, daz = source.spec, rules.subnormals_in is SubnormalsIn.ZERO
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        codebook_array(codes, spec, daz, book.thresholds, book.rests, book.inclusive, results, specials, out)
+        codebook_array(codes, spec, daz, book.binades, book.digits, book.inclusive, results, specials, out)
 
     return work
 

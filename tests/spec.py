@@ -232,7 +232,7 @@ class SignMagnitude(Target):
             return 0
         if rule == "negative_zero":
             return self.negative_zero
-        if self.nan is None and self.rules.nan_code is None:
+        if self.nan is None:
             return self.zero(self.fmt.kind == "float" and self.has_zero)
         code = self.of_nan_result(case.negative and self.knob("nan_sign") == "keep")
         if self.knob("nan_payload") == "drop" or case.payload is None or self.fmt.nan != "ieee":

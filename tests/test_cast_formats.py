@@ -218,3 +218,14 @@ def test_cast_is_decode_of_encode(fmt):
             else:
                 assert_values(cast, numbers)
             assert max(values) <= np.finfo(cast.dtype).max
+
+
+def test_values_in_the_sources_own_type():
+    """A codebook in float16 and bfloat16, whose entries both hold."""
+    book = fe.TableFormat("halves", [0.5, -1.5, 0, 3])
+    for name in ("float16", "bfloat16"):
+        x = sources.sample(getattr(sources, name)(), 2_000, 1)
+        cast = fe.cast(x, book)
+        assert cast.dtype == x.dtype
+        codes = spec.encode(spec.numbers(x), book, profile(book))
+        assert_values(cast, [spec.decode(code, book) for code in codes.tolist()])

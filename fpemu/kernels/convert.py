@@ -44,6 +44,8 @@ from fpemu.kernels.spec import (
     UNDERFLOW_NEGATIVE,
     UNDERFLOW_POSITIVE,
     WRAP,
+    WRAP_ALL,
+    WRAP_POSITIVE,
     ZERO,
     ZERO_NEGATIVE,
     ZERO_POSITIVE,
@@ -93,11 +95,10 @@ def decode(code, spec):
 
 @core
 def is_subnormal(significand, spec):
-    """Whether a finite value decoded from this format is subnormal there (zero is not)."""
+    """Whether a finite value decoded from this float format is subnormal there (zero is not)."""
     return (
         spec[KIND] != TWOS_COMPLEMENT
         and spec[SUBNORMALS] != 0
-        and spec[PRECISION] < 64  # integers have no exponent
         and significand != U0
         and significand < U1 << uint64(spec[PRECISION] - 1)
     )
@@ -201,14 +202,14 @@ def encode(negative, significand, exponent, spec, rules, random):
         code -= U1 << uint64(trailing_bits)
     up = rounds_up((code & U1) != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
     code += uint64(up)
+    if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not beyond and code < U1 << uint64(trailing_bits):
+        return encode_zero(negative, rules)
     if beyond or code > maximum:
-        if rules[WRAP]:
+        if rules[WRAP] == WRAP_ALL or (rules[WRAP] == WRAP_POSITIVE and not negative):
             wrapped = (kept + uint64(up)) << uint64(binades) if binades < 64 else U0
             return (U0 - wrapped if negative else wrapped) & code_mask(spec)
         return overflow(negative, rules)
     if code == U0 and spec[ZERO]:
-        return encode_zero(negative, rules)
-    if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and code < U1 << uint64(trailing_bits):
         return encode_zero(negative, rules)
     return with_sign(code, negative, spec)
 

@@ -42,7 +42,7 @@ UNDERFLOW_NEGATIVE = 12
 SUBNORMAL_SOURCES_ARE_ZERO = 13
 FLUSH = 14  # one of the FLUSH_ numbers
 DROP_SIGN = 15  # unsigned targets: the sign is dropped before rounding
-WRAP = 16  # integers: overflow is modulo 2^bits
+WRAP = 16  # one of the WRAP_ numbers
 RULES_LENGTH = 17
 
 PAYLOAD_DROP = 0
@@ -52,6 +52,11 @@ PAYLOAD_KEEP = 2
 FLUSH_NEVER = 0
 FLUSH_BEFORE = 1
 FLUSH_AFTER = 2
+
+# WRAP: which overflows of integers are modulo 2^bits
+WRAP_NONE = 0
+WRAP_ALL = 1
+WRAP_POSITIVE = 2  # unsigned, with a rule of its own for negative sources
 
 # ROUNDING
 NEAREST_EVEN = 0

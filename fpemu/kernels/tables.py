@@ -2,8 +2,11 @@
 
 from numpy import int64, uint64
 
+from fpemu.kernels.bits import bit_length
 from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER, decode, is_subnormal
 from fpemu.kernels.jit import core, loop
+
+BINADE_OFFSET = 1 << 40  # makes every binade's number positive
 
 
 @loop
@@ -14,40 +17,25 @@ def take_array(table, codes, out):
 
 
 @core
-def split_number(significand, exponent, negative):
-    """significand 2^exponent as an unevaluated sum of two floats, the first its nearest float64.
-
-    Exact for up to 64 bits inside float64's range, as codebooks of float64 values need.
-    """
-    high = float(significand >> uint64(32))
-    low = float(significand & uint64(0xFFFFFFFF))
-    total = high * 4294967296.0 + low
-    rest = (high * 4294967296.0 - total) + low
-    sign = -1.0 if negative else 1.0
-    return scale(sign * total, exponent), scale(sign * rest, exponent)
+def place(negative, significand, exponent):
+    """Two integers (binade, digits) that order as numbers do: by binade, then by digits; zero is (0, 0)."""
+    if significand == uint64(0):
+        return int64(0), uint64(0)
+    length = bit_length(significand)
+    digits = significand << uint64(64 - length)
+    binade = exponent + length + BINADE_OFFSET
+    return (-binade, ~digits) if negative else (binade, digits)
 
 
 @core
-def scale(value, exponent):
-    """value 2^exponent in steps that float64 holds."""
-    while exponent > 1000:
-        value *= 2.0**1000
-        exponent -= 1000
-    while exponent < -1000:
-        value *= 2.0**-1000
-        exponent += 1000
-    return value * 2.0**exponent
-
-
-@core
-def interval(high, low, thresholds, rests, inclusive):
-    """How many thresholds (sorted pairs high + low) the number is above, or on where they are inclusive."""
+def interval(binade, digits, binades, thresholds, inclusive):
+    """How many thresholds (sorted places) the number is above, or at where they are inclusive."""
     first, last = int64(0), int64(thresholds.size)
     while first < last:
         middle = (first + last) >> 1
-        above = high > thresholds[middle] or (
-            high == thresholds[middle]
-            and (low > rests[middle] or (low == rests[middle] and inclusive[middle] != 0))
+        above = binade > binades[middle] or (
+            binade == binades[middle]
+            and (digits > thresholds[middle] or (digits == thresholds[middle] and inclusive[middle] != 0))
         )
         if above:
             first = middle + 1
@@ -57,11 +45,11 @@ def interval(high, low, thresholds, rests, inclusive):
 
 
 @loop
-def codebook_array(codes, source, zero_subnormals, thresholds, rests, inclusive, results, specials, out):
+def codebook_array(codes, source, zero_subnormals, binades, thresholds, inclusive, results, specials, out):
     """Codes of `source` to a codebook: out[i] is `results` at the interval that the value lies in.
 
-    Thresholds are doubled: sums of two neighbours, not their means, which float64 may not hold.  `specials`: what a
-    positive and a negative NaN, +infinity and -infinity give.
+    `binades` and `thresholds` are the places where intervals begin.  `specials`: what a positive and a negative NaN,
+    +infinity and -infinity give.
     """
     for i in range(codes.size):
         category, negative, significand, exponent = decode(uint64(codes[i]), source)
@@ -72,5 +60,5 @@ def codebook_array(codes, source, zero_subnormals, thresholds, rests, inclusive,
         else:
             if zero_subnormals and is_subnormal(significand, source):
                 significand = uint64(0)
-            high, low = split_number(significand, exponent + 1, negative)
-            out[i] = results[interval(high, low, thresholds, rests, inclusive)]
+            binade, digits = place(negative, significand, exponent)
+            out[i] = results[interval(binade, digits, binades, thresholds, inclusive)]
