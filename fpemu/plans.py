@@ -103,8 +103,8 @@ class Plan:
         float32 = find_format("float32")
         assert isinstance(float32, FloatFormat)
         if not isinstance(self.source, FloatFormat) and self.rules.subnormals_in is not SubnormalsIn.KEEP:
-            rules = self.rules.replace(subnormals_in=SubnormalsIn.KEEP)  # only floats have subnormals
-            return plan(self.source, self.target, rules, self.final)._choose()
+            rest = self.rules.replace(subnormals_in=SubnormalsIn.KEEP)  # only floats have subnormals
+            return plan(self.source, self.target, rest, self.final)._choose()
         if isinstance(self.source, TableFormat):
             return self._from_codebook(self.source)
         if self.rules.through is Through.FLOAT32:
