@@ -2,151 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from fractions import Fraction
-from typing import Any
 
-from fpemu.anatomy import Code, exact_text, floor_log2, neighbour
+from fpemu.anatomy import Code, Explanation, Step, floor_log2, text
 from fpemu.casting import cast, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.infotext import dyadic_text
 from fpemu.profiles import NegativeZero, Profile, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
 
-__all__ = ["Explanation", "Step", "explain", "explain_code"]
+__all__ = ["explain"]
 
 HALF = Fraction(1, 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One step of an explanation.
-
-    Parameters
-    ----------
-    title, text : str
-    """
-
-    title: str
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """How a number came to a code, or what a code means.
-
-    Parameters
-    ----------
-    result : Code
-    steps : tuple of Step
-    source : Fraction or float or None
-        The number, a float if it is not finite; None where a code was given.
-    rounded : Fraction or None
-        The source on the format's grid, before overflow and the other rules; None where nothing is rounded.
-    """
-
-    result: Code
-    steps: tuple[Step, ...]
-    source: Fraction | float | None = None
-    rounded: Fraction | None = None
-
-    @property
-    def error(self) -> Fraction | None:
-        """The result less the source, None if one of them is not finite."""
-        exact = self.result.exact
-        return exact - self.source if isinstance(self.source, Fraction) and exact is not None else None
-
-    @property
-    def relative_error(self) -> float | None:
-        """The error's magnitude over the source's, None where there is no such ratio."""
-        if self.error is None or not isinstance(self.source, Fraction) or self.source == 0:
-            return None
-        return float(abs(self.error / self.source))
-
-    @property
-    def neighbours(self) -> tuple[Code | None, Code | None]:
-        """The values below and above the result's; None where there is none, and beside NaN."""
-        if self.result.special == "NaN":
-            return None, None
-        fmt = self.result.format
-        below, above = (neighbour(fmt, self.result.code, up) for up in (False, True))
-        return (None if below is None else Code(fmt, below)), (None if above is None else Code(fmt, above))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything by name, fit for JSON; exact numbers as fractions in text."""
-        below, above = self.neighbours
-        return {
-            "format": self.result.format.name,
-            "source": None if self.source is None else str(self.source),
-            **self.result.to_dict(),
-            "below": None if below is None else below.to_dict(),
-            "above": None if above is None else above.to_dict(),
-            "error": None if self.error is None else str(self.error),
-            "relative_error": self.relative_error,
-            "steps": [dataclasses.asdict(step) for step in self.steps],
-        }
-
-
-def text(x: Fraction) -> str:
-    """A dyadic number in decimal, and as an odd integer times a power of two where the decimals are cut."""
-    significand, exponent = x.numerator, 1 - x.denominator.bit_length()
-    decimal, dyadic = exact_text(significand, exponent), dyadic_text(significand, exponent)
-    return f"{decimal} = {dyadic}" if "…" in decimal else decimal
-
-
-def explain_code(code: int, fmt: Format) -> Explanation:
-    """What a code means, step by step.
-
-    Parameters
-    ----------
-    code : int
-    fmt : Format
-
-    Returns
-    -------
-    Explanation
-
-    Raises
-    ------
-    ValueError
-        If the code is out of range.
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.explain import explain_code
-    >>> for step in explain_code(0x2E, fe.dtype("float8_e5m2")).steps:
-    ...     print(f"{step.title}: {step.text}")
-    exponent: field 11 less the bias 15: 2**-4
-    significand: 1.10 in binary, 6 * 2**-2
-    value: 6 * 2**-2 * 2**-4 = 0.09375
-    """
-    result = Code(fmt, code)
-    if result.special is not None:
-        return Explanation(result, (Step("value", f"{result.hex} stands for {result.text}"),))
-    significand, exponent = fmt.scaled(code)
-    if isinstance(fmt, TableFormat):
-        return Explanation(result, (Step("value", f"entry {code} of the codebook: {result.text}"),))
-    if isinstance(fmt, IntFormat):
-        scale = f" * 2**{exponent}" if exponent else ""
-        how = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
-        return Explanation(result, (Step("value", f"{significand}{scale} in {how}: {result.text}"),))
-    if significand == 0:
-        return Explanation(result, (Step("value", f"exponent field and trailing significand 0: {result.text}"),))
-    m, bits = fmt.trailing_bits, dict(result.fields)
-    binade = exponent + m
-    field = int(bits["exponent"], 2)
-    if result.kind.endswith("subnormal"):
-        first = f"field 0: subnormal, the lowest exponent, 1 less the bias {fmt.bias}: 2**{binade}"
-    else:
-        first = f"field {field} less the bias {fmt.bias}: 2**{binade}"
-    steps = [Step("exponent", first)]
-    if m:
-        leading = abs(significand) >> m
-        steps.append(Step("significand", f"{leading}.{bits['trailing']} in binary, {abs(significand)} * 2**-{m}"))
-    quantum = f"2**-{m} * 2**{binade}" if m else f"2**{binade}"
-    steps.append(Step("value", f"{significand} * {quantum} = {result.text}"))
-    return Explanation(result, tuple(steps))
 
 
 def explain(x: float, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:

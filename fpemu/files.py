@@ -409,22 +409,34 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path).resolve()  # through links: the file that a link points to is what gets replaced
     if target.exists() and not target.is_file():
-        with target.open("wb") as stream:
+        with _named(target), target.open("wb") as stream:
             yield stream
         return
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target.parent}: no such folder")
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, _mode(target))
-        os.replace(temporary, target)
+        with _named(target):
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, _mode(target))
+            os.replace(temporary, target)
     except BaseException:  # an interrupt too
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """A full disk is reported without the file's name: add it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(target)
         raise
 
 

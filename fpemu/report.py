@@ -12,8 +12,8 @@ import numpy as np
 
 from fpemu.casting import cast
 from fpemu.chunks import flat_chunks
+from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, TableFormat
-from fpemu.info import describe
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as named_profile
 from fpemu.registry import dtype as lookup
@@ -24,50 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Errors", "Report", "Row", "finite_range", "report", "report_stream"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """The errors of one format; shares are of the finite elements.
-
-    Parameters
-    ----------
-    format : str
-    scale : float or None
-        What the elements were divided by, None without one scale for all.
-    mse : float
-        Mean squared error under saturation, over the finite elements.
-    max_error : float
-        Largest absolute error.
-    max_relative_error : float
-        Largest error relative to its element; 1 where an element became zero.
-    sqnr : float
-        Signal to quantization noise ratio in dB; infinite without errors, NaN without a signal.
-    overflow : float
-        Share whose rounded value is beyond the finite range.
-    underflow : float
-        Share that is not zero and became zero.
-    saturation : float
-        Share beyond the finite range, for which the errors take the range's end.
-    nan : int
-        Results that are NaN.
-    """
-
-    format: str
-    scale: float | None
-    mse: float
-    max_error: float
-    max_relative_error: float
-    sqnr: float
-    overflow: float
-    underflow: float
-    saturation: float
-    nan: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return dataclasses.asdict(self)
+__all__ = ["Report", "Row", "report", "report_stream"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,18 +56,11 @@ class Report:
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """The table as text: its header, and a list of cells for each format."""
-        header = ["format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN"]
-        scaled = any(row.scale is not None for row in self.rows)
-        rows = []
-        for row in self.rows:
-            cells = [row.format, *(_cell(x, ".4g") for x in (row.mse, row.max_error, row.max_relative_error))]
-            shares = (row.overflow, row.underflow, row.saturation)
-            cells += [_cell(row.sqnr, ".2f"), *(_cell(100 * share, ".3g", " %") for share in shares), f"{row.nan}"]
-            if scaled:
-                cells.insert(1, "" if row.scale is None else f"{row.scale:.4g}")
-            rows.append(cells)
-        if scaled:
+        header, rows = list(HEADER), [row.cells() for row in self.rows]
+        if any(row.scale is not None for row in self.rows):
             header.insert(1, "scale")
+            for row, cells in zip(self.rows, rows, strict=True):
+                cells.insert(1, "-" if row.scale is None else f"{row.scale:.4g}")
         return header, rows
 
     def __str__(self) -> str:
@@ -121,160 +71,6 @@ class Report:
             for cells in (header, *rows)
         ]
         return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(number: float, digits: str, unit: str = "") -> str:
-    return "-" if math.isnan(number) else f"{number:{digits}}{unit}"
-
-
-class _SumOfSquares:
-    """A sum of squares of float64 numbers that neither overflows nor underflows: `total` times 4^exponent."""
-
-    def __init__(self) -> None:
-        self.total = 0.0
-        self.exponent = 0
-
-    def add(self, x: NDArray[np.float64]) -> None:
-        top = float(np.max(np.abs(x), initial=0.0))
-        if top == 0:
-            return
-        exponent = math.frexp(top)[1]
-        if exponent > self.exponent or self.total == 0:
-            self.total = math.ldexp(self.total, 2 * (self.exponent - exponent))
-            self.exponent = exponent
-        scaled = np.ldexp(x, -self.exponent)  # at most 1; what falls below float64's range here cannot count
-        self.total += float(np.dot(scaled, scaled))
-
-    def __float__(self) -> float:
-        try:
-            return math.ldexp(self.total, 2 * self.exponent)
-        except OverflowError:
-            return math.inf
-
-    def decibels_over(self, noise: _SumOfSquares) -> float:
-        """10 log10 of the ratio of this sum to another."""
-        if self.total == 0:
-            return math.nan
-        if noise.total == 0:
-            return math.inf
-        ratio = math.log10(self.total) - math.log10(noise.total)
-        return 10 * (ratio + 2 * (self.exponent - noise.exponent) * math.log10(2))
-
-
-def finite_range(fmt: Format) -> tuple[float, float]:
-    """The smallest (most negative) and the largest finite value, as floats; infinite where float64 cannot hold them.
-
-    Parameters
-    ----------
-    fmt : Format
-
-    Returns
-    -------
-    tuple of float
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.report import finite_range
-    >>> finite_range(fe.dtype("int4")), finite_range(fe.dtype("float8_e4m3fn"))
-    ((-8.0, 7.0), (-448.0, 448.0))
-    """
-    limits = describe(fmt)
-    lowest, largest = (_float(*(limits.dyadic(field) or (0, 0))) for field in ("min", "max"))
-    return lowest, largest
-
-
-def _float(significand: int, exponent: int) -> float:
-    try:
-        return math.ldexp(significand, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, significand)
-
-
-class Errors:
-    """Sums over the errors of a cast to one format, fed piece by piece.
-
-    Parameters
-    ----------
-    fmt : Format
-        The target.
-
-    Examples
-    --------
-    >>> import fpemu as fe, numpy as np
-    >>> from fpemu.report import Errors
-    >>> x = np.array([0.25, 3.0, 100.0])
-    >>> errors = Errors(fe.dtype("float4_e2m1fn"))
-    >>> errors.update(x, fe.cast(x, "float4_e2m1fn"))
-    >>> errors.row().saturation, errors.row().underflow, errors.row().max_error
-    (0.3333333333333333, 0.3333333333333333, 94.0)
-    """
-
-    def __init__(self, fmt: Format) -> None:
-        self.format = fmt
-        self.lowest, self.largest = finite_range(fmt)
-        self.finite = self.nan = self.overflows = self.underflows = self.saturated = self.inexact = 0
-        self.max_error = self.max_relative_error = 0.0
-        self._signal, self._noise = _SumOfSquares(), _SumOfSquares()
-
-    def update(self, x: NDArray[Any], y: NDArray[Any], scale: Any = 1.0) -> None:
-        """Add a piece.
-
-        Parameters
-        ----------
-        x : numpy.ndarray
-            The elements, divided by `scale`.
-        y : numpy.ndarray
-            What they became, in the same units.  A result outside the finite range (an infinity, NaN for an overflow,
-            a value of a wider format) counts as an overflow, and for the errors as the range's end.
-        scale : float or numpy.ndarray
-            The factor that takes both back to the elements' own units.
-        """
-        x, y = np.asarray(x, np.float64).reshape(-1), np.asarray(y, np.float64).reshape(-1)
-        self.nan += int(np.count_nonzero(np.isnan(y)))
-        finite = np.isfinite(x)
-        if not finite.all():
-            x, y = x[finite], y[finite]
-            scale = scale if np.ndim(scale) == 0 else np.reshape(scale, -1)[finite]
-        self.finite += x.size
-        above, below = x > self.largest, x < self.lowest
-        inside = (y >= self.lowest) & (y <= self.largest)
-        # A negative number in an unsigned format that becomes NaN is invalid, not an overflow.
-        overflow = (above | below if self.lowest < 0 else above) & ~inside
-        self.overflows += int(np.count_nonzero(overflow))
-        if overflow.any():
-            y = np.where(overflow, np.clip(x, self.lowest, self.largest), y)
-        self.saturated += int(np.count_nonzero((above & (y == self.largest)) | (below & (y == self.lowest))))
-        self.underflows += int(np.count_nonzero((y == 0) & (x != 0)))
-        valid = ~np.isnan(y)
-        if not valid.all():
-            x, y = x[valid], y[valid]
-            scale = scale if np.ndim(scale) == 0 else np.reshape(scale, -1)[valid]
-        error = np.abs(y - x)
-        self.inexact += int(np.count_nonzero(error))
-        with np.errstate(over="ignore"):  # infinitely large beside a subnormal element
-            relative = np.divide(error, np.abs(x), out=np.zeros_like(error), where=x != 0)
-        self.max_relative_error = max(self.max_relative_error, float(np.max(relative, initial=0.0)))
-        error *= scale
-        self.max_error = max(self.max_error, float(np.max(error, initial=0.0)))
-        self._signal.add(x * scale)
-        self._noise.add(error)
-
-    def row(self, scale: float | None = None) -> Row:
-        """The sums so far, as a row of a report."""
-        share = 1 / self.finite if self.finite else math.nan
-        return Row(
-            format=self.format.name,
-            scale=scale,
-            mse=float(self._noise) * share,
-            max_error=self.max_error,
-            max_relative_error=self.max_relative_error,
-            sqnr=self._signal.decibels_over(self._noise),
-            overflow=self.overflows * share,
-            underflow=self.underflows * share,
-            saturation=self.saturated * share,
-            nan=self.nan,
-        )
 
 
 class _Trial:

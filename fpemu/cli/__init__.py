@@ -1,0 +1,61 @@
+"""The `fpemu` command; `fpemu.cli.app` says which subcommands there are, one module holds each."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["main"]
+
+NEEDS = """\
+fpemu: the command line needs typer and rich, which are not installed. Install them with
+
+    python -m pip install 'fpemu[cli]'
+
+or, in a clone of the project, python -m pip install '.[all]'
+"""
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the `fpemu` command and exit: 0 done, 2 wrong usage, 1 any other failure; no traceback.
+
+    Parameters
+    ----------
+    args : list of str, optional
+        Default: the process's own.
+    """
+    try:
+        from fpemu.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("typer", "click", "rich"):
+            raise
+        sys.stderr.write(NEEDS)
+        sys.exit(2)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app(args=args, prog_name="fpemu")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        sys.stderr.write(f"fpemu: error: {_message(error)}\n")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that files that are half written get removed."""
+    sys.exit(128 + number)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, OSError | ValueError | TypeError | OverflowError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (please report this: it should have been a clear message)"

@@ -1,0 +1,132 @@
+"""`fpemu cast`: the arrays of a file, cast into another file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.text import Text
+
+from fpemu import casting
+from fpemu.cli.options import (
+    DtypeOption,
+    FileArgument,
+    FormatOption,
+    JsonOption,
+    MemberOption,
+    OverflowOption,
+    ProfileOption,
+    RoundingOption,
+    SeedOption,
+    ShapeOption,
+    formats_of,
+    open_file,
+    rounding_word,
+    rules_of,
+    seed_of,
+)
+from fpemu.cli.output import console, print_json, progress, table
+from fpemu.errors import HEADER, Errors
+from fpemu.files import Outgoing, StoredArray, file_kind, write_arrays
+from fpemu.formats import Format
+from fpemu.profiles import Profile
+
+__all__ = ["cast"]
+
+
+def cast(
+    file: FileArgument,
+    format: FormatOption,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=".npy, .npz, or raw.", show_default=False)],
+    codes: Annotated[bool, typer.Option("--codes", help="Write codes, not values.")] = False,
+    rounding: RoundingOption = None,
+    overflow: OverflowOption = None,
+    profile: ProfileOption = None,
+    seed: SeedOption = None,
+    dtype: DtypeOption = None,
+    shape: ShapeOption = None,
+    member: MemberOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Cast the arrays of a file to a format and write the values, or the codes, to another file.
+
+    Files may be larger than memory. The output is written whole or not at all. A summary says what the cast cost:
+    overflow counts elements that became an infinity or NaN, errors are those under saturation.
+
+    For example:
+
+        fpemu cast weights.npy -f float8_e4m3fn -o rounded.npy
+
+        fpemu cast weights.npz -f bf16 --codes -o codes.npz
+
+        fpemu cast codes.npy --dtype e4m3fn -f float32 -o values.npy
+
+        fpemu cast x.f32 --dtype float32 --shape 128,256 -f e5m2 --rounding stochastic --seed 0 -o y.npy
+    """
+    (fmt,) = formats_of([format])
+    rules = rules_of(fmt, profile, rounding, overflow)
+    seed = seed_of(seed, [rules])
+    arrays = open_file(file, dtype, shape, member)
+    if not arrays:
+        raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
+    if len(arrays) != 1 and file_kind(out) != ".npz":
+        raise typer.BadParameter(
+            f"{file} has {len(arrays)} arrays: write an .npz file, or choose one with --member",
+            param_hint="'-o' / '--out'",
+        )
+    jobs = [_Job(stored, fmt, rules, codes, seed) for stored in arrays]
+    with progress(f"casting {file.name}", sum(stored.size for stored in arrays)) as advance:
+        write_arrays(out, [Outgoing(j.stored.name, j.stored.shape, j.dtype, j.pieces(advance)) for j in jobs])
+    if json:
+        rule = {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
+        print_json({"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]})
+    else:
+        _print(out, jobs)
+
+
+class _Job:
+    """One array on its way: what is written of it, and what the cast cost."""
+
+    def __init__(self, stored: StoredArray, fmt: Format, rules: Profile, codes: bool, seed: int | None) -> None:
+        self.stored, self.format, self.rules, self.codes, self.seed = stored, fmt, rules, codes, seed
+        self.errors = Errors(fmt)
+        nothing = np.empty(0, stored.dtype)
+        values = None if codes else np.asarray(casting.cast(nothing, fmt, source=stored.format))
+        self.dtype: np.dtype[Any] = np.dtype(fmt.code_dtype) if values is None else values.dtype
+
+    def pieces(self, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
+        """The results piece by piece; an element's random bits depend on its place in the array alone."""
+        offset = 0
+        convert = casting.encode if self.codes else casting.cast
+        for piece in self.stored.chunks():
+            source = self.stored.format
+            result = convert(piece, self.format, profile=self.rules, rng=self.seed, rng_offset=offset, source=source)
+            yield result
+            x = casting.cast(piece, "float64", source=source)
+            self.errors.update(x, casting.cast(result, "float64", source=self.format if self.codes else None))
+            offset += piece.size
+            advance(piece.size)
+
+    def facts(self) -> dict[str, Any]:
+        what = {"name": self.stored.name, "shape": self.stored.shape, "dtype": str(self.dtype)}
+        return {**what, "inexact": self.errors.inexact, **self.errors.row().to_dict()}
+
+
+def _print(out: Path, jobs: list[_Job]) -> None:
+    screen = console()
+    first = jobs[0]
+    what = f"{'codes' if first.codes else 'values'} of {first.format.name}"
+    mode = rounding_word(first.rules.rounding) + ("" if first.seed is None else f", seed {first.seed}")
+    screen.print(Text(f"{out}: {what}", "bold"), Text(f"profile {first.rules.name}, {mode}", "dim"), soft_wrap=True)
+    rows: list[list[str | Text]] = []
+    for job in jobs:
+        row = job.errors.row()
+        shape = " x ".join(map(str, job.stored.shape)) or "one number"
+        rows.append(
+            [Text(job.stored.name or "-", "bold"), f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]]
+        )
+    screen.print(table(("array", "", "inexact", *HEADER[1:]), rows, texts=("array", "")))

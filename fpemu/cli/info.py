@@ -1,0 +1,74 @@
+"""`fpemu info`: all about a format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from fpemu.anatomy import Code
+from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, formats_of
+from fpemu.cli.output import bits, console, print_json, table
+from fpemu.formats import Format
+from fpemu.info import describe
+from fpemu.registry import aliases, note
+
+__all__ = ["info"]
+
+MAX_BITS = 16  # of formats whose values are listed
+
+
+def info(
+    names: FormatsArgument = None,
+    format: FormatsOption = None,
+    values: Annotated[bool, typer.Option("--values", help=f"List every code, up to {MAX_BITS} bits.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what a format is: layout, limits, special codes, names, the default rules of a cast to it.
+
+    For example:
+
+        fpemu info bfloat16
+
+        fpemu info e4m3fn e5m2
+
+        fpemu info fp4 --values
+
+        fpemu info -f q3.12 --json
+    """
+    chosen = formats_of(names, format)
+    if not chosen:
+        raise typer.BadParameter("name one format or more, as `fpemu info bfloat16`", param_hint="'[FORMAT]...'")
+    for fmt in chosen:
+        if values and fmt.bits > MAX_BITS:
+            raise typer.BadParameter(f"{fmt.name} has 2^{fmt.bits} codes: too many to list", param_hint="'--values'")
+    if json:
+        print_json([_facts(fmt, values) for fmt in chosen])
+        return
+    out = console()
+    for place, fmt in enumerate(chosen):
+        if place:
+            out.print()
+        head, *lines = str(describe(fmt)).splitlines()
+        out.print(Text(head, "bold"))
+        for line in lines:
+            out.print(Text(line), soft_wrap=True)
+        fields = Code(fmt, 0).fields
+        out.print(
+            Text("  ") + bits([(name, name[0] * len(digits)) for name, digits in fields]), bits(fields, names=True)
+        )
+        if values:
+            rows = [_value(Code(fmt, code)) for code in range(fmt.code_count)]
+            out.print(table(("code", "bits", "value", "kind"), rows, texts=("kind",)))
+
+
+def _value(code: Code) -> list[str | Text]:
+    return [code.hex, bits(code.fields), code.text, code.kind]
+
+
+def _facts(fmt: Format, values: bool) -> dict[str, Any]:
+    facts = {**describe(fmt).to_dict(), "aliases": aliases(fmt), "note": note(fmt), "profiles": fmt.profiles()}
+    if values:
+        facts["values"] = [Code(fmt, code).text for code in range(fmt.code_count)]
+    return facts

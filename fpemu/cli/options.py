@@ -1,0 +1,166 @@
+"""What commands have in common: their options, and the reading of names and numbers, wrong ones being wrong usage."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fpemu.files import StoredArray, element_type, file_kind, open_arrays
+from fpemu.formats import Format
+from fpemu.profiles import Profile, Rounding, Stochastic, profile, rounding_mode
+from fpemu.registry import dtype
+
+__all__ = [
+    "DtypeOption",
+    "FileArgument",
+    "FormatOption",
+    "FormatsArgument",
+    "FormatsOption",
+    "JsonOption",
+    "MemberOption",
+    "OverflowOption",
+    "PlotOption",
+    "ProfileOption",
+    "RoundingOption",
+    "SeedOption",
+    "ShapeOption",
+    "code",
+    "formats_of",
+    "is_code",
+    "number",
+    "open_file",
+    "rounding_word",
+    "rules_of",
+    "seed_of",
+]
+
+_FORMAT = "A format's name."
+FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=_FORMAT, show_default=False)]
+FormatsOption = Annotated[
+    list[str] | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"{_FORMAT} Can be given again.")
+]
+FormatsArgument = Annotated[list[str] | None, typer.Argument(metavar="FORMAT", help="Names of formats, as -f.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; numbers that JSON lacks are texts.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help=".npy, .npz, or raw numbers.", show_default=False)]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option("--dtype", help="What the file's elements are: a numpy dtype (raw files), or the format of codes."),
+]
+ShapeOption = Annotated[str | None, typer.Option("--shape", metavar="N,N...", help="Shape of a raw file's array.")]
+MemberOption = Annotated[str | None, typer.Option("--member", help="The one array of an .npz file to take.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="Rules of the cast: ieee, torch, ml_dtypes, onnx, cuda-satfinite ...")
+]
+RoundingOption = Annotated[
+    str | None, typer.Option("--rounding", help="Instead of the profile's: nearest_even, toward_zero, stochastic ...")
+]
+OverflowOption = Annotated[
+    str | None, typer.Option("--overflow", help="Instead of the profile's: standard, saturate, infinity, nan, wrap.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of stochastic rounding.")]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="PICTURE", help="Draw a picture: a .png, .svg or .pdf file.")
+]
+
+
+def formats_of(*names: list[str] | None) -> list[Format]:
+    """The formats that names mean; wrong names are wrong usage."""
+    found = []
+    for name in (name for group in names for name in group or ()):
+        try:
+            found.append(dtype(name))
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
+    return found
+
+
+def rules_of(fmt: Format, name: str | None, rounding: str | None = None, overflow: str | None = None) -> Profile:
+    """The rules of a cast to a format, as the options say; what is unknown or does not apply is wrong usage."""
+    try:
+        rules = fmt.profile if name is None else profile(name)
+        if rounding is not None:
+            rules = rules.replace(rounding=rounding_mode(rounding))
+        if overflow is not None:
+            rules = rules.replace(overflow=overflow)
+        fmt.check_profile(rules)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--profile', '--rounding', '--overflow'") from None
+    return rules
+
+
+def rounding_word(rounding: Rounding | Stochastic) -> str:
+    """A rounding mode in words."""
+    if isinstance(rounding, Stochastic):
+        return f"stochastic {rounding.variant}, {rounding.bits} bits"
+    return rounding.value
+
+
+def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
+    """The seed of stochastic rounding, drawn if none is given; None if nothing is stochastic."""
+    if not any(isinstance(r.rounding, Stochastic) for r in rules):
+        if seed is not None:
+            raise typer.BadParameter("no rounding here is stochastic", param_hint="'--seed'")
+        return None
+    if seed is None:
+        import secrets
+
+        return secrets.randbits(32)
+    return seed
+
+
+def open_file(file: Path, dtype: str | None, shape: str | None, member: str | None) -> list[StoredArray]:
+    """The arrays of a file, as the options say."""
+    if dtype is not None:
+        try:
+            element_type(dtype)
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(str(error), param_hint="'--dtype'") from None
+    elif file_kind(file) == "raw":
+        raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
+    return open_arrays(file, dtype=dtype, shape=_shape(shape), member=member)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(length) for length in re.split(r"[,x]", text.strip("() "))) if text.strip("() ") else ()
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no shape: write 128,256", param_hint="'--shape'") from None
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is a code in hexadecimal or binary, not a number: 0x7E, 0b101, but not 0x1.8p3."""
+    return re.fullmatch(r"0x[0-9a-f_]+|0b[01_]+", text, re.IGNORECASE) is not None
+
+
+def code(text: str) -> int:
+    """The code that a text means: 0x7E, 0b01111110, 126."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no code: write 0x7E, 0b01111110 or 126", param_hint="'VALUE'") from None
+
+
+def number(text: str) -> Any:
+    """The number that a text means: an int where it fits 64 bits and is written so, else the nearest float."""
+    plain = text.lower()
+    try:
+        if "x" in plain:
+            return float.fromhex(plain)
+        value = float(plain)
+    except OverflowError:
+        value = math.inf
+    except ValueError:
+        words = f"{text!r} is no number: write 0.1, -1e-3, 0x1.8p3, inf, nan"
+        raise typer.BadParameter(words, param_hint="'VALUE'") from None
+    if math.isinf(value) and "inf" not in plain:
+        raise typer.BadParameter(f"{text!r} is beyond float64", param_hint="'VALUE'")
+    if re.fullmatch(r"[+-]?[\d_]+", plain) and value:  # not -0
+        exact = int(plain)
+        return exact if -(1 << 63) <= exact < 1 << 64 else value
+    return value

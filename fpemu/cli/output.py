@@ -1,0 +1,120 @@
+"""Printing: consoles, JSON, tables, fields of codes in colour, progress, pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from fpemu.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["bits", "console", "picture_path", "print_json", "progress", "save_picture", "table"]
+
+FIELD_STYLES = {
+    "sign": "bold red",
+    "exponent": "bold green",
+    "trailing": "bold blue",
+    "integer": "bold green",
+    "fraction": "bold blue",
+    "index": "bold magenta",
+}
+
+WIDE = 200  # columns where nobody says how many there are: output to a file or a pipe is not folded
+PATIENCE = 2.0  # seconds without a progress bar
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def console(stderr: bool = False) -> Console:
+    """A console for one of the two streams."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = WIDE
+    return made
+
+
+def print_json(data: Any) -> None:
+    """Print strict JSON: NaN and infinities become the texts "nan", "inf", "-inf"."""
+    sys.stdout.write(json.dumps(_strict(data), indent=2, allow_nan=False) + "\n")
+
+
+def _strict(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _strict(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_strict(value) for value in data]
+    return str(data) if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]], texts: Collection[str]) -> Table:
+    """A table; the columns named in `texts` are texts, the others numbers."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in header:
+        made.add_column(name, justify="left" if name in texts else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def bits(fields: Sequence[tuple[str, str]], names: bool = False) -> Text:
+    """The fields of a code, each in its colour: their bits, or their names."""
+    parts = [Text(name if names else digits, FIELD_STYLES[name]) for name, digits in fields]
+    return Text(" ").join(parts)
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of elements done; a bar appears when it takes long."""
+    with contextlib.ExitStack() as stack:
+        started = time.monotonic()
+        done = 0
+        bar: Progress | None = None
+        errors = console(stderr=True)
+
+        def advance(count: int) -> None:
+            nonlocal bar, done
+            done += count
+            if bar is None and errors.is_terminal and time.monotonic() - started > PATIENCE:
+                columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
+                bar = stack.enter_context(Progress(*columns, TimeRemainingColumn(), console=errors, transient=True))
+                bar.add_task(what, total=total)
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done)
+
+        yield advance
+
+
+def picture_path(path: Path | None) -> None:
+    """Refuse, before any work, a picture that could not be drawn or written."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(f"{path}: a picture's name ends in {', '.join(PICTURES)}", param_hint="'--plot'")
+    try:
+        import matplotlib  # noqa: F401  (is it there?)
+    except ModuleNotFoundError:
+        raise typer.BadParameter(
+            "pictures need matplotlib: python -m pip install 'fpemu[plot]'", param_hint="'--plot'"
+        ) from None
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all."""
+    with replacing(path) as stream:
+        figure.savefig(stream, format=path.suffix[1:].lower())
+    console(stderr=True).print(f"picture: {path}", soft_wrap=True)
