@@ -1,0 +1,1 @@
+"""Speed and size, as ratios taken in one run: `python -m tests.benchmarks [--only ...]`.  Not part of the tests."""
