@@ -36,8 +36,8 @@ def demo(
 ) -> None:
     """See formats at work: a network that reads digits, and a sine, each cast to one format after another.
 
-    Examples
-    --------
+    For example:
+
         fpemu demo
 
         fpemu demo --out pictures
@@ -199,7 +199,7 @@ def _next_commands(weights: Path) -> list[str]:
     return [
         "fpemu inspect 0.1 -f float8_e5m2",
         "fpemu compare float16 bfloat16 float8_e4m3fn float8_e5m2",
-        f"fpemu report {shlex.quote(str(weights))} -f float8_e4m3fn -f int8",
+        f"fpemu report {shlex.quote(str(weights))} -f float8_e4m3fn -f int8 --scale absmax",
     ]
 
 

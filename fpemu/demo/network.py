@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fpemu as fe
-from fpemu.report import Row
+from fpemu.errors import Row
 
 __all__ = ["FORMATS", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
 
