@@ -150,3 +150,24 @@ def subnormals(dtype):
     codes |= set(np.random.default_rng(9).integers(1, smallest_normal, 200).tolist())
     sign = 1 << (info.bits - 1)
     return np.array(sorted(codes | {code | sign for code in codes}), bits).view(dtype)
+
+
+@functools.cache
+def float32_few():
+    """Each sign and exponent field of float32 with 24 trailing significands, other ones for each: 12,288 values."""
+    return _few(23, 512, 24).astype(np.uint32).view(np.float32)
+
+
+@functools.cache
+def float64_few():
+    """Each second sign and exponent field of float64, all of those near float32's, with six: 15,000 values."""
+    words = _few(52, 4096, 6)
+    field = words >> np.uint64(52) & np.uint64(2047)
+    return words[(field % 2 == 1) | (field == 0) | ((field > 850) & (field < 1180))].view(np.float64)
+
+
+def _few(trailing_bits, fields, count):
+    rng = np.random.default_rng(trailing_bits)
+    chosen = rng.choice(_patterns(trailing_bits, rng, 60), (fields, count))
+    chosen[:, :3] = 0, 1, (1 << trailing_bits) - 1
+    return (np.arange(fields, dtype=np.uint64)[:, None] << np.uint64(trailing_bits) | chosen).ravel()

@@ -12,6 +12,7 @@ Only the middle step knows the rounding mode.  A case is small and hashable, so 
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -67,10 +68,12 @@ class Target:
     def __init__(self, fmt, rules):
         self.fmt = fmt
         self.rules = rules.for_codes(fmt.codes_key)
+        knobs = {field.name: getattr(self.rules, field.name) for field in dataclasses.fields(self.rules)}
+        self.words = {name: value.value for name, value in knobs.items() if hasattr(value, "value")}
 
     def knob(self, name):
         """The word a knob is set to."""
-        return getattr(self.rules, name).value
+        return self.words[name]
 
     def classify(self, number):
         """The case of a source."""
