@@ -91,10 +91,9 @@ def _tie_goes_up(rounding: int, negative: bool) -> bool:
 
 
 def _directed_up(rounding: int, negative: bool) -> bool:
-    """In directed modes, whether what is inexact goes up (to odd: from an even code)."""
+    """In directed modes, whether what is inexact goes up whatever its code."""
     return rounding in (
         places.AWAY_FROM_ZERO,
-        places.TO_ODD,
         places.TOWARD_NEGATIVE if negative else places.TOWARD_POSITIVE,
     )
 
@@ -122,7 +121,7 @@ def _loop(fmt: FloatFormat | IntFormat, lane: Lane, how: int) -> str | None:
     if emin == lane.emin and isinstance(fmt, FloatFormat):
         return "uniform"
     adder = max(emin, emax + 1) + lane.fraction_bits - trailing
-    if how == EVEN and emin >= lane.emin and adder <= lane.bias and emax + 1 >= lane.emin:
+    if how in (EVEN, DIRECTED) and emin >= lane.emin and adder <= lane.bias and emax + 1 >= lane.emin:
         return "addition"
     deep = emin + lane.bias >= trailing + 2 and emin <= lane.bias
     if how == STOCHASTIC:
@@ -159,7 +158,8 @@ def _gap(fmt: FloatFormat | IntFormat, lane: Lane, rounding: int, to_word: Calla
     cuts = []
     for negative in (False, True):
         if _how(rounding) == DIRECTED:
-            cuts.append(lane.below(low) if _directed_up(rounding, negative) else everything)
+            up = _directed_up(rounding, negative) or rounding == places.TO_ODD  # to odd: to code 1
+            cuts.append(lane.below(low) if up else everything)
         else:
             floor = lane.below(middle)
             cuts.append(floor - (lane.exact(floor) == middle and _tie_goes_up(rounding, negative)))
@@ -193,9 +193,12 @@ def _value_bits(fmt: FloatFormat | IntFormat, lane: Lane) -> Callable[[int], int
         value = fmt.value(code)
         if value == value:
             return lane.bits(value)
-        signed = isinstance(fmt, FloatFormat) and fmt.nan != "negative_zero" and code & fmt.sign_mask
-        quiet = lane.infinity | 1 << (lane.fraction_bits - 1)
-        return quiet | (1 << (lane.width - 1) if signed else 0)
+        assert isinstance(fmt, FloatFormat)
+        signed = fmt.nan != "negative_zero" and code & fmt.sign_mask
+        payload = 1 << (lane.fraction_bits - 1)
+        if fmt.nan == "ieee":
+            payload = (code & ((1 << fmt.trailing_bits) - 1)) << (lane.fraction_bits - fmt.trailing_bits)
+        return lane.infinity | payload | (1 << (lane.width - 1) if signed else 0)
 
     return to_word
 

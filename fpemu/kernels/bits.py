@@ -43,6 +43,29 @@ def float_of(typing_context, bits):
 
 
 @intrinsic
+def shifted_left(typing_context, value, count):
+    """value << count in value's own width; both of one unsigned type, count below the width.
+
+    numba's own shift works on 64 bits, which LLVM cannot narrow again where the count is unknown.
+    """
+
+    def generate(context, builder, signature, arguments):
+        return builder.shl(*arguments)
+
+    return value(value, value), generate
+
+
+@intrinsic
+def shifted_right(typing_context, value, count):
+    """value >> count in value's own width; both of one unsigned type, count below the width."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.lshr(*arguments)
+
+    return value(value, value), generate
+
+
+@intrinsic
 def leading_zeros(typing_context, value):
     """Number of leading zero bits of an unsigned integer (its width for 0)."""
 

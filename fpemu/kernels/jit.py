@@ -55,7 +55,7 @@ def _cache_folder():
 
 _folder = _cache_folder()
 
-core = numba.njit(nogil=True)
+core = numba.njit(nogil=True, forceinline=True)
 
 
 def loop(function):

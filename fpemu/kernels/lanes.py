@@ -15,7 +15,7 @@ from collections import namedtuple
 
 from numpy import uint32, uint64
 
-from fpemu.kernels.bits import bits_of, float_of, like
+from fpemu.kernels.bits import bits_of, float_of, like, shifted_left, shifted_right
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.stream import subkey, word
 
@@ -121,25 +121,33 @@ def finish(result, magnitude, lanes, codes, gap, grid):
 
 
 @core
-def nearest_even_by_addition(x, codes, grid):
-    """Nearest even by the FPU: (|x| + C) - C, where C's ulp is the quantum at |x|.
+def by_addition(x, codes, how, grid):
+    """Nearest even or directed rounding by the FPU: |x| + C, where C's ulp is the quantum at |x|.
 
-    C = 2^(max(e, emin) + M - m) has an even last bit, the sum stays below 2C, and of the two steps only the first
-    rounds.  The sum's last bits are the rounded significand as an integer.  Needs subnormals, precision 2 or more,
-    and for every clamped |x| a normal, finite C.
+    C = 2^(max(e, emin) + M - m) has an even last bit and the sum stays below 2C, so that the sum's last bits are the
+    significand rounded to nearest even, an integer.  Where taking C away again gives more than |x| it is one too
+    large for the floor; of the floor and what is left over, every directed mode follows.  Needs subnormals, precision
+    2 or more, and for every clamped |x| a normal, finite C.
     """
+    one, none = like(x, 1), like(x, 0)
     magnitude = like(x, x & like(x, ~grid.sign))
     lanes = sign_lanes(x, grid)
     clamped = magnitude if magnitude < grid.top else grid.top
     binade = like(x, clamped & grid.infinity)
     binade = binade if binade > grid.emin else grid.emin
     adder = like(x, binade + grid.lift)
-    total = float_of(clamped) + float_of(adder)
+    total = bits_of(float_of(clamped) + float_of(adder))
+    if how == DIRECTED:
+        back = float_of(total) - float_of(adder)
+        inexact = one if back != float_of(clamped) else none
+        floor = like(x, total - (one if back > float_of(clamped) else none))
+        up = like(x, inexact & chosen(grid.up, grid.up_flip, lanes))
+        total = like(x, like(x, floor + up) | like(x, inexact & grid.odd))
     if codes:
-        below = like(x, like(x, binade - grid.emin) >> grid.shift)
-        result = like(x, like(x, bits_of(total) - adder) + below)
+        below = shifted_right(like(x, binade - grid.emin), grid.shift)
+        result = like(x, like(x, total - adder) + below)
     else:
-        result = bits_of(total - float_of(adder))
+        result = bits_of(float_of(total) - float_of(adder))
     return finish(result, magnitude, lanes, codes, False, grid)
 
 
@@ -148,13 +156,12 @@ def increment(mask, odd, lanes, how, grid):
     """What to add to a magnitude before its cut bits are dropped, so that it carries where it rounds up."""
     one = like(mask, 1)
     if how == EVEN:
-        return like(mask, like(mask, mask >> one) + odd)
+        return like(mask, shifted_right(mask, one) + odd)
     if how == NEAREST:
         tie = like(mask, chosen(grid.tie, grid.tie_flip, lanes) | like(mask, odd & grid.even))
-        return like(mask, like(mask, mask >> one) + tie)
-    up = chosen(grid.up, grid.up_flip, lanes)
-    stay = like(mask, grid.odd & like(mask, like(mask, 0) - odd))
-    return like(mask, mask & like(mask, up & like(mask, ~stay)))
+        return like(mask, shifted_right(mask, one) + tie)
+    up = like(mask, chosen(grid.up, grid.up_flip, lanes) | like(mask, grid.odd & like(mask, odd - one)))
+    return like(mask, mask & up)
 
 
 @core
@@ -167,15 +174,15 @@ def by_uniform_shift(x, random, codes, how, gap, grid):
     one = like(x, 1)
     magnitude = like(x, x & like(x, ~grid.sign))
     lanes = sign_lanes(x, grid)
-    mask = like(x, like(x, one << grid.shift) - one)
+    mask = like(x, shifted_left(one, grid.shift) - one)
     if how == STOCHASTIC:
-        add = like(x, like(x, random & grid.drawn) >> like(x, like(x, 32) - grid.shift))
+        add = shifted_right(like(x, random & grid.drawn), like(x, like(x, 32) - grid.shift))
     else:
-        odd = like(x, like(x, like(x, magnitude >> grid.shift) ^ grid.offset) & one)
+        odd = like(x, like(x, shifted_right(magnitude, grid.shift) ^ grid.offset) & one)
         add = increment(mask, odd, lanes, how, grid)
     rounded = like(x, magnitude + add)
     if codes:
-        result = like(x, like(x, rounded >> grid.shift) - grid.offset)
+        result = like(x, shifted_right(rounded, grid.shift) - grid.offset)
     else:
         result = like(x, rounded & like(x, ~mask))
     if gap:
@@ -191,13 +198,19 @@ def stochastic_increment(significand, cut, deep, mask, random, grid):
     Down to cut = 24 bits the random integer is scaled to the cut; deeper, nothing is kept, and the significand is
     scaled to 2^32.
     """
-    none, bits, most = uint32(0), uint32(32), uint32(31)
+    none, bits, most, nothing_kept = uint32(0), uint32(32), uint32(31), uint32(24)
     drawn = uint32(random & grid.drawn)
-    left = uint32(bits - deep) if deep < bits else none
-    right = uint32(deep - bits) if deep > bits else none
-    steps = uint32(uint32(significand << left) >> (right if right < most else most))
-    carries = uint32(uint32(steps & grid.drawn) + drawn) < uint32(steps & grid.drawn)
-    return (mask if carries else none) if cut > uint32(24) else uint32(drawn >> uint32(bits - cut))
+    left = uint32(bits - (deep if deep < bits else bits))
+    left = left if left < most else most
+    right = uint32((deep if deep > bits else bits) - bits)
+    right = right if right < most else most
+    steps = uint32(shifted_right(shifted_left(significand, left), right) & grid.drawn)
+    # The carry out of steps + drawn, bit by bit: a comparison becomes an instruction that LLVM does not vectorise.
+    total = uint32(steps + drawn)
+    carry_bit = uint32(uint32(steps & drawn) | uint32(uint32(steps | drawn) & uint32(~total)))
+    carry = uint32(mask & uint32(none - uint32(carry_bit >> most)))
+    scaled = shifted_right(drawn, uint32(bits - (cut if cut < nothing_kept else nothing_kept)))
+    return carry if cut > nothing_kept else scaled
 
 
 @core
@@ -213,21 +226,21 @@ def by_shift(x, random, codes, how, grid):
     binade = like(x, magnitude & grid.infinity)
     field = binade if binade < grid.emin else grid.emin
     clamped = field if field > grid.field_low else grid.field_low
-    cut = like(x, grid.cut_from - like(x, clamped >> grid.fraction_bits))
-    unit = like(x, one << cut)
+    cut = like(x, grid.cut_from - shifted_right(clamped, grid.fraction_bits))
+    unit = shifted_left(one, cut)
     mask = like(x, unit - one)
     significand = like(x, like(x, magnitude & grid.fraction) | grid.hidden)
     significand = significand if magnitude != none else none
     if how == STOCHASTIC:
-        deep = like(x, grid.cut_from - like(x, field >> grid.fraction_bits))
+        deep = like(x, grid.cut_from - shifted_right(field, grid.fraction_bits))
         add = stochastic_increment(significand, cut, deep, mask, random, grid)
     else:
-        odd = like(x, like(x, significand >> cut) & one)
+        odd = like(x, shifted_right(significand, cut) & one)
         add = increment(mask, odd, lanes, how, grid)
     total = like(x, significand + add)
     if codes:
         above = binade if binade > grid.emin else grid.emin
-        result = like(x, like(x, total >> cut) + like(x, like(x, above - grid.emin) >> grid.shift))
+        result = like(x, shifted_right(total, cut) + shifted_right(like(x, above - grid.emin), grid.shift))
     else:
         result = like(x, like(x, magnitude + add) & like(x, ~mask))
         bottom = grid.quantum if total > mask else none
@@ -236,19 +249,27 @@ def by_shift(x, random, codes, how, grid):
 
 
 @loop
-def addition_values(x, words, out):
-    """Nearest even to values, by addition."""
+def addition_values(x, words, how, out):
+    """Nearest even or directed rounding to values, by addition."""
     grid = grid_of(words)
-    for i in range(x.size):
-        out[i] = nearest_even_by_addition(x[i], False, grid)
+    if how == EVEN:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], False, EVEN, grid)
+    else:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], False, DIRECTED, grid)
 
 
 @loop
-def addition_codes(x, words, out):
-    """Nearest even to codes, by addition."""
+def addition_codes(x, words, how, out):
+    """Nearest even or directed rounding to codes, by addition."""
     grid = grid_of(words)
-    for i in range(x.size):
-        out[i] = nearest_even_by_addition(x[i], True, grid)
+    if how == EVEN:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], True, EVEN, grid)
+    else:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], True, DIRECTED, grid)
 
 
 @loop
@@ -305,40 +326,39 @@ def uniform_codes(x, words, how, out):
             out[i] = by_uniform_shift(x[i], x[i], True, NEAREST, True, grid)
 
 
-@core
-def lane_words(key, first, low):
-    """The random word of the element `low` places (below 2^32) after element `first`; `first` may cross 2^32."""
-    start = uint32(first)
-    position = uint32(start + low)
-    high = first >> uint64(32)
-    here = subkey(key, high)
-    after = subkey(key, high + uint64(1))
-    crossed = position < start
-    return word(position, after[0] if crossed else here[0], after[1] if crossed else here[1])
-
-
 @loop
 def stochastic_values(x, words, uniform, key, first, out):
-    """Stochastic rounding (variant A) to values, from the stream of `key`; float32 only."""
+    """Stochastic rounding (variant A) to values, from the stream of `key`; float32 only.
+
+    The elements' indices have one upper word: `first` + x.size does not pass a multiple of 2^32.
+    """
     grid = grid_of(words)
+    keys = subkey(key, first >> uint64(32))
+    start = uint32(first)
     if uniform:
         for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], lane_words(key, first, uint32(i)), False, STOCHASTIC, False, grid)
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_uniform_shift(x[i], random, False, STOCHASTIC, False, grid)
     else:
         for i in range(x.size):
-            out[i] = by_shift(x[i], lane_words(key, first, uint32(i)), False, STOCHASTIC, grid)
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_shift(x[i], random, False, STOCHASTIC, grid)
 
 
 @loop
 def stochastic_codes(x, words, uniform, key, first, out):
-    """Stochastic rounding (variant A) to codes, from the stream of `key`; float32 only."""
+    """Stochastic rounding (variant A) to codes; the rest as in `stochastic_values`."""
     grid = grid_of(words)
+    keys = subkey(key, first >> uint64(32))
+    start = uint32(first)
     if uniform:
         for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], lane_words(key, first, uint32(i)), True, STOCHASTIC, False, grid)
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_uniform_shift(x[i], random, True, STOCHASTIC, False, grid)
     else:
         for i in range(x.size):
-            out[i] = by_shift(x[i], lane_words(key, first, uint32(i)), True, STOCHASTIC, grid)
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_shift(x[i], random, True, STOCHASTIC, grid)
 
 
 @loop

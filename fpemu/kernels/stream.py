@@ -5,16 +5,6 @@ from numpy import uint32, uint64
 
 
 @core
-def mix(x):
-    """A bijection of 32 bits with low bias (C. Wellons' hash-prospector, "lowbias32")."""
-    x = uint32(x ^ uint32(x >> uint32(16)))
-    x = uint32(x * uint32(0x7FEB352D))
-    x = uint32(x ^ uint32(x >> uint32(15)))
-    x = uint32(x * uint32(0x846CA68B))
-    return uint32(x ^ uint32(x >> uint32(16)))
-
-
-@core
 def subkey(key, high):
     """The two 32-bit keys of the 2^32 elements whose index has `high` as its upper word (splitmix64's finaliser)."""
     z = key + (high + uint64(1)) * uint64(0x9E3779B97F4A7C15)
@@ -26,8 +16,19 @@ def subkey(key, high):
 
 @core
 def word(low, first, second):
-    """The 32 random bits of the element whose index has `low` as its lower word, under a subkey's two keys."""
-    return mix(uint32(mix(uint32(low ^ first)) + second))
+    """The 32 random bits of the element whose index has `low` as its lower word, under a subkey's two keys.
+
+    For each subkey a bijection: C. Wellons' "triple32" (hash-prospector), keyed before and after its first round.
+    """
+    x = uint32(low ^ first)
+    x = uint32(x ^ uint32(x >> uint32(17)))
+    x = uint32(x * uint32(0xED5AD4BB))
+    x = uint32(x + second)
+    x = uint32(x ^ uint32(x >> uint32(11)))
+    x = uint32(x * uint32(0xAC4C1B51))
+    x = uint32(x ^ uint32(x >> uint32(15)))
+    x = uint32(x * uint32(0x31848BAB))
+    return uint32(x ^ uint32(x >> uint32(14)))
 
 
 @core
