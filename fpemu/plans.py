@@ -22,8 +22,6 @@ Codes = NDArray[Any]
 # (codes in, codes out, the first element's place in the stream, the random integers or none, the key): one piece
 Work = Callable[[Codes, Codes, int, Codes, int], None]
 
-NO_SPEC = (0,) * 11
-NO_RULES = (0,) * places.RULES_LENGTH
 NO_RANDOMS = np.empty(0, np.uint32)
 # 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5, 2
 _PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
@@ -118,8 +116,13 @@ class Plan:
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
         rules = kernel_rules(self.target, self.rules, payloads)
-        general = _general(self.source, self.target, rules, self.final)
-        return _fast(self.source, self.target, rules, self.final, general) or general
+        slow = _general(self.source, self.target, rules)
+        if self.final is not None:
+            exact = self.final.check_profile(_EXACT)
+            slow = _chain(plan(self.source, self.target, self.rules, None), plan(self.target, self.final, exact, None))
+        elif self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
+            return _copy(self.target, slow)
+        return _fast(self.source, self.target, rules, self.final, slow) or slow
 
     def _from_codebook(self, source: TableFormat) -> Work:
         rest = plan(find_format("float64"), self.target, self.rules, self.final)
@@ -147,36 +150,61 @@ def _take(table: Codes) -> Work:
 
 
 def _chain(before: Plan, after: Plan) -> Work:
+    """One plan after another; of the two at most one is stochastic."""
     size = 1 << 14  # elements between the two stay in the cache
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         between = np.empty(min(size, codes.size), before.out_dtype)
+        before.prepare(codes.size)
+        after.prepare(codes.size)
         for start in range(0, codes.size, size):
             stop = min(start + size, codes.size)
-            before(codes[start:stop], between[: stop - start])
+            before(codes[start:stop], between[: stop - start], first + start, randoms[start:stop], key)
             after(between[: stop - start], out[start:stop], first + start, randoms[start:stop], key)
 
     return work
 
 
-def _general(
-    source: FloatFormat | IntFormat,
-    target: FloatFormat | IntFormat,
-    rules: Rules,
-    final: FloatFormat | IntFormat | None,
-) -> Work:
+def _general(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, rules: Rules) -> Work:
     from fpemu.kernels.convert import convert_array
 
-    final_spec, final_rules = NO_SPEC, NO_RULES
-    if final is not None:
-        payloads = isinstance(target, FloatFormat) and target.nan == "ieee"
-        final_spec, final_rules = final.spec, kernel_rules(final, final.check_profile(_EXACT), payloads)
     source_spec, target_spec = source.spec, target.spec
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        convert_array(
-            codes, source_spec, target_spec, rules, final_spec, final_rules, randoms, np.uint64(key), np.uint64(first), out
-        )
+        convert_array(codes, source_spec, target_spec, rules, randoms, np.uint64(key), np.uint64(first), out)
+
+    return work
+
+
+def _keeps_all(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
+    """Whether a cast of a format to itself leaves everything but NaN as it is."""
+    if isinstance(fmt, IntFormat):
+        return not fmt.symmetric
+    infinity = fmt.infinity_code
+    own = () if infinity is None else (infinity, infinity | fmt.sign_mask)
+    given = rules[places.INFINITY_POSITIVE : places.INFINITY_NEGATIVE + 1]
+    return (
+        fmt.nan == "ieee"
+        and fmt.signed
+        and tuple(code % (1 << 64) for code in given) == own
+        and rules[places.ZERO_NEGATIVE] % (1 << 64) == fmt.sign_mask
+        and not rules[places.SUBNORMAL_SOURCES_ARE_ZERO]
+        and not rules[places.FLUSH]
+    )
+
+
+def _copy(fmt: FloatFormat | IntFormat, general: Work) -> Work:
+    """A format to itself: copied, but for NaN."""
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        np.copyto(out, codes)
+        if isinstance(fmt, IntFormat) or fmt.infinity_code is None:
+            return
+        wrong = np.flatnonzero((codes & codes.dtype.type(fmt.magnitude_mask)) > fmt.infinity_code)
+        if wrong.size:
+            nans = np.empty(wrong.size, out.dtype)
+            general(codes[wrong], nans, first, NO_RANDOMS, key)
+            out[wrong] = nans
 
     return work
 
@@ -186,7 +214,7 @@ def _fast(
     target: FloatFormat | IntFormat,
     rules: Rules,
     final: FloatFormat | IntFormat | None,
-    general: Work,
+    slow: Work,
 ) -> Work | None:
     """A loop of fpemu.kernels.lanes for float32 and float64, to codes or to values of their own type."""
     codes_wanted = final is None
@@ -208,7 +236,7 @@ def _fast(
 
         def draw(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
             if randoms.size:
-                general(codes, out, first, randoms, key)
+                slow(codes, out, first, randoms, key)
                 return
             start = 0
             while start < codes.size:  # the loop's elements have one upper word of their place in the stream
@@ -230,7 +258,7 @@ def _fast(
         if standard(_PROBE):
             loop(codes, words, how, out)
         else:
-            general(codes, out, first, randoms, key)
+            slow(codes, out, first, randoms, key)
 
     return add
 

@@ -240,8 +240,8 @@ def convert(code, source, target, rules, random):
 
 
 @loop
-def convert_array(codes, source, target, rules, final, final_rules, randoms, key, first, out):
-    """Codes of `source` to codes of `target`, and those on to codes of `final` where it has bits.
+def convert_array(codes, source, target, rules, randoms, key, first, out):
+    """Codes of `source` to codes of `target`.
 
     `randoms`: an integer for each element, or empty for the stream of `key`, whose element `first` is element 0 here.
     """
@@ -251,7 +251,4 @@ def convert_array(codes, source, target, rules, final, final_rules, randoms, key
     for i in range(codes.size):
         if stochastic:
             random = uint64(randoms[i]) if randoms.size else uint64(random_word(key, first + uint64(i))) >> drawn
-        code = convert(uint64(codes[i]), source, target, rules, random)
-        if final[BITS]:
-            code = convert(code, target, final, final_rules, U0)
-        out[i] = code
+        out[i] = convert(uint64(codes[i]), source, target, rules, random)

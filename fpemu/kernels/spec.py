@@ -43,7 +43,6 @@ SUBNORMAL_SOURCES_ARE_ZERO = 13
 FLUSH = 14  # one of the FLUSH_ numbers
 DROP_SIGN = 15  # unsigned targets: the sign is dropped before rounding
 WRAP = 16  # one of the WRAP_ numbers
-RULES_LENGTH = 17
 
 PAYLOAD_DROP = 0
 PAYLOAD_QUIET = 1
