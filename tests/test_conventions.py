@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from tests.peers import PEERS
+from tests.peers import PEERS, X86
 
 INF, NAN = math.inf, math.nan
 
@@ -280,7 +280,14 @@ SCALES = [
 ]  # fmt: skip
 
 ROWS = [*FLOATS, *INTEGERS, *SCALES]
-LIVE = [row for row in ROWS if row.peer and PEERS[row.peer].available()]
+# What C leaves undefined, and what becomes of a signalling NaN, is the CPU's: the rows have x86's.
+LIVE = [
+    row
+    for row in ROWS
+    if row.peer
+    and PEERS[row.peer].available()
+    and (X86 or row.case not in ("C conversion", "truncates and wraps", "fp16 signalling NaN"))
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

@@ -20,9 +20,14 @@ REPEATS = 7
 
 # Warm up on a few elements (compiling takes memory), touch input and output, and see how far the peak goes up.
 PEAK = """
-import resource, sys
+import re, resource, sys
 import numpy as np
 import fpemu as fe
+
+def peak():  # MiB; Linux's getrusage counts what the parent process had
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 2**10
 
 fe.set_num_threads({threads})
 n = {size}
@@ -31,10 +36,9 @@ few = lambda a: a if a.ndim == 0 else a[:2048].copy()
 y[...] = 0
 call = lambda x, y: {call}
 call(few(x), few(y))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 call(x, y)
-unit = 2**20 if sys.platform == "darwin" else 2**10
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit)
+print(peak() - before)
 """
 
 FLOAT32 = "x = np.ones(n, np.float32); y = np.empty(n, np.float32)"
