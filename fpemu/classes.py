@@ -32,6 +32,11 @@ class NumberClass(enum.IntEnum):
     QUIET_NAN = 9
     NONCANONICAL = 10
 
+    @property
+    def words(self) -> str:
+        """The class as one says it: "positive normal", "quiet NaN"."""
+        return self.name.lower().replace("_", " ").replace("nan", "NaN")
+
 
 def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
     """The class of every code: normal, subnormal, zero, infinity, NaN, with the sign.
