@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.casting import cast
 from fpemu.errors import finite_range
 from fpemu.formats import FloatFormat, Format
 from fpemu.info import describe
 from fpemu.registry import dtype as lookup
+from fpemu.report import cast_to_float64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,7 @@ FEW_BINADES = 30  # so few that there is room for more than the worst error of e
 def _reach(fmt: Format) -> tuple[float, float, float]:
     """log2 of the smallest positive value, of the smallest normal one, and of the largest one."""
     limits = describe(fmt)
-    smallest = limits.dyadic("smallest_positive" if not isinstance(fmt, FloatFormat) else "smallest_subnormal")
-    smallest = smallest or limits.dyadic("quantum")
+    smallest = limits.dyadic({"float": "smallest_subnormal", "int": "quantum"}.get(fmt.kind, "smallest_positive"))
     normal = limits.dyadic("smallest_normal") if isinstance(fmt, FloatFormat) else smallest
     largest = limits.dyadic("max")
     low, middle, high = (_log2(number) for number in (smallest, normal or largest, largest))
@@ -49,6 +48,12 @@ def _reach(fmt: Format) -> tuple[float, float, float]:
 def _log2(number: tuple[int, int] | None) -> float:
     """log2 of significand times 2^exponent, of any size; NaN where there is no positive number."""
     return math.log2(number[0]) + number[1] if number is not None and number[0] > 0 else math.nan
+
+
+def _extent(reaches: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """From the lowest to the highest reach, NaN left out."""
+    known = [end for reach in reaches for end in reach if not math.isnan(end)]
+    return (min(known), max(known)) if known else (0.0, 1.0)
 
 
 def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = False) -> list[str]:
@@ -79,15 +84,15 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
     targets = [lookup(fmt) for fmt in formats]
     light, full, mark = ("-", "#", "|") if ascii_only else ("░", "█", "┴")
     reaches = [_reach(fmt) for fmt in targets]
-    known = [end for reach in reaches for end in reach if not math.isnan(end)]
-    low, high = (math.floor(min(known)), math.ceil(max(known))) if known else (0, 1)
+    left, right = _extent(reaches)
+    low, high = math.floor(left), math.ceil(right)
     cell = max(high - low, 1) / width
     indent = max(len(fmt.name) for fmt in targets)
     lines = []
     for fmt, (smallest, normal, largest) in zip(targets, reaches, strict=True):
         middles = low + (np.arange(width) + 0.5) * cell
         within = (middles > smallest - cell / 2) & (middles < largest + cell / 2)
-        bar = np.where(within, np.where(middles < normal - cell / 2, light, full), " ")
+        bar = np.where(within, np.where(middles < normal, light, full), " ")
         lines.append(f"{fmt.name:<{indent}}  {''.join(bar)}".rstrip())
     axis, labels = [" "] * width, [" "] * (width + 8)
     for power in _round_powers(low, high, width):
@@ -144,9 +149,11 @@ def number_line(formats: Sequence[Any]) -> Figure:
 
 def _draw_ranges(axis: Axes, targets: list[Format]) -> None:
     reaches = [_reach(fmt) for fmt in targets]
-    left, right = min(low for low, *_ in reaches), max(high for *_, high in reaches)
+    left, right = _extent(reaches)
     span = max(right - left, 1)
     for row, (low, normal, high) in enumerate(reaches):
+        if math.isnan(low):  # no positive value
+            continue
         colour = COLOURS[row % len(COLOURS)]
         axis.barh(row, normal - low, left=low, height=0.5, color=colour, alpha=0.35, linewidth=0)
         axis.barh(row, high - normal, left=normal, height=0.5, color=colour, linewidth=0)
@@ -251,9 +258,11 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     targets = [lookup(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
-    reaches = [_reach(fmt) for fmt in targets]
-    low = max(math.floor(min(reach[0] for reach in reaches)) - 3, -MAX_BINADES // 2) if low is None else low
-    high = min(math.ceil(max(reach[2] for reach in reaches)) + 3, MAX_BINADES // 2) if high is None else high
+    left, right = _extent([_reach(fmt) for fmt in targets])
+    bottom, top = (min(max(end, -1060), 1020) for end in (math.floor(left) - 3, math.ceil(right) + 3))
+    middle = min(max(0, bottom + MAX_BINADES // 2), top - MAX_BINADES // 2)  # of so many as are shown, 0 if it is there
+    low = max(bottom, middle - MAX_BINADES // 2) if low is None else low
+    high = max(min(top, middle + MAX_BINADES // 2), low + 1) if high is None else high
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     axis = figure.subplots()
     _draw_errors(axis, [(fmt, fmt.name, 1.0) for fmt in targets], low, high)
@@ -267,7 +276,7 @@ def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, 
     x = np.exp2(exponents + 1 / (3 * STEPS))  # not the values of coarse formats themselves
     lowest = 1.0
     for place, (fmt, label, scale) in enumerate(curves):
-        y = np.asarray(cast(x / scale, fmt, overflow="saturate", dtype=np.float64)) * scale
+        y = cast_to_float64(x / scale, fmt, overflow="saturate") * scale
         relative = np.nan_to_num(np.abs(y - x) / x, nan=1.0)
         largest = np.maximum(relative.reshape(-1, part).max(axis=1), 2.0**-64)
         lowest = min(lowest, float(largest.min()))

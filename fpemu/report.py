@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.casting import cast
+from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, TableFormat
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Report", "Row", "report", "report_stream"]
+__all__ = ["Report", "Row", "cast_to_float64", "report", "report_stream"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +96,16 @@ class _Trial:
             limit = sys.float_info.max
             x = values = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(values))
             source = None
-        y = cast(x, self.target, source=source, profile=self.rules, rng=self.rng, rng_offset=offset, dtype=np.float64)
+        y = cast_to_float64(x, self.target, source=source, profile=self.rules, rng=self.rng, rng_offset=offset)
         self.errors.update(values, y, 1.0 if scale is None else scale)
+
+
+def cast_to_float64(x: NDArray[Any], fmt: Format, **how: Any) -> NDArray[np.float64]:
+    """What `cast` gives, as float64; rounded, or an infinity, where float64 does not hold a value of the format."""
+    try:
+        return np.asarray(cast(x, fmt, dtype=np.float64, **how))
+    except ValueError:
+        return np.asarray(cast(encode(x, fmt, **how), "float64", source=fmt))
 
 
 def _wider(fmt: Format) -> Format:

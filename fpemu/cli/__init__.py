@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -36,14 +37,24 @@ def main(args: list[str] | None = None) -> NoReturn:
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(args=args, prog_name="fpemu")
-        sys.stdout.flush()
+        try:
+            app(args=args, prog_name="fpemu")
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        sys.exit(1)
+        _forget_output()
     except Exception as error:
         sys.stderr.write(f"fpemu: error: {_message(error)}\n")
-        sys.exit(1)
-    sys.exit(0)
+        _forget_output()
+    sys.exit(1)
+
+
+def _forget_output() -> None:
+    """What standard output holds and cannot be written, Python must not try again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

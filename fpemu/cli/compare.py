@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
+from fpemu import plotting
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, PlotOption, formats_of
 from fpemu.cli.output import console, picture_path, print_json, save_picture
 from fpemu.comparison import compare as side_by_side
@@ -33,8 +34,6 @@ def compare(
         comparison = side_by_side(*chosen)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'FORMAT'") from None
-
-    from fpemu import plotting
 
     if json:
         print_json(comparison.rows)

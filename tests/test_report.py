@@ -1,0 +1,265 @@
+"""Reports against sums worked out in exact arithmetic, other people's roundings and thresholds known by hand."""
+
+import json
+import math
+from fractions import Fraction
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu.errors import HEADER, Errors, finite_range
+from fpemu.report import report_stream
+
+# format: its largest value, the magnitude from which it overflows to nearest, whether that magnitude itself does,
+# and somebody else's rounding of numbers in range
+KNOWN = {
+    "float16": (65504, 65520, True, lambda x: x.astype(np.float16)),
+    "bfloat16": (float(ml_dtypes.finfo("bfloat16").max), 2.0**128 - 2.0**119, True, lambda x: x.astype("bfloat16")),
+    "float8_e4m3fn": (448, 464, False, lambda x: x.astype("float8_e4m3fn")),
+    "float8_e5m2": (57344, 61440, True, lambda x: x.astype("float8_e5m2")),
+    "float4_e2m1fn": (6, 7, True, lambda x: x.astype("float4_e2m1fn")),
+    "int8": (127, 127.5, True, np.rint),
+}
+
+
+def numbers(seed, count=3000):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(count) * np.exp2(rng.integers(-20, 18, count))
+    edges = [edge for _, limit, _, _ in KNOWN.values() if limit < 1e30 for edge in (limit, limit + 1, limit - 1)]
+    return np.array([*x, *edges, 0.0, -0.0], np.float32)
+
+
+def rounded(x, name):
+    """Each number as a value of the format, saturated, by the table above."""
+    largest, *_, other = KNOWN[name]
+    lowest = -128 if name == "int8" else -largest
+    return other(np.clip(x, lowest, largest).astype(np.float32)).astype(np.float64)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_number_of_a_row(name):
+    x = numbers(0)
+    y = rounded(x, name)
+    (row,) = fe.report(x, name).rows
+    errors = [Fraction(float(b)) - Fraction(float(a)) for a, b in zip(x, y, strict=True)]
+    squares, signal = sum(e * e for e in errors), sum(Fraction(float(a)) ** 2 for a in x)
+    relative = [abs(e / Fraction(float(a))) for a, e in zip(x, errors, strict=True) if a]
+    largest, limit, itself, _ = KNOWN[name]
+    lowest = -128 if name == "int8" else -largest
+    assert (row.format, row.scale, row.nan) == (name, None, 0)
+    assert row.mse == pytest.approx(float(squares / x.size), rel=1e-12)
+    assert row.max_error == float(max(map(abs, errors)))
+    assert row.max_relative_error == pytest.approx(float(max(relative)), rel=1e-12)
+    assert row.sqnr == pytest.approx(10 * math.log10(signal / squares), abs=1e-9)
+    beyond = (x >= limit) if itself else (x > limit)
+    below = x < -128.5 if name == "int8" else (-x >= limit) if itself else (-x > limit)
+    assert row.overflow == pytest.approx(np.mean(beyond | below), abs=1e-15)
+    assert row.saturation == pytest.approx(np.mean((x > largest) | (x < lowest)), abs=1e-15)
+    assert row.underflow == pytest.approx(np.mean((x != 0) & (y == 0)), abs=1e-15)
+    if name != "bfloat16":  # it holds all of them
+        assert row.overflow > 0
+        assert row.saturation > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "overflow", "saturation"),
+    [
+        ("float8_e4m3fn", [464.0, np.nextafter(464.0, 500), 449.0, 448.0], 0.25, 0.75),
+        ("float8_e4m3fn", [-464.0, -np.nextafter(464.0, 500), 0.0, 0.0], 0.25, 0.5),
+        ("int8", [127.25, 127.5, -128.5, -128.75], 0.5, 1.0),
+        ("uint4", [15.5, 15.25, -0.25, -3.0], 0.25, 1.0),
+        ("float8_e8m0fnu", [2.0**127, 1.4 * 2.0**127, 2.0**128, 1.0], 0.25, 0.5),
+        ("nf4", [1.5, -2.0, 0.9, -1.0], 0.0, 0.5),
+        ("float64", [1.0, 2.0, 3.0, 4.0], 0.0, 0.0),
+        ("binary8p4sf", [1e9, 1.0, 1.0, 1.0], 0.25, 0.25),
+    ],
+)
+def test_overflow_is_what_rounds_beyond_the_range(name, x, overflow, saturation):
+    (row,) = fe.report(x, name).rows
+    assert (row.overflow, row.saturation) == (overflow, saturation)
+
+
+def test_integers_keep_all_their_digits():
+    x = np.array([2**63 - 1, -(2**63), 5], np.int64)
+    (row,) = fe.report(x, "int64").rows
+    assert (row.overflow, row.saturation, row.max_error) == (0, 0, 0)
+    (row,) = fe.report(np.array([2**53 + 1, 0, 0, 0], np.int64), "int32").rows
+    assert (row.overflow, row.saturation) == (0.25, 0.25)
+
+
+def test_numbers_that_are_not_finite_are_counted_and_left_out():
+    found = fe.report([1.1, np.nan, np.inf, -np.inf, np.nan], ["float8_e4m3fn", "int8"])
+    assert (found.count, found.nan, found.infinite) == (5, 2, 2)
+    alone = fe.report([1.1], ["float8_e4m3fn", "int8"])
+    for row, same, nan in zip(found.rows, alone.rows, (2, 0), strict=True):
+        assert row.nan == nan
+        assert {**row.to_dict(), "nan": 0} == same.to_dict()
+
+
+def test_what_becomes_nan_is_no_overflow_where_it_is_invalid():
+    (row,) = fe.report([-1.0, 0.0, 1.0, 2.0], "float8_e8m0fnu").rows
+    assert (row.nan, row.overflow, row.saturation, row.underflow) == (2, 0, 0, 0)
+    assert row.max_error == 0
+
+
+@pytest.mark.parametrize("x", [[], [np.nan], [0.0]])
+def test_nothing_to_measure(x):
+    (row,) = fe.report(x, "float16").rows
+    assert math.isnan(row.sqnr)
+    assert "-" in str(fe.report(x, "float16")).splitlines()[1].split()
+
+
+def test_exact_numbers_have_no_noise():
+    (row,) = fe.report([1.0, 0.5], "float16").rows
+    assert (row.sqnr, row.mse) == (math.inf, 0)
+
+
+@pytest.mark.parametrize("factor", [2.0**-1000, 2.0**-1030, 2.0**-500, 2.0**1000])
+def test_sums_of_squares_neither_overflow_nor_underflow(factor):
+    x = np.random.default_rng(1).standard_normal(100)
+    wide = fe.FloatFormat("wide", bits=24, precision=5)
+    (expected,) = fe.report(x, wide).rows
+    (row,) = fe.report(x * factor, wide).rows
+    assert row.sqnr == pytest.approx(expected.sqnr, abs=1e-6)
+
+
+def test_large_beside_small():
+    x = np.array([1e-200, 1e200, 3e150])
+    (row,) = fe.report(x, "float16").rows
+    assert row.sqnr == pytest.approx(0, abs=1e-9)
+    assert row.mse == math.inf  # 3e399
+    (row,) = report_stream(lambda: iter([x[1:], x[:1]]), "float16").rows
+    assert row.sqnr == pytest.approx(0, abs=1e-9)
+
+
+class TestScale:
+    x = np.random.default_rng(2).standard_normal(500).astype(np.float32) * 3e-4
+
+    def test_absmax_by_the_textbook(self):
+        (row,) = fe.report(self.x, "int8", scale="absmax").rows
+        wide = self.x.astype(np.float64)
+        scale = np.abs(wide).max() / 127
+        assert row.scale == pytest.approx(scale, rel=1e-15)
+        assert row.mse == pytest.approx(np.mean((np.rint(wide / scale) * scale - wide) ** 2), rel=1e-9)
+        assert (row.overflow, row.saturation) == (0, 0)
+
+    @pytest.mark.parametrize("name", ["float16", "float8_e4m3fn", "float4_e2m1fn", "int4", "nf4", "uint8", "float32"])
+    @pytest.mark.parametrize("factor", [1e-40, 1e-3, 1.0, 1e30])
+    def test_absmax_takes_the_largest_to_the_largest(self, name, factor):
+        for seed in range(20):
+            amax = abs(np.random.default_rng(seed).standard_normal()) * factor
+            (row,) = fe.report(np.array([amax, amax / 3]), name, scale="absmax").rows
+            assert row.saturation == 0
+            assert amax / row.scale <= finite_range(fe.dtype(name))[1]
+            if row.scale > 1e-300:
+                assert amax / row.scale == pytest.approx(finite_range(fe.dtype(name))[1], rel=1e-12)
+
+    def test_numbers_and_arrays(self):
+        x = self.x.reshape(50, 10)
+        scale = np.linspace(1e-5, 1e-4, 10)
+        (row,) = fe.report(x, "int8", scale=scale).rows
+        error = np.clip(np.rint(x / scale), -128, 127) * scale - x
+        assert row.mse == pytest.approx(np.mean(error**2), rel=1e-9)
+        assert row.max_error == pytest.approx(np.abs(error).max(), rel=1e-9)
+        assert row.scale is None
+        (row,) = fe.report(x, "int8", scale=1e-5).rows
+        error = np.clip(np.rint(x / 1e-5), -128, 127) * 1e-5 - x
+        assert (row.scale, row.mse) == (1e-5, pytest.approx(np.mean(error**2), rel=1e-9))
+
+    def test_zeros_and_numbers_that_are_not_finite(self):
+        (row,) = fe.report([0.0, 0.0], "int8", scale="absmax").rows
+        assert (row.scale, row.max_error) == (1.0, 0)
+        (row,) = fe.report([127.0, np.inf, np.nan], "int8", scale="absmax").rows
+        assert row.scale == 1.0
+
+    def test_what_leaves_float64_by_scaling_is_an_overflow(self):
+        (row,) = fe.report([1e300, 1.0], "float16", scale=1e-300).rows
+        assert (row.overflow, row.saturation) == (1.0, 1.0)
+
+    @pytest.mark.parametrize("scale", ["amax", 0, -1.0, np.nan, [1.0, np.inf]])
+    def test_wrong_scales(self, scale):
+        with pytest.raises(ValueError, match="scale"):
+            fe.report([1.0, 2.0], "int8", scale=scale)
+        with pytest.raises(ValueError, match=r"binary16p1ue"):
+            fe.report([1.0], "binary16p1ue", scale="absmax")
+
+
+@pytest.mark.parametrize("rounding", ["toward_zero", "to_odd", "stochastic"])
+@pytest.mark.parametrize("scale", [None, "absmax"])
+def test_pieces_make_no_difference(rounding, scale):
+    x = numbers(3)
+    names = ["float8_e4m3fn", "int8", "bfloat16"]
+    whole = fe.report(x, names, scale, rounding=rounding, rng=7)
+    for size in (1, 999, 10**6):
+        pieces = [x[start : start + size] for start in range(0, x.size, size)]
+        if size == 1:
+            pieces = [*pieces[:50], x[50:]]
+        found = report_stream(lambda p=pieces: iter(p), names, scale, rounding=rounding, rng=7)
+        assert (found.count, found.nan, found.infinite) == (whole.count, whole.nan, whole.infinite)
+        for row, expected in zip(found.rows, whole.rows, strict=True):
+            assert row.cells() == expected.cells()
+            assert row.mse == pytest.approx(expected.mse, rel=1e-12)
+
+
+def test_a_report_of_more_than_one_chunk():
+    x = np.random.default_rng(4).standard_normal((3, 700_001)).astype(np.float32)
+    y = np.clip(np.rint(x), -8, 7)
+    (row,) = fe.report(x, "int4").rows
+    assert row.mse == pytest.approx(np.mean((y.astype(float) - x) ** 2), rel=1e-6)
+    (other,) = fe.report(np.asfortranarray(x), "int4", rounding="stochastic", rng=1).rows
+    (same,) = fe.report(x, "int4", rounding="stochastic", rng=1).rows
+    assert other == same
+
+
+def test_rounding_and_profile_are_those_of_a_cast():
+    x = numbers(5)
+    x = x[np.abs(x) < 400]
+    for options in ({"rounding": "toward_positive"}, {"profile": "torch"}, {"rounding": "stochastic", "rng": 3}):
+        y = fe.cast(x, "float8_e4m3fn", **options).astype(np.float64)
+        (row,) = fe.report(x, "float8_e4m3fn", **options).rows
+        assert row.max_error == np.abs(y - x).max()
+    key = np.random.default_rng(9)
+    assert fe.report(x, "int8", rounding="stochastic", rng=key) != fe.report(x, "int8", rounding="stochastic", rng=key)
+
+
+def test_codes_and_other_arrays_are_sources_too():
+    codes = np.arange(0x7F, dtype=np.uint8)
+    values = fe.decode(codes, "float8_e4m3fn")
+    expected = fe.report(values, "float4_e2m1fn")
+    assert fe.report(codes, "float4_e2m1fn", source="float8_e4m3fn") == expected
+    assert fe.report(values.astype("float8_e4m3fn"), "float4_e2m1fn") == expected
+    assert fe.report(fe.Array.from_codes(codes, "float8_e4m3fn"), "float4_e2m1fn") == expected
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="unknown format"):
+        fe.report([1.0], "float8_e4m3fm")
+    with pytest.raises(ValueError, match="one format or more"):
+        fe.report([1.0], [])
+    with pytest.raises(TypeError, match="complex"):
+        fe.report([1j], "int8")
+    with pytest.raises(ValueError, match="unknown rounding"):
+        fe.report([1.0], "int8", rounding="up")
+
+
+def test_the_printed_table_and_the_dictionary():
+    found = fe.report([1.0, 300.0], ["float8_e4m3fn", "int8"], scale=2.0)
+    lines = str(found).splitlines()
+    assert lines[0].split()[:2] == ["format", "scale"]
+    assert [line.split()[:2] for line in lines[1:]] == [["float8_e4m3fn", "2"], ["int8", "2"]]
+    assert len({len(line) for line in lines}) == 1
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["rows"][1]["saturation"] == 0.5
+    assert [row["format"] for row in plain["rows"]] == ["float8_e4m3fn", "int8"]
+    assert len(found.rows[0].cells()) == len(HEADER)
+
+
+def test_errors_of_results_that_are_not_finite():
+    errors = Errors(fe.dtype("float8_e5m2"))
+    errors.update(np.array([1e6, -1e6, 3.0, 1e-9]), np.array([np.inf, np.nan, 3.0, 0.0]))
+    row = errors.row()
+    assert (row.overflow, row.saturation, row.underflow, row.nan) == (0.5, 0.5, 0.25, 1)
+    assert row.max_error == 1e6 - 57344
+    assert errors.inexact == 3
