@@ -492,19 +492,27 @@ def classify(sources, into):
     return Classified(sources, list(places), np.array(index, np.intp))
 
 
-def encode(sources, fmt, rules, random_bits=None):
-    """The codes (uint64) of numbers, or of what `classify` made of them under the same grid.
-
-    `random_bits` are the random integers of a stochastic rounding, one for each source.
-    """
-    into = target(fmt, rules)
-    known = sources if isinstance(sources, Classified) else classify(sources, into)
-    if random_bits is None or isinstance(into, Codebook):
-        codes = [into.outcome(case, into.goes_up(case)) for case in known.cases]
-        return np.array(codes, np.uint64)[known.index]
+def directions(known, into, random_bits):
+    """Whether each source's magnitude goes up under a stochastic rounding with these random integers."""
     up = [
         into.stochastic_up(number, known.cases[place], random)
         for number, place, random in zip(known.numbers, known.index, random_bits.ravel().tolist(), strict=True)
     ]
+    return np.array(up, np.intp)
+
+
+def encode(sources, fmt, rules, random_bits=None, up=None):
+    """The codes (uint64) of numbers, or of what `classify` made of them under the same grid.
+
+    `random_bits` are the random integers of a stochastic rounding, one for each source; or `up`: what `directions`
+    made of them.
+    """
+    into = target(fmt, rules)
+    known = sources if isinstance(sources, Classified) else classify(sources, into)
+    if random_bits is None and up is None:
+        codes = [into.outcome(case, into.goes_up(case)) for case in known.cases]
+        return np.array(codes, np.uint64)[known.index]
+    if up is None:
+        up = directions(known, into, random_bits)
     both = np.array([[into.outcome(case, way) for way in (False, True)] for case in known.cases], np.uint64)
-    return both[known.index, np.array(up, np.intp)]
+    return both[known.index, up]

@@ -1,0 +1,90 @@
+"""docs/proof.md: what ran exhaustively, on which commit and which kernels; written here, read by the gate."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "proof.md"
+DIGEST = re.compile(r"`([0-9a-f]{16})`")
+
+EMPTY = """# Proof
+
+What a cast gives is written down twice: as kernels, and as an executable specification in exact integers that shares
+no code with them (`tests/spec.py`), which in turn is held against ml_dtypes, numpy, gfloat and MPFR
+(`tests/test_spec.py`). Every run of the tests compares the two on whole sets of sources and on seeded slices of all
+formats and rules. This page records the runs that leave nothing out: `python -m tests.exhaustive`, and
+`python -m tests.exhaustive float32`, which needs an hour or less and can be interrupted and taken up again.
+
+The kernel digest names the contents of `fpemu/kernels/`; the tests warn where it is no longer today's.
+
+<!-- exhaustive -->
+Not run yet.
+<!-- end -->
+
+<!-- float32 -->
+Not run yet.
+<!-- end -->
+"""
+
+
+def digest() -> str:
+    """The first 16 hexadecimal digits of a SHA-256 over the kernels' names and contents."""
+    total = hashlib.sha256()
+    for path in sorted((ROOT / "fpemu" / "kernels").glob("*.py")):
+        total.update(b"%s\0%s\0" % (path.name.encode(), path.read_bytes()))
+    return total.hexdigest()[:16]
+
+
+def commit() -> str:
+    """The commit that is checked out, marked where files of the package differ from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--short", "fpemu") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def section(name: str) -> str:
+    """What the page says between the marks of a section."""
+    return _split(name)[1]
+
+
+def write(name: str, text: str) -> None:
+    """Replace a section of the page."""
+    before, _, after = _split(name)
+    PAGE.write_text(f"{before}\n{text.strip()}\n{after}")
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    page = PAGE.read_text() if PAGE.exists() else EMPTY
+    start, end = f"<!-- {name} -->", "<!-- end -->"
+    before, found, rest = page.partition(start)
+    text, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{PAGE} has no {start} ... {end}")
+    return before + start, text.strip(), end + after
+
+
+def stale() -> list[str]:
+    """What the gate has to say of the page: a line for each section that is not of today's kernels."""
+    now, lines = digest(), []
+    for name, command in (("exhaustive", ""), ("float32", " float32")):
+        found = set(DIGEST.findall(section(name)))
+        if found != {now}:
+            of = ", ".join(sorted(found)) or "no run"
+            lines.append(
+                f"docs/proof.md, {name}: of {of}, the kernels are {now}; run python -m tests.exhaustive{command}"
+            )
+    return lines
