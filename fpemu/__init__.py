@@ -9,9 +9,10 @@ from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
+from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
-from fpemu.profiles import Profile, Rounding, Stochastic, profile, profile_names, rounding_mode
+from fpemu.profiles import Profile, profile, profile_names
 from fpemu.registry import dtype, dtypes, register
 from fpemu.report import report
 

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.formats import FloatFormat, Format, IntFormat
-from fpemu.plans import NO_RANDOMS, Plan, holds, plan
-from fpemu.profiles import NanRule, Overflow, Profile, Rounding, Stochastic, rounding_mode
+from fpemu.knobs import Overflow, Rounding, Stochastic, rounding_mode
+from fpemu.plans import Plan, holds, plan
+from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
-from fpemu.sources import Source, as_source
+from fpemu.running import run
+from fpemu.sources import as_source
 
 __all__ = ["cast", "decode", "encode", "get_num_threads", "set_num_threads"]
 
@@ -90,19 +92,17 @@ def cast(
     --------
     >>> import fpemu as fe
     >>> fe.cast([0.1, 464.0, 465.0, -0.3], "float8_e4m3fn")
-    array([ 1.01562e-01,  4.48000e+02,          nan, -3.12500e-01])
+    array([ 1.015625e-01,  4.480000e+02,           nan, -3.125000e-01])
     >>> fe.cast(1000.0, "float8_e4m3fn", overflow="saturate")
     np.float64(448.0)
     """
     given = as_source(x, source)
-    target = find_format(fmt)
-    rules = _rules(target, profile, rounding, overflow)
-    result = _result_dtype(given.dtype, target, dtype)
-    if not _held(result, target):  # the range is beyond float64's: each element has to show that it is not
-        codes = _run(given, plan(given.format, target, rules, None), rules, rng, random_bits, rng_offset, None, None)
-        return decode(codes, target, out=out)
-    work = plan(given.format, target, rules, _value_format(result))
-    return _run(given, work, rules, rng, random_bits, rng_offset, out, result)
+    work, result = _plan_of_cast(
+        given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, _as_dtype(dtype)
+    )
+    values = run(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
+    # Without a dtype the range is beyond float64's, and each element has to show that it is not.
+    return values if result is not None else decode(values, work.target, out=out)
 
 
 def encode(
@@ -169,10 +169,8 @@ def encode(
     np.uint8(127)
     """
     given = as_source(x, source)
-    target = find_format(fmt)
-    rules = _rules(target, profile, rounding, overflow)
-    work = plan(given.format, target, rules, None)
-    return _run(given, work, rules, rng, random_bits, rng_offset, out, None)
+    work = _plan_of_encode(given.format, _hashable(fmt), profile, rounding, overflow)
+    return run(given, work, rng, random_bits, rng_offset, out, None)
 
 
 def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> Any:
@@ -210,15 +208,11 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     >>> fe.decode([0x0F, 0x07], "int4")
     array([-1,  7], dtype=int8)
     """
-    target = find_format(fmt)
-    given = as_source(codes, target)
-    result = _decoded_dtype(target, dtype)
-    # The codes are exact: what carries them into the result's type rounds nothing.
-    carrier = _value_format(result)
-    work = plan(target, carrier, _exactly(carrier), None)
-    values = _run(given, work, carrier.profile, None, None, 0, out, result)
-    if isinstance(target, FloatFormat) and not _held(result, target):
-        _check_exact(given.codes, target, values, result)
+    work, result, held = _plan_of_decode(_hashable(fmt), _as_dtype(dtype))
+    given = as_source(codes, work.source)
+    values = run(given, work, None, None, 0, out, result)
+    if not held and isinstance(work.source, FloatFormat):
+        _check_exact(given.codes, work.source, values, result)
     return values
 
 
@@ -279,10 +273,18 @@ def get_num_threads() -> int:
     """
     from fpemu.kernels import threads
 
-    return threads.get_count()
+    return int(threads.get_count())
 
 
-@functools.lru_cache(maxsize=1024)
+def _hashable(fmt: Any) -> Any:
+    """What names a format, fit to be a cache's key; a TypeError that says what is allowed for anything else."""
+    try:
+        hash(fmt)
+    except TypeError:
+        return find_format(fmt)
+    return fmt
+
+
 def _rules(
     target: Format,
     profile: str | Profile | None,
@@ -300,6 +302,49 @@ def _rules(
 
 
 @functools.lru_cache(maxsize=1024)
+def _plan_of_cast(
+    source: Format,
+    own: np.dtype[Any] | None,
+    fmt: Any,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+    asked: np.dtype[Any] | None,
+) -> tuple[Plan, np.dtype[Any] | None]:
+    """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
+    target = find_format(fmt)
+    rules = _rules(target, profile, rounding, overflow)
+    result = _result_dtype(own, target, asked)
+    if not _held(result, target):
+        return plan(source, target, rules, None), None
+    return plan(source, target, rules, _value_format(result)), result
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan_of_encode(
+    source: Format,
+    fmt: Any,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+) -> Plan:
+    """The plan of an encode."""
+    target = find_format(fmt)
+    return plan(source, target, _rules(target, profile, rounding, overflow), None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan_of_decode(fmt: Any, asked: np.dtype[Any] | None) -> tuple[Plan, np.dtype[Any], bool]:
+    """The plan of a decode, the result's dtype, and whether that holds every value."""
+    target = find_format(fmt)
+    result = _decoded_dtype(target, asked)
+    carrier = _value_format(result)
+    # The codes are exact: what carries them into the result's type rounds nothing, and NaN payloads go along.
+    exactly = carrier.check_profile(find_profile("ieee").replace(nan_payload="keep"))
+    return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or _held(result, target)
+
+
+@functools.lru_cache(maxsize=1024)
 def _value_format(dtype: np.dtype[Any]) -> FloatFormat | IntFormat:
     """The format of a numpy dtype of numbers."""
     fmt = find_format(dtype)
@@ -314,8 +359,10 @@ def _held(dtype: np.dtype[Any], fmt: Format) -> bool:
     return isinstance(carrier, FloatFormat) and carrier.nan == "ieee" and holds(carrier, fmt)
 
 
-def _as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """A dtype that the caller named: of numbers that fpemu knows."""
+def _as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    """A dtype that the caller named, of numbers that fpemu knows; None if none was."""
+    if dtype is None:
+        return None
     try:
         found = np.dtype(dtype)
         _value_format(found)
@@ -324,49 +371,46 @@ def _as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
+def _checked(dtype: np.dtype[Any], fmt: Format) -> bool:
+    """Whether it is only the range that is beyond float64's: then each element has to show that it is not."""
+    return dtype == np.float64 and isinstance(fmt, FloatFormat) and fmt.precision <= 53
+
+
 @functools.lru_cache(maxsize=1024)
-def _result_dtype(own: np.dtype[Any] | None, fmt: Format, asked: DTypeLike | None) -> np.dtype[Any]:
+def _result_dtype(own: np.dtype[Any] | None, fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
     """The dtype of a cast's result; `own`: x's."""
     if asked is not None:
-        dtype = _as_dtype(asked)
-        if not isinstance(_value_format(dtype), FloatFormat):
-            raise TypeError(f"a cast's values are floats: dtype cannot be {dtype}; encode gives codes")
-        if not _held(dtype, fmt):
-            raise ValueError(f"{dtype} cannot hold every value of {fmt.name}; leave dtype out, or encode")
-        return dtype
+        if not isinstance(_value_format(asked), FloatFormat):
+            raise TypeError(f"a cast's values are floats: dtype cannot be {asked}; encode gives codes")
+        if not (_held(asked, fmt) or _checked(asked, fmt)):
+            raise ValueError(f"{asked} cannot hold every value of {fmt.name}; leave dtype out, or encode")
+        return asked
     if own is not None and own.kind in "fV" and isinstance(_value_format(own), FloatFormat) and _held(own, fmt):
         return own.newbyteorder("=")
     for name in _FLOATS:
         if _held(np.dtype(name), fmt):
             return np.dtype(name)
-    if isinstance(fmt, FloatFormat) and fmt.precision <= 53:
-        return np.dtype(np.float64)  # its range is beyond float64's: the elements are checked
+    if _checked(np.dtype(np.float64), fmt):
+        return np.dtype(np.float64)
     raise ValueError(f"no float type holds every value of {fmt.name}: use encode, which gives codes")
 
 
 @functools.lru_cache(maxsize=1024)
-def _decoded_dtype(fmt: Format, asked: DTypeLike | None) -> np.dtype[Any]:
+def _decoded_dtype(fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
     """The dtype of decoded values."""
     integer = isinstance(fmt, IntFormat) and fmt.fraction_bits == 0
     if asked is None:
         if isinstance(fmt, IntFormat) and integer:
             return np.dtype(("" if fmt.signed else "u") + f"int{max(8, 1 << (fmt.bits - 1).bit_length())}")
         return _result_dtype(None, fmt, None)
-    dtype = _as_dtype(asked)
-    carrier = _value_format(dtype)
+    carrier = _value_format(asked)
     if isinstance(carrier, FloatFormat):
-        return _result_dtype(None, fmt, dtype)
-    if isinstance(fmt, IntFormat) and integer and carrier.min_int <= fmt.min_int and fmt.max_int <= carrier.max_int:
-        if fmt.symmetric and carrier.bits <= fmt.bits and carrier.min_int > -(1 << (fmt.bits - 1)):
-            raise ValueError(f"{dtype} cannot hold every value of {fmt.name}")
-        return dtype
-    raise ValueError(f"{dtype} cannot hold every value of {fmt.name}")
-
-
-@functools.lru_cache(maxsize=64)
-def _exactly(carrier: FloatFormat | IntFormat) -> Profile:
-    """Rules for carrying values into a type that holds them: NaN payloads too."""
-    return carrier.check_profile(find_profile("ieee").replace(nan_payload="keep"))
+        return _result_dtype(None, fmt, asked)
+    lowest = -(1 << (fmt.bits - 1)) if isinstance(fmt, IntFormat) and fmt.symmetric else 0  # decodes, never produced
+    fits = isinstance(fmt, IntFormat) and carrier.min_int <= min(fmt.min_int, lowest) and fmt.max_int <= carrier.max_int
+    if integer and fits:
+        return asked
+    raise ValueError(f"{asked} cannot hold every value of {fmt.name}")
 
 
 def _check_exact(codes: NDArray[Any], fmt: FloatFormat, values: Any, dtype: np.dtype[Any]) -> None:
@@ -382,142 +426,6 @@ def _check_exact(codes: NDArray[Any], fmt: FloatFormat, values: Any, dtype: np.d
         where = int(np.flatnonzero(wrong)[0])
         significand, exponent = fmt.scaled(int(codes.reshape(-1)[where]))
         raise ValueError(
-            f"element {where} is {significand} * 2**{exponent}, which {dtype} cannot hold: use encode, and {fmt.name}'s "
-            "exact(code) for exact values"
+            f"element {where} is {significand} * 2**{exponent}, which {dtype} cannot hold: use encode, and "
+            f"{fmt.name}'s exact(code) for exact values"
         )
-
-
-def _key(rng: int | np.random.Generator | None) -> int:
-    """One 64-bit key from what numpy's SPEC 7 calls rng."""
-    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
-        raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
-    if not isinstance(rng, np.random.Generator):
-        if rng is not None and rng < 0:
-            raise ValueError(f"rng must not be negative, but is {rng}")
-        rng = np.random.default_rng(rng)
-    return int(rng.integers(0, 1 << 64, dtype=np.uint64))
-
-
-def _randoms(random_bits: ArrayLike, rounding: Rounding | Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The random integers that the caller gives, checked, one-dimensional."""
-    if not isinstance(rounding, Stochastic):
-        raise ValueError(f"random_bits are for stochastic rounding, but rounding is {rounding.value!r}")
-    given = np.asarray(random_bits)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"random_bits must be integers, not {given.dtype}")
-    if given.shape != shape:
-        raise ValueError(f"random_bits must have x's shape {shape}, not {given.shape}")
-    if given.size and (given.min() < 0 or int(given.max()) >> rounding.bits):
-        raise ValueError(f"random_bits must be 0 to 2**{rounding.bits} - 1, but reach {given.min()} to {given.max()}")
-    return np.ascontiguousarray(given, np.uint32).reshape(-1)
-
-
-def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
-    if out.dtype != dtype:
-        raise TypeError(f"out must be of dtype {dtype}, not {out.dtype}")
-    if out.shape != shape:
-        raise ValueError(f"out must have x's shape {shape}, not {out.shape}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
-
-
-def _no_nan(given: Source) -> None:
-    """Raise ValueError if a source is NaN, for the rule nan="error"."""
-    if not isinstance(given.format, FloatFormat) or given.format.nan == "none":
-        return
-    nans = given.format.nan_codes
-    codes = given.codes
-    if given.format.nan != "negative_zero":
-        codes = codes & np.asarray(given.format.magnitude_mask, codes.dtype)
-    wrong = (codes >= nans[0]) & (codes <= nans[-1])
-    if wrong.any():
-        raise ValueError(f"element {int(np.flatnonzero(wrong)[0])} is NaN, and the profile says nan='error'")
-
-
-def _run(
-    given: Source,
-    work: Plan,
-    rules: Profile,
-    rng: int | np.random.Generator | None,
-    random_bits: ArrayLike | None,
-    rng_offset: int,
-    out: NDArray[Any] | None,
-    dtype: np.dtype[Any] | None,
-) -> Any:
-    """Carry out a plan on all of a source; `dtype`: the result's, None for codes."""
-    codes = given.codes
-    dtype = work.out_dtype if dtype is None else dtype
-    if out is not None:
-        _check_out(out, codes.shape, dtype)
-    if rules.nan is NanRule.ERROR:
-        _no_nan(given)
-    randoms, key = NO_RANDOMS, 0
-    if random_bits is not None:
-        randoms = _randoms(random_bits, rules.rounding, codes.shape)
-    elif work.stochastic:
-        key = _key(rng)
-    if work.stochastic and (isinstance(rng_offset, bool) or not isinstance(rng_offset, int | np.integer)):
-        raise TypeError(f"rng_offset must be an int, not {type(rng_offset).__name__}")
-    if not 0 <= rng_offset < 1 << 63:
-        raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")
-    result = np.empty(codes.shape, dtype) if out is None else out
-    bits = result.view(work.out_dtype)
-    if out is not None and np.may_share_memory(codes, bits) and not _same_places(codes, bits):
-        codes = codes.copy()
-    work.prepare(codes.size)
-    if codes.flags.c_contiguous and bits.flags.c_contiguous and codes.dtype.isnative:
-        _contiguous(codes.reshape(-1), bits.reshape(-1), work, int(rng_offset), randoms, key)
-    else:
-        _strided(codes, bits, work, int(rng_offset), randoms, key)
-    return result[()] if out is None and result.ndim == 0 else result
-
-
-def _same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
-    """Whether each element is read from where its result is written: then nothing is overwritten too early."""
-    return (
-        codes.__array_interface__["data"] == bits.__array_interface__["data"]
-        and codes.strides == bits.strides
-        and codes.itemsize == bits.itemsize
-        and codes.flags.c_contiguous
-    )
-
-
-def _contiguous(
-    codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int
-) -> None:
-    if codes.size <= 1 << 16:  # not worth the threads' import
-        if codes.size:
-            work(codes, bits, first, randoms, key)
-        return
-    from fpemu.kernels import threads
-
-    def piece(start: int, stop: int) -> None:
-        work(codes[start:stop], bits[start:stop], first + start, randoms[start:stop], key)
-
-    threads.run(piece, codes.size)
-
-
-def _strided(codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int) -> None:
-    """Pieces in C order through numpy's buffers: other strides and byte orders."""
-    pieces = np.nditer(
-        [codes, bits],
-        flags=["external_loop", "buffered", "zerosize_ok"],
-        op_flags=[["readonly"], ["writeonly"]],
-        op_dtypes=[codes.dtype.newbyteorder("="), bits.dtype],
-        order="C",
-        casting="equiv",
-        buffersize=1 << 16,
-    )
-    place = 0
-    with pieces:
-        for source, target in pieces:
-            end = place + source.size
-            if source.flags.c_contiguous and target.flags.c_contiguous:
-                work(source, target, first + place, randoms[place:end], key)
-            else:  # numpy hands over its operands themselves where they need no buffer
-                copy = np.empty(target.shape, target.dtype)
-                work(np.ascontiguousarray(source), copy, first + place, randoms[place:end], key)
-                target[...] = copy
-            place = end

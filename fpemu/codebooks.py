@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import TableFormat
-from fpemu.profiles import InfinityRule, NanRule, Profile, Rounding
+from fpemu.knobs import InfinityRule, NanRule, Rounding
+from fpemu.profiles import Profile
 
 BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.tables
 MASK = (1 << 64) - 1

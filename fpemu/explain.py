@@ -8,7 +8,8 @@ from fractions import Fraction
 from fpemu.anatomy import Code, Explanation, Step, floor_log2, text
 from fpemu.casting import cast, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.profiles import NegativeZero, Profile, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
+from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
+from fpemu.profiles import Profile
 
 __all__ = ["explain"]
 

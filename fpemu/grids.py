@@ -64,7 +64,7 @@ class Lane(NamedTuple):
 LANES = {"float32": Lane(32, 23, 127), "float64": Lane(64, 52, 1023)}
 
 # what a loop is specialised for: the numbers of fpemu.kernels.lanes
-EVEN, NEAREST, DIRECTED, STOCHASTIC = range(4)
+EVEN, NEAREST, DIRECTED, STOCHASTIC, EVEN_SYMMETRIC = range(5)
 
 
 class Route(NamedTuple):
@@ -132,7 +132,11 @@ def _loop(fmt: FloatFormat | IntFormat, lane: Lane, how: int) -> str | None:
 def _shape(fmt: FloatFormat | IntFormat) -> tuple[int, int, int]:
     """(trailing bits, emin, exponent of the largest value); an integer's significand holds all of it."""
     if isinstance(fmt, IntFormat):
-        return fmt.bits - 1, fmt.bits - 1 - fmt.fraction_bits, max(fmt.max_int, -fmt.min_int).bit_length() - 1 - fmt.fraction_bits
+        return (
+            fmt.bits - 1,
+            fmt.bits - 1 - fmt.fraction_bits,
+            max(fmt.max_int, -fmt.min_int).bit_length() - 1 - fmt.fraction_bits,
+        )
     significand, exponent = fmt.scaled(fmt.max_code)
     return fmt.trailing_bits, fmt.emin, exponent + significand.bit_length() - 1
 
@@ -276,7 +280,15 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     }
     if how == EVEN and not (loop == "addition" or (loop == "uniform" and floats and "gap" not in words)):
         how = NEAREST
+    if how == EVEN and loop == "addition" and _symmetric(words):
+        how = EVEN_SYMMETRIC
     return Route(loop, how, _packed(words, lane.width))
+
+
+def _symmetric(words: dict[str, int]) -> bool:
+    """Whether a negative source always gives what its magnitude gives with the sign flipped."""
+    flips = {words[field] for field in ("overflow_flip", "infinite_flip", "nan_flip", "zero_flip", "negative_flip")}
+    return len(flips) == 1 and not (words["limit_flip"] or words["zero"] or words["complement"])
 
 
 def _ldexp(significand: int, exponent: int) -> float:
@@ -287,4 +299,5 @@ def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[n
     """The words in the order of the Grid's fields; fields that a loop does not use are 0."""
     from fpemu.kernels.lanes import FIELDS
 
-    return np.array([words.get(field, 0) for field in FIELDS], np.uint32 if width == 32 else np.uint64)
+    values = [words.get(field, 0) for field in FIELDS]
+    return np.array(values, np.uint32) if width == 32 else np.array(values, np.uint64)

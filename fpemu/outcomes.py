@@ -6,7 +6,7 @@ import functools
 
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import spec as places
-from fpemu.profiles import (
+from fpemu.knobs import (
     InfinityRule,
     MissingZero,
     NanPayload,
@@ -14,13 +14,13 @@ from fpemu.profiles import (
     NanSign,
     NegativeZero,
     Overflow,
-    Profile,
     Rounding,
     Stochastic,
     SubnormalsIn,
     SubnormalsOut,
     UnsignedNegative,
 )
+from fpemu.profiles import Profile
 
 Rules = tuple[int, ...]
 Pair = tuple[int, int]  # codes for a positive and for a negative source
@@ -211,8 +211,8 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
     tuple of int
     """
     rounding = rules.rounding
-    floats = isinstance(fmt, FloatFormat)
-    payload = rules.nan_payload if payloads and floats and fmt.nan == "ieee" else NanPayload.DROP
+    ieee_nan = isinstance(fmt, FloatFormat) and fmt.nan == "ieee"
+    payload = rules.nan_payload if payloads and ieee_nan else NanPayload.DROP
     overflow = _overflow(fmt, rules, False), _overflow(fmt, rules, True)
     infinity = _infinite(fmt, rules, False), _infinite(fmt, rules, True)
     codes = (*overflow, *infinity, *_nans(fmt, rules))
@@ -224,7 +224,7 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
         *map(_wrap64, _zeros(fmt, rules)),
         *map(_wrap64, _underflows(fmt, rules)),
         int(rules.subnormals_in is SubnormalsIn.ZERO),
-        _FLUSHES[rules.subnormals_out] if floats else places.FLUSH_NEVER,
+        _FLUSHES[rules.subnormals_out] if isinstance(fmt, FloatFormat) else places.FLUSH_NEVER,
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
         _wrap(fmt, rules),
     )

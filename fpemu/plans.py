@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import spec as places
+from fpemu.knobs import Rounding, SubnormalsIn, Through
 from fpemu.outcomes import Rules, kernel_rules
-from fpemu.profiles import IEEE, Profile, Rounding, SubnormalsIn, Through
+from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
 
 Codes = NDArray[Any]
@@ -252,12 +253,9 @@ def _fast(
             loop(codes, words, how, out)
 
         return shift
-    standard = lanes.float_environment_is_standard
 
     def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        if standard(_PROBE):
-            loop(codes, words, how, out)
-        else:
+        if not loop(codes, words, how, _PROBE, out):
             slow(codes, out, first, randoms, key)
 
     return add

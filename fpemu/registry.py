@@ -14,7 +14,7 @@ import numpy as np
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.grammar import parse
-from fpemu.profiles import near
+from fpemu.knobs import near
 
 __all__ = ["aliases", "dtype", "dtypes", "note", "register"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from fpemu.formats import Format
 from fpemu.registry import dtype as find_format
 
-_UNSIGNED = {1: np.dtype(np.uint8), 2: np.dtype(np.uint16), 4: np.dtype(np.uint32), 8: np.dtype(np.uint64)}
+_UNSIGNED: dict[int, np.dtype[Any]] = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 # numpy's own types that hold real numbers: booleans, integers, floats
 _KINDS = "biuf"
 
@@ -57,20 +58,31 @@ def as_source(x: Any, source: Any = None) -> Source:
     """
     if source is not None:
         return _from_codes(x, find_format(source))
+    if type(x) is np.ndarray:
+        return _from_array(x, False)
     if carries_codes(x):
         return Source(x.codes, x.format, None, x.codes.ndim == 0)
     if type(x).__module__.partition(".")[0] == "torch":
         return _from_tensor(x)
-    scalar = not isinstance(x, np.ndarray)
-    array = np.asarray(x)
-    scalar = scalar and array.ndim == 0
-    kind, size = array.dtype.kind, array.dtype.itemsize
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("masked arrays have no values to cast under the mask: use x.filled(value)")
-    if kind not in _KINDS or size > 8:
+    array = np.asarray(x)
+    return _from_array(array, array.ndim == 0 and not isinstance(x, np.ndarray))
+
+
+def _from_array(array: NDArray[Any], scalar: bool) -> Source:
+    known = _layout(array.dtype)
+    if known is None:
         return _from_other(array, scalar)
-    unsigned = _UNSIGNED[size].newbyteorder(array.dtype.byteorder)
-    return Source(array.view(unsigned), find_format(array.dtype), array.dtype, scalar)
+    return Source(array.view(known[0]), known[1], array.dtype, scalar)
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Format] | None:
+    """For numpy's own real numbers: the unsigned type of their bits, in their byte order, and their format."""
+    if dtype.kind not in _KINDS or dtype.itemsize > 8:
+        return None
+    return _UNSIGNED[dtype.itemsize].newbyteorder(dtype.byteorder), find_format(dtype)
 
 
 def _from_other(array: NDArray[Any], scalar: bool) -> Source:
@@ -90,17 +102,28 @@ def _from_other(array: NDArray[Any], scalar: bool) -> Source:
 
 
 def _from_codes(x: Any, fmt: Format) -> Source:
-    codes = x.codes if carries_codes(x) else np.asarray(x)
+    codes = x.codes if carries_codes(x) else _integers(x)
     if codes.dtype.kind not in "iu":
         raise TypeError(f"codes of {fmt.name} are unsigned integers, not {codes.dtype}")
-    if codes.size and (fmt.code_count <= np.iinfo(codes.dtype).max or codes.dtype.kind == "i"):
-        low, high = int(codes.min()), int(codes.max())
+    if codes.size and (codes.dtype.kind == "i" or fmt.code_count < 1 << (8 * codes.itemsize)):
+        low, high = int(codes.min()) if codes.dtype.kind == "i" else 0, int(codes.max())
         if low < 0 or high >= fmt.code_count:
             wrong = hex(low if low < 0 else high)
             raise ValueError(f"code {wrong} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
     if codes.dtype.kind == "i":
         codes = codes.astype(np.dtype(fmt.code_dtype))
     return Source(codes, fmt, None, not isinstance(x, np.ndarray) and codes.ndim == 0)
+
+
+def _integers(x: Any) -> NDArray[Any]:
+    """An array of codes; lists of Python integers that numpy would make floats or nothing of stay integers."""
+    codes = np.asarray(x)
+    if isinstance(x, np.ndarray) or codes.dtype.kind in "iu":
+        return codes
+    exact = np.asarray(x, dtype=object)
+    if all(isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 1 << 64 for code in exact.flat):
+        return exact.astype(np.uint64)
+    return codes
 
 
 def _from_tensor(tensor: Any) -> Source:

@@ -13,13 +13,11 @@ from fpemu.anatomy import Code, exact_text, explain_code, fields, floor_log2, ne
 from fpemu.errors import finite_range
 from fpemu.explain import explain
 
-FORMATS = [
-    fe.dtype(name)
-    for name in (
-        "float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e8m0fnu float6_e2m3fn float4_e2m1fn "
-        "int4 uint4 q3.4 nf4 binary6p1se binary6p2ue binary8p4sf"
-    ).split()
-] + [
+NAMES = """
+float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e8m0fnu float6_e2m3fn float4_e2m1fn
+int4 uint4 q3.4 nf4 binary6p1se binary6p2ue binary8p4sf
+"""
+FORMATS = [fe.dtype(name) for name in NAMES.split()] + [
     fe.FloatFormat("no subnormals", 8, 3, subnormals=False),
     fe.FloatFormat("no zero", 8, 3, subnormals=False, zero=False),
     fe.IntFormat("sign and magnitude", 6, encoding="sign_magnitude"),

@@ -15,9 +15,9 @@ from fpemu.plotting import Binades, error_curve, number_line, range_lines, repor
 pytest.importorskip("matplotlib")
 
 MANY = [
-    "float64 float32 float16 bfloat16 float8_e4m3fn".split(),
-    "float8_e5m2 float6_e2m3fn float4_e2m1fn nf4 int4 uint8 float8_e8m0fnu".split(),
-    "binary16p1se float8_e4m3fn q0.15".split(),
+    ["float64", "float32", "float16", "bfloat16", "float8_e4m3fn"],
+    ["float8_e5m2", "float6_e2m3fn", "float4_e2m1fn", "nf4", "int4", "uint8", "float8_e8m0fnu"],
+    ["binary16p1se", "float8_e4m3fn", "q0.15"],
     ["int64"],
     [fe.IntFormat("large", bits=8, fraction_bits=-90)],
     [fe.FloatFormat("beyond float64", bits=8, precision=4, bias=-3000)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ def main(args: list[str] | None = None) -> NoReturn:
         Default: the process's own.
     """
     try:
+        for package in ("typer", "rich"):
+            importlib.import_module(package)
         from fpemu.cli.app import app
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ("typer", "click", "rich"):

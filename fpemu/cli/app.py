@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import fpemu
-from fpemu.profiles import near
+from fpemu.knobs import near
 
 __all__ = ["COMMANDS", "app"]
 

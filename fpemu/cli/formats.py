@@ -29,7 +29,7 @@ def formats(names: FormatsArgument = None, format: FormatsOption = None, json: J
 
         fpemu formats e4m3 fp4 --json
     """
-    chosen = formats_of(names, format) or dtypes()
+    chosen = formats_of(format, names) or dtypes()
     if json:
         print_json([_facts(fmt) for fmt in chosen])
         return

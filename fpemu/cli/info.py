@@ -37,7 +37,7 @@ def info(
 
         fpemu info -f q3.12 --json
     """
-    chosen = formats_of(names, format)
+    chosen = formats_of(format, names)
     if not chosen:
         raise typer.BadParameter("name one format or more, as `fpemu info bfloat16`", param_hint="'[FORMAT]...'")
     for fmt in chosen:

@@ -29,7 +29,8 @@ from fpemu.cli.options import (
 from fpemu.cli.output import bits, console, print_json
 from fpemu.explain import explain
 from fpemu.formats import FloatFormat
-from fpemu.profiles import Profile, Stochastic
+from fpemu.knobs import Stochastic
+from fpemu.profiles import Profile
 
 __all__ = ["inspect"]
 

@@ -11,7 +11,8 @@ import typer
 
 from fpemu.files import StoredArray, element_type, file_kind, open_arrays
 from fpemu.formats import Format
-from fpemu.profiles import Profile, Rounding, Stochastic, profile, rounding_mode
+from fpemu.knobs import Rounding, Stochastic, rounding_mode
+from fpemu.profiles import Profile, profile
 from fpemu.registry import dtype
 
 __all__ = [

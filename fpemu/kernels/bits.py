@@ -44,7 +44,7 @@ def float_of(typing_context, bits):
 
 @intrinsic
 def shifted_left(typing_context, value, count):
-    """value << count in value's own width; both of one unsigned type, count below the width.
+    """Shift left: value << count in value's own width; both of one unsigned type, count below the width.
 
     numba's own shift works on 64 bits, which LLVM cannot narrow again where the count is unknown.
     """
@@ -57,7 +57,7 @@ def shifted_left(typing_context, value, count):
 
 @intrinsic
 def shifted_right(typing_context, value, count):
-    """value >> count in value's own width; both of one unsigned type, count below the width."""
+    """Shift right: value >> count in value's own width; both of one unsigned type, count below the width."""
 
     def generate(context, builder, signature, arguments):
         return builder.lshr(*arguments)

@@ -121,7 +121,7 @@ def encode_nan(negative, payload, spec, rules):
 
 @core
 def quotient(significand, shift, divisor):
-    """significand 2^shift / divisor, known to be below 1, as `split` gives a cut-off part: (fraction, sticky)."""
+    """A quotient below 1, significand 2^shift / divisor, as `split` gives a cut-off part: (fraction, sticky)."""
     sticky = False
     shift += 64  # the quotient's 64 fraction bits are the integer part of significand 2^shift / divisor
     if shift < 0:

@@ -70,6 +70,7 @@ EVEN = 0
 NEAREST = 1  # any tie rule
 DIRECTED = 2  # and to odd
 STOCHASTIC = 3
+EVEN_SYMMETRIC = 4  # nearest even, and a negative source always gives what its magnitude gives with the sign flipped
 
 
 @core
@@ -121,6 +122,27 @@ def finish(result, magnitude, lanes, codes, gap, grid):
 
 
 @core
+def finish_symmetric(result, magnitude, lanes, grid):
+    """`finish` where all flips are one, and the zero is the usual one: half the work."""
+    outcome = grid.overflow if result >= grid.limit else result
+    outcome = grid.infinite if magnitude >= grid.infinity else outcome
+    outcome = grid.nan if magnitude > grid.infinity else outcome
+    return chosen(outcome, grid.negative_flip, lanes)
+
+
+@core
+def float_environment_is_standard(probe):
+    """Whether the FPU rounds to nearest even and keeps subnormals.
+
+    Other libraries can leave other modes set (a shared object built with -ffast-math flushes subnormals to zero).
+    `probe` holds 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5 and 2, so that nothing is computed ahead.
+    """
+    one, tiny, odd, even, normal, half, two = probe[0], probe[1], probe[2], probe[3], probe[4], probe[5], probe[6]
+    nearest = one + tiny == one and -one - tiny == -one and odd + tiny == even
+    return nearest and (normal * half) * two == normal
+
+
+@core
 def by_addition(x, codes, how, grid):
     """Nearest even or directed rounding by the FPU: |x| + C, where C's ulp is the quantum at |x|.
 
@@ -148,6 +170,8 @@ def by_addition(x, codes, how, grid):
         result = like(x, like(x, total - adder) + below)
     else:
         result = bits_of(float_of(total) - float_of(adder))
+    if how == EVEN_SYMMETRIC:
+        return finish_symmetric(result, magnitude, lanes, grid)
     return finish(result, magnitude, lanes, codes, False, grid)
 
 
@@ -181,10 +205,7 @@ def by_uniform_shift(x, random, codes, how, gap, grid):
         odd = like(x, like(x, shifted_right(magnitude, grid.shift) ^ grid.offset) & one)
         add = increment(mask, odd, lanes, how, grid)
     rounded = like(x, magnitude + add)
-    if codes:
-        result = like(x, shifted_right(rounded, grid.shift) - grid.offset)
-    else:
-        result = like(x, rounded & like(x, ~mask))
+    result = like(x, shifted_right(rounded, grid.shift) - grid.offset) if codes else like(x, rounded & like(x, ~mask))
     if gap:
         choice = grid.gap_high if magnitude > chosen(grid.gap_cut, grid.gap_cut_flip, lanes) else grid.gap_low
         result = choice if magnitude < grid.gap else result
@@ -249,27 +270,39 @@ def by_shift(x, random, codes, how, grid):
 
 
 @loop
-def addition_values(x, words, how, out):
-    """Nearest even or directed rounding to values, by addition."""
+def addition_values(x, words, how, probe, out):
+    """Nearest even or directed rounding to values, by addition; False, and nothing done, where the FPU is unfit."""
+    if not float_environment_is_standard(probe):
+        return False
     grid = grid_of(words)
-    if how == EVEN:
+    if how == EVEN_SYMMETRIC:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], False, EVEN_SYMMETRIC, grid)
+    elif how == EVEN:
         for i in range(x.size):
             out[i] = by_addition(x[i], False, EVEN, grid)
     else:
         for i in range(x.size):
             out[i] = by_addition(x[i], False, DIRECTED, grid)
+    return True
 
 
 @loop
-def addition_codes(x, words, how, out):
-    """Nearest even or directed rounding to codes, by addition."""
+def addition_codes(x, words, how, probe, out):
+    """Nearest even or directed rounding to codes, by addition; False, and nothing done, where the FPU is unfit."""
+    if not float_environment_is_standard(probe):
+        return False
     grid = grid_of(words)
-    if how == EVEN:
+    if how == EVEN_SYMMETRIC:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], True, EVEN_SYMMETRIC, grid)
+    elif how == EVEN:
         for i in range(x.size):
             out[i] = by_addition(x[i], True, EVEN, grid)
     else:
         for i in range(x.size):
             out[i] = by_addition(x[i], True, DIRECTED, grid)
+    return True
 
 
 @loop
@@ -359,15 +392,3 @@ def stochastic_codes(x, words, uniform, key, first, out):
         for i in range(x.size):
             random = word(uint32(start + uint32(i)), keys[0], keys[1])
             out[i] = by_shift(x[i], random, True, STOCHASTIC, grid)
-
-
-@loop
-def float_environment_is_standard(probe):
-    """Whether the FPU rounds to nearest even and keeps subnormals.
-
-    Other libraries can leave other modes set (a shared object built with -ffast-math flushes subnormals to zero).
-    `probe` holds 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5 and 2, so that nothing is computed ahead.
-    """
-    one, tiny, odd, even, normal, half, two = probe[0], probe[1], probe[2], probe[3], probe[4], probe[5], probe[6]
-    nearest = one + tiny == one and -one - tiny == -one and odd + tiny == even
-    return nearest and (normal * half) * two == normal

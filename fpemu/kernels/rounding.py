@@ -1,8 +1,8 @@
 """The one place that decides whether a magnitude is rounded up."""
 
-from fpemu.kernels.jit import core
 from numpy import uint64
 
+from fpemu.kernels.jit import core
 from fpemu.kernels.spec import (
     AWAY_FROM_ZERO,
     NEAREST_AWAY,

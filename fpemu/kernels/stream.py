@@ -1,7 +1,8 @@
 """A counter-based stream of random integers: element i's word depends on the key and i alone."""
 
-from fpemu.kernels.jit import core
 from numpy import uint32, uint64
+
+from fpemu.kernels.jit import core
 
 
 @core

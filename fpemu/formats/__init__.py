@@ -1,0 +1,35 @@
+"""What a number format is: frozen dataclasses, no arrays, no numba.
+
+A format is a finite set of values, each with a *code* (an unsigned, right-aligned bit pattern).
+"""
+
+from fpemu.formats.base import exact_float64
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.integers import IntFormat
+
+__all__ = ["FloatFormat", "Format", "IntFormat", "TableFormat", "exact_float64", "same_codes"]
+
+Format = FloatFormat | IntFormat | TableFormat
+
+
+def same_codes(a: Format, b: Format) -> bool:
+    """Whether two formats have the same codes with the same meanings, whatever their names and profiles.
+
+    Parameters
+    ----------
+    a, b : Format
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.same_codes(fe.dtype("float8_e4m3fnuz"), fe.dtype("binary8p4sf"))
+    True
+    >>> fe.dtype("float8_e4m3fnuz") == fe.dtype("binary8p4sf")
+    False
+    """
+    return a.codes_key == b.codes_key

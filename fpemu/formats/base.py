@@ -1,0 +1,278 @@
+"""What the three kinds of format share: identity, default profile, codes and what they stand for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from fpemu.knobs import InfinityRule, MissingZero, NanRule, Overflow, Stochastic, UnsignedNegative
+from fpemu.profiles import Profile, profile_names
+from fpemu.profiles import profile as named_profile
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+
+# spec, the one fixed-length tuple of integers that kernels read (kernels/spec.py names the places).  Each entry is a
+# signed 64-bit integer, so that every format has the same numba type; magnitudes of 64 bits wrap.
+Spec = tuple[int, ...]
+
+
+def as_int(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    return int(value.__index__())
+
+
+def wrap64(value: int) -> int:
+    return value - (1 << 64) if value >> 63 == 1 else value
+
+
+def check_name(value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"a format's name must be a str, not {type(value).__name__}")
+    if not value:
+        raise ValueError("a format's name must not be empty")
+
+
+class BaseFormat:
+    """What the three kinds of format share: identity, default profile, code bounds."""
+
+    name: str
+    bits: int
+    profile: Profile
+    kind: ClassVar[str]
+
+    @property
+    def codes_key(self) -> tuple[Any, ...]:
+        """What decides the codes and their values: equal keys, same codes."""
+        raise AssertionError("each kind of format has its own")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BaseFormat):
+            return NotImplemented
+        return self.codes_key == other.codes_key and self.profile == other.profile
+
+    def __hash__(self) -> int:
+        # Kept in __dict__: a format is a key of every call's caches.
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash((self.codes_key, self.profile))
+        return int(known)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def code_count(self) -> int:
+        """Number of codes that mean something (2^bits, for a codebook its length)."""
+        return 1 << self.bits
+
+    @property
+    def code_dtype(self) -> str:
+        """Name of the smallest numpy unsigned integer that holds a code."""
+        return "uint8" if self.bits <= 8 else f"uint{1 << (self.bits - 1).bit_length()}"
+
+    def has(self, what: str) -> bool:
+        """Whether the format has "nan", "infinity", "zero", "negative_zero" or "negative" values, or can "wrap"."""
+        raise AssertionError("each kind of format has its own")
+
+    def check_profile(self, rules: Profile) -> Profile:
+        """The knobs of `rules` as they stand for this format, each outcome checked to exist here.
+
+        Parameters
+        ----------
+        rules : Profile
+
+        Returns
+        -------
+        Profile
+            Without rows.
+
+        Raises
+        ------
+        ValueError
+            If a knob's outcome does not exist in this format; the message says which.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float4_e2m1fn").check_profile(fe.profile("ieee").replace(overflow="nan"))
+        Traceback (most recent call last):
+        ...
+        ValueError: overflow='nan' does not apply to float4_e2m1fn: it has no NaN
+        """
+        rules = rules.for_codes(self.codes_key)
+        lacks: list[tuple[str, Any, bool, str]] = [
+            ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
+            ("overflow", Overflow.NAN, not self.has("nan"), "it has no NaN"),
+            ("overflow", Overflow.WRAP, not self.has("wrap"), "only integers whose codes are all in use wrap"),
+            ("missing_zero", MissingZero.NAN, not self.has("zero") and not self.has("nan"), "it has no NaN"),
+            ("infinity", InfinityRule.NAN, not self.has("nan"), "it has no NaN"),
+            ("infinity", InfinityRule.ZERO, not self.has("zero"), "it has no zero"),
+            ("nan", NanRule.ZERO, not self.has("zero"), "it has no zero"),
+            ("nan", NanRule.NEGATIVE_ZERO, not self.has("negative_zero"), "it has no negative zero"),
+            (
+                "unsigned_negative",
+                UnsignedNegative.NAN,
+                not self.has("negative") and not self.has("nan"),
+                "it has no NaN",
+            ),
+        ]
+        for knob, value, missing, why in lacks:
+            if missing and getattr(rules, knob) is value:
+                raise ValueError(f"{knob}={value.value!r} does not apply to {self.name}: {why}")
+        if rules.nan_code is not None and not self.has("nan"):
+            raise ValueError(f"nan_code={rules.nan_code:#x} does not apply to {self.name}: it has no NaN")
+        if rules.nan_code is not None and not 0 <= rules.nan_code < self.code_count:
+            raise ValueError(
+                f"nan_code={rules.nan_code:#x} does not apply to {self.name}: its codes have {self.bits} bits"
+            )
+        if self.kind == "table" and isinstance(rules.rounding, Stochastic):
+            raise ValueError(f"rounding='stochastic' does not apply to {self.name}: a codebook has no quantum")
+        return rules
+
+    def scaled(self, code: int) -> tuple[int, int]:
+        """The finite value of a code as (significand, exponent); each kind of format has its own."""
+        raise AssertionError("each kind of format has its own")
+
+    def exact(self, code: int) -> Fraction:
+        """The finite value of a code, exactly.
+
+        Parameters
+        ----------
+        code : int
+
+        Returns
+        -------
+        fractions.Fraction
+
+        Raises
+        ------
+        ValueError
+            If the code is out of range or not a finite value's.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float8_e5m2").exact(0x01)
+        Fraction(1, 65536)
+        """
+        from fractions import Fraction  # imported late: `import fpemu` stays light
+
+        significand, exponent = self.scaled(code)
+        return Fraction(significand << exponent) if exponent >= 0 else Fraction(significand, 1 << -exponent)
+
+    def value(self, code: int) -> float:
+        """What a code stands for, as a float: NaN and infinities too.
+
+        Parameters
+        ----------
+        code : int
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If the code is out of range.
+        OverflowError
+            If float64 cannot hold the value; see `exact`.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float8_e5m2").value(0xFC)
+        -inf
+        """
+        try:
+            significand, exponent = self.scaled(code)
+        except ValueError:
+            check_code(self, code)
+            return self._special(code)
+        if significand == 0:
+            return -0.0 if self._negative(code) else 0.0
+        value = exact_float64(significand, exponent)
+        if value is None:
+            raise OverflowError(
+                f"code {code:#x} of {self.name} is {significand} * 2**{exponent}: no float64; use .exact"
+            )
+        return value
+
+    def values(self) -> NDArray[np.float64]:
+        """What every code stands for, in the order of the codes; formats to 16 bits.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (code_count,)
+
+        Raises
+        ------
+        ValueError
+            If the format has more than 16 bits.
+        OverflowError
+            If float64 cannot hold a value; see `exact`.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float4_e2m1fn").values()[:8]
+        array([0. , 0.5, 1. , 1.5, 2. , 3. , 4. , 6. ])
+        """
+        if self.bits > 16:
+            raise ValueError(
+                f"{self.name} has 2^{self.bits} codes: tables of values go to 16 bits; decode the codes you need"
+            )
+        return np.array([self.value(code) for code in range(self.code_count)])
+
+    def _special(self, code: int) -> float:
+        raise AssertionError("only floats have values that are not finite")
+
+    def _negative(self, code: int) -> bool:
+        return False
+
+    def profiles(self) -> list[str]:
+        """The names of the named profiles that apply to this format.
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> "ieee" in fe.dtype("int4").profiles()
+        True
+        """
+        names = []
+        for name in profile_names():
+            try:
+                self.check_profile(named_profile(name))
+            except ValueError:
+                continue
+            names.append(name)
+        return names
+
+
+def check_code(fmt: BaseFormat, code: int) -> None:
+    if not 0 <= code < fmt.code_count:
+        raise ValueError(f"code {code:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+
+
+def exact_float64(significand: int, exponent: int) -> float | None:
+    """The float64 that is significand times 2^exponent, None if there is none."""
+    zeros = (significand & -significand).bit_length() - 1 if significand else 0
+    significand, exponent = significand >> zeros, exponent + zeros  # ldexp rounds; an odd significand shows what fits
+    width = significand.bit_length()
+    if width > 53 or (significand and not -1074 <= exponent <= 1024 - width):
+        return None
+    return math.ldexp(significand, exponent)

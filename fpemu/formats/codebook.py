@@ -1,0 +1,101 @@
+"""Codebooks: a format that lists its values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from fpemu.formats.base import BaseFormat, check_code, check_name
+from fpemu.profiles import IEEE, Profile
+from fpemu.profiles import profile as named_profile
+
+
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class TableFormat(BaseFormat):
+    """A codebook: code i stands for ``values[i]``.
+
+    Among equal values the lowest code is produced; a tie between two values goes to the lower code, unless the
+    profile's rounding says otherwise.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables and messages; not part of equality.
+    values : sequence of float
+        2 to 65,536 finite values, in the order of their codes.
+    profile : Profile or str
+        Rules of a cast to this format where the call gives none.
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too many values, or one is not finite.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> ternary = fe.TableFormat("ternary", [-1, 0, 1])
+    >>> ternary.bits
+    2
+    """
+
+    name: str
+    entries: tuple[float, ...]
+    profile: Profile
+    bits: int
+
+    kind: ClassVar[str] = "table"
+
+    def __init__(self, name: str, values: Iterable[float], profile: Profile | str = IEEE) -> None:
+        check_name(name)
+        given = tuple(values)
+        try:
+            entries = tuple(float(v) for v in given)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the values of a codebook must be numbers: {error}") from None
+        if not 2 <= len(entries) <= 1 << 16:
+            raise ValueError(f"a codebook has 2 to 65,536 values, not {len(entries)}")
+        for code, (entry, value) in enumerate(zip(entries, given, strict=True)):
+            if not math.isfinite(entry):
+                raise ValueError(f"the values of a codebook are finite: value {code} is {entry}")
+            if entry != value:
+                raise ValueError(f"the values of a codebook are float64 numbers: value {code}, {value!r}, is not")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "entries", entries)
+        object.__setattr__(self, "bits", (len(entries) - 1).bit_length())
+        object.__setattr__(self, "profile", named_profile(profile))
+        self.check_profile(self.profile)
+
+    def __repr__(self) -> str:
+        return (
+            f"TableFormat({self.name!r}, {len(self.entries)} values, bits={self.bits}, profile={self.profile.name!r})"
+        )
+
+    @property
+    def code_count(self) -> int:
+        """Number of codes that mean something: the codebook's length."""
+        return len(self.entries)
+
+    @property
+    def codes_key(self) -> tuple[Any, ...]:
+        """What decides the codes and their values: equal keys, same codes."""
+        return ("table", tuple((v, math.copysign(1, v)) for v in self.entries))
+
+    def has(self, what: str) -> bool:
+        """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
+        if what == "zero":
+            return 0.0 in self.entries
+        if what == "negative":
+            return min(self.entries) < 0
+        return False
+
+    def _negative(self, code: int) -> bool:
+        return math.copysign(1.0, self.entries[code]) < 0
+
+    def scaled(self, code: int) -> tuple[int, int]:
+        """The value of a code as (significand, exponent), the value being significand times 2^exponent."""
+        check_code(self, code)
+        numerator, denominator = self.entries[code].as_integer_ratio()
+        return numerator, 1 - denominator.bit_length()

@@ -1,0 +1,167 @@
+"""Integers and fixed point."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, check_name, wrap64
+from fpemu.profiles import IEEE, Profile
+from fpemu.profiles import profile as named_profile
+
+MAX_FRACTION_BITS = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class IntFormat(BaseFormat):
+    """An integer or fixed-point format: a code's integer times 2^-fraction_bits.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables and messages; not part of equality.
+    bits : int
+        Width of a code, 1 to 64.
+    signed : bool
+    fraction_bits : int
+        Position of the binary point; may be negative or beyond `bits`.
+    symmetric : bool
+        The lowest two's complement code is never produced; it decodes to its value and is called noncanonical.
+    encoding : {"twos_complement", "sign_magnitude"}
+    profile : Profile or str
+        Rules of a cast to this format where the call gives none.
+
+    Raises
+    ------
+    ValueError
+        If two parameters disagree; the message names them.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.IntFormat("mine", bits=16, signed=True, fraction_bits=12) == fe.dtype("q3.12")
+    True
+    """
+
+    name: str
+    bits: int
+    signed: bool = True
+    fraction_bits: int = 0
+    symmetric: bool = False
+    encoding: str = "twos_complement"
+    profile: Profile = IEEE
+
+    kind: ClassVar[str] = "int"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for field in ("bits", "fraction_bits"):
+            object.__setattr__(self, field, as_int(getattr(self, field), field))
+        for field in ("signed", "symmetric"):
+            if not isinstance(getattr(self, field), bool):
+                raise TypeError(f"{field} must be a bool, not {type(getattr(self, field)).__name__}")
+        if self.encoding not in ("twos_complement", "sign_magnitude"):
+            raise ValueError(f"unknown encoding {self.encoding!r}: allowed are twos_complement, sign_magnitude")
+        if not 1 <= self.bits <= 64:
+            raise ValueError(f"bits must be 1 to 64, not {self.bits}")
+        if abs(self.fraction_bits) > MAX_FRACTION_BITS:
+            raise ValueError(
+                f"fraction_bits must be -{MAX_FRACTION_BITS} to {MAX_FRACTION_BITS}, not {self.fraction_bits}"
+            )
+        if self.encoding == "sign_magnitude" and not self.signed:
+            raise ValueError("encoding='sign_magnitude' and signed=False disagree: there is no sign")
+        if self.encoding == "sign_magnitude" and self.bits == 1:
+            raise ValueError("encoding='sign_magnitude' and bits=1 disagree: no magnitude bit is left")
+        if self.symmetric and not (self.signed and self.encoding == "twos_complement"):
+            which = "signed=False" if not self.signed else "encoding='sign_magnitude'"
+            raise ValueError(
+                f"symmetric=True and {which} disagree: only two's complement has a lowest code to leave out"
+            )
+        if self.symmetric and self.bits == 1:
+            raise ValueError("symmetric=True and bits=1 disagree: no value but zero is left")
+        object.__setattr__(self, "profile", named_profile(self.profile))
+        self.check_profile(self.profile)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(
+            f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.name not in ("name", "profile")
+        )
+        return f"IntFormat({self.name!r}, {fields}, profile={self.profile.name!r})"
+
+    @property
+    def max_int(self) -> int:
+        """The largest value times 2^fraction_bits."""
+        return (1 << (self.bits - self.signed)) - 1
+
+    @property
+    def min_int(self) -> int:
+        """The smallest value that is produced, times 2^fraction_bits."""
+        if not self.signed:
+            return 0
+        return -(1 << (self.bits - 1)) + (self.symmetric or self.encoding == "sign_magnitude")
+
+    @property
+    def sign_mask(self) -> int:
+        """The sign bit of a code; 0 in an unsigned format."""
+        return 1 << (self.bits - 1) if self.signed else 0
+
+    @property
+    def codes_key(self) -> tuple[Any, ...]:
+        """What decides the codes and their values: equal keys, same codes."""
+        return ("int", self.bits, self.signed, self.fraction_bits, self.symmetric, self.encoding)
+
+    def has(self, what: str) -> bool:
+        """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
+        return {
+            "negative_zero": self.encoding == "sign_magnitude",
+            "zero": True,
+            "negative": self.signed,
+            "wrap": self.encoding == "twos_complement" and not self.symmetric,
+        }.get(what, False)
+
+    def scaled(self, code: int) -> tuple[int, int]:
+        """The value of a code as (integer, exponent), the value being integer times 2^exponent.
+
+        Parameters
+        ----------
+        code : int
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        ValueError
+            If the code is out of range.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("int4").scaled(0x0F)
+        (-1, 0)
+        """
+        check_code(self, code)
+        if code & self.sign_mask:
+            code = -(code ^ self.sign_mask) if self.encoding == "sign_magnitude" else code - (1 << self.bits)
+        return code, -self.fraction_bits
+
+    def _negative(self, code: int) -> bool:
+        return bool(code & self.sign_mask)
+
+    @property
+    def spec(self) -> Spec:
+        """The format as the kernels read it: a fixed-length tuple of integers (see `fpemu.kernels.spec`)."""
+        return (
+            1 if self.signed and self.encoding == "twos_complement" else 0,
+            self.bits,
+            64,
+            -self.fraction_bits,
+            int(self.signed),
+            1,
+            1,
+            wrap64(self.max_int),
+            wrap64(-self.min_int),
+            0,
+            0,
+        )

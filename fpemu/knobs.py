@@ -1,0 +1,304 @@
+"""The knobs of a cast: rounding, overflow and the other rules, as enums, and the names they go by."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+__all__ = [
+    "InfinityRule",
+    "MissingZero",
+    "NanPayload",
+    "NanRule",
+    "NanSign",
+    "NegativeZero",
+    "Overflow",
+    "Rounding",
+    "Stochastic",
+    "SubnormalsIn",
+    "SubnormalsOut",
+    "Through",
+    "Tininess",
+    "UnsignedNegative",
+    "rounding_mode",
+]
+
+
+class Rounding(enum.Enum):
+    """Rounding directions (IEEE 754-2019 clause 4.3; P3109 interim report 4.0; SoftFloat's to-odd)."""
+
+    NEAREST_EVEN = "nearest_even"
+    NEAREST_AWAY = "nearest_away"
+    NEAREST_TOWARD_ZERO = "nearest_toward_zero"
+    NEAREST_TOWARD_POSITIVE = "nearest_toward_positive"
+    NEAREST_TOWARD_NEGATIVE = "nearest_toward_negative"
+    TOWARD_ZERO = "toward_zero"
+    TOWARD_POSITIVE = "toward_positive"
+    TOWARD_NEGATIVE = "toward_negative"
+    AWAY_FROM_ZERO = "away_from_zero"
+    TO_ODD = "to_odd"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stochastic:
+    """Stochastic rounding with a stated number of random bits (P3109 interim report 4.0).
+
+    With nu the cut-off fraction of a quantum and R a random integer of `bits` bits (N), the magnitude goes up when
+
+    - variant A: floor(nu 2^N) + R >= 2^N,
+    - variant B: floor(nu 2^(N+1)) + 2R + 1 >= 2^(N+1),
+    - variant C: RNE(nu 2^N) + R >= 2^N.
+
+    Parameters
+    ----------
+    variant : {"A", "B", "C"}
+        P3109's StochasticA, StochasticB, StochasticC.
+    bits : int
+        Random bits an element, 1 to 32.
+
+    Raises
+    ------
+    ValueError
+        If `variant` or `bits` is none of these.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.Stochastic("C", bits=8)
+    Stochastic(variant='C', bits=8)
+    """
+
+    variant: str = "A"
+    bits: int = 32
+
+    def __post_init__(self) -> None:
+        if self.variant not in ("A", "B", "C"):
+            raise ValueError(f"unknown stochastic variant {self.variant!r}: allowed are 'A', 'B', 'C'")
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
+            raise TypeError(f"stochastic bits must be an int, not {type(self.bits).__name__}")
+        if not 1 <= self.bits <= 32:
+            raise ValueError(f"stochastic bits must be 1 to 32, not {self.bits}")
+
+
+class Overflow(enum.Enum):
+    """What a finite value becomes whose rounded magnitude is beyond the largest finite value."""
+
+    STANDARD = "standard"  # by direction (IEEE 754-2019 clause 7.4): infinity, else NaN, else the largest value
+    SATURATE = "saturate"  # the largest finite value
+    INFINITY = "infinity"
+    NAN = "nan"
+    WRAP = "wrap"  # integers: modulo 2^bits
+    P3109 = "p3109"  # P3109's SatNone: infinity, else the largest value, by its own table of directions
+
+
+class InfinityRule(enum.Enum):
+    """What an infinite source becomes."""
+
+    STANDARD = "standard"  # infinity, else NaN, else the largest value
+    SATURATE = "saturate"
+    NAN = "nan"
+    ZERO = "zero"
+    PROPAGATE = "propagate"  # P3109's SatPropagate: infinity, else the largest value
+    P3109 = "p3109"  # P3109's SatNone: as PROPAGATE, but -infinity into an unsigned format is NaN
+
+
+class NanRule(enum.Enum):
+    """What a NaN source becomes."""
+
+    STANDARD = "standard"  # NaN; without one: 0 in integers and codebooks, negative zero in floats that have it
+    ZERO = "zero"
+    NEGATIVE_ZERO = "negative_zero"
+    MAX = "max"
+    MIN = "min"
+    ERROR = "error"
+
+
+class NanSign(enum.Enum):
+    """Whether a NaN source keeps its sign; a number that becomes NaN does."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class NanPayload(enum.Enum):
+    """What becomes of a NaN's payload (between formats whose NaNs have one)."""
+
+    DROP = "drop"  # the canonical quiet NaN
+    QUIET = "quiet"  # the payload's leading bits, made quiet
+    KEEP = "keep"  # the payload's leading bits, a signalling NaN stays one
+
+
+class UnsignedNegative(enum.Enum):
+    """What a negative value that does not round to zero becomes in an unsigned format."""
+
+    STANDARD = "standard"  # NaN if the format has it, else 0 (under overflow="wrap": wraps)
+    ZERO = "zero"
+    NAN = "nan"
+    MAGNITUDE = "magnitude"  # the sign is dropped before rounding
+    P3109 = "p3109"  # P3109's SatNone: zero toward zero and toward positive, else NaN
+
+
+class MissingZero(enum.Enum):
+    """What a format without a zero (E8M0) gives for zero, and for what would round to zero."""
+
+    STANDARD = "standard"  # zero: NaN, else the smallest value; an underflow: the smallest value
+    NAN = "nan"  # both: NaN
+    SMALLEST = "smallest"  # both: the smallest value
+
+
+class NegativeZero(enum.Enum):
+    """Whether a negative zero is produced where the format has one."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class SubnormalsIn(enum.Enum):
+    """Denormals are zero: whether a source's subnormals (of the source's own format) count as zero."""
+
+    KEEP = "keep"
+    ZERO = "zero"
+
+
+class SubnormalsOut(enum.Enum):
+    """Flush to zero: whether subnormal results become zero of the same sign."""
+
+    KEEP = "keep"
+    FLUSH_BEFORE = "flush_before"  # below the smallest normal before rounding
+    FLUSH_AFTER = "flush_after"  # the rounded result is subnormal
+
+
+class Tininess(enum.Enum):
+    """When underflow is detected (IEEE 754-2019 clause 7.5); flags only, never the bits of a cast."""
+
+    AFTER = "after"
+    BEFORE = "before"
+
+
+class Through(enum.Enum):
+    """A format that a source is rounded to first (nearest even), as tools do that round twice."""
+
+    NONE = "none"
+    FLOAT32 = "float32"
+
+
+E = TypeVar("E", bound=enum.Enum)
+
+ROUNDING_ALIASES: dict[str, Rounding] = {
+    # RISC-V, IEEE 754-2019, TestFloat, SystemC, P3109, C and numpy words
+    "rne": Rounding.NEAREST_EVEN,
+    "rmm": Rounding.NEAREST_AWAY,
+    "rna": Rounding.NEAREST_AWAY,
+    "rtz": Rounding.TOWARD_ZERO,
+    "rdn": Rounding.TOWARD_NEGATIVE,
+    "rup": Rounding.TOWARD_POSITIVE,
+    "rto": Rounding.TO_ODD,
+    "roundtiestoeven": Rounding.NEAREST_EVEN,
+    "roundtiestoaway": Rounding.NEAREST_AWAY,
+    "roundtowardzero": Rounding.TOWARD_ZERO,
+    "roundtowardpositive": Rounding.TOWARD_POSITIVE,
+    "roundtowardnegative": Rounding.TOWARD_NEGATIVE,
+    "roundtiestowardzero": Rounding.NEAREST_TOWARD_ZERO,
+    "near_even": Rounding.NEAREST_EVEN,
+    "near_maxmag": Rounding.NEAREST_AWAY,
+    "minmag": Rounding.TOWARD_ZERO,
+    "min": Rounding.TOWARD_NEGATIVE,
+    "max": Rounding.TOWARD_POSITIVE,
+    "odd": Rounding.TO_ODD,
+    "sc_rnd": Rounding.NEAREST_TOWARD_POSITIVE,
+    "sc_rnd_zero": Rounding.NEAREST_TOWARD_ZERO,
+    "sc_rnd_min_inf": Rounding.NEAREST_TOWARD_NEGATIVE,
+    "sc_rnd_inf": Rounding.NEAREST_AWAY,
+    "sc_rnd_conv": Rounding.NEAREST_EVEN,
+    "sc_trn": Rounding.TOWARD_NEGATIVE,
+    "sc_trn_zero": Rounding.TOWARD_ZERO,
+    "nearesttiestoeven": Rounding.NEAREST_EVEN,
+    "nearesttiestoaway": Rounding.NEAREST_AWAY,
+    "towardzero": Rounding.TOWARD_ZERO,
+    "towardpositive": Rounding.TOWARD_POSITIVE,
+    "towardnegative": Rounding.TOWARD_NEGATIVE,
+    "toodd": Rounding.TO_ODD,
+}
+
+
+def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """Words to end an error message with: the known names nearest to `name`, or nothing."""
+    close = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochastic:
+    """The rounding mode for a name, an alias, or a mode itself.
+
+    Parameters
+    ----------
+    rounding : str or Rounding or Stochastic
+        A `Rounding` value ("nearest_even"), an alias ("RNE", "roundTiesToEven", TestFloat's "near_even", SystemC's
+        "SC_RND", P3109's "TowardZero"), or "stochastic", "StochasticA", "StochasticB", "StochasticC".
+
+    Returns
+    -------
+    Rounding or Stochastic
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists what is allowed and what is near.
+    TypeError
+        If it is no name and no mode.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.rounding_mode("RTZ")
+    <Rounding.TOWARD_ZERO: 'toward_zero'>
+    """
+    if isinstance(rounding, Rounding | Stochastic):
+        return rounding
+    if not isinstance(rounding, str):
+        raise TypeError(f"rounding must be a name, a Rounding or a Stochastic, not {type(rounding).__name__}")
+    word = rounding.lower()
+    if word in ROUNDING_ALIASES:
+        return ROUNDING_ALIASES[word]
+    if word.startswith("stochastic") and word[10:] in ("", "a", "b", "c"):
+        return Stochastic(word[10:].upper() or "A")
+    names = [m.value for m in Rounding]
+    if word in names:
+        return Rounding(word)
+    raise ValueError(
+        f"unknown rounding {rounding!r}: allowed are {', '.join(names)}, stochastic, and aliases such as RNE, RTZ"
+        + near(word, [*names, "stochastic", *ROUNDING_ALIASES])
+    )
+
+
+def choose(kind: type[E], value: str | E, knob: str) -> E:
+    """The member of enum `kind` that `value` (its name or itself) means; ValueError lists the allowed ones."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"{knob} must be a name or a {kind.__name__}, not {type(value).__name__}")
+    try:
+        return kind(value.lower())
+    except ValueError:
+        names = [m.value for m in kind]
+        raise ValueError(f"unknown {knob} {value!r}: allowed are {', '.join(names)}" + near(value, names)) from None
+
+
+# The knobs whose values are enums; `rounding` and `nan_code` are checked apart.
+KNOBS: dict[str, type[enum.Enum]] = {
+    "overflow": Overflow,
+    "infinity": InfinityRule,
+    "nan": NanRule,
+    "nan_sign": NanSign,
+    "nan_payload": NanPayload,
+    "unsigned_negative": UnsignedNegative,
+    "missing_zero": MissingZero,
+    "negative_zero": NegativeZero,
+    "subnormals_in": SubnormalsIn,
+    "subnormals_out": SubnormalsOut,
+    "tininess": Tininess,
+    "through": Through,
+}

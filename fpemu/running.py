@@ -1,0 +1,170 @@
+"""A plan carried out on a whole array: numpy's manners about memory, and the random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fpemu.formats import FloatFormat
+from fpemu.knobs import NanRule, Rounding, Stochastic
+from fpemu.plans import NO_RANDOMS, Plan
+from fpemu.sources import Source
+
+
+def run(
+    given: Source,
+    work: Plan,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+    out: NDArray[Any] | None,
+    dtype: np.dtype[Any] | None,
+) -> Any:
+    """Carry out a plan on all of a source.
+
+    Parameters
+    ----------
+    given : Source
+    work : Plan
+    rng : None, int or numpy.random.Generator
+        For stochastic plans; see `fpemu.cast`.
+    random_bits : array_like of int, optional
+    rng_offset : int
+    out : numpy.ndarray, optional
+    dtype : numpy.dtype or None
+        The result's; None for codes.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar
+    """
+    codes = given.codes
+    dtype = work.out_dtype if dtype is None else dtype
+    if out is not None:
+        _check_out(out, codes.shape, dtype)
+    if work.rules.nan is NanRule.ERROR:
+        _no_nan(given)
+    randoms, key = NO_RANDOMS, 0
+    if random_bits is not None:
+        randoms = _randoms(random_bits, work.rules.rounding, codes.shape)
+    elif work.stochastic:
+        key = _key(rng)
+    if rng_offset:
+        _check_offset(rng_offset)
+    result = np.empty(codes.shape, dtype) if out is None else out
+    bits = result.view(work.out_dtype)
+    if out is not None and np.may_share_memory(codes, bits) and not _same_places(codes, bits):
+        codes = codes.copy()
+    work.prepare(codes.size)
+    if codes.flags.c_contiguous and bits.flags.c_contiguous and codes.dtype.isnative:
+        _contiguous(codes.reshape(-1), bits.reshape(-1), work, rng_offset, randoms, key)
+    else:
+        _strided(codes, bits, work, rng_offset, randoms, key)
+    return result[()] if out is None and result.ndim == 0 else result
+
+
+def _key(rng: int | np.random.Generator | None) -> int:
+    """One 64-bit key from what numpy's SPEC 7 calls rng."""
+    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
+        raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
+    if not isinstance(rng, np.random.Generator):
+        if rng is not None and rng < 0:
+            raise ValueError(f"rng must not be negative, but is {rng}")
+        rng = np.random.default_rng(rng)
+    return int(rng.integers(0, 1 << 64, dtype=np.uint64))
+
+
+def _randoms(random_bits: ArrayLike, rounding: Rounding | Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The random integers that the caller gives, checked, one-dimensional."""
+    if not isinstance(rounding, Stochastic):
+        raise ValueError(f"random_bits are for stochastic rounding, but rounding is {rounding.value!r}")
+    given = np.asarray(random_bits)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"random_bits must be integers, not {given.dtype}")
+    if given.shape != shape:
+        raise ValueError(f"random_bits must have x's shape {shape}, not {given.shape}")
+    if given.size and (given.min() < 0 or int(given.max()) >> rounding.bits):
+        raise ValueError(f"random_bits must be 0 to 2**{rounding.bits} - 1, but reach {given.min()} to {given.max()}")
+    return np.ascontiguousarray(given, np.uint32).reshape(-1)
+
+
+def _check_offset(rng_offset: Any) -> None:
+    if isinstance(rng_offset, bool) or not isinstance(rng_offset, int | np.integer):
+        raise TypeError(f"rng_offset must be an int, not {type(rng_offset).__name__}")
+    if not 0 <= rng_offset < 1 << 63:
+        raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must be of dtype {dtype}, not {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out must have x's shape {shape}, not {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+
+
+def _no_nan(given: Source) -> None:
+    """Raise ValueError if a source is NaN, for the rule nan="error"."""
+    if not isinstance(given.format, FloatFormat) or given.format.nan == "none":
+        return
+    nans = given.format.nan_codes
+    codes = given.codes
+    if given.format.nan != "negative_zero":
+        codes = codes & np.asarray(given.format.magnitude_mask, codes.dtype)
+    wrong = (codes >= nans[0]) & (codes <= nans[-1])
+    if wrong.any():
+        raise ValueError(f"element {int(np.flatnonzero(wrong)[0])} is NaN, and the profile says nan='error'")
+
+
+def _same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
+    """Whether each element is read from where its result is written: then nothing is overwritten too early."""
+    return (
+        codes.itemsize == bits.itemsize
+        and codes.strides == bits.strides
+        and codes.__array_interface__["data"] == bits.__array_interface__["data"]
+        and codes.flags.c_contiguous
+    )
+
+
+def _contiguous(
+    codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int
+) -> None:
+    if codes.size <= 1 << 16:  # not worth the threads' import
+        if codes.size:
+            work(codes, bits, first, randoms, key)
+        return
+    from fpemu.kernels import threads
+
+    def piece(start: int, stop: int) -> None:
+        work(codes[start:stop], bits[start:stop], first + start, randoms[start:stop], key)
+
+    threads.run(piece, codes.size)
+
+
+def _strided(codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int) -> None:
+    """Pieces in C order through numpy's buffers: other strides and byte orders."""
+    pieces = np.nditer(
+        [codes, bits],
+        flags=["external_loop", "buffered", "zerosize_ok"],
+        op_flags=[["readonly"], ["writeonly"]],
+        op_dtypes=[codes.dtype.newbyteorder("="), bits.dtype],
+        order="C",
+        casting="equiv",
+        buffersize=1 << 16,
+    )
+    place = 0
+    with pieces:
+        for source, target in pieces:
+            end = place + source.size
+            if source.flags.c_contiguous and target.flags.c_contiguous:
+                work(source, target, first + place, randoms[place:end], key)
+            else:  # numpy hands over its operands themselves where they need no buffer
+                copy = np.empty(target.shape, target.dtype)
+                work(np.ascontiguousarray(source), copy, first + place, randoms[place:end], key)
+                target[...] = copy
+            place = end

@@ -1,0 +1,624 @@
+"""The `fpemu` command: what it prints, what it writes, and how it fails."""
+
+import errno
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tracemalloc
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+
+pytest.importorskip("typer")
+
+from fpemu import casting
+from fpemu.cli import main
+from fpemu.cli import output as printing
+from fpemu.cli.app import COMMANDS
+
+MINE = [name for name in COMMANDS if name != "demo"]  # tests/test_demo.py has the other
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self):
+        """What was printed to the error stream, without the frames and folds of a terminal."""
+        return " ".join(re.sub(r"[│╭╮╰╯─]", " ", self.err).split())
+
+    @property
+    def json(self):
+        def refuse(constant):
+            raise AssertionError(f"{constant} is no JSON")
+
+        return json.loads(self.out, parse_constant=refuse)
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command in this process; the signal handler that it sets is taken back."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*args):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Result(stopped.value.code, out, err)
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A folder with files in it, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((128, 256)) * 0.02).astype(np.float32)
+    np.save("weights.npy", x)
+    np.savez("weights.npz", a=x[0], b=np.array([1.0, 500.0, np.nan, -np.inf]))
+    x.tofile("x.f32")
+    np.save("codes.npy", np.arange(0x7F, dtype=np.uint8))
+    for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
+        with open(copy, "wb") as to, open(name, "rb") as source:
+            to.write(source.read())
+    return x
+
+
+# -- the command as such ----------------------------------------------------------------------------------------------
+
+
+def test_version_and_module():
+    for command in ([sys.executable, "-m", "fpemu"], [os.path.join(os.path.dirname(sys.executable), "fpemu")]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"fpemu {fe.__version__}\n"
+
+
+def test_help_lists_every_command(run):
+    done = run("--help")
+    assert done.code == 0
+    assert all(re.search(rf"\b{name}\b", done.out) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help_with_examples(run, command, option):
+    done = run(command, option)
+    assert done.code == 0
+    assert f"fpemu {command}" in done.out.split("For example:")[1]
+    assert "--json" in done.out
+
+
+def examples():
+    for name in MINE:
+        module = __import__(f"fpemu.cli.{name}", fromlist=[name])
+        for line in getattr(module, name).__doc__.splitlines():
+            if line.strip().startswith("fpemu "):
+                yield line.strip()
+
+
+@pytest.mark.parametrize("line", list(examples()))
+def test_the_examples_of_the_help_work(run, weights, line):
+    done = run(*shlex.split(line)[1:])
+    assert done.code == 0
+    assert done.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "formats",
+        "formats -f e4m3fn -f int4 fp4",
+        "info bfloat16 int8 nf4",
+        "info fp4 -f binary16p1se",
+        "info int4 --values",
+        "compare fp16 bf16 e4m3fn nf4 binary16p1se",
+        "inspect nan -f e5m2 -f int4",
+        "inspect 0x7C e5m2",
+        "inspect 0 -f e8m0",
+        "cast weights.npz -f e5m2 -o out.npz",
+        "report weights.npz -f e4m3fn -f int8",
+        "report codes.npy --dtype e4m3fn --scale absmax",
+    ],
+)
+def test_json_is_strict_json(run, weights, line):
+    done = run(*shlex.split(line), "--json")
+    assert done.code == 0
+    assert done.json
+    assert done.err == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("formast", "no command 'formast': there are demo, formats, info"),
+        ("formats --jsno", "No such option"),
+        ("formats -f e4m3fm", "unknown format 'e4m3fm'; did you mean"),
+        ("info", "name one format or more"),
+        ("info float32 --values", "float32 has 2^32 codes: too many to list"),
+        ("compare", "name one format or more"),
+        ("compare fp16 --plot x.doc", "a picture's name ends in .png, .svg, .pdf"),
+        ("inspect", "Missing argument"),
+        ("inspect 0.1", "name a format"),
+        ("inspect 0.1x -f e5m2", "'0.1x' is no number"),
+        ("inspect 1e999 -f e5m2", "'1e999' is beyond float64"),
+        ("inspect 0x1p2000 -f e5m2", "is beyond float64"),
+        ("inspect 12q --code -f e5m2", "'12q' is no code"),
+        ("inspect 0x100 -f e5m2", "code 0x100 is out of range: the codes of float8_e5m2 are 0 to 0xff"),
+        ("inspect -1 --code -f e5m2", "code -1 is out of range"),
+        ("inspect 1 --code --value -f e5m2", "a code or a number, not both"),
+        ("inspect 1 -f e5m2 --rounding up", "unknown rounding 'up'"),
+        ("inspect 1 -f e5m2 --overflow wrap", "only integers"),
+        ("inspect 1 -f e5m2 --profile toch", "did you mean 'torch'"),
+        ("inspect 1 -f nf4 --rounding stochastic", "a codebook has no quantum"),
+        ("inspect 1 -f e5m2 --seed 1", "no rounding here is stochastic"),
+        ("cast weights.npy -o y.npy", "Missing option"),
+        ("cast weights.npy -f bf16", "Missing option"),
+        ("cast weights.npy -f bf17 -o y.npy", "unknown format 'bf17'"),
+        ("cast weights.npz -f bf16 -o y.npy", "weights.npz has 2 arrays: write an .npz file, or choose one"),
+        ("cast x.f32 -f bf16 -o y.npy", "x.f32 is raw: say what it holds"),
+        ("cast x.f32 --dtype float33 -f bf16 -o y.npy", "unknown format 'float33'"),
+        ("cast x.f32 --dtype float32 --shape 12,a -f bf16 -o y.npy", "'12,a' is no shape"),
+        ("cast weights.npy -f bf16 -o y.npy --seed -1", "--seed"),
+        ("report weights.npy -f e4m3fn --scale big", "'big' is no scale"),
+        ("report weights.npy -f e4m3fn --scale -2", "is no scale"),
+        ("report weights.npz -f e4m3fn --plot x.png", "a picture shows one array, weights.npz has 2: add --member"),
+    ],
+)
+def test_wrong_usage_exits_with_2(run, weights, line, words):
+    before = sorted(os.listdir())
+    done = run(*shlex.split(line))
+    assert done.code == 2
+    assert words in done.words
+    assert done.out == ""
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cast absent.npy -f bf16 -o y.npy", "absent.npy: No such file or directory"),
+        ("report absent.npz -f bf16", "absent.npz: No such file or directory"),
+        ("report . --dtype float32 -f bf16", "Is a directory"),
+        ("cast cut.npy -f bf16 -o y.npy", "cut.npy: not a readable .npy file"),
+        ("report cut.npz -f bf16", "cut.npz: not a readable .npz file"),
+        ("cast text.npy -f bf16 -o y.npy", "text.npy: not a readable .npy file"),
+        ("cast complex.npy -f bf16 -o y.npy", "only real numbers"),
+        ("cast x.f32 --dtype float32 --shape 3,5 -f bf16 -o y.npy", "holds 32768 elements of float32; shape (3, 5)"),
+        ("cast weights.npy --dtype e5m2 -f bf16 -o y.npy", "the elements are float32; codes of float8_e5m2 are uint8"),
+        ("cast weights.npz --member c -f bf16 -o y.npy", "no array 'c'; there are a, b"),
+        ("cast weights.npy --member c -f bf16 -o y.npy", "only .npz files have members"),
+        ("cast wrong.npy --dtype int4 -f bf16 -o y.npy", "code 0x10 is out of range: the codes of int4 are 0 to 0xf"),
+        ("cast weights.npy -f bf16 -o absent/y.npy", "absent: no such folder"),
+        ("cast weights.npy -f bf16 -o .", "Is a directory"),
+        ("compare fp16 --plot absent/x.png", "absent: no such folder"),
+    ],
+)
+def test_failures_exit_with_1(run, weights, line, words):
+    for name in ("weights.npy", "weights.npz"):
+        with open(name, "rb") as whole, open(name.replace("weights", "cut"), "wb") as cut:
+            cut.write(whole.read()[:-1000])
+    with open("text.npy", "w") as stream:
+        stream.write("1 2 3\n")
+    np.save("complex.npy", np.ones(3, complex))
+    np.save("wrong.npy", np.array([1, 0x10], np.uint8))
+    before = sorted(os.listdir())
+    done = run(*shlex.split(line))
+    assert done.code == 1
+    assert done.words.startswith("fpemu: error: ")
+    assert words in done.words
+    assert len(done.err.splitlines()) == 1
+    assert sorted(os.listdir()) == before
+
+
+def without(*names, code):
+    """Runs Python code where some packages cannot be imported."""
+    block = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {names}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+    )
+    return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("names", [("typer",), ("rich",), ("typer", "rich", "click")])
+def test_without_the_extra_it_says_what_to_install(names):
+    done = without(*names, code="from fpemu.cli import main; main(['formats'])")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "python -m pip install 'fpemu[cli]'" in done.stderr
+    assert "python -m pip install '.[all]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_matplotlib_there_are_no_pictures(tmp_path):
+    code = f"from fpemu.cli import main; main(['compare', 'fp16', '--plot', {str(tmp_path / 'x.png')!r}])"
+    done = without("matplotlib", code=code)
+    assert done.returncode == 2
+    assert "pip install 'fpemu[plot]'" in Result(2, "", done.stderr).words
+    assert without("matplotlib", code="from fpemu.cli import main; main(['compare', 'fp16'])").returncode == 0
+
+
+def test_a_command_loads_what_it_needs():
+    code = (
+        "import sys\nfrom fpemu.cli import main\nheavy = 'numba', 'matplotlib', 'fpemu.cli.demo'\n"
+        "try:\n    main(['formats'])\n"
+        "finally:\n    print(*[name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_output_that_cannot_be_written():
+    command = [sys.executable, "-m", "fpemu", "formats"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "fpemu: error: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_defect_is_no_traceback_either(run, monkeypatch):
+    def broken():
+        raise AttributeError("oops")
+
+    monkeypatch.setattr("fpemu.cli.formats.dtypes", broken)
+    done = run("formats")
+    assert done.code == 1
+    assert "AttributeError: oops (please report this" in done.words
+
+
+# -- formats, info, compare -------------------------------------------------------------------------------------------
+
+
+def test_formats_lists_all_that_are_registered(run):
+    names = [fmt.name for fmt in fe.dtypes()]
+    listed = [line.split()[0] for line in run("formats").out.splitlines()[2:] if line[0] != " "]
+    assert [name for name in listed if name in names] == names
+    assert [facts["name"] for facts in run("formats", "--json").json] == names
+    assert [facts["name"] for facts in run("formats", "fp8", "-f", "e5m10", "--json").json] == [
+        "float16",
+        "float8_e4m3fn",
+    ]
+
+
+def test_info_prints_what_describe_says(run):
+    done = run("info", "bfloat16")
+    assert str(fe.describe("bfloat16")) in done.out
+    assert "seeeeeeeettttttt" in done.out.replace(" ", "")
+    (facts,) = run("info", "e4m3", "--json").json
+    assert (facts["name"], facts["max"], facts["nan_count"]) == ("float8_e4m3fn", 448.0, 2)
+    assert "e4m3fn" in facts["aliases"]
+    assert "torch-2.14" in facts["profiles"]
+
+
+def test_info_lists_values(run):
+    lines = run("info", "fp4", "--values").out.splitlines()[-16:]
+    assert lines[3].split() == ["0x3", "0", "01", "1", "1.5", "positive", "normal"]
+    assert lines[15].split()[:5] == ["0xF", "1", "11", "1", "-6"]
+    (facts,) = run("info", "e5m2", "--values", "--json").json
+    assert [float(text) for text in facts["values"][:0x7C]] == fe.dtype("e5m2").values()[:0x7C].tolist()
+
+
+def test_compare(run, tmp_path):
+    names = ["float16", "bfloat16", "float8_e4m3fn"]
+    done = run("compare", *names, "--plot", tmp_path / "x.svg")
+    assert str(fe.compare(*names)) in done.out
+    assert [line for line in done.out.splitlines() if line.startswith("bfloat16")][1].count("█") > 40
+    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
+    assert str(tmp_path / "x.svg") in done.err
+    assert [row["max"] for row in run("compare", *names, "--json").json] == [65504.0, fe.finfo("bf16").max, 448.0]
+
+
+# -- inspect ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "code"),
+    [
+        ("0.1", "e5m2", 0x2E),
+        ("-1.5", "e5m2", 0xBE),
+        ("-.5", "e5m2", 0xB8),
+        ("-0", "e5m2", 0x80),
+        ("-0.0", "e5m2", 0x80),
+        ("0", "e5m2", 0x00),
+        ("-inf", "e5m2", 0xFC),
+        ("-Infinity", "e5m2", 0xFC),
+        ("inf", "e5m2", 0x7C),
+        ("nan", "e5m2", 0x7E),
+        ("-nan", "e5m2", 0xFE),
+        ("0x1.8p3", "e5m2", 0x4A),
+        ("-0x1p0", "e5m2", 0xBC),
+        ("0x1.8", "e5m2", 0x3E),
+        ("1e-3", "e5m2", 0x14),
+        ("-3", "int4", 0xD),
+        ("16973823", "bf16", 0x4B81),  # not through float32
+        ("9223372036854775807", "int64", 0x7FFFFFFFFFFFFFFF),
+        ("18446744073709551616", "uint64", 0xFFFFFFFFFFFFFFFF),
+    ],
+)
+def test_inspect_reads_numbers(run, value, name, code):
+    for args in ([value, "-f", name], ["-f", name, value], [value, name, "--value"]):
+        (facts,) = run("inspect", *args, "--json").json
+        assert facts["code"] == code
+    assert f"0x{code:X}" in run("inspect", value, "-f", name).out
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["0x7E"], 0x7E),
+        (["0b1111110"], 0x7E),
+        (["126", "--code"], 0x7E),
+        (["0X7e"], 0x7E),
+        (["0x7E", "--value"], 0x70),
+        (["0b11", "--code"], 3),
+    ],
+)
+def test_inspect_reads_codes(run, args, code):
+    (facts,) = run("inspect", *args, "-f", "e4m3fn", "--json").json
+    assert facts["code"] == code
+
+
+def test_inspect_tells_all(run):
+    out = run("inspect", "0.1", "-f", "e5m2").out
+    for words in (
+        "0.1 in float8_e5m2  profile ieee, nearest_even",
+        "0 01011 10 0x2E sign exponent trailing",
+        "value  0.09375  (positive normal)",
+        "error  -0.00625000000000000555",
+        "(6.25 % of the number)",
+        "below  0.078125  (0x2D)",
+        "above  0.109375  (0x2F)",
+        "2**-4 <= |x| < 2**-3",
+        "nearest_even: nu is less than 1/2, down: 6",
+    ):
+        assert words in out
+    facts, other = run("inspect", "0.1", "-f", "e5m2", "int8", "--json").json
+    assert (facts["format"], other["format"]) == ("float8_e5m2", "int8")
+    assert facts["fields"] == {"sign": "0", "exponent": "01011", "trailing": "10"}
+    assert (facts["exact"], facts["below"]["code"], facts["above"]["value"]) == ("3/32", 0x2D, "0.109375")
+    assert facts["relative_error"] == pytest.approx(0.0625)
+    assert "exact" in run("inspect", "0.5", "-f", "e5m2").out
+
+
+def test_inspect_obeys_the_rules(run):
+    def code(*args):
+        (facts,) = run("inspect", *args, "--json").json
+        return facts["code"]
+
+    assert code("500", "-f", "e4m3fn") == 0x7F
+    assert code("500", "-f", "e4m3fn", "--profile", "torch") == 0x7E
+    assert code("500", "-f", "e4m3fn", "--overflow", "saturate") == 0x7E
+    assert code("-1.5", "-f", "int4", "--rounding", "RTZ") == 0xF
+    drawn = run("inspect", "1.3", "-f", "bf16", "--rounding", "stochastic", "--json").json[0]
+    args = ("1.3", "-f", "bf16", "--rounding", "stochastic", "--seed", drawn["seed"])
+    assert code(*args) == drawn["code"] == fe.encode(1.3, "bf16", rounding="stochastic", rng=drawn["seed"])
+    assert f"seed {drawn['seed']}" in run("inspect", *args).out
+
+
+def test_colours_only_where_they_can_be_seen(run, monkeypatch):
+    assert "\x1b[" not in run("inspect", "0.1", "-f", "e5m2").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;31m0\x1b[0m" in run("inspect", "0.1", "-f", "e5m2").out
+
+
+# -- cast -------------------------------------------------------------------------------------------------------------
+
+
+def test_cast_writes_values_and_codes(run, weights):
+    done = run("cast", "weights.npy", "-f", "e4m3fn", "-o", "values.npy")
+    assert done.code == 0
+    values = np.load("values.npy")
+    np.testing.assert_array_equal(values, fe.cast(weights, "e4m3fn"), strict=True)
+    run("cast", "weights.npy", "-f", "e4m3fn", "-o", "codes.npy", "--codes")
+    codes = np.load("codes.npy")
+    np.testing.assert_array_equal(codes, fe.encode(weights, "e4m3fn"), strict=True)
+    run("cast", "codes.npy", "--dtype", "e4m3fn", "-f", "float32", "-o", "back.npy")
+    np.testing.assert_array_equal(np.load("back.npy"), values, strict=True)
+    run("cast", "x.f32", "--dtype", "float32", "--shape", "128x256", "-f", "e4m3fn", "-o", "raw.bin")
+    np.testing.assert_array_equal(np.fromfile("raw.bin", np.float32).reshape(128, 256), values)
+
+
+def test_cast_of_every_array_of_an_npz(run, weights):
+    assert run("cast", "weights.npz", "-f", "e5m2", "-o", "out.npz", "--codes").code == 0
+    with np.load("weights.npz") as before, np.load("out.npz") as after:
+        assert sorted(after) == ["a", "b"]
+        for name in after:
+            np.testing.assert_array_equal(after[name], fe.encode(before[name], "e5m2"), strict=True)
+    assert run("cast", "weights.npz", "--member", "b", "-f", "e5m2", "-o", "b.npy").code == 0
+    assert np.load("b.npy").shape == (4,)
+
+
+@pytest.mark.parametrize("options", [{"rounding": "toward_zero"}, {"profile": "torch"}, {"overflow": "saturate"}])
+def test_cast_obeys_the_rules(run, weights, options):
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    x = weights * 1e6
+    np.save("big.npy", x)
+    assert run("cast", "big.npy", "-f", "e4m3fn", "-o", "y.npy", *flags).code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), fe.cast(x, "e4m3fn", **options))
+
+
+def test_cast_draws_a_seed_and_tells_it(run, weights):
+    args = ("cast", "weights.npy", "-f", "bf16", "--rounding", "stochastic")
+    seed = run(*args, "-o", "y.npy", "--json").json["seed"]
+    expected = fe.cast(weights, "bf16", rounding="stochastic", rng=seed)
+    np.testing.assert_array_equal(np.load("y.npy"), expected)
+    assert f"seed {seed}" in run(*args, "-o", "z.npy", "--seed", seed).out
+    np.testing.assert_array_equal(np.load("z.npy"), expected)
+
+
+def test_cast_of_more_than_one_chunk(run, tmp_path):
+    x = np.random.default_rng(1).standard_normal((3, 900_001)).astype(np.float32)
+    for order in "CF":
+        np.save(tmp_path / "x.npy", np.asarray(x, order=order))
+        done = run(
+            *("cast", tmp_path / "x.npy", "-f", "e5m2", "-o", tmp_path / "y.npy"),
+            *("--rounding", "stochastic", "--seed", 5, "--json"),
+        )
+        np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), fe.cast(x, "e5m2", rounding="stochastic", rng=5))
+        (facts,) = done.json["arrays"]
+        expected = fe.report(x, "e5m2", rounding="stochastic", rng=5).rows[0]
+        assert facts["sqnr"] == pytest.approx(expected.sqnr, rel=1e-12)
+
+
+def test_cast_needs_less_memory_than_the_file_has(run, tmp_path):
+    count = 24 << 20
+    stored = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (count,))
+    stored[::4096] = 1.1
+    del stored
+    run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / "warm.npy")
+    tracemalloc.start()
+    try:
+        assert run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / "y.npy").code == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * count / 2
+    assert np.load(tmp_path / "y.npy", mmap_mode="r")[4096] == np.float32(1.1015625)
+
+
+def test_the_summary_of_a_cast(run, tmp_path):
+    x = np.array([0.0, 1.0, 1.1, 1e-9, -1e9, 470.0, np.nan], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    args = ("cast", tmp_path / "x.npy", "-f", "e4m3fn", "-o", tmp_path / "y.npy")
+    (facts,) = run(*args, "--json").json["arrays"]
+    assert (facts["shape"], facts["dtype"], facts["inexact"]) == ([7], "float32", 4)
+    assert (facts["overflow"], facts["underflow"], facts["nan"]) == (2 / 6, 1 / 6, 3)
+    assert facts["max_error"] == 1e9 - 448
+    out = run(*args).out
+    assert f"{tmp_path / 'y.npy'}: values of float8_e4m3fn profile ieee, nearest_even" in out
+    assert out.splitlines()[-1].split()[-7:] == ["33.3", "%", "16.7", "%", "33.3", "%", "3"]
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def terminate(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def fill(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def exhaust(*args, **kwargs):
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("event", "codes", "words"),
+    [
+        (interrupt, (1, 130), ""),
+        (terminate, (143,), ""),
+        (fill, (1,), "No space left on device"),
+        (exhaust, (1,), "not enough memory"),
+    ],
+)
+@pytest.mark.parametrize("old", [None, b"what was there"])
+@pytest.mark.parametrize("out", ["y.npy", "y.npz"])
+def test_a_cast_cut_short_leaves_no_half_of_a_file(run, tmp_path, monkeypatch, event, codes, words, old, out):
+    x = np.ones(2_500_000, np.float32)
+    np.save(tmp_path / "x.npy", x)
+    if old:
+        (tmp_path / out).write_bytes(old)
+    cast = casting.cast
+    calls = []
+
+    def second_fails(piece, *args, **kwargs):
+        calls.append(len(piece))
+        return event() if len(calls) > 4 else cast(piece, *args, **kwargs)
+
+    monkeypatch.setattr(casting, "cast", second_fails)
+    done = run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / out)
+    assert len(calls) > 4
+    assert done.code in codes
+    assert words in done.words
+    assert sorted(os.listdir(tmp_path)) == sorted(["x.npy", out] if old else ["x.npy"])
+    assert not old or (tmp_path / out).read_bytes() == old
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_names_the_file(run, weights):
+    done = run("cast", "weights.npy", "-f", "bf16", "-o", "/dev/full")
+    assert (done.code, done.err) == (1, "fpemu: error: /dev/full: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["cast x.npy -f bf16 -o y.npy", "report x.npy -f bf16 --scale absmax"])
+def test_progress_where_it_takes_long(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.ones(2_500_000, np.float32))
+    monkeypatch.setattr(printing, "PATIENCE", 0.0)
+    assert "%" not in run(*command.split()).err  # no terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = run(*command.split())
+    assert "x.npy" in done.err
+    assert "%" in done.err
+    monkeypatch.setattr(printing, "PATIENCE", 1e9)
+    assert run(*command.split()).err == ""
+
+
+# -- report -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [None, "absmax", "0.5"])
+def test_report_prints_what_the_library_says(run, weights, scale):
+    formats = ["bfloat16", "float8_e4m3fn", "int8"]
+    args = ["report", "weights.npy", "-f", *formats, *(["--scale", scale] if scale else [])]
+    expected = fe.report(weights, formats, float(scale) if scale == "0.5" else scale)
+    (array,) = run(*args, "--json").json["arrays"]
+    assert array["shape"] == [128, 256]
+    for row, same in zip(array["rows"], expected.to_dict()["rows"], strict=True):
+        assert {k: v for k, v in row.items() if k != "mse"} == {k: v for k, v in same.items() if k != "mse"}
+        assert row["mse"] == pytest.approx(same["mse"], rel=1e-12)
+    out = run(*args).out
+    assert "weights.npy: 128 x 256, float32" in out
+    for row in expected.rows:
+        assert " ".join(row.cells()[1:]) in " ".join(out.split())
+
+
+def test_report_of_codes_and_of_every_array(run, weights):
+    (array,) = run("report", "codes.npy", "--dtype", "e4m3fn", "-f", "e2m1", "--json").json["arrays"]
+    expected = fe.report(np.arange(0x7F, dtype=np.uint8), "e2m1", source="e4m3fn")
+    assert array["rows"][0]["sqnr"] == expected.rows[0].sqnr
+    out = run("report", "weights.npz", "-f", "int8").out
+    assert "weights.npz, a: 256, float32" in out
+    assert "weights.npz, b: 4, float64" in out
+    assert "left out: 1 NaN and 1 infinite" in out
+
+
+def test_report_takes_the_main_formats_by_itself(run, weights):
+    (array,) = run("report", "weights.npy", "--json").json["arrays"]
+    assert {"bfloat16", "float8_e4m3fn", "int8"} < {row["format"] for row in array["rows"]}
+
+
+def test_report_of_stochastic_rounding(run, weights):
+    args = ("report", "weights.npy", "-f", "e5m2", "--rounding", "stochastic", "--seed", 3)
+    (array,) = run(*args, "--json").json["arrays"]
+    assert array["rows"][0]["max_error"] == fe.report(weights, "e5m2", rounding="stochastic", rng=3).rows[0].max_error
+    assert "seed 3" in run(*args).out
+
+
+def test_report_draws_a_picture(run, weights):
+    assert run("report", "weights.npy", "-f", "e5m2", "--plot", "x.png").code == 0
+    with open("x.png", "rb") as stream:
+        assert stream.read(4) == b"\x89PNG"

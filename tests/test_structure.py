@@ -1,0 +1,225 @@
+"""Rules of structure: who imports what, what `import fpemu` loads, that documentation names the real parameters."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import enum
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import fpemu as fe
+from fpemu import strategies, testing
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "fpemu"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
+ORDER = [
+    *("kernels", "knobs", "profiles", "formats"),
+    *("grammar", "registry", "sources", "chunks"),
+    *("classes", "infotext", "limits", "info", "comparison", "errors"),
+    *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
+    *("array", "neighbours", "anatomy", "explain"),
+    *("files", "report", "plotting"),
+    *("testing", "strategies"),
+    *("__init__", "demo", "cli", "__main__"),
+]
+
+# Who may import what does not come with Python; numpy anybody.
+THIRD_PARTY = {
+    "numba": ["kernels"],
+    "llvmlite": ["kernels"],
+    "hypothesis": ["strategies"],
+    "matplotlib": ["plotting", "demo", "cli"],
+    "typer": ["cli"],
+    "click": ["cli"],
+    "rich": ["cli"],
+    "sklearn": ["demo"],  # the script that trained the network
+}
+
+LONGEST = 600  # lines
+
+
+def place(path):
+    """The name in ORDER that a source file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree):
+    """The full names of all that a module imports, in functions too; `from a import b` is "a.b"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []  # never runs
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_places(tree):
+    """The names in ORDER that a module imports; the public names count as __init__."""
+    for name in imports(tree):
+        package, _, rest = name.partition(".")
+        if package == "fpemu":
+            first = rest.partition(".")[0]
+            yield first if first in ORDER else "__init__"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    here = place(path)
+    assert here in ORDER, f"give {here} a place in ORDER"
+    for other in imported_places(ast.parse(path.read_text())):
+        inside = other == here and path.parent != PACKAGE
+        assert inside or ORDER.index(other) < ORDER.index(here), f"{here} imports {other}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_third_parties_stay_in_their_rooms(path):
+    for name in imports(ast.parse(path.read_text())):
+        package = name.partition(".")[0]
+        if package not in {"fpemu", "numpy", *sys.stdlib_module_names}:
+            assert place(path) in THIRD_PARTY.get(package, []), f"{path} imports {package}"
+
+
+def test_every_place_is_taken():
+    assert sorted(ORDER) == sorted({place(path) for path in SOURCES})
+
+
+def test_imports_are_found_wherever_they_stand():
+    tree = ast.parse(
+        "import a.b\ndef f():\n    from numba import njit\nif TYPE_CHECKING:\n    import c\nelse:\n    import d"
+    )
+    assert sorted(imports(tree)) == ["a.b", "d", "numba.njit"]
+    tree = ast.parse("import fpemu as fe\nfrom fpemu import cast, casting\nfrom fpemu.cli.app import x")
+    assert list(imported_places(tree)) == ["__init__", "__init__", "casting", "cli"]
+
+
+def test_import_stays_light():
+    script = "import sys, numpy; before = set(sys.modules); import fpemu; print(*set(sys.modules) - before)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert "fpemu" in loaded
+    heavy = {"fractions", "decimal", "statistics", "ml_dtypes", "torch", "scipy", "gmpy2", *THIRD_PARTY}
+    assert not loaded & heavy
+    assert loaded <= {"fpemu", "numpy", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda path: path.name)
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git repository to ask what belongs to it")
+def test_top_level():
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    top = {name.partition("/")[0] for name in listed if name}
+    assert {name for name in top if not name.startswith(".")} == {
+        "LICENSE",
+        "README.md",
+        "docs",
+        "fpemu",
+        "pyproject.toml",
+        "tests",
+    }
+
+
+# -- documentation ----------------------------------------------------------------------------------------------------
+
+SECTION = re.compile(r"^(\w[\w ]*)\n-+$", re.MULTILINE)
+
+
+def sections(doc):
+    """A numpydoc docstring's sections: title -> text."""
+    parts = SECTION.split(doc)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def documented(text):
+    """The names in a section of parameters: `a, b : int` gives two."""
+    heads = [line.partition(" : ")[0] for line in text.splitlines() if line and not line[0].isspace()]
+    return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
+
+
+def public_callables():
+    """Every public function and class, and the public methods that fpemu itself defines: name -> object."""
+    modules = {"fpemu": fe, "fpemu.testing": testing, "fpemu.strategies": strategies}
+    for prefix, module in modules.items():
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not callable(thing):
+                continue
+            yield f"{prefix}.{name}", thing
+            for method, member in vars(thing).items() if inspect.isclass(thing) else ():
+                function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+                if not method.startswith("_") and inspect.isfunction(function):
+                    yield f"{prefix}.{name}.{method}", function
+
+
+CALLABLES = dict(public_callables())
+EXPLAINED = {
+    name: thing for name, thing in CALLABLES.items() if not (inspect.isclass(thing) and issubclass(thing, enum.Enum))
+}
+
+
+def own_raises(function):
+    """Whether a function's own body, or a class's __init__, raises."""
+    if inspect.isclass(function):
+        bodies = [vars(function).get(name) for name in ("__init__", "__post_init__")]
+        written = [body for body in bodies if body is not None and body.__code__.co_filename != "<string>"]
+    else:
+        written = [inspect.unwrap(function)]
+    trees = [ast.parse(textwrap.dedent(inspect.getsource(body))) for body in written]
+    return any(isinstance(node, ast.Raise) for tree in trees for node in ast.walk(tree))
+
+
+def parameters(function):
+    """The names of a callable's parameters, without self."""
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_public_things_are_documented(name):
+    doc = inspect.getdoc(CALLABLES[name])
+    assert doc
+    assert doc.strip().split("\n")[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_documented_parameters_are_the_real_ones(name):
+    found = sections(inspect.getdoc(EXPLAINED[name]))
+    assert documented(found.get("Parameters", "")) == parameters(EXPLAINED[name])
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_public_things_show_an_example_that_runs(name):
+    examples = sections(inspect.getdoc(EXPLAINED[name])).get("Examples", "")
+    assert ">>> " in examples
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_errors_are_documented(name):
+    section = sections(inspect.getdoc(EXPLAINED[name])).get("Raises")
+    assert section or not own_raises(EXPLAINED[name])
+    for error in documented(section or ""):
+        assert issubclass(getattr(builtins, error), Exception)
+
+
+def test_sections_are_read():
+    found = sections("Do.\n\nParameters\n----------\na, b : int\n    More.\n*c\n\nRaises\n------\nValueError\n")
+    assert documented(found["Parameters"]) == ["a", "b", "c"]
+    assert list(found) == ["Parameters", "Raises"]
+    assert own_raises(fe.FloatFormat)
+    assert own_raises(fe.rounding_mode)
+    assert not own_raises(fe.same_codes)
