@@ -270,9 +270,7 @@ def test_codebook_specials():
     book, out = codebook(fmt, profile(fmt)), np.empty(4, np.uint64)
     x = np.array([np.nan, -np.nan, np.inf, -np.inf]).view(np.uint64)
     specials = np.array([10, 11, 12, 13], np.uint16)
-    tables.codebook_array(
-        x, float64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out
-    )
+    tables.codebook_array(x, float64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
     assert out.tolist() == [10, 11, 12, 13]
 
 
@@ -362,9 +360,9 @@ PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float3
 
 def test_float_environment_is_standard():
     assert lanes.float_environment_is_standard(PROBE)
-    for place in range(PROBE.size):
+    for place, value in enumerate([2**-30, 2**-20, 1, 1, 2**-149, 0.3, 3]):  # each makes one answer wrong
         wrong = PROBE.copy()
-        wrong[place] *= np.float32(1.5)
+        wrong[place] = value
         assert not lanes.float_environment_is_standard(wrong)
 
 
