@@ -72,6 +72,12 @@ class Array:
         Returns
         -------
         Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.Array.from_codes([1, 15], "int4").values
+        array([ 1, -1], dtype=int8)
         """
         return cls(codes, fmt, profile)
 

@@ -81,7 +81,23 @@ class BaseFormat:
         return "uint8" if self.bits <= 8 else f"uint{1 << (self.bits - 1).bit_length()}"
 
     def has(self, what: str) -> bool:
-        """Whether the format has "nan", "infinity", "zero", "negative_zero" or "negative" values, or can "wrap"."""
+        """Whether the format has values of a sort.
+
+        Parameters
+        ----------
+        what : {"nan", "infinity", "zero", "negative_zero", "negative", "wrap"}
+            "wrap": whether its codes are all the integers modulo 2^bits.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float8_e4m3fn").has("infinity")
+        False
+        """
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:
@@ -140,7 +156,28 @@ class BaseFormat:
         return rules
 
     def scaled(self, code: int) -> tuple[int, int]:
-        """The finite value of a code as (significand, exponent); each kind of format has its own."""
+        """The finite value of a code as (significand, exponent), the value being significand times 2^exponent.
+
+        Parameters
+        ----------
+        code : int
+            The code of a finite value.
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        ValueError
+            If the code is out of range or not a finite value's.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.dtype("float8_e4m3fn").scaled(0x7E)
+        (14, 5)
+        """
         raise AssertionError("each kind of format has its own")
 
     def exact(self, code: int) -> Fraction:

@@ -84,7 +84,6 @@ class TableFormat(BaseFormat):
         return ("table", tuple((v, math.copysign(1, v)) for v in self.entries))
 
     def has(self, what: str) -> bool:
-        """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
         if what == "zero":
             return 0.0 in self.entries
         if what == "negative":
@@ -95,7 +94,6 @@ class TableFormat(BaseFormat):
         return math.copysign(1.0, self.entries[code]) < 0
 
     def scaled(self, code: int) -> tuple[int, int]:
-        """The value of a code as (significand, exponent), the value being significand times 2^exponent."""
         check_code(self, code)
         numerator, denominator = self.entries[code].as_integer_ratio()
         return numerator, 1 - denominator.bit_length()

@@ -234,7 +234,6 @@ class FloatFormat(BaseFormat):
         )
 
     def has(self, what: str) -> bool:
-        """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
         return {
             "nan": self.nan != "none",
             "infinity": self.infinities,
@@ -244,28 +243,6 @@ class FloatFormat(BaseFormat):
         }.get(what, False)
 
     def scaled(self, code: int) -> tuple[int, int]:
-        """The finite value of a code as (significand, exponent), the value being significand times 2^exponent.
-
-        Parameters
-        ----------
-        code : int
-            The code of a finite value.
-
-        Returns
-        -------
-        tuple of int
-
-        Raises
-        ------
-        ValueError
-            If the code is out of range or not a finite value's.
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.dtype("float8_e4m3fn").scaled(0x7E)
-        (14, 5)
-        """
         check_code(self, code)
         magnitude = code & self.magnitude_mask
         if magnitude > self.max_code or (self.nan == "negative_zero" and code == self.sign_mask):

@@ -111,7 +111,6 @@ class IntFormat(BaseFormat):
         return ("int", self.bits, self.signed, self.fraction_bits, self.symmetric, self.encoding)
 
     def has(self, what: str) -> bool:
-        """Whether the format has "nan", "infinity", "negative_zero", "zero" or "negative" values."""
         return {
             "negative_zero": self.encoding == "sign_magnitude",
             "zero": True,
