@@ -31,7 +31,7 @@ def _word(buffer, place):
 
 @contextlib.contextmanager
 def changed(name):
-    """This thread's modes changed, and restored afterwards."""
+    """Change this thread's modes, and restore them afterwards."""
     libm = ctypes.CDLL("libm.so.6")
     before, after = ctypes.create_string_buffer(_SIZE), ctypes.create_string_buffer(_SIZE)
     libm.fegetenv(before)

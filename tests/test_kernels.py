@@ -477,10 +477,10 @@ def test_digest(monkeypatch, tmp_path):
 
 
 def test_loops_are_cached_in_the_digests_folder(monkeypatch, tmp_path):
-    before = numba.config.CACHE_DIR
+    users = numba.config.CACHE_DIR
     monkeypatch.setattr(jit, "_folder", str(tmp_path))
     kept = jit.loop(tables.take_array.py_func)
-    assert numba.config.CACHE_DIR == before
+    assert users == numba.config.CACHE_DIR
     assert Path(kept._cache.cache_path).parent == tmp_path
     monkeypatch.setattr(jit, "_folder", None)
     assert not hasattr(jit.loop(tables.take_array.py_func)._cache, "_impl")

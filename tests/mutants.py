@@ -1,0 +1,329 @@
+"""Mutants of the kernels: small wrong edits, made mechanically; the tests must notice each one.
+
+``python -m tests.mutants --sample 100 --seed 1 --jobs 2`` draws mutants of fpemu/kernels (at least one of each core,
+loop and function), runs tests/test_kernels.py on a copy of the package with each, and ends with 1 if one lives that
+tests/mutants_equivalent.toml does not explain.  Left out: fpemu/kernels/spec.py, whose numbers are names that both
+sides share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import concurrent.futures
+import copy
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests import proof
+
+ROOT = Path(__file__).parents[1]
+KERNELS = Path("fpemu/kernels")
+EXPLAINED = Path(__file__).with_name("mutants_equivalent.toml")
+LEFT_OUT = ("__init__.py", "spec.py")
+
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+}
+OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Add,),
+    ast.FloorDiv: (ast.Mult,),
+    ast.BitAnd: (ast.BitOr, ast.BitXor),
+    ast.BitOr: (ast.BitAnd, ast.BitXor),
+    ast.BitXor: (ast.BitOr, ast.BitAnd),
+    ast.LShift: (ast.RShift,),
+    ast.RShift: (ast.LShift,),
+}
+CALLS = {"shifted_left": "shifted_right", "shifted_right": "shifted_left", "min": "max", "max": "min"}
+
+# The tests that most likely notice a mutant, to run first: by file, then by function.
+LIKELY = {
+    "bits.py": ["test_bit"],
+    "convert.py": ["test_general"],
+    "jit.py": ["test_cache", "test_digest", "test_loops"],
+    "lanes.py": ["test_fast_loop"],
+    "rounding.py": ["test_split", "test_rounds_up"],
+    "stream.py": ["test_random_words"],
+    "tables.py": ["test_take", "test_codebook"],
+    "threads.py": ["test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"],
+}
+LIKELY_BY_FUNCTION = {
+    "by_addition": ["test_fast_loop[addition"],
+    "finish_symmetric": ["test_fast_loop[addition"],
+    "float_environment_is_standard": ["test_float_environment"],
+    "by_uniform_shift": ["test_fast_loop[uniform", "test_stochastic_loop[True"],
+    "by_shift": ["test_fast_loop[shift", "test_stochastic_loop[False"],
+    "stochastic_increment": ["test_stochastic_loop[False"],
+    "increment": ["test_fast_loop[shift", "test_fast_loop[uniform"],
+    "finish": ["test_fast_loop[shift", "test_fast_loop[uniform"],
+    "encode_nan": ["test_general_kernel_nan_payloads"],
+    "convert_array": ["test_general_kernel_draws", "test_general"],
+    **{
+        f"{name}_{kind}": [f"test_fast_loop[{name}-float32-{kind}", f"test_fast_loop[{name}-float64-{kind}"]
+        for name in ("addition", "shift", "uniform")
+        for kind in ("codes", "values")
+    },
+    "stochastic_codes": ["test_stochastic_loop[True-codes", "test_stochastic_loop[False-codes"],
+    "stochastic_values": ["test_stochastic_loop[True-values", "test_stochastic_loop[False-values"],
+}
+
+
+# From a file's root to a node: fields, and places in those that are lists
+Steps = list[tuple[str, int | None]]
+
+
+class Mutant(NamedTuple):
+    """One wrong edit: in which file and function, the node's text before and after, which one of equal edits."""
+
+    file: str
+    function: str
+    statement: str
+    before: str
+    after: str
+    nth: int
+    path: Steps  # where the edit is made
+    new: ast.AST
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str, int]:
+        return (self.file, self.function, self.statement, self.before, self.after, self.nth)
+
+    def __str__(self) -> str:
+        nth = f" ({self.nth + 1}.)" if self.nth else ""
+        return f"{self.file}, {self.function}: {self.statement}\n      {self.before}  ->  {self.after}{nth}"
+
+
+def edits(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that can stand in a node's place, wrong."""
+    if isinstance(node, ast.Compare):
+        for i, operator in enumerate(node.ops):
+            for other in COMPARISONS.get(type(operator), ()):
+                yield ast.Compare(node.left, [*node.ops[:i], other(), *node.ops[i + 1 :]], node.comparators)
+    elif isinstance(node, ast.BinOp):
+        for kind in OPERATORS.get(type(node.op), ()):
+            yield ast.BinOp(node.left, kind(), node.right)
+    elif isinstance(node, ast.AugAssign):
+        for kind in OPERATORS.get(type(node.op), ()):
+            yield ast.AugAssign(node.target, kind(), node.value)
+    elif isinstance(node, ast.UnaryOp):
+        yield node.operand
+    elif isinstance(node, ast.BoolOp):
+        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+        for i in range(len(node.values)):
+            rest = node.values[:i] + node.values[i + 1 :]
+            yield ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0]
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, bool):
+            yield ast.Constant(not node.value)
+        elif isinstance(node.value, int):
+            yield ast.Constant(node.value + 1)
+            yield ast.Constant(node.value - 1)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+        yield ast.Call(ast.Name(CALLS[node.func.id], ast.Load()), node.args, node.keywords)
+    elif isinstance(node, ast.If | ast.IfExp | ast.While):
+        for test in (ast.UnaryOp(ast.Not(), node.test), ast.Constant(True), ast.Constant(False)):
+            if isinstance(node, ast.While) and getattr(test, "value", False):
+                continue
+            changed = copy.copy(node)
+            changed.test = test
+            yield changed
+
+
+def _head(node: ast.AST) -> str:
+    """A node's text; of a statement that holds others the first line."""
+    return ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).partition("\n")[0]
+
+
+class _Finder(ast.NodeVisitor):
+    """Where edits can be made: the path from the file's root to a node, the function and the statement around it."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Steps, str, str]] = []
+        self.path: Steps = []
+        self.function, self.statement = "module", ""
+
+    def visit(self, node: ast.AST) -> None:
+        before = self.function, self.statement
+        if isinstance(node, ast.FunctionDef):
+            self.function = node.name
+        if isinstance(node, ast.stmt):
+            self.statement = _head(node)
+        self.found.append((list(self.path), self.function, self.statement))
+        for field, value in ast.iter_fields(node):
+            if field in ("decorator_list", "annotation", "returns"):
+                continue
+            for i, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                if isinstance(child, ast.AST) and not self._is_docstring(child):
+                    self.path.append((field, i))
+                    self.visit(child)
+                    self.path.pop()
+        self.function, self.statement = before
+
+    @staticmethod
+    def _is_docstring(node: ast.AST) -> bool:
+        return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _at(tree: ast.AST, path: Steps) -> ast.AST:
+    for field, i in path:
+        tree = getattr(tree, field) if i is None else getattr(tree, field)[i]
+    return tree
+
+
+def source(mutant: Mutant) -> str:
+    """The whole file with the edit."""
+    tree = ast.parse((ROOT / KERNELS / mutant.file).read_text())
+    *above, (field, i) = mutant.path
+    parent = _at(tree, above)
+    if i is None:
+        setattr(parent, field, mutant.new)
+    else:
+        getattr(parent, field)[i] = mutant.new
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def mutants() -> list[Mutant]:
+    """All mutants of all kernels, in the order of the files."""
+    found: list[Mutant] = []
+    for file in sorted((ROOT / KERNELS).glob("*.py")):
+        if file.name in LEFT_OUT:
+            continue
+        tree = ast.parse(file.read_text())
+        finder = _Finder()
+        finder.visit(tree)
+        seen: dict[tuple[str, ...], int] = {}
+        for path, function, statement in finder.found:
+            node = _at(tree, path)
+            for new in edits(node):
+                words = function, statement, _head(node), _head(new)
+                seen[words] = nth = seen.get(words, -1) + 1
+                found.append(Mutant(file.name, *words, nth, path, new))
+    return found
+
+
+def drawn(everything: list[Mutant], count: int, seed: int) -> list[Mutant]:
+    """A sample: one of each function, the rest from all; in the order of the files."""
+    rng = random.Random(seed)
+    functions: dict[tuple[str, str], list[int]] = {}
+    for i, mutant in enumerate(everything):
+        functions.setdefault((mutant.file, mutant.function), []).append(i)
+    chosen = {rng.choice(places) for places in functions.values()}
+    rest = [i for i in range(len(everything)) if i not in chosen]
+    chosen.update(rng.sample(rest, min(len(rest), max(0, count - len(chosen)))))
+    return [everything[i] for i in sorted(chosen)]
+
+
+RUN = """
+import sys, pathlib, fpemu
+assert pathlib.Path(fpemu.__file__).parents[1] == pathlib.Path.cwd(), fpemu.__file__
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def _collected() -> list[str]:
+    """The names of the tests that are run on each mutant."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_kernels.py"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if "::" in line]
+
+
+def _ordered(mutant: Mutant, names: list[str]) -> list[str]:
+    """All tests, the likely ones first."""
+    first = [*LIKELY_BY_FUNCTION.get(mutant.function, []), *LIKELY[mutant.file]]
+    ranks = {name: next((i for i, start in enumerate(first) if f"::{start}" in name), len(first)) for name in names}
+    return sorted(names, key=ranks.__getitem__)
+
+
+def run(mutant: Mutant, names: list[str], limit: float) -> tuple[str, str, float]:
+    """("killed", "timeout" or "survived"; by which test; seconds)."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fpemu-mutant-") as folder:
+        for name in ("fpemu", "tests"):
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__", "*.nb[ci]"))
+        (Path(folder) / KERNELS / mutant.file).write_text(source(mutant))
+        (Path(folder) / "order").write_text("\n".join(_ordered(mutant, names)))
+        options = ["-c", "/dev/null", "--rootdir", ".", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", "@order"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, *options],
+            cwd=folder,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(Path(folder, "cache")), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "timeout", "", time.monotonic() - start
+    by = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), output.strip()[-200:])
+    outcome = "survived" if process.returncode == 0 else "killed"
+    return outcome, by.removeprefix("FAILED tests/test_kernels.py::")[:90], time.monotonic() - start
+
+
+def explanations() -> dict[tuple[str, str, str, str, str, int], str]:
+    """Why mutants that live are equivalent: a reason for each `Mutant.key`."""
+    with EXPLAINED.open("rb") as file:
+        entries = tomllib.load(file)["mutant"]
+    fields = ("file", "function", "statement", "before", "after")
+    return {(*(entry[field] for field in fields), entry.get("nth", 0)): entry["reason"] for entry in entries}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--sample", type=int, default=100, help="how many mutants (at least one of each function)")
+    parser.add_argument("--seed", type=int, default=None, help="of the sample; default: by chance, printed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--limit", type=float, default=400, help="seconds after which a mutant counts as killed")
+    parser.add_argument("--only", default="", help="only mutants whose description contains this")
+    chosen = parser.parse_args()
+    seed = random.randrange(1 << 32) if chosen.seed is None else chosen.seed
+    everything = mutants()
+    sample = drawn(everything, chosen.sample, seed)
+    if chosen.only:
+        sample = [mutant for mutant in everything if chosen.only in str(mutant)]
+    reasons, names = explanations(), _collected()
+    stale = set(reasons) - {mutant.key for mutant in everything}
+    print(f"kernels {proof.digest()}: {len(everything)} mutants, {len(sample)} drawn by seed {seed}", flush=True)
+    counts = {"killed": 0, "timeout": 0, "equivalent": 0, "survived": 0}
+    with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
+        running = {pool.submit(run, mutant, names, chosen.limit): mutant for mutant in sample}
+        for done in concurrent.futures.as_completed(running):
+            mutant, (outcome, by, seconds) = running[done], done.result()
+            reason = reasons.get(mutant.key)
+            if outcome == "survived" and reason:
+                outcome, by = "equivalent", reason
+            elif outcome != "survived" and reason:
+                print(f"explained as equivalent, yet {outcome}:")
+            counts[outcome] += 1
+            print(f"{outcome:10} {seconds:4.0f} s  {mutant}\n      {by}", flush=True)
+    print(", ".join(f"{number} {word}" for word, number in counts.items()))
+    for key in sorted(stale):
+        print("explains no mutant of today's kernels:", key)
+    return 1 if counts["survived"] or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
