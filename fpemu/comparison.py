@@ -7,7 +7,7 @@ from typing import Any
 
 from fpemu.formats import FloatFormat, Format
 from fpemu.info import FloatInfo, describe
-from fpemu.infotext import decimal_text
+from fpemu.infotext import decimal_text, text_table
 from fpemu.registry import dtype
 
 __all__ = ["Comparison", "compare"]
@@ -59,27 +59,24 @@ class Comparison:
         """
         return {row.pop("format"): row for row in self.rows}
 
-    def _cells(self) -> list[list[str]]:
+    def cells(self) -> list[list[str]]:
+        """The table as text, cell by cell: its header, and a row for each format.
+
+        Returns
+        -------
+        list of list of str
+        """
         return [list(COLUMNS.values()), *([_cell(row[field], field) for field in COLUMNS] for row in self.rows)]
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in cells
-        ]
-        return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+        return text_table(self.cells())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         import html  # imported late: `import fpemu` stays light
 
-        head, *body = ([html.escape(cell) for cell in line] for line in self._cells())
+        head, *body = ([html.escape(cell) for cell in line] for line in self.cells())
         rows = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body)
         return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{''.join(rows)}</table>"
 

@@ -13,7 +13,7 @@ from fpemu.registry import aliases, note
 if TYPE_CHECKING:
     from fpemu.limits import Limits
 
-__all__ = ["block", "decimal_text", "dyadic_text"]
+__all__ = ["block", "decimal_text", "dyadic_text", "text_table"]
 
 WIDTH = 110
 
@@ -38,6 +38,16 @@ def decimal_text(number: float | str | None) -> str:
     if number is None:
         return "-"
     return number if isinstance(number, str) else f"{number:.6g}"
+
+
+def text_table(lines: list[list[str]]) -> str:
+    """A header and rows of cells as text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [
+        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+        for cells in lines
+    ]
+    return "\n".join([texts[0], "  ".join("-" * width for width in widths), *texts[1:]])
 
 
 def block(info: Limits, layout: str) -> str:

@@ -76,10 +76,10 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
     >>> from fpemu.plotting import range_lines
     >>> print("\n".join(range_lines(["float16", "float8_e4m3fn", "int8"], width=42)))
     float16        ░░░░░░░░░░████████████████████████████████
-    float8_e4m3fn                 ░░░█████████████████
+    float8_e4m3fn                 ░░░░████████████████
     int8                                    ████████
                    ┴       ┴       ┴        ┴       ┴       ┴
-                   2^-24   2^-16   2^-8     2^0     2^8     2^16
+                   2^-24   2^-16   2^-8     2^0     2^8  2^16
     """
     targets = [lookup(fmt) for fmt in formats]
     light, full, mark = ("-", "#", "|") if ascii_only else ("░", "█", "┴")
@@ -94,11 +94,12 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
         within = (middles > smallest - cell / 2) & (middles < largest + cell / 2)
         bar = np.where(within, np.where(middles < normal, light, full), " ")
         lines.append(f"{fmt.name:<{indent}}  {''.join(bar)}".rstrip())
-    axis, labels = [" "] * width, [" "] * (width + 8)
+    axis, labels = [" "] * width, [" "] * width
     for power in _round_powers(low, high, width):
         place = min(int((power - low) / cell), width - 1)
         axis[place] = mark
         text = f"2^{power}"
+        place = min(place, width - len(text))
         if all(c == " " for c in labels[max(place - 1, 0) : place + len(text) + 1]):
             labels[place : place + len(text)] = text
     return [*lines, " " * (indent + 2) + "".join(axis).rstrip(), " " * (indent + 2) + "".join(labels).rstrip()]

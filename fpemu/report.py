@@ -14,6 +14,7 @@ from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, TableFormat
+from fpemu.infotext import text_table
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as named_profile
 from fpemu.registry import dtype as lookup
@@ -54,23 +55,22 @@ class Report:
             "rows": [row.to_dict() for row in self.rows],
         }
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """The table as text: its header, and a list of cells for each format."""
-        header, rows = list(HEADER), [row.cells() for row in self.rows]
+    def cells(self) -> list[list[str]]:
+        """The table as text, cell by cell: its header, and a row for each format.
+
+        Returns
+        -------
+        list of list of str
+        """
+        lines = [list(HEADER), *(row.cells() for row in self.rows)]
         if any(row.scale is not None for row in self.rows):
-            header.insert(1, "scale")
-            for row, cells in zip(self.rows, rows, strict=True):
-                cells.insert(1, "-" if row.scale is None else f"{row.scale:.4g}")
-        return header, rows
+            scales = ["-" if row.scale is None else f"{row.scale:.4g}" for row in self.rows]
+            for cells, scale in zip(lines, ["scale", *scales], strict=True):
+                cells.insert(1, scale)
+        return lines
 
     def __str__(self) -> str:
-        header, rows = self.cells()
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = [
-            "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
-            for cells in (header, *rows)
-        ]
-        return "\n".join(line.rstrip() for line in lines)
+        return text_table(self.cells())
 
 
 class _Trial:
@@ -170,6 +170,7 @@ def report(
     >>> import fpemu as fe
     >>> print(fe.report([0.001, 0.3, 1.0, 500.0], ["float16", "float8_e4m3fn", "int8"]))
     format               MSE  max error    max rel  SQNR dB  overflow  underflow  saturated  NaN
+    -------------  ---------  ---------  ---------  -------  --------  ---------  ---------  ---
     float16        5.961e-10  4.883e-05  0.0004044   140.21       0 %        0 %        0 %    0
     float8_e4m3fn        676         52     0.9531    19.66      25 %        0 %       25 %    0
     int8           3.478e+04        373          1     2.55      25 %       50 %       25 %    0

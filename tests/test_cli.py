@@ -60,6 +60,18 @@ def run(capsys):
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+@pytest.mark.parametrize("line", ["formats fp8 e8m0", "compare fp16 e4m3fn", "report weights.npy --scale absmax"])
+def test_narrow_terminals_show_every_number(run, weights, monkeypatch, line, columns):
+    wide = run(*line.split()).out.split()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = run(*line.split()).out
+    assert max(map(len, narrow.splitlines())) <= columns
+    numbers = [word for word in wide if re.fullmatch(r"-?[\d.]+(e[+-]\d+)?", word)]
+    assert len(numbers) > 9
+    assert set(numbers) <= set(narrow.split())
+
+
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A folder with files in it, which is the current one."""
@@ -290,7 +302,7 @@ def test_a_defect_is_no_traceback_either(run, monkeypatch):
 
 def test_formats_lists_all_that_are_registered(run):
     names = [fmt.name for fmt in fe.dtypes()]
-    listed = [line.split()[0] for line in run("formats").out.splitlines()[2:] if line[0] != " "]
+    listed = [line.split()[0] for line in run("formats").out.splitlines()[2:] if line[:1].strip()]
     assert [name for name in listed if name in names] == names
     assert [facts["name"] for facts in run("formats", "--json").json] == names
     assert [facts["name"] for facts in run("formats", "fp8", "-f", "e5m10", "--json").json] == [
@@ -320,7 +332,8 @@ def test_info_lists_values(run):
 def test_compare(run, tmp_path):
     names = ["float16", "bfloat16", "float8_e4m3fn"]
     done = run("compare", *names, "--plot", tmp_path / "x.svg")
-    assert str(fe.compare(*names)) in done.out
+    for cells in fe.compare(*names).cells():
+        assert cells in [re.split(r" {2,}", line.strip()) for line in done.out.splitlines()]
     assert [line for line in done.out.splitlines() if line.startswith("bfloat16")][1].count("█") > 40
     assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
     assert str(tmp_path / "x.svg") in done.err

@@ -29,7 +29,7 @@ from fpemu.cli.options import (
     rules_of,
     seed_of,
 )
-from fpemu.cli.output import console, print_json, progress, table
+from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.errors import HEADER, Errors
 from fpemu.files import Outgoing, StoredArray, file_kind, write_arrays
 from fpemu.formats import Format
@@ -122,11 +122,9 @@ def _print(out: Path, jobs: list[_Job]) -> None:
     what = f"{'codes' if first.codes else 'values'} of {first.format.name}"
     mode = rounding_word(first.rules.rounding) + ("" if first.seed is None else f", seed {first.seed}")
     screen.print(Text(f"{out}: {what}", "bold"), Text(f"profile {first.rules.name}, {mode}", "dim"), soft_wrap=True)
-    rows: list[list[str | Text]] = []
+    lines: list[list[str]] = [["array", "", "inexact", *HEADER[1:]]]
     for job in jobs:
         row = job.errors.row()
         shape = " x ".join(map(str, job.stored.shape)) or "one number"
-        rows.append(
-            [Text(job.stored.name or "-", "bold"), f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]]
-        )
-    screen.print(table(("array", "", "inexact", *HEADER[1:]), rows, texts=("array", "")))
+        lines.append([job.stored.name or "-", f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]])
+    print_table(screen, lines, texts=(0, 1))

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from fpemu import plotting
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, PlotOption, formats_of
-from fpemu.cli.output import console, picture_path, print_json, save_picture
+from fpemu.cli.output import console, picture_path, print_json, print_table, save_picture
 from fpemu.comparison import compare as side_by_side
 
 __all__ = ["compare"]
@@ -39,9 +39,7 @@ def compare(
         print_json(comparison.rows)
     else:
         out = console()
-        head, *lines = str(comparison).splitlines()
-        out.print(Text(head, "bold"), soft_wrap=True)
-        out.print(Text("\n".join(lines)), soft_wrap=True)
+        print_table(out, comparison.cells())
         out.print()
         width = min(out.width - 2 - max(len(fmt.name) for fmt in chosen), MAX_WIDTH)
         for line in plotting.range_lines(chosen, max(width, 20), ascii_only=out.options.ascii_only):

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, formats_of
-from fpemu.cli.output import console, print_json, table
+from fpemu.cli.output import console, print_json, print_table
 from fpemu.formats import FloatFormat, Format
 from fpemu.info import describe
 from fpemu.infotext import decimal_text
@@ -33,8 +33,7 @@ def formats(names: FormatsArgument = None, format: FormatsOption = None, json: J
     if json:
         print_json([_facts(fmt) for fmt in chosen])
         return
-    out = console()
-    out.print(table(HEADER, [_row(fmt) for fmt in chosen], texts=(HEADER[0], HEADER[-1])))
+    print_table(console(), [HEADER, *(_row(fmt) for fmt in chosen)], texts=(0, len(HEADER) - 1))
 
 
 def _facts(fmt: Format) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def _row(fmt: Format) -> list[str | Text]:
     remarks = Text(names + (". " if names and note(fmt) else ""))
     remarks.append(note(fmt), style="italic")
     return [
-        Text(fmt.name, "bold"),
+        fmt.name,
         str(fmt.bits),
         str(fmt.precision) if isinstance(fmt, FloatFormat) else "-",
         str(fmt.exponent_bits) if isinstance(fmt, FloatFormat) else "-",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from fpemu.anatomy import Code
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, formats_of
-from fpemu.cli.output import bits, console, print_json, table
+from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Format
 from fpemu.info import describe
 from fpemu.registry import aliases, note
@@ -60,7 +60,7 @@ def info(
         )
         if values:
             rows = [_value(Code(fmt, code)) for code in range(fmt.code_count)]
-            out.print(table(("code", "bits", "value", "kind"), rows, texts=("kind",)))
+            print_table(out, [("code", "bits", "value", "kind"), *rows], texts=(0, 3))
 
 
 def _value(code: Code) -> list[str | Text]:

@@ -24,7 +24,7 @@ from fpemu.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["bits", "console", "picture_path", "print_json", "progress", "save_picture", "table"]
+__all__ = ["bits", "console", "picture_path", "print_json", "print_table", "progress", "save_picture"]
 
 FIELD_STYLES = {
     "sign": "bold red",
@@ -35,6 +35,8 @@ FIELD_STYLES = {
     "index": "bold magenta",
 }
 
+GAP = 2  # columns of a terminal between two of a table
+FOLDED = 40  # so wide a text must at least be that is folded
 WIDE = 200  # columns where nobody says how many there are: output to a file or a pipe is not folded
 PATIENCE = 2.0  # seconds without a progress bar
 PICTURES = (".png", ".svg", ".pdf")
@@ -61,14 +63,34 @@ def _strict(data: Any) -> Any:
     return str(data) if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]], texts: Collection[str]) -> Table:
-    """A table; the columns named in `texts` are texts, the others numbers."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in header:
-        made.add_column(name, justify="left" if name in texts else "right", overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+def print_table(out: Console, lines: Sequence[Sequence[str | Text]], texts: Collection[int] = (0,)) -> None:
+    """Print a header and rows; columns that find no place go on in another table beneath, with the first one again.
+
+    The columns numbered in `texts` are texts, the others numbers, which are never folded.
+    """
+    plain = [[str(cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
+    groups: list[list[int]] = []
+    left = 0
+    for column, longest in enumerate(widths[1:], 1):
+        width = min(longest, FOLDED) if column in texts else longest
+        if not groups or width + GAP > left:
+            groups.append([0])
+            left = out.width - widths[0]
+        groups[-1].append(column)
+        left -= width + GAP
+    for place, group in enumerate(groups):
+        made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, GAP - 1, 0, 0))
+        for column in group:
+            text = column in texts
+            made.add_column(
+                str(lines[0][column]), justify="left" if text else "right", no_wrap=not text, overflow="fold"
+            )
+        for line in lines[1:]:
+            made.add_row(*(line[column] for column in group))
+        if place:
+            out.print()
+        out.print(made)
 
 
 def bits(fields: Sequence[tuple[str, str]], names: bool = False) -> Text:

@@ -29,7 +29,7 @@ from fpemu.cli.options import (
     rules_of,
     seed_of,
 )
-from fpemu.cli.output import console, picture_path, print_json, progress, save_picture, table
+from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
 from fpemu.files import StoredArray
 from fpemu.formats import Format
 from fpemu.plotting import Binades, report_picture
@@ -139,6 +139,5 @@ def _print(stored: StoredArray, found: Report, seed: int | None) -> None:
         out.print(f"left out: {' and '.join(n for n in notes if n)}")
     if seed is not None:
         out.print(f"seed {seed}")
-    header, rows = found.cells()
-    out.print(table(header, [[Text(row[0], "bold"), *row[1:]] for row in rows], texts=("format",)))
+    print_table(out, found.cells())
     out.print()
