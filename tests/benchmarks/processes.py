@@ -87,13 +87,21 @@ CALLS = {
 }
 
 
+def output_of(command: list[str], environment: dict[str, str]) -> str:
+    """What a process prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+    if done.returncode:
+        raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
 def memory(setup: Setup) -> Iterator[Line]:
     """Peak memory beyond input and output."""
     for threads in (1, 2):
         for case, (prepare, call) in CALLS.items():
             program = PEAK.format(threads=threads, size=setup.size, prepare=prepare, call=call)
-            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-            yield Line(f"{case}, threads: {threads}", float(done.stdout), "MiB", at_most=32)
+            printed = output_of([sys.executable, "-c", program], dict(os.environ))
+            yield Line(f"{case}, threads: {threads}", float(printed), "MiB", at_most=32)
 
 
 class Taken(NamedTuple):
@@ -146,8 +154,7 @@ def imports(setup: Setup) -> Iterator[Line]:
         note = f"numpy {taken['numpy'].wall * 1e3:.0f} ms; CPU {(taken['fpemu'].cpu - taken['numpy'].cpu) * 1e3:.0f} ms"
         yield Line("import fpemu, beyond numpy", wall * 1e3, "ms", at_most=40, note=note)
         loaded = [*python, "import fpemu, sys; print(sum(m.partition('.')[0] == 'numba' for m in sys.modules))"]
-        done = subprocess.run(loaded, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
-        yield Line("numba's modules after import", float(done.stdout), "", at_most=0)
+        yield Line("numba's modules after import", float(output_of(loaded, environment)), "", at_most=0)
 
 
 FIRST = """
