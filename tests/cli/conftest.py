@@ -1,0 +1,61 @@
+"""Running the `fpemu` command, and files for it to read."""
+
+import json
+import re
+import signal
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from fpemu.cli import main
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self):
+        """What was printed to the error stream, without the frames and folds of a terminal."""
+        return " ".join(re.sub(r"[│╭╮╰╯─]", " ", self.err).split())
+
+    @property
+    def json(self):
+        def refuse(constant):
+            raise AssertionError(f"{constant} is no JSON")
+
+        return json.loads(self.out, parse_constant=refuse)
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command in this process; the signal handler that it sets is taken back."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*args):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Result(stopped.value.code, out, err)
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A folder with files in it, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((128, 256)) * 0.02).astype(np.float32)
+    np.save("weights.npy", x)
+    np.savez("weights.npz", a=x[0], b=np.array([1.0, 500.0, np.nan, -np.inf]))
+    x.tofile("x.f32")
+    np.save("codes.npy", np.arange(0x7F, dtype=np.uint8))
+    for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
+        with open(copy, "wb") as to, open(name, "rb") as source:
+            to.write(source.read())
+    return x

@@ -1,0 +1,218 @@
+"""`fpemu cast` and `fpemu report`: what they write, print, and leave behind when they are cut short."""
+
+import errno
+import os
+import signal
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+
+pytest.importorskip("typer")
+
+from fpemu import casting
+from fpemu.cli import output as printing
+
+# -- cast -------------------------------------------------------------------------------------------------------------
+
+
+def test_cast_writes_values_and_codes(run, weights):
+    done = run("cast", "weights.npy", "-f", "e4m3fn", "-o", "values.npy")
+    assert done.code == 0
+    values = np.load("values.npy")
+    np.testing.assert_array_equal(values, fe.cast(weights, "e4m3fn"), strict=True)
+    run("cast", "weights.npy", "-f", "e4m3fn", "-o", "codes.npy", "--codes")
+    codes = np.load("codes.npy")
+    np.testing.assert_array_equal(codes, fe.encode(weights, "e4m3fn"), strict=True)
+    run("cast", "codes.npy", "--dtype", "e4m3fn", "-f", "float32", "-o", "back.npy")
+    np.testing.assert_array_equal(np.load("back.npy"), values, strict=True)
+    run("cast", "x.f32", "--dtype", "float32", "--shape", "128x256", "-f", "e4m3fn", "-o", "raw.bin")
+    np.testing.assert_array_equal(np.fromfile("raw.bin", np.float32).reshape(128, 256), values)
+
+
+def test_cast_of_every_array_of_an_npz(run, weights):
+    assert run("cast", "weights.npz", "-f", "e5m2", "-o", "out.npz", "--codes").code == 0
+    with np.load("weights.npz") as before, np.load("out.npz") as after:
+        assert sorted(after) == ["a", "b"]
+        for name in after:
+            np.testing.assert_array_equal(after[name], fe.encode(before[name], "e5m2"), strict=True)
+    assert run("cast", "weights.npz", "--member", "b", "-f", "e5m2", "-o", "b.npy").code == 0
+    assert np.load("b.npy").shape == (4,)
+
+
+@pytest.mark.parametrize("options", [{"rounding": "toward_zero"}, {"profile": "torch"}, {"overflow": "saturate"}])
+def test_cast_obeys_the_rules(run, weights, options):
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    x = weights * 1e6
+    np.save("big.npy", x)
+    assert run("cast", "big.npy", "-f", "e4m3fn", "-o", "y.npy", *flags).code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), fe.cast(x, "e4m3fn", **options))
+
+
+def test_cast_draws_a_seed_and_tells_it(run, weights):
+    args = ("cast", "weights.npy", "-f", "bf16", "--rounding", "stochastic")
+    seed = run(*args, "-o", "y.npy", "--json").json["seed"]
+    expected = fe.cast(weights, "bf16", rounding="stochastic", rng=seed)
+    np.testing.assert_array_equal(np.load("y.npy"), expected)
+    assert f"seed {seed}" in run(*args, "-o", "z.npy", "--seed", seed).out
+    np.testing.assert_array_equal(np.load("z.npy"), expected)
+
+
+def test_cast_of_more_than_one_chunk(run, tmp_path):
+    x = np.random.default_rng(1).standard_normal((3, 900_001)).astype(np.float32)
+    for order in "CF":
+        np.save(tmp_path / "x.npy", np.asarray(x, order=order))
+        done = run(
+            *("cast", tmp_path / "x.npy", "-f", "e5m2", "-o", tmp_path / "y.npy"),
+            *("--rounding", "stochastic", "--seed", 5, "--json"),
+        )
+        np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), fe.cast(x, "e5m2", rounding="stochastic", rng=5))
+        (facts,) = done.json["arrays"]
+        expected = fe.report(x, "e5m2", rounding="stochastic", rng=5).rows[0]
+        assert facts["sqnr"] == pytest.approx(expected.sqnr, rel=1e-12)
+
+
+def test_cast_needs_less_memory_than_the_file_has(run, tmp_path):
+    count = 16 << 20
+    stored = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (count,))
+    stored[::4096] = 1.1
+    del stored
+    run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / "warm.npy")
+    tracemalloc.start()
+    try:
+        assert run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / "y.npy").code == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * count / 2
+    assert np.load(tmp_path / "y.npy", mmap_mode="r")[4096] == np.float32(1.1015625)
+
+
+def test_the_summary_of_a_cast(run, tmp_path):
+    x = np.array([0.0, 1.0, 1.1, 1e-9, -1e9, 470.0, np.nan], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    args = ("cast", tmp_path / "x.npy", "-f", "e4m3fn", "-o", tmp_path / "y.npy")
+    (facts,) = run(*args, "--json").json["arrays"]
+    assert (facts["shape"], facts["dtype"], facts["inexact"]) == ([7], "float32", 4)
+    assert (facts["overflow"], facts["underflow"], facts["nan"]) == (2 / 6, 1 / 6, 3)
+    assert facts["max_error"] == 1e9 - 448
+    out = run(*args).out
+    assert f"{tmp_path / 'y.npy'}: values of float8_e4m3fn profile ieee, nearest_even" in out
+    assert out.splitlines()[-1].split()[-7:] == ["33.3", "%", "16.7", "%", "33.3", "%", "3"]
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def terminate(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def fill(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def exhaust(*args, **kwargs):
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("event", "codes", "words"),
+    [
+        (interrupt, (1, 130), ""),
+        (terminate, (143,), ""),
+        (fill, (1,), "No space left on device"),
+        (exhaust, (1,), "not enough memory"),
+    ],
+)
+@pytest.mark.parametrize("old", [None, b"what was there"])
+@pytest.mark.parametrize("out", ["y.npy", "y.npz"])
+def test_a_cast_cut_short_leaves_no_half_of_a_file(run, tmp_path, monkeypatch, event, codes, words, old, out):
+    x = np.ones(2_500_000, np.float32)
+    np.save(tmp_path / "x.npy", x)
+    if old:
+        (tmp_path / out).write_bytes(old)
+    cast = casting.cast
+    calls = []
+
+    def second_fails(piece, *args, **kwargs):
+        calls.append(len(piece))
+        return event() if len(calls) > 4 else cast(piece, *args, **kwargs)
+
+    monkeypatch.setattr(casting, "cast", second_fails)
+    done = run("cast", tmp_path / "x.npy", "-f", "bf16", "-o", tmp_path / out)
+    assert len(calls) > 4
+    assert done.code in codes
+    assert words in done.words
+    assert sorted(os.listdir(tmp_path)) == sorted(["x.npy", out] if old else ["x.npy"])
+    assert not old or (tmp_path / out).read_bytes() == old
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_names_the_file(run, weights):
+    done = run("cast", "weights.npy", "-f", "bf16", "-o", "/dev/full")
+    assert (done.code, done.err) == (1, "fpemu: error: /dev/full: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["cast x.npy -f bf16 -o y.npy", "report x.npy -f bf16 --scale absmax"])
+def test_progress_where_it_takes_long(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.ones(2_500_000, np.float32))
+    monkeypatch.setattr(printing, "PATIENCE", 0.0)
+    assert "%" not in run(*command.split()).err  # no terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = run(*command.split())
+    assert "x.npy" in done.err
+    assert "%" in done.err
+    monkeypatch.setattr(printing, "PATIENCE", 1e9)
+    assert run(*command.split()).err == ""
+
+
+# -- report -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [None, "absmax", "0.5"])
+def test_report_prints_what_the_library_says(run, weights, scale):
+    formats = ["bfloat16", "float8_e4m3fn", "int8"]
+    args = ["report", "weights.npy", "-f", *formats, *(["--scale", scale] if scale else [])]
+    expected = fe.report(weights, formats, float(scale) if scale == "0.5" else scale)
+    (array,) = run(*args, "--json").json["arrays"]
+    assert array["shape"] == [128, 256]
+    for row, same in zip(array["rows"], expected.to_dict()["rows"], strict=True):
+        assert {k: v for k, v in row.items() if k != "mse"} == {k: v for k, v in same.items() if k != "mse"}
+        assert row["mse"] == pytest.approx(same["mse"], rel=1e-12)
+    out = run(*args).out
+    assert "weights.npy: 128 x 256, float32" in out
+    for row in expected.rows:
+        assert " ".join(row.cells()[1:]) in " ".join(out.split())
+
+
+def test_report_of_codes_and_of_every_array(run, weights):
+    (array,) = run("report", "codes.npy", "--dtype", "e4m3fn", "-f", "e2m1", "--json").json["arrays"]
+    expected = fe.report(np.arange(0x7F, dtype=np.uint8), "e2m1", source="e4m3fn")
+    assert array["rows"][0]["sqnr"] == expected.rows[0].sqnr
+    out = run("report", "weights.npz", "-f", "int8").out
+    assert "weights.npz, a: 256, float32" in out
+    assert "weights.npz, b: 4, float64" in out
+    assert "left out: 1 NaN and 1 infinite" in out
+
+
+def test_report_takes_the_main_formats_by_itself(run, weights):
+    (array,) = run("report", "weights.npy", "--json").json["arrays"]
+    assert {"bfloat16", "float8_e4m3fn", "int8"} < {row["format"] for row in array["rows"]}
+
+
+def test_report_of_stochastic_rounding(run, weights):
+    args = ("report", "weights.npy", "-f", "e5m2", "--rounding", "stochastic", "--seed", 3)
+    (array,) = run(*args, "--json").json["arrays"]
+    assert array["rows"][0]["max_error"] == fe.report(weights, "e5m2", rounding="stochastic", rng=3).rows[0].max_error
+    assert "seed 3" in run(*args).out
+
+
+def test_report_draws_a_picture(run, weights):
+    assert run("report", "weights.npy", "-f", "e5m2", "--plot", "x.png").code == 0
+    with open("x.png", "rb") as stream:
+        assert stream.read(4) == b"\x89PNG"
