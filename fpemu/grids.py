@@ -64,14 +64,15 @@ class Lane(NamedTuple):
 LANES = {"float32": Lane(32, 23, 127), "float64": Lane(64, 52, 1023)}
 
 # what a loop is specialised for: the numbers of fpemu.kernels.lanes
-EVEN, NEAREST, DIRECTED, STOCHASTIC, EVEN_SYMMETRIC = range(5)
+EVEN, NEAREST, DIRECTED, STOCHASTIC = range(4)
 
 
 class Route(NamedTuple):
-    """A fast loop: "addition", "shift" or "uniform"; how it rounds; its Grid's words."""
+    """A fast loop: "addition", "shift" or "uniform"; how it rounds; whether both signs are alike; its Grid's words."""
 
     loop: str
     how: int
+    symmetric: bool
     words: NDArray[np.uint32] | NDArray[np.uint64]
 
 
@@ -280,14 +281,12 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     }
     if how == EVEN and not (loop == "addition" or (loop == "uniform" and floats and "gap" not in words)):
         how = NEAREST
-    if how == EVEN and loop == "addition" and _symmetric(words):
-        how = EVEN_SYMMETRIC
-    return Route(loop, how, _packed(words, lane.width))
+    return Route(loop, how, _symmetric(words), _packed(words, lane.width))
 
 
 def _symmetric(words: dict[str, int]) -> bool:
-    """Whether a negative source always gives what its magnitude gives with the sign flipped."""
-    flips = {words[field] for field in ("overflow_flip", "infinite_flip", "nan_flip", "zero_flip", "negative_flip")}
+    """Whether a negative source gives what its magnitude gives with the sign flipped, unless it overflows."""
+    flips = {words[field] for field in ("infinite_flip", "nan_flip", "zero_flip", "negative_flip")}
     return len(flips) == 1 and not (words["limit_flip"] or words["zero"] or words["complement"])
 
 

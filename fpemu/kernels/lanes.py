@@ -70,7 +70,6 @@ EVEN = 0
 NEAREST = 1  # any tie rule
 DIRECTED = 2  # and to odd
 STOCHASTIC = 3
-EVEN_SYMMETRIC = 4  # nearest even, and a negative source always gives what its magnitude gives with the sign flipped
 
 
 @core
@@ -123,11 +122,14 @@ def finish(result, magnitude, lanes, codes, gap, grid):
 
 @core
 def finish_symmetric(result, magnitude, lanes, grid):
-    """`finish` where all flips are one, and the zero is the usual one: half the work."""
-    outcome = grid.overflow if result >= grid.limit else result
+    """`finish` where all flips but overflow's are one, and the zeros are the usual ones: half the work."""
+    over = result >= grid.limit
+    outcome = grid.overflow if over else result
+    flip = grid.overflow_flip if over else grid.negative_flip
     outcome = grid.infinite if magnitude >= grid.infinity else outcome
     outcome = grid.nan if magnitude > grid.infinity else outcome
-    return chosen(outcome, grid.negative_flip, lanes)
+    flip = grid.negative_flip if magnitude >= grid.infinity else flip
+    return chosen(outcome, flip, lanes)
 
 
 @core
@@ -143,7 +145,7 @@ def float_environment_is_standard(probe):
 
 
 @core
-def by_addition(x, codes, how, grid):
+def by_addition(x, codes, how, symmetric, grid):
     """Nearest even or directed rounding by the FPU: |x| + C, where C's ulp is the quantum at |x|.
 
     C = 2^(max(e, emin) + M - m) has an even last bit and the sum stays below 2C, so that the sum's last bits are the
@@ -170,7 +172,7 @@ def by_addition(x, codes, how, grid):
         result = like(x, like(x, total - adder) + below)
     else:
         result = bits_of(float_of(total) - float_of(adder))
-    if how == EVEN_SYMMETRIC:
+    if symmetric:
         return finish_symmetric(result, magnitude, lanes, grid)
     return finish(result, magnitude, lanes, codes, False, grid)
 
@@ -213,29 +215,26 @@ def by_uniform_shift(x, random, codes, how, gap, grid):
 
 
 @core
-def stochastic_increment(significand, cut, deep, mask, random, grid):
+def stochastic_increment(significand, deep, mask, random, grid):
     """What to add to a significand so that it carries where floor(nu 2^N) + R >= 2^N (variant A; 32-bit lanes).
 
-    Down to cut = 24 bits the random integer is scaled to the cut; deeper, nothing is kept, and the significand is
-    scaled to 2^32.
+    The cut-off part, `deep` bits, is scaled to 32 bits: up to M + 1 = 24 bits move up; deeper ones move down again.
     """
-    none, bits, most, nothing_kept = uint32(0), uint32(32), uint32(31), uint32(24)
+    none, bits, most, all_ = uint32(0), uint32(32), uint32(31), uint32(24)
     drawn = uint32(random & grid.drawn)
-    left = uint32(bits - (deep if deep < bits else bits))
-    left = left if left < most else most
-    right = uint32((deep if deep > bits else bits) - bits)
+    near = deep if deep < all_ else all_
+    right = uint32((deep if deep > all_ else all_) - all_)
     right = right if right < most else most
-    steps = uint32(shifted_right(shifted_left(significand, left), right) & grid.drawn)
+    rest = uint32(significand & mask)
+    steps = uint32(shifted_right(shifted_left(rest, uint32(bits - near)), right) & grid.drawn)
     # The carry out of steps + drawn, bit by bit: a comparison becomes an instruction that LLVM does not vectorise.
     total = uint32(steps + drawn)
-    carry_bit = uint32(uint32(steps & drawn) | uint32(uint32(steps | drawn) & uint32(~total)))
-    carry = uint32(mask & uint32(none - uint32(carry_bit >> most)))
-    scaled = shifted_right(drawn, uint32(bits - (cut if cut < nothing_kept else nothing_kept)))
-    return carry if cut > nothing_kept else scaled
+    carry = uint32(uint32(steps & drawn) | uint32(uint32(steps | drawn) & uint32(~total))) >> most
+    return uint32(mask & uint32(none - uint32(carry)))
 
 
 @core
-def by_shift(x, random, codes, how, grid):
+def by_shift(x, random, codes, how, symmetric, grid):
     """Any rounding into a format with subnormals: the cut grows below emin; pure integers.
 
     Where the cut reaches beyond the implicit bit nothing is kept, and a carry gives the smallest quantum.
@@ -254,7 +253,7 @@ def by_shift(x, random, codes, how, grid):
     significand = significand if magnitude != none else none
     if how == STOCHASTIC:
         deep = like(x, grid.cut_from - shifted_right(field, grid.fraction_bits))
-        add = stochastic_increment(significand, cut, deep, mask, random, grid)
+        add = stochastic_increment(significand, deep, mask, random, grid)
     else:
         odd = like(x, shifted_right(significand, cut) & one)
         add = increment(mask, odd, lanes, how, grid)
@@ -266,42 +265,50 @@ def by_shift(x, random, codes, how, grid):
         result = like(x, like(x, magnitude + add) & like(x, ~mask))
         bottom = grid.quantum if total > mask else none
         result = bottom if unit > grid.hidden else result
+    if symmetric:
+        return finish_symmetric(result, magnitude, lanes, grid)
     return finish(result, magnitude, lanes, codes, False, grid)
 
 
 @loop
-def addition_values(x, words, how, probe, out):
+def addition_values(x, words, how, symmetric, probe, out):
     """Nearest even or directed rounding to values, by addition; False, and nothing done, where the FPU is unfit."""
     if not float_environment_is_standard(probe):
         return False
     grid = grid_of(words)
-    if how == EVEN_SYMMETRIC:
+    if how == EVEN and symmetric:
         for i in range(x.size):
-            out[i] = by_addition(x[i], False, EVEN_SYMMETRIC, grid)
+            out[i] = by_addition(x[i], False, EVEN, True, grid)
     elif how == EVEN:
         for i in range(x.size):
-            out[i] = by_addition(x[i], False, EVEN, grid)
+            out[i] = by_addition(x[i], False, EVEN, False, grid)
+    elif symmetric:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], False, DIRECTED, True, grid)
     else:
         for i in range(x.size):
-            out[i] = by_addition(x[i], False, DIRECTED, grid)
+            out[i] = by_addition(x[i], False, DIRECTED, False, grid)
     return True
 
 
 @loop
-def addition_codes(x, words, how, probe, out):
+def addition_codes(x, words, how, symmetric, probe, out):
     """Nearest even or directed rounding to codes, by addition; False, and nothing done, where the FPU is unfit."""
     if not float_environment_is_standard(probe):
         return False
     grid = grid_of(words)
-    if how == EVEN_SYMMETRIC:
+    if how == EVEN and symmetric:
         for i in range(x.size):
-            out[i] = by_addition(x[i], True, EVEN_SYMMETRIC, grid)
+            out[i] = by_addition(x[i], True, EVEN, True, grid)
     elif how == EVEN:
         for i in range(x.size):
-            out[i] = by_addition(x[i], True, EVEN, grid)
+            out[i] = by_addition(x[i], True, EVEN, False, grid)
+    elif symmetric:
+        for i in range(x.size):
+            out[i] = by_addition(x[i], True, DIRECTED, True, grid)
     else:
         for i in range(x.size):
-            out[i] = by_addition(x[i], True, DIRECTED, grid)
+            out[i] = by_addition(x[i], True, DIRECTED, False, grid)
     return True
 
 
@@ -311,10 +318,10 @@ def shift_values(x, words, how, out):
     grid = grid_of(words)
     if how == DIRECTED:
         for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], False, DIRECTED, grid)
+            out[i] = by_shift(x[i], x[i], False, DIRECTED, False, grid)
     else:
         for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], False, NEAREST, grid)
+            out[i] = by_shift(x[i], x[i], False, NEAREST, False, grid)
 
 
 @loop
@@ -323,10 +330,10 @@ def shift_codes(x, words, how, out):
     grid = grid_of(words)
     if how == DIRECTED:
         for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], True, DIRECTED, grid)
+            out[i] = by_shift(x[i], x[i], True, DIRECTED, False, grid)
     else:
         for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], True, NEAREST, grid)
+            out[i] = by_shift(x[i], x[i], True, NEAREST, False, grid)
 
 
 @loop
@@ -360,7 +367,7 @@ def uniform_codes(x, words, how, out):
 
 
 @loop
-def stochastic_values(x, words, uniform, key, first, out):
+def stochastic_values(x, words, uniform, symmetric, key, first, out):
     """Stochastic rounding (variant A) to values, from the stream of `key`; float32 only.
 
     The elements' indices have one upper word: `first` + x.size does not pass a multiple of 2^32.
@@ -372,14 +379,18 @@ def stochastic_values(x, words, uniform, key, first, out):
         for i in range(x.size):
             random = word(uint32(start + uint32(i)), keys[0], keys[1])
             out[i] = by_uniform_shift(x[i], random, False, STOCHASTIC, False, grid)
+    elif symmetric:
+        for i in range(x.size):
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_shift(x[i], random, False, STOCHASTIC, True, grid)
     else:
         for i in range(x.size):
             random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, False, STOCHASTIC, grid)
+            out[i] = by_shift(x[i], random, False, STOCHASTIC, False, grid)
 
 
 @loop
-def stochastic_codes(x, words, uniform, key, first, out):
+def stochastic_codes(x, words, uniform, symmetric, key, first, out):
     """Stochastic rounding (variant A) to codes; the rest as in `stochastic_values`."""
     grid = grid_of(words)
     keys = subkey(key, first >> uint64(32))
@@ -388,7 +399,11 @@ def stochastic_codes(x, words, uniform, key, first, out):
         for i in range(x.size):
             random = word(uint32(start + uint32(i)), keys[0], keys[1])
             out[i] = by_uniform_shift(x[i], random, True, STOCHASTIC, False, grid)
+    elif symmetric:
+        for i in range(x.size):
+            random = word(uint32(start + uint32(i)), keys[0], keys[1])
+            out[i] = by_shift(x[i], random, True, STOCHASTIC, True, grid)
     else:
         for i in range(x.size):
             random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, True, STOCHASTIC, grid)
+            out[i] = by_shift(x[i], random, True, STOCHASTIC, False, grid)
