@@ -17,8 +17,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "generated",
 ]
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+default_role = "code"
 exclude_patterns = ["_build", "_ext"]
 
 autodoc_member_order = "bysource"

@@ -120,7 +120,7 @@ def test_readme_opens_for_a_fresh_clone():
 def test_api_lists_every_public_name():
     """Of fpemu, fpemu.testing and fpemu.strategies."""
     text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\.\. auto\w+:: (\S+)$", text, re.MULTILINE))
+    listed = set(re.findall(r"^\.\. (?:auto\w+|data):: (\S+)$", text, re.MULTILINE))
     public = {f"{module.__name__}.{name}" for module in (fe, testing, strategies) for name in module.__all__}
     assert public <= listed, sorted(public - listed)
 

@@ -58,14 +58,13 @@ class FormatsTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         chosen = [fe.dtype(name) for name in self.arguments] or fe.dtypes()
-        header = ("format", "bits", "p", "bias", "largest", "smallest normal", "smallest", "Inf", "NaN", "codes of NaN")
+        header = ("format", "bits", "p", "bias", "largest", "smallest normal", "smallest", "Inf", "codes of NaN")
         return [table(header, map(self._cells, chosen))]
 
     def _cells(self, fmt: fe.Format) -> list[str]:
         info = fe.describe(fmt)
         facts = info.to_dict()
         smallest = facts.get("smallest_subnormal") or facts.get("smallest_positive") or facts.get("quantum")
-        floats = isinstance(fmt, fe.FloatFormat)
         return [
             fmt.name,
             str(fmt.bits),
@@ -75,8 +74,7 @@ class FormatsTable(Directive):
             decimal_text(facts.get("smallest_normal")),
             decimal_text(smallest),
             "yes" if fmt.has("infinity") else "-",
-            "yes" if fmt.has("nan") else "-",
-            str(info.nan_count) if floats else "-",
+            str(info.nan_count) if fmt.has("nan") else "-",
         ]
 
 
@@ -100,10 +98,14 @@ class CodesTable(Directive):
             fmt = fe.dtype(name)
             found.append(nodes.rubric("", fmt.name))
             width = min(16, fmt.code_count)
-            texts = [Code(fmt, code).text for code in range(fmt.code_count)]
+            texts = [_short(Code(fmt, code)) for code in range(fmt.code_count)]
             rows = [[f"0x{at // 16:X}_", *texts[at : at + width]] for at in range(0, fmt.code_count, width)]
             found.append(table(["", *(f"_{low:X}" for low in range(width))], rows))
         return found
+
+
+def _short(code: Code) -> str:
+    return code.text if len(code.text) <= 12 else decimal_text(code.format.value(code.code))
 
 
 # A member of an enum in the package's source: its value, and the comment that says what it does.
@@ -181,6 +183,11 @@ class WitnessesTable(Directive):
         return [table(("library", "version", "recorded", "answers", "command"), rows, literal=(4,))]
 
 
+def short_signature(app: Sphinx, what: str, name: str, it: Any, options: Any, signature: str, returns: str) -> Any:
+    """A default profile by its name, not with all its knobs."""
+    return signature and re.sub(r"Profile\(name=('[^']+'), .*rows=\(\)\)", r"\1", signature), returns
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry."""
     app.add_directive("formats-table", FormatsTable)
@@ -190,4 +197,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("profiles-table", ProfilesTable)
     app.add_directive("roundings-table", RoundingNames)
     app.add_directive("witnesses-table", WitnessesTable)
+    app.connect("autodoc-process-signature", short_signature)
     return {"parallel_read_safe": True}
