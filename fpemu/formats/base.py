@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # signed 64-bit integer, so that every format has the same numba type; magnitudes of 64 bits wrap.
 Spec = tuple[int, ...]
 
+SORTS = ("nan", "infinity", "zero", "negative_zero", "negative", "wrap")
+
 
 def as_int(value: Any, what: str) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -92,12 +94,23 @@ class BaseFormat:
         -------
         bool
 
+        Raises
+        ------
+        ValueError
+            If `what` is none of these.
+
         Examples
         --------
         >>> import fpemu as fe
         >>> fe.dtype("float8_e4m3fn").has("infinity")
         False
         """
+        if what not in SORTS:
+            raise ValueError(f"unknown sort of values {what!r}: allowed are {', '.join(SORTS)}")
+        return self._sorts().get(what, False)
+
+    def _sorts(self) -> dict[str, bool]:
+        """Which sorts of values the format has; one that is left out it has not."""
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:

@@ -83,12 +83,8 @@ class TableFormat(BaseFormat):
         """What decides the codes and their values: equal keys, same codes."""
         return ("table", tuple((v, math.copysign(1, v)) for v in self.entries))
 
-    def has(self, what: str) -> bool:
-        if what == "zero":
-            return 0.0 in self.entries
-        if what == "negative":
-            return min(self.entries) < 0
-        return False
+    def _sorts(self) -> dict[str, bool]:
+        return {"zero": 0.0 in self.entries, "negative": min(self.entries) < 0}
 
     def _negative(self, code: int) -> bool:
         return math.copysign(1.0, self.entries[code]) < 0

@@ -233,14 +233,14 @@ class FloatFormat(BaseFormat):
             self.nan,
         )
 
-    def has(self, what: str) -> bool:
+    def _sorts(self) -> dict[str, bool]:
         return {
             "nan": self.nan != "none",
             "infinity": self.infinities,
             "negative_zero": self.negative_zero,
             "zero": self.zero,
             "negative": self.signed,
-        }.get(what, False)
+        }
 
     def scaled(self, code: int) -> tuple[int, int]:
         check_code(self, code)

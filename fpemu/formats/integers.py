@@ -110,13 +110,13 @@ class IntFormat(BaseFormat):
         """What decides the codes and their values: equal keys, same codes."""
         return ("int", self.bits, self.signed, self.fraction_bits, self.symmetric, self.encoding)
 
-    def has(self, what: str) -> bool:
+    def _sorts(self) -> dict[str, bool]:
         return {
             "negative_zero": self.encoding == "sign_magnitude",
             "zero": True,
             "negative": self.signed,
             "wrap": self.encoding == "twos_complement" and not self.symmetric,
-        }.get(what, False)
+        }
 
     def scaled(self, code: int) -> tuple[int, int]:
         """The value of a code as (integer, exponent), the value being integer times 2^exponent.
