@@ -33,52 +33,55 @@ def profile(fmt, **knobs):
         return None
 
 
+class Sources:
+    """Numbers, or codes of the format `source`, to be cast to one format: classified once for each grid."""
+
+    def __init__(self, x, fmt, source=None, numbers=None):
+        self.x, self.fmt, self.source = x, fmt, source
+        self.numbers = numbers or spec.numbers(x) if source is None else [spec.decode(c, source) for c in x.tolist()]
+        self.grids = {}
+
+    def known(self, rules):
+        """Where the sources lie under these rules."""
+        rules = rules.for_codes(self.fmt.codes_key)
+        grid = rules.subnormals_in, rules.through, rules.unsigned_negative.value == "magnitude"
+        if grid not in self.grids:
+            self.grids[grid] = spec.classify(self.numbers, spec.target(self.fmt, rules))
+        return self.grids[grid]
+
+    def random_bits(self, rules):
+        """Random integers where the rounding wants them, else None."""
+        mode = rules.rounding
+        return sources.random_bits(self.x.size, mode.bits, 0) if isinstance(mode, fe.Stochastic) else None
+
+    def codes(self, rules):
+        """The codes that the specification gives."""
+        return spec.encode(self.known(rules), self.fmt, rules, self.random_bits(rules))
+
+    def assert_encodes(self, rules):
+        """Fpemu gives the same; returns the codes."""
+        expected = self.codes(rules)
+        actual = fe.encode(self.x, self.fmt, profile=rules, source=self.source, random_bits=self.random_bits(rules))
+        assert actual.dtype == self.fmt.code_dtype
+        assert_same_codes(actual.astype(np.uint64), expected, self.x, self.fmt, rules)
+        return expected
+
+
 @functools.cache
 def numbers(name):
     """The numbers of a set of `tests.sources`."""
     return spec.numbers(getattr(sources, name)())
 
 
-@functools.lru_cache(maxsize=32)
-def classified(name, fmt, subnormals_in, through, drops_sign):
-    """Where a set of `tests.sources` lies on a format's grid; the last three say what else that depends on."""
-    rules = fmt.profile.replace(
-        rounding="nearest_even",
-        subnormals_in=subnormals_in,
-        through=through,
-        unsigned_negative="magnitude" if drops_sign else "standard",
-    )
-    return spec.classify(numbers(name), spec.target(fmt, rules))
+@functools.lru_cache(maxsize=4)
+def set_of_sources(name, fmt):
+    """A set of `tests.sources`, to be cast to a format."""
+    return Sources(getattr(sources, name)(), fmt, numbers=numbers(name))
 
 
-def set_of_sources(name, fmt, rules):
-    """`classified` under these rules."""
-    rules = rules.for_codes(fmt.codes_key)
-    drops_sign = rules.unsigned_negative.value == "magnitude"
-    return classified(name, fmt, rules.subnormals_in.value, rules.through.value, drops_sign)
-
-
-def random_bits_for(rules, size, seed=0):
-    """Random integers where the rounding wants them, else None."""
-    return sources.random_bits(size, rules.rounding.bits, seed) if isinstance(rules.rounding, fe.Stochastic) else None
-
-
-def assert_set_encodes(name, fmt, rules):
-    """Every element of a set of `tests.sources`, encoded by fpemu and by the specification."""
-    assert_encodes(getattr(sources, name)(), fmt, rules, set_of_sources(name, fmt, rules))
-
-
-def assert_encodes(x, fmt, rules, known=None, source=None):
+def assert_encodes(x, fmt, rules, source=None):
     """Equal codes from fpemu and from the specification, for an array of numbers or of the codes of `source`."""
-    random = random_bits_for(rules, x.size)
-    if known is None:
-        known = spec.numbers(x) if source is None else [spec.decode(code, source) for code in x.ravel().tolist()]
-    expected = spec.encode(known, fmt, rules, random)
-    actual = fe.encode(
-        x, fmt, profile=rules, source=source, random_bits=None if random is None else random.reshape(x.shape)
-    )
-    assert actual.dtype == fmt.code_dtype
-    assert_same_codes(actual.ravel().astype(np.uint64), expected, x.ravel(), fmt, rules)
+    Sources(x, fmt, source).assert_encodes(rules)
 
 
 def assert_same_codes(actual, expected, x, fmt, rules):

@@ -96,7 +96,7 @@ def rounding_and_overflow(name):
             rules = profile(fmt, rounding=mode, overflow=word)
             if rules is None:
                 continue
-            known = set_of_sources(source, fmt, rules)
+            known = set_of_sources(source, fmt).known(rules)
             if isinstance(mode, fe.Stochastic) and up is None:
                 random = sources.random_bits(known.index.size, mode.bits, 1)
                 up = spec.directions(known, spec.target(fmt, rules), random)
@@ -119,7 +119,7 @@ def other_knobs(name):
         for word in words[1:] if knob != "overflow" else []:
             rules = profile(fmt, rounding=mode, **{knob: word})
             if rules is not None:
-                known = set_of_sources(source, fmt, rules)
+                known = set_of_sources(source, fmt).known(rules)
                 random = None
                 if isinstance(mode, fe.Stochastic):
                     random = sources.random_bits(known.index.size, mode.bits, 2)

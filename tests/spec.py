@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -298,6 +299,13 @@ class SignMagnitude(Target):
         return (-rounded if negative else rounded) % (1 << self.fmt.bits)
 
 
+@functools.lru_cache(maxsize=64)
+def magnitude_table(fmt, count):
+    """Order keys of a float format's first magnitudes, and (significand, exponent) of each."""
+    values = [magnitude_value(code, fmt) for code in range(count)]
+    return [order_key(*value) for value in values], values
+
+
 class Float(SignMagnitude):
     """Magnitudes are codes; a code above the largest counts on as if more exponents followed."""
 
@@ -321,9 +329,7 @@ class Float(SignMagnitude):
             self.infinity = self.max_code + 1
         self.nan_has_sign = fmt.signed and fmt.nan in ("ieee", "all_ones")
         self.negative_zero = sign if fmt.signed and fmt.zero and fmt.nan != "negative_zero" else None
-        self.table = None
-        if fmt.bits <= TABLE_BITS:  # every magnitude up to one above the largest
-            self.table = [order_key(*magnitude_value(code, fmt)) for code in range(self.max_code + 2)]
+        self.table = magnitude_table(fmt, self.max_code + 2) if fmt.bits <= TABLE_BITS else None
 
     def largest(self, negative):
         return self.max_code
@@ -332,13 +338,16 @@ class Float(SignMagnitude):
         return magnitude + (1 << (self.fmt.bits - 1) if negative and self.fmt.signed else 0)
 
     def neighbours(self, low):
-        below = (0, 0) if low == NO_ZERO else magnitude_value(low, self.fmt)
-        return below, magnitude_value(low + 1, self.fmt)
+        return (0, 0) if low == NO_ZERO else self.value(low), self.value(low + 1)
+
+    def value(self, magnitude):
+        in_table = self.table is not None and magnitude < len(self.table[1])
+        return self.table[1][magnitude] if in_table else magnitude_value(magnitude, self.fmt)
 
     def below(self, number):
         if self.table is None:
             return self.computed_below(number)
-        return bisect.bisect_right(self.table, order_key(number.significand, number.exponent)) - 1
+        return bisect.bisect_right(self.table[0], order_key(number.significand, number.exponent)) - 1
 
     def computed_below(self, number):
         """The code below by arithmetic: as many digits as the precision has, none below the smallest quantum."""

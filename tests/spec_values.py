@@ -25,7 +25,7 @@ class Number(NamedTuple):
 
 def aligned(*numbers):
     """The integers that (significand, exponent) pairs are, counted in the smallest of their exponents."""
-    lowest = min(exponent for _, exponent in numbers)
+    lowest = min([exponent for _, exponent in numbers])
     return [significand << (exponent - lowest) for significand, exponent in numbers]
 
 
