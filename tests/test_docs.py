@@ -11,11 +11,9 @@ import pytest
 
 import fpemu as fe
 from fpemu import strategies, testing
+from tests.test_structure import ORDER
 
 ROOT = Path(__file__).parents[1]
-if not (ROOT / "README.md").exists():
-    pytest.skip("no documents beside the tests", allow_module_level=True)
-
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [path.name for path in PAGES]
@@ -130,3 +128,11 @@ def test_profiles_tells_of_every_profile():
     text = (ROOT / "docs/profiles.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     assert sorted(rows) == sorted(fe.profile_names())
+
+
+def test_design_places_every_module():
+    """The table of layers names each module of the package."""
+    text = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    layers = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+)/?`", layers))
+    assert set(ORDER) <= named, sorted(set(ORDER) - named)
