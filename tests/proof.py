@@ -12,25 +12,6 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
 
-EMPTY = """# Proof
-
-What a cast gives is written down twice: as kernels, and as an executable specification in exact integers that shares
-no code with them (`tests/spec.py`), which in turn is held against ml_dtypes, numpy, gfloat and MPFR
-(`tests/test_spec.py`). Every run of the tests compares the two on whole sets of sources and on seeded slices of all
-formats and rules. This page records the runs that leave nothing out: `python -m tests.exhaustive`, and
-`python -m tests.exhaustive float32`, which needs an hour or less and can be interrupted and taken up again.
-
-The kernel digest names the contents of `fpemu/kernels/`; the tests warn where it is no longer today's.
-
-<!-- exhaustive -->
-Not run yet.
-<!-- end -->
-
-<!-- float32 -->
-Not run yet.
-<!-- end -->
-"""
-
 
 def digest() -> str:
     """The first 16 hexadecimal digits of a SHA-256 over the kernels' names and contents."""
@@ -68,7 +49,7 @@ def write(name: str, text: str) -> None:
 
 
 def _split(name: str) -> tuple[str, str, str]:
-    page = PAGE.read_text() if PAGE.exists() else EMPTY
+    page = PAGE.read_text()
     start, end = f"<!-- {name} -->", "<!-- end -->"
     before, found, rest = page.partition(start)
     text, ended, after = rest.partition(end)
