@@ -181,13 +181,19 @@ def _named(name: str) -> Format:
     return _USUAL.get(found, found)
 
 
+# numpy's abstract types, some of which older ones take for float64 or int64, with a warning.
+_ABSTRACT = (np.generic, np.number, np.inexact, np.floating, np.integer, np.signedinteger, np.unsignedinteger)
+
+
 def _of_object(x: Any) -> Format:
     kind = type(x)
     name = None
     if kind.__module__ == "torch" and kind.__name__ == "dtype":
         name = str(x).removeprefix("torch.")
+    elif any(x is abstract for abstract in _ABSTRACT):
+        pass
     elif isinstance(x, np.dtype | type) or isinstance(getattr(x, "dtype", None), np.dtype):
-        with contextlib.suppress(TypeError):  # numpy's abstract types: np.floating
+        with contextlib.suppress(TypeError):  # no dtype at all
             name = np.dtype(x).name
     if name is None:
         raise TypeError(f"a format is a name, a Format or a dtype, not {x!r}")
