@@ -253,6 +253,37 @@ class FloatFormat(BaseFormat):
             return sign * trailing, self.quantum_exponent
         return sign * (trailing + (1 << self.trailing_bits)), field - self.bias - self.trailing_bits
 
+    def from_float32_bits(self, bits: Any) -> Any:
+        """The codes that float32's bits give when their low bits are cut off, as matrix units read tf32 operands.
+
+        No rounding of any kind: a cast rounds.  A NaN whose remaining payload is 0 becomes an infinity.
+
+        Parameters
+        ----------
+        bits : int or numpy.ndarray of uint32
+            float32 numbers as their bits.
+
+        Returns
+        -------
+        int or numpy.ndarray
+            Codes, of the kind of `bits`.
+
+        Raises
+        ------
+        ValueError
+            If the format has not float32's sign and exponent fields.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> hex(fe.dtype("tfloat32").from_float32_bits(0x3F80FFFF))
+        '0x1fc07'
+        """
+        shape = (self.signed, self.subnormals, self.nan, self.bias, self.exponent_bits)
+        if shape != (True, True, "ieee", 127, 8) or self.bits > 32:
+            raise ValueError(f"{self.name} has not float32's sign and exponent fields: use encode")
+        return bits >> (32 - self.bits)
+
     def _special(self, code: int) -> float:
         if code & self.magnitude_mask == self.infinity_code:
             return -math.inf if self._negative(code) else math.inf
