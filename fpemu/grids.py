@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import struct
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
@@ -38,10 +38,14 @@ class Lane(NamedTuple):
         assert self.emin <= exponent <= self.bias
         return (exponent + self.bias) << self.fraction_bits
 
-    def bits(self, value: float) -> int:
-        """The bits of a value that this lane holds."""
-        kind, integer = ("<f", "<I") if self.width == 32 else ("<d", "<Q")
-        return int(struct.unpack(integer, struct.pack(kind, value))[0])
+    def bits(self, significand: int, exponent: int) -> int:
+        """The bits of a magnitude that this lane holds; in integers, for the FPU may flush subnormals to zero."""
+        if significand == 0:
+            return 0
+        binade = max(exponent + significand.bit_length() - 1, self.emin)
+        shift = exponent - binade + self.fraction_bits
+        digits = significand << shift if shift >= 0 else significand >> -shift
+        return ((binade - self.emin) << self.fraction_bits) + digits
 
     def below(self, value: Fraction) -> int:
         """The bits of the largest non-negative number of the lane that is not above `value`."""
@@ -196,8 +200,12 @@ def _value_bits(fmt: FloatFormat | IntFormat, lane: Lane) -> Callable[[int], int
 
     def to_word(code: int) -> int:
         value = fmt.value(code)
-        if value == value:
-            return lane.bits(value)
+        if not math.isnan(value):
+            sign = 1 << (lane.width - 1) if math.copysign(1, value) < 0 else 0
+            if math.isinf(value):
+                return lane.infinity | sign
+            significand, exponent = fmt.scaled(code)
+            return lane.bits(abs(significand), exponent) | sign
         assert isinstance(fmt, FloatFormat)
         signed = fmt.nan != "negative_zero" and code & fmt.sign_mask
         payload = 1 << (lane.fraction_bits - 1)
@@ -242,10 +250,10 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     complement = isinstance(fmt, IntFormat) and fmt.signed and fmt.encoding == "twos_complement"
     if isinstance(fmt, FloatFormat):
         largest = [fmt.max_code, fmt.max_code if fmt.signed else -1 if not fmt.zero else 0]
-        limits = [(code if codes else lane.bits(fmt.value(code))) + 1 if code >= 0 else 0 for code in largest]
+        limits = [(code if codes else lane.bits(*fmt.scaled(code))) + 1 if code >= 0 else 0 for code in largest]
     else:
         magnitudes = [fmt.max_int, -fmt.min_int]
-        limits = [(n if codes else lane.bits(_ldexp(n, -fmt.fraction_bits))) + 1 for n in magnitudes]
+        limits = [(n if codes else lane.bits(n, -fmt.fraction_bits)) + 1 for n in magnitudes]
     shift = lane.fraction_bits - trailing
     field = max(emin + lane.bias, 0)
     words: dict[str, int] = {
@@ -288,10 +296,6 @@ def _symmetric(words: dict[str, int]) -> bool:
     """Whether a negative source gives what its magnitude gives with the sign flipped, unless it overflows."""
     flips = {words[field] for field in ("infinite_flip", "nan_flip", "zero_flip", "negative_flip")}
     return len(flips) == 1 and not (words["limit_flip"] or words["zero"] or words["complement"])
-
-
-def _ldexp(significand: int, exponent: int) -> float:
-    return float(Fraction(significand) * Fraction(2) ** exponent)
 
 
 def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[np.uint64]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.chunks import flat_chunks
 from fpemu.formats import FloatFormat
 from fpemu.knobs import NanRule, Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
@@ -113,12 +114,15 @@ def _no_nan(given: Source) -> None:
     if not isinstance(given.format, FloatFormat) or given.format.nan == "none":
         return
     nans = given.format.nan_codes
-    codes = given.codes
-    if given.format.nan != "negative_zero":
-        codes = codes & np.asarray(given.format.magnitude_mask, codes.dtype)
-    wrong = (codes >= nans[0]) & (codes <= nans[-1])
-    if wrong.any():
-        raise ValueError(f"element {int(np.flatnonzero(wrong)[0])} is NaN, and the profile says nan='error'")
+    place = 0
+    for codes in flat_chunks(given.codes):
+        if given.format.nan != "negative_zero":
+            codes = codes & np.asarray(given.format.magnitude_mask, codes.dtype)
+        wrong = (codes >= nans[0]) & (codes <= nans[-1])
+        if wrong.any():
+            where = place + int(np.flatnonzero(wrong)[0])
+            raise ValueError(f"element {where} is NaN, and the profile says nan='error'")
+        place += codes.size
 
 
 def _same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
