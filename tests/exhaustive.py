@@ -20,6 +20,8 @@ import multiprocessing
 import platform
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -267,12 +269,17 @@ def carry_out(chosen, state, jobs):
     done = recorded(state)
     left = [unit for unit in chosen if unit not in done]
     left.sort(key=lambda unit: -sum(formats()[n].bits for n in unit.split("/") if n in formats()))  # the longest first
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool, state.open("a") as file:
-        for record in progress(pool.imap_unordered(run, left), len(chosen), len(chosen) - len(left)):
-            done[record["unit"]] = record
-            if record["difference"] is None:
-                file.write(json.dumps(record) + "\n")
-                file.flush()
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    try:
+        with state.open("a") as file:
+            futures = as_completed([pool.submit(run, unit) for unit in left])
+            for record in progress((future.result() for future in futures), len(chosen), len(chosen) - len(left)):
+                done[record["unit"]] = record
+                if record["difference"] is None:
+                    file.write(json.dumps(record) + "\n")
+                    file.flush()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return [done[unit] for unit in chosen]
 
 
@@ -349,8 +356,9 @@ def main(words=None):
     state = given.state / f"{given.command}-{inputs_digest()}.jsonl"
     try:
         records = carry_out(chosen, state, given.jobs)
-    except KeyboardInterrupt:
-        print(f"interrupted; what is done is in {state}, and the same command goes on from there", file=sys.stderr)
+    except (KeyboardInterrupt, BrokenProcessPool) as error:
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else "a process died"
+        print(f"{why}; what is done is in {state}, and the same command goes on from there", file=sys.stderr)
         return 130
     differences = [record["difference"] for record in records if record["difference"] is not None]
     print("\n".join(differences) or f"{sum(record['count'] for record in records):,} conversions, no difference")
