@@ -60,7 +60,7 @@ CONCERNED = {
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
-    "lanes.py": ["test_fast_loop", "test_stochastic_loop", "test_float_environment"],
+    "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_environment"],
     "rounding.py": ["test_split", "test_rounds_up", "test_general"],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],

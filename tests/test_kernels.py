@@ -336,6 +336,20 @@ def test_fast_loop(loop, dtype, kind):
     assert tried > 30
 
 
+@float_environment.needed
+@pytest.mark.parametrize("kind", ["codes", "values"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_addition_leaves_it_to_others(dtype, kind):
+    """Where the FPU is unfit."""
+    fmt = fe.dtype("float8_e4m3fn")
+    rules, x = profile(fmt), loop_sources(fmt, dtype)
+    expected = run_loop(fmt, rules, x, kind)
+    for name in float_environment.CHANGED:
+        with float_environment.changed(name):
+            found = run_loop(fmt, rules, x, kind)
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("kind", ["codes", "values"])
 @pytest.mark.parametrize("uniform", [False, True])
 def test_stochastic_loop(uniform, kind):
@@ -483,5 +497,6 @@ def test_loops_are_cached_in_the_digests_folder(monkeypatch, tmp_path):
     kept = jit.loop(tables.take_array.py_func)
     assert users == numba.config.CACHE_DIR
     assert Path(kept._cache.cache_path).parent == tmp_path
+    assert kept.targetoptions["nogil"]  # else threads would wait for each other
     monkeypatch.setattr(jit, "_folder", None)
     assert not hasattr(jit.loop(tables.take_array.py_func)._cache, "_impl")
