@@ -19,7 +19,7 @@ from fpemu.kernels import bits, convert, jit, lanes, rounding, stream, tables, t
 from fpemu.outcomes import ROUNDING_NUMBERS, kernel_rules
 from fpemu.plans import plan
 from tests import float_environment, grids, sources, spec
-from tests.compare import DETERMINISTIC, MODES, assert_same_codes, profile, random_bits_for
+from tests.compare import DETERMINISTIC, MODES, Sources, assert_same_codes, profile
 from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
 
 ONES = (1 << 64) - 1
@@ -34,7 +34,8 @@ def test_split(shift):
     for word in WORDS:
         kept, rest = divmod(word, 1 << shift)
         expected = kept, (rest << 64) >> shift, (rest << 64) % (1 << shift) != 0
-        assert rounding.split.py_func(np.uint64(word), shift) == expected
+        for split in (rounding.split.py_func, rounding.split):  # as plain Python, and compiled
+            assert split(np.uint64(word), shift) == expected
 
 
 FRACTIONS = [*WORDS, (1 << 63) + 2, 1 << 62, 1 << 31, (1 << 32) - 1, 1 << 32, 3 << 31, 3 << 62, ONES - 1]
@@ -139,13 +140,11 @@ def general(codes, source, target, rules, randoms=NONE, key=0, first=0):
     return out
 
 
-def assert_converts(codes, source, target, rules):
+def assert_converts(given, rules):
     """The general kernel's codes are the specification's."""
-    random = random_bits_for(rules, codes.size)
-    known = [spec.decode(code, source) for code in codes.tolist()]
-    expected = spec.encode(known, target, rules, random)
-    actual = general(codes, source, target, rules, NONE if random is None else random)
-    assert_same_codes(actual, expected, codes, target, rules)
+    random = given.random_bits(rules)
+    actual = general(given.x, given.source, given.fmt, rules, NONE if random is None else random)
+    assert_same_codes(actual, given.codes(rules), given.x, given.fmt, rules)
 
 
 PLAIN = [
@@ -155,28 +154,36 @@ PLAIN = [
 ]
 
 
-def doubles(fmt, count, seed):
+FLOAT64 = fe.dtype("float64")
+
+
+def doubles(fmt, x):
+    """The codes of float64 numbers, to be cast to a format."""
+    return Sources(x.view(np.uint64), fmt, FLOAT64)
+
+
+def near(fmt, count, seed):
     """Codes of float64 about the values of a format."""
-    return grids.near(fmt, np.random.default_rng(seed), count).view(np.uint64)
+    return doubles(fmt, grids.near(fmt, np.random.default_rng(seed), count))
 
 
 @pytest.mark.parametrize("fmt", PLAIN, ids=str)
 def test_general_kernel(fmt):
     """Every mode near the values of the format."""
-    x = doubles(fmt, 40, 1)
+    x = near(fmt, 40, 1)
     for mode in MODES:
-        assert_converts(x, fe.dtype("float64"), fmt, profile(fmt, rounding=mode))
+        assert_converts(x, profile(fmt, rounding=mode))
 
 
 @pytest.mark.parametrize("fmt", PLAIN, ids=str)
 def test_general_kernel_knobs(fmt):
-    x = doubles(fmt, 24, 2)
+    x = near(fmt, 24, 2)
     modes = ("nearest_even", "away_from_zero", "toward_negative")
     knobs = [{knob: word} for knob, words in grids.KNOBS.items() if knob != "through" for word in words]
     for mode, turned in itertools.product(modes, knobs):
         rules = profile(fmt, rounding=mode, **turned)
         if rules is not None:
-            assert_converts(x, fe.dtype("float64"), fmt, rules)
+            assert_converts(x, rules)
 
 
 @pytest.mark.parametrize("fmt", PLAIN, ids=str)
@@ -185,8 +192,9 @@ def test_general_kernel_from_codes(fmt):
     codes = grids.codes(fmt, np.random.default_rng(3), 80)
     for target in (fmt, fe.dtype("float64"), fe.dtype("float8_e5m2"), fe.dtype("int8")):
         zero = {"subnormals_in": "zero"} if fmt.kind == "float" else {}  # plans never ask it of integers
+        given = Sources(codes, target, fmt)
         for knobs in ({}, zero, {"rounding": "to_odd"}):
-            assert_converts(codes, fmt, target, profile(target, **knobs))
+            assert_converts(given, profile(target, **knobs))
 
 
 @pytest.mark.parametrize("target", ["float8_e5m2", "bfloat16", "float64", "float8_e3m4"])
@@ -197,8 +205,9 @@ def test_general_kernel_nan_payloads(target):
         field = ((1 << source.exponent_bits) - 1) << source.trailing_bits
         payloads = [0, *(1 << i for i in range(source.trailing_bits)), (1 << source.trailing_bits) - 1]
         codes = [field | payload | sign for payload in payloads for sign in (0, source.sign_mask)]
+        given = Sources(np.array(codes, np.uint64), fmt, source)
         for knob in ("drop", "quiet", "keep"):
-            assert_converts(np.array(codes, np.uint64), source, fmt, profile(fmt, nan_payload=knob))
+            assert_converts(given, profile(fmt, nan_payload=knob))
 
 
 @pytest.mark.parametrize("fmt", [*grids.formats_of_little_precision()][::5], ids=str)
@@ -206,20 +215,20 @@ def test_general_kernel_little_precision(fmt):
     """Eighths of the steps between values of formats with precision 1 and 2."""
     edges = np.array([s * 2.0**e for s, e in sources.magnitudes(fmt)])
     x = (edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * np.arange(8) / 8).ravel()
-    x = np.concatenate([x, -x]).view(np.uint64)
+    x = doubles(fmt, np.concatenate([x, -x]))
     for mode in (*DETERMINISTIC, fe.Stochastic("A", 2), fe.Stochastic("C", 2)):
-        assert_converts(x, fe.dtype("float64"), fmt, profile(fmt, rounding=mode))
+        assert_converts(x, profile(fmt, rounding=mode))
 
 
 @pytest.mark.parametrize("name", ["int4", "uint8", "int64", "uint64", "q3.12"])
 def test_general_kernel_wraps(name):
     fmt = fe.dtype(name)
     powers = np.array([2.0**n * f for n in range(-3, 70) for f in (1, 1.25, 1.5, 1.96875)])
-    x = np.concatenate([powers, -powers]).view(np.uint64)
+    x = doubles(fmt, np.concatenate([powers, -powers]))
     for mode, rule in itertools.product(("toward_zero", "nearest_even"), ("standard", "zero", "magnitude")):
         rules = profile(fmt, rounding=mode, overflow="wrap", unsigned_negative=rule)
         if rules is not None:
-            assert_converts(x, fe.dtype("float64"), fmt, rules)
+            assert_converts(x, rules)
 
 
 @pytest.mark.parametrize("mode", [fe.Stochastic("A", 8), fe.Stochastic("B", 32), fe.Stochastic("C", 1)], ids=str)
@@ -227,11 +236,11 @@ def test_general_kernel_draws_the_stream(mode):
     """Element i's integer is the top of the stream's word first + i."""
     fmt = fe.dtype("float8_e4m3fn")
     rules = profile(fmt, rounding=mode)
-    x = doubles(fmt, 60, 4)
+    x = near(fmt, 60, 4).x
     first = (1 << 32) - 50
     words = [expected_word(9, first + i) >> (32 - mode.bits) for i in range(x.size)]
-    handed = general(x, fe.dtype("float64"), fmt, rules, np.array(words, np.uint32))
-    np.testing.assert_array_equal(general(x, fe.dtype("float64"), fmt, rules, NONE, 9, first), handed)
+    handed = general(x, FLOAT64, fmt, rules, np.array(words, np.uint32))
+    np.testing.assert_array_equal(general(x, FLOAT64, fmt, rules, NONE, 9, first), handed)
 
 
 # -- tables and codebooks ---------------------------------------------------------------------------------------------
@@ -249,8 +258,8 @@ BOOKS = [fmt for fmt in [*grids.ODD_FORMATS, fe.dtype("nf4")] if fmt.kind == "ta
 
 @pytest.mark.parametrize("fmt", BOOKS, ids=str)
 def test_codebooks(fmt):
-    float64 = fe.dtype("float64")
-    x = doubles(fmt, 60, 5)
+    given = near(fmt, 60, 5)
+    x = given.x
     for mode in DETERMINISTIC:
         for knobs in ({}, {"subnormals_in": "zero"}, {"nan": "max"}, {"nan": "min"}):
             rules = profile(fmt, rounding=mode, **knobs)
@@ -258,19 +267,18 @@ def test_codebooks(fmt):
             specials = np.array(book.specials, np.uint16)
             daz = rules.subnormals_in.value == "zero"
             tables.codebook_array(
-                x, float64.spec, daz, book.binades, book.digits, book.inclusive, book.codes, specials, out
+                x, FLOAT64.spec, daz, book.binades, book.digits, book.inclusive, book.codes, specials, out
             )
-            expected = spec.encode([spec.decode(code, float64) for code in x.tolist()], fmt, rules)
-            assert_same_codes(out, expected, x, fmt, rules)
+            assert_same_codes(out, given.codes(rules), x, fmt, rules)
 
 
 def test_codebook_specials():
     """Each special source has a place of its own."""
-    fmt, float64 = fe.TableFormat("two", [0, 1]), fe.dtype("float64")
+    fmt = fe.TableFormat("two", [0, 1])
     book, out = codebook(fmt, profile(fmt)), np.empty(4, np.uint64)
     x = np.array([np.nan, -np.nan, np.inf, -np.inf]).view(np.uint64)
     specials = np.array([10, 11, 12, 13], np.uint16)
-    tables.codebook_array(x, float64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
+    tables.codebook_array(x, FLOAT64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
     assert out.tolist() == [10, 11, 12, 13]
 
 
@@ -319,19 +327,14 @@ def test_fast_loop(loop, dtype, kind):
     """What a loop gives under every rule that it takes is what the specification says."""
     tried = 0
     for fmt in FORMATS:
-        x, known = None, {}
+        given = None
         for rules in loop_rules(fmt):
             found = route(fmt, kernel_rules(fmt, rules, True), dtype, kind == "codes")
             if found is None or found.loop != loop:
                 continue
-            if x is None:
-                x = loop_sources(fmt, dtype)
-                numbers = spec.numbers(x)
-            rule = rules.unsigned_negative.value
-            if rule not in known:  # of these rules' knobs only this one changes where a number lies
-                known[rule] = spec.classify(numbers, spec.target(fmt, rules))
-            expected = expected_words(spec.encode(known[rule], fmt, rules), fmt, kind, dtype)
-            assert_same_codes(run_loop(fmt, rules, x, kind), expected, x, fmt, rules)
+            given = given or Sources(loop_sources(fmt, dtype), fmt)
+            expected = expected_words(given.codes(rules), fmt, kind, dtype)
+            assert_same_codes(run_loop(fmt, rules, given.x, kind), expected, given.x, fmt, rules)
             tried += 1
     assert tried > 30
 
