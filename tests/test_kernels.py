@@ -6,6 +6,8 @@ Few sources, chosen where cores decide: `tests.mutants` runs this module once fo
 from __future__ import annotations
 
 import itertools
+import os
+import warnings
 from pathlib import Path
 
 import numba
@@ -430,6 +432,21 @@ def test_the_pool_has_as_many_threads(monkeypatch):
     assert threads._pool._max_workers == 4
     before = threads._executor(4)
     assert threads._executor(4) is before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_the_pool_after_a_fork(monkeypatch):
+    """A child has no threads: it forgets the pool, and the lock that another thread may hold."""
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    monkeypatch.setattr(threads, "_count", 2)
+    threads.run(lambda start, stop: None, 5)
+    with warnings.catch_warnings(), threads._lock:
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: of forks beside threads
+        child = os.fork()
+        if not child:
+            forgotten = threads._pool is None and threads._lock.acquire(blocking=False)
+            os._exit(0 if forgotten else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_the_number_of_threads(monkeypatch):
