@@ -16,6 +16,8 @@ from fpemu.profiles import Profile
 BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.tables
 MASK = (1 << 64) - 1
 
+Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` gives it: equal numbers are equal pairs
+
 
 class Codebook(NamedTuple):
     """Sorted thresholds as the places of `fpemu.kernels.tables`, whether a number there is above, and the codes.
@@ -38,7 +40,7 @@ class _Threshold(NamedTuple):
     inclusive: bool
 
 
-def _place(number: tuple[int, int], inclusive: bool) -> _Threshold:
+def _place(number: Number, inclusive: bool) -> _Threshold:
     """The threshold significand 2^exponent, cut to the 64 digits that numbers have at most."""
     significand, exponent = number
     if significand == 0:
@@ -51,42 +53,42 @@ def _place(number: tuple[int, int], inclusive: bool) -> _Threshold:
     return _Threshold(binade, digits, inclusive) if significand > 0 else _Threshold(-binade, digits ^ MASK, inclusive)
 
 
-def _scaled(value: float) -> tuple[int, int]:
-    numerator, denominator = value.as_integer_ratio()
-    return numerator, 1 - denominator.bit_length()
-
-
-def _mean(low: float, high: float) -> tuple[int, int]:
-    """The exact mean of two floats as (significand, exponent)."""
-    (a, i), (b, j) = _scaled(low), _scaled(high)
+def _mean(low: Number, high: Number) -> Number:
+    """The exact mean."""
+    (a, i), (b, j) = low, high
     exponent = min(i, j)
     return (a << (i - exponent)) + (b << (j - exponent)), exponent - 1
 
 
-def _nearer_tie(low: float, high: float, low_code: int, high_code: int, rounding: Rounding) -> bool:
+def _size(number: Number) -> tuple[int, int]:
+    """What orders magnitudes."""
+    return _place((abs(number[0]), number[1]), False)[:2]
+
+
+def _nearer_tie(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> bool:
     """Whether the mean of two neighbours goes to the upper one."""
     if rounding is Rounding.NEAREST_TOWARD_POSITIVE:
         return True
     if rounding is Rounding.NEAREST_TOWARD_NEGATIVE:
         return False
-    if rounding in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO) and abs(low) != abs(high):
-        return (abs(high) > abs(low)) is (rounding is Rounding.NEAREST_AWAY)
+    if rounding in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO) and _size(low) != _size(high):
+        return (_size(high) > _size(low)) is (rounding is Rounding.NEAREST_AWAY)
     return high_code < low_code
 
 
-def _threshold(low: float, high: float, low_code: int, high_code: int, rounding: Rounding) -> _Threshold:
+def _threshold(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> _Threshold:
     """Where the interval of `high` begins."""
-    above = _place(_scaled(low), False)  # everything beyond `low` goes to `high`
-    below = _place(_scaled(high), True)  # nothing below `high` does
-    straddles = low < 0 < high
+    above = _place(low, False)  # everything beyond `low` goes to `high`
+    below = _place(high, True)  # nothing below `high` does
+    straddles = low[0] < 0 < high[0]
     if rounding is Rounding.TOWARD_POSITIVE:
         return above
     if rounding is Rounding.TOWARD_NEGATIVE:
         return below
     if rounding is Rounding.AWAY_FROM_ZERO:
-        return _place((0, 0), high_code < low_code) if straddles else above if low >= 0 else below
+        return _place((0, 0), high_code < low_code) if straddles else above if low[0] >= 0 else below
     if rounding is Rounding.TOWARD_ZERO and not straddles:
-        return below if low >= 0 else above
+        return below if low[0] >= 0 else above
     if rounding is Rounding.TO_ODD and low_code % 2 != high_code % 2:
         return above if high_code % 2 else below
     return _place(_mean(low, high), _nearer_tie(low, high, low_code, high_code, rounding))
@@ -107,10 +109,10 @@ def codebook(fmt: TableFormat, rules: Profile) -> Codebook:
     """
     rounding = rules.rounding
     assert isinstance(rounding, Rounding)
-    lowest: dict[float, int] = {}
-    for code, value in enumerate(fmt.entries):
-        lowest.setdefault(value + 0.0, code)  # + 0.0: zeros of both signs are one value
-    steps = sorted(lowest.items())
+    lowest: dict[Number, int] = {}
+    for code in range(fmt.code_count):
+        lowest.setdefault(fmt.scaled(code), code)
+    steps = sorted(lowest.items(), key=lambda step: _place(step[0], False)[:2])
     bounds = [
         _threshold(low, high, low_code, high_code, rounding)
         for (low, low_code), (high, high_code) in itertools.pairwise(steps)

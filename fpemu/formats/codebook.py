@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import struct
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -91,5 +92,19 @@ class TableFormat(BaseFormat):
 
     def scaled(self, code: int) -> tuple[int, int]:
         check_code(self, code)
-        numerator, denominator = self.entries[code].as_integer_ratio()
-        return numerator, 1 - denominator.bit_length()
+        return _scaled(self.entries[code])
+
+
+def _scaled(value: float) -> tuple[int, int]:
+    """A float as significand 2^exponent, the exponent 0 for whole numbers, else the significand odd.
+
+    By its bits: the FPU may have been set to take subnormals for zero.
+    """
+    (word,) = struct.unpack("<Q", struct.pack("<d", value))
+    field, significand = word >> 52 & 0x7FF, word & ((1 << 52) - 1)
+    significand |= (1 << 52) if field else 0
+    exponent = max(field, 1) - 1075
+    zeros = (significand & -significand).bit_length() - 1 if significand else -exponent
+    shift = min(zeros, -exponent)  # below 0 for large numbers
+    significand = significand >> shift if shift >= 0 else significand << -shift
+    return (-significand if word >> 63 else significand), exponent + shift
