@@ -72,11 +72,10 @@ EVEN, NEAREST, DIRECTED, STOCHASTIC = range(4)
 
 
 class Route(NamedTuple):
-    """A fast loop: "addition", "shift" or "uniform"; how it rounds; whether both signs are alike; its Grid's words."""
+    """A fast loop: "addition", "shift" or "uniform"; how it rounds; its Grid's words."""
 
     loop: str
     how: int
-    symmetric: bool
     words: NDArray[np.uint32] | NDArray[np.uint64]
 
 
@@ -254,6 +253,7 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     else:
         magnitudes = [fmt.max_int, -fmt.min_int]
         limits = [(n if codes else lane.bits(n, -fmt.fraction_bits)) + 1 for n in magnitudes]
+    largest_code = fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
     shift = lane.fraction_bits - trailing
     field = max(emin + lane.bias, 0)
     words: dict[str, int] = {
@@ -284,18 +284,14 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
         "tie_flip": int(_tie_goes_up(rounding, False) != _tie_goes_up(rounding, True)),
         "even": int(rounding == places.NEAREST_EVEN),
         "drawn": (0xFFFFFFFF << (32 - rules[places.RANDOM_BITS])) & 0xFFFFFFFF,
+        "calm": min(lane.below(fmt.exact(largest_code)) + 1, lane.infinity),
+        "calm_mask": everything ^ sign if fmt.signed else everything,
         **_outcomes(rules, to_word),
         **_gap(fmt, lane, rounding, to_word),
     }
     if how == EVEN and not (loop == "addition" or (loop == "uniform" and floats and "gap" not in words)):
         how = NEAREST
-    return Route(loop, how, _symmetric(words), _packed(words, lane.width))
-
-
-def _symmetric(words: dict[str, int]) -> bool:
-    """Whether a negative source gives what its magnitude gives with the sign flipped, unless it overflows."""
-    flips = {words[field] for field in ("infinite_flip", "nan_flip", "zero_flip", "negative_flip")}
-    return len(flips) == 1 and not (words["limit_flip"] or words["zero"] or words["complement"])
+    return Route(loop, how, _packed(words, lane.width))
 
 
 def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[np.uint64]:

@@ -230,7 +230,7 @@ def _fast(
     if found is None:
         return None
     kind = "codes" if codes_wanted else "values"
-    words, how, symmetric = found.words, found.how, found.symmetric
+    words, how = found.words, found.how
     if how == STOCHASTIC:
         stochastic = getattr(lanes, f"stochastic_{kind}")
         uniform = found.loop == "uniform"
@@ -243,7 +243,7 @@ def _fast(
             while start < codes.size:  # the loop's elements have one upper word of their place in the stream
                 stop = min(codes.size, start + (1 << 32) - (first + start) % (1 << 32))
                 place = np.uint64(first + start)
-                stochastic(codes[start:stop], words, uniform, symmetric, np.uint64(key), place, out[start:stop])
+                stochastic(codes[start:stop], words, uniform, np.uint64(key), place, out[start:stop])
                 start = stop
 
         return draw
@@ -256,7 +256,7 @@ def _fast(
         return shift
 
     def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        if not loop(codes, words, how, symmetric, _PROBE, out):
+        if not loop(codes, words, how, _PROBE, out):
             slow(codes, out, first, randoms, key)
 
     return add

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,21 @@ def _key(rng: int | np.random.Generator | None) -> int:
     """One 64-bit key from what numpy's SPEC 7 calls rng."""
     if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
         raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
-    if not isinstance(rng, np.random.Generator):
-        if rng is not None and rng < 0:
+    if isinstance(rng, int | np.integer):
+        if rng < 0:
             raise ValueError(f"rng must not be negative, but is {rng}")
-        rng = np.random.default_rng(rng)
-    return int(rng.integers(0, 1 << 64, dtype=np.uint64))
+        return _key_of_seed(int(rng))
+    return _draw(np.random.default_rng() if rng is None else rng)
+
+
+@functools.lru_cache(maxsize=256)
+def _key_of_seed(seed: int) -> int:
+    """The key of a seed, kept: to seed a Generator takes longer than a short array's cast."""
+    return _draw(np.random.default_rng(seed))
+
+
+def _draw(generator: np.random.Generator) -> int:
+    return int(generator.integers(0, 1 << 64, dtype=np.uint64))
 
 
 def _randoms(random_bits: ArrayLike, rounding: Rounding | Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -135,3 +135,17 @@ def test_other_variants_draw_the_same_stream(variant):
         rules = profile(fe.dtype(name), rounding=fe.Stochastic(variant, 11))
         handed = fe.encode(x, name, profile=rules, random_bits=random)
         np.testing.assert_array_equal(fe.encode(x, name, profile=rules, rng=8), handed)
+
+
+@pytest.mark.parametrize("rounding", ["nearest_even", "nearest_away", "toward_positive", "to_odd", "stochastic"])
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m3fnu", "bfloat16", "int8", "e4m3b-3"])
+def test_a_special_neighbour_changes_nothing(name, rounding):
+    """Blocks without special elements take a shorter way; one special element sends its block the long way."""
+    x = np.random.default_rng(5).uniform(0 if name.endswith("fnu") else -6, 6, 10_000).astype(np.float32)
+    x[::97] = 0
+    mixed = x.copy()
+    mixed[::500] = np.nan
+    kept = ~np.isnan(mixed)
+    for convert in (fe.encode, fe.cast):
+        calm = convert(x, name, rounding=rounding, rng=1)
+        assert calm[kept].tobytes() == convert(mixed, name, rounding=rounding, rng=1)[kept].tobytes()

@@ -62,6 +62,8 @@ FIELDS = (
     "tie_flip",
     "even",  # nearest even: 1
     "drawn",  # stochastic: the random bits in use, at the top of 32
+    "calm",  # sources below these bits, under the mask, neither overflow nor are special
+    "calm_mask",  # all bits but the sign; in unsigned formats all bits: no negative source is calm
 )
 Grid = namedtuple("Grid", FIELDS)
 
@@ -80,6 +82,7 @@ def grid_of(words):
         words[10], words[11], words[12], words[13], words[14], words[15], words[16], words[17], words[18], words[19],
         words[20], words[21], words[22], words[23], words[24], words[25], words[26], words[27], words[28], words[29],
         words[30], words[31], words[32], words[33], words[34], words[35], words[36], words[37], words[38], words[39],
+        words[40], words[41],
     )  # fmt: skip
 
 
@@ -97,39 +100,39 @@ def chosen(value, flip, lanes):
 
 
 @core
-def finish(result, magnitude, lanes, codes, gap, grid):
-    """Signs, overflow, zeros, infinities and NaN around a rounded magnitude."""
+def finish(result, magnitude, lanes, codes, gap, calm, grid):
+    """Signs, overflow, zeros, infinities and NaN around a rounded magnitude; in calm blocks signs and zeros alone."""
     outcome = result
     if codes:
         turned = like(result, lanes & grid.complement)
         outcome = like(result, like(result, result ^ turned) - turned)
     flip = grid.negative_flip
-    over = result >= chosen(grid.limit, grid.limit_flip, lanes)
-    outcome = grid.overflow if over else outcome
-    flip = grid.overflow_flip if over else flip
+    if not calm:
+        over = result >= chosen(grid.limit, grid.limit_flip, lanes)
+        outcome = grid.overflow if over else outcome
+        flip = grid.overflow_flip if over else flip
     zero = result
     if gap:
         zero = chosen(result, like(result, result ^ magnitude), grid.zero_less)
     outcome = grid.zero if zero == like(zero, 0) else outcome
     flip = grid.zero_flip if zero == like(zero, 0) else flip
-    outcome = grid.infinite if magnitude >= grid.infinity else outcome
-    flip = grid.infinite_flip if magnitude >= grid.infinity else flip
-    outcome = grid.nan if magnitude > grid.infinity else outcome
-    flip = grid.nan_flip if magnitude > grid.infinity else flip
+    if not calm:
+        outcome = grid.infinite if magnitude >= grid.infinity else outcome
+        flip = grid.infinite_flip if magnitude >= grid.infinity else flip
+        outcome = grid.nan if magnitude > grid.infinity else outcome
+        flip = grid.nan_flip if magnitude > grid.infinity else flip
     outcome = chosen(outcome, flip, lanes)
     return like(result, outcome & grid.code_mask) if codes else outcome
 
 
 @core
-def finish_symmetric(result, magnitude, lanes, grid):
-    """`finish` where all flips but overflow's are one, and the zeros are the usual ones: half the work."""
-    over = result >= grid.limit
-    outcome = grid.overflow if over else result
-    flip = grid.overflow_flip if over else grid.negative_flip
-    outcome = grid.infinite if magnitude >= grid.infinity else outcome
-    outcome = grid.nan if magnitude > grid.infinity else outcome
-    flip = grid.negative_flip if magnitude >= grid.infinity else flip
-    return chosen(outcome, flip, lanes)
+def is_calm(x, grid):
+    """Whether no element of a block overflows, is infinite or NaN, or is negative where the format is unsigned."""
+    largest = like(grid.calm, 0)
+    for i in range(x.size):
+        magnitude = like(grid.calm, x[i] & grid.calm_mask)
+        largest = magnitude if magnitude > largest else largest
+    return largest < grid.calm
 
 
 @core
@@ -145,7 +148,7 @@ def float_environment_is_standard(probe):
 
 
 @core
-def by_addition(x, codes, how, symmetric, grid):
+def by_addition(x, codes, how, calm, grid):
     """Nearest even or directed rounding by the FPU: |x| + C, where C's ulp is the quantum at |x|.
 
     C = 2^(max(e, emin) + M - m) has an even last bit and the sum stays below 2C, so that the sum's last bits are the
@@ -156,7 +159,9 @@ def by_addition(x, codes, how, symmetric, grid):
     one, none = like(x, 1), like(x, 0)
     magnitude = like(x, x & like(x, ~grid.sign))
     lanes = sign_lanes(x, grid)
-    clamped = magnitude if magnitude < grid.top else grid.top
+    clamped = magnitude
+    if not calm:
+        clamped = magnitude if magnitude < grid.top else grid.top
     binade = like(x, clamped & grid.infinity)
     binade = binade if binade > grid.emin else grid.emin
     adder = like(x, binade + grid.lift)
@@ -172,9 +177,7 @@ def by_addition(x, codes, how, symmetric, grid):
         result = like(x, like(x, total - adder) + below)
     else:
         result = bits_of(float_of(total) - float_of(adder))
-    if symmetric:
-        return finish_symmetric(result, magnitude, lanes, grid)
-    return finish(result, magnitude, lanes, codes, False, grid)
+    return finish(result, magnitude, lanes, codes, False, calm, grid)
 
 
 @core
@@ -191,7 +194,7 @@ def increment(mask, odd, lanes, how, grid):
 
 
 @core
-def by_uniform_shift(x, random, codes, how, gap, grid):
+def by_uniform_shift(x, random, codes, how, gap, calm, grid):
     """Any rounding where every normal binade is cut at the same bit of the source; pure integers.
 
     For formats with the source's own exponent range, with precision 1, or without subnormals: the gap below the
@@ -211,7 +214,7 @@ def by_uniform_shift(x, random, codes, how, gap, grid):
     if gap:
         choice = grid.gap_high if magnitude > chosen(grid.gap_cut, grid.gap_cut_flip, lanes) else grid.gap_low
         result = choice if magnitude < grid.gap else result
-    return finish(result, magnitude, lanes, codes, gap, grid)
+    return finish(result, magnitude, lanes, codes, gap, calm, grid)
 
 
 @core
@@ -234,7 +237,7 @@ def stochastic_increment(significand, deep, mask, random, grid):
 
 
 @core
-def by_shift(x, random, codes, how, symmetric, grid):
+def by_shift(x, random, codes, how, calm, grid):
     """Any rounding into a format with subnormals: the cut grows below emin; pure integers.
 
     Where the cut reaches beyond the implicit bit nothing is kept, and a carry gives the smallest quantum.
@@ -265,50 +268,61 @@ def by_shift(x, random, codes, how, symmetric, grid):
         result = like(x, like(x, magnitude + add) & like(x, ~mask))
         bottom = grid.quantum if total > mask else none
         result = bottom if unit > grid.hidden else result
-    if symmetric:
-        return finish_symmetric(result, magnitude, lanes, grid)
-    return finish(result, magnitude, lanes, codes, False, grid)
+    return finish(result, magnitude, lanes, codes, False, calm, grid)
+
+
+BLOCK = 2048  # elements that are looked over before they are rounded: they stay in the first cache
+
+
+@core
+def add_block(x, codes, how, calm, grid, out):
+    """One block by addition."""
+    for i in range(x.size):
+        out[i] = by_addition(x[i], codes, how, calm, grid)
+
+
+@core
+def shift_block(x, codes, how, calm, grid, out):
+    """One block by shifts."""
+    for i in range(x.size):
+        out[i] = by_shift(x[i], x[i], codes, how, calm, grid)
+
+
+@core
+def uniform_block(x, codes, how, gap, calm, grid, out):
+    """One block by one shift."""
+    for i in range(x.size):
+        out[i] = by_uniform_shift(x[i], x[i], codes, how, gap, calm, grid)
+
+
+@core
+def stochastic_block(x, codes, uniform, calm, keys, low, grid, out):
+    """One block of stochastic rounding; `low`: the lower word of element 0's place in the stream."""
+    for i in range(x.size):
+        random = word(uint32(low + uint32(i)), keys[0], keys[1])
+        if uniform:
+            out[i] = by_uniform_shift(x[i], random, codes, STOCHASTIC, False, calm, grid)
+        else:
+            out[i] = by_shift(x[i], random, codes, STOCHASTIC, calm, grid)
 
 
 @loop
-def addition_values(x, words, how, symmetric, probe, out):
+def addition_values(x, words, how, probe, out):
     """Nearest even or directed rounding to values, by addition; False, and nothing done, where the FPU is unfit."""
     if not float_environment_is_standard(probe):
         return False
     grid = grid_of(words)
-    if how == EVEN and symmetric:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], False, EVEN, True, grid)
-    elif how == EVEN:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], False, EVEN, False, grid)
-    elif symmetric:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], False, DIRECTED, True, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], False, DIRECTED, False, grid)
-    return True
-
-
-@loop
-def addition_codes(x, words, how, symmetric, probe, out):
-    """Nearest even or directed rounding to codes, by addition; False, and nothing done, where the FPU is unfit."""
-    if not float_environment_is_standard(probe):
-        return False
-    grid = grid_of(words)
-    if how == EVEN and symmetric:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], True, EVEN, True, grid)
-    elif how == EVEN:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], True, EVEN, False, grid)
-    elif symmetric:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], True, DIRECTED, True, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_addition(x[i], True, DIRECTED, False, grid)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == EVEN and calm:
+            add_block(block, False, EVEN, True, grid, to)
+        elif how == EVEN:
+            add_block(block, False, EVEN, False, grid, to)
+        elif calm:
+            add_block(block, False, DIRECTED, True, grid, to)
+        else:
+            add_block(block, False, DIRECTED, False, grid, to)
     return True
 
 
@@ -316,94 +330,129 @@ def addition_codes(x, words, how, symmetric, probe, out):
 def shift_values(x, words, how, out):
     """Any deterministic rounding to values, by shifts."""
     grid = grid_of(words)
-    if how == DIRECTED:
-        for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], False, DIRECTED, False, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], False, NEAREST, False, grid)
-
-
-@loop
-def shift_codes(x, words, how, out):
-    """Any deterministic rounding to codes, by shifts."""
-    grid = grid_of(words)
-    if how == DIRECTED:
-        for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], True, DIRECTED, False, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_shift(x[i], x[i], True, NEAREST, False, grid)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == DIRECTED:
+            shift_block(block, False, DIRECTED, False, grid, to)
+        elif calm:
+            shift_block(block, False, NEAREST, True, grid, to)
+        else:
+            shift_block(block, False, NEAREST, False, grid, to)
 
 
 @loop
 def uniform_values(x, words, how, out):
     """Any deterministic rounding to values, by one shift; EVEN is for formats without a gap."""
     grid = grid_of(words)
-    if how == EVEN:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], False, EVEN, False, grid)
-    elif how == DIRECTED:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], False, DIRECTED, True, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], False, NEAREST, True, grid)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == EVEN and calm:
+            uniform_block(block, False, EVEN, False, True, grid, to)
+        elif how == EVEN:
+            uniform_block(block, False, EVEN, False, False, grid, to)
+        elif how == DIRECTED and calm:
+            uniform_block(block, False, DIRECTED, True, True, grid, to)
+        elif how == DIRECTED:
+            uniform_block(block, False, DIRECTED, True, False, grid, to)
+        elif calm:
+            uniform_block(block, False, NEAREST, True, True, grid, to)
+        else:
+            uniform_block(block, False, NEAREST, True, False, grid, to)
 
 
 @loop
-def uniform_codes(x, words, how, out):
-    """Any deterministic rounding to codes, by one shift; EVEN is for formats without a gap."""
-    grid = grid_of(words)
-    if how == EVEN:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], True, EVEN, False, grid)
-    elif how == DIRECTED:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], True, DIRECTED, True, grid)
-    else:
-        for i in range(x.size):
-            out[i] = by_uniform_shift(x[i], x[i], True, NEAREST, True, grid)
-
-
-@loop
-def stochastic_values(x, words, uniform, symmetric, key, first, out):
+def stochastic_values(x, words, uniform, key, first, out):
     """Stochastic rounding (variant A) to values, from the stream of `key`; float32 only.
 
     The elements' indices have one upper word: `first` + x.size does not pass a multiple of 2^32.
     """
     grid = grid_of(words)
     keys = subkey(key, first >> uint64(32))
-    start = uint32(first)
-    if uniform:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_uniform_shift(x[i], random, False, STOCHASTIC, False, grid)
-    elif symmetric:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, False, STOCHASTIC, True, grid)
-    else:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, False, STOCHASTIC, False, grid)
+    low = uint32(first)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if uniform:
+            stochastic_block(block, False, True, False, keys, uint32(low + uint32(start)), grid, to)
+        elif calm:
+            stochastic_block(block, False, False, True, keys, uint32(low + uint32(start)), grid, to)
+        else:
+            stochastic_block(block, False, False, False, keys, uint32(low + uint32(start)), grid, to)
 
 
 @loop
-def stochastic_codes(x, words, uniform, symmetric, key, first, out):
-    """Stochastic rounding (variant A) to codes; the rest as in `stochastic_values`."""
+def addition_codes(x, words, how, probe, out):
+    """Nearest even or directed rounding to codes, by addition; False, and nothing done, where the FPU is unfit."""
+    if not float_environment_is_standard(probe):
+        return False
+    grid = grid_of(words)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == EVEN and calm:
+            add_block(block, True, EVEN, True, grid, to)
+        elif how == EVEN:
+            add_block(block, True, EVEN, False, grid, to)
+        elif calm:
+            add_block(block, True, DIRECTED, True, grid, to)
+        else:
+            add_block(block, True, DIRECTED, False, grid, to)
+    return True
+
+
+@loop
+def shift_codes(x, words, how, out):
+    """Any deterministic rounding to codes, by shifts."""
+    grid = grid_of(words)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == DIRECTED:
+            shift_block(block, True, DIRECTED, False, grid, to)
+        elif calm:
+            shift_block(block, True, NEAREST, True, grid, to)
+        else:
+            shift_block(block, True, NEAREST, False, grid, to)
+
+
+@loop
+def uniform_codes(x, words, how, out):
+    """Any deterministic rounding to codes, by one shift; EVEN is for formats without a gap."""
+    grid = grid_of(words)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if how == EVEN and calm:
+            uniform_block(block, True, EVEN, False, True, grid, to)
+        elif how == EVEN:
+            uniform_block(block, True, EVEN, False, False, grid, to)
+        elif how == DIRECTED and calm:
+            uniform_block(block, True, DIRECTED, True, True, grid, to)
+        elif how == DIRECTED:
+            uniform_block(block, True, DIRECTED, True, False, grid, to)
+        elif calm:
+            uniform_block(block, True, NEAREST, True, True, grid, to)
+        else:
+            uniform_block(block, True, NEAREST, True, False, grid, to)
+
+
+@loop
+def stochastic_codes(x, words, uniform, key, first, out):
+    """Stochastic rounding (variant A) to codes, from the stream of `key`; float32 only.
+
+    The elements' indices have one upper word: `first` + x.size does not pass a multiple of 2^32.
+    """
     grid = grid_of(words)
     keys = subkey(key, first >> uint64(32))
-    start = uint32(first)
-    if uniform:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_uniform_shift(x[i], random, True, STOCHASTIC, False, grid)
-    elif symmetric:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, True, STOCHASTIC, True, grid)
-    else:
-        for i in range(x.size):
-            random = word(uint32(start + uint32(i)), keys[0], keys[1])
-            out[i] = by_shift(x[i], random, True, STOCHASTIC, False, grid)
+    low = uint32(first)
+    for start in range(0, x.size, BLOCK):
+        block, to = x[start : start + BLOCK], out[start : start + BLOCK]
+        calm = is_calm(block, grid)
+        if uniform:
+            stochastic_block(block, True, True, False, keys, uint32(low + uint32(start)), grid, to)
+        elif calm:
+            stochastic_block(block, True, False, True, keys, uint32(low + uint32(start)), grid, to)
+        else:
+            stochastic_block(block, True, False, False, keys, uint32(low + uint32(start)), grid, to)
