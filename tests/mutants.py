@@ -249,23 +249,26 @@ def _collected() -> list[str]:
     return names
 
 
-def _ordered(mutant: Mutant, names: list[str]) -> list[str]:
+def _ordered(mutant: Mutant | None, names: list[str]) -> list[str]:
     """The tests that concern a mutant, the likely killers first."""
+    if mutant is None:
+        return names
     first = [*LIKELY.get(mutant.function, []), *CONCERNED[mutant.file]]
     return [name for start in first for name in names if f"::{start}" in name]
 
 
-def run(mutant: Mutant, names: list[str], limit: float) -> tuple[str, str, float]:
-    """("killed", "timeout" or "survived"; by which test; seconds)."""
+def run(mutant: Mutant | None, names: list[str], limit: float) -> tuple[str, str, float]:
+    """("killed", "timeout" or "survived"; by which test; seconds); None: the kernels as they are."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fpemu-mutant-") as folder:
         for name in ("fpemu", "tests"):
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__", "*.nb[ci]"))
-        (Path(folder) / KERNELS / mutant.file).write_text(source(mutant))
+        if mutant is not None:
+            (Path(folder) / KERNELS / mutant.file).write_text(source(mutant))
         (Path(folder) / "order").write_text("\n".join(_ordered(mutant, names)))
-        options = ["-c", "/dev/null", "--rootdir", ".", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", "@order"]
+        options = ["-c", os.devnull, "--rootdir", ".", "--noconftest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
         process = subprocess.Popen(
-            [sys.executable, "-c", RUN, *options],
+            [sys.executable, "-c", RUN, *options, "@order"],
             cwd=folder,
             env={**os.environ, "NUMBA_CACHE_DIR": str(Path(folder, "cache")), "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
@@ -310,6 +313,7 @@ def main() -> int:
     print(f"kernels {proof.digest()}: {len(everything)} mutants, {len(sample)} drawn by seed {seed}", flush=True)
     counts = {"killed": 0, "timeout": 0, "equivalent": 0, "survived": 0}
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
+        unchanged = pool.submit(run, None, names, 10 * chosen.limit)
         running = {pool.submit(run, mutant, names, chosen.limit): mutant for mutant in sample}
         for done in concurrent.futures.as_completed(running):
             mutant, (outcome, by, seconds) = running[done], done.result()
@@ -320,6 +324,9 @@ def main() -> int:
                 print(f"explained as equivalent, yet {outcome}:")
             counts[outcome] += 1
             print(f"{outcome:10} {seconds:4.0f} s  {mutant}\n      {by}", flush=True)
+    if unchanged.result()[0] != "survived":
+        print("the kernels as they are do not pass:", unchanged.result()[1])
+        return 1
     print(", ".join(f"{number} {word}" for word, number in counts.items()))
     for key in sorted(stale):
         print("explains no mutant of today's kernels:", key)
