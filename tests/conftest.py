@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
+from fpemu import casting, registry
 from tests import proof
+
+
+@pytest.fixture(autouse=True, scope="module")
+def module_registry():
+    """Formats that a file's tests register are gone after it, and so are the plans that were kept by their names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for table in ("_NAMES", "_ENTRIES", "_CACHE"):
+            patch.setattr(registry, table, dict(getattr(registry, table)))
+        yield
+    for kept in (casting._plan_of_cast, casting._plan_of_encode, casting._plan_of_decode):
+        kept.cache_clear()
 
 
 def pytest_terminal_summary(terminalreporter):
