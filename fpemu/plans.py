@@ -117,16 +117,17 @@ class Plan:
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
         rules = kernel_rules(self.target, self.rules, payloads)
-        slow = _general(self.source, self.target, rules)
         if self.final is not None:
             exact = self.final.check_profile(_EXACT)
             slow = _chain(plan(self.source, self.target, self.rules, None), plan(self.target, self.final, exact, None))
-        elif self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
+            return _fast(self.source, self.target, rules, self.final, slow) or slow
+        slow = _general(self.source, self.target, rules)
+        if self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
             return _copy(self.target, slow)
-        return _fast(self.source, self.target, rules, self.final, slow) or slow
+        return _fast(self.source, self.target, rules, None, slow) or slow
 
     def _from_codebook(self, source: TableFormat) -> Work:
-        rest = plan(find_format("float64"), self.target, self.rules, self.final)
+        rest = plan(_FLOAT64, self.target, self.rules, self.final)
         values = np.array(source.entries).view(np.uint64)
 
         def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
