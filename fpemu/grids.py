@@ -68,14 +68,18 @@ class Lane(NamedTuple):
 LANES = {"float32": Lane(32, 23, 127), "float64": Lane(64, 52, 1023)}
 
 # what a loop is specialised for: the numbers of fpemu.kernels.lanes
-EVEN, NEAREST, DIRECTED, STOCHASTIC = range(4)
+EVEN, NEAREST, DIRECTED, DOWN, UP, ODD, STOCHASTIC = range(7)
 
 
 class Route(NamedTuple):
-    """A fast loop: "addition", "shift" or "uniform"; how it rounds; its Grid's words."""
+    """A fast loop: "addition", "shift" or "uniform"; how it rounds; whether its results are plain and whether there is
+    a gap, as fpemu.kernels.lanes has it; its Grid's words.
+    """
 
     loop: str
     how: int
+    plain: bool
+    gap: bool
     words: NDArray[np.uint32] | NDArray[np.uint64]
 
 
@@ -84,7 +88,9 @@ def _how(rounding: int) -> int:
         return EVEN
     if rounding <= places.NEAREST_TOWARD_NEGATIVE:
         return NEAREST
-    return DIRECTED if rounding <= places.TO_ODD else STOCHASTIC
+    if rounding >= places.STOCHASTIC_A:
+        return STOCHASTIC
+    return {places.TOWARD_ZERO: DOWN, places.AWAY_FROM_ZERO: UP, places.TO_ODD: ODD}.get(rounding, DIRECTED)
 
 
 def _tie_goes_up(rounding: int, negative: bool) -> bool:
@@ -125,7 +131,7 @@ def _loop(fmt: FloatFormat | IntFormat, lane: Lane, how: int) -> str | None:
     if emin == lane.emin and isinstance(fmt, FloatFormat):
         return "uniform"
     adder = max(emin, emax + 1) + lane.fraction_bits - trailing
-    if how in (EVEN, DIRECTED) and emin >= lane.emin and adder <= lane.bias and emax + 1 >= lane.emin:
+    if how not in (NEAREST, STOCHASTIC) and emin >= lane.emin and adder <= lane.bias and emax + 1 >= lane.emin:
         return "addition"
     deep = emin + lane.bias >= trailing + 2 and emin <= lane.bias
     if how == STOCHASTIC:
@@ -165,7 +171,7 @@ def _gap(fmt: FloatFormat | IntFormat, lane: Lane, rounding: int, to_word: Calla
     middle = (low + high) / 2
     cuts = []
     for negative in (False, True):
-        if _how(rounding) == DIRECTED:
+        if _how(rounding) not in (EVEN, NEAREST):
             up = _directed_up(rounding, negative) or rounding == places.TO_ODD  # to odd: to code 1
             cuts.append(lane.below(low) if up else everything)
         else:
@@ -245,7 +251,6 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     everything = (1 << lane.width) - 1
     sign = 1 << (lane.width - 1)
     to_word: Callable[[int], int] = int if codes else _value_bits(fmt, lane)
-    floats = isinstance(fmt, FloatFormat)
     complement = isinstance(fmt, IntFormat) and fmt.signed and fmt.encoding == "twos_complement"
     if isinstance(fmt, FloatFormat):
         largest = [fmt.max_code, fmt.max_code if fmt.signed else -1 if not fmt.zero else 0]
@@ -285,13 +290,64 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
         "even": int(rounding == places.NEAREST_EVEN),
         "drawn": (0xFFFFFFFF << (32 - rules[places.RANDOM_BITS])) & 0xFFFFFFFF,
         "calm": min(lane.below(fmt.exact(largest_code)) + 1, lane.infinity),
-        "calm_mask": everything ^ sign if fmt.signed else everything,
+        "calm_sign": 0 if fmt.signed else sign,
+        "sign_shift": lane.width - fmt.bits if codes else 0,
         **_outcomes(rules, to_word),
         **_gap(fmt, lane, rounding, to_word),
     }
-    if how == EVEN and not (loop == "addition" or (loop == "uniform" and floats and "gap" not in words)):
+    gap = "gap" in words
+    plain = (
+        (how == EVEN or source == "float32")  # elsewhere one loop does for all: not each has to be compiled
+        and fmt.signed
+        and not complement
+        and words["keep_sign"] == everything
+        and not words["zero_less"]
+        and not words["zero"]
+        and not words["limit_flip"]
+        and words["zero_flip"] == words["overflow_flip"] == words["negative_flip"]
+        and (loop != "uniform" or gap or not codes or (words["offset"] == 0 and words["sign_shift"] == shift))
+    )
+    if how == EVEN and loop == "shift":
         how = NEAREST
-    return Route(loop, how, _packed(words, lane.width))
+    if how in (DOWN, UP, ODD) and loop != "addition":
+        how = DIRECTED
+    return Route(loop, how, plain, gap, _packed(words, lane.width))
+
+
+def widening(fmt: FloatFormat) -> NDArray[np.uint32] | None:
+    """The words of `fpemu.kernels.lanes.widen_array` for a format; None where float32's codes are not so near.
+
+    Parameters
+    ----------
+    fmt : FloatFormat
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Of uint32.
+    """
+    lane = LANES["float32"]
+    one_nan = fmt.nan in ("all_ones", "none") and not fmt.infinities
+    if not ((fmt.nan == "ieee" and fmt.infinities) or one_nan) or not (fmt.subnormals and fmt.zero):
+        return None
+    if fmt.bits > 16 or fmt.precision < 2 or not lane.emin <= fmt.emin <= lane.bias:
+        return None
+    same = fmt.emin == lane.emin  # then the codes of subnormals are float32's, too
+    if fmt.exact(fmt.max_code) >= 2 ** (lane.bias + 1) or not (same or fmt.quantum_exponent >= lane.emin):
+        return None
+    shift = lane.fraction_bits - fmt.trailing_bits
+    special = fmt.max_code + 1
+    words = [
+        fmt.magnitude_mask,
+        special,
+        shift,
+        lane.width - fmt.bits,
+        (lane.bias - fmt.bias) << lane.fraction_bits,
+        lane.infinity + (0 if fmt.infinities else 1 << (lane.fraction_bits - 1)) - (special << shift),
+        0 if same else 1 << lane.fraction_bits,
+        lane.power(fmt.emin),
+    ]
+    return np.array([word % (1 << lane.width) for word in words], np.uint32)
 
 
 def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[np.uint64]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import spec as places
-from fpemu.knobs import Rounding, SubnormalsIn, Through
+from fpemu.knobs import NanRule, Rounding, SubnormalsIn, Through
 from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
+
+if TYPE_CHECKING:
+    from fpemu.grids import Route
 
 Codes = NDArray[Any]
 # (codes in, codes out, the first element's place in the stream, the random integers or none, the key): one piece
@@ -78,8 +81,9 @@ class Plan:
     def __init__(self, source: Format, target: Format, rules: Profile, final: FloatFormat | IntFormat | None) -> None:
         self.source, self.target, self.rules, self.final = source, target, rules, final
         self.stochastic = not isinstance(rules.rounding, Rounding)
+        self.refuses_nan = rules.nan is NanRule.ERROR
         self.out_dtype = np.dtype((final or target).code_dtype)
-        self.looks_up = not self.stochastic and source.bits <= TABLE_BITS
+        self.looks_up = not self.stochastic and source.bits <= TABLE_BITS and not self._widens()
         self._table: Codes | None = None
         self._work: Work | None = None
 
@@ -97,6 +101,15 @@ class Plan:
         table = np.empty(every.size, self.out_dtype)
         self._choose()(every, table, 0, NO_RANDOMS, 0)
         self._table, self._work = table, _take(table)
+
+    def _widens(self) -> bool:
+        """Whether the codes become float32's by a loop that is faster than a table."""
+        from fpemu.grids import widening
+
+        if not isinstance(self.source, FloatFormat) or self.target.codes_key != _FLOAT32.codes_key:
+            return False
+        exact = self.final is None and self.rules == _FLOAT32.check_profile(_EXACT)
+        return exact and widening(self.source) is not None
 
     def _choose(self) -> Work:
         float32 = find_format("float32")
@@ -121,6 +134,8 @@ class Plan:
             exact = self.final.check_profile(_EXACT)
             slow = _chain(plan(self.source, self.target, self.rules, None), plan(self.target, self.final, exact, None))
             return _fast(self.source, self.target, rules, self.final, slow) or slow
+        if isinstance(self.source, FloatFormat) and self._widens():
+            return _widen(self.source)
         slow = _general(self.source, self.target, rules)
         if self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
             return _copy(self.target, slow)
@@ -159,6 +174,10 @@ def _chain(before: Plan, after: Plan) -> Work:
         between = np.empty(min(size, codes.size), before.out_dtype)
         before.prepare(codes.size)
         after.prepare(codes.size)
+        if codes.size <= size:
+            before(codes, between, first, randoms, key)
+            after(between, out, first, randoms, key)
+            return
         for start in range(0, codes.size, size):
             stop = min(start + size, codes.size)
             before(codes[start:stop], between[: stop - start], first + start, randoms[start:stop], key)
@@ -174,6 +193,18 @@ def _general(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, r
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         convert_array(codes, source_spec, target_spec, rules, randoms, np.uint64(key), np.uint64(first), out)
+
+    return work
+
+
+def _widen(source: FloatFormat) -> Work:
+    from fpemu.grids import widening
+    from fpemu.kernels.lanes import widen_array
+
+    words = widening(source)
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        widen_array(codes, words, out)
 
     return work
 
@@ -230,11 +261,9 @@ def _fast(
     found = route(target, rules, "float32" if source.bits == 32 else "float64", codes_wanted)
     if found is None:
         return None
-    kind = "codes" if codes_wanted else "values"
-    words, how = found.words, found.how
-    if how == STOCHASTIC:
-        stochastic = getattr(lanes, f"stochastic_{kind}")
-        uniform = found.loop == "uniform"
+    words = found.words
+    if found.how == STOCHASTIC:
+        stochastic = lanes.stochastic_loop(codes_wanted, found.loop == "uniform", found.plain)
 
         def draw(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
             if randoms.size:
@@ -244,23 +273,36 @@ def _fast(
             while start < codes.size:  # the loop's elements have one upper word of their place in the stream
                 stop = min(codes.size, start + (1 << 32) - (first + start) % (1 << 32))
                 place = np.uint64(first + start)
-                stochastic(codes[start:stop], words, uniform, np.uint64(key), place, out[start:stop])
+                stochastic(codes[start:stop], words, np.uint64(key), place, out[start:stop])
                 start = stop
 
         return draw
-    loop = getattr(lanes, f"{found.loop}_{kind}")
     if found.loop != "addition":
+        shifting = lanes.shift_loop if found.loop == "shift" else functools.partial(lanes.uniform_loop, gap=found.gap)
+        loop = shifting(codes_wanted, found.how, found.plain)
 
         def shift(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-            loop(codes, words, how, out)
+            loop(codes, words, out)
 
         return shift
+    addition = lanes.addition_loop(
+        codes_wanted, found.how, found.plain, _by_hardware(source, target, found, codes_wanted)
+    )
 
     def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        if not loop(codes, words, how, _PROBE, out):
+        if not addition(codes, words, _PROBE, out):
             slow(codes, out, first, randoms, key)
 
     return add
+
+
+def _by_hardware(source: Format, target: Format, found: Route, codes_wanted: bool) -> bool:
+    """Whether the CPU itself converts what neither overflows nor is special."""
+    from fpemu.grids import EVEN
+    from fpemu.kernels.bits import converts_halves
+
+    pair = source.codes_key == _FLOAT32.codes_key and target.codes_key == _FLOAT16.codes_key
+    return pair and codes_wanted and found.how == EVEN and found.plain and converts_halves()
 
 
 def _to_codebook(
@@ -283,4 +325,4 @@ def _to_codebook(
     return work
 
 
-_FLOAT32, _FLOAT64 = find_format("float32"), find_format("float64")
+_FLOAT16, _FLOAT32, _FLOAT64 = (find_format(name) for name in ("float16", "float32", "float64"))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.chunks import flat_chunks
 from fpemu.formats import FloatFormat
-from fpemu.knobs import NanRule, Rounding, Stochastic
+from fpemu.knobs import Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
 from fpemu.sources import Source
 
@@ -46,7 +46,7 @@ def run(
     dtype = work.out_dtype if dtype is None else dtype
     if out is not None:
         _check_out(out, codes.shape, dtype)
-    if work.rules.nan is NanRule.ERROR:
+    if work.refuses_nan:
         _no_nan(given)
     randoms, key = NO_RANDOMS, 0
     if random_bits is not None:
@@ -59,9 +59,12 @@ def run(
     bits = result.view(work.out_dtype)
     if out is not None and np.may_share_memory(codes, bits) and not _same_places(codes, bits):
         codes = codes.copy()
-    work.prepare(codes.size)
+    if work.looks_up:
+        work.prepare(codes.size)
     if codes.flags.c_contiguous and bits.flags.c_contiguous and codes.dtype.isnative:
-        _contiguous(codes.reshape(-1), bits.reshape(-1), work, rng_offset, randoms, key)
+        if codes.ndim != 1:
+            codes, bits = codes.reshape(-1), bits.reshape(-1)
+        _contiguous(codes, bits, work, rng_offset, randoms, key)
     else:
         _strided(codes, bits, work, rng_offset, randoms, key)
     return result[()] if out is None and result.ndim == 0 else result
@@ -150,7 +153,7 @@ def _contiguous(
     codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int
 ) -> None:
     if codes.size <= 1 << 16:  # not worth the threads' import
-        if codes.size:
+        if codes.size > 0:
             work(codes, bits, first, randoms, key)
         return
     from fpemu.kernels import threads

@@ -1,7 +1,7 @@
 """Mutants of the kernels: small wrong edits, made mechanically; the tests must notice each one.
 
 ``python -m tests.mutants --sample 100 --seed 1 --jobs 2`` draws mutants of fpemu/kernels, at least one of each core,
-loop and function.  With each, in a copy of the package, the tests of tests/test_kernels.py that concern it are run.  A
+loop and function.  With each, in a copy of the package, the tests of tests/test_kernel*.py that concern it are run.  A
 mutant that lives and that tests/mutants_equivalent.toml does not explain is a failure (exit status 1).  Left out:
 fpemu/kernels/spec.py, whose numbers are names that both sides share.
 """
@@ -60,15 +60,14 @@ CONCERNED = {
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
-    "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_environment"],
-    "rounding.py": ["test_split", "test_rounds_up", "test_general"],
+    "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
+    "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],
     "threads.py": ["test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"],
 }
 LIKELY = {
     "by_addition": ["test_fast_loop[addition"],
-    "finish_symmetric": ["test_fast_loop[addition"],
     "float_environment_is_standard": ["test_float_environment"],
     "by_uniform_shift": ["test_fast_loop[uniform", "test_stochastic_loop[True"],
     "by_shift": ["test_fast_loop[shift", "test_stochastic_loop[False"],
@@ -77,13 +76,14 @@ LIKELY = {
     "finish": ["test_fast_loop[shift", "test_fast_loop[uniform"],
     "encode_nan": ["test_general_kernel_nan_payloads"],
     "convert_array": ["test_general_kernel_draws", "test_general"],
-    **{
-        f"{name}_{kind}": [f"test_fast_loop[{name}-float32-{kind}", f"test_fast_loop[{name}-float64-{kind}"]
-        for name in ("addition", "shift", "uniform")
-        for kind in ("codes", "values")
-    },
-    "stochastic_codes": ["test_stochastic_loop[True-codes", "test_stochastic_loop[False-codes"],
-    "stochastic_values": ["test_stochastic_loop[True-values", "test_stochastic_loop[False-values"],
+    "encode": ["test_general_kernel_flags", "test_general"],
+    "is_tiny_after": ["test_general_kernel_flags"],
+    "addition": ["test_fast_loop[addition"],
+    "shift": ["test_fast_loop[shift"],
+    "uniform": ["test_fast_loop[uniform"],
+    "stochastic": ["test_stochastic_loop"],
+    "widened": ["test_widening"],
+    "widen_array": ["test_widening"],
 }
 
 
@@ -241,8 +241,9 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 def _collected() -> list[str]:
-    """The names of the tests in tests/test_kernels.py."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=", "tests/test_kernels.py"]
+    """The names of the tests in tests/test_kernel*.py."""
+    files = sorted(f"tests/{path.name}" for path in (ROOT / "tests").glob("test_kernel*.py"))
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=", *files]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     names = [line for line in lines if "::" in line]
     assert names, lines
@@ -284,7 +285,7 @@ def run(mutant: Mutant | None, names: list[str], limit: float) -> tuple[str, str
             return "timeout", "", time.monotonic() - start
     by = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), output.strip()[-200:])
     outcome = "survived" if process.returncode == 0 else "killed"
-    return outcome, by.removeprefix("FAILED tests/test_kernels.py::")[:90], time.monotonic() - start
+    return outcome, by.removeprefix("FAILED tests/")[:90], time.monotonic() - start
 
 
 def explanations() -> dict[tuple[str, str, str, str, str, int], str]:

@@ -11,13 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
+# What casts are made of: other kernels stand on these, and have proofs of their own.
+CASTS = ("bits", "convert", "jit", "lanes", "rounding", "spec", "stream", "tables", "threads")
 
 
 def digest() -> str:
-    """The first 16 hexadecimal digits of a SHA-256 over the kernels' names and contents."""
+    """The first 16 hexadecimal digits of a SHA-256 over the names and contents of the casts' kernels."""
     total = hashlib.sha256()
-    for path in sorted((ROOT / "fpemu" / "kernels").glob("*.py")):
-        total.update(b"%s\0%s\0" % (path.name.encode(), path.read_bytes()))
+    for name in CASTS:
+        total.update(b"%s\0%s\0" % (name.encode(), (ROOT / "fpemu" / "kernels" / f"{name}.py").read_bytes()))
     return total.hexdigest()[:16]
 
 

@@ -30,13 +30,13 @@ def aligned(*numbers):
 
 
 def order_key(significand, exponent):
-    """An integer that orders as the value does: its exponent above its significand pushed up to 64 bits."""
+    """An integer that orders as the value does: its exponent above its significand pushed up to 160 bits."""
     if significand == 0:
         return 0
     size = abs(significand).bit_length()
-    top64 = abs(significand) << 64 >> size
-    assert top64 << size == abs(significand) << 64, "a significand of more than 64 bits"
-    key = (exponent + size + (1 << 40) << 64) + top64
+    top160 = abs(significand) << 160 >> size
+    assert top160 << size == abs(significand) << 160, "a significand of more than 160 bits"
+    key = (exponent + size + (1 << 40) << 160) + top160
     return key if significand > 0 else -key
 
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
-import warnings
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -17,13 +14,11 @@ import pytest
 
 import fpemu as fe
 from fpemu.codebooks import codebook
-from fpemu.grids import route
-from fpemu.kernels import bits, convert, jit, lanes, rounding, stream, tables, threads
+from fpemu.kernels import bits, convert, rounding, stream, tables
+from fpemu.kernels.spec import INEXACT, OVERFLOW, TINY_AFTER, TINY_BEFORE
 from fpemu.outcomes import ROUNDING_NUMBERS, kernel_rules
-from fpemu.plans import plan
-from tests import float_environment, grids, sources, spec
+from tests import grids, sources, spec
 from tests.compare import DETERMINISTIC, MODES, Sources, assert_same_codes, profile
-from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
 
 ONES = (1 << 64) - 1
 WORDS = [0, 1, 2, 3, 5, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, ONES, 0x0123456789ABCDEF, 0xF000000000000001, 6 << 60]
@@ -33,12 +28,12 @@ WORDS = [0, 1, 2, 3, 5, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, ONES, 0x012345678
 
 
 @pytest.mark.parametrize("shift", [*range(0, 132)])
-def test_split(shift):
-    for word in WORDS:
-        kept, rest = divmod(word, 1 << shift)
-        expected = kept, (rest << 64) >> shift, (rest << 64) % (1 << shift) != 0
-        for split in (rounding.split.py_func, rounding.split):  # as plain Python, and compiled
-            assert split(np.uint64(word), shift) == expected
+def test_shift_right_jam(shift):
+    for high, low, sticky in itertools.product(WORDS[::2], WORDS, (False, True)):
+        kept, rest = divmod(high << 64 | low, 1 << shift)
+        expected = kept >> 64, kept & ONES, sticky or rest != 0
+        for jam in (rounding.shift_right_jam.py_func, rounding.shift_right_jam):  # as plain Python, and compiled
+            assert jam(np.uint64(high), np.uint64(low), sticky, shift) == expected
 
 
 FRACTIONS = [*WORDS, (1 << 63) + 2, 1 << 62, 1 << 31, (1 << 32) - 1, 1 << 32, 3 << 31, 3 << 62, ONES - 1]
@@ -251,6 +246,67 @@ def test_general_kernel_draws_the_stream(mode):
     np.testing.assert_array_equal(general(x, FLOAT64, fmt, rules, NONE, 9, first), handed)
 
 
+@numba.njit
+def encode_all(negative, tops, high, low, sticky, spec, rules, codes, flags):
+    for i in range(tops.size):
+        codes[i], flags[i] = convert.encode(negative, tops[i], high[i], low[i], sticky[i], spec, rules, np.uint64(0))
+
+
+def unbounded(fmt):
+    """A format of the same values, and of many more below and above them; codes keep their parity."""
+    more = 1 << (fmt.exponent_bits + 3)
+    name = f"{fmt.name}, unbounded"
+    return fe.FloatFormat(name, fmt.bits + 4, fmt.precision, bias=fmt.bias + more, infinities=False, nan="none")
+
+
+FLAGGED = [*map(fe.dtype, ["float8_e4m3fn", "float8_e5m2", "float4_e2m1fn", "float16", "binary8p1se", "e3m2fn"])]
+FLAGGED += [fmt for fmt in grids.ODD_FORMATS if fmt.kind == "float" and fmt.bits <= 16 and fmt.signed]
+
+
+@pytest.mark.parametrize("fmt", FLAGGED, ids=str)
+def test_general_kernel_flags(fmt):
+    """From two words and a sticky bit: the code, inexact, overflow, and tininess before and after rounding."""
+    p, emin = fmt.precision, fmt.emin
+    bits_ = [1 << 127, (1 << 128) - 1, 3 << 126, (1 << 127) + 1]
+    for n in (p, p + 1, p - 1):  # about values and midpoints of p, p + 1 digits and of one less
+        step = 1 << 128 - n if n else 1 << 127
+        near_ = (k * step + d for k in (1, 2, 3, (1 << n) - 1) for d in (-1, 0, 1))
+        bits_ += [x for x in near_ if x >> 127 == 1]
+    exponent = fmt.scaled(fmt.max_code)[1] + fmt.scaled(fmt.max_code)[0].bit_length() - 1
+    tops = {*range(emin - p - 3, emin + 4), *range(exponent - 2, exponent + 4), emin - 70, emin - 130, exponent + 70}
+    words = [(top, x, sticky) for top in sorted(tops) for x in sorted(set(bits_)) for sticky in (False, True)]
+    top, high, low, sticky = (
+        np.array(column, dtype)
+        for column, dtype in zip(
+            zip(*((t, x >> 64, x & ONES, s) for t, x, s in words), strict=True),
+            (np.int64, np.uint64, np.uint64, np.bool_),
+            strict=True,
+        )
+    )
+    wide = unbounded(fmt)
+    codes, flags = np.empty(top.size, np.uint64), np.empty(top.size, np.int64)
+    for mode, negative in itertools.product(DETERMINISTIC, (False, True)):
+        rules = profile(fmt, rounding=mode)
+        exact = [spec.Number("finite", negative, 2 * x + s, t - 128) for t, x, s in words]
+        numbers = kernel_rules(fmt, rules.for_codes(fmt.codes_key), False)
+        encode_all(negative, top, high, low, sticky, fmt.spec, numbers, codes, flags)
+        np.testing.assert_array_equal(codes, spec.encode(exact, fmt, rules))
+        into, beyond = spec.target(fmt, rules), spec.target(wide, profile(wide, rounding=mode))
+        for i, number in enumerate(exact):
+            case, far = into.classify(number), beyond.classify(number)
+            overflow = case.low + into.goes_up(case) > into.max_code
+            tiny = number.significand.bit_length() + number.exponent <= emin
+            significand, quantum = beyond.value(far.low + beyond.goes_up(far))
+            still = tiny and significand.bit_length() + quantum <= emin
+            expected = (
+                INEXACT * (case.position != spec.EXACT or overflow)
+                | OVERFLOW * overflow
+                | TINY_BEFORE * tiny
+                | TINY_AFTER * (still if top[i] >= emin - p - 3 else tiny)
+            )
+            assert flags[i] == expected, (mode, negative, words[i])
+
+
 # -- tables and codebooks ---------------------------------------------------------------------------------------------
 
 
@@ -288,262 +344,3 @@ def test_codebook_specials():
     specials = np.array([10, 11, 12, 13], np.uint16)
     tables.codebook_array(x, FLOAT64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
     assert out.tolist() == [10, 11, 12, 13]
-
-
-# -- fast loops -------------------------------------------------------------------------------------------------------
-
-
-def loop_rules(fmt):
-    """All deterministic modes, and other outcomes."""
-    rules = [profile(fmt, rounding=mode) for mode in DETERMINISTIC]
-    if fmt.bits <= 16:
-        modes = ("nearest_even", "toward_positive", "nearest_toward_negative")
-        rules += [profile(fmt, rounding=mode, **knobs) for knobs in OUTCOMES for mode in modes]
-    return [these for these in rules if these is not None]
-
-
-def loop_sources(fmt, dtype):
-    """Each exponent field with a few significands, and what is about the format's values."""
-    few = sources.float32_few()[1::24] if dtype == "float32" else sources.float64_few()[2::31]
-    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan], dtype)
-    return np.concatenate([grids.near(fmt, np.random.default_rng(6), 60, dtype), few, special])
-
-
-def run_loop(fmt, rules, x, kind, first=0, key=0):
-    """The words that a fast loop gives, as its plan calls it."""
-    source = fe.dtype(x.dtype)
-    work = plan(source, fmt, rules, source if kind == "values" else None)
-    out = np.empty(x.size, work.out_dtype)
-    work(x.view(f"u{x.itemsize}"), out, first, NONE, key)
-    return out.astype(np.uint64)
-
-
-def expected_words(codes, fmt, kind, dtype):
-    """Codes, or the bits of their values."""
-    if kind == "codes":
-        return codes
-    distinct, places = np.unique(codes, return_inverse=True)
-    found = [exact_bits(spec.decode(code, fmt), dtype) for code in distinct.tolist()]
-    return np.array(found, np.uint64)[places]
-
-
-def calm_first(fmt, x):
-    """The places of x by magnitude, and how many of them neither overflow nor are special."""
-    order = np.argsort(np.abs(x), kind="stable")
-    largest = fmt.value(fmt.max_int if fmt.kind == "int" else fmt.max_code)
-    return order, int((np.abs(x) <= largest).sum())
-
-
-def pieces(fmt, x):
-    """Places of x that a loop gets at a time: loops may take whole blocks, or arrays, for harmless."""
-    order, calm = calm_first(fmt, x)
-    harmless = order[:calm]
-    yield np.arange(x.size)
-    yield harmless
-    yield harmless[~np.signbit(x[harmless])]
-    yield np.concatenate([np.resize(harmless, 5_000), order, np.resize(harmless, 5_000), order[calm:], harmless])
-    for i in range(max(calm - 5, 0), min(calm + 5, x.size)):  # one by one about the limit
-        yield order[i : i + 1]
-
-
-@pytest.mark.parametrize("kind", ["codes", "values"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("loop", ["addition", "shift", "uniform"])
-def test_fast_loop(loop, dtype, kind):
-    """What a loop gives under every rule that it takes is what the specification says."""
-    tried = 0
-    for fmt in FORMATS:
-        given = None
-        for rules in loop_rules(fmt):
-            found = route(fmt, kernel_rules(fmt, rules, True), dtype, kind == "codes")
-            if found is None or found.loop != loop:
-                continue
-            given = given or Sources(loop_sources(fmt, dtype), fmt)
-            expected = expected_words(given.codes(rules), fmt, kind, dtype)
-            for places in pieces(fmt, given.x):
-                x = given.x[places]
-                assert_same_codes(run_loop(fmt, rules, x, kind), expected[places], x, fmt, rules)
-            tried += 1
-    assert tried > 30
-
-
-@float_environment.needed
-@pytest.mark.parametrize("kind", ["codes", "values"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_addition_leaves_it_to_others(dtype, kind):
-    """Where the FPU is unfit."""
-    fmt = fe.dtype("float8_e4m3fn")
-    rules, x = profile(fmt), loop_sources(fmt, dtype)
-    expected = run_loop(fmt, rules, x, kind)
-    for name in float_environment.CHANGED:
-        with float_environment.changed(name):
-            found = run_loop(fmt, rules, x, kind)
-        np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("kind", ["codes", "values"])
-@pytest.mark.parametrize("uniform", [False, True])
-def test_stochastic_loop(uniform, kind):
-    tried = 0
-    for fmt, count in itertools.product(FORMATS, (1, 8, 23, 32)):
-        rules = profile(fmt, rounding=fe.Stochastic("A", count))
-        found = route(fmt, kernel_rules(fmt, rules, True), "float32", kind == "codes")
-        if found is None or (found.loop == "uniform") != uniform:
-            continue
-        x = loop_sources(fmt, "float32")[::2]
-        order, calm = calm_first(fmt, x)
-        x = x[np.concatenate([np.resize(order[:calm], 2_100), order])]
-        known = spec.classify(spec.numbers(x), spec.target(fmt, rules))
-        for first in (0, (3 << 32) - x.size):
-            random = words(5, first, x.size) >> (32 - count)
-            expected = expected_words(spec.encode(known, fmt, rules, random), fmt, kind, "float32")
-            assert_same_codes(run_loop(fmt, rules, x, kind, first, 5), expected, x, fmt, rules)
-        tried += 1
-    assert tried >= 4
-
-
-PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
-
-
-def test_float_environment_is_standard():
-    assert lanes.float_environment_is_standard(PROBE)
-    for place, value in enumerate([2**-30, 2**-20, 1, 1, 2**-149, 0.3, 3]):  # each makes one answer wrong
-        wrong = PROBE.copy()
-        wrong[place] = value
-        assert not lanes.float_environment_is_standard(wrong)
-
-
-@float_environment.needed
-@pytest.mark.parametrize("name", float_environment.CHANGED)
-def test_float_environment_is_not_standard(name):
-    lanes.float_environment_is_standard(PROBE)
-    with float_environment.changed(name):
-        found = lanes.float_environment_is_standard(PROBE)
-    assert not found
-
-
-# -- threads and where loops are cached -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 20, 21, 35])
-def test_pieces_cover_an_array(size, count, monkeypatch):
-    monkeypatch.setattr(threads, "CHUNK", 10)
-    monkeypatch.setattr(threads, "_count", count)
-    pieces = []
-    threads.run(lambda start, stop: pieces.append((start, stop)), size)
-    assert sorted(pieces) == [(start, min(start + 10, size)) for start in range(0, size, 10)]
-
-
-def test_a_piece_that_fails(monkeypatch):
-    monkeypatch.setattr(threads, "CHUNK", 10)
-
-    def work(start, stop):
-        if start == 10:
-            raise KeyError("the second")
-
-    for count in (1, 2):
-        monkeypatch.setattr(threads, "_count", count)
-        with pytest.raises(KeyError, match="the second"):
-            threads.run(work, 30)
-
-
-def test_the_pool_has_as_many_threads(monkeypatch):
-    monkeypatch.setattr(threads, "CHUNK", 1)
-    for count in (2, 3, 3, 2):
-        monkeypatch.setattr(threads, "_count", count)
-        threads.run(lambda start, stop: None, 5)
-        assert threads._pool._max_workers == count
-    monkeypatch.setattr(threads, "_count", 50)
-    threads.run(lambda start, stop: None, 4)
-    assert threads._pool._max_workers == 4
-    before = threads._executor(4)
-    assert threads._executor(4) is before
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_the_pool_after_a_fork(monkeypatch):
-    """A child has no threads: it forgets the pool, and the lock that another thread may hold."""
-    monkeypatch.setattr(threads, "CHUNK", 1)
-    monkeypatch.setattr(threads, "_count", 2)
-    threads.run(lambda start, stop: None, 5)
-    with warnings.catch_warnings(), threads._lock:
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: of forks beside threads
-        child = os.fork()
-        if not child:
-            forgotten = threads._pool is None and threads._lock.acquire(blocking=False)
-            os._exit(0 if forgotten else 1)
-    assert os.waitpid(child, 0)[1] == 0
-
-
-def test_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(threads, "available_cpus", lambda: 5)
-    for wish, expected in (("", 5), ("3", 3), ("1", 1), ("12", 12)):
-        monkeypatch.setattr(threads, "_count", None)
-        monkeypatch.setenv("FPEMU_NUM_THREADS", wish)
-        assert threads.get_count() == expected
-        monkeypatch.setenv("FPEMU_NUM_THREADS", "9")
-        assert threads.get_count() == expected
-    for wish in ("0", "-1", "two", "1.5", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT TWO}"):
-        monkeypatch.setattr(threads, "_count", None)
-        monkeypatch.setenv("FPEMU_NUM_THREADS", wish)
-        with pytest.raises(ValueError, match="FPEMU_NUM_THREADS"):
-            threads.get_count()
-
-
-def test_available_cpus(monkeypatch):
-    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda pid: {0, 2, 5} if pid == 0 else {1}, raising=False)
-    assert threads.available_cpus() == 3
-    monkeypatch.delattr(threads.os, "sched_getaffinity")
-    for count, expected in ((7, 7), (None, 1)):
-        monkeypatch.setattr(threads.os, "cpu_count", lambda count=count: count)
-        assert threads.available_cpus() == expected
-
-
-def test_cache_folders(monkeypatch, tmp_path):
-    """The user's folder alone where there is one; else the package's, else the user's cache."""
-    kernels = Path(jit.__file__).parent
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(jit.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / "xdg" / "fpemu"]
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / ".cache" / "fpemu"]
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert list(jit._candidates()) == [kernels / "__pycache__"]
-    monkeypatch.setattr(jit.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / "local" / "fpemu"]
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "own"))
-    assert list(jit._candidates()) == [tmp_path / "own"]
-    assert jit._cache_folder() == str(tmp_path / "own" / f"fpemu-{jit.digest()}")
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
-    assert jit._cache_folder() is None
-
-
-def test_digest(monkeypatch, tmp_path):
-    """Another digest for another byte, name or file; the same for the same."""
-    monkeypatch.setattr(jit, "_sources", tmp_path)
-    found = [jit.digest()]
-    for name, text in (("a.py", "1"), ("a.py", "2"), ("b.py", ""), ("b.py", "\n")):
-        (tmp_path / name).write_text(text)
-        found.append(jit.digest())
-    (tmp_path / "b.py").rename(tmp_path / "c.py")
-    found.append(jit.digest())
-    assert len(set(found)) == len(found)
-    (tmp_path / "note.txt").write_text("no kernel")
-    assert jit.digest() == found[-1]
-    assert len(found[-1]) == 16
-
-
-def test_loops_are_cached_in_the_digests_folder(monkeypatch, tmp_path):
-    users = numba.config.CACHE_DIR
-    monkeypatch.setattr(jit, "_folder", str(tmp_path))
-    kept = jit.loop(tables.take_array.py_func)
-    assert users == numba.config.CACHE_DIR
-    assert Path(kept._cache.cache_path).parent == tmp_path
-    assert kept.targetoptions["nogil"]  # else threads would wait for each other
-    monkeypatch.setattr(jit, "_folder", None)
-    assert not hasattr(jit.loop(tables.take_array.py_func)._cache, "_impl")

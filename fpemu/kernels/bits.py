@@ -1,7 +1,10 @@
 """Bit-level helpers that numba lacks, as intrinsics for 32 and 64 bits alike."""
 
+import platform
+
+from llvmlite import binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.extending import intrinsic
 from numpy import int64
 
@@ -73,6 +76,27 @@ def leading_zeros(typing_context, value):
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return value(value), generate
+
+
+@intrinsic
+def half_of(typing_context, value):
+    """The float16 code of a float32, by the CPU's own conversion; only where `converts_halves()`."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
+
+    return types.uint16(value), generate
+
+
+def converts_halves():
+    """Whether compiled code converts float32 to float16 in one instruction, under the FPU's rounding mode.
+
+    Elsewhere LLVM would call a library function that numba need not find.
+    """
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return True
+    host = config.CPU_NAME in (None, "host") and not config.CPU_FEATURES and config.ENABLE_AVX
+    return bool(host and llvm.get_host_cpu_features().get("f16c"))
 
 
 @core

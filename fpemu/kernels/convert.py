@@ -6,15 +6,16 @@ and its flush-to-zero bits do not matter to them.
 
 from numpy import int64, uint64
 
-from fpemu.kernels.bits import bit_length
+from fpemu.kernels.bits import leading_zeros
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.rounding import rounds_up, split
+from fpemu.kernels.rounding import rounds_up, shift_right_jam
 from fpemu.kernels.spec import (
     BITS,
     DROP_SIGN,
     FLUSH,
     FLUSH_AFTER,
     FLUSH_BEFORE,
+    INEXACT,
     INFINITIES,
     INFINITY_NEGATIVE,
     INFINITY_POSITIVE,
@@ -26,6 +27,7 @@ from fpemu.kernels.spec import (
     NAN_NEGATIVE,
     NAN_NEGATIVE_ZERO,
     NAN_POSITIVE,
+    OVERFLOW,
     OVERFLOW_NEGATIVE,
     OVERFLOW_POSITIVE,
     PAYLOAD,
@@ -40,6 +42,8 @@ from fpemu.kernels.spec import (
     STOCHASTIC_A,
     SUBNORMAL_SOURCES_ARE_ZERO,
     SUBNORMALS,
+    TINY_AFTER,
+    TINY_BEFORE,
     TWOS_COMPLEMENT,
     UNDERFLOW_NEGATIVE,
     UNDERFLOW_POSITIVE,
@@ -120,18 +124,12 @@ def encode_nan(negative, payload, spec, rules):
 
 
 @core
-def quotient(significand, shift, divisor):
-    """A quotient below 1, significand 2^shift / divisor, as `split` gives a cut-off part: (fraction, sticky)."""
-    sticky = False
-    shift += 64  # the quotient's 64 fraction bits are the integer part of significand 2^shift / divisor
-    if shift < 0:
-        kept, fraction, below = split(significand, -shift)
-        sticky = fraction != U0 or below
-        significand, shift = kept, 0
+def quotient(high, low, sticky, divisor):
+    """Two words divided by one, the result below 2^64: (quotient, whether something is left)."""
     result = U0
     rest = U0
-    for i in range(64 + shift):
-        bit = (significand >> uint64(63 - i)) & U1 if i < 64 else U0
+    for i in range(128):
+        bit = (high >> uint64(63 - i)) & U1 if i < 64 else (low >> uint64(127 - i)) & U1
         rest = (rest << U1) | bit
         result <<= U1
         if rest >= divisor:
@@ -157,8 +155,20 @@ def with_sign(magnitude, negative, spec):
 
 
 @core
-def encode(negative, significand, exponent, spec, rules, random):
-    """The code of significand 2^exponent (significand not 0), rounded once; `random` for stochastic modes.
+def is_tiny_after(negative, high, low, sticky, spec, rules, random):
+    """Whether a magnitude of the binade below 2^emin stays below when rounded with unbounded exponents."""
+    kept, fraction, sticky = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
+    parity = kept if spec[PRECISION] > 1 else kept - U1 - uint64(1 - spec[SUBNORMALS])
+    up = rounds_up(parity & U1 != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+    return not up or (kept + U1) >> uint64(spec[PRECISION]) == U0
+
+
+@core
+def encode(negative, top, high, low, sticky, spec, rules, random):
+    """A number that is not 0, rounded once: its code, and what happened (INEXACT, OVERFLOW, TINY_...).
+
+    The magnitude is 2^top (high + low 2^-64) / 2^63, and where `sticky` is set less than one unit of `low` more; the
+    top bit of `high` is set.  `random`: for stochastic modes.
 
     Rounding comes before overflow.  IEEE 754-2019 clauses 4.3 and 7.4, P3109 interim report 4.0.
     """
@@ -166,52 +176,58 @@ def encode(negative, significand, exponent, spec, rules, random):
         if rules[DROP_SIGN]:
             negative = False
         elif negative and not spec[ZERO]:
-            return uint64(rules[OVERFLOW_NEGATIVE])
+            return overflow(negative, rules), OVERFLOW | INEXACT
     trailing_bits = spec[PRECISION] - 1
-    length = bit_length(significand)
-    top = exponent + length - 1  # floor(log2 |x|)
     emin = spec[QUANTUM] + trailing_bits
     maximum = uint64(spec[MAX_NEGATIVE] if negative else spec[MAX_POSITIVE])
-    normalized = significand << uint64(64 - length)
+    flags = 0
+    if top < emin and spec[PRECISION] < 64:
+        flags = TINY_BEFORE
+        if top < emin - 1 or is_tiny_after(negative, high, low, sticky, spec, rules, random):
+            flags |= TINY_AFTER
 
     # Without subnormals nothing lies between zero (or nothing) and the smallest value, (2^m + 1 or 2^m) quanta.
     lowest = (U1 << uint64(trailing_bits)) + uint64(spec[ZERO])
     in_gap = not spec[SUBNORMALS] and (
-        top < emin or (top == emin and spec[ZERO] != 0 and normalized >> uint64(63 - trailing_bits) < lowest)
+        top < emin or (top == emin and spec[ZERO] != 0 and high >> uint64(63 - trailing_bits) < lowest)
     )
     if rules[FLUSH] == FLUSH_BEFORE and (in_gap or top < emin):
-        return encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)
+        return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags | INEXACT
     if in_gap:
-        fraction, sticky = quotient(significand, exponent - spec[QUANTUM], lowest)
-        up = rounds_up(False, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+        kept, rest, below = shift_right_jam(high, low, sticky, 63 + spec[QUANTUM] - top)
+        fraction, below = quotient(kept, rest, below, lowest)
+        up = rounds_up(False, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+        flags |= INEXACT
         if not up:
-            return encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)
+            return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags
         code = uint64(spec[ZERO])
-        return with_sign(code, negative, spec) if code <= maximum else uint64(overflow(negative, rules))
+        if code <= maximum:
+            return with_sign(code, negative, spec), flags
+        return overflow(negative, rules), flags | OVERFLOW
 
     quantum = max(top - trailing_bits, spec[QUANTUM])
     binades = quantum - spec[QUANTUM]
-    if quantum <= exponent:
-        kept, fraction, sticky = significand << uint64(exponent - quantum), U0, False
-    else:
-        kept, fraction, sticky = split(significand, quantum - exponent)
+    kept, fraction, below = shift_right_jam(high, low, sticky, 63 + quantum - top)
+    if fraction != U0 or below:
+        flags |= INEXACT
     beyond = binades >= 1 and binades > int64(uint64(spec[MAX_POSITIVE]) >> uint64(trailing_bits)) - spec[SUBNORMALS]
     # The magnitude code below: with precision 1 its parity is the exponent field's.
     code = kept + (uint64(binades) << uint64(trailing_bits))
     if not spec[SUBNORMALS]:
         code -= U1 << uint64(trailing_bits)
-    up = rounds_up((code & U1) != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+    up = rounds_up((code & U1) != U0, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
     code += uint64(up)
     if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not beyond and code < U1 << uint64(trailing_bits):
-        return encode_zero(negative, rules)
+        return encode_zero(negative, rules), flags | INEXACT
     if beyond or code > maximum:
+        flags |= OVERFLOW | INEXACT
         if rules[WRAP] == WRAP_ALL or (rules[WRAP] == WRAP_POSITIVE and not negative):
             wrapped = (kept + uint64(up)) << uint64(binades) if binades < 64 else U0
-            return (U0 - wrapped if negative else wrapped) & code_mask(spec)
-        return overflow(negative, rules)
+            return (U0 - wrapped if negative else wrapped) & code_mask(spec), flags
+        return overflow(negative, rules), flags
     if code == U0 and spec[ZERO]:
-        return encode_zero(negative, rules)
-    return with_sign(code, negative, spec)
+        return encode_zero(negative, rules), flags
+    return with_sign(code, negative, spec), flags
 
 
 @core
@@ -236,7 +252,9 @@ def convert(code, source, target, rules, random):
         return uint64(rules[INFINITY_NEGATIVE] if negative else rules[INFINITY_POSITIVE])
     if significand == U0 or (rules[SUBNORMAL_SOURCES_ARE_ZERO] and is_subnormal(significand, source)):
         return encode_zero(negative, rules)
-    return encode(negative, significand, exponent, target, rules, random)
+    zeros = leading_zeros(significand)
+    top = exponent + 63 - int64(zeros)
+    return encode(negative, top, significand << zeros, U0, False, target, rules, random)[0]
 
 
 @loop

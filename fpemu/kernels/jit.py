@@ -6,12 +6,16 @@ bits.  So the loops' cache folder is named by a digest of every kernel file.
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numba
+
+UNUSED_DAYS = 30
 
 _lock = threading.Lock()
 _sources = Path(__file__).parent
@@ -50,7 +54,23 @@ def _writable(folder):
 def _cache_folder():
     """The folder for this digest's loops; None where nothing can be written (then every process compiles anew)."""
     name = f"fpemu-{digest()}"
-    return next((str(base / name) for base in _candidates() if _writable(base / name)), None)
+    base = next((base for base in _candidates() if _writable(base / name)), None)
+    if base is None:
+        return None
+    _tidy(base, name)
+    return str(base / name)
+
+
+def _tidy(base, own):
+    """Remove what a crash left empty, which numba would fail to read, and other digests' folders that nobody uses."""
+    os.utime(base / own)
+    long_ago = time.time() - UNUSED_DAYS * 86400
+    for path in (base / own).glob("*.nb[ci]"):
+        if path.stat().st_size == 0:
+            path.unlink(missing_ok=True)
+    for folder in base.glob("fpemu-*"):
+        if folder.name != own and folder.stat().st_mtime < long_ago:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 _folder = _cache_folder()

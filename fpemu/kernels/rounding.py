@@ -22,21 +22,24 @@ NONE = uint64(0)
 
 
 @core
-def split(significand, shift):
-    """A significand without its low `shift` (>= 0) bits: (kept, fraction, sticky).
+def shift_right_jam(high, low, sticky, shift):
+    """Two words shifted right by `shift` (>= 0) bits; `sticky`, then too, says that something lies below them.
 
-    `fraction` holds the first 64 bits that are cut off, the half in its top bit; `sticky`: something below them.
+    Where the first word is then taken as the integer part, the second one is the first 64 bits that are cut off, the
+    half in its top bit.
     """
     if shift == 0:
-        return significand, NONE, False
+        return high, low, sticky
     if shift < 64:
-        return significand >> uint64(shift), significand << uint64(64 - shift), False
+        back = uint64(64 - shift)
+        lost = (low << back) != NONE
+        return high >> uint64(shift), (high << back) | (low >> uint64(shift)), sticky or lost
     if shift == 64:
-        return NONE, significand, False
+        return NONE, high, sticky or low != NONE
     if shift < 128:
-        fraction = significand >> uint64(shift - 64)
-        return NONE, fraction, (fraction << uint64(shift - 64)) != significand
-    return NONE, NONE, significand != NONE
+        kept = high >> uint64(shift - 64)
+        return NONE, kept, sticky or low != NONE or (kept << uint64(shift - 64)) != high
+    return NONE, NONE, sticky or low != NONE or high != NONE
 
 
 @core
@@ -44,7 +47,8 @@ def rounds_up(odd, fraction, sticky, negative, rounding, random_bits, random):
     """Whether a magnitude between two neighbours goes to the upper one.
 
     IEEE 754-2019 clause 4.3, P3109 interim report 4.0; `odd`: the lower neighbour's code is odd; `fraction` and
-    `sticky`: the cut-off part as `split` gives it; `random`: an integer below 2^random_bits for stochastic modes.
+    `sticky`: the cut-off part as `shift_right_jam` gives it; `random`: an integer below 2^random_bits for stochastic
+    modes.
     """
     if fraction == NONE and not sticky:
         return False

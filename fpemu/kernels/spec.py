@@ -71,3 +71,9 @@ TO_ODD = 9
 STOCHASTIC_A = 10
 STOCHASTIC_B = 11
 STOCHASTIC_C = 12
+
+# What happened as a number was rounded: bits of `encode`'s second result (IEEE 754-2019 clauses 7.4 to 7.6)
+INEXACT = 1
+OVERFLOW = 2
+TINY_BEFORE = 4  # nonzero and below 2^emin before rounding
+TINY_AFTER = 8  # nonzero and below 2^emin after rounding as though with unbounded exponents

@@ -1,0 +1,166 @@
+"""Every fast loop of fpemu.kernels.lanes by itself, beside the specification; see tests.test_kernels."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu.grids import route, widening
+from fpemu.kernels import lanes
+from fpemu.outcomes import kernel_rules
+from fpemu.plans import plan
+from tests import float_environment, grids, sources, spec
+from tests.compare import DETERMINISTIC, Sources, assert_same_codes, profile
+from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
+from tests.test_kernels import NONE, words
+
+
+def loop_rules(fmt):
+    """All deterministic modes, and other outcomes."""
+    rules = [profile(fmt, rounding=mode) for mode in DETERMINISTIC]
+    if fmt.bits <= 16:
+        modes = ("nearest_even", "toward_positive", "nearest_toward_negative")
+        rules += [profile(fmt, rounding=mode, **knobs) for knobs in OUTCOMES for mode in modes]
+    return [these for these in rules if these is not None]
+
+
+def loop_sources(fmt, dtype):
+    """Each exponent field with a few significands, and what is about the format's values."""
+    few = sources.float32_few()[1::24] if dtype == "float32" else sources.float64_few()[2::31]
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan], dtype)
+    return np.concatenate([grids.near(fmt, np.random.default_rng(6), 60, dtype), few, special])
+
+
+def run_loop(fmt, rules, x, kind, first=0, key=0):
+    """The words that a fast loop gives, as its plan calls it."""
+    source = fe.dtype(x.dtype)
+    work = plan(source, fmt, rules, source if kind == "values" else None)
+    out = np.empty(x.size, work.out_dtype)
+    work(x.view(f"u{x.itemsize}"), out, first, NONE, key)
+    return out.astype(np.uint64)
+
+
+def expected_words(codes, fmt, kind, dtype):
+    """Codes, or the bits of their values."""
+    if kind == "codes":
+        return codes
+    distinct, places = np.unique(codes, return_inverse=True)
+    found = [exact_bits(spec.decode(code, fmt), dtype) for code in distinct.tolist()]
+    return np.array(found, np.uint64)[places]
+
+
+def levels(fmt, x):
+    """The places of x by what a block of them asks for: nothing beyond rounding, overflow too, everything."""
+    largest = fmt.value(fmt.max_int if fmt.kind == "int" else fmt.max_code)
+    magnitudes = np.where(np.isnan(x), np.inf, np.abs(x))
+    order = np.argsort(magnitudes, kind="stable")
+    harmless = (magnitudes[order] <= largest) & (fmt.signed | ~np.signbit(x[order]))
+    return order[harmless], order[np.isfinite(magnitudes[order])], order
+
+
+def blocks(*places):
+    """Some blocks of each."""
+    return np.concatenate([np.resize(some, 2 * lanes.BLOCK) for some in places if some.size])
+
+
+def pieces(fmt, x):
+    """Places of x that a loop gets at a time: loops may take whole blocks, or arrays, for harmless."""
+    calm, finite, every = levels(fmt, x)
+    yield np.arange(x.size)
+    yield calm
+    yield finite
+    yield blocks(calm, every, calm, finite, every[-40:], calm)
+    for i in range(max(calm.size - 5, 0), min(calm.size + 5, x.size)):  # one by one about the limit
+        yield every[i : i + 1]
+
+
+@pytest.mark.parametrize("kind", ["codes", "values"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loop", ["addition", "shift", "uniform"])
+def test_fast_loop(loop, dtype, kind):
+    """What a loop gives under every rule that it takes is what the specification says."""
+    tried = 0
+    for fmt in FORMATS:
+        given = None
+        for rules in loop_rules(fmt):
+            found = route(fmt, kernel_rules(fmt, rules, True), dtype, kind == "codes")
+            if found is None or found.loop != loop:
+                continue
+            given = given or Sources(loop_sources(fmt, dtype), fmt)
+            expected = expected_words(given.codes(rules), fmt, kind, dtype)
+            for places in pieces(fmt, given.x):
+                x = given.x[places]
+                assert_same_codes(run_loop(fmt, rules, x, kind), expected[places], x, fmt, rules)
+            tried += 1
+    assert tried > 30
+
+
+@float_environment.needed
+@pytest.mark.parametrize("kind", ["codes", "values"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_addition_leaves_it_to_others(dtype, kind):
+    """Where the FPU is unfit."""
+    fmt = fe.dtype("float8_e4m3fn")
+    rules, x = profile(fmt), loop_sources(fmt, dtype)
+    expected = run_loop(fmt, rules, x, kind)
+    for name in float_environment.CHANGED:
+        with float_environment.changed(name):
+            found = run_loop(fmt, rules, x, kind)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["codes", "values"])
+@pytest.mark.parametrize("uniform", [False, True])
+def test_stochastic_loop(uniform, kind):
+    tried = 0
+    for fmt, count in itertools.product(FORMATS, (1, 8, 23, 32)):
+        rules = profile(fmt, rounding=fe.Stochastic("A", count))
+        found = route(fmt, kernel_rules(fmt, rules, True), "float32", kind == "codes")
+        if found is None or (found.loop == "uniform") != uniform:
+            continue
+        x = loop_sources(fmt, "float32")[::2]
+        calm, _, every = levels(fmt, x)
+        x = x[np.concatenate([blocks(calm), every])]
+        known = spec.classify(spec.numbers(x), spec.target(fmt, rules))
+        for first in (0, (3 << 32) - x.size):
+            random = words(5, first, x.size) >> (32 - count)
+            expected = expected_words(spec.encode(known, fmt, rules, random), fmt, kind, "float32")
+            assert_same_codes(run_loop(fmt, rules, x, kind, first, 5), expected, x, fmt, rules)
+        tried += 1
+    assert tried >= 4
+
+
+PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
+
+
+WIDE = [fe.dtype(name) for name in ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m3fnu", "e3m2fn", "e7m8", "e2m7")]
+
+
+@pytest.mark.parametrize("fmt", WIDE, ids=str)
+def test_widening(fmt):
+    """Every code, NaN payloads included."""
+    codes, float32 = np.arange(fmt.code_count, dtype=fmt.code_dtype), fe.dtype("float32")
+    out = np.empty(codes.size, np.uint32)
+    lanes.widen_array(codes, widening(fmt), out)
+    rules = float32.check_profile(profile(float32, nan_payload="keep"))
+    np.testing.assert_array_equal(out, Sources(codes.astype(np.uint64), float32, fmt).codes(rules))
+
+
+def test_float_environment_is_standard():
+    assert lanes.float_environment_is_standard(PROBE)
+    for place, value in enumerate([2**-30, 2**-20, 1, 1, 2**-149, 0.3, 3]):  # each makes one answer wrong
+        wrong = PROBE.copy()
+        wrong[place] = value
+        assert not lanes.float_environment_is_standard(wrong)
+
+
+@float_environment.needed
+@pytest.mark.parametrize("name", float_environment.CHANGED)
+def test_float_environment_is_not_standard(name):
+    lanes.float_environment_is_standard(PROBE)
+    with float_environment.changed(name):
+        found = lanes.float_environment_is_standard(PROBE)
+    assert not found
