@@ -3,10 +3,12 @@
 ``import fpemu as fe``, then ``fe.cast(x, "float8_e4m3fn")``.
 """
 
+from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
 from fpemu.array import Array, array
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
+from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
@@ -20,6 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Array",
+    "Flags",
     "FloatFormat",
     "Format",
     "IntFormat",
@@ -28,18 +31,22 @@ __all__ = [
     "Rounding",
     "Stochastic",
     "TableFormat",
+    "add",
     "array",
     "cast",
     "classify",
     "compare",
     "decode",
     "describe",
+    "divide",
     "dtype",
     "dtypes",
     "encode",
     "finfo",
+    "fma",
     "get_num_threads",
     "iinfo",
+    "multiply",
     "next_down",
     "next_up",
     "pack",
@@ -51,5 +58,7 @@ __all__ = [
     "same_codes",
     "set_num_threads",
     "spacing",
+    "sqrt",
+    "subtract",
     "unpack",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,12 @@ def run(
     codes = given.codes
     dtype = work.out_dtype if dtype is None else dtype
     if out is not None:
-        _check_out(out, codes.shape, dtype)
+        check_out(out, codes.shape, dtype)
     if work.refuses_nan:
         _no_nan(given)
     randoms, key = NO_RANDOMS, 0
-    if random_bits is not None:
-        randoms = _randoms(random_bits, work.rules.rounding, codes.shape)
-    elif work.stochastic:
-        key = _key(rng)
-    if rng_offset:
-        _check_offset(rng_offset)
+    if random_bits is not None or work.stochastic or rng_offset:
+        randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
     result = np.empty(codes.shape, dtype) if out is None else out
     bits = result.view(work.out_dtype)
     if out is not None and np.may_share_memory(codes, bits) and not _same_places(codes, bits):
@@ -68,6 +65,36 @@ def run(
     else:
         _strided(codes, bits, work, rng_offset, randoms, key)
     return result[()] if out is None and result.ndim == 0 else result
+
+
+def randomness(
+    rounding: Rounding | Stochastic,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+    shape: tuple[int, ...],
+) -> tuple[NDArray[Any], int]:
+    """The random integers that the caller gives, or none and the key of a stream; all checked.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    random_bits : array_like of int or None
+    rng_offset : int
+    shape : tuple of int
+        The result's.
+
+    Returns
+    -------
+    tuple
+        A one-dimensional array, empty where the stream is used, and a 64-bit key.
+    """
+    if rng_offset:
+        _check_offset(rng_offset)
+    if random_bits is not None:
+        return _randoms(random_bits, rounding, shape), 0
+    return NO_RANDOMS, _key(rng) if isinstance(rounding, Stochastic) else 0
 
 
 def _key(rng: int | np.random.Generator | None) -> int:
@@ -112,7 +139,7 @@ def _check_offset(rng_offset: Any) -> None:
         raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")
 
 
-def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
     if out.dtype != dtype:
@@ -149,19 +176,28 @@ def _same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
     )
 
 
+def in_pieces(work: Callable[[int, int], None], size: int) -> None:
+    """Call work(start, stop) for pieces that cover range(size), on several threads where it is worth it."""
+    if size <= 1 << 16:  # not worth the threads' import
+        if size > 0:
+            work(0, size)
+        return
+    from fpemu.kernels import threads
+
+    threads.run(work, size)
+
+
 def _contiguous(
     codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int
 ) -> None:
-    if codes.size <= 1 << 16:  # not worth the threads' import
-        if codes.size > 0:
-            work(codes, bits, first, randoms, key)
+    if codes.size == 1:
+        work(codes, bits, first, randoms, key)
         return
-    from fpemu.kernels import threads
 
     def piece(start: int, stop: int) -> None:
         work(codes[start:stop], bits[start:stop], first + start, randoms[start:stop], key)
 
-    threads.run(piece, codes.size)
+    in_pieces(piece, codes.size)
 
 
 def _strided(codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int) -> None:

@@ -57,6 +57,7 @@ CALLS = {"shifted_left": "shifted_right", "shifted_right": "shifted_left", "min"
 
 # The tests that concern a file, and for some functions those that most likely notice a mutant, to run first.
 CONCERNED = {
+    "arithmetic.py": ["test_some", "test_cancellation", "test_every_pair", "test_mixed_formats", "test_knobs"],
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
@@ -65,6 +66,7 @@ CONCERNED = {
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],
     "threads.py": ["test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"],
+    "wide.py": ["test_multiply", "test_add", "test_shift_words", "test_normalize", "test_divide", "test_root"],
 }
 LIKELY = {
     "by_addition": ["test_fast_loop[addition"],

@@ -218,7 +218,7 @@ def test_arrays_shrink_and_take_strategies_of_shapes():
     assert simplest(fst.arrays("e4m3fn", 3)).codes.tolist() == [0, 0, 0]
     a = simplest(fst.arrays("e4m3fn", st.integers(0, 5)), lambda a: (a.codes > 0x7E).any())
     assert a.codes.tolist() == [0x7F]
-    wide = drawn(fst.arrays("float64", (40,)), 50)
+    wide = drawn(fst.arrays("float64", (40,)), 400)  # in one of 50 it may be missing
     assert any((a.codes == 0x7FEFFFFFFFFFFFFF).any() for a in wide)
 
 

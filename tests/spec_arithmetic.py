@@ -1,0 +1,155 @@
+"""The executable specification of operations: exact integers, no code shared with fpemu; see `tests.spec`.
+
+An operation on numbers gives a number, exact but for a sticky last bit far below anything that is kept (round to odd),
+and the flags that do not depend on the result's format.  `tests.spec` rounds it; `raised` adds the other flags.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import fpemu as fe
+from tests import spec
+from tests.spec import Number
+
+INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID = 1, 2, 4, 8, 16
+KEPT = 150  # bits: float64's 53 and 32 random bits are far fewer
+
+NAN = Number("nan", False)
+
+
+def signals(number):
+    """Whether a number is a signalling NaN: the first bit of its payload is 0."""
+    return number.payload is not None and number.payload[1] > 0 and number.payload[0] >> (number.payload[1] - 1) == 0
+
+
+def sticky(significand, exponent, more=False):
+    """A significand cut to KEPT bits; its last bit is set where anything is lost."""
+    cut = max(significand.bit_length() - KEPT, 0)
+    kept, rest = divmod(significand, 1 << cut)
+    return kept | (rest != 0 or more), exponent + cut
+
+
+def signed(number):
+    """A finite number as a signed integer and an exponent."""
+    return (-number.significand if number.negative else number.significand), number.exponent
+
+
+def exact_sum(x, y, toward_negative):
+    """The exact sum of two finite numbers."""
+    lowest = min(x.exponent, y.exponent)
+    total = sum(significand << (exponent - lowest) for significand, exponent in map(signed, (x, y)))
+    if total == 0:
+        negative = x.negative if x.negative == y.negative else toward_negative
+        return Number("finite", negative, 0, 0)
+    return Number("finite", total < 0, *sticky(abs(total), lowest))
+
+
+def product(x, y):
+    """The exact product of two finite numbers."""
+    return Number("finite", x.negative != y.negative, x.significand * y.significand, x.exponent + y.exponent)
+
+
+def add(x, y, toward_negative):
+    if "infinite" in (x.kind, y.kind):
+        if x.kind == y.kind and x.negative != y.negative:
+            return NAN, INVALID
+        return Number("infinite", (x if x.kind == "infinite" else y).negative), 0
+    return exact_sum(x, y, toward_negative), 0
+
+
+def negated(x):
+    return x._replace(negative=not x.negative)
+
+
+def multiply(x, y):
+    if "infinite" in (x.kind, y.kind):
+        if any(n.kind == "finite" and n.significand == 0 for n in (x, y)):
+            return NAN, INVALID
+        return Number("infinite", x.negative != y.negative), 0
+    exact = product(x, y)
+    return exact._replace(**dict(zip(("significand", "exponent"), sticky(*exact[2:4]), strict=True))), 0
+
+
+def divide(x, y):
+    negative = x.negative != y.negative
+    if x.kind == "infinite":
+        return (NAN, INVALID) if y.kind == "infinite" else (Number("infinite", negative), 0)
+    if y.kind == "infinite" or (x.significand == 0 and y.significand != 0):
+        return Number("finite", negative, 0, 0), 0
+    if y.significand == 0:
+        return (NAN, INVALID) if x.significand == 0 else (Number("infinite", negative), DIVIDE_BY_ZERO)
+    up = KEPT + y.significand.bit_length()
+    quotient, rest = divmod(x.significand << up, y.significand)
+    return Number("finite", negative, *sticky(quotient, x.exponent - y.exponent - up, rest != 0)), 0
+
+
+def fma(x, y, z, toward_negative):
+    if "nan" not in (x.kind, y.kind):
+        between, flags = multiply(x, y)
+        if flags:
+            return between, flags
+        if z.kind == "nan":
+            return NAN, 0
+        if between.kind == "finite" and z.kind == "finite":
+            return exact_sum(product(x, y), z, toward_negative), 0
+        return add(between, z, toward_negative)
+    return NAN, 0
+
+
+def sqrt(x):
+    if x.kind == "finite" and x.significand == 0:
+        return x, 0
+    if x.negative:
+        return NAN, INVALID
+    if x.kind == "infinite":
+        return x, 0
+    up = 2 * KEPT + x.exponent % 2
+    radicand = x.significand << up
+    root = math.isqrt(radicand)
+    return Number("finite", False, *sticky(root, (x.exponent - up) // 2, root * root != radicand)), 0
+
+
+def operate(name, numbers, toward_negative, daz=False):
+    """What an operation gives: (a number, flags)."""
+    if daz:
+        numbers = [n._replace(significand=0) if n.subnormal else n for n in numbers]
+    flags = INVALID if any(map(signals, numbers)) else 0
+    if any(n.kind == "nan" for n in numbers):
+        return NAN, flags | (fma(*numbers, toward_negative)[1] if name == "fma" else 0)
+    function = {
+        "add": lambda x, y: add(x, y, toward_negative),
+        "subtract": lambda x, y: add(x, negated(y), toward_negative),
+        "multiply": multiply,
+        "divide": divide,
+        "fma": lambda x, y, z: fma(x, y, z, toward_negative),
+        "sqrt": sqrt,
+    }[name]
+    number, raised = function(*numbers)
+    return number, flags | raised
+
+
+@functools.cache
+def unbounded(fmt):
+    """A format of the same precision that goes on below 2^emin with normal numbers; codes keep their parity."""
+    bits = min(fmt.bits + 1, 64)
+    below = 1 << (fmt.exponent_bits + bits - fmt.bits - 1)
+    name = f"{fmt.name}, unbounded"
+    signed, zero = fmt.signed, True
+    return fe.FloatFormat(
+        name, bits, fmt.precision, bias=fmt.bias + below, infinities=False, nan="none", signed=signed, zero=zero
+    )
+
+
+def raised(number, case, into, beyond, before=False):
+    """The flags of rounding a number: `case` in the format `into` is of; `beyond`: the one that goes on below."""
+    overflow = case.low + into.goes_up(case) > into.max_code
+    inexact = case.position != spec.EXACT or overflow
+    below = into.fmt.emin - (number.significand.bit_length() + number.exponent - 1)  # binades
+    tiny = below > 0
+    if below == 1 and not before:
+        far = beyond.classify(number)
+        significand, exponent = beyond.value(far.low + beyond.goes_up(far))
+        tiny = significand.bit_length() + exponent <= into.fmt.emin
+    return INEXACT * inexact | OVERFLOW * overflow | UNDERFLOW * (tiny and inexact)
