@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.array import Array
-from fpemu.casting import decode, encode
+from fpemu.casting import decode, encode, rules_for
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import spec as places
-from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near, rounding_mode
+from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
 from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
@@ -271,7 +271,6 @@ def _operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
         found = Array(codes, task.target, profile)
     else:
         found = decode(codes, task.target)
-        found = found[()] if found.ndim == 0 else found
     return (found, Flags(bits)) if given["return_flags"] else found
 
 
@@ -280,14 +279,12 @@ def _through_float32(name: str, operands: tuple[Any, ...], given: dict[str, Any]
     if given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
     first = _operate(name, operands, Options(result="float32", profile="ieee"))
-    codes = first.codes if isinstance(first, Array) else first
     rules = task.profile.replace(through="none")
     how = {option: given[option] for option in ("rng", "random_bits", "rng_offset", "out")}
-    if arrays:
-        codes = encode(first, task.target, profile=rules, **how)
-        return codes if given["out"] is not None else Array(codes, task.target, task.profile)
-    codes = encode(codes, task.target, profile=rules, **how)
-    return codes if given["out"] is not None else decode(codes, task.target)
+    codes = encode(first, task.target, profile=rules, **how)
+    if given["out"] is not None:
+        return codes
+    return Array(codes, task.target, task.profile) if arrays else decode(codes, task.target)
 
 
 def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
@@ -346,14 +343,9 @@ def _task(
     overflow: str | Overflow | None,
 ) -> Task:
     """The rules as they stand for this target and these keywords."""
-    rules = profile.for_codes(target.codes_key)
-    if rounding is not None:
-        rules = rules.replace(rounding=rounding_mode(rounding))
-    if overflow is not None:
-        rules = rules.replace(overflow=overflow)
+    rules = rules_for(target, profile, rounding, overflow)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
-    rules = target.check_profile(rules)
     tiny = places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER
     return Task(target, rules, kernel_rules(target, rules, False), tiny)
 

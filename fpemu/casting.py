@@ -285,7 +285,7 @@ def _hashable(fmt: Any) -> Any:
     return fmt
 
 
-def _rules(
+def rules_for(
     target: Format,
     profile: str | Profile | None,
     rounding: str | Rounding | Stochastic | None,
@@ -313,7 +313,7 @@ def _plan_of_cast(
 ) -> tuple[Plan, np.dtype[Any] | None]:
     """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
     target = find_format(fmt)
-    rules = _rules(target, profile, rounding, overflow)
+    rules = rules_for(target, profile, rounding, overflow)
     result = _result_dtype(own, target, asked)
     if not _held(result, target):
         return plan(source, target, rules, None), None
@@ -330,7 +330,7 @@ def _plan_of_encode(
 ) -> Plan:
     """The plan of an encode."""
     target = find_format(fmt)
-    return plan(source, target, _rules(target, profile, rounding, overflow), None)
+    return plan(source, target, rules_for(target, profile, rounding, overflow), None)
 
 
 @functools.lru_cache(maxsize=1024)

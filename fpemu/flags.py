@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,6 +81,6 @@ class Flags:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        counts: list[tuple[str, Any]] = [(name, int(getattr(self, name).sum())) for name in self.NAMES]
+        counts = [(name, int(getattr(self, name).sum())) for name in self.NAMES]
         raised = ", ".join(f"{name}: {count}" for name, count in counts if count)
-        return f"Flags({raised or 'none'} of {self.bits.size})" if raised else f"Flags(none of {self.bits.size})"
+        return f"Flags({raised or 'none'} of {self.bits.size})"
