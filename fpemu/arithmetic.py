@@ -14,6 +14,7 @@ from fpemu.array import Array
 from fpemu.casting import decode, encode, rules_for
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.kernels import operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
 from fpemu.outcomes import Rules, kernel_rules
@@ -24,8 +25,6 @@ from fpemu.running import check_out, in_pieces, randomness
 from fpemu.sources import as_source
 
 __all__ = ["add", "divide", "fma", "multiply", "sqrt", "subtract"]
-
-NUMBERS = {name: i for i, name in enumerate(("add", "subtract", "multiply", "divide", "fma", "sqrt"))}  # the kernels'
 
 
 class Options(TypedDict, total=False):
@@ -251,7 +250,7 @@ def _operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     target, profile = _where(name, arrays, given["result"], given["profile"])
     task = _task(target, profile, given["rounding"], given["overflow"])
     if task.profile.through is Through.FLOAT32:
-        return _through_float32(name, operands, given, bool(arrays), task)
+        return _through_float32(name, operands, given, profile if arrays else None, task)
     _check_wrap(name, [fmt for _, fmt in sources], task)
     try:
         shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
@@ -274,7 +273,9 @@ def _operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     return (found, Flags(bits)) if given["return_flags"] else found
 
 
-def _through_float32(name: str, operands: tuple[Any, ...], given: dict[str, Any], arrays: bool, task: Task) -> Any:
+def _through_float32(
+    name: str, operands: tuple[Any, ...], given: dict[str, Any], profile: Profile | None, task: Task
+) -> Any:
     """For tools that round twice: the result in float32 to nearest even, which is then cast."""
     if given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
@@ -284,7 +285,7 @@ def _through_float32(name: str, operands: tuple[Any, ...], given: dict[str, Any]
     codes = encode(first, task.target, profile=rules, **how)
     if given["out"] is not None:
         return codes
-    return Array(codes, task.target, task.profile) if arrays else decode(codes, task.target)
+    return Array(codes, task.target, profile) if profile else decode(codes, task.target)
 
 
 def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
@@ -363,7 +364,7 @@ def _run(
     """Codes and flags (an empty array where nobody asks) of one operation."""
     from fpemu.kernels.arithmetic import operation_loop
 
-    loop = operation_loop(NUMBERS[name])
+    loop = operation_loop(getattr(operations, name.upper()))
     codes = [
         np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
         for part, _ in sources

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Flags"]
+from fpemu.kernels import operations
 
-INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID = 1, 2, 4, 8, 16
+__all__ = ["Flags"]
 
 
 class Flags:
@@ -51,27 +51,27 @@ class Flags:
     @property
     def inexact(self) -> NDArray[np.bool_]:
         """The result is not the exact one (7.6)."""
-        return self._raised(INEXACT)
+        return self._raised(operations.INEXACT_FLAG)
 
     @property
     def underflow(self) -> NDArray[np.bool_]:
         """The result is tiny and inexact (7.5)."""
-        return self._raised(UNDERFLOW)
+        return self._raised(operations.UNDERFLOW_FLAG)
 
     @property
     def overflow(self) -> NDArray[np.bool_]:
         """The rounded magnitude is beyond the largest finite one (7.4)."""
-        return self._raised(OVERFLOW)
+        return self._raised(operations.OVERFLOW_FLAG)
 
     @property
     def divide_by_zero(self) -> NDArray[np.bool_]:
         """An exact infinity from finite operands (7.3)."""
-        return self._raised(DIVIDE_BY_ZERO)
+        return self._raised(operations.DIVIDE_BY_ZERO_FLAG)
 
     @property
     def invalid(self) -> NDArray[np.bool_]:
         """No number is a sensible result, or an operand is a signalling NaN (7.2)."""
-        return self._raised(INVALID)
+        return self._raised(operations.INVALID_FLAG)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Flags):

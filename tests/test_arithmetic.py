@@ -79,6 +79,8 @@ def test_rounding_twice():
     assert fe.add(x, y, result="float16", profile=twice, out=out) == fe.encode(1.0, "float16")
     a = fe.array(x, "float64")
     assert fe.add(a, y, result="float16", profile=twice).values == 1
+    b = fe.array(1 + 2**-10, "float16", profile=twice)
+    assert fe.add(b, y, rounding="toward_zero").profile == twice  # the keyword is this call's alone
     with pytest.raises(ValueError, match="has no flags"):
         fe.add(x, y, result="float16", profile=twice, return_flags=True)
 

@@ -23,6 +23,7 @@ FORMATS = [
     *(fmt for fmt in grids.ODD_FORMATS if fmt.kind != "table"),
     fe.FloatFormat("float32s_emin", 7, 3, bias=127),
     fe.FloatFormat("float32s_emax", 8, 4, bias=-112),
+    fe.FloatFormat("precise_just_below_float32s_emax", 29, 22, bias=8),
     fe.FloatFormat("beyond_float32", 8, 4, bias=-120),
     fe.FloatFormat("in_float32s_subnormals", 8, 4, bias=140),
     fe.FloatFormat("below_float32", 8, 3, bias=180),

@@ -11,6 +11,18 @@ from numpy import int64, uint64
 from fpemu.kernels.bits import leading_zeros
 from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER, decode, encode, encode_zero, is_subnormal
 from fpemu.kernels.jit import core, loop
+from fpemu.kernels.operations import (
+    ADD,
+    DIVIDE,
+    DIVIDE_BY_ZERO_FLAG,
+    FMA,
+    INEXACT_FLAG,
+    INVALID_FLAG,
+    MULTIPLY,
+    OVERFLOW_FLAG,
+    SUBTRACT,
+    UNDERFLOW_FLAG,
+)
 from fpemu.kernels.spec import (
     DROP_SIGN,
     INEXACT,
@@ -46,22 +58,7 @@ from fpemu.kernels.wide import (
 U0 = uint64(0)
 ONE = uint64(1)
 
-# The flags that operations raise, as Berkeley TestFloat numbers them (IEEE 754-2019 clause 7).
-INEXACT_FLAG = 1
-UNDERFLOW_FLAG = 2
-OVERFLOW_FLAG = 4
-DIVIDE_BY_ZERO_FLAG = 8
-INVALID_FLAG = 16
-
 ROOT_DIGITS = 96  # float64's 53, 32 random bits, and some
-
-# The operations
-ADD = 0
-SUBTRACT = 1
-MULTIPLY = 2
-DIVIDE = 3
-FMA = 4
-SQRT = 5
 
 
 @core
@@ -133,7 +130,7 @@ def round_exact(negative, words, exponent, sticky, target, rules, tiny, random):
 
 
 @core
-def zero_sum(x_negative, y_negative, target, rules):
+def zero_sum(x_negative, y_negative, rules):
     """The zero that a sum is (IEEE 754-2019 clause 6.3): x's sign where both agree, else + but toward negative."""
     negative = x_negative if x_negative == y_negative else rules[ROUNDING] == TOWARD_NEGATIVE
     return encode_zero(negative, rules), 0
@@ -157,7 +154,7 @@ def sum_exact(x_negative, x, x_top, y_negative, y, y_top, target, rules, tiny, r
         if lost:  # a little more than y is taken away: all but a little of one unit
             total = subtract_words(total, (U0, U0, ONE))
         if total[0] == U0 and total[1] == U0 and total[2] == U0:
-            return zero_sum(x_negative, y_negative, target, rules)
+            return zero_sum(x_negative, y_negative, rules)
     return round_exact(x_negative, total, x_top - 190, lost, target, rules, tiny, random)
 
 
@@ -176,14 +173,13 @@ def add(x_code, y_code, minus, x_spec, y_spec, target, rules, tiny, random):
     if y_kind == INFINITE:
         return infinite(y_negative, rules), 0
     if x == U0 and y == U0:
-        return zero_sum(x_negative, y_negative, target, rules)
+        return zero_sum(x_negative, y_negative, rules)
     if x == U0:
         return round_exact(y_negative, (y, U0, U0), y_exponent - 128, False, target, rules, tiny, random)
     if y == U0:
         return round_exact(x_negative, (x, U0, U0), x_exponent - 128, False, target, rules, tiny, random)
-    return sum_exact(
-        x_negative, (x, U0, U0), x_exponent + 63, y_negative, (y, U0, U0), y_exponent + 63, target, rules, tiny, random
-    )  # fmt: skip
+    x_top, y_top = x_exponent + 63, y_exponent + 63
+    return sum_exact(x_negative, (x, U0, U0), x_top, y_negative, (y, U0, U0), y_top, target, rules, tiny, random)
 
 
 @core
@@ -253,7 +249,7 @@ def fma(x_code, y_code, z_code, x_spec, y_spec, z_spec, target, rules, tiny, ran
         return infinite(z_negative, rules), 0
     if x == U0 or y == U0:
         if z == U0:
-            return zero_sum(negative, z_negative, target, rules)
+            return zero_sum(negative, z_negative, rules)
         return round_exact(z_negative, (z, U0, U0), z_exponent - 128, False, target, rules, tiny, random)
     high, low = multiply_words(x, y)
     exponent = x_exponent + y_exponent - 64
