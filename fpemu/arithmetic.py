@@ -2,113 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, Unpack
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fpemu.array import Array
-from fpemu.casting import decode, encode, rules_for
-from fpemu.flags import Flags
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.kernels import operations
-from fpemu.kernels import spec as places
-from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
-from fpemu.outcomes import Rules, kernel_rules
-from fpemu.profiles import Profile
-from fpemu.profiles import profile as find_profile
-from fpemu.registry import dtype as find_format
-from fpemu.running import check_out, in_pieces, randomness
-from fpemu.sources import as_source
+from fpemu.operating import Options, documented, operate
+from fpemu.sources import Coded
 
 __all__ = ["add", "divide", "fma", "multiply", "sqrt", "subtract"]
 
 
-class Options(TypedDict, total=False):
-    """What every operation takes beside its operands."""
-
-    result: Any
-    profile: str | Profile | None
-    rounding: str | Rounding | Stochastic | None
-    overflow: str | Overflow | None
-    rng: int | np.random.Generator | None
-    random_bits: ArrayLike | None
-    rng_offset: int
-    return_flags: bool
-    out: NDArray[Any] | None
-
-
-DEFAULTS = Options(
-    result=None,
-    profile=None,
-    rounding=None,
-    overflow=None,
-    rng=None,
-    random_bits=None,
-    rng_offset=0,
-    return_flags=False,
-    out=None,
-)
-
-_PARAMETERS = """Parameters
-    ----------
-    {operands} : array_like or Array
-        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    result : str, Format or dtype, optional
-        The result's format; default the Arrays' one.
-    profile : str or Profile, optional
-        The rules; default the Arrays' one if the result has their format, else the result format's own.
-    rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.
-    overflow : str or Overflow, optional
-        Instead of the profile's.
-    rng : None, int or numpy.random.Generator
-        Stochastic rounding: the seed; see `cast`.
-    random_bits : array_like of int, optional
-        Stochastic rounding: the random integers themselves, of the result's shape, below 2^bits.
-    rng_offset : int
-        Stochastic rounding: the place of the result's first element (in C order) in the stream.
-    return_flags : bool
-        Also give the flags.
-    out : numpy.ndarray, optional
-        Where to put the result's codes: the result's shape, the codes' dtype.
-
-    Returns
-    -------
-    Array, numpy.ndarray or numpy scalar
-        An Array where an operand is one, else values as `decode` gives them; with `out` that array.
-    Flags
-        Only with `return_flags`.
-
-    Raises
-    ------
-    TypeError
-        If an operand or an option is of the wrong kind.
-    ValueError
-        If there is no format for the result or two Arrays disagree about it, a name is unknown, a rule does not apply,
-        shapes do not broadcast, or `out` does not fit."""
-
-
-def _documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all operations have in common: the parameters, in the docstring and in the signature."""
-    operands = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    kinds = Options.__annotations__
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
-        for name, default in DEFAULTS.items()
-    ]
-    assert function.__doc__ is not None
-    names = ", ".join(p.name for p in operands)
-    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS.format(operands=names))
-    function.__signature__ = inspect.Signature([*operands, *options], return_annotation="Any")  # type: ignore[attr-defined]
-    return function
-
-
-@_documented
-def add(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def add(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """Add: x + y, rounded once from the exact sum.
 
     {parameters}
@@ -127,11 +32,11 @@ def add(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options]) 
     >>> fe.add(a, a)
     Array([448.,  nan], format='float8_e4m3fn')
     """
-    return _operate("add", (x, y), options)
+    return operate("add", (x, y), options)
 
 
-@_documented
-def subtract(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def subtract(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """Subtract: x - y, rounded once from the exact difference.
 
     {parameters}
@@ -146,11 +51,11 @@ def subtract(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Optio
     >>> fe.subtract(1.0, 2**-12, result="float16", rounding="toward_zero")
     np.float32(0.9995117)
     """
-    return _operate("subtract", (x, y), options)
+    return operate("subtract", (x, y), options)
 
 
-@_documented
-def multiply(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def multiply(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """Multiply: x y, rounded once from the exact product.
 
     {parameters}
@@ -166,11 +71,11 @@ def multiply(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Optio
     >>> fe.multiply(a, b, result="float16")
     Array([1.875,   inf], format='float16')
     """
-    return _operate("multiply", (x, y), options)
+    return operate("multiply", (x, y), options)
 
 
-@_documented
-def divide(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def divide(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """Divide: x / y, rounded once from the exact quotient.
 
     {parameters}
@@ -188,11 +93,11 @@ def divide(x: ArrayLike | Array, y: ArrayLike | Array, **options: Unpack[Options
     >>> flags.divide_by_zero
     array([False,  True])
     """
-    return _operate("divide", (x, y), options)
+    return operate("divide", (x, y), options)
 
 
-@_documented
-def fma(x: ArrayLike | Array, y: ArrayLike | Array, z: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def fma(x: ArrayLike | Coded, y: ArrayLike | Coded, z: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """Fused multiply-add: x y + z, rounded once from the exact result.
 
     {parameters}
@@ -208,11 +113,11 @@ def fma(x: ArrayLike | Array, y: ArrayLike | Array, z: ArrayLike | Array, **opti
     >>> fe.fma(1.0625, 1.0625, -1.125, result="bfloat16")
     np.float32(0.00390625)
     """
-    return _operate("fma", (x, y, z), options)
+    return operate("fma", (x, y, z), options)
 
 
-@_documented
-def sqrt(x: ArrayLike | Array, **options: Unpack[Options]) -> Any:
+@documented
+def sqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     """The square root of x, rounded once from the exact root.
 
     {parameters}
@@ -227,162 +132,4 @@ def sqrt(x: ArrayLike | Array, **options: Unpack[Options]) -> Any:
     >>> fe.sqrt([2.0, -1.0], result="bfloat16")
     array([1.4140625,       nan], dtype=float32)
     """
-    return _operate("sqrt", (x,), options)
-
-
-class Task(NamedTuple):
-    """Where results go: the format, its profile, and what the kernels make of them."""
-
-    target: FloatFormat | IntFormat
-    profile: Profile
-    rules: Rules
-    tiny: int
-
-
-def _operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
-    """One operation on broadcast operands."""
-    for option in options:
-        if option not in DEFAULTS:
-            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
-    given: dict[str, Any] = {**DEFAULTS, **options}
-    sources = [_operand(x) for x in operands]
-    arrays = [x for x in operands if isinstance(x, Array)]
-    target, profile = _where(name, arrays, given["result"], given["profile"])
-    task = _task(target, profile, given["rounding"], given["overflow"])
-    if task.profile.through is Through.FLOAT32:
-        return _through_float32(name, operands, given, profile if arrays else None, task)
-    _check_wrap(name, [fmt for _, fmt in sources], task)
-    try:
-        shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
-    except ValueError:
-        shapes = " and ".join(str(codes.shape) for codes, _ in sources)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
-    out = given["out"]
-    if out is not None:
-        check_out(out, shape, np.dtype(task.target.code_dtype))
-    offset = given["rng_offset"]
-    randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
-    codes, bits = _run(name, sources, task, shape, randoms, key, offset, given["return_flags"])
-    if out is not None:
-        out[...] = codes
-        found: Any = out
-    elif arrays:
-        found = Array(codes, task.target, profile)
-    else:
-        found = decode(codes, task.target)
-    return (found, Flags(bits)) if given["return_flags"] else found
-
-
-def _through_float32(
-    name: str, operands: tuple[Any, ...], given: dict[str, Any], profile: Profile | None, task: Task
-) -> Any:
-    """For tools that round twice: the result in float32 to nearest even, which is then cast."""
-    if given["return_flags"]:
-        raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    first = _operate(name, operands, Options(result="float32", profile="ieee"))
-    rules = task.profile.replace(through="none")
-    how = {option: given[option] for option in ("rng", "random_bits", "rng_offset", "out")}
-    codes = encode(first, task.target, profile=rules, **how)
-    if given["out"] is not None:
-        return codes
-    return Array(codes, task.target, profile) if profile else decode(codes, task.target)
-
-
-def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
-    """An operand as codes of a float or integer format; a codebook's codes become its values."""
-    source = as_source(x)
-    if isinstance(source.format, TableFormat):
-        source = as_source(decode(source.codes, source.format, dtype=np.float64))
-    assert not isinstance(source.format, TableFormat)
-    return source.codes, source.format
-
-
-def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task) -> None:
-    """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
-    if task.profile.overflow is not Overflow.WRAP:
-        return
-    places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or name in ("divide", "sqrt"):
-        raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
-    least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
-    if name != "multiply" and most - least > 60:
-        raise ValueError(f"{name}: overflow='wrap' needs operands whose fraction bits differ by 60 at most")
-
-
-def _where(
-    name: str, arrays: list[Array], result: Any, profile: str | Profile | None
-) -> tuple[FloatFormat | IntFormat, Profile]:
-    """The result's format and profile, as asked for or as the Arrays have them."""
-    if result is None and not arrays:
-        raise ValueError(f"{name}: say the result's format: {name}(..., result='bfloat16'), or give an Array")
-    target: Format = arrays[0].format if result is None else find_format(result)
-    if result is None:
-        for other in arrays[1:]:
-            if other.format != target:
-                raise ValueError(
-                    f"{name}: the Arrays are of {target.name} and {other.format.name}: say result=, or cast one of them"
-                )
-    if isinstance(target, TableFormat):
-        raise ValueError(f"{name}: a codebook ({target.name}) cannot be the result's format: encode the result")
-    if profile is not None:
-        return target, find_profile(profile)
-    alike = [array.profile for array in arrays if array.format == target]
-    for other_profile in alike[1:]:
-        if other_profile != alike[0]:
-            raise ValueError(
-                f"{name}: the Arrays' profiles, {alike[0].name} and {other_profile.name}, differ: say profile=, "
-                "or use with_profile"
-            )
-    return target, alike[0] if alike else target.profile
-
-
-@functools.lru_cache(maxsize=1024)
-def _task(
-    target: FloatFormat | IntFormat,
-    profile: Profile,
-    rounding: str | Rounding | Stochastic | None,
-    overflow: str | Overflow | None,
-) -> Task:
-    """The rules as they stand for this target and these keywords."""
-    rules = rules_for(target, profile, rounding, overflow)
-    if rules.nan is NanRule.ERROR:
-        raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
-    tiny = places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER
-    return Task(target, rules, kernel_rules(target, rules, False), tiny)
-
-
-def _run(
-    name: str,
-    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]],
-    task: Task,
-    shape: tuple[int, ...],
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
-    flags_wanted: bool,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Codes and flags (an empty array where nobody asks) of one operation."""
-    from fpemu.kernels.arithmetic import operation_loop
-
-    loop = operation_loop(getattr(operations, name.upper()))
-    codes = [
-        np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
-        for part, _ in sources
-    ]
-    specs = [fmt.spec for _, fmt in sources]
-    while len(codes) < 3:  # what an operation does not take is not looked at
-        codes.append(codes[0])
-        specs.append(specs[0])
-    out = np.empty(codes[0].size, task.target.code_dtype)
-    flags = np.zeros(out.size if flags_wanted else 0, np.uint8)
-
-    def piece(start: int, stop: int) -> None:
-        x, y, z = (part[start:stop] for part in codes)
-        loop(
-            *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
-            *(randoms[start:stop], np.uint64(key), np.uint64(first + start)),
-            *(out[start:stop], flags[start:stop]),
-        )
-
-    in_pieces(piece, out.size)
-    return out.reshape(shape), flags.reshape(shape if flags_wanted else (0,))
+    return operate("sqrt", (x,), options)

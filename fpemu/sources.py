@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import Format
+from fpemu.profiles import Profile
 from fpemu.registry import dtype as find_format
 
 _UNSIGNED: dict[int, np.dtype[Any]] = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -30,7 +31,17 @@ class Source(NamedTuple):
     scalar: bool
 
 
-def carries_codes(x: Any) -> bool:
+class Coded(Protocol):
+    """What has codes, their format and the rules for casts to it, and whose class makes another from the same three."""
+
+    codes: NDArray[Any]
+    format: Format
+    profile: Profile
+
+    def __init__(self, codes: NDArray[Any], fmt: Format, profile: Profile) -> None: ...
+
+
+def carries_codes(x: Any) -> TypeGuard[Coded]:
     """Whether `x` is an object with codes and a format, as `Array` is."""
     return hasattr(x, "codes") and hasattr(x, "format") and hasattr(x, "profile")
 
