@@ -102,6 +102,42 @@ def test_bit_helpers(width):
         assert out.tolist() == expected
 
 
+@numba.njit
+def to_halves(x, out):
+    for i in range(x.size):
+        out[i] = bits.half_of(x[i])
+
+
+@pytest.mark.skipif(not bits.converts_halves(), reason="this CPU has no conversion to float16")
+def test_bit_half_of():
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)  # all finite ones
+    ties = (halves[1:] + halves[:-1]) / 2
+    x = np.concatenate([halves, ties, np.nextafter(ties, np.float32(0)), np.nextafter(ties, np.float32(1e5)), [65520]])
+    x = np.concatenate([x, -x, [np.inf, -np.inf]]).astype(np.float32)
+    out = np.zeros(x.size, np.uint16)
+    to_halves(x, out)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(out, x.astype(np.float16).view(np.uint16))
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "AMD64", "aarch64", "arm64", "riscv64"])
+@pytest.mark.parametrize("has", [False, True])
+def test_bit_converts_halves(machine, has, monkeypatch):
+    """By the CPU's own account, and only where code is compiled for this CPU."""
+    monkeypatch.setattr(bits.platform, "machine", lambda: machine)
+    monkeypatch.setattr(bits.llvm, "get_host_cpu_features", lambda: {"f16c": has, "avx2": True})
+    arm = machine in ("aarch64", "arm64")
+    for name, value in (("CPU_NAME", None), ("CPU_FEATURES", None), ("ENABLE_AVX", True)):
+        monkeypatch.setattr(bits.config, name, value)
+    assert bits.converts_halves() == (arm or has)
+    for name, value in (("CPU_NAME", "generic"), ("CPU_FEATURES", "+sse2"), ("ENABLE_AVX", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(bits.config, name, value)
+            assert bits.converts_halves() == arm
+    monkeypatch.setattr(bits.config, "CPU_NAME", "host")
+    assert bits.converts_halves() == (arm or has)
+
+
 def expected_word(key, index):
     """splitmix64's finaliser gives two keys of 32 bits; triple32 is keyed with them."""
     high, x = divmod(index, 1 << 32)
