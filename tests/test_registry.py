@@ -161,7 +161,7 @@ def test_torch_dtypes(name, expected):
     "wrong",
     [None, 3, 1.5, True, [1], {}, object(), np.floating, complex, np.complex64, np.dtype("M8[s]"), np.dtype("S3"), str,
      np.dtype([("a", "f4")]), ml_dtypes.complex32, torch_dtype("complex64"), torch_dtype("qint8")],
-    ids=str,
+    ids=lambda wrong: str(wrong).partition(" at ")[0],
 )  # fmt: skip
 def test_what_is_no_format(wrong):
     with pytest.raises(TypeError, match=r"a format is a name, a Format or a dtype|no dtype of real numbers"):
