@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +16,12 @@ from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
-from fpemu.outcomes import Rules, kernel_rules
+from fpemu.outcomes import kernel_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
-from fpemu.running import check_out, in_pieces, randomness
+from fpemu.running import check_out, in_pieces, randomness, same_places
+from fpemu.shortcuts import Task, way
 from fpemu.sources import Coded, as_source, carries_codes
 
 
@@ -104,15 +105,6 @@ def documented(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class Task(NamedTuple):
-    """Where results go: the format, its profile, and what the kernels make of them."""
-
-    target: FloatFormat | IntFormat
-    profile: Profile
-    rules: Rules
-    tiny: int
-
-
 _NO_FLAGS = np.zeros(0, np.uint8)
 
 
@@ -145,9 +137,10 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
     else:
-        codes, bits = _run(name, sources, task, shape, randoms, key, offset, given["return_flags"])
+        codes, bits = _run(name, sources, task, shape, randoms, key, offset, given["return_flags"], out)
     if out is not None:
-        out[...] = codes
+        if codes is not out:
+            out[...] = codes
         found: Any = out
     elif arrays:
         found = arrays[0].__class__(codes, task.target, profile)
@@ -228,8 +221,9 @@ def _run(
     key: int,
     first: int,
     flags_wanted: bool,
+    given: NDArray[Any] | None,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Codes and flags (an empty array where nobody asks) of one operation."""
+    """Codes (in the memory that is given, where that can be) and flags (empty where nobody asks) of one operation."""
     from fpemu.kernels.arithmetic import operation_loop
 
     loop = operation_loop(getattr(operations, name.upper()))
@@ -237,15 +231,21 @@ def _run(
         np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
         for part, _ in sources
     ]
-    specs = [fmt.spec for _, fmt in sources]
-    while len(codes) < 3:  # what an operation does not take is not looked at
-        codes.append(codes[0])
-        specs.append(specs[0])
-    out = np.empty(codes[0].size, task.target.code_dtype)
+    formats = tuple(fmt for _, fmt in sources)
+    specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]  # what is not taken is not looked at
+    if given is not None and _may_write(given, codes):
+        found, out = given, given.reshape(-1)
+    else:
+        out = np.empty(codes[0].size, task.target.code_dtype)
+        found = out.reshape(shape)
     flags = np.zeros(out.size if flags_wanted else 0, np.uint8)
+    faster = way(name, formats, task, out.size, flags_wanted)
 
     def piece(start: int, stop: int) -> None:
-        x, y, z = (part[start:stop] for part in codes)
+        parts = [part[start:stop] for part in codes]
+        if faster is not None and faster(parts, out[start:stop], flags[start:stop]):
+            return
+        x, y, z = [*parts, parts[0], parts[0]][:3]
         loop(
             *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
             *(randoms[start:stop], np.uint64(key), np.uint64(first + start)),
@@ -253,4 +253,12 @@ def _run(
         )
 
     in_pieces(piece, out.size)
-    return out.reshape(shape), flags.reshape(shape if flags_wanted else (0,))
+    return found, flags.reshape(shape if flags_wanted else (0,))
+
+
+def _may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
+    """Whether results can go straight to their place: nothing is overwritten before it is read."""
+    if not (out.flags.c_contiguous and out.dtype.isnative):
+        return False
+    flat = out.reshape(-1)
+    return all(same_places(part, flat) or not np.may_share_memory(part, flat) for part in codes)

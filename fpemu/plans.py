@@ -28,7 +28,7 @@ Work = Callable[[Codes, Codes, int, Codes, int], None]
 
 NO_RANDOMS = np.empty(0, np.uint32)
 # 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5, 2
-_PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
+FPU_PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
 
 TABLE_BITS = 16  # sources up to this width go through a table of all their codes...
 TABLE_SIZE = 1 << 14  # ...where an array is at least this large, or the width 8
@@ -290,7 +290,7 @@ def _fast(
     )
 
     def add(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
-        if not addition(codes, words, _PROBE, out):
+        if not addition(codes, words, FPU_PROBE, out):
             slow(codes, out, first, randoms, key)
 
     return add

@@ -54,7 +54,7 @@ def run(
         randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
     result = np.empty(codes.shape, dtype) if out is None else out
     bits = result.view(work.out_dtype)
-    if out is not None and np.may_share_memory(codes, bits) and not _same_places(codes, bits):
+    if out is not None and np.may_share_memory(codes, bits) and not same_places(codes, bits):
         codes = codes.copy()
     if work.looks_up:
         work.prepare(codes.size)
@@ -166,7 +166,7 @@ def _no_nan(given: Source) -> None:
         place += codes.size
 
 
-def _same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
+def same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
     """Whether each element is read from where its result is written: then nothing is overwritten too early."""
     return (
         codes.itemsize == bits.itemsize

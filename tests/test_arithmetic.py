@@ -46,6 +46,14 @@ def test_out():
     a = fe.Array(codes, E4M3)
     fe.add(a, a, out=codes)  # in place
     np.testing.assert_array_equal(a.values, [4.0, 6.0])
+    some = np.arange(2000, dtype=np.uint8) & 0x3F
+    expected = fe.add(fe.Array(some[:-1], E4M3), 1.0).codes
+    overlapping = some.copy()
+    fe.add(fe.Array(overlapping[:-1], E4M3), 1.0, out=overlapping[1:])
+    np.testing.assert_array_equal(overlapping[1:], expected)
+    every_other = np.zeros((1999, 2), np.uint8)
+    fe.add(fe.Array(some[:-1], E4M3), 1.0, out=every_other[:, 1])
+    np.testing.assert_array_equal(every_other[:, 1], expected)
     for wrong in (np.zeros(3, np.uint8), np.zeros(2, np.uint16), [0, 0]):
         with pytest.raises((TypeError, ValueError), match="out"):
             fe.add(a, a, out=wrong)

@@ -1,0 +1,246 @@
+"""Faster ways to the bits of the general kernels' operations: tables, and the CPU's own arithmetic.
+
+A way is chosen once for an operation, its operands' formats and the task, and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import operations
+from fpemu.kernels import spec as places
+from fpemu.knobs import NanPayload, Overflow, Rounding, SubnormalsIn
+from fpemu.outcomes import Rules
+from fpemu.plans import FPU_PROBE, holds, plan
+from fpemu.profiles import IEEE, Profile
+from fpemu.registry import dtype as find_format
+
+Codes = NDArray[Any]
+Formats = tuple[FloatFormat | IntFormat, ...]
+# (operands' codes, where the result's codes go, where its flags go or an empty array): whether it was done
+Way = Callable[[list[Codes], Codes, Codes], bool]
+
+TABLE_BITS = 16  # operands of so many bits together go through a table of all results...
+TABLE_SIZE = 1 << 13  # ...where an array is at least so long
+FPU_SIZE = 1 << 8  # from here on the FPU's several passes are worth it
+CHUNK = 1 << 13  # elements between the passes stay in the cache
+
+_EXACT = IEEE.replace(nan_payload="keep")
+_FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
+
+
+class Task(NamedTuple):
+    """Where results go: the format, its profile, and what the kernels make of them."""
+
+    target: FloatFormat | IntFormat
+    profile: Profile
+    rules: Rules
+    tiny: int
+
+
+def general(name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes) -> None:
+    """An operation by the general kernel, without random numbers; see `Way`."""
+    from fpemu.kernels.arithmetic import operation_loop
+
+    loop = operation_loop(getattr(operations, name.upper()))
+    operands = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
+    specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
+    zero = np.uint64(0)
+    loop(*operands, *specs, task.target.spec, task.rules, task.tiny, np.empty(0, np.uint32), zero, zero, out, flags)
+
+
+def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:
+    """A faster way than the general kernel's for arrays of this size, or None."""
+    if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
+        return None
+    bits = sum(fmt.bits for fmt in formats)
+    if bits <= TABLE_BITS:
+        return _table(name, formats, task) if size >= TABLE_SIZE else None
+    return _by_fpu(name, formats, task, flags_wanted)
+
+
+@functools.lru_cache(maxsize=64)
+def _table(name: str, formats: Formats, task: Task) -> Way | None:
+    """Every result looked up."""
+    from fpemu.kernels.fpu import take_pairs
+    from fpemu.kernels.tables import take_array
+
+    if len(formats) > 2:
+        return None
+    every = np.arange(1 << sum(fmt.bits for fmt in formats), dtype=np.uint32)
+    width = formats[-1].bits if len(formats) == 2 else 0
+    low = every & np.uint32((1 << width) - 1) if width else every
+    parts = [every >> np.uint32(width), low] if width else [every]
+    codes = [part.astype(fmt.code_dtype) for part, fmt in zip(parts, formats, strict=True)]
+    results, raised = np.empty(every.size, task.target.code_dtype), np.empty(every.size, np.uint8)
+    general(name, formats, task, codes, results, raised)
+
+    def look_up(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        for table, to in ((results, out), (raised, flags)):
+            if to.size and width:
+                take_pairs(table, codes[0], codes[1], width, to)
+            elif to.size:
+                take_array(table, codes[0], to)
+        return True
+
+    return look_up
+
+
+@functools.lru_cache(maxsize=256)
+def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way | None:
+    """The operation in float32 or float64, rounded to odd, and a cast of what it gives."""
+    profile, target = task.profile, task.target
+    if (
+        profile.subnormals_in is not SubnormalsIn.KEEP
+        or profile.overflow is Overflow.WRAP
+        or task.rules[places.PAYLOAD] != places.PAYLOAD_DROP
+        or profile.nan_payload is not NanPayload.DROP
+        or not all(isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt) for fmt in formats)
+        or not isinstance(target, FloatFormat)
+    ):
+        return None
+    if flags_wanted and not (target.signed and target.subnormals and target.zero and holds(_FLOAT32, target)):
+        return None
+    wide = next((fmt for fmt in (_FLOAT32, _FLOAT64) if _enough(name, formats, task, fmt, flags_wanted)), None)
+    return None if wide is None else _passes(name, formats, task, wide, flags_wanted)
+
+
+def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wanted: bool) -> bool:
+    """Whether a float holds enough of the operation's exact results for one rounding to the target.
+
+    Sums to odd need two bits more than the target's, and no overflow.  Products must be exact.  Of quotients, q bits
+    being kept and y having p: where x / y is not a number m of q + 1 bits, it is further from it than half an ulp of
+    the float: with x, y in [1, 2) and m in [1, 2), x - m y is a multiple of 2^-(q + p - 1) or of x's quantum, so that
+    |x / y - m| > 2^-(q + p); half an ulp is 2^-P; below 1 both are half as large.  Of roots: x in [1, 4), x - m^2 is a
+    multiple of 2^-2q or of x's quantum, and |sqrt x - m| > 2^-(2q + 2).  So a float of P bits never takes what is no
+    number of q + 1 bits, which all decisions of a rounding are, for one; nor does it change sides.
+    """
+    assert isinstance(task.target, FloatFormat)
+    digits, kept = wide.precision, task.target.precision
+    least, most = Fraction(2) ** wide.quantum_exponent, wide.exact(wide.max_code)
+    normal = Fraction(2) ** wide.emin
+    quanta = [Fraction(2) ** fmt.quantum_exponent for fmt in formats if isinstance(fmt, FloatFormat)]
+    largest = [abs(fmt.exact(fmt.max_code)) for fmt in formats if isinstance(fmt, FloatFormat)]
+    precisions = [fmt.precision for fmt in formats if isinstance(fmt, FloatFormat)]
+    infinities = (
+        (places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
+        (places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
+    )
+    alike = all(task.rules[i] == task.rules[j] for i, j in zip(*infinities, strict=True))
+    # where the float's own overflow is the target's overflow to infinity, nobody sees the difference
+    unbounded = alike and not flags_wanted and task.target.exact(task.target.max_code) <= most
+    if name in ("add", "subtract"):
+        return kept + 2 <= digits and (unbounded or sum(largest) <= most)
+    if name in ("multiply", "fma"):
+        product = precisions[0] + precisions[1] <= digits and quanta[0] * quanta[1] >= least
+        if name == "multiply":
+            return product and (unbounded or largest[0] * largest[1] <= most)
+        return product and kept + 2 <= digits and largest[0] * largest[1] + largest[2] <= most
+    if name == "divide":
+        fits = kept + precisions[1] <= digits and precisions[0] <= digits
+        return fits and quanta[0] / largest[1] >= normal and largest[0] / quanta[1] <= most
+    return max(2 * kept, precisions[0] - 1) + 2 <= digits  # a root is normal
+
+
+def _passes(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wanted: bool) -> Way:
+    """Decode, operate, encode, and find the flags: each a loop over a chunk."""
+    from fpemu.kernels.fpu import flags_loop, fpu_loop
+
+    number = getattr(operations, name.upper())
+    loop = fpu_loop(number, wide is _FLOAT64)
+    to_flags = flags_loop(number, wide is _FLOAT64) if flags_wanted else None
+    exact = _FLOAT32.check_profile(_EXACT)
+    decodes = [None if fmt.codes_key == _FLOAT32.codes_key else plan(fmt, _FLOAT32, exact, None) for fmt in formats]
+    encode = plan(wide, task.target, task.profile, None)
+    deliver = None if task.target.codes_key == _FLOAT32.codes_key else plan(task.target, _FLOAT32, exact, None)
+    limits, tiny = _limits(task, wide) if flags_wanted else (None, None)
+    word = np.dtype(wide.code_dtype)
+    toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
+    zero = word.type(wide.sign_mask if toward_negative else 0)
+
+    def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        for decode, part in zip(decodes, codes, strict=True):
+            if decode is not None:
+                decode.prepare(part.size)
+        if deliver is not None and flags.size:
+            deliver.prepare(out.size)
+        size = min(CHUNK, out.size)
+        buffers = [np.empty(0 if decode is None else size, np.uint32) for decode in decodes]
+        results = np.empty(size, word)
+        delivered = np.empty(size if flags.size and deliver is not None else 0, np.uint32)
+        for start in range(0, out.size, CHUNK):
+            stop = min(start + CHUNK, out.size)
+            operands = []
+            for decode, buffer, part in zip(decodes, buffers, codes, strict=True):
+                some = part[start:stop]
+                if decode is not None:
+                    decode(some, buffer[: stop - start])
+                    some = buffer[: stop - start]
+                operands.append(some.view(np.float32))
+            operands = [*operands, operands[0], operands[0]][:3]
+            found, to = results[: stop - start], out[start:stop]
+            if not loop(*operands, zero, FPU_PROBE, found):
+                return False
+            encode(found, to)
+            if to_flags is not None:
+                values = to
+                if deliver is not None:
+                    values = delivered[: stop - start]
+                    deliver(to, values)
+                to_flags(*operands, found, values.view(np.float32), limits, tiny, flags[start:stop])
+        return True
+
+    return passes
+
+
+def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
+    """For positive and negative results in the wide float: from where on they overflow, up to where they are tiny.
+
+    Asked of the general kernel, by bisection: both are monotone.
+    """
+    real = f"f{np.dtype(wide.code_dtype).itemsize}"
+
+    def raises(bits: int, negative: bool, flag: int) -> bool:
+        """Whether the number with these bits, rounded to the target, raises a flag."""
+        code = np.array([bits | (wide.sign_mask if negative else 0)], wide.code_dtype)
+        zero = np.array([wide.sign_mask if negative else 0], wide.code_dtype)
+        out, flags = np.empty(1, task.target.code_dtype), np.empty(1, np.uint8)
+        general("add", (wide, wide), task, [code, zero], out, flags)
+        return bool(flags[0] & flag)
+
+    limits, tiny = [], []
+    assert isinstance(task.target, FloatFormat)
+    for negative in (False, True):
+        low, high = 0, wide.max_code + 1  # infinity: nothing finite overflows
+        while low < high:
+            middle = (low + high) // 2
+            if raises(middle, negative, operations.OVERFLOW_FLAG):
+                high = middle
+            else:
+                low = middle + 1
+        limits.append(low)
+        # Odd bits below 2^emin are inexact: they underflow where they are tiny.  Of the even ones above the last such
+        # one only the next can, a tie.
+        emin = Fraction(2) ** task.target.emin
+        low, high = _bits(wide, emin / 4) | 1, _bits(wide, emin) - 1
+        while low < high:
+            middle = ((low + high) // 2 + 1) | 1
+            if raises(middle, negative, operations.UNDERFLOW_FLAG):
+                low = middle
+            else:
+                high = middle - 2
+        tiny.append(low + raises(low + 1, negative, operations.UNDERFLOW_FLAG))
+    return tuple(np.array(found, wide.code_dtype).view(real) for found in (limits, tiny))  # type: ignore[return-value]
+
+
+def _bits(wide: FloatFormat, power: Fraction) -> int:
+    """The code of a power of two in float32 or float64."""
+    real = np.float32 if wide is _FLOAT32 else np.float64
+    return int(real(float(power)).view(np.dtype(wide.code_dtype)))
