@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +29,9 @@ Way = Callable[[list[Codes], Codes, Codes], bool]
 TABLE_BITS = 16  # operands of so many bits together go through a table of all results...
 TABLE_SIZE = 1 << 13  # ...where an array is at least so long
 FPU_SIZE = 1 << 8  # from here on the FPU's several passes are worth it
-CHUNK = 1 << 13  # elements between the passes stay in the cache
+CHUNK = 1 << 15  # elements between the passes stay in the cache
+
+NO_WORDS = np.zeros(8, np.uint32)
 
 _EXACT = IEEE.replace(nan_payload="keep")
 _FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
@@ -122,6 +123,8 @@ def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wa
     multiple of 2^-2q or of x's quantum, and |sqrt x - m| > 2^-(2q + 2).  So a float of P bits never takes what is no
     number of q + 1 bits, which all decisions of a rounding are, for one; nor does it change sides.
     """
+    from fractions import Fraction  # here, as importing it takes a while
+
     assert isinstance(task.target, FloatFormat)
     digits, kept = wide.precision, task.target.precision
     least, most = Fraction(2) ** wide.quantum_exponent, wide.exact(wide.max_code)
@@ -151,19 +154,24 @@ def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wa
 
 def _passes(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wanted: bool) -> Way:
     """Decode, operate, encode, and find the flags: each a loop over a chunk."""
+    from fpemu.grids import widening
     from fpemu.kernels.fpu import flags_loop, fpu_loop
 
     number = getattr(operations, name.upper())
-    loop = fpu_loop(number, wide is _FLOAT64)
+    words = [widening(fmt) if isinstance(fmt, FloatFormat) else None for fmt in formats]
+    narrow = not flags_wanted and all(some is not None for some in words)
+    loop = fpu_loop(number, wide is _FLOAT64, narrow)
     to_flags = flags_loop(number, wide is _FLOAT64) if flags_wanted else None
     exact = _FLOAT32.check_profile(_EXACT)
-    decodes = [None if fmt.codes_key == _FLOAT32.codes_key else plan(fmt, _FLOAT32, exact, None) for fmt in formats]
+    as_it_is = [narrow or fmt.codes_key == _FLOAT32.codes_key for fmt in formats]
+    decodes = [None if so else plan(fmt, _FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
     encode = plan(wide, task.target, task.profile, None)
     deliver = None if task.target.codes_key == _FLOAT32.codes_key else plan(task.target, _FLOAT32, exact, None)
     limits, tiny = _limits(task, wide) if flags_wanted else (None, None)
     word = np.dtype(wide.code_dtype)
     toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
     zero = word.type(wide.sign_mask if toward_negative else 0)
+    tables = [*(NO_WORDS if some is None else some for some in words), NO_WORDS, NO_WORDS][:3]
 
     def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
         for decode, part in zip(decodes, codes, strict=True):
@@ -183,10 +191,10 @@ def _passes(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wa
                 if decode is not None:
                     decode(some, buffer[: stop - start])
                     some = buffer[: stop - start]
-                operands.append(some.view(np.float32))
+                operands.append(some if narrow else some.view(np.float32))
             operands = [*operands, operands[0], operands[0]][:3]
             found, to = results[: stop - start], out[start:stop]
-            if not loop(*operands, zero, FPU_PROBE, found):
+            if not loop(*operands, *tables, zero, FPU_PROBE, found):
                 return False
             encode(found, to)
             if to_flags is not None:
@@ -228,8 +236,7 @@ def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
         limits.append(low)
         # Odd bits below 2^emin are inexact: they underflow where they are tiny.  Of the even ones above the last such
         # one only the next can, a tie.
-        emin = Fraction(2) ** task.target.emin
-        low, high = _bits(wide, emin / 4) | 1, _bits(wide, emin) - 1
+        low, high = _power_of_two(wide, task.target.emin - 2) | 1, _power_of_two(wide, task.target.emin) - 1
         while low < high:
             middle = ((low + high) // 2 + 1) | 1
             if raises(middle, negative, operations.UNDERFLOW_FLAG):
@@ -240,7 +247,7 @@ def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
     return tuple(np.array(found, wide.code_dtype).view(real) for found in (limits, tiny))  # type: ignore[return-value]
 
 
-def _bits(wide: FloatFormat, power: Fraction) -> int:
-    """The code of a power of two in float32 or float64."""
+def _power_of_two(wide: FloatFormat, exponent: int) -> int:
+    """The code of 2^exponent in float32 or float64; 0 where it is below the smallest quantum."""
     real = np.float32 if wide is _FLOAT32 else np.float64
-    return int(real(float(power)).view(np.dtype(wide.code_dtype)))
+    return int(real(2.0**exponent).view(np.dtype(wide.code_dtype)))

@@ -15,7 +15,7 @@ from numpy import float32, float64, sqrt, uint8, uint32, uint64
 
 from fpemu.kernels.bits import bits_of, float_of, like
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.lanes import float_environment_is_standard
+from fpemu.kernels.lanes import float_environment_is_standard, widened
 from fpemu.kernels.operations import (
     ADD,
     DIVIDE,
@@ -52,17 +52,30 @@ def odd_sum(x, y, sign, zero):
     error = (x - (total - back)) + (y - back)  # NaN where the total is no number: then nothing below is true
     bits = bits_of(total)
     one, none = like(sign, 1), like(sign, 0)
-    even = like(sign, ~bits & one)
-    away = (error > 0 and total > 0) or (error < 0 and total < 0)
-    back_toward = (error > 0 and total < 0) or (error < 0 and total > 0)
-    bits = like(sign, bits + (even if away else none) - (even if back_toward else none))
-    differ = like(sign, (bits_of(x) ^ bits_of(y)) & sign) != none
-    return zero if total == 0 and differ else bits
+    # Selects of one comparison each become vector instructions; `and` would become jumps.
+    step = one if like(sign, (bits_of(error) ^ bits) & sign) == none else like(sign, ~none)  # toward the exact sum
+    step = step if abs(error) > 0 else none
+    step = step if like(sign, bits & one) == none else none
+    cancelled = zero if like(sign, (bits_of(x) ^ bits_of(y)) & sign) != none else bits
+    return cancelled if total == 0 else like(sign, bits + step)
+
+
+@core
+def real_of(code, narrow, words):
+    """The float32 that an operand is, or that its code stands for (`narrow`; `words` as `widen_array` takes them)."""
+    if narrow:
+        return float_of(
+            widened(uint32(code), words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7])
+        )
+    return code
 
 
 @functools.cache
-def fpu_loop(operation, wide):
-    """The loop of an operation on float32 operands, in float64 (`wide`) or float32: the result's bits."""
+def fpu_loop(operation, wide, narrow):
+    """The loop of an operation on float32 operands, in float64 (`wide`) or float32: the result's bits.
+
+    `narrow`: the operands are codes, which become float32's by their format's words.
+    """
     real = float64 if wide else float32
     word = uint64 if wide else uint32
     sign_bit = word(1 << (63 if wide else 31))
@@ -70,21 +83,26 @@ def fpu_loop(operation, wide):
     quiet = word(0x7FF8 << 48 if wide else 0x7FC << 20)
 
     @loop
-    def operate_array(x, y, z, zero, probe, out):
+    def operate_array(x, y, z, x_words, y_words, z_words, zero, probe, out):
         """False, with nothing done, where the FPU is unfit."""
         if not float_environment_is_standard(probe):
             return False
         for i in range(out.size):
-            if operation in (ADD, SUBTRACT):
-                bits = odd_sum(real(x[i]), real(-y[i] if operation == SUBTRACT else y[i]), sign_bit, zero)
-            elif operation == MULTIPLY:
-                bits = bits_of(real(x[i]) * real(y[i]))
-            elif operation == DIVIDE:
-                bits = bits_of(divided(real(x[i]), real(y[i])))
-            elif operation == FMA:
-                bits = odd_sum(real(x[i]) * real(y[i]), real(z[i]), sign_bit, zero)
+            a = real(real_of(x[i], narrow, x_words))
+            if operation == SQRT:
+                bits = bits_of(sqrt(a))
             else:
-                bits = bits_of(sqrt(real(x[i])))
+                b = real(real_of(y[i], narrow, y_words))
+                if operation == ADD:
+                    bits = odd_sum(a, b, sign_bit, zero)
+                elif operation == SUBTRACT:
+                    bits = odd_sum(a, -b, sign_bit, zero)
+                elif operation == MULTIPLY:
+                    bits = bits_of(a * b)
+                elif operation == DIVIDE:
+                    bits = bits_of(divided(a, b))
+                else:
+                    bits = odd_sum(a * b, real(real_of(z[i], narrow, z_words)), sign_bit, zero)
             out[i] = quiet if like(sign_bit, bits & like(sign_bit, ~sign_bit)) > infinity else bits
         return True
 

@@ -29,6 +29,12 @@ class Result(NamedTuple):
         return json.loads(self.out, parse_constant=refuse)
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """No terminal's width, whatever the caller's is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def run(capsys):
     """Runs the command in this process; the signal handler that it sets is taken back."""
