@@ -113,11 +113,38 @@ class Task(NamedTuple):
     tiny: int
 
 
+class Work(NamedTuple):
+    """One operation to carry out: what there is once operands and options are understood.
+
+    `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
+    `randomness` gives them; `flags_wanted`: whether anybody asks for flags.
+    """
+
+    name: str
+    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
+    task: Task
+    shape: tuple[int, ...]
+    randoms: NDArray[Any]
+    key: int
+    first: int
+    flags_wanted: bool
+
+    def codes(self) -> list[NDArray[Any]]:
+        """The operands' codes, broadcast, one-dimensional, in native byte order."""
+        return [
+            np.ascontiguousarray(np.broadcast_to(part, self.shape), part.dtype.newbyteorder("=")).reshape(-1)
+            for part, _ in self.sources
+        ]
+
+
+# Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
+Carrier = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
+
 _NO_FLAGS = np.zeros(0, np.uint8)
 
 
-def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
-    """One operation on broadcast operands."""
+def operate(name: str, operands: tuple[Any, ...], options: Options, carry_out: Carrier | None = None) -> Any:
+    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given."""
     for option in options:
         if option not in DEFAULTS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
@@ -128,7 +155,7 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     task = _task(target, profile, given["rounding"], given["overflow"])
     if task.profile.through is Through.FLOAT32 and given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    _check_wrap(name, [fmt for _, fmt in sources], task)
+    _check_wrap(name, [fmt for _, fmt in sources], task, carry_out is None)
     try:
         shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
     except ValueError:
@@ -141,11 +168,12 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
-        first = operate(name, operands, Options(result="float32", profile="ieee"))
+        first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out)
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
     else:
-        codes, bits = _run(name, sources, task, shape, randoms, key, offset, given["return_flags"])
+        work = Work(name, sources, task, shape, randoms, key, offset, given["return_flags"])
+        codes, bits = (carry_out or _by_loop)(work)
     if out is not None:
         out[...] = codes
         found: Any = out
@@ -165,12 +193,12 @@ def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     return source.codes, source.format
 
 
-def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task) -> None:
+def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task, rational: bool) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
     if task.profile.overflow is not Overflow.WRAP:
         return
     places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or name in ("divide", "sqrt"):
+    if len(places) < len(formats) or not rational or name in ("divide", "sqrt"):
         raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
     least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
     if name != "multiply" and most - least > 60:
@@ -219,38 +247,26 @@ def _task(
     return Task(target, rules, kernel_rules(target, rules, False), tiny)
 
 
-def _run(
-    name: str,
-    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]],
-    task: Task,
-    shape: tuple[int, ...],
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
-    flags_wanted: bool,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Codes and flags (an empty array where nobody asks) of one operation."""
+def _by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """An operation's own kernel loop."""
     from fpemu.kernels.arithmetic import operation_loop
 
-    loop = operation_loop(getattr(operations, name.upper()))
-    codes = [
-        np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
-        for part, _ in sources
-    ]
-    specs = [fmt.spec for _, fmt in sources]
+    loop = operation_loop(getattr(operations, work.name.upper()))
+    task, codes = work.task, work.codes()
+    specs = [fmt.spec for _, fmt in work.sources]
     while len(codes) < 3:  # what an operation does not take is not looked at
         codes.append(codes[0])
         specs.append(specs[0])
     out = np.empty(codes[0].size, task.target.code_dtype)
-    flags = np.zeros(out.size if flags_wanted else 0, np.uint8)
+    flags = np.zeros(out.size if work.flags_wanted else 0, np.uint8)
 
     def piece(start: int, stop: int) -> None:
         x, y, z = (part[start:stop] for part in codes)
         loop(
             *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
-            *(randoms[start:stop], np.uint64(key), np.uint64(first + start)),
+            *(work.randoms[start:stop], np.uint64(work.key), np.uint64(work.first + start)),
             *(out[start:stop], flags[start:stop]),
         )
 
     in_pieces(piece, out.size)
-    return out.reshape(shape), flags.reshape(shape if flags_wanted else (0,))
+    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
