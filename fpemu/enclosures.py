@@ -259,7 +259,7 @@ def _as_fraction(enclosure: Enclosure, w: int) -> tuple[int, int]:
 
 
 def tanh(m: int, e: int, w: int) -> Enclosure:
-    """Of x < 1, x (sinh(x)/x) / cosh(x), which is below x; from 1 on (1 - t) / (1 + t), t = exp(-2x), which is below 1."""
+    """Of x < 1, x (sinh(x)/x) / cosh(x), which is below x; else (1 - t) / (1 + t), t = exp(-2x), which is below 1."""
     one = 1 << w
     if e + m.bit_length() <= 0:
         square = scaled(m * m, 2 * e, w)
