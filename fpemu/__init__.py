@@ -8,6 +8,7 @@ from fpemu.array import Array, array
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
+from fpemu.elementary import cos, erf, exp, exp2, log, log2, pow, reciprocal, rsqrt, sigmoid, sin, tanh  # noqa: A004
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
@@ -36,29 +37,41 @@ __all__ = [
     "cast",
     "classify",
     "compare",
+    "cos",
     "decode",
     "describe",
     "divide",
     "dtype",
     "dtypes",
     "encode",
+    "erf",
+    "exp",
+    "exp2",
     "finfo",
     "fma",
     "get_num_threads",
     "iinfo",
+    "log",
+    "log2",
     "multiply",
     "next_down",
     "next_up",
     "pack",
+    "pow",
     "profile",
     "profile_names",
+    "reciprocal",
     "register",
     "report",
     "rounding_mode",
+    "rsqrt",
     "same_codes",
     "set_num_threads",
+    "sigmoid",
+    "sin",
     "spacing",
     "sqrt",
     "subtract",
+    "tanh",
     "unpack",
 ]

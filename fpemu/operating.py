@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,11 +105,39 @@ def documented(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+class Work(NamedTuple):
+    """One operation to carry out: what there is once operands and options are understood.
+
+    `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
+    `randomness` gives them; `flags_wanted`: whether anybody asks for flags; `out`: where results may be put, or None.
+    """
+
+    name: str
+    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
+    task: Task
+    shape: tuple[int, ...]
+    randoms: NDArray[Any]
+    key: int
+    first: int
+    flags_wanted: bool
+    out: NDArray[Any] | None
+
+    def codes(self) -> list[NDArray[Any]]:
+        """The operands' codes, broadcast, one-dimensional, in native byte order."""
+        return [
+            np.ascontiguousarray(np.broadcast_to(part, self.shape), part.dtype.newbyteorder("=")).reshape(-1)
+            for part, _ in self.sources
+        ]
+
+
+# Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
+Carrier = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
+
 _NO_FLAGS = np.zeros(0, np.uint8)
 
 
-def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
-    """One operation on broadcast operands."""
+def operate(name: str, operands: tuple[Any, ...], options: Options, carry_out: Carrier | None = None) -> Any:
+    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given."""
     for option in options:
         if option not in DEFAULTS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
@@ -120,7 +148,7 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     task = _task(target, profile, given["rounding"], given["overflow"])
     if task.profile.through is Through.FLOAT32 and given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    _check_wrap(name, [fmt for _, fmt in sources], task)
+    _check_wrap(name, [fmt for _, fmt in sources], task, carry_out is None)
     try:
         shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
     except ValueError:
@@ -133,11 +161,12 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
-        first = operate(name, operands, Options(result="float32", profile="ieee"))
+        first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out)
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
     else:
-        codes, bits = _run(name, sources, task, shape, randoms, key, offset, given["return_flags"], out)
+        work = Work(name, sources, task, shape, randoms, key, offset, given["return_flags"], out)
+        codes, bits = (carry_out or _by_loop)(work)
     if out is not None:
         if codes is not out:
             out[...] = codes
@@ -158,12 +187,12 @@ def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     return source.codes, source.format
 
 
-def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task) -> None:
+def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task, rational: bool) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
     if task.profile.overflow is not Overflow.WRAP:
         return
     places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or name in ("divide", "sqrt"):
+    if len(places) < len(formats) or not rational or name in ("divide", "sqrt"):
         raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
     least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
     if name != "multiply" and most - least > 60:
@@ -212,34 +241,21 @@ def _task(
     return Task(target, rules, kernel_rules(target, rules, False), tiny)
 
 
-def _run(
-    name: str,
-    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]],
-    task: Task,
-    shape: tuple[int, ...],
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
-    flags_wanted: bool,
-    given: NDArray[Any] | None,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Codes (in the memory that is given, where that can be) and flags (empty where nobody asks) of one operation."""
+def _by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """An operation's own kernel loop, or a faster way to its bits."""
     from fpemu.kernels.arithmetic import operation_loop
 
-    loop = operation_loop(getattr(operations, name.upper()))
-    codes = [
-        np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
-        for part, _ in sources
-    ]
-    formats = tuple(fmt for _, fmt in sources)
+    loop = operation_loop(getattr(operations, work.name.upper()))
+    task, codes = work.task, work.codes()
+    formats = tuple(fmt for _, fmt in work.sources)
     specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]  # what is not taken is not looked at
-    if given is not None and _may_write(given, codes):
-        found, out = given, given.reshape(-1)
+    if work.out is not None and _may_write(work.out, codes):
+        found, out = work.out, work.out.reshape(-1)
     else:
         out = np.empty(codes[0].size, task.target.code_dtype)
-        found = out.reshape(shape)
-    flags = np.zeros(out.size if flags_wanted else 0, np.uint8)
-    faster = way(name, formats, task, out.size, flags_wanted)
+        found = out.reshape(work.shape)
+    flags = np.zeros(out.size if work.flags_wanted else 0, np.uint8)
+    faster = way(work.name, formats, task, out.size, work.flags_wanted)
 
     def piece(start: int, stop: int) -> None:
         parts = [part[start:stop] for part in codes]
@@ -248,12 +264,12 @@ def _run(
         x, y, z = [*parts, parts[0], parts[0]][:3]
         loop(
             *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
-            *(randoms[start:stop], np.uint64(key), np.uint64(first + start)),
+            *(work.randoms[start:stop], np.uint64(work.key), np.uint64(work.first + start)),
             *(out[start:stop], flags[start:stop]),
         )
 
     in_pieces(piece, out.size)
-    return found, flags.reshape(shape if flags_wanted else (0,))
+    return found, flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
 def _may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:

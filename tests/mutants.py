@@ -60,6 +60,7 @@ CONCERNED = {
     "arithmetic.py": ["test_some", "test_cancellation", "test_every_pair", "test_mixed_formats", "test_knobs"],
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook", "test_wrapping"],
+    "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals"],
     "fpu.py": ["test_fpu", "test_table"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],

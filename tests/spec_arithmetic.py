@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import math
 
+import numpy as np
+
 import fpemu as fe
 from tests import spec
 from tests.spec import Number
@@ -153,3 +155,22 @@ def raised(number, case, into, beyond, before=False):
         significand, exponent = beyond.value(far.low + beyond.goes_up(far))
         tiny = significand.bit_length() + exponent <= into.fmt.emin
     return INEXACT * inexact | OVERFLOW * overflow | UNDERFLOW * (tiny and inexact)
+
+
+def rounded(numbers, flags, target, rules, random_bits=None):
+    """Codes of exact numbers, and the flags (None where the specification has none) with those of rounding them."""
+    into = spec.target(target, rules)
+    known = spec.classify(numbers, into)
+    codes = spec.encode(known, target, rules, random_bits)
+    if target.kind != "float" or not target.signed or isinstance(rules.rounding, fe.Stochastic):
+        return codes, None
+    wide = unbounded(target)
+    beyond = spec.target(wide, wide.check_profile(wide.profile.replace(rounding=rules.rounding)))
+    before = rules.tininess.value == "before"
+    kept, flags = {}, list(flags)
+    for i, (number, place) in enumerate(zip(numbers, known.index.tolist(), strict=True)):
+        if number.kind == "finite" and number.significand:
+            if number not in kept:
+                kept[number] = raised(number, known.cases[place], into, beyond, before)
+            flags[i] |= kept[number]
+    return codes, np.array(flags, np.uint8)

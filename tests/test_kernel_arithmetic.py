@@ -11,7 +11,7 @@ import pytest
 import fpemu as fe
 from tests import spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
-from tests.spec_arithmetic import operate, raised, unbounded
+from tests.spec_arithmetic import operate, rounded
 
 BINARY = ("add", "subtract", "multiply", "divide")
 
@@ -26,22 +26,7 @@ def expected(name, operands, formats, target, rules, random_bits=None):
         number, happened = operate(name, given, toward_negative, daz)
         numbers.append(number)
         flags.append(happened)
-    rules = rules.replace(subnormals_in="keep")
-    into = spec.target(target, rules)
-    known = spec.classify(numbers, into)
-    codes = spec.encode(known, target, rules, random_bits)
-    if target.kind != "float" or not target.signed or isinstance(rules.rounding, fe.Stochastic):
-        return codes, None
-    wide = unbounded(target)
-    beyond = spec.target(wide, profile(wide, rounding=rules.rounding))
-    before = rules.tininess.value == "before"
-    kept = {}
-    for i, (number, place) in enumerate(zip(numbers, known.index.tolist(), strict=True)):
-        if number.kind == "finite" and number.significand:
-            if number not in kept:
-                kept[number] = raised(number, known.cases[place], into, beyond, before)
-            flags[i] |= kept[number]
-    return codes, np.array(flags, np.uint8)
+    return rounded(numbers, flags, target, rules.replace(subnormals_in="keep"), random_bits)
 
 
 def assert_operates(name, operands, formats, target, rules, random_bits=None):

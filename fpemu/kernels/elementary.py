@@ -1,0 +1,64 @@
+"""Loops around functions whose exact values stand in tables: operands to look up or work out, values to round."""
+
+from numpy import int64, uint64
+
+from fpemu.kernels.arithmetic import infinite, operand, round_exact
+from fpemu.kernels.convert import encode_zero
+from fpemu.kernels.jit import loop
+from fpemu.kernels.operations import (
+    EXPONENT,
+    FLAGS,
+    HIGH,
+    INFINITE,
+    KINDS,
+    LOW,
+    MORE,
+    NEGATIVE,
+    NUMBER,
+    WHAT,
+    ZERO,
+)
+from fpemu.kernels.spec import NAN_POSITIVE, RANDOM_BITS, ROUNDING, STOCHASTIC_A
+from fpemu.kernels.stream import random_word
+
+U0 = uint64(0)
+TOP = 191  # of three words, the exponent of the first bit beside the last one's
+
+
+@loop
+def operands_array(codes, spec, rules, out):
+    """The numbers that codes stand for, a row each (`fpemu.kernels.operations`); `rules`: whether subnormals are 0."""
+    for i in range(codes.size):
+        kind, negative, significand, exponent, signalling = operand(uint64(codes[i]), spec, rules)
+        out[i, WHAT] = uint64(kind) | (uint64(NEGATIVE) if negative else U0) | (uint64(MORE) if signalling else U0)
+        out[i, EXPONENT] = uint64(exponent)
+        out[i, HIGH] = significand
+
+
+@loop
+def round_values_array(places, values, target, rules, tiny, randoms, key, first, out, flags):
+    """The exact values in the rows `places` of a table, rounded; the rest as `operation_loop`'s loops have it."""
+    stochastic = rules[ROUNDING] >= STOCHASTIC_A
+    drawn = uint64(32 - rules[RANDOM_BITS])
+    random = U0
+    for i in range(places.size):
+        if stochastic:
+            random = uint64(randoms[i]) if randoms.size else uint64(random_word(key, first + uint64(i))) >> drawn
+        what = values[places[i], WHAT]
+        kind = int64(what & uint64(KINDS))
+        negative = what & uint64(NEGATIVE) != U0
+        raised = int64(what >> uint64(FLAGS))
+        if kind == NUMBER:
+            words = (values[places[i], HIGH], values[places[i], LOW], U0)
+            exponent = int64(values[places[i], EXPONENT]) - TOP
+            more = what & uint64(MORE) != U0
+            code, raised = round_exact(negative, words, exponent, more, target, rules, tiny, random)
+        elif kind == ZERO:
+            code = encode_zero(negative, rules)
+        elif kind == INFINITE:
+            code = infinite(negative, rules)
+        else:
+            code = uint64(rules[NAN_POSITIVE])
+        out[i] = code
+        if flags.size:
+            flags[i] = raised

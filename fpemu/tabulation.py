@@ -1,0 +1,252 @@
+"""Functions of operands of few bits, by tables: the exact value at each code, and what it is rounded to.
+
+A table has a row for each code of the operand (for each pair of codes, where there are two) and is filled for the codes
+that are met.  Exact values are kept for each function and operand formats, results for each result format and rules
+too; so a call over many elements looks codes up.  Stochastic rounding rounds the exact values, element by element.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu import digits
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import operations
+from fpemu.kernels import spec as places
+from fpemu.knobs import Stochastic
+from fpemu.operating import Work
+from fpemu.outcomes import Rules
+from fpemu.running import in_pieces
+from fpemu.shortcuts import Task
+
+Formats = tuple[FloatFormat | IntFormat, ...]
+
+MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
+LOW_WORD = (1 << 64) - 1
+
+
+class _Table:
+    """Rows that are known, and a lock for those who add more."""
+
+    def __init__(self, count: int) -> None:
+        self.known = np.zeros(count, np.bool_)
+        self.complete = False
+        self.lock = threading.Lock()
+
+    def fill(self, rows: NDArray[Any]) -> None:
+        """Make these rows known."""
+        if self.complete:
+            return
+        with self.lock:
+            met = np.zeros(self.known.size, np.bool_)
+            met[rows] = True
+            missing = np.flatnonzero(met & ~self.known)
+            if missing.size:
+                self._add(missing.astype(np.uint16))
+                self.known[missing] = True
+                self.complete = bool(self.known.all())
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        raise NotImplementedError
+
+
+class Values(_Table):
+    """The exact values of a function at codes; in rows as `fpemu.kernels.operations` has them.
+
+    Parameters
+    ----------
+    name : str
+    formats : tuple of FloatFormat or IntFormat
+        The operands'.
+    rules : tuple of int
+        A cast's rules, which say whether subnormal operands are zeros.
+    """
+
+    def __init__(self, name: str, formats: Formats, rules: Rules) -> None:
+        super().__init__(1 << sum(fmt.bits for fmt in formats))
+        self.name, self.formats, self.rules = name, formats, rules
+        self.rows = np.zeros((self.known.size, 4), np.uint64)
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        if len(self.formats) == 1:
+            values = self._of_one(_operands(rows, self.formats[0], self.rules))
+        else:
+            bits = self.formats[1].bits
+            x = _operands(rows >> bits, self.formats[0], self.rules)
+            y = _operands(rows & ((1 << bits) - 1), self.formats[1], self.rules)
+            values = list(map(digits.power, x, y))
+        self.rows[rows] = [_row(value) for value in values]
+
+    def _of_one(self, operands: list[digits.Operand]) -> list[digits.Value]:
+        """Of odd and even functions one value serves both signs."""
+        symmetry = digits.FUNCTIONS[self.name].symmetry
+        if not symmetry:
+            return [digits.value_of(self.name, x) for x in operands]
+        found: dict[digits.Operand, digits.Value] = {}
+        values = []
+        for x in operands:
+            positive = x._replace(negative=False)
+            value = found.get(positive)
+            if value is None:
+                value = found[positive] = digits.value_of(self.name, positive)
+            if x.negative and symmetry == "odd" and value.kind != operations.NOT_A_NUMBER:
+                value = value._replace(negative=not value.negative)
+            values.append(value)
+        return values
+
+
+class Results(_Table):
+    """What a function's exact values are rounded to: codes and flags."""
+
+    def __init__(self, values: Values, task: Task) -> None:
+        super().__init__(values.known.size)
+        self.values, self.task = values, task
+        self.codes = np.zeros(self.known.size, task.target.code_dtype)
+        self.flags = np.zeros(self.known.size, np.uint8)
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        self.values.fill(rows)
+        self.codes[rows], self.flags[rows] = round_values(self.values, rows, self.task)
+
+
+def round_values(
+    values: Values,
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None = None,
+    key: int = 0,
+    first: int = 0,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Codes and flags of exact values, rounded one by one.
+
+    Parameters
+    ----------
+    values : Values
+    rows : numpy.ndarray of uint16
+        Which ones; known.
+    task : Task
+    randoms : numpy.ndarray of uint32, optional
+        For stochastic rounding; else the stream of `key`, from place `first`.
+    key, first : int
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the target, and flags.
+    """
+    from fpemu.kernels.elementary import round_values_array
+
+    given = np.empty(0, np.uint32) if randoms is None else randoms
+    out, flags = np.empty(rows.size, task.target.code_dtype), np.empty(rows.size, np.uint8)
+
+    def piece(start: int, stop: int) -> None:
+        codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
+        round_values_array(
+            *(rows[start:stop], values.rows, task.target.spec, task.rules, task.tiny),
+            *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
+        )
+        out[start:stop] = codes
+
+    in_pieces(piece, rows.size)
+    return out, flags
+
+
+def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """One function on arrays of codes, by tables.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the result's shape, and flags (an empty array where nobody asks).
+
+    Raises
+    ------
+    ValueError
+        If an operand has too many bits.
+    """
+    formats = tuple(fmt for _, fmt in work.sources)
+    most = MAX_BITS[len(formats)]
+    for fmt in formats:
+        if fmt.bits > most:
+            raise ValueError(
+                f"{work.name} takes operands of {most} bits or fewer, not {fmt.name}: cast first, as in "
+                f"{work.name}(fe.array(x, {'float16' if most == 16 else 'float8_e4m3fn'!r}))"
+            )
+    values = _values(work.name, formats, _zeroes_subnormals(formats, work.task.rules))
+    codes = work.codes()
+    rows = codes[0] if len(codes) == 1 else codes[0].astype(np.uint16) << formats[1].bits | codes[1]
+    flags = np.empty(0, np.uint8)
+    if isinstance(work.task.profile.rounding, Stochastic):
+        values.fill(rows)
+        rows = rows.astype(np.uint16, copy=False)
+        randoms = work.randoms if work.randoms.size else None
+        out, raised = round_values(values, rows, work.task, randoms, work.key, work.first)
+        flags = raised if work.flags_wanted else flags
+    else:
+        results = _results(work.name, values, work.task)
+        results.fill(rows)
+        out = _taken(results.codes, rows)
+        flags = _taken(results.flags, rows) if work.flags_wanted else flags
+    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+
+
+def _zeroes_subnormals(formats: Formats, rules: Rules) -> Rules:
+    """Rules that tell operands apart, and no more: all zeros but whether subnormal ones are zero."""
+    place = places.SUBNORMAL_SOURCES_ARE_ZERO
+    floats = any(isinstance(fmt, FloatFormat) for fmt in formats)
+    return tuple(int(floats and rules[place] != 0) if i == place else 0 for i in range(len(rules)))
+
+
+@functools.lru_cache(maxsize=24)
+def _values(name: str, formats: Formats, rules: Rules) -> Values:
+    return Values(name, formats, rules)
+
+
+@functools.lru_cache(maxsize=128)
+def _results(name: str, values: Values, task: Task) -> Results:
+    return Results(values, task)
+
+
+def _taken(table: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """A table's entries at rows."""
+    from fpemu.kernels.tables import take_array
+
+    out = np.empty(rows.size, table.dtype)
+    in_pieces(lambda start, stop: take_array(table, rows[start:stop], out[start:stop]), rows.size)
+    return out
+
+
+def _operands(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[digits.Operand]:
+    """What codes of a format stand for."""
+    from fpemu.kernels.elementary import operands_array
+
+    table = np.empty((codes.size, 3), np.uint64)
+    operands_array(codes, fmt.spec, rules, table)
+    return [_operand(*row) for row in table.tolist()]
+
+
+def _operand(what: int, exponent: int, significand: int) -> digits.Operand:
+    """An operand from its row; the significand without its last zeros."""
+    kind, negative = what & operations.KINDS, what & operations.NEGATIVE != 0
+    if significand == 0:
+        return digits.Operand(kind, negative, signalling=what & operations.MORE != 0)
+    if exponent >> 63:
+        exponent -= 1 << 64
+    cut = (significand & -significand).bit_length() - 1
+    return digits.Operand(kind, negative, significand >> cut, exponent + cut)
+
+
+def _row(value: digits.Value) -> tuple[int, int, int, int]:
+    """A value as a table has it."""
+    what = value.kind | value.flags << operations.FLAGS
+    what |= operations.NEGATIVE * value.negative | operations.MORE * value.more
+    return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
