@@ -15,7 +15,19 @@ from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
-from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
+from fpemu.knobs import (
+    FmaInvalid,
+    InvalidNan,
+    NanPayload,
+    NanResult,
+    NanRule,
+    Overflow,
+    Rounding,
+    Stochastic,
+    Through,
+    Tininess,
+    near,
+)
 from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
@@ -54,9 +66,7 @@ _PARAMETERS = """Parameters
     ----------
     {operands} : array_like or Array
         Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    result : str, Format or dtype, optional
-        The result's format; default the Arrays' one.
-    profile : str or Profile, optional
+    {more}profile : str or Profile, optional
         The rules; default the Arrays' one if the result has their format, else the result format's own.
     rounding : str, Rounding or Stochastic, optional
         Instead of the profile's.
@@ -89,18 +99,44 @@ _PARAMETERS = """Parameters
         shapes do not broadcast, or `out` does not fit."""
 
 
+# Parameters that some operations have beside their operands
+_OWN = {
+    "n": """n : array_like of int
+        Integers, broadcast against x.
+    """,
+    "fmt": """fmt : str, Format or dtype
+        The result's format; see `dtype`.
+    """,
+    "exact": """exact : bool
+        Whether a number that is no integer raises inexact.
+    """,
+}
+_RESULT = """result : str, Format or dtype, optional
+        The result's format; default {default}.
+    """
+
+
 def documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all operations have in common: the parameters, in the docstring and in the signature."""
-    operands = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
+
+    In the docstring {parameters} stands for them; {parameters of x} where the result's format is x's by default.
+    """
+    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     kinds = Options.__annotations__
+    names = [name for name in DEFAULTS if not (name == "result" and any(p.name == "fmt" for p in named))]
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
-        for name, default in DEFAULTS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
+        for name in names
     ]
-    assert function.__doc__ is not None
-    names = ", ".join(p.name for p in operands)
-    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS.format(operands=names))
-    function.__signature__ = inspect.Signature([*operands, *options], return_annotation="Any")  # type: ignore[attr-defined]
+    doc = function.__doc__
+    assert doc is not None
+    own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
+    operands = ", ".join(p.name for p in named if p.name not in _OWN)
+    for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):
+        result = _RESULT.format(default=default) if "result" in names else ""
+        doc = doc.replace(place, _PARAMETERS.format(operands=operands, more=own + result))
+    function.__doc__ = doc
+    function.__signature__ = inspect.Signature([*named, *options], return_annotation="Any")  # type: ignore[attr-defined]
     return function
 
 
@@ -110,30 +146,45 @@ class Task(NamedTuple):
     target: FloatFormat | IntFormat
     profile: Profile
     rules: Rules
-    tiny: int
+    knobs: Rules
 
 
 _NO_FLAGS = np.zeros(0, np.uint8)
+_NAN_RESULTS = {
+    NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
+    NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
+    NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
+}
+# What more than one operand goes into, or digits without end come out of
+_SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
+_SIGNS = ("absolute", "negative", "copysign")
+# What one operand goes into, as it is: all digits of the exact result are there
+_CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
+_PIECE = 1 << 14  # elements whose codes are made wide at a time: they stay in the cache
 
 
-def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
-    """One operation on broadcast operands."""
+def with_own_format(x: Any, options: Options) -> Options:
+    """The options, with x's own format as the result's if they name none."""
+    if options.get("result") is None:
+        return Options(**{**options, "result": as_operand(x)[1]})
+    return options
+
+
+def operate(name: str, operands: tuple[Any, ...], options: Options, exact: bool = True) -> Any:
+    """One operation on broadcast operands; `exact`: conversions and roundings to integers raise inexact."""
     for option in options:
         if option not in DEFAULTS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
     given: dict[str, Any] = {**DEFAULTS, **options}
-    sources = [_operand(x) for x in operands]
+    sources = [as_operand(x) for x in operands]
     arrays = [x for x in operands if carries_codes(x)]
     target, profile = _where(name, arrays, given["result"], given["profile"])
-    task = _task(target, profile, given["rounding"], given["overflow"])
+    formats = tuple(fmt for _, fmt in sources)
+    task = _task(name, formats, target, profile, given["rounding"], given["overflow"], exact)
     if task.profile.through is Through.FLOAT32 and given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    _check_wrap(name, [fmt for _, fmt in sources], task)
-    try:
-        shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
-    except ValueError:
-        shapes = " and ".join(str(codes.shape) for codes, _ in sources)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
+    _check_wrap(name, formats, task)
+    shape = broadcast(name, [codes for codes, _ in sources])
     out = given["out"]
     if out is not None:
         check_out(out, shape, np.dtype(task.target.code_dtype))
@@ -141,7 +192,7 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
-        first = operate(name, operands, Options(result="float32", profile="ieee"))
+        first = operate(name, operands, Options(result="float32", profile="ieee"), exact)
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
     else:
@@ -156,7 +207,16 @@ def operate(name: str, operands: tuple[Any, ...], options: Options) -> Any:
     return (found, Flags(bits)) if given["return_flags"] else found
 
 
-def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
+def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape of the result; a ValueError that says which shapes disagree."""
+    try:
+        return np.broadcast_shapes(*(codes.shape for codes in arrays))
+    except ValueError:
+        shapes = " and ".join(str(codes.shape) for codes in arrays)
+        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
+
+
+def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     """An operand as codes of a float or integer format; a codebook's codes become its values."""
     source = as_source(x)
     if isinstance(source.format, TableFormat):
@@ -165,12 +225,12 @@ def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     return source.codes, source.format
 
 
-def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task) -> None:
+def _check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
-    if task.profile.overflow is not Overflow.WRAP:
+    if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
         return
     places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or name in ("divide", "sqrt"):
+    if len(places) < len(formats) or name not in _SUMS_AND_PRODUCTS:
         raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
     least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
     if name != "multiply" and most - least > 60:
@@ -206,17 +266,35 @@ def _where(
 
 @functools.lru_cache(maxsize=1024)
 def _task(
+    name: str,
+    formats: tuple[FloatFormat | IntFormat, ...],
     target: FloatFormat | IntFormat,
     profile: Profile,
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
+    exact: bool,
 ) -> Task:
-    """The rules as they stand for this target and these keywords."""
+    """The rules as they stand for these operands, this target and these keywords."""
     rules = rules_for(target, profile, rounding, overflow)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
-    tiny = places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER
-    return Task(target, rules, kernel_rules(target, rules, False), tiny)
+    passes_on = rules.nan_result is not NanResult.CANONICAL
+    made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
+    floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
+    numbers = kernel_rules(target, made_quiet, passes_on, floats)
+    has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
+    knobs = {
+        operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
+        operations.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
+        operations.INVALID_NAN: numbers[
+            places.NAN_NEGATIVE if rules.invalid_nan is InvalidNan.NEGATIVE else places.NAN_POSITIVE
+        ],
+        operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
+        operations.EXACT: int(exact),
+        operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
+        operations.SIGN_ONLY: int(name in _SIGNS and has_sign_bit and formats[0].codes_key == target.codes_key),
+    }
+    return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 
 
 def _run(
@@ -233,10 +311,7 @@ def _run(
     from fpemu.kernels.arithmetic import operation_loop
 
     loop = operation_loop(getattr(operations, name.upper()))
-    codes = [
-        np.ascontiguousarray(np.broadcast_to(part, shape), part.dtype.newbyteorder("=")).reshape(-1)
-        for part, _ in sources
-    ]
+    codes = [flat(part, shape) for part, _ in sources]
     specs = [fmt.spec for _, fmt in sources]
     while len(codes) < 3:  # what an operation does not take is not looked at
         codes.append(codes[0])
@@ -244,13 +319,30 @@ def _run(
     out = np.empty(codes[0].size, task.target.code_dtype)
     flags = np.zeros(out.size if flags_wanted else 0, np.uint8)
 
-    def piece(start: int, stop: int) -> None:
-        x, y, z = (part[start:stop] for part in codes)
+    def small_piece(start: int, stop: int) -> None:
+        x, y, z = (part[start:stop].astype(np.uint64, copy=False) for part in codes)
+        found = np.empty(x.size, np.uint64)
         loop(
-            *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
+            *(x, y, z, *specs, task.target.spec, task.rules, task.knobs),
             *(randoms[start:stop], np.uint64(key), np.uint64(first + start)),
-            *(out[start:stop], flags[start:stop]),
+            *(found, flags[start:stop]),
         )
+        out[start:stop] = found
 
-    in_pieces(piece, out.size)
+    in_small_pieces(small_piece, out.size)
     return out.reshape(shape), flags.reshape(shape if flags_wanted else (0,))
+
+
+def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Codes broadcast to a shape, in one dimension and native byte order."""
+    return np.ascontiguousarray(np.broadcast_to(codes, shape), codes.dtype.newbyteorder("=")).reshape(-1)
+
+
+def in_small_pieces(work: Callable[[int, int], None], size: int) -> None:
+    """`in_pieces`, each piece in parts so small that codes can be made wide: one compiled loop then serves all."""
+
+    def piece(start: int, stop: int) -> None:
+        for begin in range(start, stop, _PIECE):
+            work(begin, min(begin + _PIECE, stop))
+
+    in_pieces(piece, size)
