@@ -8,16 +8,45 @@ from fpemu.array import Array, array
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
+from fpemu.comparisons import (
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    maximum,
+    maximum_number,
+    minimum,
+    minimum_number,
+    not_equal,
+    total_order,
+    total_order_magnitude,
+    unordered,
+)
 from fpemu.elementary import cos, erf, exp, exp2, log, log2, pow, reciprocal, rsqrt, sigmoid, sin, tanh  # noqa: A004
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
+from fpemu.integral import convert, left_shift, logb, right_shift, round_to_integral, scaleb
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
+from fpemu.predicates import (
+    is_canonical,
+    is_finite,
+    is_infinite,
+    is_nan,
+    is_normal,
+    is_sign_minus,
+    is_signaling,
+    is_subnormal,
+    is_zero,
+)
 from fpemu.profiles import Profile, profile, profile_names
 from fpemu.registry import dtype, dtypes, register
+from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
+from fpemu.signs import absolute, copysign, negative
 
 __version__ = "0.1.0"
 
@@ -32,11 +61,14 @@ __all__ = [
     "Rounding",
     "Stochastic",
     "TableFormat",
+    "absolute",
     "add",
     "array",
     "cast",
     "classify",
     "compare",
+    "convert",
+    "copysign",
     "cos",
     "decode",
     "describe",
@@ -44,18 +76,42 @@ __all__ = [
     "dtype",
     "dtypes",
     "encode",
+    "equal",
     "erf",
     "exp",
     "exp2",
     "finfo",
     "fma",
+    "fmod",
     "get_num_threads",
+    "greater",
+    "greater_equal",
+    "ieee_remainder",
     "iinfo",
+    "is_canonical",
+    "is_finite",
+    "is_infinite",
+    "is_nan",
+    "is_normal",
+    "is_sign_minus",
+    "is_signaling",
+    "is_subnormal",
+    "is_zero",
+    "left_shift",
+    "less",
+    "less_equal",
     "log",
     "log2",
+    "logb",
+    "maximum",
+    "maximum_number",
+    "minimum",
+    "minimum_number",
     "multiply",
+    "negative",
     "next_down",
     "next_up",
+    "not_equal",
     "pack",
     "pow",
     "profile",
@@ -63,9 +119,12 @@ __all__ = [
     "reciprocal",
     "register",
     "report",
+    "right_shift",
+    "round_to_integral",
     "rounding_mode",
     "rsqrt",
     "same_codes",
+    "scaleb",
     "set_num_threads",
     "sigmoid",
     "sin",
@@ -73,5 +132,8 @@ __all__ = [
     "sqrt",
     "subtract",
     "tanh",
+    "total_order",
+    "total_order_magnitude",
+    "unordered",
     "unpack",
 ]

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from fpemu import enclosures
 from fpemu.enclosures import Enclosure
-from fpemu.kernels import operations
+from fpemu.kernels import columns, operations
 
 DIGITS = 128
 FIRST = DIGITS + 32  # digits of the first enclosure
@@ -37,7 +37,7 @@ LONGEST_POWER = 512  # digits of an integer power that is computed as it is
 class Operand(NamedTuple):
     """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
 
-    kind: int  # one of operations.NUMBER, INFINITE, NOT_A_NUMBER
+    kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
     negative: bool
     m: int = 0
     e: int = 0
@@ -45,13 +45,13 @@ class Operand(NamedTuple):
 
     @property
     def zero(self) -> bool:
-        return self.kind == operations.NUMBER and self.m == 0
+        return self.kind == columns.NUMBER and self.m == 0
 
 
 class Value(NamedTuple):
     """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
 
-    kind: int  # one of operations.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
+    kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
     negative: bool = False
     top: int = 0
     digits: int = 0
@@ -59,24 +59,24 @@ class Value(NamedTuple):
     flags: int = 0
 
 
-INVALID = Value(operations.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
+INVALID = Value(columns.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
 
 
 def zero(negative: bool = False) -> Value:
-    return Value(operations.ZERO, negative)
+    return Value(columns.ZERO, negative)
 
 
 def infinite(negative: bool, flags: int = 0) -> Value:
-    return Value(operations.INFINITE, negative, flags=flags)
+    return Value(columns.INFINITE, negative, flags=flags)
 
 
 def dyadic(negative: bool, m: int, e: int) -> Value:
     """The number (-1)^negative m 2^e, m > 0."""
     size = m.bit_length()
     if size <= DIGITS:
-        return Value(operations.NUMBER, negative, e + size - 1, m << (DIGITS - size), False)
+        return Value(columns.NUMBER, negative, e + size - 1, m << (DIGITS - size), False)
     cut = size - DIGITS
-    return Value(operations.NUMBER, negative, e + size - 1, m >> cut, m & ((1 << cut) - 1) != 0)
+    return Value(columns.NUMBER, negative, e + size - 1, m >> cut, m & ((1 << cut) - 1) != 0)
 
 
 ONE = dyadic(False, 1, 0)
@@ -84,7 +84,7 @@ ONE = dyadic(False, 1, 0)
 
 def far(large: bool, negative: bool = False) -> Value:
     """In place of a number beyond 2^FAR or below 2^-FAR: every format and rule makes the same of it."""
-    return Value(operations.NUMBER, negative, FAR if large else -FAR, 1 << (DIGITS - 1), True)
+    return Value(columns.NUMBER, negative, FAR if large else -FAR, 1 << (DIGITS - 1), True)
 
 
 def settled(negative: bool, enclosure: Enclosure) -> Value | None:
@@ -97,7 +97,7 @@ def settled(negative: bool, enclosure: Enclosure) -> Value | None:
     digits = low >> cut
     if high > (digits + 1) << cut:
         return None
-    return Value(operations.NUMBER, negative, exponent + size - 1, digits, True)
+    return Value(columns.NUMBER, negative, exponent + size - 1, digits, True)
 
 
 def settle(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST) -> Value:
@@ -238,9 +238,9 @@ FUNCTIONS = {
 def value_of(name: str, x: Operand) -> Value:
     """The value of a function of one operand."""
     function = FUNCTIONS[name]
-    if x.kind == operations.NOT_A_NUMBER:
-        return INVALID if x.signalling else Value(operations.NOT_A_NUMBER)
-    if x.kind == operations.INFINITE:
+    if x.kind == columns.NOT_A_NUMBER:
+        return INVALID if x.signalling else Value(columns.NOT_A_NUMBER)
+    if x.kind == columns.INFINITE:
         return function.of_infinity[x.negative]
     if x.m == 0:
         return function.of_zero[x.negative]
@@ -256,13 +256,13 @@ def power(x: Operand, y: Operand) -> Value:
         return INVALID
     if y.zero or (not x.negative and (x.m, x.e) == (1, 0)):  # of quiet NaN too
         return ONE
-    if operations.NOT_A_NUMBER in (x.kind, y.kind):
-        return Value(operations.NOT_A_NUMBER)
-    odd = y.kind == operations.NUMBER and y.e == 0
+    if columns.NOT_A_NUMBER in (x.kind, y.kind):
+        return Value(columns.NOT_A_NUMBER)
+    odd = y.kind == columns.NUMBER and y.e == 0
     negative = x.negative and odd
-    if x.kind == operations.INFINITE:
+    if x.kind == columns.INFINITE:
         return zero(negative) if y.negative else infinite(negative)
-    if y.kind == operations.INFINITE:
+    if y.kind == columns.INFINITE:
         if (x.m, x.e) == (1, 0):
             return ONE
         large = x.m != 0 and x.e + x.m.bit_length() > 0  # |x| >= 1

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 __all__ = [
+    "FloatToIntInvalid",
+    "FmaInvalid",
     "InfinityRule",
+    "InvalidNan",
     "MissingZero",
     "NanPayload",
+    "NanResult",
     "NanRule",
     "NanSign",
     "NegativeZero",
@@ -178,6 +182,37 @@ class Tininess(enum.Enum):
     BEFORE = "before"
 
 
+class NanResult(enum.Enum):
+    """Operations: which NaN a result is where an operand is one (IEEE 754-2019 clause 6.2.3); always quiet."""
+
+    CANONICAL = "canonical"  # the one that an invalid operation gives
+    FIRST_OPERAND = "first_operand"  # the first operand that is a NaN: its sign and the leading bits of its payload
+    FIRST_SIGNALING = "first_signaling"  # the first signalling one, else the first quiet one
+
+
+class InvalidNan(enum.Enum):
+    """Operations: the sign of the NaN that an invalid operation gives, where NaNs have one."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+class FmaInvalid(enum.Enum):
+    """Operations: what fma(infinity, 0, a quiet NaN) does, which IEEE 754-2019 clause 7.2 leaves open."""
+
+    INVALID = "invalid"  # raises invalid; its NaN goes first
+    QUIET = "quiet"  # raises nothing and gives the addend
+
+
+class FloatToIntInvalid(enum.Enum):
+    """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid."""
+
+    STANDARD = "standard"  # as overflow, infinity and nan say
+    X86 = "x86"  # the integer indefinite: the lowest, unsigned the largest
+    RISCV = "riscv"  # the largest or the lowest, by direction; NaN: the largest
+    ARM = "arm"  # the largest or the lowest, by direction; NaN: 0
+
+
 class Through(enum.Enum):
     """A format that a source is rounded to first (nearest even), as tools do that round twice."""
 
@@ -300,5 +335,9 @@ KNOBS: dict[str, type[enum.Enum]] = {
     "subnormals_in": SubnormalsIn,
     "subnormals_out": SubnormalsOut,
     "tininess": Tininess,
+    "nan_result": NanResult,
+    "invalid_nan": InvalidNan,
+    "fma_invalid": FmaInvalid,
+    "float_to_int_invalid": FloatToIntInvalid,
     "through": Through,
 }

@@ -15,13 +15,25 @@ from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
-from fpemu.knobs import NanRule, Overflow, Rounding, Stochastic, Through, Tininess, near
+from fpemu.knobs import (
+    FmaInvalid,
+    InvalidNan,
+    NanPayload,
+    NanResult,
+    NanRule,
+    Overflow,
+    Rounding,
+    Stochastic,
+    Through,
+    Tininess,
+    near,
+)
 from fpemu.outcomes import kernel_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, in_pieces, randomness, same_places
-from fpemu.shortcuts import Task, way
+from fpemu.shortcuts import Randoms, Task, general, way
 from fpemu.sources import Coded, as_source, carries_codes
 
 
@@ -55,9 +67,7 @@ _PARAMETERS = """Parameters
     ----------
     {operands} : array_like or Array
         Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    result : str, Format or dtype, optional
-        The result's format; default the Arrays' one.
-    profile : str or Profile, optional
+    {more}profile : str or Profile, optional
         The rules; default the Arrays' one if the result has their format, else the result format's own.
     rounding : str, Rounding or Stochastic, optional
         Instead of the profile's.
@@ -90,18 +100,44 @@ _PARAMETERS = """Parameters
         shapes do not broadcast, or `out` does not fit."""
 
 
+# Parameters that some operations have beside their operands
+_OWN = {
+    "n": """n : array_like of int
+        Integers, broadcast against x.
+    """,
+    "fmt": """fmt : str, Format or dtype
+        The result's format; see `dtype`.
+    """,
+    "exact": """exact : bool
+        Whether a number that is no integer raises inexact.
+    """,
+}
+_RESULT = """result : str, Format or dtype, optional
+        The result's format; default {default}.
+    """
+
+
 def documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all operations have in common: the parameters, in the docstring and in the signature."""
-    operands = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
+
+    In the docstring {parameters} stands for them; {parameters of x} where the result's format is x's by default.
+    """
+    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     kinds = Options.__annotations__
+    names = [name for name in DEFAULTS if not (name == "result" and any(p.name == "fmt" for p in named))]
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
-        for name, default in DEFAULTS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
+        for name in names
     ]
-    assert function.__doc__ is not None
-    names = ", ".join(p.name for p in operands)
-    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS.format(operands=names))
-    function.__signature__ = inspect.Signature([*operands, *options], return_annotation="Any")  # type: ignore[attr-defined]
+    doc = function.__doc__
+    assert doc is not None
+    own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
+    operands = ", ".join(p.name for p in named if p.name not in _OWN)
+    for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):
+        result = _RESULT.format(default=default) if "result" in names else ""
+        doc = doc.replace(place, _PARAMETERS.format(operands=operands, more=own + result))
+    function.__doc__ = doc
+    function.__signature__ = inspect.Signature([*named, *options], return_annotation="Any")  # type: ignore[attr-defined]
     return function
 
 
@@ -124,36 +160,52 @@ class Work(NamedTuple):
 
     def codes(self) -> list[NDArray[Any]]:
         """The operands' codes, broadcast, one-dimensional, in native byte order."""
-        return [
-            np.ascontiguousarray(np.broadcast_to(part, self.shape), part.dtype.newbyteorder("=")).reshape(-1)
-            for part, _ in self.sources
-        ]
+        return [flat(part, self.shape) for part, _ in self.sources]
 
 
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
 Carrier = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 
 _NO_FLAGS = np.zeros(0, np.uint8)
+_NAN_RESULTS = {
+    NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
+    NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
+    NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
+}
+# What more than one operand goes into, or digits without end come out of
+_SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
+_SIGNS = ("absolute", "negative", "copysign")
+# What one operand goes into, as it is: all digits of the exact result are there
+_CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
 
 
-def operate(name: str, operands: tuple[Any, ...], options: Options, carry_out: Carrier | None = None) -> Any:
-    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given."""
+def with_own_format(x: Any, options: Options) -> Options:
+    """The options, with x's own format as the result's if they name none."""
+    if options.get("result") is None:
+        return Options(**{**options, "result": as_operand(x)[1]})
+    return options
+
+
+def operate(
+    name: str, operands: tuple[Any, ...], options: Options, carry_out: Carrier | None = None, exact: bool = True
+) -> Any:
+    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given.
+
+    `exact`: conversions and roundings to integers raise inexact.
+    """
     for option in options:
         if option not in DEFAULTS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
     given: dict[str, Any] = {**DEFAULTS, **options}
-    sources = [_operand(x) for x in operands]
+    sources = [as_operand(x) for x in operands]
     arrays = [x for x in operands if carries_codes(x)]
     target, profile = _where(name, arrays, given["result"], given["profile"])
-    task = _task(target, profile, given["rounding"], given["overflow"])
+    formats = tuple(fmt for _, fmt in sources)
+    task = _task(name, formats, target, profile, given["rounding"], given["overflow"], exact)
     if task.profile.through is Through.FLOAT32 and given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    _check_wrap(name, [fmt for _, fmt in sources], task, carry_out is None)
-    try:
-        shape = np.broadcast_shapes(*(codes.shape for codes, _ in sources))
-    except ValueError:
-        shapes = " and ".join(str(codes.shape) for codes, _ in sources)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
+    _check_wrap(name, formats, task)
+    shape = broadcast(name, [codes for codes, _ in sources])
     out = given["out"]
     if out is not None:
         check_out(out, shape, np.dtype(task.target.code_dtype))
@@ -161,7 +213,7 @@ def operate(name: str, operands: tuple[Any, ...], options: Options, carry_out: C
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
-        first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out)
+        first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out, exact)
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
     else:
@@ -178,7 +230,16 @@ def operate(name: str, operands: tuple[Any, ...], options: Options, carry_out: C
     return (found, Flags(bits)) if given["return_flags"] else found
 
 
-def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
+def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape of the result; a ValueError that says which shapes disagree."""
+    try:
+        return np.broadcast_shapes(*(codes.shape for codes in arrays))
+    except ValueError:
+        shapes = " and ".join(str(codes.shape) for codes in arrays)
+        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
+
+
+def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     """An operand as codes of a float or integer format; a codebook's codes become its values."""
     source = as_source(x)
     if isinstance(source.format, TableFormat):
@@ -187,12 +248,12 @@ def _operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     return source.codes, source.format
 
 
-def _check_wrap(name: str, formats: list[FloatFormat | IntFormat], task: Task, rational: bool) -> None:
+def _check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
-    if task.profile.overflow is not Overflow.WRAP:
+    if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
         return
     places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or not rational or name in ("divide", "sqrt"):
+    if len(places) < len(formats) or name not in _SUMS_AND_PRODUCTS:
         raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
     least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
     if name != "multiply" and most - least > 60:
@@ -228,27 +289,41 @@ def _where(
 
 @functools.lru_cache(maxsize=1024)
 def _task(
+    name: str,
+    formats: tuple[FloatFormat | IntFormat, ...],
     target: FloatFormat | IntFormat,
     profile: Profile,
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
+    exact: bool,
 ) -> Task:
-    """The rules as they stand for this target and these keywords."""
+    """The rules as they stand for these operands, this target and these keywords."""
     rules = rules_for(target, profile, rounding, overflow)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
-    tiny = places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER
-    return Task(target, rules, kernel_rules(target, rules, False), tiny)
+    passes_on = rules.nan_result is not NanResult.CANONICAL
+    made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
+    floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
+    numbers = kernel_rules(target, made_quiet, passes_on, floats)
+    has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
+    knobs = {
+        operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
+        operations.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
+        operations.INVALID_NAN: numbers[
+            places.NAN_NEGATIVE if rules.invalid_nan is InvalidNan.NEGATIVE else places.NAN_POSITIVE
+        ],
+        operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
+        operations.EXACT: int(exact),
+        operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
+        operations.SIGN_ONLY: int(name in _SIGNS and has_sign_bit and formats[0].codes_key == target.codes_key),
+    }
+    return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 
 
 def _by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation's own kernel loop, or a faster way to its bits."""
-    from fpemu.kernels.arithmetic import operation_loop
-
-    loop = operation_loop(getattr(operations, work.name.upper()))
     task, codes = work.task, work.codes()
     formats = tuple(fmt for _, fmt in work.sources)
-    specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]  # what is not taken is not looked at
     if work.out is not None and _may_write(work.out, codes):
         found, out = work.out, work.out.reshape(-1)
     else:
@@ -259,14 +334,9 @@ def _by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
 
     def piece(start: int, stop: int) -> None:
         parts = [part[start:stop] for part in codes]
-        if faster is not None and faster(parts, out[start:stop], flags[start:stop]):
-            return
-        x, y, z = [*parts, parts[0], parts[0]][:3]
-        loop(
-            *(x, y, z, *specs, task.target.spec, task.rules, task.tiny),
-            *(work.randoms[start:stop], np.uint64(work.key), np.uint64(work.first + start)),
-            *(out[start:stop], flags[start:stop]),
-        )
+        if faster is None or not faster(parts, out[start:stop], flags[start:stop]):
+            randoms = Randoms(work.randoms[start:stop], work.key, work.first + start)
+            general(work.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
 
     in_pieces(piece, out.size)
     return found, flags.reshape(work.shape if work.flags_wanted else (0,))
@@ -276,5 +346,10 @@ def _may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
     """Whether results can go straight to their place: nothing is overwritten before it is read."""
     if not (out.flags.c_contiguous and out.dtype.isnative):
         return False
-    flat = out.reshape(-1)
-    return all(same_places(part, flat) or not np.may_share_memory(part, flat) for part in codes)
+    whole = out.reshape(-1)
+    return all(same_places(part, whole) or not np.may_share_memory(part, whole) for part in codes)
+
+
+def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Codes broadcast to a shape, in one dimension and native byte order."""
+    return np.ascontiguousarray(np.broadcast_to(codes, shape), codes.dtype.newbyteorder("=")).reshape(-1)

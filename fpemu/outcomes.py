@@ -7,6 +7,7 @@ import functools
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import spec as places
 from fpemu.knobs import (
+    FloatToIntInvalid,
     InfinityRule,
     MissingZero,
     NanPayload,
@@ -181,6 +182,15 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
     return _first(positive, minus_zero), _first(negative, minus_zero)
 
 
+def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair]:
+    """What an integer format gives for a float that is out of range (or infinite), and for NaN; per sign."""
+    most, least = largest(fmt, False), largest(fmt, True)
+    if rule is FloatToIntInvalid.X86:
+        indefinite = least if fmt.signed else most
+        return (indefinite,) * 2, (indefinite,) * 2
+    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2
+
+
 def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     """Which overflows are modulo 2^bits."""
     if rules.overflow is not Overflow.WRAP:
@@ -195,7 +205,7 @@ def _wrap64(code: int) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -> Rules:
+def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
     """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
 
     Parameters
@@ -205,6 +215,8 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
         As `fmt.check_profile` gives it.
     payloads : bool
         Whether the source's NaNs have payloads.
+    floats : bool
+        Whether the source is of a float format.
 
     Returns
     -------
@@ -215,7 +227,11 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
     payload = rules.nan_payload if payloads and ieee_nan else NanPayload.DROP
     overflow = _overflow(fmt, rules, False), _overflow(fmt, rules, True)
     infinity = _infinite(fmt, rules, False), _infinite(fmt, rules, True)
-    codes = (*overflow, *infinity, *_nans(fmt, rules))
+    nans, wrap = _nans(fmt, rules), _wrap(fmt, rules)
+    if floats and isinstance(fmt, IntFormat) and rules.float_to_int_invalid is not FloatToIntInvalid.STANDARD:
+        overflow, nans = _from_float(fmt, rules.float_to_int_invalid)
+        infinity, wrap = overflow, places.WRAP_NONE
+    codes = (*overflow, *infinity, *nans)
     return (
         _STOCHASTIC_NUMBERS[rounding.variant] if isinstance(rounding, Stochastic) else ROUNDING_NUMBERS[rounding],
         rounding.bits if isinstance(rounding, Stochastic) else 0,
@@ -226,5 +242,5 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool) -
         int(rules.subnormals_in is SubnormalsIn.ZERO),
         _FLUSHES[rules.subnormals_out] if isinstance(fmt, FloatFormat) else places.FLUSH_NEVER,
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
-        _wrap(fmt, rules),
+        wrap,
     )

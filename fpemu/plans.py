@@ -129,7 +129,7 @@ class Plan:
         if isinstance(self.target, TableFormat):
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
-        rules = kernel_rules(self.target, self.rules, payloads)
+        rules = kernel_rules(self.target, self.rules, payloads, isinstance(self.source, FloatFormat))
         if self.final is not None:
             exact = self.final.check_profile(_EXACT)
             slow = _chain(plan(self.source, self.target, self.rules, None), plan(self.target, self.final, exact, None))

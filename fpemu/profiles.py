@@ -12,9 +12,13 @@ from typing import Any
 
 from fpemu.knobs import (
     KNOBS,
+    FloatToIntInvalid,
+    FmaInvalid,
     InfinityRule,
+    InvalidNan,
     MissingZero,
     NanPayload,
+    NanResult,
     NanRule,
     NanSign,
     NegativeZero,
@@ -58,6 +62,10 @@ class Profile:
     subnormals_in : SubnormalsIn or str
     subnormals_out : SubnormalsOut or str
     tininess : Tininess or str
+    nan_result : NanResult or str
+    invalid_nan : InvalidNan or str
+    fma_invalid : FmaInvalid or str
+    float_to_int_invalid : FloatToIntInvalid or str
     through : Through or str
     rows : tuple, optional
         What differs for single formats: pairs of a selector and knobs.  A selector is a format's `codes_key`, or the
@@ -90,6 +98,10 @@ class Profile:
     subnormals_in: SubnormalsIn = SubnormalsIn.KEEP
     subnormals_out: SubnormalsOut = SubnormalsOut.KEEP
     tininess: Tininess = Tininess.AFTER
+    nan_result: NanResult = NanResult.CANONICAL
+    invalid_nan: InvalidNan = InvalidNan.POSITIVE
+    fma_invalid: FmaInvalid = FmaInvalid.INVALID
+    float_to_int_invalid: FloatToIntInvalid = FloatToIntInvalid.STANDARD
     through: Through = Through.NONE
     rows: tuple[tuple[Any, Row], ...] = ()
 
@@ -235,6 +247,22 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     ),
     "cuda-nosat": ({"nan_sign": "drop"}, _CUDA),
     "gguf": ({}, {_BFLOAT16: {"nan_payload": "quiet"}, _FLOAT16: {"nan_payload": "keep"}}),
+    # Berkeley SoftFloat's specialisations of the same names.
+    "riscv": ({"nan_sign": "drop", "float_to_int_invalid": "riscv"}, {}),
+    "x86-sse": (
+        {
+            **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
+            "float_to_int_invalid": "x86",
+        },
+        {},
+    ),
+    "arm": (
+        {
+            **{"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before"},
+            "float_to_int_invalid": "arm",
+        },
+        {},
+    ),
     "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero"}, {}),
     "p3109-satpropagate": ({"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero"}, {}),
     "p3109-satnone": ({"overflow": "p3109", "infinity": "p3109", "unsigned_negative": "p3109"}, {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from fpemu.formats import FloatFormat
 from fpemu.knobs import Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
 from fpemu.sources import Source
+
+SMALL = 1 << 14  # elements: their wide codes stay in the cache
 
 
 def run(
@@ -174,6 +176,12 @@ def same_places(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
         and codes.__array_interface__["data"] == bits.__array_interface__["data"]
         and codes.flags.c_contiguous
     )
+
+
+def small_pieces(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Parts so small that codes can be made 64 bits wide on the way: one compiled loop then serves all formats."""
+    for begin in range(start, stop, SMALL):
+        yield begin, min(begin + SMALL, stop)
 
 
 def in_pieces(work: Callable[[int, int], None], size: int) -> None:

@@ -20,6 +20,7 @@ from fpemu.outcomes import Rules
 from fpemu.plans import FPU_PROBE, holds, plan
 from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
+from fpemu.running import small_pieces
 
 Codes = NDArray[Any]
 Formats = tuple[FloatFormat | IntFormat, ...]
@@ -33,6 +34,8 @@ CHUNK = 1 << 15  # elements between the passes stay in the cache
 
 NO_WORDS = np.zeros(8, np.uint32)
 
+_OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
+
 _EXACT = IEEE.replace(nan_payload="keep")
 _FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
 
@@ -43,18 +46,38 @@ class Task(NamedTuple):
     target: FloatFormat | IntFormat
     profile: Profile
     rules: Rules
-    tiny: int
+    knobs: Rules
 
 
-def general(name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes) -> None:
-    """An operation by the general kernel, without random numbers; see `Way`."""
+class Randoms(NamedTuple):
+    """Stochastic rounding's numbers: given ones, or the key of a stream and the first element's place in it."""
+
+    given: Codes
+    key: int
+    first: int
+
+
+NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
+
+
+def general(
+    name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes, randoms: Randoms = NO_RANDOMS
+) -> None:
+    """An operation by the general kernel; see `Way`."""
     from fpemu.kernels.arithmetic import operation_loop
 
     loop = operation_loop(getattr(operations, name.upper()))
     operands = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
     specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
-    zero = np.uint64(0)
-    loop(*operands, *specs, task.target.spec, task.rules, task.tiny, np.empty(0, np.uint32), zero, zero, out, flags)
+    for start, stop in small_pieces(0, out.size):
+        found = np.empty(stop - start, np.uint64)
+        loop(
+            *(part[start:stop].astype(np.uint64, copy=False) for part in operands),
+            *(*specs, task.target.spec, task.rules, task.knobs),
+            *(randoms.given[start:stop], np.uint64(randoms.key), np.uint64(randoms.first + start)),
+            *(found, flags[start:stop]),
+        )
+        out[start:stop] = found
 
 
 def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:
@@ -103,6 +126,10 @@ def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way 
         or profile.overflow is Overflow.WRAP
         or task.rules[places.PAYLOAD] != places.PAYLOAD_DROP
         or profile.nan_payload is not NanPayload.DROP
+        or name not in _OF_THE_FPU
+        or task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL
+        or task.knobs[operations.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
+        or (task.knobs[operations.FMA_QUIET] and name == "fma")
         or not all(isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt) for fmt in formats)
         or not isinstance(target, FloatFormat)
     ):

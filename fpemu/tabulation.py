@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from fpemu import digits
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.kernels import operations
+from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import Stochastic
 from fpemu.operating import Work
 from fpemu.outcomes import Rules
 from fpemu.running import in_pieces
-from fpemu.shortcuts import Task
+from fpemu.shortcuts import Task, general
 
 Formats = tuple[FloatFormat | IntFormat, ...]
 
@@ -56,7 +56,7 @@ class _Table:
 
 
 class Values(_Table):
-    """The exact values of a function at codes; in rows as `fpemu.kernels.operations` has them.
+    """The exact values of a function at codes; in rows as `fpemu.kernels.columns` has them.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Values(_Table):
             value = found.get(positive)
             if value is None:
                 value = found[positive] = digits.value_of(self.name, positive)
-            if x.negative and symmetry == "odd" and value.kind != operations.NOT_A_NUMBER:
+            if x.negative and symmetry == "odd" and value.kind != columns.NOT_A_NUMBER:
                 value = value._replace(negative=not value.negative)
             values.append(value)
         return values
@@ -147,13 +147,29 @@ def round_values(
     def piece(start: int, stop: int) -> None:
         codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
         round_values_array(
-            *(rows[start:stop], values.rows, task.target.spec, task.rules, task.tiny),
+            *(rows[start:stop], values.rows, task.target.spec, task.rules, task.knobs),
             *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
         )
         out[start:stop] = codes
 
     in_pieces(piece, rows.size)
+    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        _pass_on(values, rows, task, out, flags)
     return out, flags
+
+
+def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
+    """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
+    where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)
+    x_format, y_format = values.formats[0], values.formats[-1]
+    bits = y_format.bits if len(values.formats) == 2 else 0
+    x, y = rows[where] >> bits, rows[where] & ((1 << y_format.bits) - 1)
+    operands = zip(_operands(x, x_format, values.rules), _operands(y, y_format, values.rules), strict=True)
+    passed = np.array([columns.NOT_A_NUMBER in (one.kind, other.kind) for one, other in operands], np.bool_)
+    where, codes = where[passed], [x[passed], y[passed]]
+    found, raised = np.empty(where.size, task.target.code_dtype), np.empty(where.size, np.uint8)
+    general("multiply", (x_format, y_format), task, codes, found, raised)
+    out[where], flags[where] = found, raised
 
 
 def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -236,9 +252,9 @@ def _operands(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -
 
 def _operand(what: int, exponent: int, significand: int) -> digits.Operand:
     """An operand from its row; the significand without its last zeros."""
-    kind, negative = what & operations.KINDS, what & operations.NEGATIVE != 0
+    kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
     if significand == 0:
-        return digits.Operand(kind, negative, signalling=what & operations.MORE != 0)
+        return digits.Operand(kind, negative, signalling=what & columns.MORE != 0)
     if exponent >> 63:
         exponent -= 1 << 64
     cut = (significand & -significand).bit_length() - 1
@@ -247,6 +263,6 @@ def _operand(what: int, exponent: int, significand: int) -> digits.Operand:
 
 def _row(value: digits.Value) -> tuple[int, int, int, int]:
     """A value as a table has it."""
-    what = value.kind | value.flags << operations.FLAGS
-    what |= operations.NEGATIVE * value.negative | operations.MORE * value.more
+    what = value.kind | value.flags << columns.FLAGS
+    what |= columns.NEGATIVE * value.negative | columns.MORE * value.more
     return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD

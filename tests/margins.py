@@ -18,7 +18,7 @@ import numpy as np
 import fpemu as fe
 from fpemu import tabulation
 from fpemu.digits import FUNCTIONS
-from fpemu.kernels import operations
+from fpemu.kernels import columns
 
 PAGE = Path(__file__).parents[1] / "docs" / "elementary.md"
 START, END = "<!-- margins -->", "<!-- end -->"
@@ -55,11 +55,11 @@ def margins(name, format_name):
     for code, (what, exponent, high, low) in enumerate(values.rows.tolist()):
         top = exponent - (exponent >> 63 << 64)
         shift = 128 - fmt.precision + max(fmt.emin - top, 0)  # digits below the ulp
-        if what & operations.KINDS != operations.NUMBER or top > emax or shift > 128:
+        if what & columns.KINDS != columns.NUMBER or top > emax or shift > 128:
             continue  # special; overflow; below the smallest subnormal: nothing is near
         digits = high << 64 | low
         one = 2 << shift  # an ulp, in halves of the last digit: `more` is one of them
-        kept, part = digits >> shift, (digits & ((1 << shift) - 1)) << 1 | bool(what & operations.MORE)
+        kept, part = digits >> shift, (digits & ((1 << shift) - 1)) << 1 | bool(what & columns.MORE)
         nearest = math.ldexp(kept + (2 * part > one), top - 127 + shift)
         if part == 0:
             counts["exact"] += 1

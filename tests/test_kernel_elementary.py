@@ -10,12 +10,12 @@ import pytest
 
 import fpemu as fe
 from fpemu import tabulation
-from fpemu.kernels import operations
+from fpemu.kernels import columns
 from tests import mpfr, spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.spec_arithmetic import rounded
 
-KINDS = {"infinite": operations.INFINITE, "nan": operations.NOT_A_NUMBER}
+KINDS = {"infinite": columns.INFINITE, "nan": columns.NOT_A_NUMBER}
 
 
 def oracle(name, operands, formats, daz=False):
@@ -51,16 +51,16 @@ def every(fmt):
 
 def row(number, flags):
     """A value of MPFR's as a table of exact values has it; what is too far away only by its sign."""
-    kind = KINDS.get(number.kind, operations.NUMBER if number.significand else operations.ZERO)
-    what = kind | flags << operations.FLAGS | operations.NEGATIVE * (number.negative and number.kind != "nan")
-    if kind != operations.NUMBER:
+    kind = KINDS.get(number.kind, columns.NUMBER if number.significand else columns.ZERO)
+    what = kind | flags << columns.FLAGS | columns.NEGATIVE * (number.negative and number.kind != "nan")
+    if kind != columns.NUMBER:
         return what, 0, 0, 0
     size = number.significand.bit_length()
     kept, rest = divmod(number.significand << 128, 1 << size)
     top = number.exponent + size - 1
     if abs(top) > mpfr.FAR // 2:
         return what, top > 0, 0, 0
-    return what | operations.MORE * (rest != 0), top & (1 << 64) - 1, kept >> 64, kept & (1 << 64) - 1
+    return what | columns.MORE * (rest != 0), top & (1 << 64) - 1, kept >> 64, kept & (1 << 64) - 1
 
 
 def assert_digits(name, formats, numbers, flags):
@@ -68,11 +68,11 @@ def assert_digits(name, formats, numbers, flags):
     values = tabulation._values(name, formats, (0,) * 17)
     values.fill(np.arange(values.known.size))
     rows = values.rows.copy()
-    tops = rows[:, operations.EXPONENT].view(np.int64)
+    tops = rows[:, columns.EXPONENT].view(np.int64)
     far = np.abs(tops) > mpfr.FAR // 2
-    rows[far, operations.WHAT] &= np.uint64(~operations.MORE & 0xFF)
-    rows[far, operations.EXPONENT] = tops[far] > 0
-    rows[far, operations.HIGH :] = 0
+    rows[far, columns.WHAT] &= np.uint64(~columns.MORE & 0xFF)
+    rows[far, columns.EXPONENT] = tops[far] > 0
+    rows[far, columns.HIGH :] = 0
     expected = np.array([row(*value) for value in zip(numbers, flags, strict=True)], np.uint64)
     wrong = np.flatnonzero((rows != expected).any(1))
     assert not wrong.size, (name, [hex(i) for i in wrong[:3]], rows[wrong[:3]], expected[wrong[:3]])

@@ -2,10 +2,7 @@
 
 from numpy import int64, uint64
 
-from fpemu.kernels.arithmetic import infinite, operand, round_exact
-from fpemu.kernels.convert import encode_zero
-from fpemu.kernels.jit import loop
-from fpemu.kernels.operations import (
+from fpemu.kernels.columns import (
     EXPONENT,
     FLAGS,
     HIGH,
@@ -18,7 +15,11 @@ from fpemu.kernels.operations import (
     WHAT,
     ZERO,
 )
-from fpemu.kernels.spec import NAN_POSITIVE, RANDOM_BITS, ROUNDING, STOCHASTIC_A
+from fpemu.kernels.convert import encode_zero
+from fpemu.kernels.jit import loop
+from fpemu.kernels.operations import INVALID_NAN
+from fpemu.kernels.results import infinite, operand, round_exact
+from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
 from fpemu.kernels.stream import random_word
 
 U0 = uint64(0)
@@ -27,7 +28,7 @@ TOP = 191  # of three words, the exponent of the first bit beside the last one's
 
 @loop
 def operands_array(codes, spec, rules, out):
-    """The numbers that codes stand for, a row each (`fpemu.kernels.operations`); `rules`: whether subnormals are 0."""
+    """The numbers that codes stand for, a row each (`fpemu.kernels.columns`); `rules`: whether subnormals are 0."""
     for i in range(codes.size):
         kind, negative, significand, exponent, signalling = operand(uint64(codes[i]), spec, rules)
         out[i, WHAT] = uint64(kind) | (uint64(NEGATIVE) if negative else U0) | (uint64(MORE) if signalling else U0)
@@ -36,7 +37,7 @@ def operands_array(codes, spec, rules, out):
 
 
 @loop
-def round_values_array(places, values, target, rules, tiny, randoms, key, first, out, flags):
+def round_values_array(places, values, target, rules, knobs, randoms, key, first, out, flags):
     """The exact values in the rows `places` of a table, rounded; the rest as `operation_loop`'s loops have it."""
     stochastic = rules[ROUNDING] >= STOCHASTIC_A
     drawn = uint64(32 - rules[RANDOM_BITS])
@@ -52,13 +53,13 @@ def round_values_array(places, values, target, rules, tiny, randoms, key, first,
             words = (values[places[i], HIGH], values[places[i], LOW], U0)
             exponent = int64(values[places[i], EXPONENT]) - TOP
             more = what & uint64(MORE) != U0
-            code, raised = round_exact(negative, words, exponent, more, target, rules, tiny, random)
+            code, raised = round_exact(negative, words, exponent, more, target, rules, knobs, random)
         elif kind == ZERO:
             code = encode_zero(negative, rules)
         elif kind == INFINITE:
             code = infinite(negative, rules)
         else:
-            code = uint64(rules[NAN_POSITIVE])
+            code = uint64(knobs[INVALID_NAN])
         out[i] = code
         if flags.size:
             flags[i] = raised

@@ -7,6 +7,31 @@ MULTIPLY = 2
 DIVIDE = 3
 FMA = 4
 SQRT = 5
+FMOD = 6
+IEEE_REMAINDER = 7
+ROUND_TO_INTEGRAL = 8
+SCALEB = 9
+LOGB = 10
+CONVERT = 11
+MINIMUM = 12
+MAXIMUM = 13
+MINIMUM_NUMBER = 14
+MAXIMUM_NUMBER = 15
+ABSOLUTE = 16
+NEGATIVE = 17
+COPYSIGN = 18
+
+# The orders of two operands
+COMPARE = 0
+TOTAL_ORDER = 1
+TOTAL_ORDER_MAGNITUDE = 2
+
+# What an order gives; SIGNALS is added where an operand is a signalling NaN
+LESS = 0
+EQUAL = 1
+GREATER = 2
+UNORDERED = 3
+SIGNALS = 4
 
 # The flags that operations raise, as Berkeley TestFloat numbers them (IEEE 754-2019 clause 7).
 INEXACT_FLAG = 1
@@ -15,18 +40,15 @@ OVERFLOW_FLAG = 4
 DIVIDE_BY_ZERO_FLAG = 8
 INVALID_FLAG = 16
 
-# What exact values are; the first three as `fpemu.kernels.convert.decode` has them.
-NUMBER = 0
-INFINITE = 1
-NOT_A_NUMBER = 2
-ZERO = 3
+# knobs: rules that operations have and casts have not, a tuple of integers beside the casts' `rules`
+TININESS = 0  # TINY_BEFORE or TINY_AFTER of `spec`: which of them underflow counts
+NAN_RESULT = 1  # one of the NAN_RESULT_ numbers
+INVALID_NAN = 2  # the code that an invalid operation gives, and any NaN where the result is canonical
+FMA_QUIET = 3  # whether infinity times 0 plus a quiet NaN raises nothing and gives that NaN
+EXACT = 4  # conversions and roundings to integers raise inexact
+FLOAT_TO_INTEGER = 5  # an operand is of a float format, the result's is not: what has no integer there is invalid
+SIGN_ONLY = 6  # the result's format is the operand's and has a sign bit
 
-# The columns of tables of operands and of exact values, 64-bit words; the first has the kind and more bits.
-WHAT = 0
-EXPONENT = 1  # of an operand's last bit, of a value's first one
-HIGH = 2
-LOW = 3
-KINDS = 3
-NEGATIVE = 4
-MORE = 8  # a value: digits follow; an operand: it is a signalling NaN
-FLAGS = 4  # from this bit on, the flags
+NAN_RESULT_CANONICAL = 0
+NAN_RESULT_FIRST = 1
+NAN_RESULT_FIRST_SIGNALING = 2

@@ -1,0 +1,384 @@
+"""Comparisons of numbers of any formats, exact: the predicates, the total order, minimum and maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fpemu.flags import Flags
+from fpemu.kernels import operations
+from fpemu.operating import Options, as_operand, broadcast, documented, flat, operate
+from fpemu.running import check_out, in_pieces, small_pieces
+from fpemu.sources import Coded
+
+__all__ = [
+    "equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "maximum",
+    "maximum_number",
+    "minimum",
+    "minimum_number",
+    "not_equal",
+    "total_order",
+    "total_order_magnitude",
+    "unordered",
+]
+
+# Which NaN are invalid
+_SIGNALLING, _NAN, _NONE = "a signalling NaN", "a NaN, quiet or signalling", "nothing"
+
+_LESS_EQUAL = operations.LESS, operations.EQUAL
+# name -> (which order, what of it is wanted, what is invalid)
+_PREDICATES: dict[str, tuple[int, tuple[int, ...], str]] = {
+    "equal": (operations.COMPARE, (operations.EQUAL,), _SIGNALLING),
+    "not_equal": (operations.COMPARE, (operations.LESS, operations.GREATER, operations.UNORDERED), _SIGNALLING),
+    "less": (operations.COMPARE, (operations.LESS,), _NAN),
+    "less_equal": (operations.COMPARE, _LESS_EQUAL, _NAN),
+    "greater": (operations.COMPARE, (operations.GREATER,), _NAN),
+    "greater_equal": (operations.COMPARE, (operations.GREATER, operations.EQUAL), _NAN),
+    "unordered": (operations.COMPARE, (operations.UNORDERED,), _SIGNALLING),
+    "total_order": (operations.TOTAL_ORDER, _LESS_EQUAL, _NONE),
+    "total_order_magnitude": (operations.TOTAL_ORDER_MAGNITUDE, _LESS_EQUAL, _NONE),
+}
+
+_PARAMETERS = """Parameters
+    ----------
+    x, y : array_like or Array
+        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
+    return_flags : bool
+        Also give the flags.
+    out : numpy.ndarray of bool, optional
+        Where to put the result.
+
+    Returns
+    -------
+    numpy.ndarray of bool or numpy.bool
+        Where x or y is NaN: {nan}.
+    Flags
+        Only with `return_flags`; invalid is {invalid}.
+
+    Raises
+    ------
+    TypeError
+        If an operand holds no real numbers, or `out` is no array of bool.
+    ValueError
+        If the shapes do not broadcast, or `out` does not fit."""
+
+
+def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Fill in what all comparisons have in common."""
+    _, wanted, invalid = _PREDICATES[function.__name__]
+    total = "ordered by its sign and payload"
+    nan = total if invalid == _NONE else str(operations.UNORDERED in wanted)
+    assert function.__doc__ is not None
+    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS.format(nan=nan, invalid=invalid))
+    return function
+
+
+@_compared
+def equal(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Equal: x == y; -0 and +0 are.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareQuietEqual.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.equal(fe.array([0.1, 0.5], "bfloat16"), [0.1, 0.5])
+    array([False,  True])
+    """
+    return _ordered("equal", x, y, return_flags, out)
+
+
+@_compared
+def not_equal(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Not equal: x != y.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareQuietNotEqual.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.not_equal([1.0, float("nan")], [1, float("nan")])
+    array([False,  True])
+    """
+    return _ordered("not_equal", x, y, return_flags, out)
+
+
+@_compared
+def less(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Less: x < y.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareSignalingLess.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> import numpy as np
+    >>> fe.less(2**53, np.int64(2**53 + 1))
+    np.True_
+    """
+    return _ordered("less", x, y, return_flags, out)
+
+
+@_compared
+def less_equal(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Less or equal: x <= y.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareSignalingLessEqual.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.less_equal([1.0, 2.0, -0.0], [1.0, 1.0, 0.0])
+    array([ True, False,  True])
+    """
+    return _ordered("less_equal", x, y, return_flags, out)
+
+
+@_compared
+def greater(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Greater: x > y.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareSignalingGreater.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> found, flags = fe.greater([2.0, float("nan")], 1.0, return_flags=True)
+    >>> found, flags.invalid
+    (array([ True, False]), array([False,  True]))
+    """
+    return _ordered("greater", x, y, return_flags, out)
+
+
+@_compared
+def greater_equal(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Greater or equal: x >= y.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareSignalingGreaterEqual.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.greater_equal(fe.array(1.0, "int8"), fe.array(0.75, "float16"))
+    np.True_
+    """
+    return _ordered("greater_equal", x, y, return_flags, out)
+
+
+@_compared
+def unordered(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Unordered: whether x or y is NaN.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.11, compareQuietUnordered.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.unordered([1.0, float("nan")], 2.0)
+    array([False,  True])
+    """
+    return _ordered("unordered", x, y, return_flags, out)
+
+
+@_compared
+def total_order(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Total order: whether x comes before y or is the same.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.10: -0 before +0; -NaN before and +NaN after all numbers, the signalling nearer to them than
+    the quiet, the smaller payload nearer than the larger; payloads of two formats are compared from their upper ends.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.total_order([-0.0, 0.0, float("nan")], [0.0, -0.0, 1.0])
+    array([ True, False, False])
+    """
+    return _ordered("total_order", x, y, return_flags, out)
+
+
+@_compared
+def total_order_magnitude(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+) -> Any:
+    """Total order of the absolute values: whether abs(x) comes before abs(y) or is the same.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.10.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.total_order_magnitude([-0.0, -2.0], [0.0, 1.0])
+    array([ True, False])
+    """
+    return _ordered("total_order_magnitude", x, y, return_flags, out)
+
+
+@documented
+def minimum(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The smaller one; NaN if either is.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 9.6, minimum: -0 is less than +0; of a number and a NaN it is NaN.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.minimum([0.0, 1.0, float("nan")], [-0.0, 2.0, 3.0], result="float16")
+    array([-0.,  1., nan], dtype=float32)
+    """
+    return operate("minimum", (x, y), options)
+
+
+@documented
+def maximum(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The larger one; NaN if either is.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 9.6, maximum: -0 is less than +0; of a number and a NaN it is NaN.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.maximum([-0.0, 1.0, float("nan")], [0.0, 2.0, 3.0], result="float16")
+    array([ 0.,  2., nan], dtype=float32)
+    """
+    return operate("maximum", (x, y), options)
+
+
+@documented
+def minimum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The smaller one; a number rather than NaN.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 9.6, minimumNumber: -0 is less than +0; of a number and a NaN it is the number, and
+    a signalling NaN still raises invalid.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.minimum_number([2.0, float("nan")], [1.0, 3.0], result="float16")
+    array([1., 3.], dtype=float32)
+    """
+    return operate("minimum_number", (x, y), options)
+
+
+@documented
+def maximum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The larger one; a number rather than NaN.
+
+    {parameters}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 9.6, maximumNumber: -0 is less than +0; of a number and a NaN it is the number, and
+    a signalling NaN still raises invalid.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.maximum_number([2.0, float("nan")], [1.0, 3.0], result="float16")
+    array([2., 3.], dtype=float32)
+    """
+    return operate("maximum_number", (x, y), options)
+
+
+def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | None) -> Any:
+    """Whether x and y stand in one of the orders that a predicate wants."""
+    from fpemu.kernels.comparing import order_loop
+
+    (x_codes, x_format), (y_codes, y_format) = as_operand(x), as_operand(y)
+    shape = broadcast(name, [x_codes, y_codes])
+    if out is not None:
+        check_out(out, shape, np.dtype(bool))
+    left, right = flat(x_codes, shape), flat(y_codes, shape)
+    found = np.empty(left.size, np.uint8)
+    which, wanted, invalid = _PREDICATES[name]
+    loop = order_loop(which)
+
+    def piece(start: int, stop: int) -> None:
+        for begin, end in small_pieces(start, stop):
+            wide = (part[begin:end].astype(np.uint64, copy=False) for part in (left, right))
+            loop(*wide, x_format.spec, y_format.spec, found[begin:end])
+
+    in_pieces(piece, found.size)
+    orders = np.arange(operations.SIGNALS * 2) % operations.SIGNALS
+    result = np.isin(orders, wanted)[found].reshape(shape)
+    if out is not None:
+        out[...] = result
+        result = out
+    answer = result if out is not None or result.ndim else result[()]
+    if not return_flags:
+        return answer
+    signals = found >= operations.SIGNALS
+    nans = found % operations.SIGNALS == operations.UNORDERED
+    raised = signals if invalid == _SIGNALLING else nans if invalid == _NAN else np.zeros(found.size, np.bool_)
+    return answer, Flags((raised * np.uint8(operations.INVALID_FLAG)).reshape(shape))
