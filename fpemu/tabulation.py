@@ -253,7 +253,7 @@ def _operands(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -
 def _operand(what: int, exponent: int, significand: int) -> digits.Operand:
     """An operand from its row; the significand without its last zeros."""
     kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
-    if significand == 0:
+    if significand == 0 or kind == columns.NOT_A_NUMBER:
         return digits.Operand(kind, negative, signalling=what & columns.MORE != 0)
     if exponent >> 63:
         exponent -= 1 << 64

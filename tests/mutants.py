@@ -57,7 +57,19 @@ CALLS = {"shifted_left": "shifted_right", "shifted_right": "shifted_left", "min"
 
 # The tests that concern a file, and for some functions those that most likely notice a mutant, to run first.
 CONCERNED = {
-    "arithmetic.py": ["test_some", "test_cancellation", "test_every_pair", "test_mixed_formats", "test_knobs"],
+    "arithmetic.py": [
+        "test_some",
+        "test_cancellation",
+        "test_every_pair",
+        "test_mixed_formats",
+        "test_knobs",
+        "test_which_nan",
+    ],
+    "comparing.py": ["test_comparisons", "test_total_order", "test_every_pair", "test_some"],
+    "integral.py": ["test_every_code", "test_some", "test_conversions", "test_shifts", "test_stochastic_rounding"],
+    "remainders.py": ["test_every_pair", "test_remainders", "test_some"],
+    "results.py": ["test_some", "test_every_pair", "test_which_nan", "test_nans", "test_floats", "test_wrapping"],
+    "signs.py": ["test_signs", "test_the_cpu"],
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook", "test_wrapping"],
     "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals"],

@@ -19,6 +19,7 @@ INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID = 1, 2, 4, 8, 16
 KEPT = 150  # bits: float64's 53 and 32 random bits are far fewer
 
 NAN = Number("nan", False)
+EXTREMA = ("minimum", "maximum", "minimum_number", "maximum_number")
 
 
 def signals(number):
@@ -113,12 +114,90 @@ def sqrt(x):
     return Number("finite", False, *sticky(root, (x.exponent - up) // 2, root * root != radicand)), 0
 
 
-def operate(name, numbers, toward_negative, daz=False):
-    """What an operation gives: (a number, flags)."""
+def remainder(x, y, nearest):
+    """X - n y, n cut off or to the nearest integer, a tie to even."""
+    if x.kind == "infinite" or (y.kind == "finite" and y.significand == 0):
+        return NAN, INVALID
+    if y.kind == "infinite" or x.significand == 0:
+        return x, 0
+    lowest = min(x.exponent, y.exponent)
+    divisor = y.significand << (y.exponent - lowest)
+    times, rest = divmod(x.significand << (x.exponent - lowest), divisor)
+    if nearest and (2 * rest > divisor or (2 * rest == divisor and times % 2)):
+        return Number("finite", not x.negative, divisor - rest, lowest), 0
+    return Number("finite", x.negative, rest, lowest), 0
+
+
+def goes_up(mode, negative, odd, twice, unit):
+    """Whether a magnitude whose rest is twice / 2 of a unit goes to the integer above."""
+    tie = {
+        "nearest_even": odd,
+        "nearest_away": True,
+        "nearest_toward_zero": False,
+        "nearest_toward_positive": not negative,
+        "nearest_toward_negative": negative,
+    }
+    if mode in tie:
+        return tie[mode] if twice == unit else twice > unit
+    directed = {
+        "toward_zero": False,
+        "away_from_zero": True,
+        "toward_positive": not negative,
+        "toward_negative": negative,
+        "to_odd": not odd,
+    }
+    return twice > 0 and directed[mode]
+
+
+def round_to_integral(x, mode, exact):
+    if x.kind == "infinite" or x.exponent >= 0:
+        return x, 0
+    unit = 1 << -x.exponent
+    integer, rest = divmod(x.significand, unit)
+    up = goes_up(mode, x.negative, integer % 2 == 1, 2 * rest, unit)
+    return Number("finite", x.negative, integer + up, 0), INEXACT if exact and rest else 0
+
+
+def scaleb(x, n):
+    places = n.significand << n.exponent
+    return x._replace(exponent=x.exponent + (-places if n.negative else places)), 0
+
+
+def logb(x):
+    if x.kind == "infinite":
+        return Number("infinite", False), 0
+    if x.significand == 0:
+        return Number("infinite", True), DIVIDE_BY_ZERO
+    exponent = x.significand.bit_length() - 1 + x.exponent
+    return Number("finite", exponent < 0, abs(exponent), 0), 0
+
+
+def order(x, y):
+    """-1, 0 or 1 as the number x is below, equal to or above y."""
+    if "infinite" in (x.kind, y.kind):
+        ranks = [(n.kind == "infinite") * (-1 if n.negative else 1) for n in (x, y)]
+        return (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
+    lowest = min(x.exponent, y.exponent)
+    left, right = (significand << (exponent - lowest) for significand, exponent in map(signed, (x, y)))
+    return (left > right) - (left < right)
+
+
+def extremum(name, x, y):
+    """The smaller or larger number, -0 below +0; both may be NaN, and one where the name ends in number."""
+    if "nan" in (x.kind, y.kind):
+        if x.kind == y.kind or not name.endswith("number"):
+            return NAN, 0
+        return (y if x.kind == "nan" else x), 0
+    below = order(x, y) or y.negative - x.negative
+    return (x if (below < 0) == name.startswith("min") else y), 0
+
+
+def operate(name, numbers, toward_negative, daz=False, mode=None, exact=True):
+    """What an operation gives: (a number, flags); `mode`, `exact`: of roundings to integers."""
     if daz:
         numbers = [n._replace(significand=0) if n.subnormal else n for n in numbers]
     flags = INVALID if any(map(signals, numbers)) else 0
-    if any(n.kind == "nan" for n in numbers):
+    if any(n.kind == "nan" for n in numbers) and not name.endswith("number"):
         return NAN, flags | (fma(*numbers, toward_negative)[1] if name == "fma" else 0)
     function = {
         "add": lambda x, y: add(x, y, toward_negative),
@@ -127,6 +206,13 @@ def operate(name, numbers, toward_negative, daz=False):
         "divide": divide,
         "fma": lambda x, y, z: fma(x, y, z, toward_negative),
         "sqrt": sqrt,
+        "fmod": lambda x, y: remainder(x, y, False),
+        "ieee_remainder": lambda x, y: remainder(x, y, True),
+        "round_to_integral": lambda x: round_to_integral(x, mode, exact),
+        "scaleb": scaleb,
+        "logb": logb,
+        "convert": lambda x: (x, 0),
+        **{name: functools.partial(extremum, name) for name in EXTREMA},
     }[name]
     number, raised = function(*numbers)
     return number, flags | raised

@@ -292,3 +292,15 @@ def test_values_that_no_digits_settle():
     assert digits.settled(False, (-3, 5, 0)) is None
     assert digits.settled(False, (5, 6, 0)) is None
     assert digits.settled(True, ((1 << 200), (1 << 200) + 1, -200)) == (0, True, 0, 1 << 127, True, 0)
+
+
+def test_nan_operands_are_passed_on():
+    """Where the profile says so, a NaN result is the operand's, made quiet; an invalid one is the profile's own."""
+    x = fe.Array([0x7D2A, 0xFE11, 0xBC00], "float16")  # signalling, quiet, -1
+    found, flags = fe.log(x, profile="x86-sse", return_flags=True)
+    assert [f"{code:#x}" for code in found.codes] == ["0x7f2a", "0xfe11", "0xfe00"]
+    np.testing.assert_array_equal(flags.invalid, [True, False, True])
+    assert [f"{code:#x}" for code in fe.log(x).codes] == ["0x7e00"] * 3
+    a, b = fe.Array([0x7E, 0x7E, 0x3C], "float8_e5m2"), fe.Array([0x7F, 0x7D, 0xFF], "float8_e5m2")
+    for rules, expected in (("x86-sse", [0x7E, 0x7E, 0x3C]), ("arm", [0x7E, 0x7F, 0x3C])):  # 1 to any power is 1
+        assert fe.pow(a, b, profile=rules).codes.tolist() == expected

@@ -16,25 +16,29 @@ from tests.spec_arithmetic import operate, rounded
 BINARY = ("add", "subtract", "multiply", "divide")
 
 
-def expected(name, operands, formats, target, rules, random_bits=None):
+def expected(name, operands, formats, target, rules, random_bits=None, exact=True):
     """Codes and flags by the specification, operation and rounding worked out once for equal operands."""
     toward_negative = rules.rounding is fe.Rounding.TOWARD_NEGATIVE
     daz = rules.subnormals_in.value == "zero"
     numbers, flags = [], []
     for codes in zip(*(c.tolist() for c in operands), strict=True):
         given = [spec.decode(code, fmt) for code, fmt in zip(codes, formats, strict=True)]
-        number, happened = operate(name, given, toward_negative, daz)
+        number, happened = operate(name, given, toward_negative, daz, getattr(rules.rounding, "value", None), exact)
         numbers.append(number)
         flags.append(happened)
     return rounded(numbers, flags, target, rules.replace(subnormals_in="keep"), random_bits)
 
 
-def assert_operates(name, operands, formats, target, rules, random_bits=None):
+def assert_operates(name, operands, formats, target, rules, random_bits=None, exact=True):
     """Fpemu gives the specification's codes and flags."""
-    codes, flags = expected(name, operands, formats, target, rules, random_bits)
+    codes, flags = expected(name, operands, formats, target, rules, random_bits, exact)
     arrays = [fe.Array(c, fmt) for c, fmt in zip(operands, formats, strict=True)]
-    more = {} if random_bits is None else {"random_bits": random_bits}
-    actual, found = getattr(fe, name)(*arrays, result=target, profile=rules, return_flags=True, **more)
+    more = {"fmt" if name == "convert" else "result": target}
+    if random_bits is not None:
+        more["random_bits"] = random_bits
+    if name in ("convert", "round_to_integral"):
+        more["exact"] = exact
+    actual, found = getattr(fe, name)(*arrays, profile=rules, return_flags=True, **more)
     label = np.arange(codes.size)
     assert actual.format == target
     assert_same_codes(actual.codes.astype(np.uint64), codes, label, target, f"{name}, {rules}")
