@@ -15,6 +15,7 @@ from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, profile, profile_names
+from fpemu.reductions import cumsum, dot, mean, sum
 from fpemu.registry import dtype, dtypes, register
 from fpemu.report import report
 
@@ -36,9 +37,11 @@ __all__ = [
     "cast",
     "classify",
     "compare",
+    "cumsum",
     "decode",
     "describe",
     "divide",
+    "dot",
     "dtype",
     "dtypes",
     "encode",
@@ -46,6 +49,7 @@ __all__ = [
     "fma",
     "get_num_threads",
     "iinfo",
+    "mean",
     "multiply",
     "next_down",
     "next_up",
@@ -60,5 +64,6 @@ __all__ = [
     "spacing",
     "sqrt",
     "subtract",
+    "sum",
     "unpack",
 ]
