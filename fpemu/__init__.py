@@ -15,7 +15,7 @@ from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.neighbours import next_down, next_up, spacing
 from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, profile, profile_names
-from fpemu.reductions import cumsum, dot, mean, sum
+from fpemu.reductions import cumsum, dot, mean, sum  # noqa: A004
 from fpemu.registry import dtype, dtypes, register
 from fpemu.report import report
 

@@ -1,4 +1,4 @@
-"""The specification of sums and dot products: exact integers, no code shared with fpemu; see `tests.spec_arithmetic`."""
+"""The specification of sums and dot products: exact integers, no code shared with fpemu."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ import fpemu as fe
 from tests import spec
 from tests.compare import profile
 from tests.spec import Number
-from tests.spec_arithmetic import INVALID, KEPT, NAN, multiply, operate, product, raised, signals, signed, sticky, unbounded
+from tests.spec_arithmetic import (
+    INVALID,
+    KEPT,
+    NAN,
+    multiply,
+    operate,
+    product,
+    raised,
+    signals,
+    signed,
+    sticky,
+    unbounded,
+)
 
 ONE = Number("finite", False, 1, 0)
 

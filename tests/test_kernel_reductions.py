@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import reductions
+from fpemu import summing
 from tests import float_environment, spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.spec_reductions import ONE, Steps, rounded, total
 from tests.test_kernel_arithmetic import some
+from tests.test_kernels import expected_word
 
 
 def pairs_of(rows, formats):
@@ -90,7 +91,7 @@ def test_exact(name, source, target):
 @pytest.mark.parametrize("often", [1, 2, 5])
 def test_carries(often, monkeypatch):
     """Passed on after every so many terms; all of one sign, or of both."""
-    monkeypatch.setattr(reductions, "_OFTEN", often)
+    monkeypatch.setattr(summing, "_OFTEN", often)
     fmt = fe.dtype("float64")
     for seed, sign in itertools.product(range(3), (0, 1 << 63)):
         codes = np.random.default_rng(seed).integers(0x7FD0 << 48, fmt.max_code, (3, 40), dtype=np.uint64)
@@ -124,7 +125,9 @@ def test_few(length):
         assert_exact(name, rows[: 1 + (name == "dot")], [fmt] * (1 + (name == "dot")), fmt, profile(fmt))
 
 
-@pytest.mark.parametrize("knobs", [{"subnormals_in": "zero"}, {"overflow": "saturate"}, {"tininess": "before"}], ids=str)
+@pytest.mark.parametrize(
+    "knobs", [{"subnormals_in": "zero"}, {"overflow": "saturate"}, {"tininess": "before"}], ids=str
+)
 def test_knobs(knobs):
     for source, target in itertools.product(("float8_e5m2", "uint8", "float16"), ("float8_e5m2", "float16")):
         source, target = fe.dtype(source), fe.dtype(target)
@@ -245,24 +248,9 @@ def test_the_last_step():
     for name, operation, number in (("sum", "multiply", ONE), ("mean", "divide", three)):
         last = Steps([[(value, number)] for value in sums], target, profile(target), "exact")
         expected = last.do(operation, [(value, number) for value in sums], 0)
-        found, happened = getattr(fe, name)(
-            fe.Array(rows, by), axis=1, result=target, accumulate=by, return_flags=True
-        )
+        found, happened = getattr(fe, name)(fe.Array(rows, by), axis=1, result=target, accumulate=by, return_flags=True)
         np.testing.assert_array_equal(found.codes, codes_of(expected, target))
         np.testing.assert_array_equal(happened.bits, flags | last.flags)
-
-
-def word_of(key, index):
-    """The stream's 32 bits at a place, in Python's integers: splitmix64's finaliser, then triple32."""
-    z = (key + ((index >> 32) + 1) * 0x9E3779B97F4A7C15) % (1 << 64)
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % (1 << 64)
-    z = (z ^ z >> 27) * 0x94D049BB133111EB % (1 << 64)
-    z ^= z >> 31
-    x = (index ^ z) & 0xFFFFFFFF
-    x = (x ^ x >> 17) * 0xED5AD4BB + (z >> 32) & 0xFFFFFFFF
-    x = (x ^ x >> 11) * 0xAC4C1B51 & 0xFFFFFFFF
-    x = (x ^ x >> 15) * 0x31848BAB & 0xFFFFFFFF
-    return x ^ x >> 14
 
 
 @pytest.mark.parametrize("summation", ["sequential", "pairwise", 3])
@@ -272,15 +260,15 @@ def test_stochastic_steps(summation):
     mode = fe.Stochastic("A", 8)
     rules = profile(by, rounding=mode)
     rows = [some_rows(source, 30, 5, place) for place in range(2)]
-    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ reductions._STEPS_KEY
+    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ summing._STEPS_KEY
 
     def words(row, place):
-        return word_of(key, (row + 100) * 2 * 5 + place) >> 24
+        return expected_word(key, (row + 100) * 2 * 5 + place) >> 24
 
     for products in ("exact", "rounded"):
         sums, _ = stepped("dot", rows, [source] * 2, by, rules, summation, products, words)
         arrays = [fe.Array(part, source) for part in rows]
-        how = dict(result=by, accumulate=by, profile=rules, summation=summation, products=products, rng=9)
+        how = {"result": by, "accumulate": by, "profile": rules, "summation": summation, "products": products, "rng": 9}
         found = fe.dot(*arrays, rng_offset=100, **how)
         np.testing.assert_array_equal(found.codes, codes_of(sums, by))
         tail = fe.dot(*(fe.Array(part[20:], source) for part in rows), rng_offset=120, **how)
@@ -293,14 +281,14 @@ def test_stochastic_steps(summation):
 def by_kernel(monkeypatch, x, by, **how):
     """The same sums without the FPU."""
     with monkeypatch.context() as patch:
-        patch.setattr(reductions, "_carrier", lambda *_: None)
+        patch.setattr(summing, "carrier", lambda *_: None)
         return fe.sum(x, axis=-1, accumulate=by, **how).codes
 
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float6_e2m3fn", "float4_e2m1fn", "e3m4"])
 def test_fpu_every_pair(name, monkeypatch):
     fmt = fe.dtype(name)
-    assert reductions._carrier(fmt, profile(fmt), fmt) is not None
+    assert summing.carrier(fmt, profile(fmt), fmt) is not None
     codes = np.arange(fmt.code_count, dtype=fmt.code_dtype)
     x = fe.Array(np.stack(np.meshgrid(codes, codes), axis=-1), fmt)
     np.testing.assert_array_equal(fe.sum(x, axis=-1, accumulate=fmt).codes, by_kernel(monkeypatch, x, fmt))
@@ -314,11 +302,11 @@ CARRIED |= {"e8m14": "float64", "e8m20": "float64", "float64": "float64", "e10m2
 def test_fpu(name, monkeypatch):
     """Pairs of codes at edges and by chance, longer rows; sums that overflow."""
     fmt = fe.dtype(name)
-    assert reductions._carrier(fmt, profile(fmt), fmt).float.name == CARRIED[name]
+    assert summing.carrier(fmt, profile(fmt), fmt).float.name == CARRIED[name]
     first, second = some(fmt, 100_000, 1), some(fmt, 100_000, 2)
-    near = (first.astype(np.uint64) + np.random.default_rng(1).integers(0, 1 << fmt.precision, first.size, np.uint64)) % (
-        1 << fmt.bits - 1
-    )  # about the same exponent: ties
+    near = (
+        first.astype(np.uint64) + np.random.default_rng(1).integers(0, 1 << fmt.precision, first.size, np.uint64)
+    ) % (1 << fmt.bits - 1)  # about the same exponent: ties
     for other in (second, near.astype(fmt.code_dtype), near.astype(fmt.code_dtype) ^ fmt.sign_mask):
         x = fe.Array(np.stack([first, other], axis=-1), fmt)
         np.testing.assert_array_equal(fe.sum(x, axis=-1, accumulate=fmt).codes, by_kernel(monkeypatch, x, fmt))
@@ -331,17 +319,17 @@ def test_fpu(name, monkeypatch):
 def test_fpu_is_asked_where_it_may_be():
     """Where its sum of two numbers, rounded again, could be wrong, or the rules want something else, it is not."""
     bf16, f16 = fe.dtype("bfloat16"), fe.dtype("float16")
-    assert reductions._carrier(bf16, profile(bf16), fe.dtype("float8_e4m3fn")) is not None
+    assert summing.carrier(bf16, profile(bf16), fe.dtype("float8_e4m3fn")) is not None
     for source in ("float16", "float32", "int16", "e8m8"):
-        assert reductions._carrier(bf16, profile(bf16), fe.dtype(source)) is None
+        assert summing.carrier(bf16, profile(bf16), fe.dtype(source)) is None
     for knobs in ({"rounding": "toward_zero"}, {"subnormals_in": "zero"}, {"subnormals_out": "flush_after"}):
-        assert reductions._carrier(f16, profile(f16, **knobs), f16) is None
+        assert summing.carrier(f16, profile(f16, **knobs), f16) is None
     for name in ("float8_e4m3fnuz", "float8_e8m0fnu", "int8", "e11m26"):
         fmt = fe.dtype(name)
-        assert reductions._carrier(fmt, profile(fmt), fmt) is None
+        assert summing.carrier(fmt, profile(fmt), fmt) is None
     above = fe.FloatFormat("quantum below float64's", 20, 8, bias=1060)
-    assert reductions._carrier(above, profile(above), above) is None
-    assert reductions._carrier(f16, profile(f16), fe.dtype("int8")) is not None
+    assert summing.carrier(above, profile(above), above) is None
+    assert summing.carrier(f16, profile(f16), fe.dtype("int8")) is not None
     assert fe.sum(np.int8([100, 27, -128]), result="float16", accumulate="float16") == -1
 
 

@@ -27,7 +27,7 @@ ORDER = [
     *("grammar", "registry", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
-    *("flags", "operating", "arithmetic", "array", "neighbours", "anatomy", "explain"),
+    *("flags", "operating", "arithmetic", "summing", "reductions", "array", "neighbours", "anatomy", "explain"),
     *("files", "report", "plotting"),
     *("testing", "strategies"),
     *("__init__", "demo", "cli", "__main__"),

@@ -33,11 +33,7 @@ def term(code, spec, rules):
     category, negative, significand, exponent = decode(uint64(code), spec)
     if category == NOT_A_NUMBER:
         return category, negative, U0, exponent, spec[NAN] == NAN_IEEE and significand >> uint64(63) == U0
-    if (
-        rules[SUBNORMAL_SOURCES_ARE_ZERO]
-        and spec[PRECISION] < INTEGER_PRECISION
-        and is_subnormal(significand, spec)
-    ):
+    if rules[SUBNORMAL_SOURCES_ARE_ZERO] and spec[PRECISION] < INTEGER_PRECISION and is_subnormal(significand, spec):
         significand = U0
     return category, negative, significand, exponent, False
 

@@ -8,8 +8,8 @@ import functools
 import numpy as np
 from numpy import int64, uint64
 
-from fpemu.kernels.accumulator import SEEN_INVALID, carry, deposit, round_total, seen_of, term
-from fpemu.kernels.arithmetic import add, fma, multiply
+from fpemu.kernels import accumulator, arithmetic
+from fpemu.kernels.accumulator import SEEN_INVALID, carry, deposit, seen_of, term
 from fpemu.kernels.bits import bits_of, float_of, like, shifted_left, shifted_right
 from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER, encode_zero
 from fpemu.kernels.jit import core, loop
@@ -20,6 +20,10 @@ from fpemu.kernels.wide import multiply_words
 
 U0 = uint64(0)
 PENDING = 64  # sums that wait for their neighbour: one for each power of two
+
+# Compiled by themselves, once: put into each loop, as cores are, they would be compiled again for each type of codes.
+add, fma, multiply = (loop(core_.py_func) for core_ in (arithmetic.add, arithmetic.fma, arithmetic.multiply))
+round_total = loop(accumulator.round_total.py_func)
 
 
 @core
@@ -89,13 +93,8 @@ def exact_loop(products):
                         carry(digits)
                         since = 0
                 random = U0
-                if randoms.size:
-                    random = uint64(randoms[place])
-                else:
-                    random = drawn_word(key, first + uint64(place), rules)
-                code, raised = round_total(
-                    digits, bottom, seen, (k + 1) * stretch, mean, target, rules, tiny, random
-                )
+                random = uint64(randoms[place]) if randoms.size else drawn_word(key, first + uint64(place), rules)
+                code, raised = round_total(digits, bottom, seen, (k + 1) * stretch, mean, target, rules, tiny, random)
                 out[r * results + k] = code
                 if flags.size:
                     flags[r * results + k] = raised
@@ -169,13 +168,13 @@ def accumulate_array(
 
 @core
 def float_step(total, x, shift, odd):
-    """total + x by the FPU, rounded to fewer digits, to nearest even: (the rounded sum, the magnitude before).
+    """Total + x by the FPU, rounded to fewer digits, to nearest even: (the rounded sum, the magnitude before).
 
     Bits of float32 or float64; `shift`: how many are cut off; `odd`: 1, or 0 where none are.  Both operands have no
     more digits than are kept, p, and the sum is rounded twice, first to the P digits of the float: that is as good as
-    once if P >= 2p + 2 (S. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30, 1995; proved in Coq by
-    S. Boldo and G. Melquiond, "Emulation of FMA and correctly rounded sums", IEEE Trans. Computers 57, 2008).  A sum
-    that is subnormal in the narrow format is a multiple of its quantum, exact, and the cut leaves it as it is.
+    once if P >= 2p + 2 (S. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30, 1995; in Coq: P. Roux,
+    "Innocuous double rounding of basic arithmetic operations", J. Formalized Reasoning 7, 2014).  A sum that is
+    subnormal in the narrow format is a multiple of its quantum, exact, and the cut leaves it as it is.
     """
     exact = bits_of(float_of(total) + float_of(x))
     mask = like(exact, shifted_left(like(exact, 1), shift) - like(exact, 1))
@@ -186,7 +185,7 @@ def float_step(total, x, shift, odd):
 
 @loop
 def float_steps_array(x, length, block, every, words, probe, out, again):
-    """As `accumulate_array`, of sums, in the FPU; all numbers as float bits.  False, and nothing done, where it is unfit.
+    """As `accumulate_array`, of sums, in the FPU, on float bits.  False, and nothing done, where it is unfit.
 
     `words`: the bits to cut off, 1 unless that is 0, and the largest magnitude that is not an overflow before it is
     rounded.  `again`: the rows that overflow, or where something is not finite, for which the result does not count.
