@@ -67,3 +67,12 @@ __all__ = [
     "sum",
     "unpack",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`fpemu.cores`, which loads numba, when it is asked for."""
+    if name == "cores":
+        import fpemu.cores
+
+        return fpemu.cores
+    raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
