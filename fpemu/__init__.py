@@ -43,6 +43,7 @@ from fpemu.predicates import (
     is_zero,
 )
 from fpemu.profiles import Profile, profile, profile_names
+from fpemu.reductions import cumsum, dot, mean, sum  # noqa: A004
 from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
@@ -70,9 +71,11 @@ __all__ = [
     "convert",
     "copysign",
     "cos",
+    "cumsum",
     "decode",
     "describe",
     "divide",
+    "dot",
     "dtype",
     "dtypes",
     "encode",
@@ -105,6 +108,7 @@ __all__ = [
     "logb",
     "maximum",
     "maximum_number",
+    "mean",
     "minimum",
     "minimum_number",
     "multiply",
@@ -131,9 +135,19 @@ __all__ = [
     "spacing",
     "sqrt",
     "subtract",
+    "sum",
     "tanh",
     "total_order",
     "total_order_magnitude",
     "unordered",
     "unpack",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`fpemu.cores`, which loads numba, when it is asked for."""
+    if name == "cores":
+        import fpemu.cores
+
+        return fpemu.cores
+    raise AttributeError(f"module 'fpemu' has no attribute {name!r}")

@@ -117,6 +117,10 @@ _RESULT = """result : str, Format or dtype, optional
     """
 
 
+# The options in a docstring
+OPTIONS_TEXT = _RESULT.format(default="the Arrays' one") + _PARAMETERS[_PARAMETERS.index("profile : str") :]
+
+
 def documented(function: Callable[..., Any]) -> Callable[..., Any]:
     """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
 
@@ -166,7 +170,7 @@ class Work(NamedTuple):
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
 Carrier = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 
-_NO_FLAGS = np.zeros(0, np.uint8)
+NO_FLAGS = np.zeros(0, np.uint8)
 _NAN_RESULTS = {
     NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
     NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
@@ -199,12 +203,12 @@ def operate(
     given: dict[str, Any] = {**DEFAULTS, **options}
     sources = [as_operand(x) for x in operands]
     arrays = [x for x in operands if carries_codes(x)]
-    target, profile = _where(name, arrays, given["result"], given["profile"])
+    target, profile = where(name, arrays, given["result"], given["profile"])
     formats = tuple(fmt for _, fmt in sources)
-    task = _task(name, formats, target, profile, given["rounding"], given["overflow"], exact)
+    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact)
     if task.profile.through is Through.FLOAT32 and given["return_flags"]:
         raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
-    _check_wrap(name, formats, task)
+    check_wrap(name, formats, task)
     shape = broadcast(name, [codes for codes, _ in sources])
     out = given["out"]
     if out is not None:
@@ -215,10 +219,10 @@ def operate(
         # for tools that round twice: the result in float32 to nearest even, which is then cast
         first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out, exact)
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
-        codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), _NO_FLAGS
+        codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), NO_FLAGS
     else:
         work = Work(name, sources, task, shape, randoms, key, offset, given["return_flags"], out)
-        codes, bits = (carry_out or _by_loop)(work)
+        codes, bits = (carry_out or by_loop)(work)
     if out is not None:
         if codes is not out:
             out[...] = codes
@@ -248,7 +252,7 @@ def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     return source.codes, source.format
 
 
-def _check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
+def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
     if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
         return
@@ -260,7 +264,7 @@ def _check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: T
         raise ValueError(f"{name}: overflow='wrap' needs operands whose fraction bits differ by 60 at most")
 
 
-def _where(
+def where(
     name: str, arrays: list[Coded], result: Any, profile: str | Profile | None
 ) -> tuple[FloatFormat | IntFormat, Profile]:
     """The result's format and profile, as asked for or as the Arrays have them."""
@@ -288,14 +292,14 @@ def _where(
 
 
 @functools.lru_cache(maxsize=1024)
-def _task(
+def task_for(
     name: str,
     formats: tuple[FloatFormat | IntFormat, ...],
     target: FloatFormat | IntFormat,
     profile: Profile,
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
-    exact: bool,
+    exact: bool = True,
 ) -> Task:
     """The rules as they stand for these operands, this target and these keywords."""
     rules = rules_for(target, profile, rounding, overflow)
@@ -320,7 +324,7 @@ def _task(
     return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 
 
-def _by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation's own kernel loop, or a faster way to its bits."""
     task, codes = work.task, work.codes()
     formats = tuple(fmt for _, fmt in work.sources)

@@ -57,6 +57,7 @@ CALLS = {"shifted_left": "shifted_right", "shifted_right": "shifted_left", "min"
 
 # The tests that concern a file, and for some functions those that most likely notice a mutant, to run first.
 CONCERNED = {
+    "accumulator.py": ["test_exact", "test_zeros", "test_carries", "test_few", "test_knobs", "test_wrapping"],
     "arithmetic.py": [
         "test_some",
         "test_cancellation",
@@ -76,6 +77,15 @@ CONCERNED = {
     "fpu.py": ["test_fpu", "test_table"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
+    "reductions.py": [
+        "test_fpu",
+        "test_orders",
+        "test_exact",
+        "test_carries",
+        "test_steps",
+        "test_stochastic",
+        "test_few",
+    ],
     "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],

@@ -27,7 +27,7 @@ CASES = [
 def task(target, mode, tininess="after", **knobs):
     """A task as `operating` makes it."""
     fmt = fe.dtype(target)
-    return operating._task("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True)
+    return operating.task_for("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True)
 
 
 def operands(formats, size, rng):

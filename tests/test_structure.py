@@ -28,7 +28,7 @@ ORDER = [
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "shortcuts", "operating", "arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
-    *("enclosures", "digits", "tabulation", "elementary"),
+    *("enclosures", "digits", "tabulation", "elementary", "summing", "reductions", "cores"),
     *("array", "neighbours", "anatomy", "explain"),
     *("files", "report", "plotting"),
     *("testing", "strategies"),

@@ -1,0 +1,175 @@
+"""The cores that users call in loops of their own, against the public operations."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu import cores
+from fpemu.kernels import user
+from fpemu.outcomes import kernel_rules
+from tests.compare import profile
+from tests.test_kernel_arithmetic import some
+
+NAMES = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
+
+
+@cores.njit
+def in_one_format(x, y, z, spec, rules, randoms, out):
+    for i in range(x.size):
+        random = randoms[i]
+        out[i, 0] = cores.add(x[i], y[i], spec, rules, random)
+        out[i, 1] = cores.subtract(x[i], y[i], spec, rules, random)
+        out[i, 2] = cores.multiply(x[i], y[i], spec, rules, random)
+        out[i, 3] = cores.divide(x[i], y[i], spec, rules, random)
+        out[i, 4] = cores.fma(x[i], y[i], z[i], spec, rules, random)
+        out[i, 5] = cores.sqrt(x[i], spec, rules, random)
+
+
+@cores.njit
+def in_many_formats(x, y, z, x_spec, y_spec, z_spec, target, rules, randoms, out):
+    for i in range(x.size):
+        a, b, c, random = x[i], y[i], z[i], randoms[i]
+        out[i, 0], out[i, 6] = cores.add_mixed(a, b, x_spec, y_spec, target, rules, random)
+        out[i, 1], out[i, 7] = cores.subtract_mixed(a, b, x_spec, y_spec, target, rules, random)
+        out[i, 2], out[i, 8] = cores.multiply_mixed(a, b, x_spec, y_spec, target, rules, random)
+        out[i, 3], out[i, 9] = cores.divide_mixed(a, b, x_spec, y_spec, target, rules, random)
+        out[i, 4], out[i, 10] = cores.fma_mixed(a, b, c, x_spec, y_spec, z_spec, target, rules, random)
+        out[i, 5], out[i, 11] = cores.sqrt_mixed(a, x_spec, target, rules, random)
+
+
+@cores.njit
+def conversions(codes, floats, source, target, rules, randoms, out, values):
+    for i in range(codes.size):
+        category, negative, significand, exponent = cores.decode(codes[i], source)
+        if category == cores.FINITE:
+            out[i, 0] = cores.encode(negative, significand, exponent, target, rules, randoms[i])
+        out[i, 1] = cores.recode(codes[i], source, target, rules, randoms[i])
+        out[i, 2] = cores.from_float(floats[i], target, rules, randoms[i])
+        values[i, 0] = cores.to_float(codes[i], source)
+        values[i, 1] = cores.round_float(floats[i], target, rules, randoms[i])
+
+
+# uint64 all, so that each loop is compiled once
+def operands(formats, count=300):
+    return [some(fmt, count, place).astype(np.uint64) for place, fmt in enumerate(formats)]
+
+
+def randoms_of(mode, count=300):
+    bits = mode.bits if isinstance(mode, fe.Stochastic) else 1
+    return np.random.default_rng(1).integers(0, 1 << bits, count, dtype=np.uint64)
+
+
+def publicly(name, codes, formats, target, mode, randoms):
+    arity = {"fma": 3, "sqrt": 1}.get(name, 2)
+    arrays = [fe.Array(c, fmt) for c, fmt in zip(codes[:arity], formats[:arity], strict=True)]
+    more = {"random_bits": randoms} if isinstance(mode, fe.Stochastic) else {}
+    return getattr(fe, name)(*arrays, result=target, rounding=mode, return_flags=True, **more)
+
+
+MODES = ["nearest_even", "toward_negative", fe.Stochastic("A", 8)]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "bfloat16", "float64", "q3.12"])
+def test_cores_in_one_format(name, mode):
+    fmt = fe.dtype(name)
+    codes, randoms = operands([fmt] * 3), randoms_of(mode)
+    out = np.empty((300, 6), np.uint64)
+    in_one_format(*codes, fmt.spec, cores.rules(fmt, rounding=mode), randoms, out)
+    for place, operation in enumerate(NAMES):
+        expected, _ = publicly(operation, codes, [fmt] * 3, fmt, mode, randoms)
+        np.testing.assert_array_equal(out[:, place], expected.codes)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float32"])
+def test_cores_in_many_formats(name, mode):
+    formats, target = [fe.dtype(other) for other in ("float16", "int8", "float8_e5m2")], fe.dtype(name)
+    codes, randoms = operands(formats), randoms_of(mode)
+    out = np.empty((300, 12), np.uint64)
+    specs = [fmt.spec for fmt in formats]
+    in_many_formats(*codes, *specs, target.spec, cores.rules(target, rounding=mode), randoms, out)
+    for place, operation in enumerate(NAMES):
+        expected, flags = publicly(operation, codes, formats, target, mode, randoms)
+        np.testing.assert_array_equal(out[:, place], expected.codes)
+        np.testing.assert_array_equal(out[:, 6 + place], flags.bits)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize(
+    ("source", "target"), [("float8_e5m2", "float8_e4m3fn"), ("int16", "float16"), ("e8m20", "q3.12")]
+)
+def test_cores_that_convert(source, target, mode):
+    source, target = fe.dtype(source), fe.dtype(target)
+    (codes,), randoms = operands([source]), randoms_of(mode)
+    floats = np.random.default_rng(2).standard_normal(300) * 2.0 ** np.arange(-150, 150)
+    floats[:4] = np.nan, np.inf, -np.inf, -0.0
+    out, values = np.zeros((300, 3), np.uint64), np.empty((300, 2))
+    conversions(codes, floats, source.spec, target.spec, cores.rules(target, rounding=mode), randoms, out, values)
+    more = {"random_bits": randoms} if isinstance(mode, fe.Stochastic) else {}
+    expected = fe.encode(codes, target, source=source, rounding=mode, **more)
+    finite = np.isfinite(fe.decode(codes, source))
+    np.testing.assert_array_equal(out[:, 1], expected)
+    np.testing.assert_array_equal(out[finite, 0], expected[finite])
+    np.testing.assert_array_equal(out[:, 2], fe.encode(floats, target, rounding=mode, **more))
+    np.testing.assert_array_equal(values[:, 0], fe.decode(codes, source))
+    np.testing.assert_array_equal(values[:, 1], fe.cast(floats, target, rounding=mode, dtype="float64", **more))
+
+
+def test_cores_know_float64():
+    fmt = fe.dtype("float64")
+    assert fmt.spec == user.FLOAT64
+    assert kernel_rules(fmt, profile(fmt, **{}), False) == user.TO_FLOAT64
+    wide = fe.FloatFormat("wide", 64, 60)  # beyond float64's digits, and here within its range
+    codes = np.array([1 << 62, 1 << 58], np.uint64)
+    assert [cores.to_float(code, wide.spec) for code in codes] == [float(wide.exact(int(code))) for code in codes]
+
+
+FIXED = fe.dtype("float8_e5m2")
+SPEC, RULES = FIXED.spec, cores.rules(FIXED, overflow="saturate")
+
+
+@cores.njit
+def running_sum(codes, spec, rules):
+    total = np.uint64(0)
+    for code in codes:
+        total = cores.add(total, code, spec, rules)
+    return total
+
+
+@cores.njit
+def running_sum_in_one(codes):
+    total = np.uint64(0)
+    for code in codes:
+        total = cores.add(total, code, SPEC, RULES)
+    return total
+
+
+def test_another_format_compiles_nothing():
+    """Nor do other rules; and numbers that are frozen into a loop give the same."""
+    x = np.linspace(0, 3, 50)
+    for name in ("float8_e4m3fn", "bfloat16", "int16", "float8_e5m2"):
+        for rounding in ("nearest_even", "to_odd", fe.Stochastic("B", 3)):
+            fmt = fe.dtype(name)
+            codes = fe.encode(x, fmt).astype(np.uint64)
+            found = running_sum(codes, fmt.spec, cores.rules(fmt, rounding=rounding))
+            if rounding == "to_odd":
+                assert found == fe.sum(fe.Array(codes, fmt), accumulate=fmt, rounding=rounding).codes
+    assert len(running_sum.signatures) == 1
+    assert running_sum_in_one(codes) == running_sum(codes, SPEC, RULES)
+
+
+def test_cores_in_a_ufunc():
+    """And in functions that numba compiles in other ways; codes of any unsigned type."""
+    spec, rules = SPEC, RULES
+
+    @numba.vectorize(["uint8(uint8, uint8)"])
+    def product(x, y):
+        return cores.multiply(x, y, spec, rules)
+
+    codes = np.arange(256, dtype=np.uint8)
+    expected = fe.multiply(fe.Array(codes, FIXED), fe.Array(codes[:, None], FIXED), overflow="saturate").codes
+    np.testing.assert_array_equal(product(codes, codes[:, None]), expected)
