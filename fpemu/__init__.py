@@ -4,7 +4,7 @@
 """
 
 from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
-from fpemu.array import Array, array
+from fpemu.array import Array, array, asarray
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
@@ -17,6 +17,7 @@ from fpemu.packing import pack, unpack
 from fpemu.profiles import Profile, profile, profile_names
 from fpemu.registry import dtype, dtypes, register
 from fpemu.report import report
+from fpemu.saving import load, save
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "TableFormat",
     "add",
     "array",
+    "asarray",
     "cast",
     "classify",
     "compare",
@@ -46,6 +48,7 @@ __all__ = [
     "fma",
     "get_num_threads",
     "iinfo",
+    "load",
     "multiply",
     "next_down",
     "next_up",
@@ -56,6 +59,7 @@ __all__ = [
     "report",
     "rounding_mode",
     "same_codes",
+    "save",
     "set_num_threads",
     "spacing",
     "sqrt",

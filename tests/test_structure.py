@@ -24,11 +24,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
     *("kernels", "knobs", "profiles", "formats"),
-    *("grammar", "registry", "sources", "chunks"),
+    *("grammar", "registry", "portable", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
-    *("flags", "operating", "arithmetic", "array", "neighbours", "anatomy", "explain"),
-    *("files", "report", "plotting"),
+    *("flags", "operating", "arithmetic", "elementwise", "array_ufuncs", "array_functions", "array_operators", "array"),
+    *("neighbours", "anatomy", "explain"),
+    *("files", "saving", "report", "plotting"),
     *("testing", "strategies"),
     *("__init__", "demo", "cli", "__main__"),
 ]
