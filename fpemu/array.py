@@ -16,12 +16,15 @@ from fpemu.array_operators import Operators
 from fpemu.casting import decode, encode
 from fpemu.formats import Format, same_codes
 from fpemu.infotext import fields
+from fpemu.knobs import near
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.sources import as_source
 
 __all__ = ["Array", "array", "asarray"]
+
+_OPTIONS = ["profile", "rounding", "overflow", "rng", "random_bits", "rng_offset"]  # of `encode`, for `astype`
 
 
 @functools.lru_cache(maxsize=1024)
@@ -371,6 +374,9 @@ class Array(Operators):
         >>> fe.array([1.1, 300.0], "bfloat16").astype("float8_e4m3fn", rounding="toward_zero")
         Array([  1., 288.], format='float8_e4m3fn')
         """
+        for option in options:
+            if option not in _OPTIONS:
+                raise TypeError(f"astype() got an unexpected keyword argument {option!r}{near(option, _OPTIONS)}")
         target = find_format(fmt)
         profile = options.pop("profile", None)
         if profile is None and target == self.format:

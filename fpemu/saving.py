@@ -22,13 +22,16 @@ __all__ = ["load", "save"]
 
 VERSION = 1  # of the descriptions
 
-# safetensors' words for types, and the formats that they are.
-WORDS = {
-    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
-    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu"},
+# safetensors' words for types: numpy's own, and the formats that it has beside them.
+NUMPY_WORDS = {
+    **{f"F{bits}": f"float{bits}" for bits in (64, 32, 16)},
     **{
         f"{letter}{bits}": f"{name}{bits}" for letter, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)
     },
+}
+WORDS = {
+    **NUMPY_WORDS,
+    **{"BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu"},
 }
 LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
 
@@ -248,7 +251,4 @@ def _read(stream: IO[bytes], path: Path, name: str, base: int, size: int, entry:
         return _described(codes, description)
     if word == "BOOL":
         return codes.view(np.bool_)
-    try:
-        return codes.view(np.dtype(fmt.name))
-    except TypeError:  # BF16, F8_E4M3, ...
-        return Array(codes, fmt)
+    return codes.view(np.dtype(fmt.name)) if word in NUMPY_WORDS else Array(codes, fmt)
