@@ -4,7 +4,7 @@
 """
 
 from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
-from fpemu.array import Array, array
+from fpemu.array import Array, array, asarray
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
@@ -47,6 +47,7 @@ from fpemu.reductions import cumsum, dot, mean, sum  # noqa: A004
 from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
+from fpemu.saving import load, save
 from fpemu.signs import absolute, copysign, negative
 
 __version__ = "0.1.0"
@@ -65,6 +66,7 @@ __all__ = [
     "absolute",
     "add",
     "array",
+    "asarray",
     "cast",
     "classify",
     "compare",
@@ -103,6 +105,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "load",
     "log",
     "log2",
     "logb",
@@ -128,6 +131,7 @@ __all__ = [
     "rounding_mode",
     "rsqrt",
     "same_codes",
+    "save",
     "scaleb",
     "set_num_threads",
     "sigmoid",

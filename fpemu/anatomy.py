@@ -10,42 +10,13 @@ import numpy as np
 
 from fpemu.array import Array
 from fpemu.classes import NumberClass, classify
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.infotext import dyadic_text
+from fpemu.formats import Format, IntFormat, TableFormat
+from fpemu.infotext import dyadic_text, fields
 from fpemu.neighbours import next_down, next_up
 
 __all__ = ["Code", "Explanation", "Step", "exact_text", "explain_code", "fields", "floor_log2", "neighbour", "text"]
 
 DIGITS = 20  # significant decimal digits of an exact value in print
-
-
-def fields(fmt: Format) -> list[tuple[str, int]]:
-    """The fields of a code from its top bit, with their widths; none is empty.
-
-    Parameters
-    ----------
-    fmt : Format
-
-    Returns
-    -------
-    list of (str, int)
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.anatomy import fields
-    >>> fields(fe.dtype("float8_e5m2"))
-    [('sign', 1), ('exponent', 5), ('trailing', 2)]
-    """
-    if isinstance(fmt, TableFormat):
-        return [("index", fmt.bits)]
-    if isinstance(fmt, FloatFormat):
-        found = [("sign", int(fmt.signed)), ("exponent", fmt.exponent_bits), ("trailing", fmt.trailing_bits)]
-    else:
-        magnitude = fmt.bits - fmt.signed
-        fraction = fmt.fraction_bits if 0 < fmt.fraction_bits <= magnitude else 0
-        found = [("sign", int(fmt.signed)), ("integer", magnitude - fraction), ("fraction", fraction)]
-    return [(name, width) for name, width in found if width]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,23 +1,42 @@
-"""Array: codes with their format and profile."""
+"""Array: codes with their format and profile, at home in numpy."""
 
 from __future__ import annotations
 
+import functools
+import itertools
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fpemu.array_functions import joined
+from fpemu.array_operators import Operators
 from fpemu.casting import decode, encode
-from fpemu.formats import Format
+from fpemu.formats import Format, same_codes
+from fpemu.infotext import fields
+from fpemu.knobs import near
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.sources import as_source
 
-__all__ = ["Array", "array"]
+__all__ = ["Array", "array", "asarray"]
+
+_OPTIONS = ["profile", "rounding", "overflow", "rng", "random_bits", "rng_offset"]  # of `encode`, for `astype`
 
 
-class Array:
+@functools.lru_cache(maxsize=1024)
+def _rules(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtype[Any], bool]:
+    """The profile, checked; the codes' dtype, and whether each of its numbers is a code."""
+    rules = fmt.profile if profile is None else find_profile(profile)
+    fmt.check_profile(rules)
+    dtype = np.dtype(fmt.code_dtype)
+    return rules, dtype, fmt.code_count == 1 << (8 * dtype.itemsize)
+
+
+class Array(Operators):
     """An array of numbers in a format: the codes, the format, and the rules for casts to it.
 
     Parameters
@@ -42,11 +61,21 @@ class Array:
     ValueError
         If a code is out of range, or the profile does not apply to the format.
 
+    Notes
+    -----
+    Operators and numpy's ufuncs round each result once to the Array's format, by its profile.  Plain numbers and arrays
+    join them exactly; two Arrays that disagree about format or profile raise a ValueError.
+
     Examples
     --------
     >>> import fpemu as fe
-    >>> fe.Array.from_codes([0x38, 0x7E], "float8_e4m3fn")
+    >>> a = fe.Array.from_codes([0x38, 0x7E], "float8_e4m3fn")
+    >>> a
     Array([  1., 448.], format='float8_e4m3fn')
+    >>> 2 * a[:1] + 0.0625
+    Array([2.], format='float8_e4m3fn')
+    >>> a > 3
+    array([False,  True])
     """
 
     codes: NDArray[Any]
@@ -55,9 +84,10 @@ class Array:
 
     def __init__(self, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> None:
         self.format = find_format(fmt)
-        self.profile = self.format.profile if profile is None else find_profile(profile)
-        self.format.check_profile(self.profile)
-        self.codes = as_source(codes, self.format).codes.astype(self.format.code_dtype, copy=False)
+        self.profile, dtype, full = _rules(self.format, profile)
+        if not (full and type(codes) is np.ndarray and codes.dtype == dtype):
+            codes = as_source(codes, self.format).codes.astype(dtype, copy=False)
+        self.codes = codes
 
     @classmethod
     def from_codes(cls, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:
@@ -81,6 +111,11 @@ class Array:
         """
         return cls(codes, fmt, profile)
 
+    def _like(self, codes: Any) -> Array:
+        return type(self)(np.asarray(codes), self.format, self.profile)
+
+    # -- what it holds ------------------------------------------------------------------------------------------------
+
     @property
     def values(self) -> Any:
         """What the codes stand for, as `decode` gives it."""
@@ -101,18 +136,340 @@ class Array:
         """The number of elements."""
         return self.codes.size
 
-    def __len__(self) -> int:
-        return len(self.codes)
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the codes take, one at least for each; `pack` puts several into one."""
+        return self.codes.nbytes
+
+    @property
+    def dtype(self) -> Any:
+        """Missing, on purpose: numpy has no dtype for most formats."""
+        raise AttributeError("an Array has no numpy dtype: see .format, .codes.dtype and .values.dtype")
+
+    def bits(self) -> Any:
+        """The codes in binary, their fields parted by points: sign, exponent, trailing significand.
+
+        Returns
+        -------
+        numpy.ndarray of str
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([1.0, -448.0], "float8_e4m3fn").bits()
+        array(['0.0111.000', '1.1111.110'], dtype='<U10')
+        """
+        widths = [width for _, width in fields(self.format)]
+
+        def text(code: int) -> str:
+            digits = iter(f"{code:0{self.format.bits}b}")
+            return ".".join("".join(itertools.islice(digits, width)) for width in widths)
+
+        codes, places = np.unique(self.codes, return_inverse=True)
+        return np.array([text(code) for code in codes.tolist()], np.str_)[places].reshape(self.shape)
+
+    def item(self, *index: int) -> int | float:
+        """One element as a Python number.
+
+        Parameters
+        ----------
+        *index : int
+            Where it is; may be left out if there is only one.
+
+        Returns
+        -------
+        int or float
+            An int in integer formats.
+
+        Raises
+        ------
+        ValueError
+            If there are several elements and no index.
+        IndexError
+            If the index is out of range.
+        OverflowError
+            If float64 cannot hold the value; see `Format.exact`.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([1.5, -3.0], "bfloat16").item(1)
+        -3.0
+        """
+        return self._number(int(self.codes.item(*index)))
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers.
+
+        Returns
+        -------
+        list, or a number for an Array of no dimension
+
+        Raises
+        ------
+        ValueError
+            If no float type holds the format's values.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([[1, -2]], "int4").tolist()
+        [[1, -2]]
+        """
+        return self.values.tolist()
+
+    # -- the same codes otherwise -------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Array:  # noqa: N802 - numpy's name
+        """The axes in reverse, on the same codes."""
+        return self._like(self.codes.T)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Array:
+        """The same codes in another shape, without a copy where numpy needs none.
+
+        Parameters
+        ----------
+        *shape : int, or one tuple of int
+        order : {"C", "F", "A"}
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([1, 2, 3, 4], "int4").reshape(2, -1)
+        Array([[1, 2],
+               [3, 4]], format='int4')
+        """
+        return self._like(self.codes.reshape(*shape, order=order))  # type: ignore[call-overload]
+
+    def ravel(self) -> Array:
+        """The elements in C order in one dimension, without a copy where numpy needs none.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([[1, 2], [3, 4]], "int4").ravel()
+        Array([1, 2, 3, 4], format='int4')
+        """
+        return self._like(self.codes.ravel())
+
+    def flatten(self) -> Array:
+        """A copy of the elements in C order in one dimension.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([[1, 2], [3, 4]], "int4").T.flatten()
+        Array([1, 3, 2, 4], format='int4')
+        """
+        return self._like(self.codes.flatten())
+
+    def transpose(self, *axes: Any) -> Array:
+        """The axes in another order, on the same codes.
+
+        Parameters
+        ----------
+        *axes : int, or one tuple of int
+            Default: in reverse.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([[[1, 2]]], "int4").transpose(2, 0, 1).shape
+        (2, 1, 1)
+        """
+        return self._like(self.codes.transpose(*axes))
+
+    def copy(self) -> Array:
+        """An Array with codes of its own.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> a = fe.array([1, 2], "int4")
+        >>> b = a.copy()
+        >>> b[0] = 7
+        >>> a
+        Array([1, 2], format='int4')
+        """
+        return self._like(self.codes.copy())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Array:
+        return self.copy()
+
+    def with_profile(self, profile: str | Profile) -> Array:
+        """The same codes under other rules.
+
+        Parameters
+        ----------
+        profile : str or Profile
+
+        Returns
+        -------
+        Array
+
+        Raises
+        ------
+        ValueError
+            If the profile is unknown or does not apply to the format.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> a = fe.array([448.0], "float8_e4m3fn")
+        >>> a.with_profile("torch") + a.with_profile("torch")
+        Array([448.], format='float8_e4m3fn', profile='torch-2.14')
+        """
+        return type(self)(self.codes, self.format, profile)
+
+    # -- other formats, other arrays ----------------------------------------------------------------------------------
+
+    def astype(self, fmt: Any, **options: Any) -> Array:
+        """The values rounded to another format.
+
+        Parameters
+        ----------
+        fmt : str, Format or dtype
+            The other format; always an Array comes out: `values` are for numpy.
+        **options
+            As `encode` has them: `profile` (default: the Array's own if it has this format already, else the format's),
+            `rounding`, `overflow`, `rng`, `random_bits`, `rng_offset`.
+
+        Returns
+        -------
+        Array
+
+        Raises
+        ------
+        TypeError
+            If the format or an option is of the wrong kind.
+        ValueError
+            If the format is unknown or a rule does not apply to it.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.array([1.1, 300.0], "bfloat16").astype("float8_e4m3fn", rounding="toward_zero")
+        Array([  1., 288.], format='float8_e4m3fn')
+        """
+        for option in options:
+            if option not in _OPTIONS:
+                raise TypeError(f"astype() got an unexpected keyword argument {option!r}{near(option, _OPTIONS)}")
+        target = find_format(fmt)
+        profile = options.pop("profile", None)
+        if profile is None and target == self.format:
+            profile = self.profile
+        return type(self)(np.asarray(encode(self, target, profile=profile, **options)), target, profile)
+
+    def view(self, dtype: Any) -> Any:
+        """The codes as an array of numpy's, ml_dtypes' or torch's own type, in the same memory.
+
+        Parameters
+        ----------
+        dtype : numpy, ml_dtypes or torch dtype
+            One whose codes are this format's, with nothing left over.
+
+        Returns
+        -------
+        numpy.ndarray or torch.Tensor
+
+        Raises
+        ------
+        TypeError
+            If `dtype` is no dtype.
+        ValueError
+            If its codes are not this format's.
+
+        See Also
+        --------
+        asarray : the way back.
+
+        Examples
+        --------
+        >>> import fpemu as fe, numpy as np
+        >>> a = fe.array([1.0, 2.0], "float16")
+        >>> x = a.view(np.float16)
+        >>> x += 1
+        >>> a
+        Array([2., 3.], format='float16')
+        """
+        other = find_format(dtype)
+        torch = sys.modules.get("torch") if type(dtype).__module__ == "torch" else None
+        if not same_codes(self.format, other) or "_x2" in str(dtype):
+            raise ValueError(
+                f"the codes of {self.format.name} are not those of {dtype}: use astype for other formats, "
+                ".codes for the codes as integers"
+            )
+        if torch is not None:
+            signed = self.codes.view(f"i{self.codes.itemsize}")
+            return torch.from_numpy(signed).view(dtype)
+        try:
+            return self.codes.view(np.dtype(dtype))
+        except TypeError:
+            raise TypeError(f"a view needs a dtype of numpy, ml_dtypes or torch, not {dtype!r}") from None
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("the values of an Array are decoded anew each time: copy=False is impossible")
         return np.asarray(self.values, dtype=dtype)
 
+    # -- elements -----------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[Array]:
+        if self.ndim == 0:
+            raise TypeError("an Array of no dimension has no elements to go through: use item()")
+        return (self._like(part) for part in self.codes)
+
+    def __contains__(self, x: Any) -> bool:
+        return bool(np.any(self == x))
+
+    def __getitem__(self, key: Any) -> Array:
+        return self._like(self.codes[key])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.codes[key] = joined(value, self, "A[...] = x")
+
+    # -- text ---------------------------------------------------------------------------------------------------------
+
     def __repr__(self) -> str:
-        values = np.array2string(np.asarray(self.values), separator=", ", prefix="Array(")
         rules = "" if self.profile == self.format.profile else f", profile={self.profile.name!r}"
-        return f"Array({values}, format={self.format.name!r}{rules})"
+        try:
+            values, start = np.asarray(self.values), "Array("
+        except ValueError:  # beyond float64
+            values, start = self.codes, "Array(codes="
+        text = np.array2string(values, separator=", ", prefix=start)
+        return f"{start}{text}, format={self.format.name!r}{rules})"
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        self._only(f"text as {spec!r} says")
+        return format(self.item(), spec)
 
 
 def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:
@@ -138,6 +495,10 @@ def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array
     ValueError
         If the format is unknown or the profile does not apply to it.
 
+    See Also
+    --------
+    asarray : without a copy where the codes are there already.
+
     Examples
     --------
     >>> import fpemu as fe
@@ -145,3 +506,50 @@ def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array
     Array([1.        , 0.30078125], format='bfloat16')
     """
     return Array(encode(x, fmt, profile=profile), fmt, profile)
+
+
+def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Array:
+    """An Array on the memory of `x` where its elements are codes of the format already; else a cast.
+
+    Parameters
+    ----------
+    x : array_like or Array
+        A numpy or ml_dtypes array, a CPU torch tensor, an Array, or numbers.
+    fmt : str, Format or dtype, optional
+        The format; default x's own (of numbers as numpy takes them).
+    profile : str or Profile, optional
+        The rules; default an Array's own, else the format's.
+
+    Returns
+    -------
+    Array
+        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (ml_dtypes' types
+        below 8 bits are copied, since their bytes may hold more).
+
+    Raises
+    ------
+    TypeError
+        If `x` or `fmt` is of the wrong kind.
+    ValueError
+        If the format is unknown or the profile does not apply to it.
+
+    See Also
+    --------
+    Array.view : the way back.
+
+    Examples
+    --------
+    >>> import fpemu as fe, numpy as np
+    >>> x = np.ones(3, np.float16)
+    >>> a = fe.asarray(x)
+    >>> x[1] = 5.5
+    >>> a
+    Array([1. , 5.5, 1. ], format='float16')
+    """
+    given = as_source(x)
+    target = given.format if fmt is None else find_format(fmt)
+    if profile is None and isinstance(x, Array) and target == x.format:
+        profile = x.profile
+    if same_codes(given.format, target):
+        return Array(given.codes, target, profile)
+    return Array(encode(x, target, profile=profile), target, profile)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from fpemu.casting import encode
+from fpemu.comparisons import equal
 from fpemu.operating import Options, documented, operate
-from fpemu.sources import Coded
-from fpemu.tabulation import carry_out
+from fpemu.sources import Coded, as_source, carries_codes
+from fpemu.tabulation import MAX_BITS, carry_out
 
 __all__ = ["cos", "erf", "exp", "exp2", "log", "log2", "pow", "reciprocal", "rsqrt", "sigmoid", "sin", "tanh"]
 
@@ -244,7 +247,8 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
     Notes
     -----
     IEEE 754-2019 clause 9.2.1, pow: x^0 and 1^y are 1, of quiet NaNs too; a negative number to a power that is no
-    integer is invalid; zero to a negative power raises divide by zero.  An operand of more than 8 bits is a ValueError.
+    integer is invalid; zero to a negative power raises divide by zero.  An operand of more than 8 bits is
+    a ValueError, but for plain numbers that the other operand's format or int8 has exactly.
 
     Examples
     --------
@@ -252,4 +256,16 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
     >>> fe.pow(fe.array([2.0, 1.5, -3.0], "float8_e4m3fn"), fe.array([0.5, -2.0, 3.0], "float8_e4m3fn"))
     Array([  1.375 ,   0.4375, -28.    ], format='float8_e4m3fn')
     """
-    return operate("pow", (x, y), options, carry_out)
+    return operate("pow", (_narrow(x, y), _narrow(y, x)), options, carry_out)
+
+
+def _narrow(x: Any, other: Any) -> Any:
+    """Plain numbers of many bits as codes of few, where those have all of them exactly: a ** 2 is meant to work."""
+    if carries_codes(x) or as_source(x).format.bits <= MAX_BITS[2]:
+        return x
+    if carries_codes(other) and other.format.bits <= MAX_BITS[2]:
+        alike = other.__class__(encode(x, other.format, profile=other.profile), other.format, other.profile)
+        if np.all(equal(alike, x)):
+            return alike
+    integers = np.asarray(encode(x, "int8")).view(np.int8)
+    return integers if np.all(equal(integers, x)) else x

@@ -6,19 +6,48 @@ import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
-from fpemu.formats import Format, exact_float64
+from fpemu.formats import FloatFormat, Format, TableFormat, exact_float64
 from fpemu.profiles import Profile
 from fpemu.registry import aliases, note
 
 if TYPE_CHECKING:
     from fpemu.limits import Limits
 
-__all__ = ["block", "decimal_text", "dyadic_text", "text_table"]
+__all__ = ["block", "decimal_text", "dyadic_text", "fields", "text_table"]
 
 WIDTH = 110
 
 # The label of a field, where it is not the field's name with spaces for underscores.
 _WORDS = {"nan": "NaN", "infinity": "infinite", "smallest_positive": "smallest positive"}
+
+
+def fields(fmt: Format) -> list[tuple[str, int]]:
+    """The fields of a code from its top bit, with their widths; none is empty.
+
+    Parameters
+    ----------
+    fmt : Format
+
+    Returns
+    -------
+    list of (str, int)
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.infotext import fields
+    >>> fields(fe.dtype("float8_e5m2"))
+    [('sign', 1), ('exponent', 5), ('trailing', 2)]
+    """
+    if isinstance(fmt, TableFormat):
+        return [("index", fmt.bits)]
+    if isinstance(fmt, FloatFormat):
+        found = [("sign", int(fmt.signed)), ("exponent", fmt.exponent_bits), ("trailing", fmt.trailing_bits)]
+    else:
+        magnitude = fmt.bits - fmt.signed
+        fraction = fmt.fraction_bits if 0 < fmt.fraction_bits <= magnitude else 0
+        found = [("sign", int(fmt.signed)), ("integer", magnitude - fraction), ("fraction", fraction)]
+    return [(name, width) for name, width in found if width]
 
 
 def dyadic_text(significand: int, exponent: int) -> str:

@@ -186,7 +186,7 @@ _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximu
 def with_own_format(x: Any, options: Options) -> Options:
     """The options, with x's own format as the result's if they name none."""
     if options.get("result") is None:
-        return Options(**{**options, "result": as_operand(x)[1]})
+        return Options(**{**options, "result": as_source(x).format})
     return options
 
 

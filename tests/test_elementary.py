@@ -99,7 +99,7 @@ def test_bad_input():
         ):
             fe.exp(wide, result=E4M3)
     with pytest.raises(ValueError, match=r"pow takes operands of 8 bits or fewer, not float16"):
-        fe.pow(fe.array(1.0, E4M3), np.float16(1))
+        fe.pow(fe.array(1.0, E4M3), np.float16(0.3))
     with pytest.raises(ValueError, match="say the result's format"):
         fe.exp(np.float16(1))
     with pytest.raises(ValueError, match="codebook"):

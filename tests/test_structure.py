@@ -24,13 +24,14 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
     *("kernels", "knobs", "profiles", "formats"),
-    *("grammar", "registry", "sources", "chunks"),
+    *("grammar", "registry", "portable", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "shortcuts", "operating", "arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
     *("enclosures", "digits", "tabulation", "elementary", "summing", "reductions", "cores"),
-    *("array", "neighbours", "anatomy", "explain"),
-    *("files", "report", "plotting"),
+    *("ordering", "array_ufuncs", "array_functions", "array_operators", "array"),
+    *("neighbours", "anatomy", "explain"),
+    *("files", "saving", "report", "plotting"),
     *("testing", "strategies"),
     *("__init__", "demo", "cli", "__main__"),
 ]
