@@ -24,6 +24,7 @@ from fpemu.comparisons import (
     unordered,
 )
 from fpemu.elementary import cos, erf, exp, exp2, log, log2, pow, reciprocal, rsqrt, sigmoid, sin, tanh  # noqa: A004
+from fpemu.errstate import FlagError, FlagWarning, errstate
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.info import describe, finfo, iinfo
@@ -54,6 +55,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Array",
+    "FlagError",
+    "FlagWarning",
     "Flags",
     "FloatFormat",
     "Format",
@@ -83,6 +86,7 @@ __all__ = [
     "encode",
     "equal",
     "erf",
+    "errstate",
     "exp",
     "exp2",
     "finfo",

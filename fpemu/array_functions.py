@@ -12,6 +12,7 @@ from fpemu import reductions
 from fpemu.array_ufuncs import check_same
 from fpemu.casting import encode
 from fpemu.comparisons import equal, greater, less
+from fpemu.errstate import errstate
 from fpemu.knobs import near
 from fpemu.ordering import nonzero, ranks
 from fpemu.predicates import is_nan
@@ -243,6 +244,7 @@ def _place(codes: NDArray[Any], like: Coded, largest: bool) -> NDArray[np.intp]:
     return np.where(nans.any(-1), nans.argmax(-1), place)
 
 
+@errstate(all="ignore")  # codes are chosen: no operation
 def _clip(
     function: Function,
     a: Any,
@@ -267,6 +269,7 @@ def _clip(
     return out
 
 
+@errstate(all="ignore")
 def _array_equal(function: Function, a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     """The same shape and the same exact values, of whatever formats."""
     if np.shape(a1) != np.shape(a2):

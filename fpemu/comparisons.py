@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.errstate import asked, check, value_text
 from fpemu.flags import Flags
 from fpemu.kernels import operations
 from fpemu.operating import Options, as_operand, broadcast, documented, flat, operate
@@ -68,7 +69,11 @@ _PARAMETERS = """Parameters
     TypeError
         If an operand holds no real numbers, or `out` is no array of bool.
     ValueError
-        If the shapes do not broadcast, or `out` does not fit."""
+        If the shapes do not broadcast, or `out` does not fit.{error}"""
+
+_ERROR = """
+    FloatingPointError
+        If invalid is raised and is an error in this context; see `errstate`."""
 
 
 def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,7 +82,8 @@ def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
     total = "ordered by its sign and payload"
     nan = total if invalid == _NONE else str(operations.UNORDERED in wanted)
     assert function.__doc__ is not None
-    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS.format(nan=nan, invalid=invalid))
+    text = _PARAMETERS.format(nan=nan, invalid=invalid, error="" if invalid == _NONE else _ERROR)
+    function.__doc__ = function.__doc__.replace("{parameters}", text)
     return function
 
 
@@ -372,13 +378,24 @@ def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | 
     in_pieces(piece, found.size)
     orders = np.arange(operations.SIGNALS * 2) % operations.SIGNALS
     result = np.isin(orders, wanted)[found].reshape(shape)
+    context = asked()
+    bits = np.zeros(0, np.uint8)
+    if return_flags or context is not None:
+        signals = found >= operations.SIGNALS
+        nans = found % operations.SIGNALS == operations.UNORDERED
+        raised = signals if invalid == _SIGNALLING else nans if invalid == _NAN else np.zeros(found.size, np.bool_)
+        bits = (raised * np.uint8(operations.INVALID_FLAG)).reshape(shape)
+    if context is not None:
+
+        def told(index: tuple[int, ...]) -> str:
+            place = int(np.ravel_multi_index(index, shape)) if index else 0
+            return (
+                f"{name}({value_text(left[place], x_format)}, {value_text(right[place], y_format)}) = {result[index]}"
+            )
+
+        check(context, name, bits, told)
     if out is not None:
         out[...] = result
         result = out
     answer = result if out is not None or result.ndim else result[()]
-    if not return_flags:
-        return answer
-    signals = found >= operations.SIGNALS
-    nans = found % operations.SIGNALS == operations.UNORDERED
-    raised = signals if invalid == _SIGNALLING else nans if invalid == _NAN else np.zeros(found.size, np.bool_)
-    return answer, Flags((raised * np.uint8(operations.INVALID_FLAG)).reshape(shape))
+    return (answer, Flags(bits)) if return_flags else answer

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from fpemu.casting import encode
 from fpemu.comparisons import equal
+from fpemu.errstate import errstate
 from fpemu.operating import Options, documented, operate
 from fpemu.sources import Coded, as_source, carries_codes
 from fpemu.tabulation import MAX_BITS, carry_out
@@ -265,7 +266,13 @@ def _narrow(x: Any, other: Any) -> Any:
         return x
     if carries_codes(other) and other.format.bits <= MAX_BITS[2]:
         alike = other.__class__(encode(x, other.format, profile=other.profile), other.format, other.profile)
-        if np.all(equal(alike, x)):
+        if _all_equal(alike, x):
             return alike
     integers = np.asarray(encode(x, "int8")).view(np.int8)
-    return integers if np.all(equal(integers, x)) else x
+    return integers if _all_equal(integers, x) else x
+
+
+def _all_equal(x: Any, y: Any) -> bool:
+    """Whether values are the same; no operation that a context hears of."""
+    with errstate(all="ignore"):
+        return bool(np.all(equal(x, y)))

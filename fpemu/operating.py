@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting import decode, encode, rules_for
+from fpemu.errstate import Asked, asked, check, value_text
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
@@ -97,7 +98,9 @@ _PARAMETERS = """Parameters
         If an operand or an option is of the wrong kind.
     ValueError
         If there is no format for the result or two Arrays disagree about it, a name is unknown, a rule does not apply,
-        shapes do not broadcast, or `out` does not fit."""
+        shapes do not broadcast, or `out` does not fit.
+    FloatingPointError
+        If a flag is raised that is an error in this context; see `errstate`."""
 
 
 # Parameters that some operations have beside their operands
@@ -206,8 +209,8 @@ def operate(
     target, profile = where(name, arrays, given["result"], given["profile"])
     formats = tuple(fmt for _, fmt in sources)
     task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact)
-    if task.profile.through is Through.FLOAT32 and given["return_flags"]:
-        raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
+    wanted = asked()
+    check_once(name, task.profile, given["return_flags"], wanted)
     check_wrap(name, formats, task)
     shape = broadcast(name, [codes for codes, _ in sources])
     out = given["out"]
@@ -221,8 +224,11 @@ def operate(
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), NO_FLAGS
     else:
-        work = Work(name, sources, task, shape, randoms, key, offset, given["return_flags"], out)
+        flags_wanted = given["return_flags"] or wanted is not None
+        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, out if wanted is None else None)
         codes, bits = (carry_out or by_loop)(work)
+    if wanted is not None:
+        check(wanted, name, bits, lambda index: told(work, codes, index))
     if out is not None:
         if codes is not out:
             out[...] = codes
@@ -232,6 +238,21 @@ def operate(
     else:
         found = decode(codes, task.target)
     return (found, Flags(bits)) if given["return_flags"] else found
+
+
+def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | None) -> None:
+    """A ValueError if somebody asks for the flags of what is rounded twice."""
+    if profile.through is not Through.FLOAT32 or not (return_flags or wanted):
+        return
+    text = f"{name}: a profile with through='float32' rounds twice: it has no flags"
+    raise ValueError(text if return_flags else f"{text}, which errstate asks for: use fe.errstate(all='ignore') here")
+
+
+def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
+    """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
+    operands = [value_text(np.broadcast_to(part, work.shape)[index], fmt) for part, fmt in work.sources]
+    target = work.task.target
+    return f"{work.name}({', '.join(operands)}) = {value_text(codes[index], target)} in {target.name}"
 
 
 def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:

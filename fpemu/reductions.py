@@ -11,15 +11,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpemu.casting import decode, encode
+from fpemu.errstate import asked, check
 from fpemu.flags import Flags
 from fpemu.formats import Format
 from fpemu.knobs import Through, near
-from fpemu.operating import DEFAULTS, NO_FLAGS, OPTIONS_TEXT, Options, as_operand, check_wrap, task_for, where
+from fpemu.operating import (
+    DEFAULTS,
+    NO_FLAGS,
+    OPTIONS_TEXT,
+    Options,
+    as_operand,
+    check_once,
+    check_wrap,
+    task_for,
+    where,
+)
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.running import check_out, randomness
 from fpemu.sources import Coded, carries_codes
-from fpemu.summing import FLOAT32, Axis, Steps, as_rows, exact_sums, finished, stepped_sums
+from fpemu.summing import FLOAT32, Axis, Steps, as_rows, exact_sums, finished, stepped_sums, told
 
 __all__ = ["cumsum", "dot", "mean", "sum"]
 
@@ -249,9 +260,9 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     by = steps.checked(name).format(name)
     target, profile = where(name, arrays, given["result"], given["profile"])
     task = task_for(name, formats, target, profile, given["rounding"], given["overflow"])
-    through = task.profile.through is Through.FLOAT32
-    if through and given["return_flags"]:
-        raise ValueError(f"{name}: a profile with through='float32' rounds twice: it has no flags")
+    through, wanted = task.profile.through is Through.FLOAT32, asked()
+    check_once(name, task.profile, given["return_flags"], wanted)
+    flags_wanted = given["return_flags"] or wanted is not None
     inexact = {"mean": "divide", "dot": "multiply"}.get(name, "add")
     check_wrap(inexact, formats if by is None else (by,), task)
     rows = as_rows(name, [codes for codes, _ in sources], axis, keepdims)
@@ -260,7 +271,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         check_out(out, rows.shape, np.dtype(target.code_dtype))
     offset = given["rng_offset"]
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, rows.shape)
-    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=given["return_flags"])
+    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
     if by is not None:
         own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
         by_task = task_for(name, formats, by, own, given["rounding"], given["overflow"])
@@ -269,7 +280,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         check_wrap("fma" if name == "dot" else "add", (*formats, by), by_task)
         if randoms.size:
             raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
-        partial, raised = stepped_sums(name, rows, formats, by_task, steps, key, offset, given["return_flags"])
+        partial, raised = stepped_sums(name, rows, formats, by_task, steps, key, offset, flags_wanted)
         work = functools.partial(finished, name, rows.length, partial, raised, by_task, rows.shape)
     if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
         float32 = task_for(name, formats, FLOAT32, find_profile("ieee"), None, None)
@@ -279,6 +290,8 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         codes, bits = encode(first, target, source="float32", profile=plain, **how), NO_FLAGS
     else:
         codes, bits = work(task=task, randoms=randoms, key=key, first=offset)
+    if wanted is not None:
+        check(wanted, name, bits, lambda index: told(name, rows, formats, codes, target, index))
     if out is not None:
         out[...] = codes
         found: Any = out

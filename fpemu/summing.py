@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting import encode
+from fpemu.errstate import listed, value_text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, near
 from fpemu.operating import NO_FLAGS, Work, by_loop
@@ -78,6 +79,15 @@ class Rows(NamedTuple):
         outer = results.size // (self.inner * self.length) if results.size else 0
         return results.reshape(outer, self.inner, self.length).swapaxes(1, 2).reshape(self.shape)
 
+    def terms(self, index: tuple[int, ...], every: bool) -> tuple[list[NDArray[Any]], int]:
+        """What is added up to the result at an index: of each operand, and the place in the row; -1 for the last."""
+        row, step = int(np.ravel_multi_index(index, self.shape)) if index else 0, -1
+        if every:
+            outer, inside = divmod(row, self.inner * self.length)
+            step, inner = divmod(inside, self.inner)
+            row = outer * self.inner + inner
+        return [codes[row * self.length : (row + 1) * self.length] for codes in self.codes], step
+
 
 def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) -> Rows:
     """Operands as rows."""
@@ -114,6 +124,21 @@ def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) ->
             shape = tuple(1 if i in places else n for i, n in enumerate(part.shape))
     flat = [np.ascontiguousarray(part, part.dtype.newbyteorder("=")).reshape(-1) for part in codes]
     return Rows(flat, length, shape, inner)
+
+
+def told(
+    name: str,
+    rows: Rows,
+    formats: tuple[FloatFormat | IntFormat, ...],
+    codes: NDArray[Any],
+    target: FloatFormat | IntFormat,
+    index: tuple[int, ...],
+) -> str:
+    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn"."""
+    terms, step = rows.terms(index, name == "cumsum")
+    operands = ", ".join(listed(part, fmt) for part, fmt in zip(terms, formats, strict=True))
+    which = "" if step < 0 else f"[{step}]"
+    return f"{name}({operands}){which} = {value_text(codes[index], target)} in {target.name}"
 
 
 def _axes(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:
