@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.array_functions import joined
-from fpemu.array_operators import Operators
+from fpemu.array_methods import Methods
 from fpemu.casting import decode, encode
 from fpemu.formats import Format, same_codes
 from fpemu.infotext import fields
@@ -36,7 +36,7 @@ def _rules(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtyp
     return rules, dtype, fmt.code_count == 1 << (8 * dtype.itemsize)
 
 
-class Array(Operators):
+class Array(Methods):
     """An array of numbers in a format: the codes, the format, and the rules for casts to it.
 
     Parameters
@@ -110,9 +110,6 @@ class Array(Operators):
         array([ 1, -1], dtype=int8)
         """
         return cls(codes, fmt, profile)
-
-    def _like(self, codes: Any) -> Array:
-        return type(self)(np.asarray(codes), self.format, self.profile)
 
     # -- what it holds ------------------------------------------------------------------------------------------------
 

@@ -27,20 +27,10 @@ ORDER = [
     *("grammar", "registry", "portable", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
-    *(
-        "flags",
-        "errstate",
-        "shortcuts",
-        "operating",
-        "arithmetic",
-        "remainders",
-        "integral",
-        "signs",
-        "comparisons",
-        "predicates",
-    ),
+    *("flags", "errstate", "shortcuts", "operating"),
+    *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
     *("enclosures", "digits", "tabulation", "elementary", "summing", "reductions", "cores"),
-    *("ordering", "array_ufuncs", "array_functions", "array_operators", "array"),
+    *("ordering", "array_ufuncs", "array_functions", "array_operators", "array_methods", "array"),
     *("neighbours", "anatomy", "explain"),
     *("files", "saving", "report", "plotting"),
     *("testing", "strategies"),
@@ -176,7 +166,12 @@ def public_callables():
             if not callable(thing):
                 continue
             yield f"{prefix}.{name}", thing
-            for method, member in vars(thing).items() if inspect.isclass(thing) else ():
+            kinds = (
+                [kind for kind in inspect.getmro(thing) if kind.__module__.startswith("fpemu")]
+                if inspect.isclass(thing)
+                else []
+            )
+            for method, member in ((name, member) for kind in kinds for name, member in vars(kind).items()):
                 function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
                 if not method.startswith("_") and inspect.isfunction(function):
                     yield f"{prefix}.{name}.{method}", function
