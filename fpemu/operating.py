@@ -225,7 +225,8 @@ def operate(
         codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), NO_FLAGS
     else:
         flags_wanted = given["return_flags"] or wanted is not None
-        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, out if wanted is None else None)
+        place = out if wanted is None else None  # who asks for an error wants `out` as it was
+        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, place)
         codes, bits = (carry_out or by_loop)(work)
     if wanted is not None:
         check(wanted, name, bits, lambda index: told(work, codes, index))

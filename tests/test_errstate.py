@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import operator
 import pickle
 import threading
@@ -115,6 +116,35 @@ def test_several_flags_in_one_message():
     far = fe.FloatFormat("far", 28, 4)
     with fe.errstate(all="raise"), pytest.raises(fe.FlagError, match=r"multiply\(15 \* 2\*\*\d+, 2\) = inf in far"):
         fe.multiply(fe.Array(far.max_code, far), 2)
+
+
+def test_every_combination_of_modes():
+    """Error, warning or nothing, and the counts in the message, as the flags of every pair say."""
+    codes = np.arange(256, dtype=np.uint8)
+    x, y = fe.Array(codes[:, None], E5M2), fe.Array(codes[::3], E5M2)
+    for modes in itertools.product(("ignore", "warn", "raise"), repeat=5):
+        asked = dict(zip(fe.Flags.NAMES, modes, strict=True))
+        operation = fe.divide if len(set(modes)) > 1 else fe.add  # which never divides by zero nor underflows
+        flags = operation(x, y, return_flags=True)[1]
+        hits = {name: getattr(flags, name) for name in reversed(fe.Flags.NAMES) if getattr(flags, name).any()}
+        errors, warned = ([name for name in hits if asked[name] == mode] for mode in ("raise", "warn"))
+        with warnings.catch_warnings(record=True) as caught, fe.errstate(**asked):
+            warnings.simplefilter("always")
+            try:
+                operation(x, y)
+                message = caught[0].message if caught else None
+            except fe.FlagError as error:
+                message = error
+        assert isinstance(message, fe.FlagError if errors else fe.FlagWarning if warned else type(None))
+        assert len(caught) == (not errors and bool(warned))
+        if message is not None:
+            first, *others = errors or warned
+            assert message.index == tuple(np.argwhere(hits[first])[0])
+            assert message.flags == flags
+            start = f"{operation.__name__}: {first} in {hits[first].sum()} of {flags.bits.size} elements, first at "
+            also = ", ".join(f"{name} in {hits[name].sum()}" for name in others)
+            assert str(message).startswith(f"{start}{list(message.index)}: {operation.__name__}(")
+            assert str(message).endswith(f" in {E5M2}; also {also}" if also else f" in {E5M2}")
 
 
 def test_an_error_comes_before_warnings():
