@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from pathlib import Path
 
-import numba
 import pytest
 
 import fpemu as fe
@@ -115,6 +115,6 @@ SIMULATED = """
 """
 
 
-@pytest.mark.skipif(not hasattr(numba, "cuda"), reason="numba without its CUDA simulator")
+@pytest.mark.skipif(importlib.util.find_spec("numba.cuda") is None, reason="numba without its CUDA simulator")
 def test_in_the_cuda_simulator():
     assert run(SIMULATED, NUMBA_ENABLE_CUDASIM="1") == "True"
