@@ -6,8 +6,7 @@ call is a thin skin that brings all arguments to one type, so that a new loop co
 """
 
 import numba
-from numba import types
-from numba.core.errors import TypingError
+from numba import TypingError, types
 from numba.extending import intrinsic
 from numpy import float64, int64, uint64
 
@@ -16,7 +15,7 @@ from fpemu.kernels.bits import bits_of, float_of, leading_zeros
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.operations import SIGN_ONLY
 from fpemu.kernels.reductions import drawn_word
-from fpemu.kernels.results import operand
+from fpemu.kernels.results import U0, operand
 from fpemu.kernels.spec import KIND, SIGN_MAGNITUDE, SIGNED, WRAP
 from fpemu.kernels.texts import documented
 
@@ -45,13 +44,14 @@ TO_FLOAT64 = (
 def code_of(typing, x):
     """A code as uint64; what is no integer does not compile.
 
-    In numba int64 and uint64 become float64, so that a sum which begins with 0 instead of uint64(0) would lose bits.
+    In numba int64 and uint64 become float64: a sum that begins with 0 would lose bits.
     """
     if not isinstance(x, types.Integer | types.Boolean):
         raise TypingError(f"codes are integers, not {x}; one that begins as 0 is np.uint64(0)")
 
     def bits(context, builder, signature, arguments):
-        return context.cast(builder, arguments[0], x, types.uint64)
+        [given] = arguments
+        return context.cast(builder, given, x, types.uint64)
 
     return types.uint64(x), bits
 
@@ -121,12 +121,12 @@ def encode(negative, significand, exponent, spec, rules, random=0):
     '0xc5'
     """
     significand = code_of(significand)
-    if significand == uint64(0):
+    if significand == U0:
         return convert.encode_zero(negative, rules)
     zeros = leading_zeros(significand)
     top = int64(exponent) + 63 - int64(zeros)
     return _encode(
-        negative != 0, top, significand << zeros, uint64(0), False, spec, rules[:KNOBS], code_of(random)
+        negative != 0, top, significand << zeros, U0, False, spec, rules[:KNOBS], code_of(random)
     )[0]  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def to_float(code, spec):
     >>> fe.cores.to_float(0x2A, fe.dtype("float8_e4m3fn").spec)
     0.3125
     """
-    return float_of(_convert(code_of(code), spec, FLOAT64, TO_FLOAT64, uint64(0)))
+    return float_of(_convert(code_of(code), spec, FLOAT64, TO_FLOAT64, U0))
 
 
 @public
@@ -456,7 +456,7 @@ def minimum(x, y, spec, rules):
     '0xb8'
     """
     return _extremum(
-        code_of(x), code_of(y), False, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], uint64(0)
+        code_of(x), code_of(y), False, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], U0
     )[0]  # fmt: skip
 
 
@@ -476,7 +476,7 @@ def maximum(x, y, spec, rules):
     '0x0'
     """
     return _extremum(
-        code_of(x), code_of(y), True, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], uint64(0)
+        code_of(x), code_of(y), True, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], U0
     )[0]  # fmt: skip
 
 
@@ -503,7 +503,7 @@ def negative(x, spec, rules):
     127
     """
     minus = not signs.is_negative(code_of(x), spec)
-    return _with_sign(code_of(x), minus, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), uint64(0))[0]
+    return _with_sign(code_of(x), minus, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), U0)[0]
 
 
 @public
@@ -521,7 +521,7 @@ def absolute(x, spec, rules):
     >>> hex(fe.cores.absolute(0xFC00, fp16.spec, fe.cores.rules(fp16)))
     '0x7c00'
     """
-    return _with_sign(code_of(x), False, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), uint64(0))[0]
+    return _with_sign(code_of(x), False, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), U0)[0]
 
 
 @public
