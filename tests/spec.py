@@ -386,6 +386,21 @@ class Integer(SignMagnitude):
     def neighbours(self, low):
         return (low, -self.fmt.fraction_bits), (low + 1, -self.fmt.fraction_bits)
 
+    def outcome(self, case, up):
+        """Under a machine's own rule for floats that are no integer here (sources are floats wherever it is set)."""
+        rule = self.knob("float_to_int_invalid")
+        if rule == "standard":
+            return super().outcome(case, up)
+        rounded = case.low + up if case.kind == "finite" else 0
+        below = case.negative and not self.fmt.signed and rounded > 0
+        if case.kind == "zero" or (case.kind == "finite" and not below and rounded <= self.largest(case.negative)):
+            return super().outcome(case, up)
+        if rule == "x86":
+            return self.limit(self.fmt.signed)
+        if case.kind == "nan":
+            return self.limit(False) if rule == "riscv" else 0
+        return self.limit(case.negative)
+
     def below(self, number):
         quanta = number.exponent + self.fmt.fraction_bits
         return number.significand << quanta if quanta >= 0 else number.significand >> -quanta

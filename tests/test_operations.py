@@ -26,7 +26,9 @@ def test_what_comes_out():
     assert type(fe.convert(2.5, "int8")) is np.int8
     assert fe.minimum(a, 1.25).values.tolist() == [1.25, -2.5]
     book = fe.Array([0, 15], "nf4")
-    assert fe.absolute(book).values.tolist() == [1.0, 1.0]
+    assert fe.absolute(book, result="float16").values.tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError, match="codebook"):
+        fe.absolute(book)
     codes = np.zeros(2, np.uint8)
     assert fe.fmod(a, 1.0, out=codes) is codes
     assert codes.tolist() == fe.encode([0.5, -0.5], E4M3).tolist()
