@@ -1,19 +1,34 @@
 """The scalar cores, for loops that users compile with numba themselves: `fpemu.cores`, loaded when it is asked for.
 
 A format is `fmt.spec`, what to do with results is `rules(fmt)`: tuples of integers, so that another format compiles
-nothing anew.  Cores take codes of any unsigned type and give uint64.
+nothing anew.  Cores take codes of any integer type and give uint64.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fpemu.formats import TableFormat
 from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER
 from fpemu.kernels.jit import digest
+from fpemu.kernels.operations import (
+    DIVIDE_BY_ZERO_FLAG,
+    EQUAL,
+    GREATER,
+    INEXACT_FLAG,
+    INVALID_FLAG,
+    LESS,
+    OVERFLOW_FLAG,
+    UNDERFLOW_FLAG,
+    UNORDERED,
+)
 from fpemu.kernels.user import (
+    absolute,
     add,
     add_mixed,
+    compare,
     decode,
     divide,
     divide_mixed,
@@ -21,9 +36,14 @@ from fpemu.kernels.user import (
     fma,
     fma_mixed,
     from_float,
+    is_nan,
+    maximum,
+    minimum,
     multiply,
     multiply_mixed,
+    negative,
     njit,
+    random_bits,
     recode,
     round_float,
     sqrt,
@@ -38,15 +58,27 @@ from fpemu.outcomes import Rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
+from fpemu.running import randomness
 
 __all__ = [
     "DIGEST",
+    "DIVIDE_BY_ZERO",
+    "EQUAL",
     "FINITE",
+    "GREATER",
+    "INEXACT",
     "INFINITE",
+    "INVALID",
+    "LESS",
     "NOT_A_NUMBER",
+    "OVERFLOW",
+    "UNDERFLOW",
+    "UNORDERED",
+    "absolute",
     "add",
     "add_mixed",
     "cache_folder",
+    "compare",
     "decode",
     "divide",
     "divide_mixed",
@@ -54,9 +86,15 @@ __all__ = [
     "fma",
     "fma_mixed",
     "from_float",
+    "is_nan",
+    "key",
+    "maximum",
+    "minimum",
     "multiply",
     "multiply_mixed",
+    "negative",
     "njit",
+    "random_bits",
     "recode",
     "round_float",
     "rules",
@@ -68,6 +106,10 @@ __all__ = [
 ]
 
 DIGEST: str = digest()  # of the kernels: another one where any bit of a result may differ
+
+# What the cores with `_mixed` in their names raise, as `Flags.bits` has it (IEEE 754-2019 clause 7)
+INEXACT, UNDERFLOW, OVERFLOW = INEXACT_FLAG, UNDERFLOW_FLAG, OVERFLOW_FLAG
+DIVIDE_BY_ZERO, INVALID = DIVIDE_BY_ZERO_FLAG, INVALID_FLAG
 
 
 def rules(
@@ -119,6 +161,34 @@ def rules(
     if task.profile.through is not Through.NONE:
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")
     return (*task.rules, *task.knobs)
+
+
+def key(rng: int | np.random.Generator | None = None) -> np.uint64:
+    """The key of a stream of random integers, for `random_bits`: the one that `cast` makes of `rng`.
+
+    Parameters
+    ----------
+    rng : None, int or numpy.random.Generator
+        The seed, as numpy's SPEC 7 has it.  A Generator gives one key by one draw.
+
+    Returns
+    -------
+    numpy.uint64
+
+    Raises
+    ------
+    TypeError
+        If `rng` is something else.
+    ValueError
+        If it is negative.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.cores.key(0) == fe.cores.key(0) != fe.cores.key(1)
+    np.True_
+    """
+    return np.uint64(randomness(Stochastic(), rng, None, 0, ())[1])
 
 
 def cache_folder() -> str | None:

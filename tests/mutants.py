@@ -89,7 +89,9 @@ CONCERNED = {
     "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],
+    "texts.py": ["test_docstrings"],
     "threads.py": ["test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"],
+    "user.py": ["test_cores", "test_signs_and_orders", "test_codes_are", "test_random_numbers", "test_docstrings"],
     "wide.py": ["test_multiply", "test_add", "test_shift_words", "test_normalize", "test_divide", "test_root"],
 }
 LIKELY = {

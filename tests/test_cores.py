@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 from pathlib import Path
 
-import numba
+import numpy as np
 import pytest
 
 import fpemu as fe
@@ -47,11 +49,21 @@ def test_what_has_no_file_is_compiled_all_the_same():
     assert jit.digest() == fe.cores.DIGEST
 
 
+def test_keys():
+    assert fe.cores.key(3) == fe.cores.key(np.random.default_rng(3)) != fe.cores.key()
+    with pytest.raises(TypeError, match="must be None, an int"):
+        fe.cores.key("3")
+    with pytest.raises(ValueError, match="not be negative"):
+        fe.cores.key(-3)
+
+
 USERS = """
+import os
 import numba
 import fpemu as fe
 
-SPEC, RULES = fe.dtype("float8_e4m3fn").spec, fe.cores.rules("float8_e4m3fn")
+FMT = fe.dtype(os.environ.get("FORMAT", "float8_e4m3fn"))
+SPEC, RULES = FMT.spec, fe.cores.rules(FMT)
 
 @numba.njit(cache=True)
 def by_numba(x):
@@ -66,32 +78,44 @@ numba.config.CACHE_DIR = fe.cores.cache_folder()
 @numba.njit(cache=True)
 def by_folder(x):
     return fe.cores.from_float(x, SPEC, RULES)
+
+def frozen(spec, rules):
+    @fe.cores.njit
+    def by_closure(x):
+        return fe.cores.from_float(x, spec, rules)
+    return by_closure
+
+by_closure = frozen(SPEC, RULES)
 """
 CALL = """
     import users_loops, fpemu
-    loops = users_loops.by_numba, users_loops.by_cores, users_loops.by_folder
+    loops = users_loops.by_numba, users_loops.by_cores, users_loops.by_folder, users_loops.by_closure
     codes = [int(loop(1.0625)) for loop in loops]
     print(fpemu.__file__, *codes, sum(sum(loop.stats.cache_hits.values()) for loop in loops))
 """
 
 
 def test_users_cached_loops_after_an_upgrade(tmp_path):
-    """With numba's own cache the old bits; `njit` and `cache_folder` find what is new, and else what is kept."""
+    """With numba's own cache the old bits; `njit` and `cache_folder` find what is new, and else what is kept.
+
+    A global is frozen into what is kept, so that its next value counts for nothing; a closure's counts.
+    """
     shutil.copytree(ROOT / "fpemu", tmp_path / "fpemu", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "users_loops.py").write_text(USERS)
 
-    def codes():
-        file, *found = run(CALL, tmp_path).split()
+    def codes(**environment):
+        file, *found = run(CALL, tmp_path, **environment).split()
         assert Path(file).parents[1] == tmp_path
         return [int(code) for code in found]
 
-    assert codes() == [0x38, 0x38, 0x38, 0]
-    assert codes() == [0x38, 0x38, 0x38, 3]
+    assert codes() == [0x38, 0x38, 0x38, 0x38, 0]
+    assert codes() == [0x38, 0x38, 0x38, 0x38, 4]
+    assert codes(FORMAT="float8_e5m2") == [0x38, 0x38, 0x38, 0x3C, 3]
     rounding = tmp_path / "fpemu" / "kernels" / "rounding.py"
     before, after = "rounding == NEAREST_EVEN and odd", "rounding == NEAREST_EVEN and not odd"
     assert before in rounding.read_text()
     rounding.write_text(rounding.read_text().replace(before, after))
-    assert codes() == [0x38, 0x39, 0x39, 1]
+    assert codes() == [0x38, 0x39, 0x39, 0x39, 1]
 
 
 SIMULATED = """
@@ -115,6 +139,7 @@ SIMULATED = """
 """
 
 
-@pytest.mark.skipif(not hasattr(numba, "cuda"), reason="numba without its CUDA simulator")
+@pytest.mark.skipif(importlib.util.find_spec("numba.cuda") is None, reason="numba without its CUDA simulator")
 def test_in_the_cuda_simulator():
-    assert run(SIMULATED, NUMBA_ENABLE_CUDASIM="1") == "True"
+    kept = {name: folder for name, folder in os.environ.items() if name == "NUMBA_CACHE_DIR"}
+    assert run(SIMULATED, NUMBA_ENABLE_CUDASIM="1", **kept) == "True"

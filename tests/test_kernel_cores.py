@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numba
 import numpy as np
 import pytest
@@ -162,6 +164,152 @@ def test_another_format_compiles_nothing():
     assert running_sum_in_one(codes) == running_sum(codes, SPEC, RULES)
 
 
+def test_one_kernel_whatever_the_types():
+    """What does the work is compiled once for all types of codes, formats and rules."""
+    compiled = set()
+    for name in ("float8_e4m3fn", "q3.12"):
+        spec, rules = fe.dtype(name).spec, cores.rules(name)
+        for two in (2, np.uint8(2), np.uint64(2)):
+            assert cores.add(two, two, spec, rules) == 4
+            assert cores.recode(two, spec, spec, rules) == 2
+            assert cores.maximum(two, 1, spec, rules) == cores.absolute(two, spec, rules) == 2
+            kept = (user._add, user._convert, user._extremum, user._with_sign)
+            compiled.add(tuple(len(kernel.signatures) for kernel in kept))
+    assert len(compiled) == 1
+
+
+def test_codes_are_integers():
+    """A sum that begins with 0 and not with uint64(0) would be a float64 in numba: it does not compile."""
+
+    @numba.njit
+    def careless(codes):
+        total = 0
+        for code in codes:
+            total = cores.add(total, code, SPEC, RULES)
+        return total
+
+    with pytest.raises(numba.TypingError, match="codes are integers, not float64"):
+        careless(np.uint64([1, 2]))
+    for call in (cores.add, cores.compare, cores.fma):
+        operands = [1.0] * (3 if call is cores.fma else 2)
+        with pytest.raises(numba.TypingError, match="codes are integers, not float64"):
+            call(*operands, SPEC, SPEC if call is cores.compare else RULES)
+    assert cores.to_float(True, SPEC) == 2.0**-16
+
+
+@cores.njit
+def signs_and_orders(x, y, x_spec, y_spec, rules, out):
+    for i in range(x.size):
+        out[i, 0] = cores.compare(x[i], y[i], x_spec, y_spec)
+        out[i, 1] = cores.is_nan(x[i], x_spec)
+        out[i, 2] = cores.negative(x[i], x_spec, rules)
+        out[i, 3] = cores.absolute(x[i], x_spec, rules)
+        out[i, 4] = cores.minimum(x[i], x[-1 - i], x_spec, rules)
+        out[i, 5] = cores.maximum(x[i], x[-1 - i], x_spec, rules)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        *[("float8_e4m3fn", "float8_e5m2"), ("float8_e5m2fnuz", "int8"), ("int8", "float8_e4m3fn")],
+        *[("magnitude8", "uint8"), ("uint8", "magnitude8"), ("float16", "float64"), ("float8_e8m0fnu", "float8_e5m2")],
+    ],
+)
+def test_signs_and_orders(name, other):
+    """Every pair of 8-bit codes."""
+    own = {"magnitude8": fe.IntFormat("magnitude8", 8, encoding="sign_magnitude")}
+    first, second = fe.dtype(own.get(name, name)), fe.dtype(own.get(other, other))
+    if first.bits == second.bits == 8:
+        x, y = (codes.astype(np.uint64).ravel() for codes in np.divmod(np.arange(1 << 16), 256))
+    else:
+        x, y = operands([first, second])
+    out = np.empty((x.size, 6), np.uint64)
+    signs_and_orders(x, y, first.spec, second.spec, cores.rules(first), out)
+    a, b = fe.Array(x, first), fe.Array(y, second)
+    orders = (
+        (cores.LESS, fe.less),
+        (cores.EQUAL, fe.equal),
+        (cores.GREATER, fe.greater),
+        (cores.UNORDERED, fe.unordered),
+    )
+    for number, relation in orders:
+        np.testing.assert_array_equal(out[:, 0] == number, relation(a, b))
+    np.testing.assert_array_equal(out[:, 1], fe.is_nan(a))
+    np.testing.assert_array_equal(out[:, 2], fe.negative(a).codes)
+    np.testing.assert_array_equal(out[:, 3], fe.absolute(a).codes)
+    turned = fe.Array(x[::-1], first)
+    np.testing.assert_array_equal(out[:, 4], fe.minimum(a, turned).codes)
+    np.testing.assert_array_equal(out[:, 5], fe.maximum(a, turned).codes)
+
+
+@cores.njit
+def drawn(x, key, first, spec, rules, out):
+    for i in range(x.size):
+        out[i] = cores.from_float(x[i], spec, rules, cores.random_bits(key, first + i, rules))
+
+
+@pytest.mark.parametrize(
+    "mode", ["nearest_even", fe.Stochastic("A"), fe.Stochastic("B", 3), fe.Stochastic("C", 17)], ids=str
+)
+def test_random_numbers_are_those_of_casts(mode):
+    x, first = np.random.default_rng(1).standard_normal(1000), (1 << 32) - 500
+    fmt, out = fe.dtype("float8_e4m3fn"), np.empty(1000, np.uint8)
+    drawn(x, cores.key(5), first, fmt.spec, cores.rules(fmt, rounding=mode), out)
+    how = {"rng": 5, "rng_offset": first} if isinstance(mode, fe.Stochastic) else {}
+    np.testing.assert_array_equal(out, fe.encode(x, fmt, rounding=mode, **how))
+
+
+def test_cores_in_a_loop_without_a_file():
+    """Compiled, not kept, and without the GIL as all are."""
+    names = {"cores": cores}
+    exec("def twice(x, spec, rules):\n    return cores.add(x, x, spec, rules)", names)
+    twice = cores.njit(names["twice"])
+    assert twice(3, fe.dtype("int8").spec, cores.rules("int8")) == 6
+    assert twice.targetoptions["nogil"]
+    assert not hasattr(twice._cache, "_impl")
+
+
+def test_docstrings():
+    """Every core says what its parameters are, and what comes out."""
+    for name in cores.__all__:
+        core = getattr(cores, name)
+        if not hasattr(core, "py_func"):
+            continue
+        lines = [line.strip() for line in core.__doc__.splitlines()]
+        parameters = lines[lines.index("Parameters") + 2 : lines.index("Returns")]
+        heads = [line.partition(" : ")[0] for line in parameters if " : " in line]
+        real = inspect.signature(core).parameters
+        assert ", ".join(heads).split(", ") == list(real)
+        assert all(line for line in parameters[:-1])
+        assert "random" not in real or real["random"].default == 0
+        assert "{" not in core.__doc__
+        assert lines[lines.index("Returns") + 2]
+
+
+def frozen(spec, rules):
+    """Another function for another format, with its numbers in it."""
+
+    @cores.njit
+    def total_of(codes):
+        total = np.uint64(0)
+        for code in codes:
+            total = cores.add(total, code, spec, rules)
+        return total
+
+    return total_of
+
+
+def test_a_frozen_format():
+    """The same bits, in a function of its own for each format."""
+    x = np.linspace(0, 3, 50)
+    made, odd = [], fe.dtype("bfloat16")
+    for fmt, rules in ((FIXED, RULES), (odd, cores.rules(odd, rounding="to_odd"))):
+        codes = fe.encode(x, fmt).astype(np.uint64)
+        made.append(frozen(fmt.spec, rules))
+        assert made[-1](codes) == running_sum(codes, fmt.spec, rules)
+    assert made[0](codes) != made[1](codes)
+
+
 def test_cores_in_a_ufunc():
     """And in functions that numba compiles in other ways; codes of any unsigned type."""
     spec, rules = SPEC, RULES
@@ -170,6 +318,30 @@ def test_cores_in_a_ufunc():
     def product(x, y):
         return cores.multiply(x, y, spec, rules)
 
+    @numba.guvectorize(["uint8[:], uint8[:], uint8[:]"], "(n),(n)->()")
+    def dot(x, y, out):
+        total = np.uint64(0)
+        for i in range(x.size):
+            total = cores.fma(x[i], y[i], total, spec, rules)
+        out[0] = total
+
     codes = np.arange(256, dtype=np.uint8)
-    expected = fe.multiply(fe.Array(codes, FIXED), fe.Array(codes[:, None], FIXED), overflow="saturate").codes
-    np.testing.assert_array_equal(product(codes, codes[:, None]), expected)
+    x, y = fe.Array(codes, FIXED), fe.Array(codes[:, None], FIXED)
+    np.testing.assert_array_equal(product(codes, codes[:, None]), fe.multiply(x, y, overflow="saturate").codes)
+    finite = np.flatnonzero(fe.is_finite(x)).astype(np.uint8)
+    rows = np.random.default_rng(3).choice(finite, (2, 50, 20))
+    expected = fe.dot(*(fe.Array(side, FIXED) for side in rows), accumulate=FIXED, overflow="saturate").codes
+    np.testing.assert_array_equal(dot(*rows), expected)
+
+
+def test_cores_in_a_parallel_loop():
+    @numba.njit(parallel=True)
+    def squares(x, spec, rules, out):
+        for i in numba.prange(x.size):
+            out[i] = cores.multiply(x[i], x[i], spec, rules)
+
+    codes = np.arange(256, dtype=np.uint8)
+    out = np.empty_like(codes)
+    squares(codes, SPEC, RULES, out)
+    x = fe.Array(codes, FIXED)
+    np.testing.assert_array_equal(out, fe.multiply(x, x, overflow="saturate").codes)

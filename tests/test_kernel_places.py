@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -153,3 +154,23 @@ def test_loops_are_cached_in_the_digests_folder(monkeypatch, tmp_path):
     assert kept.targetoptions["nogil"]  # else threads would wait for each other
     monkeypatch.setattr(jit, "_folder", None)
     assert not hasattr(jit.loop(tables.take_array.py_func)._cache, "_impl")
+
+
+def test_loops_give_the_cache_folder_back(monkeypatch, tmp_path):
+    """To numba, also where a loop cannot be kept; and two threads' loops never see each other's."""
+    monkeypatch.setattr(jit, "_folder", str(tmp_path / "own"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "users"))
+    names = {}
+    exec("def no_file(x):\n    return x", names)
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        jit.loop(names["no_file"])
+    assert str(tmp_path / "users") == numba.config.CACHE_DIR
+    done = threading.Event()
+    worker = threading.Thread(target=lambda: (jit.loop(tables.take_array.py_func), done.set()))
+    with jit._lock:
+        worker.start()
+        assert not done.wait(0.2)
+        assert str(tmp_path / "users") == numba.config.CACHE_DIR
+    worker.join()
+    assert done.is_set()
+    assert str(tmp_path / "users") == numba.config.CACHE_DIR

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import fpemu as fe
-from fpemu import strategies, testing
+from fpemu import cores, strategies, testing
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fpemu"
@@ -159,7 +159,7 @@ def documented(text):
 
 def public_callables():
     """Every public function and class, and the public methods that fpemu itself defines: name -> object."""
-    modules = {"fpemu": fe, "fpemu.testing": testing, "fpemu.strategies": strategies}
+    modules = {"fpemu": fe, "fpemu.cores": cores, "fpemu.testing": testing, "fpemu.strategies": strategies}
     for prefix, module in modules.items():
         for name in module.__all__:
             thing = getattr(module, name)
