@@ -25,7 +25,7 @@ from fpemu.profiles import Profile
 from fpemu.registry import dtype
 from fpemu.stepwise import compute
 
-__all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "usual_methods"]
+__all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "tabulated", "usual_methods"]
 
 MAX_BITS = {1: 16, 2: 8}  # of operands, by how many there are
 PIECE = 1 << 12
@@ -47,8 +47,8 @@ _NUMPY_NAMES = {"pow": "power", "round_to_integral": "rint", "minimum_number": "
 Target = FloatFormat | IntFormat
 
 
-def _tabulated(name: str, fmt: Any) -> tuple[Operation, Target]:
-    """The operation and the format, if all its codes can be gone through."""
+def tabulated(name: str, fmt: Any) -> tuple[Operation, Target]:
+    """The operation and the format of these names, if all results can be gone through; else a ValueError."""
     operation, found = find_operation(name), dtype(fmt)
     if isinstance(found, TableFormat):
         raise ValueError(f"{found.name} is a codebook: operations are of float and integer formats")
@@ -202,7 +202,7 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
            [ 0, -2,  1,  1],
            [ 0, -1,  1,  1]], dtype=int8)
     """
-    operation, found = _tabulated(name, fmt)
+    operation, found = tabulated(name, fmt)
     target = found if result is None else dtype(result)
     if isinstance(target, TableFormat):
         raise ValueError(f"{target.name} is a codebook: results are of float and integer formats")
@@ -412,7 +412,7 @@ def measure(
     >>> [(method.name, method.max_ulp <= 0.5) for method in found.methods]
     [('correctly rounded', True), ('1 / (1 + exp(-x))', False)]
     """
-    operation, target = _tabulated(name, fmt)
+    operation, target = tabulated(name, fmt)
     rules = target.check_profile(target.profile if profile is None else profile)
     if isinstance(rules.rounding, Stochastic):
         raise ValueError("errors are measured of rounding that is not stochastic")

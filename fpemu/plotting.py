@@ -376,7 +376,7 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
     x = accuracy.values[0]
     for place in reversed(range(len(accuracy.methods))):  # the correctly rounded one on top
         method, colour = accuracy.methods[place], COLOURS[place % len(COLOURS)]
-        label = f"{method.name}: max {method.max_ulp:.4g}, mean {method.mean_ulp:.3g}"
+        label = f"{method.name}: max {method.max_ulp:.6g}, mean {method.mean_ulp:.3g}"
         axis.plot(x, method.ulps, ".", markersize=2, color=colour, label=label, rasterized=True)
     measured = np.abs(x[accuracy.measured & (x != 0)])
     if measured.size and measured.max() > 64 * measured.min():
@@ -389,7 +389,9 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
     axis.set_xlabel("x")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, markerscale=5, loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2)
+    handles, labels = axis.get_legend_handles_labels()
+    beneath: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncols": 2}
+    axis.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, markerscale=5, **beneath)
     return figure
 
 
@@ -399,14 +401,14 @@ def _symmetric_powers(x: NDArray[np.float64]) -> Any:
 
     low, high = (math.floor(math.log2(float(end))) for end in (x.min(), x.max()))
     step = max(1, -(-(high - low) // 5))
-    powers = [2.0**power for power in range(high, low - 1, -step)]
+    powers = [2.0**power for power in range(high, low + step // 2, -step)]
     return FixedLocator([*(-power for power in powers), 0.0, *powers])
 
 
 def _signed_power(x: float, _: Any) -> str:
     if x == 0:
         return "0"
-    return f"${'-' * (x < 0)}2^{{{round(math.log2(abs(x)))}}}$"
+    return f"${'-' if x < 0 else ''}2^{{{round(math.log2(abs(x)))}}}$"
 
 
 def operation_picture(table: OperationTable) -> Figure:
@@ -461,9 +463,11 @@ def _draw_map(
     inside = np.isfinite(x) & np.isfinite(y)
     grid[np.searchsorted(rows, y[inside]), np.searchsorted(columns, x[inside])] = z[inside]
     colours = matplotlib.colormaps["viridis"].with_extremes(bad="#DDDDDD")
-    image = axis.imshow(grid, origin="lower", cmap=colours, vmin=low, vmax=max(high, 1e-300), aspect="equal")
+    image = axis.imshow(
+        grid, origin="lower", cmap=colours, vmin=low, vmax=high if high > low else low + 1, aspect="equal"
+    )
     for side, values, ticks in (("x", columns, axis.set_xticks), ("y", rows, axis.set_yticks)):
         places = np.unique(np.linspace(0, values.size - 1, 7).round().astype(int))
-        ticks(places, [f"{values[place]:.3g}" for place in places], fontsize=7)
+        ticks(places, [f"{values[place] + 0.0:.3g}" for place in places], fontsize=7)
         getattr(axis, f"set_{side}label")(side)
     return image

@@ -77,7 +77,8 @@ class Step:
         up = value > self.exact.number if value != self.exact.number else self.exact.number < 0
         other = neighbour(self.result.format, self.result.code, not up)
         beyond = None if other is None else Code(self.result.format, other).exact
-        tie = beyond is not None and not self.exact.more and value + beyond == 2 * self.exact.number
+        gap = ulp(value, self.result.format) if beyond is None else abs(value - beyond)
+        tie = not self.exact.more and 2 * abs(value - self.exact.number) == gap
         return f"{'tie, ' * tie}{'up' if up else 'down'}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,8 +160,10 @@ def float_of(x: Fraction) -> float:
 def _exact_facts(exact: Exact | None) -> dict[str, Any] | None:
     if exact is None:
         return None
-    ratio = f"{exact.number.numerator:#x}/{exact.number.denominator:#x}" if exact.number.denominator >> 1000 else None
-    return {"text": exact.text, "ratio": ratio or str(exact.number), "approximate": exact.more}
+    top, bottom = exact.number.numerator, exact.number.denominator
+    long = max(abs(top), bottom) >> 1000 > 0  # Python writes no decimal integer of thousands of digits
+    ratio = f"{top:#x}/{bottom:#x}" if long else str(exact.number)
+    return {"text": exact.text, "ratio": ratio, "approximate": exact.more}
 
 
 def _error(result: Code, exact: Exact | None) -> Fraction | None:

@@ -67,7 +67,7 @@ def error(
     """
     (fmt,) = formats_of([format])
     rules = rules_of(fmt, profile, rounding, overflow)
-    least, most = (None if text is None else float(number(text)) for text in (low, high))
+    least, most = (None if text is None else float(number(text.replace("\u2212", "-"))) for text in (low, high))
     picture_path(plot)
     try:
         operation = find_operation(function)
@@ -111,4 +111,4 @@ def _print(out: Console, found: Accuracy, binades: bool) -> None:
 
 
 def _number(x: float) -> str:
-    return "-" if math.isnan(x) else f"{x:.4g}"
+    return "-" if math.isnan(x) else f"{x:.6g}"

@@ -12,9 +12,8 @@ import typer
 from rich.text import Text
 
 from fpemu import plotting
-from fpemu.accuracy import OperationTable, operation_table
+from fpemu.accuracy import OperationTable, operation_table, tabulated
 from fpemu.anatomy import Code
-from fpemu.catalogue import find_operation
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
@@ -78,7 +77,7 @@ def table(
         raise typer.BadParameter("operations are of float and integer formats, not codebooks", param_hint="'-f'")
     rules = rules_of(target, profile, rounding, overflow)
     try:
-        operands = find_operation(operation).operands
+        operands = tabulated(operation, fmt)[0].operands
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'OPERATION'") from None
     picture_path(plot)
@@ -87,7 +86,7 @@ def table(
     if output is not None and output.suffix.lower() == ".npy" and flags:
         raise typer.BadParameter("an .npy file has no flags: write .csv or .json", param_hint="'--flags'")
     shown = output is None and not json and plot is None
-    if shown and fmt.bits > ON_SCREEN.get(operands, fmt.bits):
+    if shown and fmt.bits > ON_SCREEN[operands]:
         raise typer.BadParameter(
             f"{fmt.code_count}{f' x {fmt.code_count}' * (operands - 1)} results do not fit a screen: write them to a "
             "file, -o table.csv",
@@ -102,11 +101,12 @@ def table(
 
     if output is not None:
         _write(made, output, codes, flags)
-        console(stderr=True).print(f"table: {output}", soft_wrap=True)
     if json:
         print_json(_facts(made, flags))
     elif shown:
         _print(made, codes, flags)
+    else:
+        console().print(Text(_summary(made, output)), soft_wrap=True)
     if plot is not None:
         save_picture(plotting.operation_picture(made), plot)
 
@@ -140,6 +140,13 @@ def _print(made: OperationTable, codes: bool, flags: bool) -> None:
         words.append(Text(", ".join(f"{letter} {name.replace('_', ' ')}" for name, letter in LETTERS.items())))
     if flags or out.is_terminal:
         out.print(Text(", ").join(words))
+
+
+def _summary(made: OperationTable, output: Path | None) -> str:
+    file = "" if output is None else f"{output}: "
+    to = "" if made.result is made.format else f" to {made.result.name}"
+    counts = "" if made.flags is None else f", flags {str(made.flags)[6:-1].rpartition(' of ')[0]}"
+    return f"{file}{made.operation.name} of {made.format.name}{to}, {made.codes.size} results{counts}"
 
 
 def _letters(bits: int) -> str:
