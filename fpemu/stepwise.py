@@ -280,13 +280,10 @@ class _Run:
         self.steps: list[Step] = []
 
     def evaluation(self) -> Evaluation:
-        found = self.part(self.tree)
-        code = found.code
-        if code is None:
-            assert isinstance(self.tree, Number)
-            code = self.rounded(self.tree).code
-        assert code is not None
-        return Evaluation(self.text, code, tuple(self.steps), found.whole)
+        # a number alone enters no operation
+        found = self.rounded(self.tree) if isinstance(self.tree, Number) else self.part(self.tree)
+        assert found.code is not None
+        return Evaluation(self.text, found.code, tuple(self.steps), found.whole)
 
     def wrong(self, error: Exception | str, place: Place) -> ExpressionError:
         return ExpressionError(str(error), self.text, *place)
