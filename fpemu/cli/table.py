@@ -135,10 +135,11 @@ def _print(made: OperationTable, codes: bool, flags: bool) -> None:
     else:
         rows = [[Text(names[x], "bold"), *cells[x]] for x in range(len(heads))]
         print_table(out, [["x \\ y", *names], *rows], texts=())
-    words = [Text("\ninexact", INEXACT), Text("NaN, infinite or overflow", SPECIAL)]
+    words = [Text("inexact", INEXACT), Text("NaN, infinite or overflow", SPECIAL)] if out.is_terminal else []
     if flags:
         words.append(Text(", ".join(f"{letter} {name.replace('_', ' ')}" for name, letter in LETTERS.items())))
-    if flags or out.is_terminal:
+    if words:
+        out.print()
         out.print(Text(", ").join(words))
 
 
