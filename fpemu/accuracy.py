@@ -191,7 +191,7 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
     Raises
     ------
     ValueError
-        If the table would be too large, or a name is unknown.
+        If the table would be too large, the rounding is stochastic, or a name is unknown.
 
     Examples
     --------
@@ -207,12 +207,13 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
     if isinstance(target, TableFormat):
         raise ValueError(f"{target.name} is a codebook: results are of float and integer formats")
     rules = target.check_profile(target.profile if profile is None else profile)
+    if isinstance(rules.rounding, Stochastic):
+        raise ValueError("tables are of rounding that is not stochastic")
     operands = [Array.from_codes(codes, found) for codes in _all_codes(found, operation.operands)]
     shape = (found.code_count,) * operation.operands
     out = np.empty(operands[0].shape, target.code_dtype)
-    options: dict[str, Any] = {"rng": 0} if isinstance(rules.rounding, Stochastic) else {}
     with_flags = rules.through is not Through.FLOAT32
-    given = operation.call(*operands, result=target, profile=rules, out=out, return_flags=with_flags, **options)
+    given = operation.call(*operands, result=target, profile=rules, out=out, return_flags=with_flags)
     flags = Flags(given[1].bits.reshape(shape)) if with_flags else None
     return OperationTable(operation, found, target, rules, out.reshape(shape), flags)
 
@@ -234,7 +235,7 @@ class Method:
     differs : float
         The share of results that are not the correctly rounded ones.
     distance : int
-        The largest distance from those, counted in values of the format.
+        The largest distance from those, counted in values of the format, where both are finite.
     special : int
         How many results are NaN or infinite where the exact value is a number in the format's range.
     """
@@ -488,7 +489,7 @@ def _method(
     errors[~measured] = np.nan
     places, nans = ranks(codes, fmt)
     right_places, right_nans = ranks(right, fmt)
-    both = ~(nans | right_nans)
+    both = np.isfinite(values) & np.isfinite(_to_float64(right, fmt))
     apart = np.where(both, np.maximum(places, right_places) - np.minimum(places, right_places), np.uint64(0))
     same = (codes == right) | (nans & right_nans)
     special = int((measured & ~np.isfinite(values)).sum())

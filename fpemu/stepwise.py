@@ -25,7 +25,7 @@ from fpemu.registry import dtype
 from fpemu.running import randomness
 from fpemu.tabulation import round_number
 
-__all__ = ["Evaluation", "Step", "compute", "evaluate", "ulp"]
+__all__ = ["Evaluation", "Step", "compute", "evaluate", "float_of", "round_literal", "ulp"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -427,7 +427,7 @@ def round_literal(
     out = np.empty((), fmt.code_dtype)
     random = {} if seed is None else {"rng": seed, "rng_offset": place}
     if number is None and twice:
-        number = _nearest(Fraction(value))
+        number = float_of(Fraction(value))
     if number is not None:
         found = convert(number, fmt, profile=rules, out=out, return_flags=not twice, **random)
         return int(out), None if twice else int(found[1].bits)
@@ -436,13 +436,6 @@ def round_literal(
     task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
     _, key = randomness(rules.rounding, seed, None, place, ())
     return round_number(to_value(Fraction(value)), task, key, place)
-
-
-def _nearest(value: Fraction) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
 
 
 _SPECIAL = {"inf": "inf", "-inf": "-inf", "nan": "NaN"}

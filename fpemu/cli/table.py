@@ -59,7 +59,9 @@ def table(
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show every result of an operation of one or two operands; inexact results, overflow and NaN are coloured.
+    """Show every result of an operation of one or two operands.
+
+    What is inexact, and what is not finite or overflows, is coloured.
 
     On the screen formats of 6 bits at most (8 for one operand), in files of 8 (16). --plot draws the relative errors.
 
@@ -126,7 +128,7 @@ def _print(made: OperationTable, codes: bool, flags: bool) -> None:
     for place, code in np.ndenumerate(made.codes):
         raised = _letters(int(bits[place])) if bits is not None else ""
         text = known[int(code)].hex if codes else known[int(code)].text
-        special = known[int(code)].special is not None or "o" in raised or "i" in raised
+        special = known[int(code)].special is not None or any(letter in raised for letter in "ozi")
         style = SPECIAL if special else INEXACT if "x" in raised else ""
         cells[place] = Text(text + f" {raised}" * bool(flags and raised), style)
     if made.codes.ndim == 1:
@@ -135,7 +137,7 @@ def _print(made: OperationTable, codes: bool, flags: bool) -> None:
     else:
         rows = [[Text(names[x], "bold"), *cells[x]] for x in range(len(heads))]
         print_table(out, [["x \\ y", *names], *rows], texts=())
-    words = [Text("inexact", INEXACT), Text("NaN, infinite or overflow", SPECIAL)] if out.is_terminal else []
+    words = [Text("inexact", INEXACT), Text("no finite result, or overflow", SPECIAL)] if out.is_terminal else []
     if flags:
         words.append(Text(", ".join(f"{letter} {name.replace('_', ' ')}" for name, letter in LETTERS.items())))
     if words:

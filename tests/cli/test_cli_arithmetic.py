@@ -213,6 +213,8 @@ def test_strict_json(run, command):
         ("table add -f fp4 -o x.txt", "a table's name ends in .csv, .json, .npy"),
         ("table add -f fp4 -o x.npy --flags", "an .npy file has no flags"),
         ("table add -f fp4 --flags --profile torch", "rounds twice: it has no flags"),
+        ("table add -f fp4 --rounding stochastic", "not stochastic"),
+        ("table pow -f int4 --overflow wrap", "overflow='wrap' is for sums and products"),
         ("table add -f fp4 --plot x.doc", "a picture's name ends in"),
         ("error sine -f fp16", "did you mean 'sin'"),
         ("error sin -f float32", "formats of 16 bits at most"),
