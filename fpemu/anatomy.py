@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,18 @@ from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.infotext import dyadic_text, fields
 from fpemu.neighbours import next_down, next_up
 
-__all__ = ["Code", "Explanation", "Step", "exact_text", "explain_code", "fields", "floor_log2", "neighbour", "text"]
+__all__ = [
+    "Code",
+    "Explanation",
+    "Step",
+    "exact_text",
+    "explain_code",
+    "fields",
+    "floor_log2",
+    "fraction_text",
+    "neighbour",
+    "text",
+]
 
 DIGITS = 20  # significant decimal digits of an exact value in print
 
@@ -123,10 +135,35 @@ def exact_text(significand: int, exponent: int) -> str:
         return "0"
     if abs(exponent) + significand.bit_length() > 1200:
         return dyadic_text(significand, exponent)
-    sign = "-" if significand < 0 else ""
     places = max(-exponent, 0)  # decimals: 2^-k is 5^k over 10^k
     digits = str(abs(significand) * (5**places if places else 2**exponent))
-    point = len(digits) - places  # where the decimal point stands, counted from the first digit
+    return _decimal(significand < 0, digits, len(digits) - places)
+
+
+def fraction_text(x: Fraction) -> str:
+    """A rational number in decimal: in full to 20 digits, else the first ones and an ellipsis.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.anatomy import fraction_text
+    >>> fraction_text(Fraction(1, 10)), fraction_text(Fraction(-2, 3))
+    ('0.1', '-0.66666666666666666666…')
+    """
+    if x == 0:
+        return "0"
+    binade = floor_log2(abs(x))
+    if abs(binade) > 1200:
+        return f"about {'-' if x < 0 else ''}2**{binade}"
+    point = math.floor(binade * math.log10(2)) + 1  # the decimal point, or one place before it
+    scaled = abs(x) * Fraction(10) ** (DIGITS + 1 - point)
+    digits = str(math.floor(scaled))
+    return _decimal(x < 0, digits + "1" * (scaled.denominator > 1), len(digits) - DIGITS - 1 + point)
+
+
+def _decimal(negative: bool, digits: str, point: int) -> str:
+    """Decimal digits with a point after so many of them, or before so many zeros, cut where there are too many."""
+    sign = "-" if negative else ""
     digits = digits.rstrip("0")
     cut = "…" if len(digits) > DIGITS else ""
     digits = digits[:DIGITS]

@@ -156,7 +156,7 @@ class _Story:
         self.say("scaled", around + (f": between {low} and {low + 1}" if nu else ": a whole number"))
         if nu:
             self.say("fraction", f"nu = S - {low} = {text(nu)}")
-        up, why = _decision(rules.rounding, nu, negative, self.is_odd(fmt, low, quantum))
+        up, why = decision(rules.rounding, nu, negative, self.is_odd(fmt, low, quantum))
         if up is None:  # stochastic: the kernels drew the bits
             exact = self.result.exact
             up = exact is not None and abs(exact) > low * quantum
@@ -245,7 +245,7 @@ def _word(rounding: Rounding | Stochastic) -> str:
     return rounding.value
 
 
-def _decision(rounding: Rounding | Stochastic, nu: Fraction, negative: bool, odd: bool) -> tuple[bool | None, str]:
+def decision(rounding: Rounding | Stochastic, nu: Fraction, negative: bool, odd: bool) -> tuple[bool | None, str]:
     """Whether the magnitude goes up (None: by chance), and why; "up" and "down" are the magnitude's."""
     if nu == 0:
         return False, "exact, nothing to round"

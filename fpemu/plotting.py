@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from fpemu.accuracy import Accuracy, OperationTable
     from fpemu.report import Report
 
-__all__ = ["Binades", "error_curve", "number_line", "range_lines", "report_picture"]
+__all__ = [
+    "Binades",
+    "accuracy_picture",
+    "error_curve",
+    "number_line",
+    "operation_picture",
+    "range_lines",
+    "report_picture",
+]
 
 # Of Okabe and Ito's palette, told apart with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -328,3 +337,137 @@ def report_picture(report: Report, binades: Binades) -> Figure:
         curves.append((lookup(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
     _draw_errors(errors, curves, low, high)
     return figure
+
+
+def accuracy_picture(accuracy: Accuracy) -> Figure:
+    """A picture of a function's errors in ulp: against x, or for two operands a map for each way to compute it.
+
+    Parameters
+    ----------
+    accuracy : Accuracy
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fpemu.accuracy import measure
+    >>> from fpemu.plotting import accuracy_picture
+    >>> len(accuracy_picture(measure("divide", "int4", against=["float32"])).axes)  # two maps and their colours
+    3
+    """
+    from matplotlib.figure import Figure
+
+    title = f"{accuracy.operation.name} of {accuracy.format.name}: error in ulp"
+    if len(accuracy.operands) == 2:
+        count = len(accuracy.methods)
+        figure = Figure(figsize=(1 + 4 * count, 4.4), dpi=120, layout="constrained")
+        axes = figure.subplots(1, count, squeeze=False)[0]
+        worst = max([0.5, *(method.max_ulp for method in accuracy.methods if not math.isnan(method.max_ulp))])
+        for axis, method in zip(axes, accuracy.methods, strict=True):
+            image = _draw_map(axis, accuracy.values[0], accuracy.values[1], np.abs(method.ulps), 0, min(worst, 8))
+            axis.set_title(method.name, fontsize=9, loc="left")
+        figure.colorbar(image, ax=list(axes), shrink=0.8)
+        figure.suptitle(title, fontsize=10)
+        return figure
+    figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    x = accuracy.values[0]
+    for place in reversed(range(len(accuracy.methods))):  # the correctly rounded one on top
+        method, colour = accuracy.methods[place], COLOURS[place % len(COLOURS)]
+        label = f"{method.name}: max {method.max_ulp:.6g}, mean {method.mean_ulp:.3g}"
+        axis.plot(x, method.ulps, ".", markersize=2, color=colour, label=label, rasterized=True)
+    measured = np.abs(x[accuracy.measured & (x != 0)])
+    if measured.size and measured.max() > 64 * measured.min():
+        axis.set_xscale("symlog", base=2, linthresh=float(measured.min()))
+        axis.xaxis.set_major_locator(_symmetric_powers(measured))
+        axis.xaxis.set_major_formatter(_signed_power)
+    if max((np.nanmax(np.abs(m.ulps), initial=0.0) for m in accuracy.methods), default=0.0) > 16:
+        axis.set_yscale("symlog", linthresh=1)
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel("x")
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    handles, labels = axis.get_legend_handles_labels()
+    beneath: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncols": 2}
+    axis.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, markerscale=5, **beneath)
+    return figure
+
+
+def _symmetric_powers(x: NDArray[np.float64]) -> Any:
+    """Ticks at a few powers of two on either side of 0."""
+    from matplotlib.ticker import FixedLocator
+
+    low, high = (math.floor(math.log2(float(end))) for end in (x.min(), x.max()))
+    step = max(1, -(-(high - low) // 5))
+    powers = [2.0**power for power in range(high, low + step // 2, -step)]
+    return FixedLocator([*(-power for power in powers), 0.0, *powers])
+
+
+def _signed_power(x: float, _: Any) -> str:
+    if x == 0:
+        return "0"
+    return f"${'-' if x < 0 else ''}2^{{{round(math.log2(abs(x)))}}}$"
+
+
+def operation_picture(table: OperationTable) -> Figure:
+    """A picture of the relative errors of all results of an operation: a heat map, or a curve for one operand.
+
+    Parameters
+    ----------
+    table : OperationTable
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fpemu.accuracy import operation_table
+    >>> from fpemu.plotting import operation_picture
+    >>> len(operation_picture(operation_table("sqrt", "float6_e2m3fn")).axes)
+    1
+    """
+    from matplotlib.figure import Figure
+
+    relative = table.relative_errors()
+    values = table.format.values()
+    figure = Figure(figsize=(7, 5.5), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    to = "" if table.result is table.format else f" to {table.result.name}"
+    title = f"{table.operation.name} of {table.format.name}{to}: relative error"
+    if relative.ndim == 1:
+        order = np.argsort(values, kind="stable")
+        axis.plot(values[order], relative[order], ".", markersize=3, color=COLOURS[0])
+        axis.set_xlabel("x")
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    else:
+        x, y = (grid.ravel() for grid in np.meshgrid(values, values, indexing="ij"))
+        known = relative[~np.isnan(relative)]
+        image = _draw_map(axis, x, y, relative.ravel(), 0, float(np.quantile(known, 0.99)) if known.size else 1)
+        figure.colorbar(image, ax=axis, extend="max")
+    axis.set_title(title, fontsize=10, loc="left")
+    return figure
+
+
+def _draw_map(
+    axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], low: float, high: float
+) -> Any:
+    """Numbers of pairs as a map, in the order of the finite values, evenly spaced; grey where there is none."""
+    import matplotlib
+
+    columns, rows = (np.unique(side[np.isfinite(side)]) for side in (x, y))
+    grid = np.full((rows.size, columns.size), np.nan)
+    inside = np.isfinite(x) & np.isfinite(y)
+    grid[np.searchsorted(rows, y[inside]), np.searchsorted(columns, x[inside])] = z[inside]
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="#DDDDDD")
+    image = axis.imshow(
+        grid, origin="lower", cmap=colours, vmin=low, vmax=high if high > low else low + 1, aspect="equal"
+    )
+    for side, values, ticks in (("x", columns, axis.set_xticks), ("y", rows, axis.set_yticks)):
+        places = np.unique(np.linspace(0, values.size - 1, 7).round().astype(int))
+        ticks(places, [f"{values[place] + 0.0:.3g}" for place in places], fontsize=7)
+        getattr(axis, f"set_{side}label")(side)
+    return image

@@ -158,6 +158,30 @@ def round_values(
     return out, flags
 
 
+def round_number(value: digits.Value, task: Task, key: int = 0, first: int = 0) -> tuple[int, int]:
+    """Code and flags of one exact value, rounded.
+
+    Parameters
+    ----------
+    value : digits.Value
+    task : Task
+    key, first : int
+        For stochastic rounding: the stream, and the place in it.
+
+    Returns
+    -------
+    tuple of int
+    """
+    from fpemu.kernels.elementary import round_values_array
+
+    out, flags = np.empty(1, np.uint64), np.empty(1, np.uint8)
+    round_values_array(
+        *(np.zeros(1, np.uint16), np.array([_row(value)], np.uint64), task.target.spec, task.rules, task.knobs),
+        *(np.empty(0, np.uint32), np.uint64(key), np.uint64(first), out, flags),
+    )
+    return int(out[0]), int(flags[0])
+
+
 def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
     """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
     where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)

@@ -32,6 +32,7 @@ ORDER = [
     *("enclosures", "digits", "tabulation", "elementary", "summing", "reductions", "cores"),
     *("ordering", "array_ufuncs", "array_functions", "array_operators", "array_methods", "array"),
     *("neighbours", "anatomy", "explain"),
+    *("catalogue", "expressions", "stepwise", "accuracy"),
     *("files", "saving", "report", "plotting"),
     *("testing", "strategies"),
     *("__init__", "demo", "cli", "__main__"),

@@ -15,16 +15,16 @@ from fpemu.knobs import near
 __all__ = ["COMMANDS", "app"]
 
 # Each is a function of its own name in a module of its own name.
-COMMANDS = ("demo", "formats", "info", "compare", "inspect", "cast", "report")
+COMMANDS = ("demo", "formats", "info", "compare", "inspect", "calc", "table", "error", "cast", "report")
 
-_NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan).*", re.IGNORECASE)
+_NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
 
 
 class Command(TyperCommand):
-    """A command that takes negative numbers (-1.5, -inf, -0x1p-3) as arguments, not as options."""
+    """A command that takes negative numbers (-1.5, -inf, -0x1p-3, -(1 + 2)) as arguments, not as options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # The minus sign U+2212 is no option's first character; `inspect` turns it back.
+        # The minus sign U+2212 is no option's first character; the commands turn it back.
         return super().parse_args(ctx, ["\u2212" + a[1:] if _NEGATIVE.fullmatch(a) else a for a in args])
 
 
@@ -78,6 +78,8 @@ def fpemu_command(
         fpemu compare float16 bfloat16 float8_e4m3fn
 
         fpemu inspect 0.1 -f e5m2
+
+        fpemu calc "1.5 * 3.25 + 0.1" -f bfloat16
 
         fpemu report weights.npy -f bfloat16 -f float8_e4m3fn
     """

@@ -24,7 +24,7 @@ from fpemu.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["bits", "console", "picture_path", "print_json", "print_table", "progress", "save_picture"]
+__all__ = ["bits", "console", "json_text", "picture_path", "print_json", "print_table", "progress", "save_picture"]
 
 FIELD_STYLES = {
     "sign": "bold red",
@@ -52,7 +52,12 @@ def console(stderr: bool = False) -> Console:
 
 def print_json(data: Any) -> None:
     """Print strict JSON: NaN and infinities become the texts "nan", "inf", "-inf"."""
-    sys.stdout.write(json.dumps(_strict(data), indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Data as strict JSON."""
+    return json.dumps(_strict(data), indent=2, allow_nan=False) + "\n"
 
 
 def _strict(data: Any) -> Any:

@@ -1,0 +1,175 @@
+"""`fpemu calc`: an expression in a format, step by step."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from fpemu.catalogue import Exact
+from fpemu.cli.options import (
+    FormatsOption,
+    JsonOption,
+    OverflowOption,
+    ProfileOption,
+    RoundingOption,
+    SeedOption,
+    formats_of,
+    rounding_word,
+    rules_of,
+    seed_of,
+)
+from fpemu.cli.output import bits, console, print_json, print_table
+from fpemu.expressions import ExpressionError
+from fpemu.formats import TableFormat
+from fpemu.profiles import Profile
+from fpemu.stepwise import Evaluation, Step, evaluate, float_of
+
+__all__ = ["calc"]
+
+STYLES = {"exact": "green", "overflow": "bold red", "-": "red"}
+
+
+def calc(
+    expression: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPRESSION",
+            help="Numbers (0.1, 0x1.8p-3), codes (0x3C, 0b101), + - * / **, ( ), and functions: sqrt, fma, exp ...",
+            show_default=False,
+        ),
+    ],
+    format: FormatsOption = None,
+    exact_literals: Annotated[
+        bool, typer.Option("--exact-literals", help="Numbers enter operations as they are, not rounded first.")
+    ] = False,
+    rounding: RoundingOption = None,
+    overflow: OverflowOption = None,
+    profile: ProfileOption = None,
+    seed: SeedOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Evaluate an expression in a format: each operation with its exact value, how that rounds, flags and code.
+
+    Numbers are rounded to the format first. Nothing is contracted: write fma(a, b, c) where that is meant.
+    "~" stands before exact values that go on without end.
+
+    For example:
+
+        fpemu calc "1.5 * 3.25 + 0x1.8p-3" -f float8_e4m3fn
+
+        fpemu calc "0.1 + 0.2" -f float16 -f bfloat16 --rounding toward_zero
+
+        fpemu calc "1 / (1 + exp(-2))" -f e5m2 --json
+    """
+    text = expression.replace("\u2212", "-")
+    chosen = formats_of(format)
+    if not chosen:
+        raise typer.BadParameter("name a format, as -f float8_e4m3fn", param_hint="'-f' / '--format'")
+    for fmt in chosen:
+        if isinstance(fmt, TableFormat):
+            raise typer.BadParameter(
+                f"{fmt.name} is a codebook: operations have results in float and integer formats", param_hint="'-f'"
+            )
+    rules = [rules_of(fmt, profile, rounding, overflow) for fmt in chosen]
+    seed = seed_of(seed, rules)
+    try:
+        found = [evaluate(text, fmt, rule, seed, exact_literals) for fmt, rule in zip(chosen, rules, strict=True)]
+    except ExpressionError as error:
+        raise typer.BadParameter(str(error), param_hint="'EXPRESSION'") from None
+    if json:
+        facts = zip(found, rules, strict=True)
+        print_json(
+            [
+                {"profile": rule.name, "rounding": rounding_word(rule.rounding), "seed": seed, **one.to_dict()}
+                for one, rule in facts
+            ]
+        )
+        return
+    out = console()
+    for place, (one, rule) in enumerate(zip(found, rules, strict=True)):
+        if place:
+            out.print()
+        _print_one(out, one, rule, seed, summary=len(found) == 1)
+    if len(found) > 1:
+        out.print()
+        _print_side_by_side(out, found)
+
+
+def _print_one(out: Console, one: Evaluation, rules: Profile, seed: int | None, summary: bool) -> None:
+    title = Text.assemble((f"{one.text.strip()} in {one.result.format.name}", "bold"))
+    title.append(
+        f"  profile {rules.name}, {rounding_word(rules.rounding)}{'' if seed is None else f', seed {seed}'}", "dim"
+    )
+    out.print(title, soft_wrap=True)
+    out.print()
+    if one.steps:
+        header = ["step", "operation", "exact", "rounds", "error", "ulp", "flags", "result", "code", "bits"]
+        rows = [[str(place), *_row(step)] for place, step in enumerate(one.steps, 1)]
+        print_table(out, [header, *rows], texts=(1, 2, 3, 6, 9))
+    else:
+        out.print(f"no steps: {one.result.format.name} has this number")
+    if summary:
+        out.print()
+        for title_word, cell in zip(_TITLES, _column(one), strict=True):
+            out.print(Text(f"  {title_word:<6} ", "bold") + cell, soft_wrap=True)
+
+
+def _row(step: Step) -> list[str | Text]:
+    result = step.result
+    return [
+        step.text,
+        _exact_words(step.exact, result.text),
+        Text(step.rounding, STYLES.get(step.rounding, "yellow")),
+        number(step.error),
+        number(step.ulps),
+        flag_words(step.flags),
+        result.text,
+        result.hex,
+        bits(result.fields),
+    ]
+
+
+def _exact_words(exact: Exact | None, instead: str) -> str:
+    """An exact value; where there is no number, the infinity or NaN that stands there."""
+    return exact.text if exact is not None else instead if instead in ("inf", "-inf", "NaN") else "-"
+
+
+def number(x: Fraction | None) -> str:
+    """An error in six digits; "-" where there is none."""
+    return "-" if x is None else f"{float_of(x):.6g}"
+
+
+def flag_words(flags: tuple[str, ...] | None) -> str:
+    """Flags in words; "-" under rules that have none."""
+    return "-" if flags is None else ", ".join(flags).replace("_", " ")
+
+
+_TITLES = ("result", "code", "exact", "error", "flags")
+
+
+def _column(one: Evaluation) -> list[Text]:
+    """The whole expression's result, beside its exact value."""
+    error = Text("-")
+    if one.error is not None and one.ulps is not None and one.exact is not None:
+        share = f", {100 * float_of(abs(one.error / one.exact.number)):.3g} %" if one.exact.number else ""
+        error = Text(f"{number(one.error)} ({number(one.ulps)} ulp{share})" if one.error else "none")
+    return [
+        Text(one.result.text, "bold"),
+        Text(one.result.hex + " ") + bits(one.result.fields),
+        Text(_exact_words(one.exact, one.result.text)),
+        error,
+        Text(flag_words(one.flags) or "none"),
+    ]
+
+
+def _print_side_by_side(out: Console, found: list[Evaluation]) -> None:
+    columns = [_column(one) for one in found]
+    header: list[str | Text] = ["", *(one.result.format.name for one in found)]
+    rows: list[list[str | Text]] = [
+        [title, *(column[place] for column in columns)] for place, title in enumerate(_TITLES)
+    ]
+    print_table(out, [header, *rows], texts=range(len(header)))

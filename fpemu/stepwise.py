@@ -1,0 +1,497 @@
+"""Expressions evaluated in a format, step by step, beside their exact values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fpemu.anatomy import Code, floor_log2, neighbour
+from fpemu.array import Array
+from fpemu.catalogue import FARTHEST, Exact, exact_value, to_value
+from fpemu.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse
+from fpemu.flags import Flags
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.integral import convert
+from fpemu.knobs import Overflow, Stochastic, Through
+from fpemu.operating import task_for
+from fpemu.profiles import Profile
+from fpemu.registry import dtype
+from fpemu.running import randomness
+from fpemu.tabulation import round_number
+
+__all__ = ["Evaluation", "Step", "compute", "evaluate", "float_of", "round_literal", "ulp"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One operation, or the rounding of a number that is written out.
+
+    Parameters
+    ----------
+    text : str
+        The operation with its operands' values.
+    operation : str
+        Its name; "literal" for a number.
+    exact : Exact or None
+        Its exact value; None if that is no number.
+    result : Code
+    flags : tuple of str or None
+        The names of those raised; None under rules that round twice, which have none.
+    place : tuple of int
+        Where in the expression it stands.
+    """
+
+    text: str
+    operation: str
+    exact: Exact | None
+    result: Code
+    flags: tuple[str, ...] | None
+    place: Place
+
+    @property
+    def error(self) -> Fraction | None:
+        """The result less the exact value; None if one of them is no number."""
+        return _error(self.result, self.exact)
+
+    @property
+    def ulps(self) -> Fraction | None:
+        """The error's magnitude in units of the quantum at the exact value."""
+        return _ulps(self.result, self.exact)
+
+    @property
+    def rounding(self) -> str:
+        """Where it went: "exact", "up" or "down" (in value), "tie, up", "tie, down", "overflow", or "-"."""
+        if self.exact is None:
+            return "-"
+        value = self.result.exact
+        if value is None:
+            return "overflow" if self.flags and "overflow" in self.flags else "-"
+        if value == self.exact.number and not self.exact.more:
+            return "exact"
+        up = value > self.exact.number if value != self.exact.number else self.exact.number < 0
+        other = neighbour(self.result.format, self.result.code, not up)
+        beyond = None if other is None else Code(self.result.format, other).exact
+        gap = ulp(value, self.result.format) if beyond is None else abs(value - beyond)
+        tie = not self.exact.more and 2 * abs(value - self.exact.number) == gap
+        return f"{'tie, ' * tie}{'up' if up else 'down'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        return {
+            "text": self.text,
+            "operation": self.operation,
+            "exact": _exact_facts(self.exact),
+            "rounding": self.rounding,
+            "error": None if self.error is None else float_of(self.error),
+            "ulps": None if self.ulps is None else float_of(self.ulps),
+            "flags": self.flags,
+            "result": self.result.to_dict(),
+            "place": list(self.place),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """An expression's value in a format, how it came to be, and what it should be.
+
+    Parameters
+    ----------
+    text : str
+    result : Code
+    steps : tuple of Step
+        In the order in which they are carried out; numbers that the format holds are none.
+    exact : Exact or None
+        The whole expression in exact arithmetic, from the numbers as they are written; None if that is no number.
+    """
+
+    text: str
+    result: Code
+    steps: tuple[Step, ...]
+    exact: Exact | None
+
+    @property
+    def error(self) -> Fraction | None:
+        """The result less the exact value; None if one of them is no number."""
+        return _error(self.result, self.exact)
+
+    @property
+    def ulps(self) -> Fraction | None:
+        """The error's magnitude in units of the quantum at the exact value."""
+        return _ulps(self.result, self.exact)
+
+    @property
+    def flags(self) -> tuple[str, ...] | None:
+        """The names of the flags that any step raised; None under rules that round twice, which have none."""
+        raised = set[str]()
+        for step in self.steps:
+            if step.flags is None:
+                return None
+            raised.update(step.flags)
+        return tuple(name for name in Flags.NAMES if name in raised)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        return {
+            "expression": self.text,
+            "format": self.result.format.name,
+            "result": self.result.to_dict(),
+            "exact": _exact_facts(self.exact),
+            "error": None if self.error is None else float_of(self.error),
+            "ulps": None if self.ulps is None else float_of(self.ulps),
+            "flags": self.flags,
+            "steps": [step.to_dict() for step in self.steps],
+        }
+
+
+def float_of(x: Fraction) -> float:
+    """The nearest float64; infinite beyond all."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def _exact_facts(exact: Exact | None) -> dict[str, Any] | None:
+    if exact is None:
+        return None
+    top, bottom = exact.number.numerator, exact.number.denominator
+    long = max(abs(top), bottom) >> 1000 > 0  # Python writes no decimal integer of thousands of digits
+    ratio = f"{top:#x}/{bottom:#x}" if long else str(exact.number)
+    return {"text": exact.text, "ratio": ratio, "approximate": exact.more}
+
+
+def _error(result: Code, exact: Exact | None) -> Fraction | None:
+    value = result.exact
+    return None if value is None or exact is None else value - exact.number
+
+
+def _ulps(result: Code, exact: Exact | None) -> Fraction | None:
+    error = _error(result, exact)
+    return None if error is None or exact is None else abs(error) / ulp(exact.number, result.format)
+
+
+def ulp(x: Fraction, fmt: Format) -> Fraction:
+    """The quantum of a format in a number's binade, as if its exponents had no upper end.
+
+    Parameters
+    ----------
+    x : Fraction
+    fmt : FloatFormat or IntFormat
+
+    Returns
+    -------
+    Fraction
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> import fpemu as fe
+    >>> from fpemu.stepwise import ulp
+    >>> ulp(Fraction(1, 3), fe.dtype("bfloat16"))
+    Fraction(1, 512)
+    """
+    if isinstance(fmt, IntFormat):
+        return Fraction(2) ** -fmt.fraction_bits
+    assert isinstance(fmt, FloatFormat)
+    binade = max(floor_log2(abs(x)), fmt.emin) if x else fmt.emin
+    return Fraction(2) ** (binade - fmt.trailing_bits)
+
+
+class _Operand(NamedTuple):
+    """A part's value: what the operation takes, as text, exactly; and the part in exact arithmetic."""
+
+    given: Any
+    text: str
+    exact: Exact | None
+    whole: Exact | None
+    code: Code | None
+
+
+def evaluate(
+    text: str,
+    fmt: Any,
+    profile: Profile | None = None,
+    seed: int | None = None,
+    exact_literals: bool = False,
+) -> Evaluation:
+    """Evaluate an expression in a format: every number is rounded to it, then every operation's result.
+
+    Parameters
+    ----------
+    text : str
+        See `fpemu.expressions.parse`.
+    fmt : str, Format or dtype
+    profile : Profile, optional
+        The rules; default the format's own.
+    seed : int, optional
+        For stochastic rounding.
+    exact_literals : bool
+        Numbers enter operations as they are; each must be a float64 or a 64-bit integer.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ExpressionError
+        A ValueError that points at what cannot be read or carried out.
+    ValueError
+        If the format is a codebook or the rules do not apply to it.
+
+    Examples
+    --------
+    >>> from fpemu.stepwise import evaluate
+    >>> found = evaluate("0.1 + 1.5 * 3.25", "float8_e4m3fn")
+    >>> for step in found.steps:
+    ...     print(f"{step.text} = {step.exact.text}: {step.rounding}, {step.result.text}")
+    0.1 = 0.1: up, 0.1015625
+    1.5 * 3.25 = 4.875: up, 5
+    0.1015625 + 5 = 5.1015625: down, 5
+    """
+    target = dtype(fmt)
+    if isinstance(target, TableFormat):
+        raise ValueError(f"{target.name} is a codebook: results of operations are of float or integer formats")
+    rules = target.check_profile(target.profile if profile is None else profile)
+    return _Run(parse(text), re.sub(r"\s", " ", text), target, rules, seed, exact_literals).evaluation()
+
+
+class _Run:
+    """One evaluation."""
+
+    def __init__(
+        self,
+        tree: Part,
+        text: str,
+        fmt: FloatFormat | IntFormat,
+        rules: Profile,
+        seed: int | None,
+        exact_literals: bool,
+    ) -> None:
+        self.tree, self.text, self.format, self.rules = tree, text, fmt, rules
+        self.seed = seed if isinstance(rules.rounding, Stochastic) else None
+        self.exact_literals = exact_literals
+        self.steps: list[Step] = []
+
+    def evaluation(self) -> Evaluation:
+        # a number alone enters no operation
+        found = self.rounded(self.tree) if isinstance(self.tree, Number) else self.part(self.tree)
+        assert found.code is not None
+        return Evaluation(self.text, found.code, tuple(self.steps), found.whole)
+
+    def wrong(self, error: Exception | str, place: Place) -> ExpressionError:
+        return ExpressionError(str(error), self.text, *place)
+
+    def part(self, part: Part) -> _Operand:
+        if isinstance(part, Number):
+            return self.exactly(part) if self.exact_literals else self.rounded(part)
+        if isinstance(part, Written):
+            if part.code >= self.format.code_count:
+                words = f"the codes of {self.format.name} are 0 to {self.format.code_count - 1:#x}"
+                raise self.wrong(f"code {part.code:#x} is out of range: {words}", part.place)
+            code = Code(self.format, part.code)
+            return self.known(code, None if code.exact is None else Exact(code.exact))
+        assert isinstance(part, Call)
+        return self.call(part)
+
+    def known(self, code: Code, whole: Exact | None) -> _Operand:
+        given = Array.from_codes(np.array(code.code, self.format.code_dtype), self.format)
+        return _Operand(given, code.text, None if code.exact is None else Exact(code.exact), whole, code)
+
+    def exactly(self, part: Number) -> _Operand:
+        value = part.value
+        if isinstance(value, float):
+            return _Operand(value, repr(value), None if value else Exact(Fraction(0)), _whole(value), None)
+        number = _plain(value)
+        if number is None:
+            raise self.wrong("no float64 and no 64-bit integer: it cannot enter an operation exactly", part.place)
+        return _Operand(number, Exact(value).text, Exact(value), Exact(value), None)
+
+    def rounded(self, part: Number) -> _Operand:
+        value, written = part.value, self.text[slice(*part.place)]
+        try:
+            code, bits = round_literal(value, self.format, self.rules, self.seed, len(self.steps))
+        except ValueError as error:
+            raise self.wrong(error, part.place) from None
+        found = self.known(Code(self.format, code), _whole(value))
+        special = isinstance(value, float) and Code(self.format, code).special != _SPECIAL.get(repr(value))
+        if found.exact != found.whole or bits or special:
+            self.add(written, "literal", found.whole, code, bits, part.place)
+        return found
+
+    def add(self, text: str, name: str, exact: Exact | None, code: int, bits: int | None, place: Place) -> None:
+        flags = None
+        if bits is not None:
+            flags = tuple(name for name in Flags.NAMES if getattr(Flags(np.array(bits, np.uint8)), name))
+        self.steps.append(Step(text, name, exact, Code(self.format, code), flags, place))
+
+    def call(self, part: Call) -> _Operand:
+        operands = [self.part(argument) for argument in part.arguments[: -1 if _scales(part) else None]]
+        if _scales(part):
+            operands.append(self.count(part.arguments[-1]))
+        operation, out = part.operation, np.empty((), self.format.code_dtype)
+        twice = self.rules.through is Through.FLOAT32
+        options: dict[str, Any] = {"result": self.format, "profile": self.rules, "out": out, "return_flags": not twice}
+        if self.seed is not None:
+            options.update(rng=self.seed, rng_offset=len(self.steps))
+        try:
+            found = operation.call(*(operand.given for operand in operands), **options)
+        except (ValueError, ArithmeticError) as error:
+            raise self.wrong(error, part.place) from None
+        bits = None if twice else int(found[1].bits)
+        exact = exact_value(operation, tuple(operand.exact for operand in operands), self.rules.rounding)
+        whole = exact_value(operation, tuple(operand.whole for operand in operands), self.rules.rounding)
+        self.add(
+            _words(part, [operand.text for operand in operands]), operation.name, exact, int(out), bits, part.place
+        )
+        return self.known(Code(self.format, int(out)), whole)
+
+    def count(self, part: Part) -> _Operand:
+        """An exponent, the second operand of `scaleb`."""
+        n = _exponent(part, self.text)
+        return _Operand(n, str(n), Exact(Fraction(n)), Exact(Fraction(n)), None)
+
+
+def _exponent(part: Part, text: str) -> int:
+    value: Any = part.value if isinstance(part, Number) else math.nan
+    if not abs(value) <= FARTHEST or int(value) != value:
+        raise ExpressionError("the exponent is a whole number, written out", text, *part.place)
+    return int(value)
+
+
+def _scales(part: Call) -> bool:
+    return part.operation.name == "scaleb"
+
+
+def _words(part: Call, operands: list[str]) -> str:
+    """An operation with its operands, as one writes it."""
+    if not part.symbol:
+        return f"{part.operation.name}({', '.join(operands)})"
+    if len(operands) == 1:
+        return f"-({operands[0]})" if operands[0].startswith("-") else f"-{operands[0]}"
+    left, right = (f"({text})" if text.startswith("-") else text for text in operands)
+    if not operands[0].startswith("-") or part.symbol != "**":
+        left = operands[0]
+    return f"{left} {part.symbol} {right}"
+
+
+def _whole(value: Fraction | float) -> Exact | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return Exact(Fraction(value))
+
+
+def _plain(value: Fraction) -> int | float | None:
+    """A number as an int of 64 bits or a float, if it is one."""
+    if value.denominator == 1 and -(1 << 63) <= value < 1 << 64:
+        return int(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if Fraction(number) == value else None
+
+
+def round_literal(
+    value: Fraction | float, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
+) -> tuple[int, int | None]:
+    """Code and flags of a number that is written out, rounded once; rules that round twice start from its float64.
+
+    Parameters
+    ----------
+    value : Fraction or float
+        A float where it is a zero, an infinity or NaN.
+    fmt : FloatFormat or IntFormat
+    rules : Profile
+    seed, place : int
+        For stochastic rounding: the seed, and the place in its stream.
+
+    Returns
+    -------
+    tuple of int
+        The flags are None where the rules have none.
+
+    Raises
+    ------
+    ValueError
+        If the rules forbid the number.
+    """
+    number = value if isinstance(value, float) else _plain(value)
+    twice = rules.through is Through.FLOAT32
+    out = np.empty((), fmt.code_dtype)
+    random = {} if seed is None else {"rng": seed, "rng_offset": place}
+    if number is None and twice:
+        number = float_of(Fraction(value))
+    if number is not None:
+        found = convert(number, fmt, profile=rules, out=out, return_flags=not twice, **random)
+        return int(out), None if twice else int(found[1].bits)
+    if rules.overflow is Overflow.WRAP:
+        raise ValueError("overflow='wrap' takes numbers that are a float64 or a 64-bit integer")
+    task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
+    _, key = randomness(rules.rounding, seed, None, place, ())
+    return round_number(to_value(Fraction(value)), task, key, place)
+
+
+_SPECIAL = {"inf": "inf", "-inf": "-inf", "nan": "NaN"}
+_FLOAT64 = dtype("float64")
+assert isinstance(_FLOAT64, FloatFormat)
+
+
+def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profile | None = None) -> Array:
+    """An expression of arrays in a format: every number and every operation's result is rounded to it.
+
+    Parameters
+    ----------
+    text : str
+        See `fpemu.expressions.parse`; one of the variables is in it.
+    fmt : str, Format or dtype
+    variables : mapping of str to Array
+    profile : Profile, optional
+        The rules; default the format's own.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ExpressionError
+        A ValueError that points at what cannot be read or carried out.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.stepwise import compute
+    >>> compute("1 / (1 + exp(-x))", "bfloat16", {"x": fe.array([0.0, -3.0], "bfloat16")})
+    Array([0.5       , 0.04736328], format='bfloat16')
+    """
+    target = dtype(fmt)
+    assert not isinstance(target, TableFormat)
+    rules = target.check_profile(target.profile if profile is None else profile)
+    text = re.sub(r"\s", " ", text)
+
+    def value(part: Part) -> Any:
+        if isinstance(part, Variable):
+            return variables[part.name]
+        if isinstance(part, Written):
+            return Array.from_codes(np.array(part.code, target.code_dtype), target)
+        if isinstance(part, Number):
+            code, _ = round_literal(part.value, target, rules)
+            return Array.from_codes(np.array(code, target.code_dtype), target)
+        operands = [value(argument) for argument in part.arguments[: -1 if _scales(part) else None]]
+        if _scales(part):
+            operands.append(_exponent(part.arguments[-1], text))
+        try:
+            return part.operation.call(*operands, result=target, profile=rules)
+        except ValueError as error:
+            raise ExpressionError(str(error), text, *part.place) from None
+
+    found = value(parse(text, tuple(variables)))
+    assert isinstance(found, Array)
+    return found
