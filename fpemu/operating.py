@@ -355,7 +355,7 @@ def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     else:
         out = np.empty(codes[0].size, task.target.code_dtype)
         found = out.reshape(work.shape)
-    flags = np.zeros(out.size if work.flags_wanted else 0, np.uint8)
+    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
     faster = way(work.name, formats, task, out.size, work.flags_wanted)
 
     def piece(start: int, stop: int) -> None:

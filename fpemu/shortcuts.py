@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.casting import encode as encode_codes
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
-from fpemu.knobs import NanPayload, Overflow, Rounding, SubnormalsIn
+from fpemu.knobs import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.outcomes import Rules
 from fpemu.plans import FPU_PROBE, holds, plan
 from fpemu.profiles import IEEE, Profile
@@ -34,6 +35,7 @@ CHUNK = 1 << 15  # elements between the passes stay in the cache
 
 NO_WORDS = np.zeros(8, np.uint32)
 
+_NEAREST = [mode for mode in Rounding if mode.value.startswith("nearest")]
 _OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
 
 _EXACT = IEEE.replace(nan_payload="keep")
@@ -93,7 +95,7 @@ def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) 
 @functools.lru_cache(maxsize=64)
 def _table(name: str, formats: Formats, task: Task) -> Way | None:
     """Every result looked up."""
-    from fpemu.kernels.fpu import take_pairs
+    from fpemu.kernels.fpu import take_pairs, take_pairs_with_flags
     from fpemu.kernels.tables import take_array
 
     if len(formats) > 2:
@@ -105,13 +107,19 @@ def _table(name: str, formats: Formats, task: Task) -> Way | None:
     codes = [part.astype(fmt.code_dtype) for part, fmt in zip(parts, formats, strict=True)]
     results, raised = np.empty(every.size, task.target.code_dtype), np.empty(every.size, np.uint8)
     general(name, formats, task, codes, results, raised)
+    twice = np.dtype(f"u{2 * results.itemsize}") if results.itemsize < 8 else None
+    bits = 8 * results.itemsize
+    both = None if twice is None else results.astype(twice) | raised.astype(twice) << twice.type(bits)
 
     def look_up(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        if flags.size and width and both is not None:
+            take_pairs_with_flags(both, *codes, width, both.dtype.type(bits), out, flags)
+            return True
         for table, to in ((results, out), (raised, flags)):
             if to.size and width:
-                take_pairs(table, codes[0], codes[1], width, to)
+                take_pairs(table, *codes, width, to)
             elif to.size:
-                take_array(table, codes[0], to)
+                take_array(table, *codes, to)
         return True
 
     return look_up
@@ -119,7 +127,7 @@ def _table(name: str, formats: Formats, task: Task) -> Way | None:
 
 @functools.lru_cache(maxsize=256)
 def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way | None:
-    """The operation in float32 or float64, rounded to odd, and a cast of what it gives."""
+    """The operation in float32 or float64, rounded to odd where that matters, and a cast of what it gives."""
     profile, target = task.profile, task.target
     if (
         profile.subnormals_in is not SubnormalsIn.KEEP
@@ -130,18 +138,31 @@ def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way 
         or task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL
         or task.knobs[operations.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
         or (task.knobs[operations.FMA_QUIET] and name == "fma")
-        or not all(isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt) for fmt in formats)
         or not isinstance(target, FloatFormat)
     ):
         return None
-    if flags_wanted and not (target.signed and target.subnormals and target.zero and holds(_FLOAT32, target)):
+    floats = tuple(fmt for fmt in formats if isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt))
+    if len(floats) < len(formats):
         return None
-    wide = next((fmt for fmt in (_FLOAT32, _FLOAT64) if _enough(name, formats, task, fmt, flags_wanted)), None)
-    return None if wide is None else _passes(name, formats, task, wide, flags_wanted)
+    plain = target.signed and target.subnormals and target.zero and profile.subnormals_out is SubnormalsOut.KEEP
+    if flags_wanted and not (plain and holds(_FLOAT32, target)):
+        return None
+    if _enough(name, floats, task, _FLOAT32, flags_wanted, False):
+        return _passes(name, floats, task, _FLOAT32, flags_wanted, None)
+    if not _enough(name, floats, task, _FLOAT64, flags_wanted, False):
+        return None
+    wider = _passes(name, floats, task, _FLOAT64, flags_wanted, None)
+    if name == "multiply" and _enough(name, floats, task, _FLOAT32, flags_wanted, True):
+        return _passes(name, floats, task, _FLOAT32, flags_wanted, wider)
+    return wider
 
 
-def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wanted: bool) -> bool:
+def _enough(
+    name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat, flags_wanted: bool, checked: bool
+) -> bool:
     """Whether a float holds enough of the operation's exact results for one rounding to the target.
+
+    `checked`: products that may lose digits for being small are done otherwise.
 
     Sums to odd need two bits more than the target's, and no overflow.  Products must be exact.  Of quotients, q bits
     being kept and y having p: where x / y is not a number m of q + 1 bits, it is further from it than half an ulp of
@@ -152,24 +173,31 @@ def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wa
     """
     from fractions import Fraction  # here, as importing it takes a while
 
-    assert isinstance(task.target, FloatFormat)
-    digits, kept = wide.precision, task.target.precision
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    digits, kept = wide.precision, target.precision
     least, most = Fraction(2) ** wide.quantum_exponent, wide.exact(wide.max_code)
     normal = Fraction(2) ** wide.emin
-    quanta = [Fraction(2) ** fmt.quantum_exponent for fmt in formats if isinstance(fmt, FloatFormat)]
-    largest = [abs(fmt.exact(fmt.max_code)) for fmt in formats if isinstance(fmt, FloatFormat)]
-    precisions = [fmt.precision for fmt in formats if isinstance(fmt, FloatFormat)]
+    quanta = [Fraction(2) ** fmt.quantum_exponent for fmt in formats]
+    largest = [abs(fmt.exact(fmt.max_code)) for fmt in formats]
+    precisions = [fmt.precision for fmt in formats]
     infinities = (
         (places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
         (places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
     )
     alike = all(task.rules[i] == task.rules[j] for i, j in zip(*infinities, strict=True))
-    # where the float's own overflow is the target's overflow to infinity, nobody sees the difference
-    unbounded = alike and not flags_wanted and task.target.exact(task.target.max_code) <= most
+    # Where the float's own overflow is the target's overflow to infinity, nobody sees the difference.  The target's
+    # overflow begins, at the latest, with what would be its next number, or in nearest modes halfway there.
+    end = target.exact(target.max_code)
+    if flags_wanted:
+        significand, exponent = target.scaled(target.max_code)
+        ulp = Fraction(2) ** (exponent + significand.bit_length() - kept)
+        end += ulp / 2 if task.profile.rounding in _NEAREST else ulp
+    unbounded = alike and end <= most
     if name in ("add", "subtract"):
         return kept + 2 <= digits and (unbounded or sum(largest) <= most)
     if name in ("multiply", "fma"):
-        product = precisions[0] + precisions[1] <= digits and quanta[0] * quanta[1] >= least
+        product = precisions[0] + precisions[1] <= digits and (checked or quanta[0] * quanta[1] >= least)
         if name == "multiply":
             return product and (unbounded or largest[0] * largest[1] <= most)
         return product and kept + 2 <= digits and largest[0] * largest[1] + largest[2] <= most
@@ -179,60 +207,109 @@ def _enough(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wa
     return max(2 * kept, precisions[0] - 1) + 2 <= digits  # a root is normal
 
 
-def _passes(name: str, formats: Formats, task: Task, wide: FloatFormat, flags_wanted: bool) -> Way:
-    """Decode, operate, encode, and find the flags: each a loop over a chunk."""
+def _must_be_odd(name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat) -> bool:
+    """Whether a sum that is rounded to nearest in the float could be wrong in the target.
+
+    Not where the target holds both operands, keeps q bits, 2q + 2 being P or fewer, and rounds to nearest, in whatever
+    way at ties.  Let 2^e be the binade of x, |x| >= |y|, and 2^l the last bit of y.  Where x + y, below 2^(e + 2), has
+    more than P bits, l <= e + 1 - P, and |y| <= 2^(l + q) - 2^l, no more than 2^(e - q - 1) - 2^l: a quarter of the
+    distance of q-bit numbers at x, so x + y rounds to x.  So does what the float makes of it: if l >= e - P - 1, that
+    is at most 2^(e - P - 1) further away, and no more than 2^l; else y is below 2^(e - q - 3), and it is not half as
+    far.  What has P bits or fewer is exact.
+    """
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    return not (
+        name in ("add", "subtract")
+        and task.profile.rounding in _NEAREST
+        and all(holds(target, fmt) for fmt in formats)
+        and wide.precision >= 2 * target.precision + 2
+    )
+
+
+def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
+    """How codes become float32 numbers (`fpemu.kernels.operations`), and the words for it."""
     from fpemu.grids import widening
+
+    words = [widening(fmt) for fmt in formats]
+    known = [NO_WORDS if some is None else some for some in words]
+    if any(some is None for some in words):
+        return operations.REALS, known
+    heads = all(fmt.emin == _FLOAT32.emin and fmt.nan == "ieee" and fmt.signed for fmt in formats)
+    return operations.HEADS if heads else operations.WIDENED, known
+
+
+def _passes(
+    name: str,
+    formats: tuple[FloatFormat, ...],
+    task: Task,
+    wide: FloatFormat,
+    flags_wanted: bool,
+    wider: Way | None,
+) -> Way:
+    """Decode, operate, encode, and find the flags: each a loop over a chunk.
+
+    `wider`: takes the chunks in which a product may have lost digits.
+    """
     from fpemu.kernels.fpu import flags_loop, fpu_loop
 
     number = getattr(operations, name.upper())
-    words = [widening(fmt) if isinstance(fmt, FloatFormat) else None for fmt in formats]
-    narrow = not flags_wanted and all(some is not None for some in words)
-    loop = fpu_loop(number, wide is _FLOAT64, narrow)
-    to_flags = flags_loop(number, wide is _FLOAT64) if flags_wanted else None
+    kind, words = _kind(formats)
+    odd = flags_wanted or _must_be_odd(name, formats, task, wide)
+    loop = fpu_loop(number, wide is _FLOAT64, kind, odd, wider is not None)
     exact = _FLOAT32.check_profile(_EXACT)
-    as_it_is = [narrow or fmt.codes_key == _FLOAT32.codes_key for fmt in formats]
+    as_it_is = [kind != operations.REALS or fmt.codes_key == _FLOAT32.codes_key for fmt in formats]
     decodes = [None if so else plan(fmt, _FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
     encode = plan(wide, task.target, task.profile, None)
-    deliver = None if task.target.codes_key == _FLOAT32.codes_key else plan(task.target, _FLOAT32, exact, None)
-    limits, tiny = _limits(task, wide) if flags_wanted else (None, None)
     word = np.dtype(wide.code_dtype)
     toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
     zero = word.type(wide.sign_mask if toward_negative else 0)
-    tables = [*(NO_WORDS if some is None else some for some in words), NO_WORDS, NO_WORDS][:3]
+    tables = [*words, NO_WORDS, NO_WORDS][:3]
+    to_flags = flags_loop(number, wide is _FLOAT64, kind) if flags_wanted else None
+    cut, marks = _marks(task, wide) if flags_wanted else (None, None)
 
     def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
         for decode, part in zip(decodes, codes, strict=True):
             if decode is not None:
                 decode.prepare(part.size)
-        if deliver is not None and flags.size:
-            deliver.prepare(out.size)
         size = min(CHUNK, out.size)
         buffers = [np.empty(0 if decode is None else size, np.uint32) for decode in decodes]
         results = np.empty(size, word)
-        delivered = np.empty(size if flags.size and deliver is not None else 0, np.uint32)
         for start in range(0, out.size, CHUNK):
             stop = min(start + CHUNK, out.size)
+            parts, to, raised = [part[start:stop] for part in codes], out[start:stop], flags[start:stop]
             operands = []
-            for decode, buffer, part in zip(decodes, buffers, codes, strict=True):
-                some = part[start:stop]
+            for decode, buffer, part in zip(decodes, buffers, parts, strict=True):
+                some = part
                 if decode is not None:
-                    decode(some, buffer[: stop - start])
                     some = buffer[: stop - start]
-                operands.append(some if narrow else some.view(np.float32))
+                    decode(part, some)
+                operands.append(some.view(np.float32) if kind == operations.REALS else some)
             operands = [*operands, operands[0], operands[0]][:3]
-            found, to = results[: stop - start], out[start:stop]
-            if not loop(*operands, *tables, zero, FPU_PROBE, found):
+            found = results[: stop - start]
+            done = loop(*operands, *tables, zero, FPU_PROBE, found)
+            if done == operations.UNFIT or (done == operations.LOST and not (wider and wider(parts, to, raised))):
                 return False
+            if done == operations.LOST:
+                continue
             encode(found, to)
             if to_flags is not None:
-                values = to
-                if deliver is not None:
-                    values = delivered[: stop - start]
-                    deliver(to, values)
-                to_flags(*operands, found, values.view(np.float32), limits, tiny, flags[start:stop])
+                to_flags(*operands, *tables, found, cut, marks, raised)
         return True
 
     return passes
+
+
+def _marks(task: Task, wide: FloatFormat) -> tuple[Any, Codes]:
+    """What `flags_loop` knows of the target: the bits below its last one; limits, other numbers in the wide float."""
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    word = np.dtype(wide.code_dtype).type
+    normal, magic = _power_of_two(wide, target.emin), _power_of_two(wide, target.quantum_exponent + wide.precision - 1)
+    magic |= 1 << (wide.precision - 2)
+    numbers = [normal, int(encode_codes(target.max_code, wide, source=target)), magic]
+    marks = np.concatenate([*_limits(task, wide), np.array(numbers, word).view(f"f{word().itemsize}")])
+    return word((1 << (wide.precision - target.precision)) - 1), marks
 
 
 def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:

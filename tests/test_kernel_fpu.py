@@ -123,6 +123,43 @@ def test_table(name):
         np.testing.assert_array_equal(run(way, codes, these.target, False)[1], expected)
 
 
+@pytest.mark.parametrize("mode", ["nearest_even", "nearest_away", "toward_negative"])
+def test_products_that_lose_nothing(mode):
+    """In float32 where no product is too small for it, in float64 where one is: bfloat16's range is float32's."""
+    rng = np.random.default_rng(11)
+    fmt = fe.dtype("bfloat16")
+    these = task(fmt, mode)
+    x, y = (rng.integers(64 << 7, 255 << 7, 4000) | rng.integers(0, 2, 4000) << 15 for _ in range(2))
+    x[:60], y[40:90] = np.resize([0, 0x8000, 0x7F80, 0xFFC0], 60), np.resize([0x7F80, 0, 0x8000, 0x7FA0], 50)
+    codes = [x.astype(np.uint16), y.astype(np.uint16)]
+    small = [part.copy() for part in codes]
+    small[0][-1], small[1][-1] = 0x0001, 0x3E80  # a quarter of the smallest number
+    for flags_wanted in (False, True):
+        way = shortcuts._by_fpu("multiply", (fmt, fmt), these, flags_wanted)
+        for given in (codes, small):
+            expected, raised = general("multiply", (fmt, fmt), these, given)
+            done, found, flags = run(way, given, fmt, flags_wanted)
+            assert done
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(flags, raised if flags_wanted else [])
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_sums_rounded_twice(name):
+    """To nearest, the FPU's sum is as good as the exact one: numbers beside powers of two, and all others."""
+    fmt = fe.dtype(name)
+    one = int(fe.encode(1.0, fmt))
+    every = np.arange(fmt.code_count, dtype=np.uint16)
+    for mode in ("nearest_even", "nearest_toward_zero", "nearest_toward_positive"):
+        these = task(fmt, mode)
+        way = shortcuts._by_fpu("subtract", (fmt, fmt), these, False)
+        for x in (one, one + 1, one - 1):
+            codes = [np.full(every.size, x, np.uint16), every]
+            np.testing.assert_array_equal(
+                run(way, codes, fmt, False)[1], general("subtract", (fmt, fmt), these, codes)[0]
+            )
+
+
 def test_which_way():
     """The general kernel where little is to be done, where randomness is, and where rules are not the FPU's."""
     half, single = fe.dtype("float16"), fe.dtype("float32")

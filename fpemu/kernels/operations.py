@@ -52,3 +52,13 @@ SIGN_ONLY = 6  # the result's format is the operand's and has a sign bit
 NAN_RESULT_CANONICAL = 0
 NAN_RESULT_FIRST = 1
 NAN_RESULT_FIRST_SIGNALING = 2
+
+# The FPU's loops: how operands become float32 numbers
+REALS = 0  # they are
+WIDENED = 1  # codes, by their format's words
+HEADS = 2  # codes that are the leading bits of float32's
+
+# What they answer
+UNFIT = 0  # the FPU's settings are no standard ones: nothing is done
+DONE = 1
+LOST = 2  # a product was below the float's normal numbers: the results do not count
