@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -357,6 +358,12 @@ def maximum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack
     return operate("maximum_number", (x, y), options)
 
 
+@functools.cache
+def _truth(wanted: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Of each order whether it is wanted, signalling or not."""
+    return np.isin(np.arange(operations.SIGNALS * 2) % operations.SIGNALS, wanted)
+
+
 def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | None) -> Any:
     """Whether x and y stand in one of the orders that a predicate wants."""
     from fpemu.kernels.comparing import order_loop
@@ -376,8 +383,7 @@ def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | 
             loop(*wide, x_format.spec, y_format.spec, found[begin:end])
 
     in_pieces(piece, found.size)
-    orders = np.arange(operations.SIGNALS * 2) % operations.SIGNALS
-    result = np.isin(orders, wanted)[found].reshape(shape)
+    result = _truth(wanted)[found].reshape(shape)
     context = asked()
     bits = np.zeros(0, np.uint8)
     if return_flags or context is not None:

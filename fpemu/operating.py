@@ -258,6 +258,9 @@ def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
 
 def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
     """The shape of the result; a ValueError that says which shapes disagree."""
+    shape = arrays[0].shape
+    if all(codes.shape == shape for codes in arrays):
+        return shape
     try:
         return np.broadcast_shapes(*(codes.shape for codes in arrays))
     except ValueError:
@@ -267,6 +270,8 @@ def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
 
 def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     """An operand as codes of a float or integer format; a codebook's codes become its values."""
+    if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
+        return x.codes, x.format
     source = as_source(x)
     if isinstance(source.format, TableFormat):
         source = as_source(decode(source.codes, source.format, dtype=np.float64))
@@ -305,7 +310,7 @@ def where(
         return target, find_profile(profile)
     alike = [array.profile for array in arrays if array.format == target]
     for other_profile in alike[1:]:
-        if other_profile != alike[0]:
+        if other_profile is not alike[0] and other_profile != alike[0]:
             raise ValueError(
                 f"{name}: the Arrays' profiles, {alike[0].name} and {other_profile.name}, differ: say profile=, "
                 "or use with_profile"
@@ -350,7 +355,7 @@ def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation's own kernel loop, or a faster way to its bits."""
     task, codes = work.task, work.codes()
     formats = tuple(fmt for _, fmt in work.sources)
-    if work.out is not None and _may_write(work.out, codes):
+    if work.out is not None and may_write(work.out, codes):
         found, out = work.out, work.out.reshape(-1)
     else:
         out = np.empty(codes[0].size, task.target.code_dtype)
@@ -368,7 +373,7 @@ def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     return found, flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
-def _may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
+def may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
     """Whether results can go straight to their place: nothing is overwritten before it is read."""
     if not (out.flags.c_contiguous and out.dtype.isnative):
         return False
@@ -378,4 +383,6 @@ def _may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
 
 def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Codes broadcast to a shape, in one dimension and native byte order."""
+    if codes.shape == shape and codes.flags.c_contiguous and codes.dtype.isnative:
+        return codes.reshape(-1)
     return np.ascontiguousarray(np.broadcast_to(codes, shape), codes.dtype.newbyteorder("=")).reshape(-1)

@@ -59,6 +59,7 @@ class Randoms(NamedTuple):
     first: int
 
 
+_ZERO = np.uint64(0)
 NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
 
 
@@ -66,20 +67,28 @@ def general(
     name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes, randoms: Randoms = NO_RANDOMS
 ) -> None:
     """An operation by the general kernel; see `Way`."""
-    from fpemu.kernels.arithmetic import operation_loop
-
-    loop = operation_loop(getattr(operations, name.upper()))
-    operands = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
-    specs = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
+    loop = _loop(name)
+    x, y, z = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
+    x_spec, y_spec, z_spec = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
+    key = np.uint64(randoms.key) if randoms.key else _ZERO
     for start, stop in small_pieces(0, out.size):
         found = np.empty(stop - start, np.uint64)
+        place = randoms.first + start
         loop(
-            *(part[start:stop].astype(np.uint64, copy=False) for part in operands),
-            *(*specs, task.target.spec, task.rules, task.knobs),
-            *(randoms.given[start:stop], np.uint64(randoms.key), np.uint64(randoms.first + start)),
-            *(found, flags[start:stop]),
+            *(part[start:stop].astype(np.uint64, copy=False) for part in (x, y, z)),
+            *(x_spec, y_spec, z_spec, task.target.spec, task.rules, task.knobs, randoms.given[start:stop]),
+            *(key, np.uint64(place) if place else _ZERO, found, flags[start:stop]),
         )
         out[start:stop] = found
+
+
+@functools.cache
+def _loop(name: str) -> Callable[..., None]:
+    """The general kernel's loop."""
+    from fpemu.kernels.arithmetic import operation_loop
+
+    loop: Callable[..., None] = operation_loop(getattr(operations, name.upper()))
+    return loop
 
 
 def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:

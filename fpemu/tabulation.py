@@ -19,7 +19,7 @@ from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import Stochastic
-from fpemu.operating import Work
+from fpemu.operating import Work, may_write
 from fpemu.outcomes import Rules
 from fpemu.running import in_pieces
 from fpemu.shortcuts import Task, general
@@ -27,6 +27,8 @@ from fpemu.shortcuts import Task, general
 Formats = tuple[FloatFormat | IntFormat, ...]
 
 MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
+FEW = 256  # rows that are all made at once...
+MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
 LOW_WORD = (1 << 64) - 1
 
 
@@ -43,6 +45,10 @@ class _Table:
         if self.complete:
             return
         with self.lock:
+            if self.known.size <= FEW or rows.size >= MANY:
+                rows = np.arange(self.known.size)
+            elif rows.size > self.known.size and _taken(self.known.view(np.uint8), rows).all():
+                return
             met = np.zeros(self.known.size, np.bool_)
             met[rows] = True
             missing = np.flatnonzero(met & ~self.known)
@@ -234,9 +240,10 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     else:
         results = _results(work.name, values, work.task)
         results.fill(rows)
-        out = _taken(results.codes, rows)
+        place = work.out if work.out is not None and may_write(work.out, codes) else None
+        out = _taken(results.codes, rows, place)
         flags = _taken(results.flags, rows) if work.flags_wanted else flags
-    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+    return out if out is work.out else out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
 def _zeroes_subnormals(formats: Formats, rules: Rules) -> Rules:
@@ -256,12 +263,13 @@ def _results(name: str, values: Values, task: Task) -> Results:
     return Results(values, task)
 
 
-def _taken(table: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """A table's entries at rows."""
+def _taken(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A table's entries at rows, in new memory or in the place given."""
     from fpemu.kernels.tables import take_array
 
-    out = np.empty(rows.size, table.dtype)
-    in_pieces(lambda start, stop: take_array(table, rows[start:stop], out[start:stop]), rows.size)
+    out = np.empty(rows.size, table.dtype) if place is None else place
+    flat = out.reshape(-1)
+    in_pieces(lambda start, stop: take_array(table, rows[start:stop], flat[start:stop]), rows.size)
     return out
 
 

@@ -55,6 +55,8 @@ class BaseFormat:
         raise AssertionError("each kind of format has its own")
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, BaseFormat):
             return NotImplemented
         return self.codes_key == other.codes_key and self.profile == other.profile
@@ -67,7 +69,9 @@ class BaseFormat:
         return int(known)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("_hash", "spec")
+        }  # another process hashes anew
 
     def __str__(self) -> str:
         return self.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -292,7 +293,7 @@ class FloatFormat(BaseFormat):
     def _negative(self, code: int) -> bool:
         return bool(code & self.sign_mask)
 
-    @property
+    @functools.cached_property
     def spec(self) -> Spec:
         """The format as the kernels read it: a fixed-length tuple of integers (see `fpemu.kernels.spec`)."""
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, check_name, wrap64
@@ -148,7 +149,7 @@ class IntFormat(BaseFormat):
     def _negative(self, code: int) -> bool:
         return bool(code & self.sign_mask)
 
-    @property
+    @functools.cached_property
     def spec(self) -> Spec:
         """The format as the kernels read it: a fixed-length tuple of integers (see `fpemu.kernels.spec`)."""
         return (
