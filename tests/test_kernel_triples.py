@@ -6,8 +6,9 @@ import gmpy2
 import numpy as np
 import pytest
 
+from tests.compare import DifferenceError
 from tests.mpfr_arrays import INEXACT, LAYOUTS, OPERANDS, OPERATIONS, OVERFLOW, UNDERFLOW, exact, rounded, values
-from tests.triples import DifferenceError, check, compare, draw
+from tests.triples import check, compare, draw
 
 MPFR_MODES = {
     "nearest_even": gmpy2.RoundToNearest,

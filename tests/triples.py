@@ -21,14 +21,11 @@ import numpy as np
 import fpemu as fe
 from fpemu import operating, shortcuts
 from tests import mpfr_arrays, proof
+from tests.compare import DETERMINISTIC as MODES
+from tests.compare import DifferenceError
 from tests.mpfr_arrays import LAYOUTS, OPERANDS, exact, rounded
 
-MODES = [mode.value for mode in fe.Rounding]
 BATCH = 200_000
-
-
-class DifferenceError(Exception):
-    """fpemu and MPFR disagree."""
 
 
 def fields(layout, sign, exponent, trailing):
