@@ -25,6 +25,10 @@ MAIN = [
 ]
 
 
+class DifferenceError(Exception):
+    """fpemu and what it is compared with disagree: for the commands, which go on and say so at the end."""
+
+
 def profile(fmt, **knobs):
     """The format's own profile with some knobs changed; None where an outcome does not exist there."""
     try:

@@ -2,7 +2,8 @@
 
 Every format to 16 bits x every rounding and overflow x all float16 and bfloat16 sources, through the general kernel
 and the fast loops, codes and values; every other knob; every code to every format; every tie.  And
-``python -m tests.exhaustive float32``: all 2^32 float32 against ml_dtypes and numpy.
+``python -m tests.exhaustive float32``: all 2^32 float32 against ml_dtypes and numpy; and ``python -m tests.exhaustive
+arithmetic``: every pair and every operand of narrow formats (`tests/exhaustive_arithmetic.py`).
 
 The work comes in units.  Each that is done is a line of the state file, so that a run that was interrupted goes on
 where it stopped; a change to the package or to the specification starts anew.  The results go to docs/proof.md.
@@ -27,8 +28,8 @@ from pathlib import Path
 import numpy as np
 
 import fpemu as fe
-from tests import grids, proof, sources, spec
-from tests.compare import DETERMINISTIC, MODES, STOCHASTIC, profile, set_of_sources
+from tests import exhaustive_arithmetic, grids, proof, sources, spec
+from tests.compare import DETERMINISTIC, MODES, STOCHASTIC, DifferenceError, profile, set_of_sources
 
 P3109_BITS = range(3, 11)
 CHUNK = 1 << 26  # float32 inputs in a unit
@@ -39,10 +40,6 @@ AGAINST = {
     "float16": "numpy",
 }
 WITH = ["nearest_even", "toward_zero", "toward_negative", STOCHASTIC[0]]  # beside every value of the other knobs
-
-
-class DifferenceError(Exception):
-    """fpemu and the specification disagree."""
 
 
 def compare(actual, expected, what):
@@ -198,12 +195,15 @@ PARTS = {
     "codes": codes,
     "ties": ties,
 }
+EVERY_PART = {**PARTS, **exhaustive_arithmetic.PARTS}
 
 
 def units(command):
     """The names of all units: "part/format", for float32 "float32/format/start"."""
     if command == "float32":
         return [f"float32/{name}/{start:#x}" for name in AGAINST for start in range(0, 1 << 32, CHUNK)]
+    if command == "arithmetic":
+        return exhaustive_arithmetic.units()
     p3109 = {fmt.name for fmt in itertools.chain(*map(grids.p3109, P3109_BITS))}
     return [f"{part}/{name}" for part in PARTS for name in formats() if part != "other knobs" or name not in p3109]
 
@@ -214,17 +214,19 @@ def run(unit):
     began, difference, count = time.perf_counter(), None, 0
     fe.set_num_threads(1)  # the processes are as many as the CPUs
     try:
-        count = float32(name, int(start[0], 16)) if start else PARTS[part](name)
+        count = float32(name, int(start[0], 16)) if start else EVERY_PART[part](name)
     except DifferenceError as error:
         difference = str(error)
     seconds = round(time.perf_counter() - began, 2)
     return {"unit": unit, "count": count, "seconds": seconds, "difference": difference}
 
 
-def inputs_digest():
+def inputs_digest(command):
     """A digest of all that a result depends on: the package, the specification, this file."""
     total = hashlib.sha256()
-    tests = [proof.ROOT / "tests" / f"{name}.py" for name in ("exhaustive", "spec", "spec_values", "sources", "grids")]
+    names = ["exhaustive", "spec", "spec_values", "sources", "grids"]
+    names += ["exhaustive_arithmetic", "spec_arithmetic", "mpfr"] if command == "arithmetic" else []
+    tests = [proof.ROOT / "tests" / f"{name}.py" for name in names]
     for path in [
         *sorted((proof.ROOT / "fpemu").glob("*.py")),
         *sorted((proof.ROOT / "fpemu/kernels").glob("*.py")),
@@ -268,7 +270,8 @@ def carry_out(chosen, state, jobs):
     state.parent.mkdir(parents=True, exist_ok=True)
     done = recorded(state)
     left = [unit for unit in chosen if unit not in done]
-    left.sort(key=lambda unit: -sum(formats()[n].bits for n in unit.split("/") if n in formats()))  # the longest first
+    known = {**formats(), **exhaustive_arithmetic.formats()}
+    left.sort(key=lambda unit: -sum(known[n].bits for n in unit.split("/") if n in known))  # the longest first
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
     try:
         with state.open("a") as file:
@@ -283,36 +286,53 @@ def carry_out(chosen, state, jobs):
     return [done[unit] for unit in chosen]
 
 
-def where():
+def where(command):
     """What a run was made with."""
     from importlib.metadata import version
 
-    tools = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "ml_dtypes"))
+    tools = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "ml_dtypes", "gmpy2"))
+    kernels, which = (proof.ARITHMETIC, "arithmetic") if command == "arithmetic" else (proof.CASTS, "kernel")
     return (
-        f"Commit {proof.commit()}, {proof.today()}, kernel digest `{proof.digest()}`; "
+        f"Commit {proof.commit()}, {proof.today()}, {which} digest `{proof.digest(kernels)}`; "
         f"Python {platform.python_version()}, {tools}, {platform.machine()}."
     )
 
 
+def table(records, parts, what):
+    """The rows of a section: what each part compared, and how much."""
+    lines = [f"| part | what | formats | {what} compared |", "|---|---|---|---|"]
+    for part, function in parts.items():
+        counts = [record["count"] for record in records if record["unit"].startswith(part + "/")]
+        lines.append(f"| {part} | {function.__doc__.rstrip('.')} | {sum(map(bool, counts))} | {sum(counts):,} |")
+    seconds = sum(record["seconds"] for record in records)
+    total = sum(record["count"] for record in records)
+    return [*lines, "", f"{total:,} {what}, no difference, in {seconds / 60:.0f} CPU minutes."]
+
+
 def record_all(records):
     """Write the page's section on the specification."""
-    lines = ["## Against the specification", "", where(), ""]
-    lines += ["| part | what | formats | conversions compared |", "|---|---|---|---|"]
-    for part, function in PARTS.items():
-        counts = [record["count"] for record in records if record["unit"].startswith(part + "/")]
-        what = function.__doc__.rstrip(".")
-        lines.append(f"| {part} | {what} | {sum(map(bool, counts))} | {sum(counts):,} |")
-    seconds = sum(record["seconds"] for record in records)
-    lines += [
-        "",
-        f"{sum(r['count'] for r in records):,} conversions, no difference, in {seconds / 60:.0f} CPU minutes.",
-    ]
+    lines = ["## Against the specification", "", where("all"), "", *table(records, PARTS, "conversions")]
     lines += [
         "",
         f"Formats: the registered ones to 16 bits, every P3109 format of {P3109_BITS[0]} to {P3109_BITS[-1]} bits, and "
         f"{sum(fmt.bits <= 16 for fmt in grids.ODD_FORMATS)} made to be odd (`tests/grids.py`).",
     ]
     proof.write("exhaustive", "\n".join(lines))
+
+
+def record_arithmetic(records):
+    """Write the page's section on operations."""
+    known = exhaustive_arithmetic.P3109_BITS
+    lines = ["## Operations", "", where("arithmetic"), ""]
+    lines += table(records, exhaustive_arithmetic.PARTS, "results")
+    lines += [
+        "",
+        "All ten deterministic modes. Pairs and operands of one and the same format, results too but for conversions. "
+        f"Formats: the registered ones, every P3109 format of {known[0]} to {known[-1]} bits and those of 8 bits with "
+        "precision 3 and 4, odd ones (`tests/grids.py`). No flags where the specification has none: results in "
+        "integer and unsigned formats.",
+    ]
+    proof.write("arithmetic", "\n".join(lines))
 
 
 def record_float32(records):
@@ -339,7 +359,7 @@ def record_float32(records):
 
 def main(words=None):
     parser = argparse.ArgumentParser(prog="python -m tests.exhaustive", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", nargs="?", choices=["all", "float32"], default="all")
+    parser.add_argument("command", nargs="?", choices=["all", "float32", "arithmetic"], default="all")
     parser.add_argument("--against", choices=sorted(set(AGAINST.values())), help="float32: only this library")
     parser.add_argument("--state", type=Path, default=Path(".fpemu-exhaustive"), help="folder for what is done already")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes")
@@ -353,7 +373,7 @@ def main(words=None):
         chosen = [unit for unit in chosen if AGAINST.get(unit.split("/")[1]) == given.against]
     if not chosen:
         parser.error("no unit matches")
-    state = given.state / f"{given.command}-{inputs_digest()}.jsonl"
+    state = given.state / f"{given.command}-{inputs_digest(given.command)}.jsonl"
     try:
         records = carry_out(chosen, state, given.jobs)
     except (KeyboardInterrupt, BrokenProcessPool) as error:
@@ -361,9 +381,9 @@ def main(words=None):
         print(f"{why}; what is done is in {state}, and the same command goes on from there", file=sys.stderr)
         return 130
     differences = [record["difference"] for record in records if record["difference"] is not None]
-    print("\n".join(differences) or f"{sum(record['count'] for record in records):,} conversions, no difference")
+    print("\n".join(differences) or f"{sum(record['count'] for record in records):,} results, no difference")
     if not differences and not given.only:
-        record_float32(records) if given.command == "float32" else record_all(records)
+        {"all": record_all, "float32": record_float32, "arithmetic": record_arithmetic}[given.command](records)
         print(f"recorded in {proof.PAGE}")
     return 1 if differences else 0
 

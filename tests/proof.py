@@ -13,12 +13,24 @@ PAGE = ROOT / "docs" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
 # What casts are made of: other kernels stand on these, and have proofs of their own.
 CASTS = ("bits", "convert", "jit", "lanes", "rounding", "spec", "stream", "tables", "threads")
+# What operations are made of: their own kernels, and those of the casts that read operands and round results.
+ARITHMETIC = (
+    *("arithmetic", "bits", "comparing", "convert", "fpu", "integral", "jit", "lanes", "operations", "remainders"),
+    *("results", "rounding", "signs", "spec", "stream", "tables", "wide"),
+)
+# The page's sections: the kernels, the command that writes each
+SECTIONS = {
+    "exhaustive": (CASTS, "python -m tests.exhaustive"),
+    "float32": (CASTS, "python -m tests.exhaustive float32"),
+    "arithmetic": (ARITHMETIC, "python -m tests.exhaustive arithmetic"),
+    "triples": (ARITHMETIC, "python -m tests.triples --record"),
+}
 
 
-def digest() -> str:
-    """The first 16 hexadecimal digits of a SHA-256 over the names and contents of the casts' kernels."""
+def digest(kernels: tuple[str, ...] = CASTS) -> str:
+    """The first 16 hexadecimal digits of a SHA-256 over the names and contents of kernels."""
     total = hashlib.sha256()
-    for name in CASTS:
+    for name in kernels:
         total.update(b"%s\0%s\0" % (name.encode(), (ROOT / "fpemu" / "kernels" / f"{name}.py").read_bytes()))
     return total.hexdigest()[:16]
 
@@ -62,12 +74,10 @@ def _split(name: str) -> tuple[str, str, str]:
 
 def stale() -> list[str]:
     """What the gate has to say of the page: a line for each section that is not of today's kernels."""
-    now, lines = digest(), []
-    for name, command in (("exhaustive", ""), ("float32", " float32")):
-        found = set(DIGEST.findall(section(name)))
+    lines = []
+    for name, (kernels, command) in SECTIONS.items():
+        found, now = set(DIGEST.findall(section(name))), digest(kernels)
         if found != {now}:
             of = ", ".join(sorted(found)) or "no run"
-            lines.append(
-                f"docs/proof.md, {name}: of {of}, the kernels are {now}; run python -m tests.exhaustive{command}"
-            )
+            lines.append(f"docs/proof.md, {name}: of {of}, the kernels are {now}; run {command}")
     return lines

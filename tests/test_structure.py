@@ -16,6 +16,7 @@ import pytest
 
 import fpemu as fe
 from fpemu import cores, strategies, testing
+from tests import mutants, proof
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fpemu"
@@ -234,3 +235,13 @@ def test_sections_are_read():
     assert own_raises(fe.FloatFormat)
     assert own_raises(fe.rounding_mode)
     assert not own_raises(fe.same_codes)
+
+
+def test_every_kernel_has_tests_and_a_proof():
+    """Each kernel file has the tests that its mutants must fail, and those tests are there."""
+    files = {path.name for path in (PACKAGE / "kernels").glob("*.py")}
+    assert files - set(mutants.LEFT_OUT) == set(mutants.CONCERNED)
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_kernel*.py"))
+    for starts in mutants.CONCERNED.values():
+        assert all(f"\ndef {start}" in tests for start in starts), starts
+    assert {f"{name}.py" for name in (*proof.CASTS, *proof.ARITHMETIC)} <= files
