@@ -36,5 +36,27 @@ def staircases(path: Path) -> None:
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
+SUMMED = (
+    *("float32", "tfloat32", "float16", "bfloat16", "float8_e5m2", "float8_e4m3fn", "float6_e3m2fn", "float4_e2m1fn"),
+    *("int16", "q7.8"),
+)
+
+
+def running_sums(path: Path) -> None:
+    """The same numbers added up in ten formats, every step rounded."""
+    x = np.random.default_rng(0).random(4096)
+    count = np.arange(1, x.size + 1)
+    figure, axes = plt.subplots(2, 5, figsize=(10.8, 4.6), sharex=True, sharey=True, layout="constrained")
+    for fmt, ax in zip(SUMMED, axes.flat, strict=True):
+        ax.loglog(count, np.cumsum(x), color="0.75", lw=3)
+        ax.loglog(count, fe.cumsum(fe.array(x, fmt), accumulate=fmt).values, color=BLUE, lw=1.4)
+        ax.set_title(fmt, fontsize=10)
+        ax.set_ylim(0.3, 4000)
+        ax.grid(color="0.93")
+    figure.supxlabel("numbers added; blue: each step rounded to the format, grey: exactly", fontsize=10)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
 if __name__ == "__main__":
     staircases(FOLDER / "rounding.png")
+    running_sums(FOLDER / "sums.png")

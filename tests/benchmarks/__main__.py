@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import fpemu as fe
-from tests.benchmarks import arrays, processes
+from tests.benchmarks import arrays, operations, processes
 from tests.peers import PEERS
 
 ROWS = {
@@ -19,6 +19,10 @@ ROWS = {
     "float64": arrays.values_from_float64,
     "roundings": arrays.other_roundings,
     "threads": arrays.two_threads,
+    "operations": operations.sums_and_products,
+    "functions": operations.functions,
+    "sum": operations.sequential_sum,
+    "operator": operations.one_operation,
     "memory": processes.memory,
     "one": arrays.one_element,
     "import": processes.imports,
