@@ -15,8 +15,8 @@ DIGEST = re.compile(r"`([0-9a-f]{16})`")
 CASTS = ("bits", "convert", "jit", "lanes", "rounding", "spec", "stream", "tables", "threads")
 # What operations are made of: their own kernels, and those of the casts that read operands and round results.
 ARITHMETIC = (
-    *("arithmetic", "bits", "comparing", "convert", "fpu", "integral", "jit", "lanes", "operations", "remainders"),
-    *("results", "rounding", "signs", "spec", "stream", "tables", "wide"),
+    *("arithmetic", "bits", "columns", "comparing", "convert", "elementary", "fpu", "integral", "jit", "lanes"),
+    *("operations", "remainders", "results", "rounding", "signs", "spec", "stream", "tables", "wide"),
 )
 # The page's sections: the kernels, the command that writes each
 SECTIONS = {

@@ -190,8 +190,14 @@ def test_the_cpu(operation, dtype):
     np.testing.assert_array_equal(fe.sqrt(x, result=dtype), roots)
 
 
+ML_DTYPES = [
+    *("float8_e3m4", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2"),
+    *("float8_e5m2fnuz", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "bfloat16"),
+]
+
+
 @pytest.mark.parametrize("operation", BINARY)
-@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float6_e3m2fn", "bfloat16"])
+@pytest.mark.parametrize("name", ML_DTYPES)
 def test_ml_dtypes(name, operation):
     fmt = fe.dtype(name)
     x, y = pairs(fmt) if fmt.bits <= 8 else (some(fmt, 100_000, 1), some(fmt, 100_000, 2))
