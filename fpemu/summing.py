@@ -312,8 +312,19 @@ def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | I
         largest = int(encode(by.max_code, wide, source=by))
         mask = (1 << shift) - 1
         limit = largest + (mask >> 1) + (shift > 0 and not (largest >> shift) & 1)  # a tie goes down from an even code
-        return Carrier(wide, np.array([shift, shift > 0, limit], wide.code_dtype))
+        return Carrier(wide, np.array([shift, shift > 0, limit, *_binades(by, wide)], wide.code_dtype))
     return None
+
+
+def _binades(by: FloatFormat, wide: FloatFormat) -> list[int]:
+    """What `steps_in_binade` knows of a format and its carrier."""
+    shift, digits = wide.precision - by.precision, wide.precision - 1
+    bias = (1 << (wide.bits - wide.precision - 1)) - 1
+    significand, exponent = by.scaled(by.max_code)
+    beyond = min(exponent + significand.bit_length() - 1, bias - shift - 1)  # the last binade may have holes
+    least = by.emin if shift else beyond
+    first, scale = (max(least, -bias + 1) + bias) << digits, (shift + bias) << digits | 1 << (digits - 1)
+    return [wide.max_code + 1, first, max(beyond + bias, 0) << digits, scale, wide.bits - 1]
 
 
 def _by_fpu(

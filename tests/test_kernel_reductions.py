@@ -316,6 +316,51 @@ def test_fpu(name, monkeypatch):
         np.testing.assert_array_equal(fe.sum(x, axis=-1, accumulate=fmt, summation=summation).codes, expected)
 
 
+def long_rows(fmt, rng, length):
+    """Sums that grow, walk, stall, go round zero and from one binade to the next, with ties, and with what is not."""
+    top, ulp = min(fmt.value(fmt.max_code), 2.0**60), 2.0 ** -(fmt.precision - 1)
+    n = fmt.emin + 3 if fmt.emin > -100 else 0
+    walk = rng.choice([-1, -0.5, 0.5, 1], length) * ulp
+    rows = [
+        rng.random(length),
+        -rng.random(length),
+        rng.standard_normal(length),
+        np.concatenate([[1.5], walk[1:]]),  # ties and exact steps inside a binade
+        np.concatenate([[-1.0], walk[1:]]),  # about a power of two
+        np.concatenate([[2 - ulp], walk[1:]]),
+        np.concatenate([[1.25], np.full(length - 1, ulp / 2)]),
+        np.where(np.arange(length) % 100 == 70, -2.75, 0.01) + 0.0,  # to the other sign, from inside a binade
+        np.where(np.arange(length) % 90 == 80, top, 0.5),  # to overflow
+        np.concatenate([[1.5], np.full(length - 1, 2.0**n)]),
+        np.concatenate([[2.0**fmt.emin], np.full(length - 1, 2.0**fmt.emin / 4)]),
+    ]
+    codes = np.array([fe.encode(row, fmt, overflow="saturate") for row in rows])
+    specials = np.repeat(codes[:4], 3, axis=0)
+    for row, code in zip(specials, [*fmt.nan_codes[:1], 0, fmt.sign_mask] * 6, strict=False):
+        row[rng.integers(70, length)] = code
+    if fmt.infinity_code is not None:
+        specials[::2, length // 2] = fmt.infinity_code
+    return fe.Array(np.concatenate([codes, specials]), fmt)
+
+
+@pytest.mark.parametrize(
+    "name", ["bfloat16", "float16", "tfloat32", "float8_e5m2", "float8_e4m3fn", "e8m14", "float32", "e3m4"]
+)
+def test_fpu_steps_inside_a_binade(name, monkeypatch):
+    """Long rows, of which stretches are taken at once: whole, by blocks, and every sum on the way."""
+    fmt = fe.dtype(name)
+    assert summing.carrier(fmt, profile(fmt), fmt) is not None
+    x = long_rows(fmt, np.random.default_rng(5), 700)
+    for summation in ("sequential", 150):
+        expected = by_kernel(monkeypatch, x, fmt, summation=summation)
+        np.testing.assert_array_equal(fe.sum(x, axis=-1, accumulate=fmt, summation=summation).codes, expected)
+    found = fe.cumsum(x, axis=-1, accumulate=fmt).codes
+    expected = fe.cumsum(x, axis=-1, accumulate=fmt, return_flags=True)[
+        0
+    ].codes  # with flags the general kernel does it
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_fpu_is_asked_where_it_may_be():
     """Where its sum of two numbers, rounded again, could be wrong, or the rules want something else, it is not."""
     bf16, f16 = fe.dtype("bfloat16"), fe.dtype("float16")

@@ -19,6 +19,8 @@ from fpemu.kernels.stream import random_word
 from fpemu.kernels.wide import multiply_words
 
 U0 = uint64(0)
+STRETCH = 64  # steps that are tried inside a binade
+MOST_PATIENCE = 4096  # steps that are taken otherwise, at most, before that is tried again
 PENDING = 64  # sums that wait for their neighbour: one for each power of two
 
 # Compiled by themselves, once: put into each loop, as cores are, they would be compiled again for each type of codes.
@@ -183,16 +185,43 @@ def float_step(total, x, shift, odd):
     return like(exact, like(exact, exact + half) & like(exact, ~mask)), magnitude
 
 
+@core
+def steps_in_binade(total, row, first, last, words, every, out):
+    """The bits of total + row[first] + ... + row[last - 1], each step rounded, and whether that is so.
+
+    It is so if all sums lie inside total's binade, between 2^e and 2^(e + 1), where the narrow format's p-digit numbers
+    are the multiples of 2^(e - p + 1).  They are what the float has of P digits beside M = 1.5 2^(e + P - p), an even
+    multiple: M + total is exact, and adding to that rounds to them, once, and ties to even.  So a step is one addition.
+    `out`: the places of the sums after each number, written with `every`.
+    """
+    negative = shifted_right(total, words[7]) != like(total, 0)
+    power = float_of(like(total, total & words[3]))
+    marked = power * float_of(words[6])
+    low, high = (-power - power, -power) if negative else (power, power + power)
+    marked, low, high = (-marked, low - marked, high - marked) if negative else (marked, low + marked, high + marked)
+    moved = marked + float_of(total)
+    inside = True
+    for k in range(first, last):
+        moved += float_of(row[k])
+        inside &= (moved > low) & (moved < high)
+        if every:
+            out[k] = bits_of(moved - marked)
+    return bits_of(moved - marked), inside
+
+
 @loop
 def float_steps_array(x, length, block, every, words, probe, out, again):
     """As `accumulate_array`, of sums, in the FPU, on float bits.  False, and nothing done, where it is unfit.
 
-    `words`: the bits to cut off, 1 unless that is 0, and the largest magnitude that is not an overflow before it is
-    rounded.  `again`: the rows that overflow, or where something is not finite, for which the result does not count.
+    `words`: the bits to cut off, 1 unless that is 0, the largest magnitude that is not an overflow before it is
+    rounded; and for `steps_in_binade` the mask of the exponent, the bits of the least binade that it takes and of the
+    first beyond, of 1.5 2^(P - p), and the place of the sign.  `again`: the rows that overflow, or where something is
+    not finite, for which the result does not count.
     """
     if not float_environment_is_standard(probe):
         return False
     shift, odd, limit = words[0], words[1], words[2]
+    least, beyond = words[4], words[5]
     one = like(shift, 1)
     rows = again.size
     for r in range(rows):
@@ -205,11 +234,22 @@ def float_steps_array(x, length, block, every, words, probe, out, again):
             largest = magnitude if magnitude > largest else largest
             if every:
                 out[r * length + start] = total
-            for k in range(start + 1, min(start + block, length)):
-                total, magnitude = float_step(total, row[k], shift, odd)
-                largest = magnitude if magnitude > largest else largest
-                if every:
-                    out[r * length + k] = total
+            k, stop = start + 1, min(start + block, length)
+            patience = STRETCH
+            while k < stop:
+                if k + STRETCH <= stop and least <= like(total, total & words[3]) < beyond:
+                    here = out[r * length : (r + 1) * length] if every else out
+                    found, inside = steps_in_binade(total, row, k, k + STRETCH, words, every, here)
+                    if inside:
+                        total, k, patience = found, k + STRETCH, STRETCH
+                        continue
+                    patience = min(2 * patience, MOST_PATIENCE)
+                for i in range(k, min(k + patience, stop)):
+                    total, magnitude = float_step(total, row[i], shift, odd)
+                    largest = magnitude if magnitude > largest else largest
+                    if every:
+                        out[r * length + i] = total
+                k = min(k + patience, stop)
             if start:
                 whole, magnitude = float_step(whole, total, shift, odd)
                 largest = magnitude if magnitude > largest else largest
