@@ -171,7 +171,7 @@ class Work(NamedTuple):
 
 
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
-Carrier = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
+CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 
 NO_FLAGS = np.zeros(0, np.uint8)
 _NAN_RESULTS = {
@@ -194,7 +194,7 @@ def with_own_format(x: Any, options: Options) -> Options:
 
 
 def operate(
-    name: str, operands: tuple[Any, ...], options: Options, carry_out: Carrier | None = None, exact: bool = True
+    name: str, operands: tuple[Any, ...], options: Options, carry_out: CarryOut | None = None, exact: bool = True
 ) -> Any:
     """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given.
 
