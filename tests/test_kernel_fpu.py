@@ -144,6 +144,30 @@ def test_products_that_lose_nothing(mode):
             np.testing.assert_array_equal(flags, raised if flags_wanted else [])
 
 
+@pytest.mark.parametrize("mode", ["toward_positive", "toward_zero", "nearest_even"])
+def test_products_that_lose_a_digit(mode):
+    """Of 24 digits below 2^-126, where float32 has 23: the FPU's are ties just beside the target's numbers."""
+    left, right = fe.dtype("e8m15"), fe.dtype("bfloat16")
+    odd = np.arange(129, 256, 2)
+    rests = [pow(int(b), -1, 512) * sign % 512 for b in odd for sign in (1, -1)]
+    b = np.repeat(odd, 2)[:, None]
+    a = np.array(rests)[:, None] + 512 * np.arange(64, 128)
+    kept = a * b >= 1 << 23  # in units of 2^-150
+    x, y = np.broadcast_arrays(a, b)
+    codes = [
+        ((67 << 15) + (x[kept] - (1 << 15))).astype(left.code_dtype),
+        ((59 << 7) + (y[kept] - (1 << 7))).astype(right.code_dtype),
+    ]
+    these = task(left, mode)
+    expected, raised = general("multiply", (left, right), these, codes)
+    for flags_wanted in (False, True):
+        way = shortcuts._by_fpu("multiply", (left, right), these, flags_wanted)
+        done, found, flags = run(way, codes, left, flags_wanted)
+        assert done
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(flags, raised if flags_wanted else [])
+
+
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_sums_rounded_twice(name):
     """To nearest, the FPU's sum is as good as the exact one: numbers beside powers of two, and all others."""
