@@ -251,10 +251,13 @@ class Explanation:
 
     @property
     def relative_error(self) -> float | None:
-        """The error's magnitude over the source's, None where there is no such ratio."""
+        """The error's magnitude over the source's, None where there is no such ratio or float64 cannot hold it."""
         if self.error is None or not isinstance(self.source, Fraction) or self.source == 0:
             return None
-        return float(abs(self.error / self.source))
+        try:
+            return float(abs(self.error / self.source))
+        except OverflowError:  # a subnormal float64, rounded up to a narrow format's smallest number
+            return None
 
     @property
     def neighbours(self) -> tuple[Code | None, Code | None]:
