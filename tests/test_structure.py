@@ -35,7 +35,9 @@ ORDER = [
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     *("files", "saving", "report", "plotting"),
-    *("testing", "strategies"),
+    *("claims", "matching", "causes", "failures"),
+    *("testing", "strategies", "pytest_plugin"),
+    "public",
     *("__init__", "demo", "cli", "__main__"),
 ]
 
@@ -44,6 +46,7 @@ THIRD_PARTY = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
     "hypothesis": ["strategies"],
+    "pytest": ["pytest_plugin"],
     "matplotlib": ["plotting", "demo", "cli"],
     "typer": ["cli"],
     "click": ["cli"],
