@@ -4,9 +4,9 @@ pytest loads it in every run of every project of the environment, so it imports 
 fpemu, before a test uses it.
 
 Options: ``--fpemu-cases N`` and ``--fpemu-seed S``; in the configuration file ``fpemu_cases``, ``fpemu_seed`` and
-``fpemu_formats``.  Markers: ``fpemu_formats("float8*", "bfloat16")`` and ``fpemu_cases(10)``.  Fixtures: `fpemu_format`,
-`fpemu_rng`, `fpemu_cases`, `fpemu_seed`.  A failed assertion of `fpemu.testing` puts its table into the test's report and
-a line into a summary at the end; under pytest-xdist, too.
+``fpemu_formats``.  Markers: ``fpemu_formats("float8*", "bfloat16")`` and ``fpemu_cases(10)``.  Fixtures:
+`fpemu_format`, `fpemu_rng`, `fpemu_cases`, `fpemu_seed`.  A failed assertion of `fpemu.testing` puts its table into the
+test's report and a line into a summary at the end; under pytest-xdist, too.
 """
 
 from __future__ import annotations
