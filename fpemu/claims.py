@@ -192,7 +192,8 @@ class Claim:
             from fpemu.integral import convert
 
             value, raised = convert(arrays[0], self.result, profile=self.profile, return_flags=True)
-        else:
-            call = find_operation(self.operation).call
-            value, raised = call(*arrays, result=self.result, profile=self.profile, return_flags=True)
-        return value.codes, raised.bits
+            return value.codes, raised.bits
+        found = find_operation(self.operation).call(
+            *arrays, result=self.result, profile=self.profile, return_flags=flags
+        )
+        return (found[0].codes, found[1].bits) if flags else (found.codes, np.zeros(0, np.uint8))
