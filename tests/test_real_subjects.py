@@ -221,6 +221,9 @@ def test_torch_casts(fmt):
     if fmt == "float8_e4m3fn" and tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 14):
         named = cause(assert_same_codes, got, fe.encode(x, fmt), fmt, operation="cast", operands=[x])
         assert "the largest value instead of NaN; looks like saturation" in named
+        x = sources(fmt, np.float64)  # two rules at once, which only the whole profile has
+        got = torch_codes(torch.from_numpy(x).to(getattr(torch, fmt)), fmt)
+        assert_same_codes(got, fe.encode(x, fmt, profile="torch-2.14"), fmt)
     else:
         assert_same_codes(got, fe.encode(x, fmt), fmt, operation="cast", operands=[x])
         x = sources(fmt, np.float64)
@@ -237,14 +240,15 @@ def test_torch_arithmetic(fmt, operation):
     assert_same_codes(got, claim.answer(*codes), fmt, operation=claim, operands=codes)
 
 
-def test_torch_addcmul_is_no_fma():
-    """It rounds the product to float32 before it adds; a whole fused multiply-add rounds once."""
+def test_torch_addcmul_rounds_twice():
+    """It is a fused multiply-add in float32 (where the CPU has one), rounded to bfloat16 after."""
     torch = pytest.importorskip("torch")
     codes = [part.astype(np.uint16) for part in draw("fma", "bfloat16", 40_000, np.random.default_rng(3))]
     x, y, z = (torch_tensor(part, "bfloat16") for part in codes)
     claim = Claim.of("fma", "bfloat16")
-    with pytest.raises(AssertionError, match="codes of bfloat16 differ"):
-        assert_same_codes(torch_codes(torch.addcmul(z, x, y), "bfloat16"), claim.answer(*codes), "bfloat16")
+    got = torch_codes(torch.addcmul(z, x, y), "bfloat16")
+    named = cause(assert_same_codes, got, claim.answer(*codes), "bfloat16", operation=claim, operands=codes)
+    assert TWICE in named
 
 
 def test_torch_fmod_is_nan_where_the_quotient_overflows():
@@ -258,3 +262,5 @@ def test_torch_fmod_is_nan_where_the_quotient_overflows():
         x, y = (fe.decode(part, "bfloat16") for part in codes)
         fits = np.abs(x / y) < 2.0**127
     assert_same_codes(got[fits], expected[fits], "bfloat16")
+    # Found with torch 2.14.1 on x86-64; another build or version may have it right.
+    assert np.isnan(fe.decode(got[~fits & (got != expected)], "bfloat16")).all()
