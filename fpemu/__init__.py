@@ -1,161 +1,54 @@
 """fpemu: bit-exact emulation of number formats.
 
 ``import fpemu as fe``, then ``fe.cast(x, "float8_e4m3fn")``.
+
+The names below load, with numpy, when the first of them is asked for (PEP 562): pytest imports this package for its
+plugin in every run of every project, also where no test uses it.
 """
 
-from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
-from fpemu.array import Array, array, asarray
-from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
-from fpemu.classes import NumberClass, classify
-from fpemu.comparison import compare
-from fpemu.comparisons import (
-    equal,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    maximum,
-    maximum_number,
-    minimum,
-    minimum_number,
-    not_equal,
-    total_order,
-    total_order_magnitude,
-    unordered,
-)
-from fpemu.elementary import cos, erf, exp, exp2, log, log2, pow, reciprocal, rsqrt, sigmoid, sin, tanh  # noqa: A004
-from fpemu.errstate import FlagError, FlagWarning, errstate
-from fpemu.flags import Flags
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
-from fpemu.info import describe, finfo, iinfo
-from fpemu.integral import convert, left_shift, logb, right_shift, round_to_integral, scaleb
-from fpemu.knobs import Rounding, Stochastic, rounding_mode
-from fpemu.neighbours import next_down, next_up, spacing
-from fpemu.packing import pack, unpack
-from fpemu.predicates import (
-    is_canonical,
-    is_finite,
-    is_infinite,
-    is_nan,
-    is_normal,
-    is_sign_minus,
-    is_signaling,
-    is_subnormal,
-    is_zero,
-)
-from fpemu.profiles import Profile, profile, profile_names
-from fpemu.reductions import cumsum, dot, mean, sum  # noqa: A004
-from fpemu.registry import dtype, dtypes, register
-from fpemu.remainders import fmod, ieee_remainder
-from fpemu.report import report
-from fpemu.saving import load, save
-from fpemu.signs import absolute, copysign, negative
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fpemu.public import *  # noqa: F403
+    from fpemu.public import __all__ as __all__
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Array",
-    "FlagError",
-    "FlagWarning",
-    "Flags",
-    "FloatFormat",
-    "Format",
-    "IntFormat",
-    "NumberClass",
-    "Profile",
-    "Rounding",
-    "Stochastic",
-    "TableFormat",
-    "absolute",
-    "add",
-    "array",
-    "asarray",
-    "cast",
-    "classify",
-    "compare",
-    "convert",
-    "copysign",
-    "cos",
-    "cumsum",
-    "decode",
-    "describe",
-    "divide",
-    "dot",
-    "dtype",
-    "dtypes",
-    "encode",
-    "equal",
-    "erf",
-    "errstate",
-    "exp",
-    "exp2",
-    "finfo",
-    "fma",
-    "fmod",
-    "get_num_threads",
-    "greater",
-    "greater_equal",
-    "ieee_remainder",
-    "iinfo",
-    "is_canonical",
-    "is_finite",
-    "is_infinite",
-    "is_nan",
-    "is_normal",
-    "is_sign_minus",
-    "is_signaling",
-    "is_subnormal",
-    "is_zero",
-    "left_shift",
-    "less",
-    "less_equal",
-    "load",
-    "log",
-    "log2",
-    "logb",
-    "maximum",
-    "maximum_number",
-    "mean",
-    "minimum",
-    "minimum_number",
-    "multiply",
-    "negative",
-    "next_down",
-    "next_up",
-    "not_equal",
-    "pack",
-    "pow",
-    "profile",
-    "profile_names",
-    "reciprocal",
-    "register",
-    "report",
-    "right_shift",
-    "round_to_integral",
-    "rounding_mode",
-    "rsqrt",
-    "same_codes",
-    "save",
-    "scaleb",
-    "set_num_threads",
-    "sigmoid",
-    "sin",
-    "spacing",
-    "sqrt",
-    "subtract",
-    "sum",
-    "tanh",
-    "total_order",
-    "total_order_magnitude",
-    "unordered",
-    "unpack",
-]
+# Modules that have the name of a public function: ``fpemu.array`` is the function, whoever imported the module first.
+_HIDDEN_MODULES = ("array", "errstate", "report")
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HIDDEN_MODULES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:
-    """`fpemu.cores`, which loads numba, when it is asked for."""
+    """The public names; `fpemu.cores`, which loads numba, when it is asked for."""
     if name == "cores":
-        import fpemu.cores
+        return importlib.import_module("fpemu.cores")
+    module = name not in _HIDDEN_MODULES and importlib.util.find_spec(f"fpemu.{name}") is not None
+    if not module and (name == "__all__" or not name.startswith("_")):  # a module is imported, not asked for
+        from fpemu import public
 
-        return fpemu.cores
+        if name == "__all__":
+            return public.__all__
+        if name in public.__all__:
+            names = globals()
+            names.update((known, getattr(public, known)) for known in public.__all__)
+            return names[name]
     raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from fpemu import public
+
+    return sorted({*globals(), *public.__all__, "cores"})

@@ -10,12 +10,15 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 
 from fpemu.array import Array
+from fpemu.catalogue import find_operation
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.hardness import SOLVED, finite, halfway, nearest_code, quantum, short, without_codebooks
 from fpemu.registry import dtype, dtypes
 
 try:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from fpemu.formats import Format
 
-__all__ = ["arrays", "codes", "formats", "sources", "values"]
+__all__ = ["arrays", "codes", "formats", "hard_cases", "sources", "values"]
 
 Kind = Literal["float", "int", "table"]
 
@@ -233,6 +236,156 @@ def arrays(fmt: str | Format, shape: int | tuple[int, ...] | SearchStrategy[Any]
     """
     fmt = dtype(fmt)
     return numpy_arrays(np.dtype(fmt.code_dtype), shape, elements=codes(fmt)).map(lambda a: Array.from_codes(a, fmt))
+
+
+def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float32") -> SearchStrategy[tuple[int, ...]]:
+    """Operands that are hard for an operation, as codes: ties, cancellation, thresholds, subnormal results.
+
+    They are constructed: a result is chosen (halfway between neighbours, the overflow threshold, a subnormal, zero) and
+    an operand solved for, exactly in rationals; the nearest codes are drawn.  Sums are drawn with operands that nearly
+    cancel, and with exponents apart by about the precision; products of few digits, which are exactly ties; operands of
+    comparisons beside each other.  Beside these come all other codes: zeros, infinities, NaN.
+
+    Shrinks to code 0 in every operand.
+
+    Parameters
+    ----------
+    operation : str
+        A name, alias or symbol of the catalogue ("add", "fma", "*"), or "cast".
+    fmt : str or Format
+        The format of operands and result; of a cast the result's.
+    source : str or Format
+        The format of a cast's operand.
+
+    Returns
+    -------
+    hypothesis.strategies.SearchStrategy of tuple of int
+
+    Raises
+    ------
+    ValueError
+        If the operation or a format is unknown, or a codebook.
+    TypeError
+        If `fmt` or `source` means no format.
+
+    Notes
+    -----
+    In one format of precision p a quotient of normal size is never a tie, nor is a square root; there come the nearest
+    misses that the solution's neighbours give.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fpemu as fe
+    >>> from hypothesis import given, settings
+    >>> from fpemu import strategies as fst
+    >>> @settings(deadline=None)
+    ... @given(fst.hard_cases("add", "float16"))
+    ... def test_commutes(operands):
+    ...     x, y = (fe.Array.from_codes(np.uint16([code]), "float16") for code in operands)
+    ...     assert ((x + y).codes == (y + x).codes).all() or fe.is_nan(x + y).all()
+    >>> test_commutes()
+    """
+    fmt = without_codebooks(dtype(fmt))
+    if operation in ("cast", "encode"):
+        wide = without_codebooks(dtype(source))
+        return st.one_of(st.tuples(codes(wide)), st.tuples(_beside(_targets(fmt), wide)))
+    found = find_operation(operation)
+    branches: list[SearchStrategy[tuple[int, ...]]] = [st.tuples(*[codes(fmt)] * found.operands)]
+    if found.name in SOLVED:
+        branches.append(_solved(found.name, found.operands, fmt))
+    if found.name in ("multiply", "fma", "divide", "sqrt"):
+        branches.append(_short_products(found.name, fmt))
+    if found.operands == 2:
+        branches.append(_neighbours(fmt))
+    if found.name in ("add", "subtract"):
+        branches.append(_far_apart(fmt))
+    return st.one_of(branches)
+
+
+_STEPS = st.sampled_from([0, 1, -1, 2, -2])  # codes beside a solution
+
+
+def _numbers(fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
+    """Codes of numbers other than zero, all magnitudes alike; now and then the ends of the range."""
+    ends = [code for code in _corners(fmt) if finite(code, fmt)]
+    whole = st.integers(1, fmt.code_count - 1).filter(lambda code: bool(finite(code, fmt)))
+    return st.one_of(whole, whole, st.sampled_from(ends)) if ends else codes(fmt)
+
+
+def _targets(fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction | None]:
+    """Results that are hard to round: halfway points, where overflow begins, values, zero."""
+    numbers = _numbers(fmt)
+    largest = fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
+    signs = [1, -1] if fmt.signed else [1]
+    threshold = st.sampled_from(signs).map(lambda sign: sign * (halfway(largest, fmt) or Fraction(0)))
+    between = numbers.map(lambda code: halfway(code, fmt))
+    return st.one_of(st.just(Fraction(0)), numbers.map(lambda code: finite(code, fmt)), between, between, threshold)
+
+
+def _beside(numbers: SearchStrategy[Fraction | None], fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
+    """Codes whose values lie beside numbers."""
+
+    def code(number: Fraction | None, steps: int) -> int:
+        return nearest_code(Fraction(0) if number is None else number, fmt, steps)
+
+    return st.builds(code, numbers, _STEPS)
+
+
+@st.composite
+def _solved(draw: DrawFn, name: str, count: int, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
+    place, solve = SOLVED[name]
+    others = [draw(_numbers(fmt)) for _ in range(count - 1)]
+    numbers = [finite(code, fmt) for code in others]
+    target = draw(_targets(fmt))
+    known = [number for number in (target, *numbers) if number is not None]
+    solution = solve(*known) if len(known) == count else None
+    found = draw(codes(fmt)) if solution is None else nearest_code(solution, fmt, draw(_STEPS))
+    return (*others[:place], found, *others[place:])
+
+
+@st.composite
+def _short_products(draw: DrawFn, name: str, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
+    """Factors whose product has a digit more than the format, so that it is a tie; and what undoes such a product."""
+    digits = fmt.precision if isinstance(fmt, FloatFormat) else fmt.bits - fmt.signed
+    width = draw(st.integers(1, digits))
+    odd = draw(st.integers(1 << (width - 1), (1 << width) - 1)) | 1
+    rest = max(digits + 1 - width, 1)
+    other = draw(st.integers(1 << (rest - 1), (1 << rest) - 1)) | 1
+    target, near = (finite(draw(_numbers(fmt)), fmt) or Fraction(1) for _ in range(2))
+    x = short(odd, near)
+    y = short(other, target / x)
+    third = draw(_cancelling(x * y, fmt))
+    operands = {"multiply": (x, y), "fma": (x, y, third), "divide": (x * y, y), "sqrt": (x * x,)}
+    return tuple(nearest_code(number, fmt) for number in operands[name])
+
+
+def _cancelling(product: Fraction, fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction]:
+    """Addends of a product: nothing, what cancels all or nearly all of it, and half a quantum of it."""
+    step = quantum(abs(product), fmt)
+    return st.sampled_from([Fraction(0), -product, -product + step, -product - step, step / 2, -step / 2])
+
+
+def _neighbours(fmt: FloatFormat | IntFormat) -> SearchStrategy[tuple[int, ...]]:
+    """Two operands whose magnitudes are equal or nearly: they cancel, or compare closely."""
+
+    def pair(code: int, steps: int, opposite: bool) -> tuple[int, int]:
+        x = finite(code, fmt)
+        return (code, code) if x is None else (code, nearest_code(-x if opposite else x, fmt, steps))
+
+    return st.builds(pair, _numbers(fmt), _STEPS, st.booleans())
+
+
+def _far_apart(fmt: FloatFormat | IntFormat) -> SearchStrategy[tuple[int, ...]]:
+    """Two operands, one of them sixteenths of the other's quantum: at ties, beside them, p digits apart."""
+
+    def pair(code: int, sixteenths: int, swap: bool) -> tuple[int, int]:
+        x = finite(code, fmt) or Fraction(0)
+        small = nearest_code(quantum(abs(x), fmt) * sixteenths / 16, fmt)
+        return (small, code) if swap else (code, small)
+
+    sixteenths = st.sampled_from([8, -8, 7, -7, 9, -9, 24, -24, 4, 2, 1, -1, 16, 32])
+    return st.builds(pair, _numbers(fmt), sixteenths, st.booleans())
 
 
 @functools.cache

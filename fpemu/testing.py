@@ -1,36 +1,49 @@
-"""Assertions for people who verify codes and values: bit for bit, or within steps of a format's ordered codes.
+"""Assertions for people who verify: codes and flags bit for bit, values within steps or ulps of a format.
 
-A failure is an AssertionError whose message counts the differences by class and shows the first and the worst of
-them, with their bits by field and their values.  Works without hypothesis; see `fpemu.strategies` for that.
+A failure is an AssertionError whose message counts the differences by class, names the likely cause where one rule
+explains all, and shows the first and the worst of them, with their bits by field and their values.  Works without
+hypothesis; see `fpemu.strategies` for that, and `fpemu.pytest_plugin` for pytest's reports.
 """
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
-from fpemu.anatomy import Code, fields
-from fpemu.classes import NumberClass, classes_of, is_nan, split
-from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
-from fpemu.neighbours import exact_codes
+from fpemu.causes import cause_by_class, cause_by_rule
+from fpemu.claims import Claim
+from fpemu.failures import code_failure, flag_failure, ulp_failure
+from fpemu.formats import TableFormat
+from fpemu.matching import (
+    codes_in,
+    codes_of_values,
+    common_shape,
+    distances,
+    exact_numbers,
+    flag_bits,
+    mask_of,
+    nan_places,
+    ulp_error,
+    zero_places,
+)
 from fpemu.registry import dtype
 from fpemu.sources import as_source, carries_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.formats import Format
+    from fpemu.knobs import Rounding
+    from fpemu.profiles import Profile
 
     Codes = NDArray[np.unsignedinteger[Any]]
 
-__all__ = ["assert_max_ulp", "assert_same_codes"]
-
-_SHOWN = 5  # differences in each table of a message
-_PAIRS = 8  # pairs of classes that are counted apart
+__all__ = ["assert_max_ulp", "assert_same_codes", "assert_same_flags", "assert_within_ulps"]
 
 
 def assert_same_codes(
@@ -39,6 +52,10 @@ def assert_same_codes(
     fmt: str | Format,
     nan: Literal["class", "exact"] = "class",
     zero: Literal["signed", "any"] = "signed",
+    operation: str | Claim | None = None,
+    operands: Sequence[ArrayLike] | None = None,
+    rounding: str | Rounding | None = None,
+    profile: str | Profile | None = None,
 ) -> None:
     """Raise an AssertionError unless two arrays hold the same codes of a format.
 
@@ -53,6 +70,16 @@ def assert_same_codes(
         Whether any NaN equals any other, or only the same code.
     zero : {"signed", "any"}
         Whether +0 and -0 differ, or every code of zero equals every other.
+    operation : str or Claim, optional
+        What `expected` is the result of: an operation's name ("add", "cast"), or the whole claim.  Together with
+        `operands` a failure names the rule (rounding, overflow, ...) that explains all differences, if one does.
+    operands : sequence of array_like, optional
+        What the operation was given: floats, which are their values, Arrays, or unsigned integers, which are codes of
+        `fmt`; broadcast to the codes' shape.
+    rounding : str or Rounding, optional
+        The rounding of `expected`; default the profile's.
+    profile : str or Profile, optional
+        The rules of `expected`; default the format's own.
 
     Raises
     ------
@@ -61,7 +88,8 @@ def assert_same_codes(
     TypeError
         If an array holds no codes of `fmt` (values: encode them first).
     ValueError
-        If the shapes differ, a code is out of range, an `fpemu.Array` is of another format, or a word is unknown.
+        If the shapes differ, a code is out of range, an `fpemu.Array` is of another format, a word is unknown, or
+        `operation` and `operands` are not given together.
 
     Examples
     --------
@@ -73,6 +101,7 @@ def assert_same_codes(
     ...
     AssertionError: 1 of 2 codes of float8_e4m3fn differ (50%)
       actual positive normal, expected quiet NaN: 1
+      likely cause: the one difference: the largest value instead of NaN; looks like saturation
     all of them
       index            code  sign|exponent|trailing  value  ulp
       [1]    actual    0x7E  0|1111|110              448    -
@@ -82,17 +111,24 @@ def assert_same_codes(
     fmt = dtype(fmt)
     _check_word(nan, ("class", "exact"), "nan")
     _check_word(zero, ("signed", "any"), "zero")
-    got, want = _codes(actual, fmt, "actual"), _codes(expected, fmt, "expected")
-    shape = _common_shape(got, want)
+    got, want = codes_in(actual, fmt, "actual"), codes_in(expected, fmt, "expected")
+    shape = common_shape(got, want)
+    asked = _asked(operation, operands, fmt, rounding, profile, shape)
     got, want = got.ravel(), want.ravel()
-    differs = got != want
+
+    def differ(a: Codes, b: Codes) -> NDArray[np.bool_]:
+        differs: NDArray[np.bool_] = a != b
+        if nan == "class" and differs.any():
+            differs &= ~(nan_places(a, fmt) & nan_places(b, fmt))
+        if zero == "any" and differs.any():
+            differs &= ~(zero_places(a, fmt) & zero_places(b, fmt))
+        return differs
+
+    differs = differ(got, want)
     if differs.any():
-        if nan == "class":
-            differs &= ~(_is_nan(got, fmt) & _is_nan(want, fmt))
-        if zero == "any":
-            differs &= ~(_is_zero(got, fmt) & _is_zero(want, fmt))
-    if differs.any():
-        raise AssertionError(_message(got, want, differs, shape, fmt, f"codes of {fmt} differ"))
+        cause = cause_by_rule(got, want, *asked, differ) if asked else None
+        cause = cause or cause_by_class(got[differs], want[differs], fmt)
+        raise code_failure(got, want, differs, shape, fmt, f"codes of {fmt} differ", cause).error
 
 
 def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, maxulp: SupportsIndex = 1) -> None:
@@ -147,14 +183,147 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     allowed = operator.index(maxulp)
     if allowed < 0:
         raise ValueError(f"maxulp must be 0 or more, not {allowed}")
-    got, want = _codes_of_values(actual, fmt, "actual"), _codes_of_values(desired, fmt, "desired")
-    shape = _common_shape(got, want)
+    got, want = codes_of_values(actual, fmt, "actual"), codes_of_values(desired, fmt, "desired")
+    shape = common_shape(got, want)
     got, want = got.ravel(), want.ravel()
-    apart, distance = _distance(got, want, fmt)
+    apart, distance = distances(got, want, fmt)
     differs = apart | (distance > min(allowed, 2**64 - 1))
     if differs.any():
         what = f"values of {fmt} are more than {allowed} ulp apart"
-        raise AssertionError(_message(got, want, differs, shape, fmt, what))
+        raise code_failure(got, want, differs, shape, fmt, what).error
+
+
+def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Fraction, fmt: str | Format) -> None:
+    """Raise an AssertionError unless each value of a format is within so many ulps of the exact result.
+
+    The error is abs(actual - desired) / ulp(desired), a rational number that is compared exactly.  ulp(x) is the
+    distance between the values at x: 2^(e - p + 1) for 2^e <= abs(x) < 2^(e + 1), but e at least emin, at most the
+    exponent of the largest value.  A correctly rounded result is within 0.5; one of a directed rounding, below 1.  In
+    contrast `assert_max_ulp` counts steps between two values of the format.
+
+    An infinite result counts as the value that would come after the largest, as it does in rounding.  NaN is right
+    where NaN is desired, and wrong elsewhere; where infinity is desired only that infinity is right.  +0 equals -0.
+
+    Parameters
+    ----------
+    actual : array_like
+        Values of `fmt`, of any dtype, or an `fpemu.Array` of that format.
+    desired : array_like
+        The exact results, of the same shape: of any dtype or an `fpemu.Array` of any format, each exactly its value, or
+        `fractions.Fraction` and int objects.
+    ulps : float or Fraction
+        The largest error allowed, 0 or more.
+    fmt : str or Format
+        The format of `actual`: floating point, integers or fixed point.
+
+    Raises
+    ------
+    AssertionError
+        If an error is larger; the message shows how many, the first and the worst, in ulps.
+    TypeError
+        If `ulps` is no number, or an array holds no numbers.
+    ValueError
+        If the shapes differ, `ulps` is negative or not finite, a number of `actual` is no value of `fmt`, or `fmt` is a
+        codebook.
+
+    Notes
+    -----
+    Goldberg's definition of the ulp, for real numbers: J.-M. Muller et al., Handbook of Floating-Point Arithmetic, 2nd
+    edition, section 2.3.2.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> import fpemu as fe
+    >>> from fpemu.testing import assert_within_ulps
+    >>> x = fe.divide([1.0, 2.0], 3.0, result="bfloat16")
+    >>> assert_within_ulps(x, [Fraction(1, 3), Fraction(2, 3)], 0.5, "bfloat16")
+    >>> assert_within_ulps(fe.cast(0.1, "e4m3fn", rounding="RTZ"), 0.1, 0.5, "e4m3fn")
+    Traceback (most recent call last):
+    ...
+    AssertionError: 1 of 1 values of float8_e4m3fn are more than 0.5 ulps off (100%)
+      largest error: 0.8 ulps at ()
+    all of them
+      index  actual   exact                          error in ulps
+      ()     0.09375  0.10000000000000000555…        0.8
+    """
+    __tracebackhide__ = True
+    fmt = dtype(fmt)
+    if isinstance(fmt, TableFormat):
+        raise ValueError(f"{fmt} is a codebook, whose values have no ulp: use assert_max_ulp, which counts steps")
+    allowed = _bound(ulps)
+    got = codes_of_values(actual, fmt, "actual")
+    exact, shape = exact_numbers(desired), got.shape
+    if exact.shape != shape:
+        raise ValueError(f"the shapes differ: {shape} and {exact.shape}")
+    got, exact = got.ravel(), exact.ravel()
+    errors = [ulp_error(fmt, int(code), number) for code, number in zip(got, exact, strict=True)]
+    wrong = [i for i, error in enumerate(errors) if error is None or error > allowed]
+    if wrong:
+        what = f"values of {fmt} are more than {float(allowed):g} ulps off"
+        raise ulp_failure(fmt, got, exact, errors, wrong, shape, what).error
+
+
+def assert_same_flags(
+    actual: Any,
+    expected: Any,
+    operands: Sequence[ArrayLike] | None = None,
+    fmt: str | Format | None = None,
+    ignore: str | Iterable[str] = (),
+) -> None:
+    """Raise an AssertionError unless two operations raised the same flags, element by element.
+
+    Parameters
+    ----------
+    actual, expected : Flags, array_like of unsigned int, or dict
+        `fpemu.Flags`; bits in Berkeley TestFloat's numbering (1 inexact, 2 underflow, 4 overflow, 8 divide by zero,
+        16 invalid); or arrays of bool by the flags' names.  Only flags that both name are compared.
+    operands : sequence of array_like, optional
+        What the operation was given, for the message: Arrays, floats, or (with `fmt`) codes.  Broadcast to the flags'
+        shape.
+    fmt : str or Format, optional
+        The format whose codes the unsigned integers among `operands` are.
+    ignore : str or iterable of str
+        Flags that are not compared.
+
+    Raises
+    ------
+    AssertionError
+        If a flag differs; the message counts by flag, names the likely cause if one rule is that, and shows the first
+        elements.
+    TypeError
+        If `actual` or `expected` holds no flags.
+    ValueError
+        If the shapes differ, a flag is unknown, or bits are beyond the five.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.testing import assert_same_flags
+    >>> x = [1.0, 1.0, 3.0]
+    >>> _, flags = fe.divide(x, [2.0, 3.0, 0.0], result="float16", return_flags=True)
+    >>> assert_same_flags(flags, [0, 1, 8])
+    >>> assert_same_flags({"inexact": [True, True, False]}, flags, operands=[x, [2.0, 3.0, 0.0]])
+    Traceback (most recent call last):
+    ...
+    AssertionError: 1 of 3 elements raised other flags (33.3%)
+      inexact: 1 raised needlessly, 0 not raised
+      likely cause: the one difference: inexact raised needlessly
+    all of them
+      index  operands  actual   expected
+      [0]    1, 2      inexact  none
+    """
+    __tracebackhide__ = True
+    got, named = flag_bits(actual, "actual")
+    want, also_named = flag_bits(expected, "expected")
+    if got.shape != want.shape:
+        raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
+    compared = np.uint8(named & also_named & ~mask_of((ignore,) if isinstance(ignore, str) else ignore, "ignore"))
+    shape, got, want = got.shape, got.ravel() & compared, want.ravel() & compared
+    given = [as_source(x, _source_of(x, fmt)) for x in operands or ()]
+    shown = [(np.broadcast_to(source.codes, shape).ravel(), source.format) for source in given]
+    if (got != want).any():
+        raise flag_failure(got, want, shape, shown).error
 
 
 def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
@@ -162,148 +331,43 @@ def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
         raise ValueError(f"unknown {what} {word!r}: allowed are {', '.join(allowed)}")
 
 
-def _common_shape(got: Codes, want: Codes) -> tuple[int, ...]:
-    if got.shape != want.shape:
-        raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
-    return got.shape
+def _bound(ulps: Any) -> Fraction:
+    """The allowed error, exactly."""
+    if isinstance(ulps, bool) or not isinstance(ulps, int | float | Fraction | np.integer | np.floating):
+        raise TypeError(f"ulps must be a number, not {type(ulps).__name__}")
+    if not 0 <= ulps < math.inf:
+        raise ValueError(f"ulps must be 0 or more and finite, not {ulps}")
+    return Fraction(int(ulps)) if isinstance(ulps, np.integer) else Fraction(ulps)  # type: ignore[arg-type]
 
 
-def _codes(x: Any, fmt: Format, what: str) -> Codes:
-    """The codes of `fmt` that `x` holds, in the format's code dtype."""
-    if not carries_codes(x) and not hasattr(x, "dtype"):
-        return _listed_codes(x, fmt, what)
-    own = as_source(x)
-    if not same_codes(own.format, fmt):
-        if carries_codes(x):
-            raise ValueError(f"{what} has codes of {own.format}, not of {fmt}")
-        if own.dtype is None or own.dtype.kind != "u":
-            raise _no_codes(what, fmt, str(own.format))
-        try:
-            own = as_source(x, fmt)
-        except ValueError as error:
-            raise ValueError(f"{what}: {error}") from None
-    return own.codes.astype(fmt.code_dtype, copy=False)
+def _source_of(x: Any, fmt: Any) -> Any:
+    """The format of an operand's codes: unsigned integers are codes where a format is known."""
+    codes = fmt is not None and not carries_codes(x) and np.asarray(x).dtype.kind == "u"
+    return fmt if codes else None
 
 
-def _listed_codes(x: Any, fmt: Format, what: str) -> Codes:
-    """Codes from Python's ints; numpy alone would make floats of [0, 2**63]."""
-    listed = np.asarray(x, dtype=object)
-    for position, code in enumerate(listed.flat):
-        if isinstance(code, bool) or not isinstance(code, int):
-            raise _no_codes(what, fmt, f"{type(code).__name__}s")
-        if not 0 <= code < fmt.code_count:
-            raise ValueError(
-                f"{what}{_index(position, listed.shape)} = {code:#x} is out of range: the codes of {fmt} are 0 to "
-                f"{fmt.code_count - 1:#x}"
-            )
-    return listed.astype(fmt.code_dtype)
-
-
-def _no_codes(what: str, fmt: Format, found: str) -> TypeError:
-    return TypeError(
-        f"{what} must be codes of {fmt} (unsigned integers, an fpemu.Array, or an array of that format's own dtype), "
-        f"not {found}; encode values first: fe.encode({what}, {fmt.name!r})"
-    )
-
-
-def _is_nan(codes: Codes, fmt: Format) -> NDArray[np.bool_]:
-    return is_nan(codes, fmt) if isinstance(fmt, FloatFormat) else np.zeros(codes.shape, np.bool_)
-
-
-def _is_zero(codes: Codes, fmt: Format) -> NDArray[np.bool_]:
-    if not fmt.has("zero"):
-        return np.zeros(codes.shape, bool)
-    zero: NDArray[np.bool_]
-    if isinstance(fmt, TableFormat):
-        zero = np.asarray(fmt.entries)[codes] == 0
-    else:
-        zero = _position(codes, fmt) == np.uint64(fmt.sign_mask)
-    return zero & ~_is_nan(codes, fmt)
-
-
-def _position(codes: Codes, fmt: Format) -> NDArray[np.uint64]:
-    """Where each code's value stands in the order of the format's values; equal values stand at one place."""
-    if isinstance(fmt, TableFormat):
-        ranks: NDArray[np.uint64] = np.unique(fmt.entries, return_inverse=True)[1].astype(np.uint64)
-        return ranks[codes]
-    sign = np.uint64(fmt.sign_mask)
-    if isinstance(fmt, IntFormat) and fmt.encoding == "twos_complement":
-        return codes.astype(np.uint64) ^ sign
-    negative, magnitude = split(codes, fmt)
-    gap = np.uint64(not fmt.has("zero"))  # without a zero, the smallest values of both signs are neighbours
-    return np.where(negative, sign - magnitude - gap, sign + magnitude)
-
-
-def _distance(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-    """Whether one of two codes is NaN and the other is not, and the steps between them otherwise."""
-    nan, nan_wanted = _is_nan(got, fmt), _is_nan(want, fmt)
-    a, b = _position(got, fmt), _position(want, fmt)
-    distance = np.where(a > b, a - b, b - a)
-    distance[nan | nan_wanted] = 0
-    return nan != nan_wanted, distance
-
-
-def _codes_of_values(x: Any, fmt: Format, what: str) -> Codes:
-    """The codes of `fmt` whose values `x` holds; a ValueError if one of them is no value of `fmt`."""
-    if carries_codes(x):
-        return _codes(x, fmt, what)
-    given = as_source(x)
-    codes, exact = exact_codes(x, given, fmt)
-    if not exact.all():
-        place = int(np.argmin(exact))
-        value = Code(given.format, int(given.codes.flat[place])).text
-        raise ValueError(
-            f"{what}{_index(place, exact.shape)} = {value} is no value of {fmt}; cast it first: "
-            f"fe.cast({what}, {fmt.name!r})"
-        )
-    return codes
-
-
-def _message(
-    got: Codes, want: Codes, differs: NDArray[np.bool_], shape: tuple[int, ...], fmt: Format, what: str
-) -> str:
-    """The text of a failure: counts by class, the first differences, the worst ones."""
-    where = np.flatnonzero(differs)
-    a, b = got[differs], want[differs]
-    apart, distance = _distance(a, b, fmt)
-    lines = [f"{where.size:,} of {differs.size:,} {what} ({100 * where.size / differs.size:.3g}%)"]
-    counts = np.bincount(len(NumberClass) * classes_of(a, fmt).astype(np.intp) + classes_of(b, fmt))
-    pairs = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    for pair in pairs[:_PAIRS]:
-        actual, expected = (NumberClass(kind).words for kind in divmod(int(pair), len(NumberClass)))
-        lines.append(f"  actual {actual}, expected {expected}: {counts[pair]:,}")
-    if len(pairs) > _PAIRS:
-        lines.append(f"  {len(pairs) - _PAIRS} other pairs of classes: {counts[pairs[_PAIRS:]].sum():,}")
-    if distance.any():
-        worst = int(np.argmax(distance))
-        lines.append(f"  largest distance: {distance[worst]} ulp at {_index(int(where[worst]), shape)}")
-
-    def side(code: np.unsignedinteger[Any]) -> list[str]:
-        one = Code(fmt, int(code))
-        return [one.hex, "|".join(bits for _, bits in one.fields), one.text]
-
-    def table(rows: Iterable[int]) -> list[str]:
-        undefined = _is_nan(a, fmt) | _is_nan(b, fmt)
-        cells = [["index", "", "code", "|".join(name for name, _ in fields(fmt)), "value", "ulp"]]
-        for i in rows:
-            index, steps = _index(int(where[i]), shape), "-" if undefined[i] else str(distance[i])
-            cells.append([index, "actual", *side(a[i]), steps])
-            cells.append(["", "expected", *side(b[i]), ""])
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        return [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
-
-    if where.size <= 2 * _SHOWN:
-        return "\n".join([*lines, "all of them", *table(range(where.size))])
-    farthest = np.lexsort((where, ~distance, apart))[:_SHOWN]
-    nans = np.flatnonzero(apart)[:2]  # NaN against a number is worst, but must not be all that one sees
-    worst_rows = list(dict.fromkeys([*nans, *farthest]))[:_SHOWN]
-    first = [f"the first {_SHOWN}", *table(range(_SHOWN))]
-    return "\n".join([*lines, *first, f"the worst {_SHOWN}", *table(worst_rows)])
-
-
-def _index(position: int, shape: tuple[int, ...]) -> str:
-    """Where an element stands, as it is written in Python: [1, 2], or () in an array of no dimensions."""
-    return str([int(i) for i in np.unravel_index(position, shape)]) if shape else "()"
+def _asked(
+    operation: str | Claim | None,
+    operands: Sequence[ArrayLike] | None,
+    fmt: Format,
+    rounding: str | Rounding | None,
+    profile: str | Profile | None,
+    shape: tuple[int, ...],
+) -> tuple[Claim, list[NDArray[Any]]] | None:
+    """What was asked of the implementation: a claim and the operands' codes."""
+    if (operation is None) != (operands is None):
+        raise ValueError("operation and operands are given together, or neither")
+    if operation is None or operands is None:
+        return None
+    formats = operation.operands if isinstance(operation, Claim) else [_source_of(x, fmt) for x in operands]
+    if len(formats) != len(operands):
+        raise ValueError(f"{operation.operation} takes {len(formats)} operands, not {len(operands)}")  # type: ignore[union-attr]
+    sources = [as_source(x, own if _source_of(x, own) else None) for x, own in zip(operands, formats, strict=True)]
+    codes = [np.broadcast_to(source.codes, shape).ravel() for source in sources]
+    if isinstance(operation, Claim):
+        return operation, codes
+    own = tuple(source.format for source in sources)
+    knobs: dict[str, Any] = {"rounding": rounding, "profile": profile}
+    if operation in ("cast", "encode"):
+        return Claim.of(operation, fmt, source=own[0], **knobs), codes
+    return Claim.of(operation, fmt, operands=own, **knobs), codes

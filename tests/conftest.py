@@ -7,6 +7,8 @@ import pytest
 from fpemu import casting, registry
 from tests import proof
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(autouse=True, scope="module")
 def module_registry():

@@ -35,7 +35,9 @@ ORDER = [
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     *("files", "saving", "report", "plotting"),
-    *("testing", "strategies"),
+    *("claims", "matching", "causes", "failures", "hardness"),
+    *("testing", "strategies", "pytest_plugin"),
+    "public",
     *("__init__", "demo", "cli", "__main__"),
 ]
 
@@ -44,6 +46,7 @@ THIRD_PARTY = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
     "hypothesis": ["strategies"],
+    "pytest": ["pytest_plugin"],
     "matplotlib": ["plotting", "demo", "cli"],
     "typer": ["cli"],
     "click": ["cli"],
@@ -111,14 +114,32 @@ def test_imports_are_found_wherever_they_stand():
     assert list(imported_places(tree)) == ["__init__", "__init__", "casting", "cli"]
 
 
-def test_import_stays_light():
-    script = "import sys, numpy; before = set(sys.modules); import fpemu; print(*set(sys.modules) - before)"
+def loaded_by(script):
+    """The modules that a script loads beside the interpreter's own start."""
+    script = f"import sys; before = set(sys.modules)\n{script}\nprint(*set(sys.modules) - before)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    return {name.partition(".")[0] for name in run.stdout.split()}
+
+
+def test_import_stays_light():
+    assert loaded_by("import fpemu; fpemu.__version__") <= {"fpemu", *sys.stdlib_module_names}
+    loaded = loaded_by("import numpy; before = set(sys.modules); import fpemu; fpemu.cast")
     assert "fpemu" in loaded
     heavy = {"fractions", "decimal", "statistics", "ml_dtypes", "torch", "scipy", "gmpy2", *THIRD_PARTY}
     assert not loaded & heavy
     assert loaded <= {"fpemu", "numpy", *sys.stdlib_module_names}
+
+
+def test_public_names_win_over_modules():
+    """`fpemu.array` is the function, also where only the module was imported; all names are there at once."""
+    hidden = sorted({path.stem for path in PACKAGE.glob("*.py")} & set(fe.__all__))
+    assert hidden == sorted(fe._HIDDEN_MODULES)
+    imports = "; ".join(f"import fpemu.{name}" for name in hidden)
+    checks = "; ".join(f"assert not hasattr(fpemu.{name}, '__path__') and callable(fpemu.{name})" for name in hidden)
+    loaded_by(f"import fpemu; {imports}; {checks}; assert set(fpemu.__all__) <= set(dir(fpemu))")
+    loaded_by("from fpemu import *; cast, report, Array")
+    with pytest.raises(AttributeError, match="module 'fpemu' has no attribute 'nonsense'"):
+        getattr(fe, "nonsense")  # noqa: B009
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda path: path.name)

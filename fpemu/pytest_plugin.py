@@ -1,0 +1,178 @@
+"""The pytest plugin: fixtures, options and reports for tests of number formats.
+
+pytest loads it in every run of every project of the environment, so it imports neither numpy nor numba, and nothing of
+fpemu, before a test uses it.
+
+Options: ``--fpemu-cases N`` and ``--fpemu-seed S``; in the configuration file ``fpemu_cases``, ``fpemu_seed`` and
+``fpemu_formats``.  Markers: ``fpemu_formats("float8*", "bfloat16")`` and ``fpemu_cases(10)``.  Fixtures:
+`fpemu_format`, `fpemu_rng`, `fpemu_cases`, `fpemu_seed`.  A failed assertion of `fpemu.testing` puts its table into the
+test's report and a line into a summary at the end; under pytest-xdist, too.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import secrets
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fpemu.failures import Failure
+    from fpemu.formats import Format
+
+_CASES = 1000
+_SECTION = "fpemu: elements that differ"
+_MARKERS = (
+    "fpemu_formats(*names): run the test for these formats, which the fixture fpemu_format gives: names, aliases, "
+    "patterns such as 'float8*'",
+    "fpemu_cases(n): what the fixture fpemu_cases gives to this test, unless --fpemu-cases says otherwise",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options, and their places in the configuration file."""
+    group = parser.getgroup("fpemu", "number formats (fpemu)")
+    group.addoption("--fpemu-cases", type=_count, metavar="N", help="how many cases the fixture fpemu_cases asks for")
+    group.addoption(
+        "--fpemu-seed", type=_seed, metavar="S", help="the seed of the fixture fpemu_rng: a number, or 'random'"
+    )
+    parser.addini("fpemu_cases", f"as --fpemu-cases; default {_CASES}", default=str(_CASES))
+    parser.addini("fpemu_seed", "as --fpemu-seed; default 0", default="0")
+    parser.addini("fpemu_formats", "formats of tests that have no marker fpemu_formats", type="args", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The markers are known, and every process of a run has the same seed."""
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    for name, read in (("fpemu_seed", _seed), ("fpemu_cases", _count)):
+        try:
+            read(config.getini(name))
+        except ValueError as error:
+            raise pytest.UsageError(f"{name} in the configuration file: {error}") from None
+    if config.option.fpemu_seed is None:
+        config.option.fpemu_seed = _seed(config.getini("fpemu_seed"))  # xdist hands the options on to its workers
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The seed, where it is not the usual one."""
+    return [f"fpemu: --fpemu-seed {config.option.fpemu_seed}"] if config.option.fpemu_seed else []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each format that its marker, or else the configuration file, names."""
+    if "fpemu_format" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("fpemu_formats")
+    names = marker.args if marker else metafunc.config.getini("fpemu_formats")
+    if not names:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid} uses fpemu_format: say which formats by "
+            "@pytest.mark.fpemu_formats('float8*', 'bfloat16'), or by fpemu_formats in the configuration file"
+        )
+    try:
+        formats = _formats(names)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: fpemu_formats: {error}") from None
+    metafunc.parametrize("fpemu_format", formats, ids=[fmt.name for fmt in formats])
+
+
+@pytest.fixture(scope="session")
+def fpemu_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this run: --fpemu-seed, else fpemu_seed of the configuration file, else 0."""
+    seed: int = request.config.option.fpemu_seed
+    return seed
+
+
+@pytest.fixture
+def fpemu_rng(request: pytest.FixtureRequest, fpemu_seed: int) -> np.random.Generator:
+    """A numpy Generator of the test's own: the same for a seed and a test, whatever ran before and in which process."""
+    import numpy as np
+
+    return np.random.default_rng([fpemu_seed, zlib.crc32(request.node.nodeid.encode())])
+
+
+@pytest.fixture
+def fpemu_cases(request: pytest.FixtureRequest) -> int:
+    """How many cases to try: --fpemu-cases, else the marker fpemu_cases, else the configuration file, else 1000."""
+    asked: int | None = request.config.option.fpemu_cases
+    if asked is not None:
+        return asked
+    marker = request.node.get_closest_marker("fpemu_cases")
+    return _count(marker.args[0] if marker and marker.args else request.config.getini("fpemu_cases"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The table of a failed assertion of fpemu.testing, as a section of the test's report."""
+    report = yield
+    if call.excinfo is not None:
+        failures = list(_failures(call.excinfo.value))
+        for failure in failures:
+            report.sections.append((_SECTION, failure.listing))
+        # plain lists, which xdist can send
+        report.__dict__["fpemu_failures"] = [[failure.summary, failure.cause or ""] for failure in failures]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """A line for each failed assertion of fpemu.testing: how much differs, and the likely cause."""
+    lines = [
+        (report.nodeid, *told)
+        for outcome in ("failed", "error")
+        for report in terminalreporter.stats.get(outcome, ())
+        for told in getattr(report, "fpemu_failures", ())
+    ]
+    if lines:
+        terminalreporter.section("fpemu")
+        for nodeid, summary, cause in lines:
+            terminalreporter.write_line(nodeid)
+            terminalreporter.write_line(f"  {summary}")
+            if cause:
+                terminalreporter.write_line(f"  likely cause: {cause}")
+
+
+def _failures(error: BaseException) -> Iterator[Failure]:
+    """What failed assertions found; hypothesis tells of several at once in an exception group."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _failures(part)
+    elif hasattr(error, "fpemu_failure"):
+        yield error.fpemu_failure
+
+
+def _formats(names: Iterable[Any]) -> list[Format]:
+    """The formats that names, aliases and patterns mean, each once."""
+    from fpemu.registry import dtype, dtypes
+
+    found: dict[str, Format] = {}
+    for name in names:
+        if isinstance(name, str) and set(name) & set("*?["):
+            chosen = [fmt for fmt in dtypes() if fnmatch.fnmatchcase(fmt.name, name)]
+            if not chosen:
+                raise ValueError(f"no registered format matches {name!r}")
+        else:
+            chosen = [dtype(name)]
+        found.update((fmt.name, fmt) for fmt in chosen)
+    return list(found.values())
+
+
+def _count(word: Any) -> int:
+    count = int(word)
+    if count < 1:
+        raise ValueError(f"the number of cases must be 1 or more, not {count}")
+    return count
+
+
+def _seed(word: str) -> int:
+    seed = secrets.randbits(32) if word == "random" else int(word)
+    if seed < 0:
+        raise ValueError(f"the seed must be 0 or more, or 'random', not {seed}")
+    return seed
