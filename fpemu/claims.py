@@ -3,37 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from fpemu import comparisons, predicates
 from fpemu.array import Array
 from fpemu.casting import encode, rules_for
-from fpemu.catalogue import find_operation
-from fpemu.formats import Format
-from fpemu.knobs import near
+from fpemu.catalogue import ALIASES, OPERATIONS, SYMBOLS
+from fpemu.errstate import errstate
+from fpemu.formats import Format, TableFormat
+from fpemu.integral import convert
+from fpemu.knobs import KNOBS, NanRule, Rounding, Stochastic, Through, near, rounding_mode
+from fpemu.portable import format_from_text, format_text
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
 
-__all__ = ["Claim"]
+__all__ = ["Batch", "Claim"]
+
+CASTS = ("cast", "convert")
+_COMPARISONS = {name: getattr(comparisons, name) for name in comparisons.__all__ if name not in OPERATIONS}
+_PREDICATES = {name: getattr(predicates, name) for name in predicates.__all__}
+_TRUTH_VALUES: dict[str, Callable[..., Any]] = {**_COMPARISONS, **_PREDICATES}
+_OTHER_NAMES = {"encode": "cast", **ALIASES, **SYMBOLS}
+_NAMES = [*CASTS, *OPERATIONS, *_TRUTH_VALUES]
+_OWN_SECOND = {"scaleb": "int16"}  # operations whose second operand is of another format unless one says so
+_EMPTY = np.zeros(0, np.uint8)
+
+
+class Batch(NamedTuple):
+    """Inputs and right answers, as codes.
+
+    `operands`: for each operand a one-dimensional array, all of one length; `result`: codes, 0 and 1 where it is a
+    truth value; `flags`: in TestFloat's numbering, or None.
+    """
+
+    operands: tuple[NDArray[Any], ...]
+    result: NDArray[Any]
+    flags: NDArray[np.uint8] | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """An operation on codes of formats, under rules.
+    """What an implementation is said to compute: an operation on codes of formats, under rules.
 
     Parameters
     ----------
     operation : str
-        A name of the catalogue, or "cast".
+        "cast" (by the rules of casts), "convert" (as an operation: NaN become quiet), an operation of the catalogue
+        ("add", "fma", "exp", ...), a comparison ("less", ...) or a test of a class ("is_nan", ...).
     operands : tuple of Format
         The operands' formats; of a cast its one source format.
     result : Format or None
-        The result's format.
+        The result's format; None where it is a truth value.
     profile : Profile
         The rules, every knob as it stands for the result's format.
+
+    Notes
+    -----
+    `Claim.of` checks what it is given and fills in the rest; the class itself takes all as it is.
 
     Examples
     --------
@@ -60,7 +91,7 @@ class Claim:
         source: Any = None,
         operands: Sequence[Any] | None = None,
         result: Any = None,
-        rounding: Any = None,
+        rounding: str | Rounding | Stochastic | None = None,
         profile: str | Profile | None = None,
         **knobs: Any,
     ) -> Claim:
@@ -69,21 +100,22 @@ class Claim:
         Parameters
         ----------
         operation : str
-            A name, alias or symbol of the catalogue; "cast" or "encode".
-        format : str or Format, optional
+            A name, alias or symbol of the catalogue ("add", "sub", "*"), a comparison, a test of a class, "convert",
+            "cast" or "encode", which is the same: what a cast gives, as codes.
+        format : str, Format or dtype, optional
             Of operands and result alike; of a cast the result's.
-        source : str or Format, optional
+        source : str, Format or dtype, optional
             A cast's source format; default float32.
-        operands : sequence of str or Format, optional
+        operands : sequence of str, Format or dtype, optional
             The operands' formats, where they are not `format`.
-        result : str or Format, optional
+        result : str, Format or dtype, optional
             The result's format, where it is not `format`.
-        rounding : str or Rounding, optional
+        rounding : str, Rounding or Stochastic, optional
             Instead of the profile's.
         profile : str or Profile, optional
             Default the result format's own.
         **knobs
-            Other knobs of the profile.
+            Other knobs of `Profile`; `random_bits`, the number of bits of stochastic rounding.
 
         Returns
         -------
@@ -91,45 +123,71 @@ class Claim:
 
         Raises
         ------
+        TypeError
+            If something is of the wrong kind.
         ValueError
-            If a name is unknown, a format is missing, or a rule does not apply.
+            If a name is unknown, formats are missing or disagree with the operation, or a rule does not apply.
 
         Examples
         --------
         >>> from fpemu.claims import Claim
         >>> Claim.of("encode", "float8_e4m3fn").operands[0].name
         'float32'
+        >>> Claim.of("+", operands=["float16", "bfloat16"], result="float32").operation
+        'add'
         """
-        wanted = result if result is not None else format
-        if wanted is None:
-            raise ValueError(f"say the result's format: Claim.of({operation!r}, 'float16')")
-        target = dtype(wanted)
-        if operation in ("cast", "encode"):
-            name = "cast"
-            formats: tuple[Format, ...] = (dtype("float32" if source is None else source),)
+        name = _operation(operation)
+        target = None
+        if name in _TRUTH_VALUES:
+            if result is not None:
+                raise ValueError(f"{name} gives a truth value: it has no result format, but result={result!r}")
+        elif result is None and format is None:
+            raise ValueError(f"{name}: say the result's format: Claim.of({name!r}, 'float16')")
         else:
-            try:
-                found = find_operation(operation)
-            except ValueError as error:
-                raise ValueError(f"{error}; and 'cast'{near(operation, ['cast', 'encode'])}") from None
-            name, given = found.name, operands if operands is not None else [wanted] * found.operands
-            formats = tuple(map(dtype, given))
-            if len(formats) != found.operands:
-                raise ValueError(f"{name} takes {found.operands} operands, not {len(formats)}")
-        rules = rules_for(target, profile, rounding, None)
-        return cls(name, formats, target, target.check_profile(rules.replace(**knobs)) if knobs else rules)
+            target = dtype(format if result is None else result)
+        formats = _operand_formats(name, format, source, operands)
+        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs))
+        claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # all checks of the call
+        return claim
 
-    def answer(self, *codes: NDArray[Any]) -> NDArray[Any]:
-        """The right codes for operands' codes.
+    @property
+    def arity(self) -> int:
+        """How many operands there are."""
+        return len(self.operands)
+
+    @property
+    def has_flags(self) -> bool:
+        """Whether there are flags: not for tests of classes, for codebooks, and under rules that round twice."""
+        if self.operation in _PREDICATES or isinstance(self.result, TableFormat):
+            return False
+        return self.profile.through is Through.NONE
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the answer depends on random bits."""
+        return isinstance(self.profile.rounding, Stochastic)
+
+    def answer(self, *codes: ArrayLike, random_bits: ArrayLike | None = None) -> NDArray[Any]:
+        """The right results for operands' codes.
 
         Parameters
         ----------
-        *codes : numpy.ndarray of unsigned int
-            One array for each operand, of one shape.
+        *codes : array_like of unsigned int
+            One array for each operand; broadcast against each other.
+        random_bits : array_like of int, optional
+            Under stochastic rounding the random integers, of the result's shape, below 2^bits.
 
         Returns
         -------
-        numpy.ndarray of unsigned int
+        numpy.ndarray
+            Codes of the result's format in its `code_dtype`, or uint8 0 and 1 where the result is a truth value.
+
+        Raises
+        ------
+        TypeError
+            If there are more or fewer operands than the operation takes, or one holds no integers.
+        ValueError
+            If a code is out of range, shapes do not broadcast, or stochastic rounding has no random bits.
 
         Examples
         --------
@@ -137,21 +195,37 @@ class Claim:
         >>> from fpemu.claims import Claim
         >>> Claim.of("sqrt", "float16").answer(np.uint16([0x4400]))
         array([16384], dtype=uint16)
+        >>> Claim.of("less", "float16").answer(np.uint16([0x4400, 0xC400]), np.uint16(0))
+        array([0, 1], dtype=uint8)
         """
-        return self._called(codes, False)[0]
+        return self._called(codes, random_bits, False)[0]
 
-    def answer_with_flags(self, *codes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """The right codes, and the flags in TestFloat's numbering.
+    def answer_with_flags(
+        self, *codes: ArrayLike, random_bits: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """The right results, and the flags in TestFloat's numbering.
 
         Parameters
         ----------
-        *codes : numpy.ndarray of unsigned int
-            One array for each operand, of one shape.
+        *codes : array_like of unsigned int
+            One array for each operand; broadcast against each other.
+        random_bits : array_like of int, optional
+            Under stochastic rounding the random integers, of the result's shape, below 2^bits.
 
         Returns
         -------
-        numpy.ndarray of unsigned int
+        numpy.ndarray
+            As `answer` gives them.
         numpy.ndarray of uint8
+            As `Flags.bits`: 1 inexact, 2 underflow, 4 overflow, 8 divide by zero, 16 invalid.
+
+        Raises
+        ------
+        TypeError
+            If there are more or fewer operands than the operation takes, or one holds no integers.
+        ValueError
+            If the claim has no flags (`has_flags`), a code is out of range, shapes do not broadcast, or stochastic
+            rounding has no random bits.
 
         Examples
         --------
@@ -160,7 +234,32 @@ class Claim:
         >>> Claim.of("sqrt", "float16").answer_with_flags(np.uint16([0x4000]))
         (array([15784], dtype=uint16), array([1], dtype=uint8))
         """
-        return self._called(codes, True)
+        if not self.has_flags:
+            raise ValueError(f"{self} has no flags: use answer")
+        return self._called(codes, random_bits, True)
+
+    def batch(self, *codes: NDArray[Any]) -> Batch:
+        """Operands with the right results, and the flags if there are any.
+
+        Parameters
+        ----------
+        *codes : numpy.ndarray of unsigned int
+            One one-dimensional array for each operand, all of one length.
+
+        Returns
+        -------
+        Batch
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fpemu.claims import Claim
+        >>> Claim.of("sqrt", "float8_e5m2").batch(np.uint8([0x40]))
+        Batch(operands=(array([64], dtype=uint8),), result=array([62], dtype=uint8), flags=array([1], dtype=uint8))
+        """
+        return (
+            Batch(codes, *self.answer_with_flags(*codes)) if self.has_flags else Batch(codes, self.answer(*codes), None)
+        )
 
     def replaced(self, **knobs: Any) -> Claim:
         """The claim with other rules.
@@ -174,26 +273,184 @@ class Claim:
         -------
         Claim
 
+        Raises
+        ------
+        ValueError
+            If a knob or a value is unknown, or does not apply.
+
         Examples
         --------
         >>> from fpemu.claims import Claim
         >>> Claim.of("add", "float16").replaced(rounding="RTZ").profile.rounding
         <Rounding.TOWARD_ZERO: 'toward_zero'>
         """
-        assert self.result is not None
-        return dataclasses.replace(self, profile=self.result.check_profile(self.profile.replace(**knobs)))
+        return dataclasses.replace(self, profile=_rules(self.result, self.profile, None, knobs))
 
-    def _called(self, codes: Sequence[NDArray[Any]], flags: bool) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        if self.operation == "cast" and not flags:
-            found = encode(codes[0], self.result, source=self.operands[0], profile=self.profile)
-            return np.asarray(found), np.zeros(0, np.uint8)
+    def described(self) -> dict[str, str]:
+        """The claim in words, for headers of files: `from_description` reads them back.
+
+        Returns
+        -------
+        dict of str to str
+            "operation"; "operand 1" and so on, the formats' names, or all their parameters as JSON where a name would
+            mean nothing elsewhere; "result" ("bool" for truth values); "profile", the name of the rules; every knob.
+
+        Examples
+        --------
+        >>> from fpemu.claims import Claim
+        >>> list(Claim.of("cast", "float8_e4m3fn").described().items())[:5]
+        [('operation', 'cast'), ('operand 1', 'float32'), ('result', 'float8_e4m3fn'), ('profile', 'ieee'),
+         ('rounding', 'nearest_even')]
+        """
+        rounding, code = self.profile.rounding, self.profile.nan_code
+        words = {"operation": self.operation}
+        words |= {f"operand {place}": format_text(fmt) for place, fmt in enumerate(self.operands, 1)}
+        words["result"] = "bool" if self.result is None else format_text(self.result)
+        words["profile"] = self.profile.name
+        if isinstance(rounding, Stochastic):
+            words |= {"rounding": f"stochastic{rounding.variant}", "random_bits": str(rounding.bits)}
+        else:
+            words["rounding"] = rounding.value
+        words |= {knob: getattr(self.profile, knob).value for knob in KNOBS}
+        words["nan_code"] = "none" if code is None else hex(code)
+        return words
+
+    @classmethod
+    def from_description(cls, words: Mapping[str, str]) -> Claim:
+        """The claim that `described` put into words.
+
+        Parameters
+        ----------
+        words : mapping of str to str
+            Of the knobs those may be left out that have their usual value.
+
+        Returns
+        -------
+        Claim
+
+        Raises
+        ------
+        ValueError
+            If a word is missing, unknown or impossible; the message says which.
+
+        Examples
+        --------
+        >>> from fpemu.claims import Claim
+        >>> claim = Claim.of("fma", "bfloat16", rounding="RTZ")
+        >>> Claim.from_description(claim.described()) == claim
+        True
+        """
+        rest = dict(words)
+        try:
+            name, result = rest.pop("operation"), rest.pop("result")
+            count = sum(key.startswith("operand ") for key in words)
+            formats = [format_from_text(rest.pop(f"operand {place}")) for place in range(1, count + 1)]
+        except KeyError as error:
+            raise ValueError(f"the description of a claim has no {error}") from None
+        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS]
+        for word in rest:
+            if word not in known:
+                raise ValueError(f"the description of a claim has an unknown word {word!r}{near(word, known)}")
+        knobs: dict[str, Any] = {"name": rest.pop("profile", "custom"), **rest}
+        knobs["nan_code"] = None if knobs.get("nan_code", "none") == "none" else _number(knobs, "nan_code")
+        if "random_bits" in knobs:
+            knobs["random_bits"] = _number(knobs, "random_bits")
+        target = None if result == "bool" else format_from_text(result)
+        return cls.of(name, operands=formats, result=target, profile=Profile(), **knobs)
+
+    def __str__(self) -> str:
+        """The claim as one says it: "add of float16 and float16 to float16, toward_zero"."""
+        to = "" if self.result is None else f" to {self.result}"
+        rounding = self.profile.rounding
+        how = rounding.value if isinstance(rounding, Rounding) else str(rounding)
+        return f"{self.operation} of {' and '.join(map(str, self.operands))}{to}{'' if not to else f', {how}'}"
+
+    @functools.cached_property
+    def _call(self) -> Callable[..., Any]:
+        """The function of fpemu that gives the answer."""
+        if self.operation in _TRUTH_VALUES:
+            return _TRUTH_VALUES[self.operation]
+        if self.operation in CASTS:
+            return functools.partial(convert, fmt=self.result, profile=self.profile)
+        return functools.partial(OPERATIONS[self.operation].call, result=self.result, profile=self.profile)
+
+    def _called(
+        self, codes: Sequence[ArrayLike], random_bits: ArrayLike | None, flags: bool
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        if len(codes) != self.arity:
+            raise TypeError(f"{self.operation} takes {self.arity} operands, not {len(codes)}")
+        how: dict[str, Any] = {}
+        if random_bits is not None:
+            how["random_bits"] = random_bits
+        elif self.stochastic and self.result is not None:
+            shape = np.broadcast_shapes(*(np.shape(part) for part in codes))
+            if 0 not in shape:
+                raise ValueError(f"{self}: rounding is stochastic: say random_bits")
+            how["random_bits"] = np.zeros(shape, np.uint32)
         arrays = [Array.from_codes(part, fmt) for part, fmt in zip(codes, self.operands, strict=True)]
-        if self.operation == "cast":
-            from fpemu.integral import convert
+        with errstate(all="ignore"):  # what the caller's context does about flags is not about this
+            if self.operation == "cast":
+                given = arrays[0].codes
+                found = encode(given, self.result, source=self.operands[0], profile=self.profile, **how)
+                return np.asarray(found), self._call(arrays[0], return_flags=True, **how)[1].bits if flags else _EMPTY
+            if flags:
+                result, raised = self._call(*arrays, return_flags=True, **how)
+                return self._codes(result), raised.bits
+            return self._codes(self._call(*arrays, **how)), _EMPTY
 
-            value, raised = convert(arrays[0], self.result, profile=self.profile, return_flags=True)
-            return value.codes, raised.bits
-        found = find_operation(self.operation).call(
-            *arrays, result=self.result, profile=self.profile, return_flags=flags
-        )
-        return (found[0].codes, found[1].bits) if flags else (found.codes, np.zeros(0, np.uint8))
+    def _codes(self, result: Any) -> NDArray[Any]:
+        return np.asarray(result, np.uint8) if self.result is None else np.asarray(result.codes)
+
+
+def _operation(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"an operation is a name, not {type(name).__name__}")
+    known = _OTHER_NAMES.get(name, name)
+    if known not in _NAMES:
+        raise ValueError(f"no operation {name!r}: there are {', '.join(_NAMES)}{near(name, [*_NAMES, *_OTHER_NAMES])}")
+    return known
+
+
+def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] | None) -> tuple[Format, ...]:
+    if source is not None and (name not in CASTS or operands is not None):
+        raise ValueError(f"{name}: source is a cast's format; the others' are format or operands")
+    if name in CASTS:
+        count, usual = 1, ["float32" if source is None else source]
+    else:
+        count = 2 if name in _COMPARISONS else 1 if name in _PREDICATES else OPERATIONS[name].operands
+        usual = [fmt] * count
+        usual[1:2] = [_OWN_SECOND.get(name, fmt)] * (count > 1)
+    if operands is None and usual[0] is None:
+        raise ValueError(f"{name}: say the operands' formats: Claim.of({name!r}, 'float16')")
+    if isinstance(operands, str):
+        raise TypeError(f"operands must be a sequence of formats, one for each operand, not {operands!r}")
+    formats = tuple(dtype(each) for each in (usual if operands is None else operands))
+    if len(formats) != count:
+        raise ValueError(f"{name} takes {count} operand{'s' * (count > 1)}, not {len(formats)}")
+    return formats
+
+
+def _rules(target: Format | None, profile: Any, rounding: Any, knobs: dict[str, Any]) -> Profile:
+    """The rules with every knob as it stands for the result's format."""
+    knobs = dict(knobs)
+    mode = knobs.pop("rounding", None) if rounding is None else rounding
+    bits = knobs.pop("random_bits", None)
+    if bits is not None:
+        mode = rounding_mode(mode) if mode is not None else None
+        if not isinstance(mode, Stochastic):
+            raise ValueError("random_bits is the number of bits of stochastic rounding: say rounding='stochastic'")
+        mode = Stochastic(mode.variant, bits)
+    if target is None:  # truth values: no rule of a result's applies
+        rules = rules_for(dtype("float64"), profile, mode, None).replace(**knobs)
+    else:
+        rules = target.check_profile(rules_for(target, profile, mode, None).replace(**knobs))
+    if rules.nan is NanRule.ERROR:
+        raise ValueError("nan='error' gives no code: there is no right answer to check against")
+    return rules
+
+
+def _number(words: dict[str, Any], what: str) -> int:
+    try:
+        return int(words[what], 0)
+    except ValueError:
+        raise ValueError(f"{what} must be a number, not {words[what]!r}") from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import Stochastic
 from fpemu.profiles import Profile
+from fpemu.registry import dtype, known_everywhere
 
-__all__ = ["format_from", "format_of", "profile_from", "profile_of"]
+__all__ = ["format_from", "format_from_text", "format_of", "format_text", "profile_from", "profile_of"]
 
 _KINDS: dict[str, type[FloatFormat | IntFormat]] = {"float": FloatFormat, "int": IntFormat}
 
@@ -55,6 +57,46 @@ def format_from(data: dict[str, Any]) -> Format:
         return TableFormat(**parameters) if kind == "table" else _KINDS[kind](**parameters)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a format's parameters: {error!r}") from None
+
+
+def format_text(fmt: Format) -> str:
+    """A format in one line: its name where that means it everywhere, else its parameters as JSON.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.portable import format_text
+    >>> format_text(fe.dtype("e4m3")), format_text(fe.dtype("e3m9"))
+    ('float8_e4m3fn', 'float13_e3m9')
+    >>> format_text(fe.TableFormat("signs", [-1, 1]))[:39]
+    '{"kind":"table","name":"signs","values"'
+    """
+    return fmt.name if known_everywhere(fmt) else json.dumps(format_of(fmt), separators=(",", ":"))
+
+
+def format_from_text(text: str) -> Format:
+    """The format that a text of `format_text`, or any name, means.
+
+    Raises
+    ------
+    ValueError
+        If it means none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.portable import format_from_text, format_text
+    >>> signs = fe.TableFormat("signs", [-1, 1])
+    >>> format_from_text(format_text(signs)) == signs
+    True
+    """
+    if not text.startswith("{"):
+        return dtype(text)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not a format's parameters: {error}") from None
+    return format_from(data)
 
 
 def profile_of(profile: Profile) -> dict[str, Any]:

@@ -296,6 +296,12 @@ def note(fmt: Format) -> str:
     return entry.note if entry is not None and entry.format == fmt else ""
 
 
+def known_everywhere(fmt: Format) -> bool:
+    """Whether a format's own name means it without `register`: in another process too."""
+    meant = _parsed(fmt.name)
+    return (fmt in _USUAL and _USUAL[fmt].name == fmt.name) or (meant == fmt and fmt not in _USUAL)
+
+
 for _entry in _TABLE:
     for _name in (_entry.format.name, *_entry.aliases.split()):
         _NAMES[_key(_name)] = _entry.format
