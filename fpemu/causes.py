@@ -2,7 +2,7 @@
 
 Two ways.  With a claim and its operands, each rule is tried: the one whose answers are the actual codes everywhere is
 the cause.  Without, the classes of the codes that differ may say enough: the largest value instead of infinity, zero
-instead of a subnormal.  `fpemu.audit` searches further: for rules that act together, and wrong intermediate formats.
+instead of a subnormal.
 """
 
 from __future__ import annotations
