@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpemu.claims import Batch, Claim
 from fpemu.vectors.cells import Cell, Counts
@@ -86,12 +87,14 @@ class Vectors:
         fill = from_all if tuples(self.claim) <= ALL else by_construction
         return fill(self.claim, self.per_cell, words)
 
+    @functools.cached_property
+    def _ways(self) -> NDArray[np.uint8]:
+        return Counts(self.claim).every_operand_class()
+
     def _drawn(self, number: int) -> Codes:
         """A batch of random operands: every second one any codes, the others constructed from random classes."""
-        words = Words(self.seed, _RANDOM + number)
-        formats = self.claim.operands
-        plain = [uniform(fmt, words, BATCH) for fmt in formats]
-        ways = Counts(self.claim).every_operand_class()
+        words, ways = Words(self.seed, _RANDOM + number), self._ways
+        plain = [uniform(fmt, words, BATCH) for fmt in self.claim.operands]
         hard = construct(self.claim, ways[:, words.below(ways.shape[1], BATCH)], words)
         return tuple(np.where(np.arange(BATCH) % 2 == 0, a, b) for a, b in zip(plain, hard, strict=True))
 
