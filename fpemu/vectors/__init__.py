@@ -1,0 +1,8 @@
+"""Golden vectors: which cases to check an implementation with, and the right answers."""
+
+from fpemu.vectors.cells import Cell
+from fpemu.vectors.classes import CLASSES
+from fpemu.vectors.generating import Vectors, generate
+from fpemu.vectors.situations import SITUATIONS
+
+__all__ = ["CLASSES", "SITUATIONS", "Cell", "Vectors", "generate"]
