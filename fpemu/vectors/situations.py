@@ -154,7 +154,7 @@ def _placed(
     if isinstance(fmt, FloatFormat):
         found |= _binades(claim, fmt, low, high, rounded, result)
         if claim.operation in _ADDENDS:
-            found |= _aligned(claim, fmt, codes, ~unrounded, low.code, moved)
+            found |= _aligned(claim, fmt, codes, ~unrounded, low, moved)
     return found
 
 
@@ -187,7 +187,7 @@ def _binades(
 
 
 def _aligned(
-    claim: Claim, fmt: FloatFormat, codes: tuple[NDArray[Any], ...], rounded: Bools, low: NDArray[Any], moved: Bools
+    claim: Claim, fmt: FloatFormat, codes: tuple[NDArray[Any], ...], rounded: Bools, low: _Placed, moved: Bools
 ) -> dict[str, Bools]:
     """How far apart the exponents of two addends are, and whether their leading digits cancel."""
     both = rounded.copy()
@@ -207,11 +207,11 @@ def _aligned(
         first, second = parts[0][1], parts[1][1]
     apart = np.abs(first - second)
     p, lowest = fmt.precision, fmt.quantum_exponent - 1
-    significand, exponent = kinds.significands(low & low.dtype.type(fmt.magnitude_mask), fmt)
+    significand, exponent = kinds.significands(low.code & low.code.dtype.type(fmt.magnitude_mask), fmt)
     kept = np.where(significand == 0, lowest, exponent + kinds.bit_length(significand) - 1)
     gone = (significand == 0) & ~moved
     found = {f"apart p{more:+d}".removesuffix("+0"): both & (apart == p + more) for more in (-1, 0, 1, 2)}
-    found["cancellation"] = both & (gone | (kept <= np.maximum(first, second) - (p - 1)))
+    found["cancellation"] = both & ~low.beyond & (gone | (kept <= np.maximum(first, second) - (p - 1)))
     return found
 
 
