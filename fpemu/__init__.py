@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 # Modules that have the name of a public function: ``fpemu.array`` is the function, whoever imported the module first.
 _HIDDEN_MODULES = ("array", "errstate", "report")
+_ROOMS = ("cores", "vectors")  # modules that are not imported with the public names
 
 
 class _Package(ModuleType):
@@ -32,9 +33,9 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:
-    """The public names; `fpemu.cores`, which loads numba, when it is asked for."""
-    if name == "cores":
-        return importlib.import_module("fpemu.cores")
+    """The public names; `fpemu.cores`, which loads numba, and other rooms apart when they are asked for."""
+    if name in _ROOMS:
+        return importlib.import_module(f"fpemu.{name}")
     module = name not in _HIDDEN_MODULES and importlib.util.find_spec(f"fpemu.{name}") is not None
     if not module and (name == "__all__" or not name.startswith("_")):  # a module is imported, not asked for
         from fpemu import public
@@ -51,4 +52,4 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     from fpemu import public
 
-    return sorted({*globals(), *public.__all__, "cores"})
+    return sorted({*globals(), *public.__all__, *_ROOMS})

@@ -34,7 +34,7 @@ class Words:
     --------
     >>> from fpemu.vectors.draws import Words
     >>> Words(1, 2).below(6, 10)
-    array([1, 5, 4, 4, 5, 3, 3, 2, 0, 1])
+    array([1, 4, 3, 2, 1, 4, 3, 0, 3, 1])
     """
 
     def __init__(self, seed: int, stream: int) -> None:
