@@ -8,7 +8,7 @@ instead of a subnormal.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     # Which of two arrays of codes count as different
     Differs = Callable[[Codes, Codes], Places]
 
-__all__ = ["cause_by_class", "cause_by_rule", "cause_of_flags"]
+__all__ = ["cause_by_class", "cause_by_rule", "cause_of_flags", "words_of"]
 
 _WORDS: dict[enum.Enum, str] = {
     Rounding.NEAREST_EVEN: "ties to even",
@@ -51,6 +51,22 @@ _INFINITIES = (NumberClass.POSITIVE_INFINITY, NumberClass.NEGATIVE_INFINITY)
 _NANS = (NumberClass.QUIET_NAN, NumberClass.SIGNALING_NAN)
 _ZEROS = (NumberClass.POSITIVE_ZERO, NumberClass.NEGATIVE_ZERO)
 _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
+
+
+def words_of(knobs: Mapping[str, str | int]) -> str:
+    """Changed rules as one says them.
+
+    Examples
+    --------
+    >>> from fpemu.causes import words_of
+    >>> words_of({"overflow": "saturate", "rounding": "nearest_away"})
+    "overflow='saturate' and ties away from zero"
+    """
+    words = [
+        _WORDS[Rounding(value)] if knob == "rounding" and isinstance(value, str) else f"{knob}={value!r}"
+        for knob, value in knobs.items()
+    ]
+    return " and ".join(words)
 
 
 def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:

@@ -35,7 +35,7 @@ ORDER = [
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     *("files", "saving", "report", "plotting"),
-    *("claims", "vectors", "matching", "causes", "failures", "hardness"),
+    *("claims", "vectors", "matching", "causes", "failures", "hardness", "auditing"),
     *("testing", "strategies", "pytest_plugin"),
     "public",
     *("__init__", "demo", "cli", "__main__"),

@@ -105,8 +105,11 @@ def bits(fields: Sequence[tuple[str, str]], names: bool = False) -> Text:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the number of elements done; a bar appears when it takes long."""
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of elements done; a bar appears when it takes long.
+
+    `total`: how many there are, None where nobody knows.
+    """
     with contextlib.ExitStack() as stack:
         started = time.monotonic()
         done = 0

@@ -33,6 +33,8 @@ def tuples(claim: Claim) -> int:
 
 def every(claim: Claim, start: int, stop: int) -> Codes:
     """The operands with these numbers, in order, the last operand fastest."""
+    if len(claim.operands) == 1:
+        return (np.arange(start, stop, dtype=claim.operands[0].code_dtype),)
     rest = np.arange(start, stop, dtype=np.uint64)
     found = []
     for fmt in reversed(claim.operands):

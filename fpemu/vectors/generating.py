@@ -56,16 +56,41 @@ class Vectors:
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of `BATCH` vectors and less."""
+        for codes in self.operands():
+            yield self.claim.batch(*codes)
+
+    def operands(self, start: int = 0, size: int = BATCH) -> Iterator[Codes]:
+        """The operands alone.
+
+        Parameters
+        ----------
+        start : int
+            How many vectors to leave out, a multiple of `size`.
+        size : int
+            The most at once where these are all there are; else batches are of `BATCH`, and end where the cells do.
+
+        Yields
+        ------
+        tuple of numpy.ndarray
+            Codes of each operand.
+        """
         if self.exhaustive:
-            for start in range(0, self.count, BATCH):
-                yield self.claim.batch(*every(self.claim, start, min(start + BATCH, self.count)))
+            for first in range(start, self.count, size):
+                yield every(self.claim, first, min(first + size, self.count))
             return
+        place = 0
+        for codes in self._chosen():
+            if place >= start:
+                yield codes
+            place += codes[0].size
+
+    def _chosen(self) -> Iterator[Codes]:
         codes = self._fill.codes
         for start in range(0, codes[0].size, BATCH):
-            yield self.claim.batch(*(part[start : start + BATCH] for part in codes))
+            yield tuple(part[start : start + BATCH] for part in codes)
         for number, start in enumerate(range(0, self.random, BATCH)):
             size = min(BATCH, self.random - start)
-            yield self.claim.batch(*(part[:size] for part in self._drawn(number)))
+            yield tuple(part[:size] for part in self._drawn(number))
 
     @property
     def coverage(self) -> dict[Cell, int]:

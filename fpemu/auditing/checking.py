@@ -1,0 +1,302 @@
+"""audit: is this implementation what it claims?"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fpemu.auditing.fitting import explain
+from fpemu.auditing.ledger import Ledger
+from fpemu.auditing.outcome import Audit
+from fpemu.auditing.subjects import Answer, Ask, Manner, Recorded, as_subject
+from fpemu.claims import CASTS, Batch, Claim
+from fpemu.knobs import near
+from fpemu.vectors import Vectors, generate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fpemu.knobs import Rounding
+    from fpemu.profiles import Profile
+
+__all__ = ["audit"]
+
+BATCH = 1 << 18  # inputs at once where all are gone through
+SAVED = 5.0  # seconds between two savings of a resumable audit
+_DOMAINS = ("codes", "values")
+_NANS = ("class", "exact")
+
+Progress = Callable[[int, int | None], object]
+
+
+class _Piece(NamedTuple):
+    """Right answers, with what the subject said."""
+
+    batch: Batch
+    answer: Answer
+
+
+def audit(
+    subject: Any,
+    operation: str | Claim | None = None,
+    format: Any = None,
+    *,
+    source: Any = None,
+    operands: Sequence[Any] | None = None,
+    result: Any = None,
+    rounding: str | Rounding | None = None,
+    profile: str | Profile | None = None,
+    domain: str | None = None,
+    flags: bool = False,
+    nan: str = "class",
+    limit: int = 1 << 20,
+    per_cell: int = 4,
+    random: int = 100_000,
+    seed: int = 0,
+    threads: int = 1,
+    resume: Any = None,
+    progress: Progress | None = None,
+    explained: bool = True,
+    **knobs: Any,
+) -> Audit:
+    """Hold an implementation to a claim, bit for bit; where it fails, find the rules that it follows instead.
+
+    Parameters
+    ----------
+    subject : callable, Subject or Recorded
+        A function of one-dimensional arrays, one for each operand, which gives an array of results (with `flags` a
+        pair of results and flags, in TestFloat's numbering); or what `fpemu.auditing.program`, `library` or `recorded`
+        give.
+    operation : str or Claim
+        What it is said to compute: a name ("add", "fma", "sqrt", "less"), "encode" (values to codes), "cast" (values to
+        values), "convert", or a whole claim.  May be left out for recorded answers that say it.
+    format : str, Format or dtype
+        Of operands and result alike; of a cast the result's.
+    source, operands, result, rounding, profile, **knobs
+        As `fpemu.claims.Claim.of` takes them: a cast's source (default float32), the operands' formats and the result's
+        where they differ, the rules.
+    domain : {"codes", "values"}, optional
+        Whether a callable takes and gives codes or values; default: values for "cast", values to codes for
+        "encode", codes for everything else.  Values of float16, float32 and float64 are numpy's; of other formats
+        what `decode` gives.
+    flags : bool
+        Whether flags are audited too.
+    nan : {"class", "exact"}
+        Whether any NaN equals any other, or only the same code.
+    limit : int
+        Up to so many ways to choose the operands all are tried: 2^32 for all of float32.
+    per_cell, random, seed : int
+        Else the inputs are those of `fpemu.vectors.generate`: cases for each cell, and random ones.
+    threads : int
+        How many threads ask the subject at once, which must allow it.
+    resume : path-like, optional
+        A file in which the audit is kept every few seconds; where there is one, the audit goes on from it.
+    progress : callable, optional
+        Called with the number of inputs so far and of all (None if nobody knows).
+    explained : bool
+        Whether differences are to be explained.
+
+    Returns
+    -------
+    Audit
+        `passed`, `differences`, `explanations`; printed, it is the report.
+
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind.
+    ValueError
+        If names are unknown or do not agree, the claim is stochastic or has no flags to audit, or `resume` is of
+        another audit.
+
+    Notes
+    -----
+    What a subject does wrong (it raises, hangs, crashes, gives garbage, wrong shapes or dtypes) raises nothing here: the
+    report says it, and what was found until then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fpemu as fe
+    >>> def to_bfloat16(x):
+    ...     return (x.view(np.uint32) >> 16).astype(np.uint16)  # drops the low digits
+    >>> found = fe.audit(to_bfloat16, "encode", "bfloat16", random=10_000)
+    >>> found.passed, found.explanations[0].name, found.explanations[0].share
+    (False, 'rounding=toward_zero', 1.0)
+    """
+    claim, takes, gives = _claimed(
+        subject, operation, format, domain, source, operands, result, rounding, profile, knobs
+    )
+    _check(claim, flags, nan, threads)
+    asked = as_subject(subject)
+    if isinstance(asked, Recorded):
+        if resume is not None:
+            raise ValueError("recorded answers are gone through at once: resume is for other subjects")
+        ledger = Ledger(claim, nan, flags, None)
+        problem = _replay(asked, claim, flags, ledger, progress)
+        return _finished(asked.name, ledger, problem, False, explained)
+    inputs = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
+    ledger = Ledger(claim, nan, flags, inputs.count)
+    ask = asked.asked(Manner(claim, takes, gives, flags))
+    about = {**claim.described(), "subject": asked.name, "nan": nan, "flags": flags, "inputs": inputs.count}
+    about |= {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
+    problem = _run(ask, inputs, ledger, flags, threads, None if resume is None else Path(resume), about, progress)
+    return _finished(asked.name, ledger, problem, inputs.exhaustive, explained)
+
+
+def _finished(name: str, ledger: Ledger, problem: str | None, exhaustive: bool, explained: bool) -> Audit:
+    explanations = explain(ledger.evidence) if explained and ledger.different else []
+    return Audit(name, ledger, problem, exhaustive and problem is None, explanations)
+
+
+def _claimed(
+    subject: Any,
+    operation: str | Claim | None,
+    format: Any,
+    domain: str | None,
+    source: Any,
+    operands: Sequence[Any] | None,
+    result: Any,
+    rounding: Any,
+    profile: Any,
+    knobs: dict[str, Any],
+) -> tuple[Claim, bool, bool]:
+    """The claim; whether the subject takes values, and gives them."""
+    words = (format, source, operands, result, rounding, profile)
+    if domain is not None and domain not in _DOMAINS:
+        raise ValueError(
+            f"unknown domain {domain!r}: allowed are {', '.join(_DOMAINS)}{near(str(domain), list(_DOMAINS))}"
+        )
+    if operation is None:
+        operation = getattr(subject, "claim", None)
+        if operation is None:
+            raise TypeError("say what the subject is said to compute: audit(subject, 'add', 'float16')")
+    if isinstance(operation, Claim):
+        if knobs or any(word is not None for word in words):
+            raise TypeError(
+                "a Claim says all: leave format, rounding and the other rules out, or use its replaced(...)"
+            )
+        claim, name = operation, operation.operation
+    else:
+        claim = Claim.of(
+            operation,
+            format,
+            source=source,
+            operands=operands,
+            result=result,
+            rounding=rounding,
+            profile=profile,
+            **knobs,
+        )
+        name = operation
+    values = domain == "values"
+    if domain is None and claim.operation in CASTS and not isinstance(operation, Claim):
+        return claim, name in ("encode", "cast"), name == "cast"
+    return claim, values, values and not (name == "encode" or claim.result is None)
+
+
+def _check(claim: Claim, flags: bool, nan: str, threads: int) -> None:
+    if claim.stochastic:
+        raise ValueError("stochastic rounding has no one right answer: there is nothing to hold a subject to")
+    if flags and not claim.has_flags:
+        raise ValueError(f"{claim} has no flags to audit")
+    if nan not in _NANS:
+        raise ValueError(f"unknown nan {nan!r}: allowed are {', '.join(_NANS)}{near(str(nan), list(_NANS))}")
+    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
+        raise TypeError(f"threads must be an int, not {type(threads).__name__}")
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, not {threads}")
+
+
+def _right(claim: Claim, codes: tuple[NDArray[Any], ...], flags: bool) -> Batch:
+    return Batch(codes, *claim.answer_with_flags(*codes)) if flags else Batch(codes, claim.answer(*codes), None)
+
+
+def _run(
+    ask: Ask,
+    inputs: Vectors,
+    ledger: Ledger,
+    flags: bool,
+    threads: int,
+    resume: Path | None,
+    about: dict[str, Any],
+    progress: Progress | None,
+) -> str | None:
+    """All inputs through the subject, in their order; what stopped it, or None."""
+    if resume is not None and resume.exists():
+        ledger.restore(resume, about)
+    claim = ledger.claim
+
+    def piece(codes: tuple[NDArray[Any], ...]) -> _Piece:
+        batch = _right(claim, codes, flags)
+        return _Piece(batch, ask(*(part.copy() for part in codes)))
+
+    saved = time.monotonic()
+    for batch, answer in _in_order(piece, inputs.operands(ledger.checked, BATCH), threads):
+        ledger.enter(batch, answer)
+        if progress is not None:
+            progress(ledger.checked, inputs.count)
+        if answer.problem is not None:
+            return answer.problem
+        if resume is not None and time.monotonic() - saved > SAVED:
+            ledger.save(resume, about)
+            saved = time.monotonic()
+    if resume is not None:
+        ledger.save(resume, about)
+    return None
+
+
+def _in_order(
+    piece: Callable[[tuple[NDArray[Any], ...]], _Piece], operands: Iterator[tuple[NDArray[Any], ...]], threads: int
+) -> Iterator[_Piece]:
+    """Pieces in the order of their operands, some of them at once."""
+    if threads == 1:
+        yield from map(piece, operands)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="fpemu-audit") as pool:
+        waiting = [pool.submit(piece, codes) for codes in itertools.islice(operands, 2 * threads)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(piece, codes) for codes in itertools.islice(operands, 1)]
+
+
+def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progress: Progress | None) -> str | None:
+    """Recorded answers held to the claim; what is wrong with them, or None."""
+    batches = iter(recorded)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, ValueError) as error:  # a file that is damaged further on
+            return str(error)
+        if batch is None:
+            return None
+        if flags and batch.flags is None:
+            return "there are no flags in what was recorded"
+        problem = _misfit(batch, claim)
+        if problem is not None:
+            return problem
+        ledger.enter(_right(claim, batch.operands, flags), Answer(batch.result, batch.flags if flags else None))
+        if progress is not None:
+            progress(ledger.checked, None)
+
+
+def _misfit(batch: Batch, claim: Claim) -> str | None:
+    """Why a batch cannot be one of a claim's, or None."""
+    if len(batch.operands) != claim.arity:
+        return f"{claim.operation} takes {claim.arity} operands, but {len(batch.operands)} were recorded"
+    counts = [*(fmt.code_count for fmt in claim.operands), 2 if claim.result is None else claim.result.code_count]
+    for what, codes, count in zip(
+        [*(f"operand {k}" for k in range(1, claim.arity + 1)), "the result"],
+        [*batch.operands, batch.result],
+        counts,
+        strict=True,
+    ):
+        if codes.size and int(codes.max()) >= count:
+            return f"{what} has a code {int(codes.max()):#x}, but the codes are below {count:#x}"
+    return None

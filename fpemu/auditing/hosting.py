@@ -1,0 +1,37 @@
+"""Calls a function of a shared library on arrays from standard input; run as a script, without the package.
+
+Arguments: the library, the function's name, the number of elements, the operands' sizes in bytes ("4,4"), the result's,
+and whether there are flags.  Standard input: the operands' arrays; standard output: results, flags.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+
+def main() -> None:
+    """Call the function once."""
+    path, symbol, size, sizes, result_size, flags = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the library prints is no answer
+    count = int(size)
+    given = sys.stdin.buffer
+    operands = [bytearray(given.read(count * int(each))) for each in sizes.split(",")]
+    results = [bytearray(count * int(result_size)), *([bytearray(count)] if int(flags) else [])]
+    call = getattr(ctypes.CDLL(path), symbol)
+    call.restype = None
+    pointers = [(ctypes.c_char * max(len(array), 1)) for array in (*operands, *results)]
+    arrays = [
+        kind.from_buffer(array) if array else kind()
+        for kind, array in zip(pointers, (*operands, *results), strict=True)
+    ]
+    call(ctypes.c_size_t(count), *map(ctypes.byref, arrays))
+    for array in results:
+        answers.write(array)
+    answers.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""`fpemu audit`: hold an implementation to a claim, bit for bit."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fpemu.auditing import audit as run_audit
+from fpemu.auditing import function, library, program
+from fpemu.claims import Claim
+from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
+from fpemu.cli.output import console, print_json, progress
+from fpemu.vectors import generate
+
+__all__ = ["audit"]
+
+
+def audit(
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION", help="encode, add, fma, sqrt, less ...", show_default=False)
+    ],
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's.")
+    ],
+    program_line: Annotated[
+        str | None, typer.Option("--program", metavar="COMMAND", help="It reads operands and answers, line by line.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option("--python", metavar="MODULE:FUNCTION", help="A function of arrays.")
+    ] = None,
+    shared: Annotated[
+        str | None, typer.Option("--library", metavar="PATH:SYMBOL", help="A function of a shared library.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
+    ] = None,
+    operands: Annotated[
+        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
+    ] = None,
+    rounding: RoundingOption = None,
+    overflow: OverflowOption = None,
+    profile: ProfileOption = None,
+    flags: Annotated[bool, typer.Option("--flags", help="Audit flags too, in TestFloat's numbering.")] = False,
+    exact_nan: Annotated[bool, typer.Option("--exact-nan", help="Compare the codes of NaN too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many inputs all are tried.")] = 1 << 20,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs beside the chosen ones.")] = 100_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Ask so many at once.")] = 1,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for an answer to a batch.")] = 60.0,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="FILE", help="Keep the audit there, and go on from there.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Hold an implementation to a claim, bit for bit; where it fails, name the rules that it follows instead.
+
+    The implementation is a program (--program), a Python function (--python) or a function of a shared library
+    (--library). All of them take and give codes; a Python function for encode takes values. Ends with status 0 where
+    everything is right, else with 1.
+
+    For example:
+
+        fpemu audit encode -f float8_e5m2 --program ./my_converter
+
+        fpemu audit multiply -f bfloat16 --library ./libunit.so:multiply --rounding toward_zero
+
+        fpemu audit add -f float8_e4m3fn --python mymodule:add --limit 65536
+    """
+    subject = _subject(program_line, python, shared, timeout)
+    how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
+    if overflow is not None:
+        how["overflow"] = overflow
+    try:
+        claim = Claim.of(operation, format, **how)
+    except (ValueError, TypeError) as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
+    inputs = generate(claim, limit=limit, random=random, seed=seed)
+    with progress(f"audit of {subject.name}", inputs.count if inputs.exhaustive else None) as advance:
+        done = 0
+
+        def shown(checked: int, _: int | None) -> None:
+            nonlocal done
+            advance(checked - done)
+            done = checked
+
+        found = run_audit(
+            subject,
+            operation,
+            format,
+            **how,
+            flags=flags,
+            nan="exact" if exact_nan else "class",
+            limit=limit,
+            random=random,
+            seed=seed,
+            threads=threads,
+            resume=resume,
+            progress=shown,
+        )
+    if json:
+        print_json(found.to_dict())
+    else:
+        console().print(str(found), soft_wrap=True, markup=False)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _subject(command: str | None, python: str | None, shared: str | None, timeout: float) -> Any:
+    given = [text for text in (command, python, shared) if text is not None]
+    if len(given) != 1:
+        raise typer.BadParameter("say one of --program, --python, --library", param_hint="'--program'")
+    if command is not None:
+        return program(command, timeout)
+    path, found, name = given[0].rpartition(":")
+    if not (path and found and name):
+        option = "--python" if python is not None else "--library"
+        raise typer.BadParameter(
+            f"{given[0]!r}: write {'MODULE:FUNCTION' if python else 'PATH:SYMBOL'}", param_hint=option
+        )
+    if shared is not None:
+        return library(path, name, timeout)
+    sys.path.insert(0, os.getcwd())
+    try:
+        return function(getattr(importlib.import_module(path), name), timeout)
+    except (ImportError, AttributeError) as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="'--python'") from None
