@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fpemu.auditing import audit as audit
     from fpemu.public import *  # noqa: F403
     from fpemu.public import __all__ as __all__
 
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 # Modules that have the name of a public function: ``fpemu.array`` is the function, whoever imported the module first.
 _HIDDEN_MODULES = ("array", "errstate", "report")
 _ROOMS = ("cores", "vectors")  # modules that are not imported with the public names
+_APART = {"audit": "auditing"}  # public names that are not either, and their modules
 
 
 class _Package(ModuleType):
@@ -36,12 +38,14 @@ def __getattr__(name: str) -> object:
     """The public names; `fpemu.cores`, which loads numba, and other rooms apart when they are asked for."""
     if name in _ROOMS:
         return importlib.import_module(f"fpemu.{name}")
+    if name in _APART:
+        return getattr(importlib.import_module(f"fpemu.{_APART[name]}"), name)
     module = name not in _HIDDEN_MODULES and importlib.util.find_spec(f"fpemu.{name}") is not None
     if not module and (name == "__all__" or not name.startswith("_")):  # a module is imported, not asked for
         from fpemu import public
 
         if name == "__all__":
-            return public.__all__
+            return sorted([*public.__all__, *_APART])
         if name in public.__all__:
             names = globals()
             names.update((known, getattr(public, known)) for known in public.__all__)
@@ -52,4 +56,4 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     from fpemu import public
 
-    return sorted({*globals(), *public.__all__, *_ROOMS})
+    return sorted({*globals(), *public.__all__, *_APART, *_ROOMS})

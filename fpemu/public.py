@@ -2,7 +2,6 @@
 
 from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
 from fpemu.array import Array, array, asarray
-from fpemu.auditing import audit
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
@@ -66,7 +65,6 @@ __all__ = [
     "add",
     "array",
     "asarray",
-    "audit",
     "cast",
     "classify",
     "compare",

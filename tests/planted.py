@@ -1,7 +1,7 @@
 """Thirty planted faults: small units with a fault each, and the name by which an audit must find it.
 
 `python -m tests.planted` prints the table.  The units share no code with fpemu: values come from ml_dtypes and numpy,
-results are looked up among a format's values in order, and the products and sums of narrow formats are exact in float64.
+results are looked up among a format's values in order, and products and sums of narrow formats are exact in float64.
 """
 
 from __future__ import annotations

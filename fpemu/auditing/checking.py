@@ -78,7 +78,7 @@ def audit(
         values), "convert", or a whole claim.  May be left out for recorded answers that say it.
     format : str, Format or dtype
         Of operands and result alike; of a cast the result's.
-    source, operands, result, rounding, profile, **knobs
+    source, operands, result, rounding, profile
         As `fpemu.claims.Claim.of` takes them: a cast's source (default float32), the operands' formats and the result's
         where they differ, the rules.
     domain : {"codes", "values"}, optional
@@ -101,6 +101,8 @@ def audit(
         Called with the number of inputs so far and of all (None if nobody knows).
     explained : bool
         Whether differences are to be explained.
+    **knobs
+        Other knobs of `Profile`.
 
     Returns
     -------
@@ -117,8 +119,8 @@ def audit(
 
     Notes
     -----
-    What a subject does wrong (it raises, hangs, crashes, gives garbage, wrong shapes or dtypes) raises nothing here: the
-    report says it, and what was found until then.
+    What a subject does wrong (it raises, hangs, crashes, gives garbage, wrong shapes or dtypes) raises nothing here:
+    the report says it, and what was found until then.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which rules a subject follows instead: those of a claim changed, one by one and then together, until all is explained."""
+"""Which rules a subject follows instead: a claim's, changed one by one and then together, until all is explained."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class Evidence(NamedTuple):
 class Explanation(NamedTuple):
     """Rules other than the claim's, and how much of a subject they explain.
 
-    `name`: the changed knobs; `knobs`: them with their values; `share`: of the differences, those that the rules explain
-    less the agreements that they would undo, 1 where they explain all and undo none; `alike`: the names of rules, no
-    more changed, that give the same results everywhere; `separating_input`: operands' codes at which the next
+    `name`: the changed knobs; `knobs`: them with their values; `share`: of the differences, those that the rules
+    explain less the agreements that they would undo, 1 where they explain all and undo none; `alike`: the names of
+    rules, no more changed, that give the same results everywhere; `separating_input`: operands' codes at which the next
     explanation, or else the claim, gives another result, or None.
     """
 
@@ -86,7 +86,7 @@ class Explanation(NamedTuple):
 
 def same(a: Codes, b: Codes, claim: Claim, nan: str) -> NDArray[np.bool_]:
     """Where two arrays of a claim's results are the same."""
-    equal = a == b
+    equal: NDArray[np.bool_] = a == b
     if nan == "class" and claim.result is not None and not equal.all():
         equal |= nan_places(a, claim.result) & nan_places(b, claim.result)
     return equal
@@ -115,8 +115,8 @@ def explain(evidence: Evidence) -> list[Explanation]:
     Notes
     -----
     The space: the ten roundings, each other knob of `Profile` with all its values, the codes of NaN that the subject
-    gives, and results that pass through float32 or float16.  Each change alone; then the best twenty sets of changes, each
-    with every further change, up to four.
+    gives, and results that pass through float32 or float16.  Each change alone; then the best twenty sets of changes,
+    each with every further change, up to four.
 
     Examples
     --------

@@ -103,7 +103,8 @@ class Ledger:
         """What is kept, to explain the differences with."""
         arity = self.claim.arity
         columns = [np.concatenate(parts) for parts in zip(*self._kept, strict=True)]
-        expected, actual, wanted, given = (*columns[arity:], None, None)[:4]
+        wanted, given = columns[arity + 2 :] if self.flags else (None, None)
+        expected, actual = columns[arity : arity + 2]
         return Evidence(self.claim, tuple(columns[:arity]), expected, actual, wanted, given, self.nan)
 
     # -- in a file ----------------------------------------------------------------------------------------------------

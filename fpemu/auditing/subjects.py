@@ -228,7 +228,9 @@ class _Program:
         longest = 8 + len(f"{count - 1:x}") + 8 * manner.flags
 
         def ask(*operands: NDArray[Any]) -> Answer:
-            columns = [[f"{code:0{width}x}" for code in part.tolist()] for part, width in zip(operands, widths)]
+            columns = [
+                [f"{code:0{width}x}" for code in part.tolist()] for part, width in zip(operands, widths, strict=True)
+            ]
             text = "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
             ran = processes.run(self._command, text.encode(), longest * operands[0].size + 4096, self._timeout)
             codes, flags, problem = _answers(ran.output, operands[0].size, count, manner.flags)

@@ -65,11 +65,9 @@ def audit(
 
     For example:
 
-        fpemu audit encode -f float8_e5m2 --program ./my_converter
+        fpemu audit encode -f bfloat16 --program "python3 my_converter.py"
 
-        fpemu audit multiply -f bfloat16 --library ./libunit.so:multiply --rounding toward_zero
-
-        fpemu audit add -f float8_e4m3fn --python mymodule:add --limit 65536
+        fpemu audit add -f float8_e4m3fn --python mymodule:add --rounding toward_zero
     """
     subject = _subject(program_line, python, shared, timeout)
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}

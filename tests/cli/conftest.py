@@ -10,6 +10,25 @@ import pytest
 
 from fpemu.cli import main
 
+# What `fpemu audit` is shown with
+MODULE = """
+import fpemu as fe
+from fpemu.claims import Claim
+
+add = Claim.of("add", "float8_e4m3fn", rounding="toward_zero").answer
+subtract = Claim.of("subtract", "float8_e4m3fn").answer
+"""
+CONVERTER = """
+import sys
+
+for line in sys.stdin:
+    bits = int(line, 16)
+    if bits & 0x7FFFFFFF > 0x7F800000:
+        print("%x" % (bits >> 16 | 0x40))
+    else:
+        print("%x" % (bits + 0x7FFF + (bits >> 16 & 1) >> 16))
+"""
+
 
 class Result(NamedTuple):
     code: int
@@ -61,6 +80,8 @@ def weights(tmp_path, monkeypatch):
     np.savez("weights.npz", a=x[0], b=np.array([1.0, 500.0, np.nan, -np.inf]))
     x.tofile("x.f32")
     np.save("codes.npy", np.arange(0x7F, dtype=np.uint8))
+    (tmp_path / "mymodule.py").write_text(MODULE)
+    (tmp_path / "my_converter.py").write_text(CONVERTER)
     for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
         with open(copy, "wb") as to, open(name, "rb") as source:
             to.write(source.read())
