@@ -167,7 +167,9 @@ class Claim:
         """Whether the answer depends on random bits."""
         return isinstance(self.profile.rounding, Stochastic)
 
-    def answer(self, *codes: ArrayLike, random_bits: ArrayLike | None = None) -> NDArray[Any]:
+    def answer(
+        self, *codes: ArrayLike, random_bits: ArrayLike | None = None, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
         """The right results for operands' codes.
 
         Parameters
@@ -176,6 +178,8 @@ class Claim:
             One array for each operand; broadcast against each other.
         random_bits : array_like of int, optional
             Under stochastic rounding the random integers, of the result's shape, below 2^bits.
+        out : numpy.ndarray, optional
+            Where to put a cast's results: of the result's shape and `code_dtype`.
 
         Returns
         -------
@@ -185,9 +189,11 @@ class Claim:
         Raises
         ------
         TypeError
-            If there are more or fewer operands than the operation takes, or one holds no integers.
+            If there are more or fewer operands than the operation takes, one holds no integers, or `out` is given to
+            what is no cast.
         ValueError
-            If a code is out of range, shapes do not broadcast, or stochastic rounding has no random bits.
+            If a code is out of range, shapes do not broadcast, stochastic rounding has no random bits, or `out` does
+            not fit.
 
         Examples
         --------
@@ -198,7 +204,7 @@ class Claim:
         >>> Claim.of("less", "float16").answer(np.uint16([0x4400, 0xC400]), np.uint16(0))
         array([0, 1], dtype=uint8)
         """
-        return self._called(codes, random_bits, False)[0]
+        return self._called(codes, random_bits, False, out)[0]
 
     def answer_with_flags(
         self, *codes: ArrayLike, random_bits: ArrayLike | None = None
@@ -375,7 +381,7 @@ class Claim:
         return functools.partial(OPERATIONS[self.operation].call, result=self.result, profile=self.profile)
 
     def _called(
-        self, codes: Sequence[ArrayLike], random_bits: ArrayLike | None, flags: bool
+        self, codes: Sequence[ArrayLike], random_bits: ArrayLike | None, flags: bool, out: NDArray[Any] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         if len(codes) != self.arity:
             raise TypeError(f"{self.operation} takes {self.arity} operands, not {len(codes)}")
@@ -387,12 +393,17 @@ class Claim:
             if 0 not in shape:
                 raise ValueError(f"{self}: rounding is stochastic: say random_bits")
             how["random_bits"] = np.zeros(shape, np.uint32)
+        if self.operation == "cast" and not flags:
+            how |= {"source": self.operands[0], "profile": self.profile, "out": out}
+            return np.asarray(encode(codes[0], self.result, **how)), _EMPTY
+        if out is not None:
+            raise TypeError(f"{self.operation} has no out: only casts do")
         arrays = [Array.from_codes(part, fmt) for part, fmt in zip(codes, self.operands, strict=True)]
         with errstate(all="ignore"):  # what the caller's context does about flags is not about this
             if self.operation == "cast":
                 given = arrays[0].codes
                 found = encode(given, self.result, source=self.operands[0], profile=self.profile, **how)
-                return np.asarray(found), self._call(arrays[0], return_flags=True, **how)[1].bits if flags else _EMPTY
+                return np.asarray(found), self._call(arrays[0], return_flags=True, **how)[1].bits
             if flags:
                 result, raised = self._call(*arrays, return_flags=True, **how)
                 return self._codes(result), raised.bits

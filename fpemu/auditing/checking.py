@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fpemu.auditing.fitting import explain
-from fpemu.auditing.ledger import Ledger
+from fpemu.auditing.ledger import Ledger, Right, Seen
 from fpemu.auditing.outcome import Audit
 from fpemu.auditing.subjects import Answer, Ask, Manner, Recorded, as_subject
 from fpemu.claims import CASTS, Batch, Claim
 from fpemu.knobs import near
 from fpemu.vectors import Vectors, generate
+from fpemu.vectors.filling import every, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from fpemu.knobs import Rounding
     from fpemu.profiles import Profile
 
 __all__ = ["audit"]
 
-BATCH = 1 << 18  # inputs at once where all are gone through
+BATCH = 1 << 16  # inputs at once
+LONG = 1 << 24  # from so many inputs on...
+LONG_BATCH = 1 << 20  # ...so many at once: Python's share of the time must be small
 SAVED = 5.0  # seconds between two savings of a resumable audit
 _DOMAINS = ("codes", "values")
 _NANS = ("class", "exact")
 
+Codes = tuple[NDArray[Any], ...]
 Progress = Callable[[int, int | None], object]
 
 
 class _Piece(NamedTuple):
-    """Right answers, with what the subject said."""
+    """What there was to see in a batch, and what kept the subject from answering all of it."""
 
-    batch: Batch
-    answer: Answer
+    seen: Seen
+    problem: str | None
 
 
 def audit(
@@ -216,8 +222,17 @@ def _check(claim: Claim, flags: bool, nan: str, threads: int) -> None:
         raise ValueError(f"threads must be 1 or more, not {threads}")
 
 
-def _right(claim: Claim, codes: tuple[NDArray[Any], ...], flags: bool) -> Batch:
-    return Batch(codes, *claim.answer_with_flags(*codes)) if flags else Batch(codes, claim.answer(*codes), None)
+def _right(claim: Claim, codes: Codes, flags: bool, memory: _Memory | None = None) -> Right:
+    if flags:
+        return Right(*claim.answer_with_flags(*codes))
+    if claim.operation == "cast" and claim.result is not None and memory is not None:
+        return Right(claim.answer(*codes, out=memory.of("right", codes[0].size, claim.result.code_dtype)), None)
+    return Right(claim.answer(*codes), None)
+
+
+def _at(codes: Codes) -> Callable[[NDArray[np.intp]], Codes]:
+    """Operands at places."""
+    return lambda rows: tuple(part[rows] for part in codes)
 
 
 def _run(
@@ -233,19 +248,27 @@ def _run(
     """All inputs through the subject, in their order; what stopped it, or None."""
     if resume is not None and resume.exists():
         ledger.restore(resume, about)
-    claim = ledger.claim
 
-    def piece(codes: tuple[NDArray[Any], ...]) -> _Piece:
-        batch = _right(claim, codes, flags)
-        return _Piece(batch, ask(*(part.copy() for part in codes)))
+    memory, claim = _Memory(), ledger.claim
+
+    def piece(first: int, stop: int, codes: Codes | None) -> _Piece:
+        # The subject may spoil what it is given: operands that are worth keeping come from elsewhere.
+        if codes is None:
+            given = every(claim, first, stop, memory.of("operand", stop - first, claim.operands[0].code_dtype))
+            known = lambda rows: numbered(claim, np.uint64(first) + rows.astype(np.uint64))  # noqa: E731
+        else:
+            given, known = tuple(part.copy() for part in codes), _at(codes)
+        right = _right(claim, given, flags, memory)
+        answer = ask(*given)
+        return _Piece(ledger.look(first, right, answer, known), answer.problem)
 
     saved = time.monotonic()
-    for batch, answer in _in_order(piece, inputs.operands(ledger.checked, BATCH), threads):
-        ledger.enter(batch, answer)
+    for seen, problem in _in_order(piece, _numbered(ledger.checked, inputs), threads):
+        ledger.enter(seen)
         if progress is not None:
             progress(ledger.checked, inputs.count)
-        if answer.problem is not None:
-            return answer.problem
+        if problem is not None:
+            return problem
         if resume is not None and time.monotonic() - saved > SAVED:
             ledger.save(resume, about)
             saved = time.monotonic()
@@ -254,18 +277,47 @@ def _run(
     return None
 
 
+class _Memory(threading.local):
+    """Arrays that a thread uses again and again: to get them anew for each batch takes longer than to fill them."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[Any, np.dtype[Any]], NDArray[Any]] = {}
+
+    def of(self, what: str | int, size: int, dtype: Any) -> NDArray[Any]:
+        """An array for a purpose."""
+        key = what, np.dtype(dtype)
+        if key not in self._arrays or self._arrays[key].size < size:
+            self._arrays[key] = np.empty(size, dtype)
+        return self._arrays[key][:size]
+
+
+Numbered = tuple[int, int, Codes | None]
+
+
+def _numbered(first: int, inputs: Vectors) -> Iterator[Numbered]:
+    """From a number on: the numbers of each batch, and its operands, or None where all there are come in order."""
+    if inputs.exhaustive:
+        size = BATCH if inputs.count < LONG else LONG_BATCH
+        for start in range(first, inputs.count, size):
+            yield start, min(start + size, inputs.count), None
+        return
+    for codes in inputs.operands(first):
+        yield first, first + codes[0].size, codes
+        first += codes[0].size
+
+
 def _in_order(
-    piece: Callable[[tuple[NDArray[Any], ...]], _Piece], operands: Iterator[tuple[NDArray[Any], ...]], threads: int
+    piece: Callable[[int, int, Codes | None], _Piece], operands: Iterator[Numbered], threads: int
 ) -> Iterator[_Piece]:
     """Pieces in the order of their operands, some of them at once."""
     if threads == 1:
-        yield from map(piece, operands)
+        yield from itertools.starmap(piece, operands)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="fpemu-audit") as pool:
-        waiting = [pool.submit(piece, codes) for codes in itertools.islice(operands, 2 * threads)]
+        waiting = [pool.submit(piece, *each) for each in itertools.islice(operands, 2 * threads)]
         while waiting:
             yield waiting.pop(0).result()
-            waiting += [pool.submit(piece, codes) for codes in itertools.islice(operands, 1)]
+            waiting += [pool.submit(piece, *each) for each in itertools.islice(operands, 1)]
 
 
 def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progress: Progress | None) -> str | None:
@@ -283,7 +335,8 @@ def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progr
         problem = _misfit(batch, claim)
         if problem is not None:
             return problem
-        ledger.enter(_right(claim, batch.operands, flags), Answer(batch.result, batch.flags if flags else None))
+        answer = Answer(batch.result, batch.flags if flags else None)
+        ledger.enter(ledger.look(ledger.checked, _right(claim, batch.operands, flags), answer, _at(batch.operands)))
         if progress is not None:
             progress(ledger.checked, None)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpemu.auditing.fitting import Evidence, same
 from fpemu.files import replacing
@@ -13,12 +15,10 @@ from fpemu.files import replacing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from fpemu.auditing.subjects import Answer
-    from fpemu.claims import Batch, Claim
+    from fpemu.claims import Claim
 
-__all__ = ["Difference", "Ledger"]
+__all__ = ["Difference", "Ledger", "Right", "Seen"]
 
 KEPT = 1 << 17  # inputs kept as evidence: all where there are no more
 KEPT_WRONG = 1 << 16
@@ -33,6 +33,29 @@ class Difference(NamedTuple):
     actual: int
     expected_flags: int | None
     actual_flags: int | None
+
+
+class Right(NamedTuple):
+    """Right answers: codes, and flags or None."""
+
+    codes: NDArray[Any]
+    flags: NDArray[np.uint8] | None
+
+
+At = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
+
+
+class Seen(NamedTuple):
+    """What there was to see in a batch: its size, the number of differences, and the columns of the rows to keep.
+
+    `wrong` and `kept`: the operands, expected and actual codes, and the flags if they are audited, of differences and
+    of other inputs at even distances.
+    """
+
+    size: int
+    different: int
+    wrong: list[NDArray[Any]]
+    kept: list[NDArray[Any]]
 
 
 class Ledger:
@@ -58,45 +81,60 @@ class Ledger:
         self.claim, self.nan, self.flags = claim, nan, flags
         self.checked = self.different = 0
         self.differences: list[Difference] = []
-        self._stride = 1 if total is None else max(1, total // (KEPT - KEPT_WRONG))  # between agreements that are kept
+        self._stride = 1 if total is None or total <= KEPT else -(-total // (KEPT - KEPT_WRONG))
         self._wrong = 0
         self._kept: list[list[NDArray[Any]]] = []
 
-    def enter(self, batch: Batch, answer: Answer) -> None:
-        """Take a batch of right answers and what the subject gave, as much as that is."""
-        size = answer.codes.size
-        operands = tuple(part[:size] for part in batch.operands)
-        expected, wanted = batch.result[:size], None if batch.flags is None else batch.flags[:size]
-        agree = None
-        if not np.array_equal(expected, answer.codes) or self.flags:
-            agree = same(expected, answer.codes, self.claim, self.nan)
-            if self.flags:
-                assert wanted is not None
-                assert answer.flags is not None
-                agree &= wanted == answer.flags
-        wrong = np.flatnonzero(~agree) if agree is not None else np.zeros(0, np.intp)
-        columns = [*operands, expected, answer.codes, *([wanted, answer.flags] if self.flags else [])]
-        self.different += wrong.size
-        for row in wrong[: SHOWN - len(self.differences)].tolist():
-            given = [int(column[row]) for column in columns if column is not None]
-            flags = given[-2:] if self.flags else [None, None]
-            count = len(operands)
-            self.differences.append(Difference(tuple(given[:count]), given[count], given[count + 1], *flags))
-        rows = self._chosen(size, wrong)
-        if rows.size:
-            self._kept.append([column[rows].copy() for column in columns if column is not None])
-        self.checked += size
+    def look(self, first: int, right: Right, answer: Answer, operands: At) -> Seen:
+        """Compare right answers with what the subject gave, as much as that is.
 
-    def _chosen(self, size: int, wrong: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The rows of a batch to keep."""
-        phase = -self.checked % self._stride
-        if self._stride == 1 and self.checked + size <= KEPT:
-            return np.arange(size)
-        kept = wrong[: max(0, KEPT_WRONG - self._wrong)]
-        self._wrong += kept.size
-        if self._stride == 1 and self.checked >= KEPT:  # nobody said how many there would be
-            return kept
-        return np.union1d(kept, np.arange(phase, size, max(self._stride, 1)))
+        Parameters
+        ----------
+        first : int
+            The first input's number.
+        right : Right
+        answer : Answer
+        operands : callable
+            Gives the operands' codes at some places of the batch.
+
+        Returns
+        -------
+        Seen
+        """
+        size = answer.codes.size
+        columns = [right.codes[:size], answer.codes]
+        chosen = np.arange(-first % self._stride, size, self._stride)
+        if self.flags:
+            assert right.flags is not None
+            assert answer.flags is not None
+            columns += [right.flags[:size], answer.flags]
+            agree = same(columns[0], answer.codes, self.claim, self.nan) & (columns[2] == answer.flags)
+        elif _identical(*columns):
+            return Seen(size, 0, [], [*operands(chosen), *(part[chosen] for part in columns)])
+        else:
+            agree = same(columns[0], answer.codes, self.claim, self.nan)
+        wrong, others = np.flatnonzero(~agree), chosen[agree[chosen]]
+        kept = [[*operands(rows), *(part[rows] for part in columns)] for rows in (wrong[:KEPT_WRONG], others)]
+        return Seen(size, wrong.size, *kept)
+
+    def enter(self, seen: Seen) -> None:
+        """Take what there was to see in the next batch."""
+        if seen.different:
+            for row in zip(*(part[: SHOWN - len(self.differences)].tolist() for part in seen.wrong), strict=True):
+                flags = row[-2:] if self.flags else (None, None)
+                count = self.claim.arity
+                self.differences.append(Difference(row[:count], row[count], row[count + 1], *flags))
+            room = max(0, KEPT_WRONG - self._wrong)
+            self._keep([part[:room] for part in seen.wrong])
+            self._wrong += min(room, seen.wrong[0].size)
+        if self._stride > 1 or self.checked < KEPT:  # else nobody said how many there would be
+            self._keep(seen.kept)
+        self.different += seen.different
+        self.checked += seen.size
+
+    def _keep(self, columns: list[NDArray[Any]]) -> None:
+        if columns[0].size:
+            self._kept.append(columns)
 
     @property
     def evidence(self) -> Evidence:
@@ -139,3 +177,10 @@ class Ledger:
         self.checked, self.different, self._wrong = state["checked"], state["different"], state["wrong"]
         self.differences = [Difference(tuple(operands), *rest) for operands, *rest in state["differences"]]
         self._kept = [columns] if columns else []
+
+
+def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays of codes are the same, eight bytes at a time."""
+    if a.nbytes % 8 or a.dtype != b.dtype or not (a.flags.c_contiguous and b.flags.c_contiguous):
+        return np.array_equal(a, b)
+    return np.array_equal(a.view(np.uint64), b.view(np.uint64))

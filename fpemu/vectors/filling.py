@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from fpemu.vectors.construct import construct
 from fpemu.vectors.draws import Words
 from fpemu.vectors.situations import classify
 
-__all__ = ["Codes", "by_construction", "every", "from_all", "tuples"]
+__all__ = ["Codes", "by_construction", "every", "from_all", "numbered", "tuples"]
 
 Codes = tuple[NDArray[np.unsignedinteger], ...]
 
@@ -31,11 +32,9 @@ def tuples(claim: Claim) -> int:
     return math.prod(fmt.code_count for fmt in claim.operands)
 
 
-def every(claim: Claim, start: int, stop: int) -> Codes:
-    """The operands with these numbers, in order, the last operand fastest."""
-    if len(claim.operands) == 1:
-        return (np.arange(start, stop, dtype=claim.operands[0].code_dtype),)
-    rest = np.arange(start, stop, dtype=np.uint64)
+def numbered(claim: Claim, numbers: NDArray[np.uint64]) -> Codes:
+    """The operands with these numbers: the last operand's code counts fastest."""
+    rest = numbers
     found = []
     for fmt in reversed(claim.operands):
         if fmt.code_count < 1 << 64:
@@ -44,6 +43,22 @@ def every(claim: Claim, start: int, stop: int) -> Codes:
             rest, code = np.zeros_like(rest), rest
         found.append(code.astype(fmt.code_dtype))
     return tuple(reversed(found))
+
+
+def every(claim: Claim, start: int, stop: int, out: NDArray[np.unsignedinteger] | None = None) -> Codes:
+    """All operands from one number to another; a single one in `out` where that is given."""
+    if len(claim.operands) == 1:
+        first = _first(stop - start, claim.operands[0].code_dtype)
+        return (np.add(first, first.dtype.type(start), out=out),)
+    return numbered(claim, np.arange(start, stop, dtype=np.uint64))
+
+
+@functools.lru_cache(maxsize=8)
+def _first(count: int, dtype: str) -> NDArray[np.unsignedinteger]:
+    """0 to count - 1: what is added to it is there faster than a range made anew."""
+    found = np.arange(count, dtype=dtype)
+    found.flags.writeable = False
+    return found
 
 
 def census(claim: Claim) -> Counts:

@@ -59,15 +59,13 @@ class Vectors:
         for codes in self.operands():
             yield self.claim.batch(*codes)
 
-    def operands(self, start: int = 0, size: int = BATCH) -> Iterator[Codes]:
-        """The operands alone.
+    def operands(self, start: int = 0) -> Iterator[Codes]:
+        """The operands alone, a batch at a time.
 
         Parameters
         ----------
         start : int
-            How many vectors to leave out, a multiple of `size`.
-        size : int
-            The most at once where these are all there are; else batches are of `BATCH`, and end where the cells do.
+            How many vectors to leave out: as many as some of the first batches have.
 
         Yields
         ------
@@ -75,8 +73,8 @@ class Vectors:
             Codes of each operand.
         """
         if self.exhaustive:
-            for first in range(start, self.count, size):
-                yield every(self.claim, first, min(first + size, self.count))
+            for first in range(start, self.count, BATCH):
+                yield every(self.claim, first, min(first + BATCH, self.count))
             return
         place = 0
         for codes in self._chosen():
