@@ -15,7 +15,20 @@ from fpemu.knobs import near
 __all__ = ["COMMANDS", "app"]
 
 # Each is a function of its own name in a module of its own name.
-COMMANDS = ("demo", "formats", "info", "compare", "inspect", "calc", "table", "error", "cast", "report", "audit")
+COMMANDS = (
+    "demo",
+    "formats",
+    "info",
+    "compare",
+    "inspect",
+    "calc",
+    "table",
+    "error",
+    "cast",
+    "report",
+    "vectors",
+    "audit",
+)
 
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
 

@@ -10,23 +10,25 @@ from typing import Annotated, Any
 
 import typer
 
+from fpemu.auditing import Recorded, function, library, program
 from fpemu.auditing import audit as run_audit
-from fpemu.auditing import function, library, program
 from fpemu.claims import Claim
 from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
 from fpemu.cli.output import console, print_json, progress
-from fpemu.vectors import generate
+from fpemu.vectors import generate, read
+from fpemu.vectors.layouts import LAYOUTS
 
 __all__ = ["audit"]
 
 
 def audit(
     operation: Annotated[
-        str, typer.Argument(metavar="OPERATION", help="encode, add, fma, sqrt, less ...", show_default=False)
-    ],
+        str | None, typer.Argument(metavar="[OPERATION]", help="encode, add, fma, sqrt, less ...", show_default=False)
+    ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's.")
-    ],
+        str | None,
+        typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's."),
+    ] = None,
     program_line: Annotated[
         str | None, typer.Option("--program", metavar="COMMAND", help="It reads operands and answers, line by line.")
     ] = None,
@@ -35,6 +37,9 @@ def audit(
     ] = None,
     shared: Annotated[
         str | None, typer.Option("--library", metavar="PATH:SYMBOL", help="A function of a shared library.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option("--recorded", metavar="FILE", help="Answers recorded in a file of vectors.")
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
@@ -60,8 +65,9 @@ def audit(
     """Hold an implementation to a claim, bit for bit; where it fails, name the rules that it follows instead.
 
     The implementation is a program (--program), a Python function (--python) or a function of a shared library
-    (--library). All of them take and give codes; a Python function for encode takes values. Ends with status 0 where
-    everything is right, else with 1.
+    (--library); or answers that were recorded in a file of vectors (--recorded), which says itself what they are. All
+    of them take and give codes; a Python function for encode takes values. Ends with status 0 where everything is
+    right, else with 1.
 
     For example:
 
@@ -69,16 +75,23 @@ def audit(
 
         fpemu audit add -f float8_e4m3fn --python mymodule:add --rounding toward_zero
     """
-    subject = _subject(program_line, python, shared, timeout)
+    if sum(each is not None for each in (program_line, python, shared, answers)) != 1:
+        raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")
+    if operation is None and answers is None:
+        raise typer.BadParameter("say what it computes: fpemu audit add -f float16 ...", param_hint="OPERATION")
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
     try:
-        claim = Claim.of(operation, format, **how)
+        claim = None if operation is None else Claim.of(operation, format, **how)
     except (ValueError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
-    inputs = generate(claim, limit=limit, random=random, seed=seed)
-    with progress(f"audit of {subject.name}", inputs.count if inputs.exhaustive else None) as advance:
+    subject = _recorded(answers, claim) if answers is not None else _subject(program_line, python, shared, timeout)
+    total = None
+    if claim is not None and answers is None:
+        inputs = generate(claim, limit=limit, random=random, seed=seed)
+        total = inputs.count if inputs.exhaustive else None
+    with progress(f"audit of {subject.name}", total) as advance:
         done = 0
 
         def shown(checked: int, _: int | None) -> None:
@@ -108,17 +121,20 @@ def audit(
         raise typer.Exit(1)
 
 
+def _recorded(path: Path, claim: Claim | None) -> Recorded:
+    found = read(path, claim=claim if path.suffix in LAYOUTS["testfloat"].suffixes else None)
+    return Recorded(str(path), found, found.claim)
+
+
 def _subject(command: str | None, python: str | None, shared: str | None, timeout: float) -> Any:
-    given = [text for text in (command, python, shared) if text is not None]
-    if len(given) != 1:
-        raise typer.BadParameter("say one of --program, --python, --library", param_hint="'--program'")
     if command is not None:
         return program(command, timeout)
-    path, found, name = given[0].rpartition(":")
+    given = python or shared or ""
+    path, found, name = given.rpartition(":")
     if not (path and found and name):
         option = "--python" if python is not None else "--library"
         raise typer.BadParameter(
-            f"{given[0]!r}: write {'MODULE:FUNCTION' if python else 'PATH:SYMBOL'}", param_hint=option
+            f"{given!r}: write {'MODULE:FUNCTION' if python else 'PATH:SYMBOL'}", param_hint=option
         )
     if shared is not None:
         return library(path, name, timeout)

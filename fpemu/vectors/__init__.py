@@ -3,6 +3,8 @@
 from fpemu.vectors.cells import Cell
 from fpemu.vectors.classes import CLASSES
 from fpemu.vectors.generating import Vectors, generate
+from fpemu.vectors.reading import VectorFile, read
 from fpemu.vectors.situations import SITUATIONS
+from fpemu.vectors.writing import write
 
-__all__ = ["CLASSES", "SITUATIONS", "Cell", "Vectors", "generate"]
+__all__ = ["CLASSES", "SITUATIONS", "Cell", "VectorFile", "Vectors", "generate", "read", "write"]

@@ -1,0 +1,119 @@
+"""`fpemu vectors`: golden vectors of an operation or a cast, to a file or a program."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fpemu.claims import Claim
+from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
+from fpemu.cli.output import console, print_json, print_table, progress
+from fpemu.vectors import SITUATIONS, Vectors, generate, write
+from fpemu.vectors.layouts import LAYOUTS, layout_of
+from fpemu.vectors.writing import write_lines
+
+__all__ = ["vectors"]
+
+
+def vectors(
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION", help="add, fma, sqrt, exp, less, cast ...", show_default=False)
+    ],
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it, standard output.")
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", help="testfloat, readmemh, csv, jsonl, npz; default by the ending, else the first."),
+    ] = None,
+    word_bits: Annotated[
+        int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for buses.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
+    ] = None,
+    operands: Annotated[
+        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
+    ] = None,
+    rounding: RoundingOption = None,
+    overflow: OverflowOption = None,
+    profile: ProfileOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many operands all are taken.")] = 1 << 18,
+    per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Cases for each cell.")] = 4,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random cases after those.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same for a seed on every machine.")] = 0,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Print which cells have cases, not the vectors.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Inputs worth testing with the right results and flags, for an operation or a cast on any formats.
+
+    All operands, if there are few; else cells (classes of operands and result, and where the exact result lies), each
+    filled, then random ones. Lines on standard output go to a program as testfloat_gen's do. --json prints what there
+    is in every cell.
+
+    For example:
+
+        fpemu vectors multiply -f float8_e4m3fn -o multiply.hex
+
+        fpemu vectors cast --from float32 -f float8_e5m2 -o convert.tv --random 100000 --seed 1
+
+        fpemu vectors fma -f bfloat16 --rounding toward_zero --layout readmemh --word-bits 128
+
+        fpemu vectors add -f float16 --coverage
+    """
+    how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
+    if overflow is not None:
+        how["overflow"] = overflow
+    try:
+        claim = Claim.of(operation, format, **how)
+        found = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
+    except (ValueError, TypeError) as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
+    if json or coverage:
+        _tell(found, json)
+        return
+    try:
+        kind = layout_of(
+            "testfloat" if layout is None and output is None else layout, "" if output is None else output.suffix
+        )
+        if word_bits is not None and kind != "readmemh":
+            raise ValueError(f"--word-bits is for the layout readmemh, not for {kind}")
+        if output is None and kind not in LAYOUTS:
+            raise ValueError(f"the layout {kind} needs a file: -o FILE")
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="'--layout', '--output', '--word-bits'") from None
+    with progress(str(claim), found.count) as advance:
+        if output is None:
+            write_lines(sys.stdout.buffer, found, kind, word_bits=word_bits, progress=advance)
+        else:
+            write(output, found, kind, word_bits=word_bits, progress=advance)
+    if output is not None:
+        console(stderr=True).print(f"{found.count:,} vectors: {output}", soft_wrap=True)
+
+
+def _tell(found: Vectors, json: bool) -> None:
+    cells, impossible = found.coverage, found.impossible
+    if json:
+        told = [{**cell._asdict(), "cases": count} for cell, count in cells.items()]
+        known = None if impossible is None else len(impossible)
+        print_json({"claim": found.claim.described(), "vectors": found.count, "impossible": known, "cells": told})
+        return
+    filled, cases = Counter(cell.situation for cell in cells), Counter[str]()
+    for cell, count in cells.items():
+        cases[cell.situation] += count
+    out = console()
+    out.print(f"{found.claim}: {found.count:,} vectors, {len(cells):,} cells", soft_wrap=True, markup=False)
+    if impossible is not None:
+        out.print(f"{len(impossible):,} cells are impossible: no operands reach them")
+    out.print()
+    rows = [[name, f"{filled[name]:,}", f"{cases[name]:,}"] for name in SITUATIONS]
+    print_table(out, [["situation", "cells", "cases"], *rows])
