@@ -12,12 +12,12 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from fpemu.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from fpemu.auditing import audit as audit
     from fpemu.public import *  # noqa: F403
     from fpemu.public import __all__ as __all__
-
-__version__ = "0.1.0"
 
 # Modules that have the name of a public function: ``fpemu.array`` is the function, whoever imported the module first.
 _HIDDEN_MODULES = ("array", "errstate", "report")

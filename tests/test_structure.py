@@ -24,7 +24,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
-    *("kernels", "knobs", "profiles", "formats"),
+    *("version", "kernels", "knobs", "profiles", "formats"),
     *("grammar", "registry", "portable", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),

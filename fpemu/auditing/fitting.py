@@ -128,7 +128,7 @@ def explain(evidence: Evidence) -> list[Explanation]:
     >>> other = claim.replaced(rounding="toward_zero", subnormals_out="flush_before").answer(x, y)
     >>> evidence = Evidence(claim, (x, y), claim.answer(x, y), other, None, None, "class")
     >>> [(found.name, found.share) for found in explain(evidence)]
-    [('rounding=toward_zero', 1.0)]
+    [('rounding=toward_zero, subnormals_out=flush_before', 1.0)]
     """
     claim = evidence.claim
     agree = evidence.agrees(evidence.expected, evidence.expected_flags)

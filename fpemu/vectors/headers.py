@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fpemu import __version__
 from fpemu.claims import Claim
 from fpemu.vectors.generating import Vectors
+from fpemu.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

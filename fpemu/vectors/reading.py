@@ -73,10 +73,10 @@ class VectorFile:
             count += columns[0].size
         self.count = count
         if self.header and hashed.of(self.header) != self.header["sha256"]:
-            raise ValueError(f"{self.path}: {self._edited()}")
+            raise ValueError(f"{self.path}{self._edited()}")
 
     def _edited(self) -> str:
-        """What is known of an edit that the hash shows."""
+        """What is known of an edit that the hash shows, and where it is."""
         arity = self.claim.arity
         again = self._again()
         for first, columns in self._lines():
@@ -89,8 +89,8 @@ class VectorFile:
                     name = fields_of(self.claim, self.has_flags)[place].name
                     what, wrong = f"{int(right[rows[0]]):#x}", f"{int(found[rows[0]]):#x}"
                     line = self._line_of(first, int(rows[0]))
-                    return f"{line}: {name} is {wrong}, but was written as {what}: the file was edited"
-        return "the hash does not fit: the header was edited, or is another file's"
+                    return f", {line}: {name} is {wrong}, but was written as {what}: the file was edited"
+        return ": the hash does not fit: the header was edited, or is another file's"
 
     def _again(self) -> Iterator[Batch] | None:
         """The vectors made anew, where the header says how, in batches of this file's."""
