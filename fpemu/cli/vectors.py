@@ -97,7 +97,7 @@ def vectors(
         else:
             write(output, found, kind, word_bits=word_bits, progress=advance)
     if output is not None:
-        console(stderr=True).print(f"{found.count:,} vectors: {output}", soft_wrap=True)
+        console().print(f"{found.count:,} vectors: {output}", soft_wrap=True)
 
 
 def _tell(found: Vectors, json: bool) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("typer")
 def test_to_a_file_and_back(run, weights, tmp_path):
     done = run("vectors", "multiply", "-f", "e4m3fn", "-o", "a.hex", "--word-bits", "128")
     assert done.code == 0
-    assert done.words == "65,536 vectors: a.hex"
+    assert done.out == "65,536 vectors: a.hex\n"
     assert vectors.read(tmp_path / "a.hex").claim == Claim.of("multiply", "e4m3fn")
     done = run("audit", "--recorded", "a.hex")
     assert done.code == 0
