@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import fpemu as fe
-from tests.witness import cuda_host
+from tests.witness import cuda
 
 Array = np.ndarray[Any, Any]
 
@@ -217,8 +217,8 @@ def apytypes_encode(mode: str, x: Array, codes: Array, fmt: str) -> None:
     codes[...] = source.cast(to.bits - to.precision, to.precision - 1, quantization=quantization).to_bits()
 
 
-def cuda_encode(saturation: str, rounding: str, x: Array, codes: Array, fmt: str) -> None:
-    codes[...] = cuda_host.encode(x, fmt, saturation, rounding)
+def cuda_encode(library: str, saturate: bool, toward_zero: bool, x: Array, codes: Array, fmt: str) -> None:
+    codes[...] = cuda.encode(library, x, fmt, saturate, toward_zero)
 
 
 def pychop_encode(x: Array, codes: Array, fmt: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+import itertools
 import platform
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import numpy as np
 import fpemu as fe
 from tests import peer_calls as calls
 from tests.peer_calls import APYTYPES_MODES, FP6_FP4, GFLOAT_MODES, INTS, SMALL_INTS, Array
-from tests.witness import cuda_host
+from tests.witness import cuda
 
 Call = Callable[[Array, Array, str], None]
 
@@ -46,13 +47,15 @@ class Peer(NamedTuple):
 
     def available(self) -> bool:
         """Whether this machine has the library."""
-        if self.library == cuda_host.LIBRARY:
-            return cuda_host.available()
+        if self.library in (cuda.HEADERS, cuda.DEVICE):
+            return cuda.available(self.library)
         return importlib.util.find_spec(self.library) is not None
 
     def version(self) -> str:
         """The library's version."""
-        return cuda_host.version() if self.library == cuda_host.LIBRARY else importlib.metadata.version(self.library)
+        if self.library in (cuda.HEADERS, cuda.DEVICE):
+            return cuda.version(self.library)
+        return importlib.metadata.version(self.library)
 
     def encode(self, x: Array, fmt: str) -> Array:
         """The codes of `x`, in new memory."""
@@ -169,17 +172,18 @@ for _profile, _saturate in (("onnx-saturate", 1), ("onnx", 0)):
             differs=ml_dtypes_differs if _mode else onnx_up_differs,
             recorded=True,
         )
-for _profile, _saturation in (("cuda-satfinite", "satfinite"), ("cuda-nosat", "nosat")):
-    for _mode, _rounding in (("", None), ("-toward-zero", "toward_zero")):
-        PEERS[_profile + _mode] = Peer(
-            cuda_host.LIBRARY,
-            ("float8_e8m0fnu", *FP6_FP4) if _mode else CUDA,
-            functools.partial(calls.cuda_encode, _saturation, _rounding or "default"),
-            {"profile": _profile, "rounding": _rounding},
-            sources=FLOAT_SOURCES,
-            differs=cuda_differs,
-            recorded=True,
-        )
+for _library, _profile, _mode in itertools.product(
+    (cuda.HEADERS, cuda.DEVICE), ("cuda-satfinite", "cuda-nosat"), ("", "-toward-zero")
+):
+    PEERS[_profile + _mode + (" on a device" if _library == cuda.DEVICE else "")] = Peer(
+        _library,
+        ("float8_e8m0fnu", *FP6_FP4) if _mode else CUDA,
+        functools.partial(calls.cuda_encode, _library, _profile == "cuda-satfinite", bool(_mode)),
+        {"profile": _profile, "rounding": "toward_zero" if _mode else None},
+        sources=FLOAT_SOURCES,
+        differs=cuda_differs,
+        recorded=True,
+    )
 for _mode in GFLOAT_MODES:
     for _sat, _rules in (("", {}), ("-saturate", {"profile": QUANTIZER})):
         PEERS[f"gfloat-{_mode}{_sat}"] = Peer(
