@@ -1,7 +1,7 @@
 """CUDA's own conversion functions: as its headers define them for the host, and as a GPU carries them out.
 
 On the device they become instructions where the architecture has them; the headers promise the same results. The
-headers come with the CUDA toolkit or with the pip package nvidia-cuda-runtime; the device's answers need nvcc and a GPU.
+headers come with the CUDA toolkit or with the package nvidia-cuda-runtime; the device's answers need nvcc and a GPU.
 """
 
 from __future__ import annotations
