@@ -46,6 +46,7 @@ from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
 from fpemu.saving import load, save
+from fpemu.scaling import Quantized, ScaledFormat, ScaleProfile, ScaleRule, fake_quantize, quantize, scheme, schemes
 from fpemu.signs import absolute, copysign, negative
 
 __all__ = [
@@ -58,7 +59,11 @@ __all__ = [
     "IntFormat",
     "NumberClass",
     "Profile",
+    "Quantized",
     "Rounding",
+    "ScaleProfile",
+    "ScaleRule",
+    "ScaledFormat",
     "Stochastic",
     "TableFormat",
     "absolute",
@@ -84,6 +89,7 @@ __all__ = [
     "errstate",
     "exp",
     "exp2",
+    "fake_quantize",
     "finfo",
     "fma",
     "fmod",
@@ -122,6 +128,7 @@ __all__ = [
     "pow",
     "profile",
     "profile_names",
+    "quantize",
     "reciprocal",
     "register",
     "report",
@@ -132,6 +139,8 @@ __all__ = [
     "same_codes",
     "save",
     "scaleb",
+    "scheme",
+    "schemes",
     "set_num_threads",
     "sigmoid",
     "sin",

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.scheme import Scheme
 from fpemu.grammar import parse
 from fpemu.knobs import near
 
-__all__ = ["aliases", "dtype", "dtypes", "note", "register"]
+__all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]
+
+S = TypeVar("S", bound="Format | Scheme")
 
 
 class _Entry(NamedTuple):
@@ -119,6 +122,7 @@ _TABLE: tuple[_Entry, ...] = (
 
 _NAMES: dict[str, Format] = {}  # names and aliases, in lower case
 _ENTRIES: dict[str, _Entry] = {}  # by the format's own name, in the order of registration
+_SCHEMES: dict[str, Scheme] = {}  # names and aliases of scaled formats, in lower case, in the order of registration
 _CACHE: dict[Any, Format] = {}  # what dtype() was asked -> what it answered
 _LOCK = threading.Lock()
 
@@ -175,6 +179,8 @@ def _named(name: str) -> Format:
     key = _key(name)
     if key in _NAMES:
         return _NAMES[key]
+    if key in _SCHEMES:
+        raise ValueError(f"{_SCHEMES[key]} is a scaled format, not one of single numbers: see quantize and scheme")
     found = parse(key)
     if found is None:
         raise ValueError(f"unknown format {name!r}{near(key, _NAMES)}")
@@ -203,20 +209,20 @@ def _of_object(x: Any) -> Format:
     return found
 
 
-def register(fmt: Format, *aliases: str) -> Format:
-    """Make a format known by its name and by other names.
+def register(fmt: S, *aliases: str) -> S:
+    """Make a format, or a scaled format, known by its name and by other names.
 
     To register an equal format again is fine, and adds the aliases that are new.
 
     Parameters
     ----------
-    fmt : Format
+    fmt : Format or ScaledFormat
     *aliases : str
         More names; whatever their case.
 
     Returns
     -------
-    Format
+    Format or ScaledFormat
         `fmt`, or the equal format that was registered under its name before.
 
     Raises
@@ -234,8 +240,8 @@ def register(fmt: Format, *aliases: str) -> Format:
     >>> fe.dtype("P2").name
     'powers'
     """
-    if not isinstance(fmt, FloatFormat | IntFormat | TableFormat):
-        raise TypeError(f"register takes a Format, not {type(fmt).__name__}")
+    if not isinstance(fmt, FloatFormat | IntFormat | TableFormat | Scheme):
+        raise TypeError(f"register takes a Format or a ScaledFormat, not {type(fmt).__name__}")
     for alias in aliases:
         if not isinstance(alias, str):
             raise TypeError(f"an alias must be a str, not {type(alias).__name__}")
@@ -244,14 +250,41 @@ def register(fmt: Format, *aliases: str) -> Format:
     with _LOCK:
         names = (fmt.name, *aliases)
         for name in names:
-            taken = _NAMES.get(_key(name)) or _parsed(name)
+            taken = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name)
             if taken is not None and taken != fmt:
                 raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
-        known = _NAMES.get(_key(fmt.name), fmt)
+        table: dict[str, Any] = _SCHEMES if isinstance(fmt, Scheme) else _NAMES
+        known: S = table.get(_key(fmt.name), fmt)
         for name in names:
-            _NAMES.setdefault(_key(name), known)
-        _add_entry(_Entry(known, " ".join("".join(alias.split()) for alias in aliases)))
+            table.setdefault(_key(name), known)
+        if not isinstance(known, Scheme):
+            _add_entry(_Entry(known, " ".join("".join(alias.split()) for alias in aliases)))
     return known
+
+
+def registered_scheme(name: str) -> Scheme:
+    """The scaled format that a name or an alias means.
+
+    Raises
+    ------
+    ValueError
+        If it means none, with the names near it.
+    """
+    key = _key(name)
+    if key in _SCHEMES:
+        return _SCHEMES[key]
+    if key in _NAMES or _parsed(name) is not None:
+        raise ValueError(f"{name!r} is a format of single numbers, without scales; scaled are {', '.join(_schemes())}")
+    raise ValueError(f"unknown scheme {name!r}{near(key, _SCHEMES)}")
+
+
+def registered_schemes() -> list[Scheme]:
+    """The scaled formats, in the order of registration."""
+    return list(_schemes().values())
+
+
+def _schemes() -> dict[str, Scheme]:
+    return {scheme.name: scheme for scheme in _SCHEMES.values()}
 
 
 def _parsed(name: str) -> Format | None:

@@ -34,6 +34,7 @@ ORDER = [
     *("ordering", "array_ufuncs", "array_functions", "array_operators", "array_methods", "array"),
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
+    "scaling",
     *("files", "saving", "report", "plotting"),
     *("claims", "vectors", "matching", "causes", "failures", "hardness", "auditing"),
     *("testing", "strategies", "pytest_plugin"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from fpemu.auditing.fitting import explain
 from fpemu.auditing.ledger import Ledger, Right, Seen
 from fpemu.auditing.outcome import Audit
 from fpemu.auditing.subjects import Answer, Ask, Manner, Recorded, as_subject
+from fpemu.chunks import Scratch
 from fpemu.claims import CASTS, Batch, Claim
 from fpemu.knobs import near
 from fpemu.vectors import Vectors, generate
@@ -221,7 +221,7 @@ def _check(claim: Claim, flags: bool, nan: str, threads: int) -> None:
         raise ValueError(f"threads must be 1 or more, not {threads}")
 
 
-def _right(claim: Claim, codes: Codes, flags: bool, memory: _Memory | None = None) -> Right:
+def _right(claim: Claim, codes: Codes, flags: bool, memory: Scratch | None = None) -> Right:
     if flags:
         return Right(*claim.answer_with_flags(*codes))
     if claim.operation == "cast" and claim.result is not None and memory is not None:
@@ -248,7 +248,7 @@ def _run(
     if resume is not None and resume.exists():
         ledger.restore(resume, about)
 
-    memory, claim = _Memory(), ledger.claim
+    memory, claim = Scratch(), ledger.claim
 
     def piece(first: int, stop: int, codes: Codes | None) -> _Piece:
         # The subject may spoil what it is given: operands that are worth keeping come from elsewhere.
@@ -274,20 +274,6 @@ def _run(
     if resume is not None:
         ledger.save(resume, about)
     return None
-
-
-class _Memory(threading.local):
-    """Arrays that a thread uses again and again: to get them anew for each batch takes longer than to fill them."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[tuple[Any, np.dtype[Any]], NDArray[Any]] = {}
-
-    def of(self, what: str | int, size: int, dtype: Any) -> NDArray[Any]:
-        """An array for a purpose."""
-        key = what, np.dtype(dtype)
-        if key not in self._arrays or self._arrays[key].size < size:
-            self._arrays[key] = np.empty(size, dtype)
-        return self._arrays[key][:size]
 
 
 Numbered = tuple[int, int, Codes | None]

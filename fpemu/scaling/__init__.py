@@ -1,0 +1,20 @@
+"""Scaled formats: codes that come in blocks with scales, and quantization to them."""
+
+from fpemu.scaling.names import scheme, schemes
+from fpemu.scaling.profiles import ScaleProfile
+from fpemu.scaling.quantized import Packed, Quantized
+from fpemu.scaling.quantizing import fake_quantize, quantize
+from fpemu.scaling.rules import ScaleRule
+from fpemu.scaling.scheme import ScaledFormat
+
+__all__ = [
+    "Packed",
+    "Quantized",
+    "ScaleProfile",
+    "ScaleRule",
+    "ScaledFormat",
+    "fake_quantize",
+    "quantize",
+    "scheme",
+    "schemes",
+]

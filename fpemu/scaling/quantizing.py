@@ -1,0 +1,468 @@
+"""quantize: numbers to codes and scales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fpemu.arithmetic import divide
+from fpemu.array import Array
+from fpemu.casting import cast, decode, encode
+from fpemu.chunks import Scratch
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.knobs import NanRule, Rounding
+from fpemu.plans import holds, plan
+from fpemu.registry import dtype as find_format
+from fpemu.running import randomness
+from fpemu.scaling.dequantizing import digits
+from fpemu.scaling.layout import Layout, block_shape
+from fpemu.scaling.names import scheme as find_scheme
+from fpemu.scaling.pieces import APART, Piece, Rows, in_pieces
+from fpemu.scaling.quantized import Quantized
+from fpemu.scaling.stages import (
+    Statistics,
+    fpu_is_fit,
+    given_scales,
+    scales_of,
+    second_scale_of,
+    statistics,
+    zero_points_of,
+)
+from fpemu.sources import as_source
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from fpemu.formats.scheme import Scheme
+    from fpemu.knobs import Stochastic
+    from fpemu.scaling.layout import Block
+    from fpemu.scaling.profiles import ScaleProfile
+    from fpemu.scaling.rules import ScaleRule
+    from fpemu.scaling.scheme import ScaledFormat
+
+__all__ = ["fake_quantize", "quantize"]
+
+_FLOATS: tuple[FloatFormat, ...] = tuple(
+    fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
+)
+
+
+def quantize(
+    x: ArrayLike,
+    scheme: str | ScaledFormat,
+    *,
+    scale_rule: str | ScaleRule | None = None,
+    axis: int | None = None,
+    block: Block | None = None,
+    profile: str | ScaleProfile | None = None,
+    rounding: str | Rounding | Stochastic | None = None,
+    rng: int | np.random.Generator | None = None,
+    random_bits: ArrayLike | None = None,
+    rng_offset: int = 0,
+    scales: ArrayLike | None = None,
+    zero_points: ArrayLike | None = None,
+    second_scale: float | None = None,
+    pad: bool = False,
+    source: Any = None,
+) -> Quantized:
+    """Quantize: each block's scale, and each number over its block's scale, rounded to the element format.
+
+    Scales are rounded once, from the exact statistic of their blocks, and elements once, from the exact quotient.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, as `cast` takes them; shape (...).
+    scheme : str or ScaledFormat
+        Which: see `schemes`.
+    scale_rule, axis, block
+        Instead of the scheme's; see `ScaledFormat`.
+    profile : str or ScaleProfile, optional
+        Instead of the scheme's.
+    rounding : str, Rounding or Stochastic, optional
+        Of elements, instead of the profile's.
+    rng, random_bits, rng_offset
+        Stochastic rounding, as for `cast`.
+    scales : array_like of float, optional
+        Scales that are known: broadcast to one for each block, rounded to the scales' format.
+    zero_points : array_like of int, optional
+        Zero points that are known; with `scales`.
+    second_scale : float, optional
+        The second level's scale, where it is known.
+    pad : bool
+        Whether the last block of an axis may be shorter, as though zeros followed.
+    source : str, Format or dtype, optional
+        x holds codes of this format.
+
+    Returns
+    -------
+    Quantized
+
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind.
+    ValueError
+        If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 does not
+        hold a number of x, a scale is not positive and finite, or a zero point is out of range.
+
+    See Also
+    --------
+    fake_quantize : the numbers that the codes stand for.
+
+    Notes
+    -----
+    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> q = fe.quantize([0.1, -0.7, 3.0, 7.0], "mxfp4", block=4, scale_rule="rceil")
+    >>> q.codes, q.scales
+    (array([0, 9, 3, 6], dtype=uint8), array([128], dtype=uint8))
+    >>> q.dequantize()
+    array([ 0., -1.,  3.,  8.], dtype=float32)
+    """
+    chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
+    if rounding is not None:
+        chosen = chosen.replace(profile=chosen.profile.replace(rounding=rounding))
+    given = as_source(x, source)
+    numbers = _floats(given.codes, given.format)
+    layout = Layout(numbers.shape, block_shape(chosen.block, chosen.axis, numbers.shape))
+    if not layout.divides and not pad:
+        raise ValueError(
+            f"blocks of {' x '.join(map(str, layout.steps))} do not divide an array of shape {numbers.shape}: "
+            "pad=True lets the last ones be shorter"
+        )
+    if chosen.profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
+        raise ValueError("x has a NaN, and the profile says nan='error'")
+    known = _known(chosen, layout, scales, zero_points, second_scale)
+    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset)).run(known)
+
+
+def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
+    """Quantize and dequantize: the numbers that a scheme makes of an array.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, as `cast` takes them.
+    scheme : str or ScaledFormat
+    **how
+        As for `quantize`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of x's shape; float64 if x is, else float32.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.fake_quantize([1.0, -2.0, 0.3], "absmax_int8")
+    array([ 1.00787401, -1.99999999,  0.2992126 ])
+    """
+    found = quantize(x, scheme, **how)
+    own = as_source(x, how.get("source")).dtype
+    return found.dequantize(np.float64 if own == np.float64 else np.float32)
+
+
+def _changed(scheme: str | ScaledFormat | Scheme, **changes: Any) -> ScaledFormat:
+    asked = {name: value for name, value in changes.items() if value is not None}
+    found = find_scheme(scheme)
+    return found.replace(**asked) if asked else found
+
+
+def _floats(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
+    """Numbers as float32 or else float64, which hold them; C-ordered, in native byte order."""
+    for carrier in _FLOATS:
+        if fmt.codes_key == carrier.codes_key:
+            words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
+            return words.view(carrier.name).reshape(codes.shape)
+    for carrier in _FLOATS:
+        if holds(carrier, fmt):
+            return np.ascontiguousarray(decode(codes, fmt, dtype=carrier.name)).reshape(codes.shape)
+    found = np.ascontiguousarray(cast(codes, "float64", source=fmt)).reshape(codes.shape)
+    if not np.array_equal(encode(found, fmt), codes):
+        raise ValueError(f"float64 does not hold each of these numbers of {fmt}: cast them to it first")
+    return found
+
+
+class _Random(NamedTuple):
+    """What the caller says of stochastic rounding; see `cast`."""
+
+    rng: int | np.random.Generator | None
+    random_bits: ArrayLike | None
+    first: int
+
+
+class _Known(NamedTuple):
+    """What need not be worked out: scales' codes, zero points, the second level's scale."""
+
+    scales: NDArray[Any] | None
+    zeros: NDArray[np.int64] | None
+    second: float | None
+
+
+def _known(
+    scheme: ScaledFormat,
+    layout: Layout,
+    scales: ArrayLike | None,
+    zero_points: ArrayLike | None,
+    second_scale: float | None,
+) -> _Known:
+    if second_scale is not None and scheme.second_level is None:
+        raise ValueError(f"{scheme} has no second level: leave second_scale out")
+    if zero_points is not None and (scheme.zero_point is None or scales is None):
+        why = "has no zero points" if scheme.zero_point is None else "needs scales together with zero_points"
+        raise ValueError(f"{scheme} {why}")
+    second = None
+    if second_scale is not None:
+        assert scheme.second_level is not None
+        second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+    if scales is None:
+        return _Known(None, None, second)
+    if scheme.second_level is not None and second is None:
+        raise ValueError(f"{scheme} needs second_scale together with scales")
+    if scheme.zero_point is not None and zero_points is None:
+        raise ValueError(f"{scheme} needs zero_points together with scales")
+    values = _of_blocks(_positive(scales, "scales"), layout, "scales")
+    codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
+    if not (np.asarray(decode(codes, scheme.scale)) > 0).all():
+        raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
+    return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
+
+
+def _positive(x: ArrayLike, what: str) -> NDArray[np.float64]:
+    found = np.asarray(cast(x, "float64"))
+    if not (np.isfinite(found) & (found > 0)).all():
+        raise ValueError(f"{what} must be positive and finite")
+    return found
+
+
+def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(found, layout.blocks)
+    except ValueError:
+        raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
+
+
+def _zeros(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDArray[np.int64]:
+    found = np.asarray(zero_points)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"zero points are integers, not {found.dtype}")
+    assert scheme.zero_point is not None
+    low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
+    if found.size and not (low <= found.min() and found.max() <= high):
+        raise ValueError(f"zero points are {low} to {high}, as {scheme.zero_point} has them")
+    return _of_blocks(found, layout, "zero_points").astype(np.int64)
+
+
+class _Job:
+    """One call of `quantize`: its numbers in rows, and the way from quotients to codes."""
+
+    def __init__(self, scheme: ScaledFormat, numbers: NDArray[Any], layout: Layout, random: _Random) -> None:
+        self.scheme, self.numbers, self.layout, self.random = scheme, numbers, layout, random
+        self.stochastic = not isinstance(scheme.profile.elements.rounding, Rounding)
+        own = layout.rows
+        self.gathered = own is None
+        if own is None:
+            x = layout.gathered(numbers)
+            self.rows = Rows(x.shape[0], x.shape[1], x.shape[1])
+        else:
+            self.rows = Rows(*own)
+            x = numbers.reshape(self.rows.height, self.rows.length)
+        self.x = x
+        apart = self.rows.block > APART and self.rows.block == self.rows.length
+        self.cut = self.rows._replace(block=APART) if apart else self.rows
+        self.shape = self.rows.height, self.rows.blocks
+
+    # -- scales -------------------------------------------------------------------------------------------------------
+
+    def run(self, known: _Known) -> Quantized:
+        codes = np.empty(self.x.shape, self.scheme.element.code_dtype)
+        scales = np.empty(self.shape, self.scheme.scale.code_dtype)
+        zeros = None if self.scheme.zero_point is None else np.zeros(self.shape, np.int64)
+        second = known.second
+        if not self.x.size:
+            return self._finished(codes, scales, zeros, 1.0 if self.scheme.second_level is not None else None)
+        if known.scales is not None:
+            scales[...] = known.scales.reshape(self.shape)
+            if known.zeros is not None:
+                zeros = known.zeros.reshape(self.shape)
+        elif self.scheme.second_level is not None or self.cut is not self.rows:
+            found = self._statistics()
+            if self.scheme.second_level is not None and second is None:
+                second = second_scale_of(self.scheme, found)
+            made = scales_of(self.scheme, found, second)
+            scales[...] = made.codes
+            if zeros is not None:
+                zeros[...] = zero_points_of(self.scheme, found, made.divisors)
+        way = self._way(known.scales is None)
+
+        def work(piece: Piece) -> None:
+            own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
+            x = self.x[piece.rows, piece.columns]
+            if known.scales is None and self.cut is self.rows and self.scheme.second_level is None:
+                found = statistics(x, self.rows.block, self.scheme.scale_rule)
+                made = scales_of(self.scheme, found, None)
+                scales[own] = made.codes
+                if zeros is not None:
+                    zeros[own] = zero_points_of(self.scheme, found, made.divisors)
+            else:
+                made = given_scales(self.scheme, scales[own], second)
+            if way is not None:
+                divisors = self._cut(made.divisors, piece)
+                own_zeros = None if zeros is None else self._cut(zeros[own], piece)
+                first = piece.rows.start * self.rows.length + piece.columns.start
+                way(x, divisors, own_zeros, first, codes[piece.rows, piece.columns])
+
+        in_pieces(work, self.cut)
+        if way is None:
+            return self._finished(self._divided(scales, zeros, second), scales, zeros, second, whole=True)
+        return self._finished(codes, scales, zeros, second)
+
+    def _cut(self, of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
+        """What belongs to blocks, for the parts that a piece has of them."""
+        if self.cut is self.rows:
+            return of_blocks
+        return np.repeat(of_blocks, piece.blocks.stop - piece.blocks.start, axis=1)
+
+    def _statistics(self) -> Statistics:
+        found = Statistics(*(np.empty((self.cut.height, self.cut.blocks)) for _ in "lh"))
+
+        def work(piece: Piece) -> None:
+            part = statistics(self.x[piece.rows, piece.columns], self.cut.block, self.scheme.scale_rule)
+            found.low[piece.rows, piece.blocks], found.high[piece.rows, piece.blocks] = part
+
+        in_pieces(work, self.cut)
+        if self.cut is self.rows:
+            return found
+        return Statistics(found.low.min(axis=1, keepdims=True), found.high.max(axis=1, keepdims=True))
+
+    def _finished(
+        self,
+        codes: NDArray[Any],
+        scales: NDArray[Any],
+        zeros: NDArray[np.int64] | None,
+        second: float | None,
+        whole: bool = False,
+    ) -> Quantized:
+        if not whole:
+            codes = self.layout.scattered(codes) if self.gathered else codes.reshape(self.layout.shape)
+        blocks = self.layout.blocks
+        zeros = None if zeros is None else zeros.reshape(blocks)
+        return Quantized(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
+
+    # -- elements -----------------------------------------------------------------------------------------------------
+
+    def _way(self, own_scales: bool) -> Any:
+        """From a piece's numbers to its codes; None where only the general kernel rounds once."""
+        scheme, single = self.scheme, self.numbers.dtype == np.float32
+        if not fpu_is_fit() or (self.stochastic and self.gathered):
+            return None
+        powers = scheme.scale.precision == 1 and scheme.second_level is None
+        rounding = scheme.profile.elements.rounding
+        nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
+        deep = isinstance(scheme.element, FloatFormat) and scheme.element.quantum_exponent < -100
+        if powers:
+            if not single and (not nearest or deep):
+                return None
+            short = single and nearest and not deep and own_scales
+            return self._quotients(True, np.float32 if short else np.float64)
+        second = 0 if scheme.second_level is None else digits(scheme.second_level)
+        decided = single and not self.stochastic and digits(scheme.scale) + second + digits(scheme.element) + 1 <= 52
+        return self._quotients(False, np.float64) if decided and not deep else None
+
+    def _quotients(self, multiply: bool, dtype: Any) -> _Quotients:
+        rng, random_bits, first = self.random
+        rounding, shape = self.scheme.profile.elements.rounding, self.numbers.shape
+        return _Quotients(
+            self.scheme,
+            self.cut.block,
+            multiply,
+            np.dtype(dtype),
+            first,
+            *randomness(rounding, rng, random_bits, first, shape),
+        )
+
+    def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
+        """All codes by the general kernel's division."""
+        scheme, layout = self.scheme, self.layout
+        divisors = layout.spread(given_scales(scheme, scales.reshape(layout.blocks), second).divisors)
+        x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
+        rng, random_bits, first = self.random
+        how: dict[str, Any] = {"profile": scheme.profile.elements}
+        how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
+        if zeros is None:
+            return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
+        quotient = divide(x, divisors, result="int64", **how)
+        return _shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)
+
+
+class _Quotients:
+    """A piece's numbers over their blocks' scales, in a buffer of `dtype`, then rounded to codes.
+
+    `multiply`: scales are powers of two, and numbers are multiplied by their inverses.
+    """
+
+    def __init__(
+        self,
+        scheme: ScaledFormat,
+        block: int,
+        multiply: bool,
+        dtype: np.dtype[Any],
+        first: int,
+        randoms: NDArray[Any],
+        key: int,
+    ) -> None:
+        self.scheme, self.block, self.multiply, self.dtype = scheme, block, multiply, dtype
+        self.first, self.randoms, self.key = first, randoms, key
+        self.scratch = Scratch()
+        element, rules = scheme.element, scheme.profile.elements
+        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16
+        wide = element if scheme.zero_point is None else _WIDE
+        self.plan = plan(find_format(dtype.name), wide, wide.check_profile(rules), None)
+
+    def __call__(
+        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
+    ) -> None:
+        """Codes into `out`; `place`: the first element's, in C order."""
+        from fpemu.kernels import scaling as kernels
+
+        quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
+        if self.multiply:
+            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, quotients)
+        else:
+            kernels.divided(x, divisors, self.block, quotients)
+        if zeros is not None and self.even:
+            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits(), out)
+            return
+        words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
+        randoms = self.randoms[place : place + x.size]
+        if zeros is None:
+            self.plan(words, out.reshape(-1), self.first + place, randoms, self.key)
+            return
+        wide = np.empty(words.size, self.plan.out_dtype)
+        self.plan(words, wide, self.first + place, randoms, self.key)
+        spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
+        out[...] = _shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
+
+    def _limits(self) -> NDArray[Any]:
+        element = self.scheme.element
+        assert isinstance(element, IntFormat)
+        magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
+        nan = int(encode(np.nan, element, profile=self.scheme.profile.elements))
+        return np.array([element.min_int, element.max_int, magic, nan], self.dtype)
+
+
+_WIDE = IntFormat("int32", 32)
+
+
+def _shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
+    """Codes of integers plus their zero points."""
+    element = scheme.element
+    assert isinstance(element, IntFormat)
+    moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)
+    return np.asarray(encode(moved, element))

@@ -1,0 +1,167 @@
+"""How a block's scale follows from its numbers: rules as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.knobs import Rounding, near, rounding_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RULES", "ScaleRule", "scale_rule"]
+
+STATISTICS = ("absmax", "minmax")
+DIVISORS = ("largest", "power", "span")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaleRule:
+    """A block's scale: a statistic of its numbers over a divisor, rounded once to the scale's format.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables and messages; not part of equality.
+    statistic : {"absmax", "minmax"}
+        The largest magnitude; or the largest number less the smallest, zero counted among them.
+    divisor : {"largest", "power", "span"} or float
+        The element's largest value; the largest power of two that is not above it; its largest value less its smallest;
+        or this number.
+    rounding : Rounding or str
+        Of the quotient, to the scale's format.
+    digits : bool
+        The statistic is rounded to the element's precision first, ties away from zero.
+
+    Raises
+    ------
+    ValueError
+        If a word is unknown, or the divisor no positive number.
+    TypeError
+        If something is of the wrong kind.
+
+    Notes
+    -----
+    With powers of two as scales (E8M0), rounding toward zero over `power` is floor(log2(absmax)) - emax, as OCP MX
+    v1.0 clause 6.3 has it; away from zero over `power` is the rule "ceil"; away from zero over `largest` is "rceil", of
+    CUDA and cuBLAS; `digits` makes of "floor" the rule "even" of torchao.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> cautious = fe.ScaleRule("cautious", divisor="largest", rounding="away_from_zero")
+    >>> q = fe.quantize([3.0, 449.0], "mxfp8_e4m3", scale_rule=cautious, pad=True)
+    >>> q.scale_values
+    array([2.], dtype=float32)
+    """
+
+    name: str = dataclasses.field(compare=False)
+    statistic: str = "absmax"
+    divisor: str | float = "largest"
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    digits: bool = False
+
+    def __post_init__(self) -> None:
+        _check_word(self.statistic, STATISTICS, "statistic")
+        if isinstance(self.divisor, str):
+            _check_word(self.divisor, DIVISORS, "divisor")
+        elif isinstance(self.divisor, bool) or not isinstance(self.divisor, int | float):
+            raise TypeError(f"divisor must be a word or a number, not {type(self.divisor).__name__}")
+        elif not 0 < self.divisor < math.inf:
+            raise ValueError(f"divisor must be above 0 and finite, not {self.divisor}")
+        mode = rounding_mode(self.rounding)
+        if not isinstance(mode, Rounding):
+            raise ValueError("a scale is not rounded stochastically")
+        object.__setattr__(self, "rounding", mode)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def divisor_of(self, element: Format) -> float:
+        """The divisor, for an element format."""
+        return _divisor(self.divisor, element) if isinstance(self.divisor, str) else float(self.divisor)
+
+
+@functools.lru_cache(maxsize=256)
+def _divisor(word: str, element: Format) -> float:
+    low, high = finite_ends(element)
+    if word == "span":
+        return float(high - low)
+    largest = high if isinstance(element, IntFormat) else max(high, -low)
+    return float(largest if word == "largest" else Fraction(2) ** _exponent(largest))
+
+
+def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
+    """The smallest and the largest finite value of a format."""
+    if isinstance(fmt, TableFormat):
+        return Fraction(min(fmt.entries)), Fraction(max(fmt.entries))
+    if isinstance(fmt, IntFormat):
+        unit = Fraction(1, 1 << fmt.fraction_bits) if fmt.fraction_bits >= 0 else Fraction(1 << -fmt.fraction_bits)
+        return fmt.min_int * unit, fmt.max_int * unit
+    assert isinstance(fmt, FloatFormat)
+    high = fmt.exact(fmt.max_code)
+    return (-high if fmt.signed else Fraction(0)), high
+
+
+def _exponent(number: Fraction) -> int:
+    """Floor(log2) of a positive number."""
+    found = number.numerator.bit_length() - number.denominator.bit_length()
+    return found if Fraction(2) ** found <= number else found - 1
+
+
+def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
+    if not isinstance(word, str):
+        raise TypeError(f"{what} must be a str, not {type(word).__name__}")
+    if word not in allowed:
+        raise ValueError(f"unknown {what} {word!r}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
+
+
+RULES: Mapping[str, ScaleRule] = {
+    rule.name: rule
+    for rule in (
+        ScaleRule("floor", "absmax", "power", Rounding.TOWARD_ZERO),
+        ScaleRule("ceil", "absmax", "power", Rounding.AWAY_FROM_ZERO),
+        ScaleRule("even", "absmax", "power", Rounding.TOWARD_ZERO, digits=True),
+        ScaleRule("rceil", "absmax", "largest", Rounding.AWAY_FROM_ZERO),
+        ScaleRule("absmax", "absmax", "largest", Rounding.NEAREST_EVEN),
+        ScaleRule("minmax", "minmax", "span", Rounding.NEAREST_EVEN),
+    )
+}
+
+
+def scale_rule(rule: Any) -> ScaleRule:
+    """The rule that a name means, or the rule itself.
+
+    Parameters
+    ----------
+    rule : str or ScaleRule
+
+    Returns
+    -------
+    ScaleRule
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> from fpemu.scaling.rules import scale_rule
+    >>> scale_rule("rceil").rounding
+    <Rounding.AWAY_FROM_ZERO: 'away_from_zero'>
+    """
+    if isinstance(rule, ScaleRule):
+        return rule
+    if not isinstance(rule, str):
+        raise TypeError(f"a scale rule is a name or a ScaleRule, not {type(rule).__name__}")
+    if rule not in RULES:
+        raise ValueError(f"unknown scale rule {rule!r}: allowed are {', '.join(RULES)}{near(rule, RULES)}")
+    return RULES[rule]

@@ -1,0 +1,173 @@
+"""ScaledFormat: codes that share scales, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.scheme import Scheme
+from fpemu.knobs import near
+from fpemu.registry import dtype
+from fpemu.scaling.layout import Block, check_block
+from fpemu.scaling.profiles import PROFILES, ScaleProfile, scale_profile
+from fpemu.scaling.rules import ScaleRule, finite_ends
+from fpemu.scaling.rules import scale_rule as rule_of
+
+__all__ = ["ScaledFormat"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaledFormat(Scheme):
+    """A scheme of quantization: a format of elements, and scales that blocks of them share.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables and messages; not part of equality.
+    element : Format, str or dtype
+        What a number over its block's scale is rounded to.
+    block : int, (int, int) or str
+        The numbers that share a scale: so many along `axis`; a tile of rows and columns, the latter along `axis`, the
+        former along the axis before; "row", all along `axis`; "channel", all but along `axis`; "tensor", all.
+    scale : Format, str or dtype
+        What scales are kept in.
+    scale_rule : ScaleRule or str
+        How a block's scale follows from its numbers.
+    axis : int
+        The axis that blocks lie along.
+    zero_point : IntFormat, str, dtype or None
+        The format of the integers that are added to the rounded quotients, for integer elements; None: none are.
+    second_level : Format, ScaledFormat, str, dtype or None
+        A format: scales are divided by one more scale of that format for the whole tensor, so that the largest is the
+        scale format's largest value.  None: they are not.
+    profile : ScaleProfile or str
+        How numbers get to codes and scales; default: "exact", each rounded once.
+
+    Raises
+    ------
+    ValueError
+        If a word is unknown, or the parts do not fit together; the message says why.
+    TypeError
+        If a part is of the wrong kind.
+
+    Notes
+    -----
+    A number is decoded as (element - zero point) x scale x the second level's scale, the product rounded once.  OCP
+    Microscaling Formats (MX) v1.0 clause 5 is the scheme of a block of 32, E8M0 scales and the rule "floor".
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> mine = fe.ScaledFormat("mine", "float6_e2m3fn", block=8, scale="float8_e4m3fn", scale_rule="absmax")
+    >>> q = fe.quantize([1.0, -2.0, 3.0, 0.1], mine, pad=True)
+    >>> q.dequantize()
+    array([ 1.015625 , -2.03125  ,  3.046875 ,  0.1015625], dtype=float32)
+    """
+
+    name: str = dataclasses.field(compare=False)
+    element: Format
+    block: Block
+    scale: FloatFormat
+    scale_rule: ScaleRule
+    axis: int = -1
+    zero_point: IntFormat | None = None
+    second_level: FloatFormat | None = None
+    profile: ScaleProfile = PROFILES["exact"]
+
+    def __init__(
+        self,
+        name: str,
+        element: Any,
+        block: Any,
+        scale: Any = "float32",
+        scale_rule: Any = "absmax",
+        axis: int = -1,
+        zero_point: Any = None,
+        second_level: Any = None,
+        profile: ScaleProfile | str = "exact",
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a scheme's name must be a str, not {type(name).__name__}")
+        if not name:
+            raise ValueError("a scheme's name must not be empty")
+        if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+            raise TypeError(f"axis must be an int, not {type(axis).__name__}")
+        found = {
+            "name": name,
+            "element": dtype(element),
+            "block": check_block(block),
+            "scale": dtype(scale),
+            "scale_rule": rule_of(scale_rule),
+            "axis": int(axis.__index__()),
+            "zero_point": None if zero_point is None else dtype(zero_point),
+            "second_level": None if second_level is None else dtype(second_level),
+            "profile": scale_profile(profile),
+        }
+        for field, value in found.items():
+            object.__setattr__(self, field, value)
+        self._check()
+
+    def _check(self) -> None:
+        self.element.check_profile(self.profile.elements)
+        for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
+            if fmt is not None and not isinstance(fmt, FloatFormat):
+                raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
+        if finite_ends(self.element)[1] <= 0:
+            raise ValueError(f"{self.element} has no positive value to scale to")
+        if self.zero_point is not None and not (
+            isinstance(self.zero_point, IntFormat) and self.zero_point.fraction_bits == 0
+        ):
+            raise ValueError(f"zero points are integers, but {self.zero_point} are not")
+        whole = isinstance(self.element, IntFormat) and self.element.fraction_bits == 0
+        if self.zero_point is not None and not whole:
+            raise ValueError(f"zero points are for elements that are integers, not for {self.element}")
+        if self.scale_rule.statistic == "minmax" and self.zero_point is None:
+            raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
+
+    @property
+    def bits_per_block(self) -> int:
+        """The bits that belong to a block beside its elements: its scale's and its zero point's."""
+        return self.scale.bits + (0 if self.zero_point is None else self.zero_point.bits)
+
+    def replace(self, **changes: Any) -> ScaledFormat:
+        """The scheme with other parts.
+
+        Parameters
+        ----------
+        **changes
+            Parameters of the class.
+
+        Returns
+        -------
+        ScaledFormat
+
+        Raises
+        ------
+        TypeError
+            If there is no such parameter.
+        ValueError
+            If the parts do not fit together.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.scheme("mxfp4").replace(block=16).block
+        16
+        """
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in parts:
+                raise TypeError(f"a scheme has no {name!r}{near(name, parts)}")
+        return ScaledFormat(**{**parts, **changes})
+
+    def __repr__(self) -> str:
+        words = [f"{self.name!r}, {self.element.name!r}, block={self.block!r}, scale={self.scale.name!r}"]
+        words.append(f"scale_rule={self.scale_rule.name!r}")
+        if self.axis != -1:
+            words.append(f"axis={self.axis}")
+        levels = {"zero_point": self.zero_point, "second_level": self.second_level}
+        words += [f"{field}={fmt.name!r}" for field, fmt in levels.items() if fmt is not None]
+        if self.profile != PROFILES["exact"]:
+            words.append(f"profile={self.profile.name!r}")
+        return f"ScaledFormat({', '.join(words)})"

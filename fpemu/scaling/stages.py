@@ -1,0 +1,179 @@
+"""The stages of a quantization, over arrays of blocks: statistics, scales, quotients.
+
+`Numbers` are float32 or float64 in rows, each row in blocks, as `fpemu.kernels.scaling` takes them.  Every stage rounds
+once, from exact numbers, or says that it cannot by FPU (then `fpemu.scaling.quantizing` divides by the general kernel).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic import divide, multiply, subtract
+from fpemu.array import Array
+from fpemu.casting import cast, decode, encode
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.plans import FPU_PROBE
+from fpemu.scaling.profiles import SCALE_RULES
+from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
+from fpemu.scaling.scheme import ScaledFormat
+
+__all__ = [
+    "Scales",
+    "Statistics",
+    "fpu_is_fit",
+    "given_scales",
+    "scales_of",
+    "second_scale_of",
+    "statistics",
+    "zero_points_of",
+]
+
+Floats = NDArray[Any]
+
+
+class Statistics(NamedTuple):
+    """What a rule looks at, for each block, as float64: the smallest and the largest number, or 0 and the magnitude."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def fpu_is_fit() -> bool:
+    """Whether the FPU rounds as IEEE 754 has it by default."""
+    from fpemu.kernels.scaling import fpu_is_standard
+
+    return bool(fpu_is_standard(FPU_PROBE))
+
+
+def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
+    """The statistics of each block of `x`, shape (rows, length)."""
+    from fpemu.kernels import scaling as kernels
+
+    words = x.view(f"u{x.itemsize}")
+    sign = words.dtype.type(1 << (8 * x.itemsize - 1))
+    count = -(-x.shape[1] // block)
+    high = np.empty((x.shape[0], count), words.dtype)
+    if rule.statistic == "absmax":
+        kernels.largest_magnitudes(words, block, ~sign, high)
+        return Statistics(np.zeros(high.shape), high.view(x.dtype).astype(np.float64))
+    low = np.empty_like(high)
+    kernels.extremes(words, block, sign, low, high)
+    return Statistics(low.view(x.dtype).astype(np.float64), high.view(x.dtype).astype(np.float64))
+
+
+class Scales(NamedTuple):
+    """Scales as codes and values, the second level's value included in `divisors`: what numbers are divided by.
+
+    `divisors`: float64, exact; infinity where a scale is 0, so that quotients are 0.
+    """
+
+    codes: NDArray[Any]
+    values: NDArray[Any]
+    divisors: NDArray[np.float64]
+
+
+def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> Scales:
+    """Each block's scale.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    found : Statistics
+    second : float or None
+        The second level's scale.
+
+    Returns
+    -------
+    Scales
+    """
+    rule, extent = scheme.scale_rule, _extent(found)
+    infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.profile.infinite_block)
+    if infinite is not None:
+        extent = np.where(np.isinf(extent), infinite, extent)
+    if rule.digits:
+        extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+    divisor = rule.divisor_of(scheme.element) * (1.0 if second is None else second)
+    codes = quotients(extent, divisor, scheme.scale, rule)
+    return given_scales(scheme, codes, second)
+
+
+def second_scale_of(scheme: ScaledFormat, found: Statistics) -> float:
+    """The second level's scale: the largest scale over the scale format's largest value; 1 where all are 0."""
+    assert scheme.second_level is not None
+    extent = _extent(found)
+    largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
+    if largest == 0:
+        return 1.0
+    divisor = scheme.scale_rule.divisor_of(scheme.element) * float(finite_ends(scheme.scale)[1])
+    code = quotients(np.array([largest]), divisor, scheme.second_level, scale_rule("absmax"))
+    return float(decode(code, scheme.second_level, dtype=np.float64)[0])
+
+
+def given_scales(scheme: ScaledFormat, codes: NDArray[Any], second: float | None) -> Scales:
+    """Scales from their codes."""
+    values = decode(codes, scheme.scale)
+    divisors = np.asarray(values, np.float64)
+    if second is not None:  # exact: of at most 24 digits each
+        divisors = np.array(multiply(divisors, second, result="float64"))
+    return Scales(codes, values, np.where(divisors == 0, np.inf, divisors))
+
+
+@functools.lru_cache(maxsize=64)
+def _digits(element: Any) -> FloatFormat:
+    """Float64 with an element's precision."""
+    digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
+    return FloatFormat("digits", 11 + digits, digits)
+
+
+def _extent(found: Statistics) -> NDArray[np.float64]:
+    """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once."""
+    if not found.low.any():
+        return found.high
+    return np.asarray(subtract(found.high, found.low, result="float64", rounding="to_odd"))
+
+
+def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
+    """Codes of extent / divisor, each rounded once."""
+    how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rule.rounding}
+    if not fpu_is_fit():
+        return _divided(extent, divisor, fmt, how)
+    with np.errstate(all="ignore"):
+        ratio = extent / divisor
+    codes = np.asarray(encode(ratio, fmt, **how))
+    if _power_of_two(divisor):
+        return codes
+    # The quotient in float64 lies on the exact one's side of every number of few digits, unless it is that number.
+    low = np.uint64((1 << max(52 - fmt.precision - 2, 0)) - 1)
+    unsure = np.flatnonzero(ratio.view(np.uint64) & low == 0)
+    if unsure.size:  # then the product is exact, and shows whether the quotient is
+        few, given = ratio.flat[unsure], extent.flat[unsure]
+        unsure = unsure[np.isfinite(given) & (few * divisor != given)]
+        codes.flat[unsure] = _divided(extent.flat[unsure], divisor, fmt, how)
+    return codes
+
+
+def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how: dict[str, Any]) -> NDArray[Any]:
+    """The same by the general kernel."""
+    return np.asarray(divide(Array(extent.view(np.uint64), "float64"), divisor, result=fmt, **how).codes)
+
+
+def _power_of_two(number: float) -> bool:
+    return float(np.frexp(number)[0]) == 0.5
+
+
+def zero_points_of(scheme: ScaledFormat, found: Statistics, divisors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+    element, fmt = scheme.element, scheme.zero_point
+    assert isinstance(element, IntFormat)
+    assert fmt is not None
+    low = found.low if scheme.scale_rule.statistic == "minmax" else None
+    if low is None:
+        middle = 0 if element.signed else (element.max_int + 1) // 2
+        return np.full(divisors.shape, middle, np.int64)
+    ratio = np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
+    moved = np.clip(element.min_int - ratio, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
+    return np.asarray(moved, np.int64)
