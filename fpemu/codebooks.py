@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import NamedTuple
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,72 @@ class _Threshold(NamedTuple):
     binade: int
     digits: int
     inclusive: bool
+
+
+class Bins(NamedTuple):
+    """A codebook's thresholds in equal bins, as `fpemu.kernels.bins` takes them."""
+
+    ends: NDArray[Any]
+    below: NDArray[np.int32]
+    thresholds: NDArray[Any]
+
+
+MOST_BINS = 1 << 12
+
+
+def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
+    """The bins of a codebook for numbers of a float dtype; None where its thresholds lie too close for them.
+
+    Parameters
+    ----------
+    book : Codebook
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Returns
+    -------
+    Bins or None
+    """
+    kind = dtype.type
+    marks = np.array([_last_below(*each, kind) for each in zip(book.binades, book.digits, book.inclusive, strict=True)])
+    marks = marks.astype(dtype)
+    if not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
+        return None
+    lowest, highest = np.nextafter(marks[0], kind(-np.inf)), np.nextafter(marks[-1], kind(np.inf))
+    count = 16
+    while count <= MOST_BINS:
+        with np.errstate(all="ignore"):
+            ends = np.array([lowest, highest, kind(count) / (highest - lowest)], dtype)
+            if not np.isfinite(ends).all():
+                return None
+            places = ((marks - ends[0]) * ends[2]).astype(np.int32)
+            last = int((ends[1] - ends[0]) * ends[2])
+        if (np.diff(places) > 0).all():
+            thresholds = np.full(last + 1, np.inf, dtype)
+            thresholds[places] = marks
+            return Bins(ends, np.searchsorted(places, np.arange(last + 1)).astype(np.int32), thresholds)
+        count *= 2
+    return None
+
+
+def _last_below(binade: np.int64, digits: np.uint64, inclusive: np.uint8, kind: Any) -> Any:
+    """The largest number of a float type that is not above a threshold."""
+    if binade == 0:
+        exact, negative = Fraction(0), False
+    else:
+        negative = bool(binade < 0)
+        wide = int(digits) ^ MASK if negative else int(digits)
+        exponent = abs(int(binade)) - BINADE_OFFSET - 64
+        exact = Fraction(wide) * Fraction(2) ** exponent
+        exact = -exact if negative else exact
+    near = kind(float(exact))
+    while Fraction(float(near)) > exact or (inclusive and Fraction(float(near)) == exact):
+        near = np.nextafter(near, kind(-np.inf))
+    while True:
+        after = np.nextafter(near, kind(np.inf))
+        if Fraction(float(after)) > exact or (inclusive and Fraction(float(after)) == exact):
+            return near
+        near = after
 
 
 def _place(number: Number, inclusive: bool) -> _Threshold:

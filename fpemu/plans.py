@@ -20,6 +20,7 @@ from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
 
 if TYPE_CHECKING:
+    from fpemu.codebooks import Codebook
     from fpemu.grids import Route
 
 Codes = NDArray[Any]
@@ -313,14 +314,44 @@ def _to_codebook(
 
     book = codebook(target, rules)
     results, specials = book.codes, np.array(book.specials, np.uint16)
+    out_type = (final or target).code_dtype
     if final is not None:
         words = np.empty(target.code_count, final.code_dtype)
         plan(_FLOAT64, final, final.check_profile(_EXACT), None)(np.array(target.entries).view(np.uint64), words)
         results, specials = words[results], words[specials]
     spec, daz = source.spec, rules.subnormals_in is SubnormalsIn.ZERO
 
-    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+    def search(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         codebook_array(codes, spec, daz, book.binades, book.digits, book.inclusive, results, specials, out)
+
+    by_bins = None if daz else _by_bins(source, book, results.astype(out_type), specials.astype(out_type))
+    if by_bins is None:
+        return search
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        if not by_bins(codes, out):
+            search(codes, out, first, randoms, key)
+
+    return work
+
+
+def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, specials: Codes) -> Any:
+    """The faster loop of a codebook for float32 and float64, if its thresholds allow it."""
+    from fpemu.codebooks import bins
+
+    found = None
+    for fmt in (_FLOAT32, _FLOAT64):
+        if source.codes_key == fmt.codes_key and specials[0] == specials[1]:
+            dtype = np.dtype(fmt.name)
+            found = bins(book, dtype)
+    if found is None:
+        return None
+    from fpemu.kernels.bins import bins_array
+
+    special = specials[1:]
+
+    def work(codes: Codes, out: Codes) -> bool:
+        return bool(bins_array(codes.view(dtype), *found, results, special, FPU_PROBE, out))
 
     return work
 

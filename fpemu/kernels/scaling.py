@@ -68,14 +68,14 @@ def extremes(bits, block, sign, low, high):
 
 
 @loop
-def multiplied(x, factors, block, out):
-    """Each number times its block's factor, in the factors' type."""
+def multiplied(x, factors, block, last, out):
+    """Each number times its block's factor, and then `last`, in the factors' type."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
             factor = factors[row, k]
             for i in range(numbers.size):
-                to[i] = like(factor, numbers[i]) * factor
+                to[i] = like(factor, numbers[i]) * factor * last
 
 
 @loop
@@ -117,6 +117,13 @@ def shifted_integers(x, zeros, block, limits, out):
             zero = like(low, zeros[row, k])
             for i in range(numbers.size):
                 to[i] = uint32(shifted_integer(numbers[i], zero, low, high, magic, nan)) & mask
+
+
+@loop
+def sign_extended(codes, spare, out):
+    """Two's complement codes as signed integers; `spare`: how many bits more than a code an element of `out` has."""
+    for i in range(codes.size):
+        out[i] = like(out[i], uint32(codes[i]) << spare) >> spare
 
 
 @loop

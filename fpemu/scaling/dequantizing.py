@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,11 @@ from fpemu.arithmetic import multiply, subtract
 from fpemu.array import Array
 from fpemu.casting import decode
 from fpemu.chunks import Scratch
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.plans import Plan, plan
+from fpemu.profiles import IEEE
+from fpemu.registry import dtype as find_format
+from fpemu.running import check_out
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.stages import fpu_is_fit
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+PAIRED = 4  # bits of codebooks whose codes are looked up in pairs
 
 
 def digits(fmt: Format) -> int:
@@ -32,13 +38,14 @@ def digits(fmt: Format) -> int:
     return max(abs(fmt.scaled(code)[0]).bit_length() for code in range(fmt.code_count))
 
 
-def dequantize(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
+def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
     """(element - zero point) x scale x the second level's scale, rounded once to float32 or float64.
 
     Parameters
     ----------
     q : Quantized
     dtype : numpy.dtype
+    out : numpy.ndarray or None
 
     Returns
     -------
@@ -47,62 +54,126 @@ def dequantize(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
     """
     if dtype not in _DTYPES:
         raise TypeError(f"numbers are dequantized to float32 or float64, not {dtype}")
-    scheme, second = q.scheme, q.second_scale
-    spare = 1 if q.zero_points is not None else 0  # an integer less a zero point has one digit more
-    element, scale = digits(scheme.element) + spare, digits(scheme.scale)
-    single = second is None and dtype == np.float32 and element <= 24 and scale <= 24
-    exact = element + scale + (0 if second is None else 24) <= 53
-    if not (fpu_is_fit() and (single or exact)):
-        return _general(q, dtype)
-    factors = np.asarray(decode(q.scales, scheme.scale, dtype=np.float32 if single else np.float64))
-    if second is not None:
-        factors = factors * second  # exact: 48 digits at most
-    out = np.empty(q.shape, dtype)
-    rows = q.layout.rows if q.codes.flags.c_contiguous else None
+    if out is None:
+        out = np.empty(q.shape, dtype)
+    check_out(out, q.shape, dtype)
+    found = _factors(q, dtype) if fpu_is_fit() else None
+    if found is None:
+        out[...] = _general(q, dtype)
+        return out
+    rows = q.layout.rows if q.codes.flags.c_contiguous and out.flags.c_contiguous else None
     if rows is None:
-        _spread(q, factors, out)
+        _spread(q, *found, out)
     elif out.size:
-        _by_rows(q, factors, Rows(*rows), out)
+        _by_rows(q, *found, Rows(*rows), out)
     return out
 
 
+def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
+    """What elements (integers, not fixed point) are multiplied by, one after the other, to be rounded once.
+
+    float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
+    """
+    scheme, second = q.scheme, q.second_scale
+    element = digits(scheme.element) + (q.zero_points is not None)  # an integer less a zero point has one digit more
+    scale = digits(scheme.scale)
+    fits = element <= 24 and scale <= 24 and (second is None or element + scale <= 24)
+    single = dtype == np.float32 and fits
+    kind = np.dtype(np.float32 if single else np.float64)
+    if not single and element + scale + (0 if second is None else 24) > 53:
+        return None
+    values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
+    unit = -scheme.element.fraction_bits if isinstance(scheme.element, IntFormat) else 0
+    if unit:
+        exactly = values
+        values = np.ldexp(exactly, unit)
+        if not np.array_equal(np.ldexp(values, -unit), exactly, equal_nan=True):
+            return None
+    return values, kind.type(1.0 if second is None else second)
+
+
 def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
-    """Codes as numbers: integers where they are."""
-    if isinstance(element, IntFormat) and element.fraction_bits == 0 and element.bits == 8 * codes.itemsize:
+    """Codes, all of the format, as numbers; as integers in integer formats, whatever their fraction bits."""
+    from fpemu.kernels.scaling import sign_extended
+    from fpemu.kernels.tables import take_array
+
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    if isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement"):
         if not element.signed:
             return codes
-        if element.encoding == "twos_complement":
-            return codes.view(f"i{codes.itemsize}")
-    kind = decode(codes[:0], element).dtype
-    return np.asarray(decode(codes, element, out=scratch.of("elements", codes.size, kind).reshape(codes.shape)))
+        kind = np.dtype(f"i{codes.itemsize}")
+        spare = 8 * codes.itemsize - element.bits
+        if not spare:
+            return codes.view(kind)
+        numbers = scratch.of("elements", flat.size, kind)
+        sign_extended(flat, spare, numbers)
+        return numbers.reshape(codes.shape)
+    numbers = scratch.of("elements", flat.size, _carrier(element).name)
+    pairs = _pairs(element)
+    if pairs is not None and flat.size % 2 == 0:
+        take_array(pairs, flat.view(np.uint16), numbers.view(np.uint64))
+        return numbers.reshape(codes.shape)
+    work = _decoding(element)
+    work.prepare(flat.size)
+    work(flat, numbers.view(work.out_dtype))
+    return numbers.reshape(codes.shape)
 
 
-def _by_rows(q: Quantized, factors: NDArray[Any], rows: Rows, out: NDArray[Any]) -> None:
+@functools.lru_cache(maxsize=64)
+def _carrier(element: Format) -> FloatFormat:
+    """The narrower of float32 and float64 that has a format's values."""
+    found = find_format(decode(np.zeros(0, element.code_dtype), element).dtype)
+    assert isinstance(found, FloatFormat)
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _decoding(element: Format) -> Plan:
+    carrier = _carrier(element)
+    return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
+
+
+@functools.lru_cache(maxsize=64)
+def _pairs(element: Format) -> NDArray[np.uint64] | None:
+    """Two values at once for two codes at once, in codebooks of few: half as many look-ups."""
+    if not isinstance(element, TableFormat) or element.bits > PAIRED or _carrier(element).bits != 32:
+        return None
+    codes = np.arange(((element.code_count - 1) * 257) + 1, dtype=np.uint16).view(np.uint8)
+    codes = np.minimum(codes, element.code_count - 1)  # entries that are never looked up
+    return np.asarray(decode(codes, element)).view(np.uint64)
+
+
+def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
     from fpemu.kernels import scaling as kernels
 
+    shape = rows.height, rows.blocks
     codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
-    factors = factors.reshape(rows.height, rows.blocks)
-    zeros = None if q.zero_points is None else q.zero_points.reshape(factors.shape).astype(np.int32)
+    factors = factors.reshape(shape)
+    zeros = None if q.zero_points is None else q.zero_points.reshape(shape).astype(np.int32)
+    cut, scratch = rows.cut, Scratch()
 
-    scratch = Scratch()
+    def of_piece(of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
+        if cut is rows:
+            return of_blocks[piece.rows, piece.blocks]
+        return np.repeat(of_blocks[piece.rows], piece.blocks.stop - piece.blocks.start, axis=1)
 
     def work(piece: Piece) -> None:
         numbers = _elements(codes[piece.rows, piece.columns], q.scheme.element, scratch)
-        own, target = factors[piece.rows, piece.blocks], to[piece.rows, piece.columns]
+        own, target = of_piece(factors, piece), to[piece.rows, piece.columns]
         if zeros is None:
-            kernels.multiplied(numbers, own, rows.block, target)
+            kernels.multiplied(numbers, own, cut.block, last, target)
         else:
-            kernels.shifted_back(numbers, zeros[piece.rows, piece.blocks], own, rows.block, target)
+            kernels.shifted_back(numbers, of_piece(zeros, piece), own, cut.block, target)
 
-    in_pieces(work, rows)
+    in_pieces(work, cut)
 
 
-def _spread(q: Quantized, factors: NDArray[Any], out: NDArray[Any]) -> None:
+def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
         numbers = numbers.astype(np.int32) - q.layout.spread(q.zero_points).astype(np.int32)
     with np.errstate(all="ignore"):
-        out[...] = numbers.astype(factors.dtype) * q.layout.spread(factors)
+        out[...] = numbers.astype(factors.dtype) * q.layout.spread(factors) * last
 
 
 def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from fpemu.running import in_pieces as in_ranges
 
 __all__ = ["Piece", "Rows", "in_pieces"]
 
-PIECE = 1 << 17  # elements
+PIECE = 1 << 18  # elements
 APART = 1 << 16  # a block so long is cut
 
 
@@ -32,6 +32,11 @@ class Rows(NamedTuple):
     def blocks(self) -> int:
         """Blocks of a row."""
         return -(-self.length // self.block)
+
+    @property
+    def cut(self) -> Rows:
+        """The same with blocks that are short enough for pieces, where rows are a block."""
+        return self._replace(block=APART) if self.block > APART and self.block == self.length else self
 
     def pieces(self) -> Iterator[Piece]:
         """All of them, in order."""

@@ -115,13 +115,15 @@ class Quantized:
         """The scales, as `decode` gives them; without the second level's."""
         return decode(self.scales, self.scheme.scale)
 
-    def dequantize(self, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    def dequantize(self, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The numbers that codes and scales stand for: (element - zero point) x scales, rounded once.
 
         Parameters
         ----------
         dtype : numpy dtype, optional
             float32 (default) or float64.
+        out : numpy.ndarray, optional
+            Where to put them: of the array's shape and this dtype.
 
         Returns
         -------
@@ -131,7 +133,9 @@ class Quantized:
         Raises
         ------
         TypeError
-            If `dtype` is another.
+            If `dtype` is another, or `out` of another.
+        ValueError
+            If `out` is of another shape.
 
         Examples
         --------
@@ -139,7 +143,7 @@ class Quantized:
         >>> fe.quantize([100.0, -3.0], "absmax_int8").dequantize()
         array([100.       ,  -3.1496062], dtype=float32)
         """
-        return dequantize(self, np.dtype(np.float32 if dtype is None else dtype))
+        return dequantize(self, np.dtype(np.float32 if dtype is None else dtype), out)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

@@ -14,11 +14,11 @@ from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds, plan
 from fpemu.registry import dtype as find_format
-from fpemu.running import randomness
+from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import digits
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
-from fpemu.scaling.pieces import APART, Piece, Rows, in_pieces
+from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.stages import (
     Statistics,
@@ -65,6 +65,7 @@ def quantize(
     second_scale: float | None = None,
     pad: bool = False,
     source: Any = None,
+    out: Quantized | None = None,
 ) -> Quantized:
     """Quantize: each block's scale, and each number over its block's scale, rounded to the element format.
 
@@ -94,6 +95,8 @@ def quantize(
         Whether the last block of an axis may be shorter, as though zeros followed.
     source : str, Format or dtype, optional
         x holds codes of this format.
+    out : Quantized, optional
+        Whose memory to use: one of a scheme with these formats, and with these shapes; its old contents are lost.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def quantize(
     if chosen.profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
         raise ValueError("x has a NaN, and the profile says nan='error'")
     known = _known(chosen, layout, scales, zero_points, second_scale)
-    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset)).run(known)
+    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out).run(known)
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -262,8 +265,15 @@ def _zeros(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDAr
 class _Job:
     """One call of `quantize`: its numbers in rows, and the way from quotients to codes."""
 
-    def __init__(self, scheme: ScaledFormat, numbers: NDArray[Any], layout: Layout, random: _Random) -> None:
-        self.scheme, self.numbers, self.layout, self.random = scheme, numbers, layout, random
+    def __init__(
+        self,
+        scheme: ScaledFormat,
+        numbers: NDArray[Any],
+        layout: Layout,
+        random: _Random,
+        out: Quantized | None,
+    ) -> None:
+        self.scheme, self.numbers, self.layout, self.random, self.out = scheme, numbers, layout, random, out
         self.stochastic = not isinstance(scheme.profile.elements.rounding, Rounding)
         own = layout.rows
         self.gathered = own is None
@@ -274,15 +284,13 @@ class _Job:
             self.rows = Rows(*own)
             x = numbers.reshape(self.rows.height, self.rows.length)
         self.x = x
-        apart = self.rows.block > APART and self.rows.block == self.rows.length
-        self.cut = self.rows._replace(block=APART) if apart else self.rows
+        self.cut = self.rows.cut
         self.shape = self.rows.height, self.rows.blocks
 
     # -- scales -------------------------------------------------------------------------------------------------------
 
     def run(self, known: _Known) -> Quantized:
-        codes = np.empty(self.x.shape, self.scheme.element.code_dtype)
-        scales = np.empty(self.shape, self.scheme.scale.code_dtype)
+        codes, scales = self._memory()
         zeros = None if self.scheme.zero_point is None else np.zeros(self.shape, np.int64)
         second = known.second
         if not self.x.size:
@@ -322,6 +330,17 @@ class _Job:
         if way is None:
             return self._finished(self._divided(scales, zeros, second), scales, zeros, second, whole=True)
         return self._finished(codes, scales, zeros, second)
+
+    def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Where codes and scales go."""
+        kinds = np.dtype(self.scheme.element.code_dtype), np.dtype(self.scheme.scale.code_dtype)
+        if self.out is None:
+            return np.empty(self.x.shape, kinds[0]), np.empty(self.shape, kinds[1])
+        check_out(self.out.codes, self.numbers.shape, kinds[0])
+        check_out(self.out.scales, self.layout.blocks, kinds[1])
+        if self.gathered or not (self.out.codes.flags.c_contiguous and self.out.scales.flags.c_contiguous):
+            raise ValueError("out is of use only where both lie in one piece, and so do the blocks of x")
+        return self.out.codes.reshape(self.x.shape), self.out.scales.reshape(self.shape)
 
     def _cut(self, of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
         """What belongs to blocks, for the parts that a piece has of them."""
@@ -433,7 +452,7 @@ class _Quotients:
 
         quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
         if self.multiply:
-            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, quotients)
+            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, self.dtype.type(1), quotients)
         else:
             kernels.divided(x, divisors, self.block, quotients)
         if zeros is not None and self.even:

@@ -118,7 +118,8 @@ def given_scales(scheme: ScaledFormat, codes: NDArray[Any], second: float | None
     values = decode(codes, scheme.scale)
     divisors = np.asarray(values, np.float64)
     if second is not None:  # exact: of at most 24 digits each
-        divisors = np.array(multiply(divisors, second, result="float64"))
+        fit = fpu_is_fit()
+        divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
     return Scales(codes, values, np.where(divisors == 0, np.inf, divisors))
 
 
