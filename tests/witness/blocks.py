@@ -66,6 +66,13 @@ def specials(size: int) -> Array:
     return np.array(rows).astype(np.float32)
 
 
+def spikes(size: int) -> Array:
+    """300 rows with one number each, of many magnitudes: for quantizers of scales."""
+    rows = np.zeros((300, size), np.float32)
+    rows[np.arange(300), np.arange(300) % size] = normals(300, 6) * 2.0 ** (np.arange(300) % 7 - 3.0)
+    return rows
+
+
 def amaxes(element: str) -> Array:
     """Largest magnitudes about every threshold of a scale rule: powers of two, the element's maximum, its half ulps."""
     if element in INTEGERS:
@@ -110,10 +117,10 @@ def edges(size: int, element: str) -> Array:
 
 @functools.cache
 def blocks(kind: str, size: int, element: str = "float8_e4m3fn") -> Array:
-    """The rows named `kind`: "specials", "edges" (which depend on the element's format) or "random"."""
+    """The rows named `kind`: "specials", "edges" (which depend on the element's format), "random" or "spikes"."""
     if kind == "edges":
         made = edges(size, element)
     else:
-        made = {"specials": specials, "random": random}[kind](size)
+        made = {"specials": specials, "random": random, "spikes": spikes}[kind](size)
     made.flags.writeable = False
     return made

@@ -124,11 +124,14 @@ def torch() -> list[Scheme]:
     for qtype, qscheme in (("qint8", "per_tensor_symmetric"), ("quint8", "per_tensor_affine")):
         words = {"qtype": qtype, "qscheme": qscheme, "reduce_range": True}
         found.append(Scheme("torch", qtype, f"{qscheme}-reduce_range", calls.torch_quantize, words, 32, qtype[1:]))
-    for to, low, high in (("int8", -128, 127), ("uint8", 0, 255), ("int4", -8, 7)):
+    for to, low, high in (("int8", -128, 127), ("uint8", 0, 255)):
         for qscheme in ("per_tensor_affine", "per_channel_affine"):
             words = {"qscheme": qscheme, "low": low, "high": high}
-            if to != "int4":
-                found.append(Scheme("torch", f"fake_{to}", qscheme, calls.torch_fake, words, 32, to))
+            found.append(Scheme("torch", f"fake_{to}", qscheme, calls.torch_fake, words, 32, to))
+        for way in ("per_tensor", "per_channel", "fake_per_tensor", "fake_per_channel"):
+            words = {"way": way, "scale": 0.0078125 * 1.3, "zero_point": 5, "low": low, "high": high}
+            words["scale"] = float(np.float32(words["scale"]))
+            found.append(Scheme("torch", f"fixed_{to}", way, calls.torch_fixed, words, 32, to, ("specials", "random")))
     return found
 
 
@@ -157,7 +160,7 @@ def bitsandbytes() -> list[Scheme]:
     for codebook, block, nested, ragged in rows:
         words = {"codebook": codebook, "block": block, "nested": nested, "ragged": ragged}
         rule = f"block{block}" + ("-nested" if nested else "") + ("-ragged" if ragged else "")
-        kinds = ("edges", "random") if nested else SOURCES
+        kinds = ("spikes", "random") if nested else SOURCES
         found.append(Scheme("bitsandbytes", codebook, rule, calls.bitsandbytes_4bit, words, block, "int4", kinds))
     return found
 

@@ -130,6 +130,28 @@ def torch_fake(x: Array, qscheme: str, low: int, high: int) -> Answer:
     return Answer(codes.astype(np.uint8), array(scales.float()), array(points), array(values))
 
 
+def torch_fixed(x: Array, way: str, scale: float, zero_point: int, low: int, high: int) -> Answer:
+    """quantize_ or fake_quantize_, per_tensor or per_channel, with a scale given beforehand; infinities and NaN too."""
+    import torch
+
+    rows, count = tensor(x), len(x)
+    scales, points = torch.full((count,), scale), torch.full((count,), zero_point, dtype=torch.int32)
+    if way.startswith("fake"):
+        if way == "fake_per_tensor":
+            values = torch.fake_quantize_per_tensor_affine(rows, scale, zero_point, low, high)
+        else:
+            values = torch.fake_quantize_per_channel_affine(rows, scales, points, 0, low, high)
+        codes = np.rint(array(values).astype(np.float64) / scale) + zero_point
+        return Answer(codes.astype(np.int64).astype(np.uint8), array(scales), array(points), array(values))
+    target = torch.qint8 if low < 0 else torch.quint8
+    if way == "per_tensor":
+        quantized = torch.quantize_per_tensor(rows, scale, zero_point, target)
+    else:
+        quantized = torch.quantize_per_channel(rows, scales, points, 0, target)
+    codes = array(quantized.int_repr()).view(np.uint8)
+    return Answer(codes, array(scales), array(points), array(quantized.dequantize()))
+
+
 # -- torchao ------------------------------------------------------------------------------------------------------
 
 TORCHAO_ELEMENTS = {"float6_e2m3fn": "fp6_e2m3", "float6_e3m2fn": "fp6_e3m2"}
@@ -234,8 +256,8 @@ def torchao_float8(x: Array, element: str, granularity: str, power_of_two: bool 
 def bitsandbytes_4bit(x: Array, codebook: str, block: int, nested: bool = False, ragged: int = 0) -> Answer:
     """functional.quantize_4bit and dequantize_4bit on the CPU; `ragged` numbers are left off the end of the last row.
 
-    Nested (compress_statistics): scales are the absmax codes, then zero points hold the offset and the second
-    level's absmax.
+    Nested (compress_statistics): scales are the absmax codes; zero points hold the offset, the second level's absmax of
+    each 256, and its codebook's 256 values.
     """
     import torch
     from bitsandbytes import functional
@@ -249,7 +271,7 @@ def bitsandbytes_4bit(x: Array, codebook: str, block: int, nested: bool = False,
     codes = unpacked(array(packed).reshape(-1), "high")[: flat.numel()]
     second = None
     if nested:
-        second = np.concatenate([array(state.offset).reshape(1), array(state.state2.absmax)])
+        second = np.concatenate([array(state.offset).reshape(1), array(state.state2.absmax), array(state.state2.code)])
     return Answer(codes, array(state.absmax), second, values)
 
 
@@ -263,12 +285,13 @@ ONNX_FLOATS = {"float32": "FLOAT", "float16": "FLOAT16", "bfloat16": "BFLOAT16"}
 
 
 def onnx_scales(x: Array, target: str, kind: str, blocked: bool) -> tuple[Array, Array]:
-    """Scales that cover each row (or each 8 of it) by float32 division, and zero points -3, 0, 2 or 5, 0 in floats."""
+    """Scales for each row (or each 8 of it) that cover it, or 1/2 or 0.95 of it; zero points of many kinds, 0 in floats."""
     parts = x.reshape(len(x), -1, 8 if blocked else x.shape[1]).astype(np.float64)
     tops = np.where(np.isfinite(parts), abs(parts), 0).max(axis=-1)
     largest = {"int8": 127, "uint8": 127, "int4": 7, "uint4": 7, "float8_e5m2": 57344, "float4_e2m1fn": 6}.get(target, 448)
     with np.errstate(over="ignore", under="ignore"):
-        scales = (tops / largest).astype(np.float32).astype(FLOAT_TYPES[kind])
+        part = np.resize([1, 0.5, 1, 0.95], tops.size).reshape(tops.shape)
+        scales = (tops / largest * part).astype(np.float32).astype(FLOAT_TYPES[kind])
     smallest = np.float32(np.finfo(FLOAT_TYPES[kind]).tiny if kind != "bfloat16" else 2.0**-126)
     scales = np.where((scales.astype(np.float32) < smallest) | ~np.isfinite(scales.astype(np.float32)),
                       np.asarray(smallest, scales.dtype), scales)  # fmt: skip
