@@ -1,170 +1,35 @@
 """The executable specification of quantizing with scales: plain integers, no code shared with fpemu, slow.
 
-Numbers are Python floats, which hold every number of float32 and below with zeros' signs, infinities and NaN.  Each
-operation works on exact integer ratios and rounds once, to the type that `Arithmetic` names: where a definition says
-"in float32", its roundings stand here one by one.  What each library does differently is said by name, in the
-functions that follow it and in `tests/test_spec_scaled.py`.
+Where a definition says "in float32", its roundings stand here one by one (`tests.spec_roundings`).  What a library does
+differently from a definition is said in the functions that follow it, and by name in `tests/test_spec_scaled.py`.
 """
 
 from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 import math
 from fractions import Fraction
 from typing import NamedTuple
 
-INF, NAN = math.inf, math.nan
-
-
-def round_ratio(numerator, denominator, precision, emin):
-    """A positive ratio to nearest even with this many digits, as (significand, exponent of its last digit)."""
-    exponent = numerator.bit_length() - denominator.bit_length()
-    if numerator << max(-exponent, 0) < denominator << max(exponent, 0):
-        exponent -= 1
-    last = max(exponent, emin) - precision + 1
-    kept, rest = divmod(numerator << max(-last, 0), denominator << max(last, 0))
-    twice, whole = 2 * rest, denominator << max(last, 0)
-    return kept + (twice > whole or (twice == whole and kept & 1)), last
-
-
-def exponent_of(amax: Fraction) -> int:
-    """floor(log2) of a positive ratio."""
-    exponent = amax.numerator.bit_length() - amax.denominator.bit_length()
-    return exponent if amax >= Fraction(2) ** exponent else exponent - 1
-
-
-def nearest_integer(x: float) -> int:
-    """To nearest even: Python's own round is exact."""
-    return round(Fraction(x))
-
-
-class Arithmetic(NamedTuple):
-    """The operations of a binary floating-point type: exact, then rounded once, with IEEE 754's special cases."""
-
-    precision: int
-    emin: int
-    emax: int
-
-    def of(self, numerator, denominator, sign):
-        """A positive ratio in this type, with a sign."""
-        significand, last = round_ratio(numerator, denominator, self.precision, self.emin)
-        if significand and significand.bit_length() + last > self.emax + 1:
-            return sign * INF
-        return math.copysign(math.ldexp(significand, last), sign)
-
-    def round(self, x):
-        """A float in this type."""
-        if x == 0 or not math.isfinite(x):
-            return x
-        return self.of(*abs(x).as_integer_ratio(), math.copysign(1, x))
-
-    def multiply(self, a, b):
-        """a * b."""
-        if a == 0 or b == 0 or not math.isfinite(a) or not math.isfinite(b):
-            return a * b
-        (an, ad), (bn, bd) = abs(a).as_integer_ratio(), abs(b).as_integer_ratio()
-        return self.of(an * bn, ad * bd, math.copysign(1, a) * math.copysign(1, b))
-
-    def divide(self, a, b):
-        """a / b."""
-        if b == 0:
-            return NAN if a == 0 or a != a else math.copysign(INF, a) * math.copysign(1, b)
-        if a == 0 or not math.isfinite(a) or not math.isfinite(b):
-            return a / b
-        (an, ad), (bn, bd) = abs(a).as_integer_ratio(), abs(b).as_integer_ratio()
-        return self.of(an * bd, ad * bn, math.copysign(1, a) * math.copysign(1, b))
-
-    def add(self, a, b):
-        """a + b."""
-        return self.multiply_add(a, 1.0, b)
-
-    def multiply_add(self, a, b, c):
-        """a * b + c, rounded once."""
-        if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
-            return a * b + c
-        (an, ad), (bn, bd), (cn, cd) = a.as_integer_ratio(), b.as_integer_ratio(), c.as_integer_ratio()
-        numerator, denominator = an * bn * cd + cn * ad * bd, ad * bd * cd
-        if numerator == 0:
-            return a * b + c  # both zero, or opposite: +0
-        return self.of(abs(numerator), denominator, 1 if numerator > 0 else -1)
-
-
-FLOAT32, FLOAT16, BFLOAT16, FLOAT64 = (
-    Arithmetic(*words) for words in ((24, -126, 127), (11, -14, 15), (8, -126, 127), (53, -1022, 1023))
+from tests.spec_roundings import (
+    BFLOAT16,
+    E2M1,
+    E4M3,
+    ELEMENTS,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INF,
+    NAN,
+    TYPES,
+    clamped,
+    exponent_of,
+    nearest_integer,
 )
-TYPES = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16}
 
-
-def clamped(x, low, high):
-    """NaN stays."""
-    return x if x != x else min(max(x, low), high)
-
-
-# -- elements ---------------------------------------------------------------------------------------------------------
-
-
-class Element(NamedTuple):
-    """A small float format that saturates."""
-
-    bits: int
-    precision: int
-    emin: int
-    emax: int  # the exponent of `largest`
-    largest: float
-    nan: int | None  # a code, without sign
-
-    @property
-    def trailing(self):
-        return self.precision - 1
-
-    def code(self, x):
-        """The code of a number, to nearest even; too large ones and infinities become the largest; NaN keeps its sign.
-
-        Zeros keep their signs too.
-        """
-        sign = 1 << (self.bits - 1) if math.copysign(1, x) < 0 else 0
-        if x != x:
-            if self.nan is None:
-                raise ValueError("no NaN")
-            return sign | self.nan
-        if x == 0:
-            return sign
-        if abs(x) >= self.largest:
-            return sign | self.magnitude(self.largest)
-        return sign | self.magnitude(math.ldexp(*round_ratio(*abs(x).as_integer_ratio(), self.precision, self.emin)))
-
-    def magnitude(self, x):
-        """The code of a positive number of the format."""
-        if x < math.ldexp(1, self.emin):
-            return int(math.ldexp(x, self.trailing - self.emin))
-        exponent = math.frexp(x)[1] - 1
-        field = exponent - self.emin + 1
-        return (field << self.trailing) + int(math.ldexp(x, self.trailing - exponent)) - (1 << self.trailing)
-
-    def value(self, code):
-        """The number that a code stands for."""
-        sign = -1.0 if code >> (self.bits - 1) else 1.0
-        magnitude = code & ((1 << (self.bits - 1)) - 1)
-        field, trailing = divmod(magnitude, 1 << self.trailing)
-        if field:
-            x = math.ldexp(trailing + (1 << self.trailing), field - 1 + self.emin - self.trailing)
-        else:
-            x = math.ldexp(trailing, self.emin - self.trailing)
-        if x > self.largest:  # e5m2's infinity, and NaN
-            return sign * INF if self.nan is not None and trailing == 0 and self.bits == 8 and self.emax == 15 else NAN
-        return sign * x
-
-
-ELEMENTS = {
-    "float8_e4m3fn": Element(8, 4, -6, 8, 448.0, 0x7F),
-    "float8_e5m2": Element(8, 3, -14, 15, 57344.0, 0x7F),
-    "float6_e2m3fn": Element(6, 4, 0, 2, 7.5, None),
-    "float6_e3m2fn": Element(6, 3, -2, 4, 28.0, None),
-    "float4_e2m1fn": Element(4, 2, 0, 2, 6.0, None),
-}
-E4M3, E2M1 = ELEMENTS["float8_e4m3fn"], ELEMENTS["float4_e2m1fn"]
-
+__all__ = ["BFLOAT16", "E2M1", "E4M3", "ELEMENTS", "FLOAT16", "FLOAT32", "FLOAT64", "INF", "NAN", "TYPES"]
 
 # -- MX ---------------------------------------------------------------------------------------------------------------
 
@@ -218,7 +83,7 @@ def mx_quantize(block, element, rule):
 
 
 def torchao_mx(block, element, rule):
-    """torchao's `to_mx`: as above, but for two scales.  Elements are None where they come from NaN without a code.
+    """Torchao's `to_mx`: as above, but for two scales.  Elements are None where they come from NaN without a code.
 
     Scale code 0 divides by 2^-126 (float32's smallest normal number; "rceil": by 1), though it means 2^-127.  Scale
     code 255 divides by infinity, so numbers become zeros ("rceil": NaN).
@@ -231,7 +96,11 @@ def torchao_mx(block, element, rule):
     return [None if x != x and element.nan is None else element.code(x) for x in scaled], scale
 
 
-TORCHAO_NAN = {"float6_e2m3fn": 12, "float6_e3m2fn": 14, "float4_e2m1fn": 3}  # what its bits make of a plain NaN, without sign
+TORCHAO_NAN = {
+    "float6_e2m3fn": 12,
+    "float6_e3m2fn": 14,
+    "float4_e2m1fn": 3,
+}  # what its bits make of a plain NaN, without sign
 
 
 def mx_dequantize(codes, scale, element):
@@ -249,7 +118,7 @@ def largest_of(block):
 
 
 def torchao_nvfp4(block, whole=None):
-    """torchao 0.18 `nvfp4_quantize`: 16 numbers to E2M1 codes and an E4M3 scale code; `whole`: the tensor's scale.
+    """Torchao 0.18 `nvfp4_quantize`: 16 numbers to E2M1 codes and an E4M3 scale code; `whole`: the tensor's scale.
 
     The block's scale is at least 2^-6, E4M3's smallest normal number.  Divisions are where they stand, in float32.
     """
@@ -300,10 +169,7 @@ def te_nvfp4(block, global_amax, folded=True, amax=None):
     f = FLOAT32
     whole = te_global_scale(global_amax)
     amax = largest_of(block) if amax is None else amax
-    if folded:
-        scale = f.multiply(amax, f.multiply(whole, SIXTH))
-    else:
-        scale = f.multiply(f.divide(amax, 6.0), whole)
+    scale = f.multiply(amax, f.multiply(whole, SIXTH)) if folded else f.multiply(f.divide(amax, 6.0), whole)
     return te_encode(block, E4M3.code(clamped(scale, -448.0, 448.0)), whole)
 
 
@@ -347,7 +213,7 @@ def te_four_over_six(rows, global_amax, error="mae", e4m3_max=448):
 
 
 def torchao_float8(block, element, power_of_two=False):
-    """torchao's training float8: codes and the scale that multiplies, `amax_to_scale`.
+    """Torchao's training float8: codes and the scale that multiplies, `amax_to_scale`.
 
     largest / max(amax, 1e-12) in float64, then to float32; as a power of two, rounded down.
     """
@@ -359,12 +225,12 @@ def torchao_float8(block, element, power_of_two=False):
 
 
 def torchao_float8_codes(block, scale, element):
-    """x * scale in float32, held to the range, to nearest even."""
+    """X * scale in float32, held to the range, to nearest even."""
     return [element.code(clamped(FLOAT32.multiply(x, scale), -element.largest, element.largest)) for x in block]
 
 
 def torchao_float8_choose(block, element):
-    """torchao's inference float8: amax / largest in float32, by which numbers are divided: zeros by zero are NaN."""
+    """Torchao's inference float8: amax / largest in float32, by which numbers are divided: zeros by zero are NaN."""
     f, top = FLOAT32, element.largest
     scale = f.divide(largest_of(block), top)
     return [element.code(clamped(f.divide(x, scale), -top, top)) for x in block], scale
@@ -394,7 +260,10 @@ def absmax_scale(block, largest=127):
 
 
 def zero_point_scale(block, low=-128, high=127):
-    """The textbook's S = (max - min) / (high - low) and zero point low - round(min / S), exact; zero is in range."""
+    """The textbook's S = (max - min) / (high - low) and zero point low - round(min / S), exact; zero is in range.
+
+    Of a block of zeros both are 0.
+    """
     least, most = (Fraction(x) for x in extremes(block))
     scale = (most - least) / (high - low)
     return scale, low - round(least / scale) if scale else 0
@@ -406,7 +275,7 @@ def quantize_exact(x, scale, zero_point, low, high):
 
 
 def torch_observer(block, low, high, symmetric, middle=0, eps=2.0**-23):
-    """torch's MinMaxObserver: scale (float32) and zero point; `middle`: the symmetric zero point, 128 for quint8."""
+    """Torch's MinMaxObserver: scale (float32) and zero point; `middle`: the symmetric zero point, 128 for quint8."""
     f = FLOAT32
     least, most = extremes(block)
     if symmetric:
@@ -433,7 +302,7 @@ def torch_quantize_per_channel(x, scale, zero_point, low, high):
 
 
 def torch_fake_quantize(x, scale, zero_point, low, high, infinity_is_low):
-    """x * (1 / s) in float32, to an integer, then + z; NaN: the smallest, and per channel infinities too."""
+    """X * (1 / s) in float32, to an integer, then + z; NaN: the smallest, and per channel infinities too."""
     by = FLOAT32.multiply(x, FLOAT32.divide(1.0, scale))
     if by != by or (infinity_is_low and abs(by) >= 2.0**63):
         return low
@@ -444,11 +313,15 @@ def torch_fake_quantize(x, scale, zero_point, low, high, infinity_is_low):
 
 def integer(x, low, high):
     """To nearest even, held to the range."""
-    return nearest_integer(clamped(x, low - 1.0, high + 1.0)) if low <= clamped(x, low, high) == x else int(clamped(x, low, high))
+    return (
+        nearest_integer(clamped(x, low - 1.0, high + 1.0))
+        if low <= clamped(x, low, high) == x
+        else int(clamped(x, low, high))
+    )
 
 
 def torchao_affine(block, mapping, low, high, kind, domain, eps):
-    """torchao's choose_qparams_affine and quantize_affine; every operation in the rows' own type.
+    """Torchao's choose_qparams_affine and quantize_affine; every operation in the rows' own type.
 
     `domain` "int"; "int_no_zero": zero need not be in range; "float" (tinygemm): the zero point is a number, that of
     the middle code.
@@ -586,7 +459,7 @@ CODEBOOKS = {"nf4": NF4, "fp4": FP4}
 def thresholds(codebook):
     """The midpoints of neighbours, in float32; a number on one goes down."""
     values = [CODEBOOKS[codebook][code] for code in ORDER[codebook]]
-    return [FLOAT32.divide(FLOAT32.add(a, b), 2.0) for a, b in zip(values, values[1:], strict=False)]
+    return [FLOAT32.divide(FLOAT32.add(a, b), 2.0) for a, b in itertools.pairwise(values)]
 
 
 def bitsandbytes_4bit(block, codebook, whole=True):
@@ -608,7 +481,7 @@ def bitsandbytes_4bit(block, codebook, whole=True):
 
 
 def dynamic_map():
-    """bitsandbytes' signed 8-bit dynamic codebook: float32, ascending.
+    """Bitsandbytes' signed 8-bit dynamic codebook: float32, ascending.
 
     For i from 0 to 6, 10^(i-6) times the midpoints of 2^i equal parts of [0.1, 1], with both signs; 0 and 1.
     """
@@ -618,11 +491,13 @@ def dynamic_map():
         count = (1 << i) + 1
         step = f.divide(f.add(end, -start), float(count - 1))
         points = [
-            f.multiply_add(step, float(j), start) if j < count // 2 else f.multiply_add(-step, float(count - 1 - j), end)
+            f.multiply_add(step, float(j), start)
+            if j < count // 2
+            else f.multiply_add(-step, float(count - 1 - j), end)
             for j in range(count)
         ]
         power = f.round(10.0 ** (i - 6))
-        for a, b in zip(points, points[1:], strict=False):
+        for a, b in itertools.pairwise(points):
             middle = f.multiply(power, f.divide(f.add(a, b), 2.0))
             found += [middle, -middle]
     return sorted(found)
@@ -637,7 +512,7 @@ def bitsandbytes_8bit(block, codebook):
     """
     f, absmax = FLOAT32, largest_of(block)
     by = f.divide(1.0, absmax)
-    middles = [(Fraction(a) + Fraction(b)) / 2 for a, b in zip(codebook, codebook[1:], strict=False)]
+    middles = [(Fraction(a) + Fraction(b)) / 2 for a, b in itertools.pairwise(codebook)]
     codes = []
     for x in block:
         v = clamped(f.multiply(x, by), -1.0, 1.0)

@@ -15,6 +15,12 @@ SOURCES = ("specials", "edges", "random")
 SIGNIFICANDS = (1, 1 + 2**-23, 1.5, 2 - 2**-23)
 FULL = (-126, 0, 127)  # exponents of amax that meet every significand
 SOME = (-149, -148, -140, -135, -130, -128, -127, -125, -120, -118, -112, -111, -20, -9, -6, 1, 7, 8, 9, 100, 119, 126)
+CODEBOOKS = {
+    "nf4": np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+        -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634,
+        0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]),
+    "fp4": np.array([-12, -8, -6, -4, -3, -2, -0.0625, 0, 0.0625, 2, 3, 4, 6, 8, 12]) / 12,
+}  # fmt: skip
 INTEGERS = {"int8": 127, "uint8": 255, "int4": 7, "uint4": 15}
 
 
@@ -75,9 +81,11 @@ def spikes(size: int) -> Array:
 
 def amaxes(element: str) -> Array:
     """Largest magnitudes about every threshold of a scale rule: powers of two, the element's maximum, its half ulps."""
-    if element in INTEGERS:
+    if element in CODEBOOKS:
+        inside, scales = [], []
+    elif element in INTEGERS:
         inside = [INTEGERS[element] / 2.0**7, INTEGERS[element] / 2.0**8, (INTEGERS[element] + 0.5) / 2.0**8]
-        scales: list[float] = []
+        scales = []
     else:
         halfway = midpoints(element, True)
         values = halfway[halfway > 0]
@@ -94,14 +102,15 @@ def amaxes(element: str) -> Array:
 
 
 def edges(size: int, element: str) -> Array:
-    """A row for each of `amaxes`, somewhere in it; the rest lies on and beside midpoints of the element, or anywhere."""
+    """A row for each of `amaxes`, somewhere in it; the rest lies on and beside midpoints of the element."""
     tops = amaxes(element)
     count = len(tops)
-    if element in INTEGERS:
-        halves = np.arange(-INTEGERS[element], INTEGERS[element]) + 0.5
+    if element in CODEBOOKS:
+        grid = (CODEBOOKS[element][1:] + CODEBOOKS[element][:-1]) / 2
     else:
-        halves = midpoints(element, True)
-    grid = halves / abs(halves).max()
+        largest = INTEGERS.get(element, 0)
+        halves = np.arange(-largest, largest) + 0.5 if largest else midpoints(element, True)
+        grid = halves / abs(halves).max()
     picks = hashed(count * size, 5).reshape(count, size)
     at = picks % np.uint64(len(grid))
     with np.errstate(over="ignore", under="ignore"):

@@ -71,7 +71,7 @@ def values_digest(values: Array | None) -> str:
 
 
 def mx() -> list[Scheme]:
-    """torchao's MX formats under its four rules."""
+    """Torchao's MX formats under its four rules."""
     found = []
     for element in ("float8_e4m3fn", "float8_e5m2", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn"):
         for rule in ("floor", "ceil", "even", "rceil"):
@@ -82,10 +82,10 @@ def mx() -> list[Scheme]:
 
 
 def affine() -> list[Scheme]:
-    """torchao's affine integers in groups of 32."""
+    """Torchao's affine integers in groups of 32."""
     ranges = {"int8": (-128, 127), "int4": (-8, 7), "uint4": (0, 15), "uint8": (0, 255)}
-    rows = [(mapping, to, "float32", "int", "eps") for mapping in ("symmetric", "asymmetric", "symmetric_no_clipping_err")
-            for to in ("int8", "int4")]  # fmt: skip
+    mappings = ("symmetric", "asymmetric", "symmetric_no_clipping_err")
+    rows = [(mapping, to, "float32", "int", "eps") for mapping in mappings for to in ("int8", "int4")]
     rows += [("asymmetric", "uint4", "float32", domain, "tiny") for domain in ("int", "float", "int_no_zero")]
     rows += [("symmetric", "int8", dtype, "int", "tiny") for dtype in ("bfloat16", "float16")]
     rows += [("asymmetric", "uint8", "bfloat16", "int", "tiny"), ("asymmetric", "uint4", "bfloat16", "float", "tiny")]
@@ -99,7 +99,7 @@ def affine() -> list[Scheme]:
 
 
 def float8() -> list[Scheme]:
-    """torchao's scaled float8."""
+    """Torchao's scaled float8."""
     found = []
     rows = [("float8_e4m3fn", "tensor", False), ("float8_e4m3fn", "row", False), ("float8_e4m3fn", "row", True),
             ("float8_e5m2", "row", False), ("float8_e4m3fn", "choose", False)]  # fmt: skip
@@ -110,12 +110,14 @@ def float8() -> list[Scheme]:
     for granularity in ("tile", "square"):
         words = {"element": "float8_e4m3fn", "granularity": granularity}
         kinds = ("specials",) if granularity == "tile" else ("square",)
-        found.append(Scheme("torchao", "float8_e4m3fn", granularity, calls.torchao_float8, words, 128, "float8_e4m3fn", kinds))
+        found.append(
+            Scheme("torchao", "float8_e4m3fn", granularity, calls.torchao_float8, words, 128, "float8_e4m3fn", kinds)
+        )
     return found
 
 
 def torch() -> list[Scheme]:
-    """torch's observers with quantize_per_tensor, quantize_per_channel and the fake ones."""
+    """Torch's observers with quantize_per_tensor, quantize_per_channel and the fake ones."""
     found = []
     for qtype in ("qint8", "quint8"):
         for qscheme in ("per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric"):
@@ -140,9 +142,17 @@ def onnx(library: str) -> list[Scheme]:
     runtime = library == "onnxruntime"
     kinds = ("float32", "float16") if runtime else ("float32", "float16", "bfloat16")
     rows = [(to, kind, "axis", 1) for to in ("int8", "uint8", "int4", "uint4", "float8_e4m3fn") for kind in kinds]
-    rows += [("int8", "float32", "block", 1), ("uint4", "float32", "block", 1), ("int8", "float32", "tensor", 1),
-             ("uint8", "float32", "tensor", 1), ("float8_e5m2", "float32", "axis", 1), ("float8_e4m3fn", "float32", "axis", 0),
-             ("float8_e5m2", "float32", "axis", 0)]  # fmt: skip
+    rows += [
+        (to, "float32", granularity, 1)
+        for granularity, to in (
+            ("block", "int8"),
+            ("block", "uint4"),
+            ("tensor", "int8"),
+            ("tensor", "uint8"),
+            ("axis", "float8_e5m2"),
+        )
+    ]
+    rows += [("float8_e4m3fn", "float32", "axis", 0), ("float8_e5m2", "float32", "axis", 0)]  # fmt: skip
     if not runtime:
         rows.append(("float4_e2m1fn", "float32", "block", 1))
     found = []
@@ -154,19 +164,25 @@ def onnx(library: str) -> list[Scheme]:
 
 
 def bitsandbytes() -> list[Scheme]:
-    """bitsandbytes' NF4 and FP4."""
-    rows = [("nf4", 64, False, 0), ("fp4", 64, False, 0), ("nf4", 64, True, 0), ("nf4", 128, False, 0), ("fp4", 64, False, 11)]
+    """Bitsandbytes' NF4 and FP4."""
+    rows = [
+        ("nf4", 64, False, 0),
+        ("fp4", 64, False, 0),
+        ("nf4", 64, True, 0),
+        ("nf4", 128, False, 0),
+        ("fp4", 64, False, 11),
+    ]
     found = []
     for codebook, block, nested, ragged in rows:
         words = {"codebook": codebook, "block": block, "nested": nested, "ragged": ragged}
         rule = f"block{block}" + ("-nested" if nested else "") + ("-ragged" if ragged else "")
         kinds = ("spikes", "random") if nested else SOURCES
-        found.append(Scheme("bitsandbytes", codebook, rule, calls.bitsandbytes_4bit, words, block, "int4", kinds))
+        found.append(Scheme("bitsandbytes", codebook, rule, calls.bitsandbytes_4bit, words, block, codebook, kinds))
     return found
 
 
 def gguf() -> list[Scheme]:
-    """gguf's blocks of 32."""
+    """The package gguf's blocks of 32."""
     kinds = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")
     return [Scheme("gguf", kind, "blocks", calls.gguf_blocks, {"kind": kind}, 32, "int8") for kind in kinds]
 
@@ -175,7 +191,8 @@ def gguf() -> list[Scheme]:
 def schemes() -> dict[str, list[Scheme]]:
     """The table's rows by library."""
     nvfp4 = [
-        Scheme("torchao", "nvfp4", f"levels{n}", calls.torchao_nvfp4, {"levels": n}, 16, "float4_e2m1fn") for n in (1, 2)
+        Scheme("torchao", "nvfp4", f"levels{n}", calls.torchao_nvfp4, {"levels": n}, 16, "float4_e2m1fn")
+        for n in (1, 2)
     ]
     return {
         "torchao": mx() + nvfp4 + affine() + float8(),

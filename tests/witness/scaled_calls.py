@@ -195,7 +195,7 @@ def torchao_nvfp4(x: Array, levels: int) -> Answer:
 def torchao_affine(
     x: Array, mapping: str, low: int, high: int, dtype: str = "float32", domain: str = "int", eps: str = "tiny"
 ) -> Answer:
-    """choose_qparams_affine (or its tinygemm and no-zero siblings), quantize_affine, dequantize_affine: a row a group."""
+    """choose_qparams_affine (or a sibling: tinygemm, no zero), quantize_affine, dequantize_affine; a row is a group."""
     import torch
     from torchao.quantization import quant_primitives as q
 
@@ -230,7 +230,10 @@ def torchao_float8(x: Array, element: str, granularity: str, power_of_two: bool 
 
     kind, rows = getattr(torch, element), tensor(x)
     if granularity in ("tile", "square"):
-        tiled = {"tile": kernels.torch_blockwise_scale_act_quant_lhs, "square": kernels.torch_blockwise_scale_weight_quant}
+        tiled = {
+            "tile": kernels.torch_blockwise_scale_act_quant_lhs,
+            "square": kernels.torch_blockwise_scale_weight_quant,
+        }
         codes, scales = tiled[granularity](rows, 128, kind)
         wide = scales if granularity == "tile" else scales.repeat_interleave(128, 0)
         return Answer(array(codes), array(scales), None, array(codes.float() * wide.repeat_interleave(128, 1)))
@@ -285,10 +288,12 @@ ONNX_FLOATS = {"float32": "FLOAT", "float16": "FLOAT16", "bfloat16": "BFLOAT16"}
 
 
 def onnx_scales(x: Array, target: str, kind: str, blocked: bool) -> tuple[Array, Array]:
-    """Scales for each row (or each 8 of it) that cover it, or 1/2 or 0.95 of it; zero points of many kinds, 0 in floats."""
+    """Scales for each row (or each 8 of it) that cover it, or 1/2 or 0.95 of it; several zero points, 0 in floats."""
     parts = x.reshape(len(x), -1, 8 if blocked else x.shape[1]).astype(np.float64)
     tops = np.where(np.isfinite(parts), abs(parts), 0).max(axis=-1)
-    largest = {"int8": 127, "uint8": 127, "int4": 7, "uint4": 7, "float8_e5m2": 57344, "float4_e2m1fn": 6}.get(target, 448)
+    largest = {"int8": 127, "uint8": 127, "int4": 7, "uint4": 7, "float8_e5m2": 57344, "float4_e2m1fn": 6}.get(
+        target, 448
+    )
     with np.errstate(over="ignore", under="ignore"):
         part = np.resize([1, 0.5, 1, 0.95], tops.size).reshape(tops.shape)
         scales = (tops / largest * part).astype(np.float32).astype(FLOAT_TYPES[kind])
