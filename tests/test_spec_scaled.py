@@ -349,8 +349,9 @@ def test_bitsandbytes_codebook():
     """The map of 256 numbers that its nested scales are codes of, and which of them cannot come out."""
     found = recorded("bitsandbytes")["bitsandbytes|nf4|block64-nested|random"]
     assert found.zero_points[-256:].tolist() == spec.dynamic_map()
-    used = set(spec.bitsandbytes_8bit([*spec.dynamic_map(), 1e-9, -1e-9, 7.7e-6, -7.7e-6], spec.dynamic_map())[0])
-    assert sorted(set(range(256)) - used) == [124, 125, 126, 127, 128, 129, 130]
+    near_zero = [place * 2 / 65535 - 1 for place in range(32750, 32786)]
+    used = set(spec.bitsandbytes_8bit([*near_zero, 0.0, 1e-9, 1.0], spec.dynamic_map())[0])
+    assert set(range(118, 138)) - used == {124, 125, 126, 127, 128, 129, 130}
 
 
 @pytest.mark.parametrize("element", spec.ELEMENTS)
