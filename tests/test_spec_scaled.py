@@ -79,14 +79,12 @@ def compare_mx(to):
     for row, codes, scale in zip(
         to.found.x.tolist(), to.found.codes.tolist(), to.found.scales.ravel().tolist(), strict=True
     ):
-        ours, code = spec.torchao_mx(row, element, rule)
+        ours, code = spec.mx_quantize(row, element, rule)
+        if code in (0, 255):
+            ours, _ = spec.torchao_mx(row, element, rule)
         elements = alike(ours, codes, element, nans)
         low = scale == code - 1 and rule == "rceil" and just_above(spec.largest_of(row) / element.largest)
         to.row(row, code == scale and elements, "rceil: ceil(log2(x)) in float32" if low else None)
-        plain = spec.mx_quantize(row, element, rule)
-        assert plain[1] == code
-        if code not in (0, 255):
-            assert plain[0] == ours
         values.append(spec.mx_dequantize(codes, scale, element))
     return values
 
