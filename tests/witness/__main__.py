@@ -1,6 +1,7 @@
 """Record what the big libraries answer, or check that they still answer what is recorded.
 
-`python -m tests.witness record [library ...]`, `python -m tests.witness check [library ...]`.
+`python -m tests.witness record [name ...]`, `python -m tests.witness check [name ...]`: a name is a library's, for its
+casts, or "torchao scaled", for its quantizers.
 """
 
 import argparse
@@ -9,17 +10,17 @@ import sys
 
 import numpy as np
 
-from tests.witness.records import file_of, libraries, live_answers, load, save
+from tests.witness import records, scaled
+from tests.witness.records import file_of, load, save
 
 
-def check(library, peers):
+def check(name, record):
     """Compare the recorded answers with live ones; the number of arrays that differ."""
-    recorded, about = load(library)
-    answers, digests = live_answers(peers)
-    version = next(iter(peers.values())).version()
-    print(f"{library}: recorded with {about['version']} on {about['date']}, here {version}")
+    recorded, about = load(name)
+    answers, more = record.answers()
+    print(f"{name}: recorded with {about['version']} on {about['date']}, here {record.version()}")
     wrong = sorted(k for k in recorded.keys() | answers.keys() if not np.array_equal(recorded.get(k), answers.get(k)))
-    wrong += [f"source {k}" for k in digests if digests[k] != about["sources"].get(k)]
+    wrong += [f"{what} {k}" for what, found in more.items() for k in found if found[k] != about[what].get(k)]
     for key in wrong:
         print(f"  differs: {key}")
     print(f"  {sum(codes.size for codes in answers.values()):,} answers, {len(wrong)} arrays differ")
@@ -28,26 +29,26 @@ def check(library, peers):
 
 def main():
     """The command."""
-    known = libraries()
+    known = records.records() | scaled.records()
     parser = argparse.ArgumentParser(prog="python -m tests.witness", description=__doc__.partition("\n")[0])
     parser.add_argument("action", choices=["record", "check"])
-    parser.add_argument("library", nargs="*", help=f"default: all that are installed, of {', '.join(known)}")
+    parser.add_argument("name", nargs="*", help=f"default: all whose library is installed, of {', '.join(known)}")
     words = parser.parse_args()
-    unknown = [name for name in words.library if name not in known]
+    unknown = [name for name in words.name if name not in known]
     if unknown:
-        parser.error(f"unknown library {unknown[0]!r}: allowed are {', '.join(known)}")
+        parser.error(f"unknown name {unknown[0]!r}: allowed are {', '.join(known)}")
     failures = 0
-    for library, peers in known.items():
-        if words.library and library not in words.library:
+    for name, record in known.items():
+        if words.name and name not in words.name:
             continue
-        if not next(iter(peers.values())).available():
-            print(f"{library}: not installed here")
-            failures += library in words.library
+        if not record.available():
+            print(f"{name}: not installed here")
+            failures += name in words.name
         elif words.action == "record":
-            save(library, peers, datetime.date.today().isoformat())
-            print(f"{library}: {file_of(library).stat().st_size:,} bytes")
+            save(name, record, datetime.date.today().isoformat())
+            print(f"{name}: {file_of(name).stat().st_size:,} bytes")
         else:
-            failures += check(library, peers) > 0
+            failures += check(name, record) > 0
     return failures > 0
 
 

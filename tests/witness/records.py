@@ -1,12 +1,14 @@
-"""One small .npz for each library: codes as differences (which pack well), and in "about" where they come from."""
+"""Small .npz files: codes as differences (which pack well), and in "about" where they come from."""
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import platform
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +20,23 @@ FOLDER = pathlib.Path(__file__).parent
 COMMAND = "python -m tests.witness record"
 
 
-def file_of(library: str) -> pathlib.Path:
-    """Where a library's answers lie."""
-    return FOLDER / f"{library.lower().replace(' ', '_')}.npz"
+class Record(NamedTuple):
+    """A file of recorded answers, and how to ask for them anew."""
+
+    library: str
+    available: Callable[[], bool]
+    version: Callable[[], str]
+    answers: Callable[[], tuple[dict[str, Array], dict[str, Any]]]  # and what else "about" says: digests of sources
+    joined: bool = False  # many small arrays, stored end to end
+
+
+def file_of(name: str) -> pathlib.Path:
+    """Where a record lies: its name is the library's, or says more."""
+    return FOLDER / f"{name.lower().replace(' ', '_')}.npz"
 
 
 def libraries() -> dict[str, dict[str, Peer]]:
-    """The recorded peers by library."""
+    """The recorded peers' casts by library."""
     found: dict[str, dict[str, Peer]] = {}
     for name, peer in PEERS.items():
         if peer.recorded:
@@ -32,7 +44,7 @@ def libraries() -> dict[str, dict[str, Peer]]:
     return found
 
 
-def live_answers(peers: dict[str, Peer]) -> tuple[dict[str, Array], dict[str, str]]:
+def live_answers(peers: dict[str, Peer]) -> tuple[dict[str, Array], dict[str, Any]]:
     """What a library's peers answer now, by "peer|format|source", and the digest of each source."""
     answers, digests = {}, {}
     for name, peer in peers.items():
@@ -44,30 +56,50 @@ def live_answers(peers: dict[str, Peer]) -> tuple[dict[str, Array], dict[str, st
             if peer.decode_into is not None and isinstance(fe.dtype(fmt), fe.FloatFormat):
                 codes = np.arange(fe.dtype(fmt).code_count).astype(fe.dtype(fmt).code_dtype)
                 answers[f"{name}|{fmt}|values"] = peer.decode(codes, fmt).view(np.uint32)
-    return answers, digests
+    return answers, {"sources": digests}
 
 
-def save(library: str, peers: dict[str, Peer], day: str) -> pathlib.Path:
+def records() -> dict[str, Record]:
+    """The casts that are recorded, by the name of their file."""
+    found = {}
+    for library, peers in libraries().items():
+        one = next(iter(peers.values()))
+        found[library] = Record(library, one.available, one.version, functools.partial(live_answers, peers))
+    return found
+
+
+def save(name: str, record: Record, day: str) -> pathlib.Path:
     """Ask a library and write its file."""
-    answers, digests = live_answers(peers)
+    answers, more = record.answers()
     about = {
-        "library": library,
-        "version": next(iter(peers.values())).version(),
-        "command": f"{COMMAND} {library!r}" if " " in library else f"{COMMAND} {library}",
+        "library": record.library,
+        "version": record.version(),
+        "command": f"{COMMAND} {name!r}" if " " in name else f"{COMMAND} {name}",
         "date": day,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{sys.platform} {platform.machine()}",
-        "sources": digests,
+        **more,
     }
-    stored = {key: np.diff(codes, prepend=codes.dtype.type(0)) for key, codes in answers.items()}
-    np.savez_compressed(file_of(library), about=np.array(json.dumps(about)), **stored)  # type: ignore[arg-type]
-    return file_of(library)
+    if record.joined:
+        about["joined"] = {key: [codes.dtype.str, codes.size] for key, codes in answers.items()}
+        stored = {kind: np.concatenate([c for c in answers.values() if c.dtype.str == kind])
+                  for kind in dict.fromkeys(codes.dtype.str for codes in answers.values())}  # fmt: skip
+    else:
+        stored = {key: np.diff(codes, prepend=codes.dtype.type(0)) for key, codes in answers.items()}
+    np.savez_compressed(file_of(name), about=np.array(json.dumps(about)), **stored)  # type: ignore[arg-type]
+    return file_of(name)
 
 
-def load(library: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """A library's recorded answers, and where they come from."""
-    with np.load(file_of(library)) as file:
+def load(name: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """A record's answers, and where they come from."""
+    with np.load(file_of(name)) as file:
         stored = {key: file[key] for key in file.files}
     about = json.loads(str(stored.pop("about")))
-    return {key: np.cumsum(codes, dtype=codes.dtype) for key, codes in stored.items()}, about
+    if "joined" not in about:
+        return {key: np.cumsum(codes, dtype=codes.dtype) for key, codes in stored.items()}, about
+    found, read = {}, dict.fromkeys(stored, 0)
+    for key, (kind, size) in about["joined"].items():
+        found[key] = stored[kind][read[kind] : read[kind] + size]
+        read[kind] += size
+    return found, about
