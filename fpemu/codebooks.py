@@ -67,7 +67,12 @@ def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
     """
     kind = dtype.type
     marks = np.array([_last_below(*each, kind) for each in zip(book.binades, book.digits, book.inclusive, strict=True)])
-    marks = marks.astype(dtype)
+    return bins_of(marks.astype(dtype))
+
+
+def bins_of(marks: NDArray[Any]) -> Bins | None:
+    """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close."""
+    dtype, kind = marks.dtype, marks.dtype.type
     if not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
         return None
     lowest, highest = np.nextafter(marks[0], kind(-np.inf)), np.nextafter(marks[-1], kind(np.inf))

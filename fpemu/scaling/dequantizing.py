@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import multiply, subtract
+from fpemu.arithmetic import divide, fma, multiply, subtract
 from fpemu.array import Array
 from fpemu.casting import decode
 from fpemu.chunks import Scratch
@@ -18,7 +18,7 @@ from fpemu.profiles import IEEE
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
-from fpemu.scaling.stages import fpu_is_fit
+from fpemu.scaling.stepping import FLOAT32, Arithmetic, fpu_is_fit
 
 if TYPE_CHECKING:
     from fpemu.scaling.quantized import Quantized
@@ -57,6 +57,9 @@ def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> 
     if out is None:
         out = np.empty(q.shape, dtype)
     check_out(out, q.shape, dtype)
+    if q.offset is not None:
+        out[...] = _with_offset(q, q.offset, dtype)
+        return out
     found = _factors(q, dtype) if fpu_is_fit() else None
     if found is None:
         out[...] = _general(q, dtype)
@@ -69,12 +72,35 @@ def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> 
     return out
 
 
+def _with_offset(q: Quantized, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
+    if _decode(q) == "plain_sum":
+        plain = type(q)(q.scheme, q.codes, q.scales, q.zero_points, q.second_scale, q.layout)
+        product = dequantize(plain, np.dtype(np.float32), None)
+        return Arithmetic(FLOAT32).add(product, offset)
+    scales = q.layout.spread(decode(q.scales, q.scheme.scale))
+    return np.asarray(fma(Array(q.codes, q.scheme.element), scales, offset, result=dtype.name).values)
+
+
+def _decode(q: Quantized) -> str:
+    steps = q.scheme.own_profile.steps
+    return "product" if steps is None else steps.decode
+
+
 def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
     """What elements (integers, not fixed point) are multiplied by, one after the other, to be rounded once.
 
     float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
+    The second is None where elements are divided by the first.
     """
     scheme, second = q.scheme, q.second_scale
+    if _decode(q) == "quotient":
+        return np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None
+    if not (second is None or isinstance(second, float)):
+        return (q.scale_values.astype(dtype), dtype.type(1)) if digits(scheme.element) <= 24 else None
+    if _decode(q) == "scales_first":
+        first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
+        return first.astype(dtype), dtype.type(1)
     element = digits(scheme.element) + (q.zero_points is not None)  # an integer less a zero point has one digit more
     scale = digits(scheme.scale)
     fits = element <= 24 and scale <= 24 and (second is None or element + scale <= 24)
@@ -160,7 +186,9 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
     def work(piece: Piece) -> None:
         numbers = _elements(codes[piece.rows, piece.columns], q.scheme.element, scratch)
         own, target = of_piece(factors, piece), to[piece.rows, piece.columns]
-        if zeros is None:
+        if last is None:
+            kernels.divided(numbers, own, cut.block, target)
+        elif zeros is None:
             kernels.multiplied(numbers, own, cut.block, last, target)
         else:
             kernels.shifted_back(numbers, of_piece(zeros, piece), own, cut.block, target)
@@ -173,7 +201,8 @@ def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -
     if q.zero_points is not None:
         numbers = numbers.astype(np.int32) - q.layout.spread(q.zero_points).astype(np.int32)
     with np.errstate(all="ignore"):
-        out[...] = numbers.astype(factors.dtype) * q.layout.spread(factors) * last
+        numbers, by = numbers.astype(factors.dtype), q.layout.spread(factors)
+        out[...] = numbers / by if last is None else numbers * by * last
 
 
 def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -181,8 +210,9 @@ def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
     numbers: Any = Array(q.codes, q.scheme.element)
     if q.zero_points is not None:
         numbers = subtract(numbers, q.layout.spread(q.zero_points), result="int64")
-    scales: Any = q.layout.spread(decode(q.scales, q.scheme.scale, dtype=np.float64))
-    if q.second_scale is not None:
-        scales = multiply(scales, q.second_scale, result="float64")
-    product = multiply(numbers, scales, result=dtype.name)
+    scales: Any = q.layout.spread(q.scale_values.astype(np.float64))
+    if isinstance(q.second_scale, float):
+        by = "float32" if _decode(q) == "scales_first" else "float64"
+        scales = multiply(scales, q.second_scale, result=by)
+    product = (divide if _decode(q) == "quotient" else multiply)(numbers, scales, result=dtype.name)
     return np.asarray(product.values if isinstance(product, Array) else product)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fpemu.formats import IntFormat
 from fpemu.registry import register, registered_scheme, registered_schemes
+from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.rules import ScaleRule
 from fpemu.scaling.scheme import ScaledFormat
 
@@ -101,5 +102,11 @@ for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
     register(ScaledFormat(f"fp8_{_name}_1x128", _element, 128))
     register(ScaledFormat(f"fp8_{_name}_128x128", _element, (128, 128)))
 
-# bitsandbytes': QLoRA (arXiv 2305.14314), section 3.
-register(ScaledFormat("nf4_64", "nf4", 64, "float32", ScaleRule("absmax")))
+# bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
+# themselves, less their mean, to a codebook of 8 bits.
+for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
+    register(ScaledFormat(f"{_name}_64", _book, 64))
+_ABSMAXES = ScaledFormat("bnb_absmax", DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"))
+register(ScaledFormat("bnb_nf4", "nf4", 64, second_level=_ABSMAXES))
+register(ScaledFormat("bnb_fp4", FP4, 64, second_level=_ABSMAXES))
+

@@ -25,13 +25,15 @@ class Packed(NamedTuple):
     """What is stored of a quantized array: packed elements, scales (codes), zero points, the second level's scale.
 
     `elements`: as `fpemu.pack` packs them along the last axis, uint8; `scales`: as in `Quantized`; `zero_points` and
-    `second_scale`: None where there are none.
+    `second_scale`: None where there are none.  `second_scale` of scales in a scheme of their own: they, packed, the
+    codes of `scales` once more; `offset`: what those are larger by.
     """
 
     elements: NDArray[np.uint8]
     scales: NDArray[Any]
     zero_points: NDArray[Any] | None
-    second_scale: float | None
+    second_scale: float | Packed | None
+    offset: float | None = None
 
 
 class Quantized:
@@ -46,18 +48,21 @@ class Quantized:
         Bit patterns of the scales; along each axis one for each block.
     zero_points : numpy.ndarray of int or None
         Of the scales' shape.
-    second_scale : float or None
-        The second level's scale.
+    second_scale : float, Quantized or None
+        The second level's scale; the scales themselves, flat, where they have a scheme of their own.
     layout : Layout
         Where the blocks lie.
+    offset : float or None
+        What all numbers are larger by than codes and scales say; of scales of scales alone.
 
     Attributes
     ----------
     scheme : ScaledFormat
     codes, scales : numpy.ndarray
     zero_points : numpy.ndarray or None
-    second_scale : float or None
+    second_scale : float, Quantized or None
     layout : Layout
+    offset : float or None
 
     Examples
     --------
@@ -81,11 +86,13 @@ class Quantized:
         codes: NDArray[Any],
         scales: NDArray[Any],
         zero_points: NDArray[Any] | None,
-        second_scale: float | None,
+        second_scale: float | Quantized | None,
         layout: Layout,
+        offset: float | None = None,
     ) -> None:
         self.scheme, self.codes, self.scales = scheme, codes, scales
         self.zero_points, self.second_scale, self.layout = zero_points, second_scale, layout
+        self.offset = offset
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,6 +120,8 @@ class Quantized:
     @property
     def scale_values(self) -> Any:
         """The scales, as `decode` gives them; without the second level's."""
+        if isinstance(self.second_scale, Quantized):
+            return self.second_scale.dequantize().reshape(self.scales.shape)
         return decode(self.scales, self.scheme.scale)
 
     def dequantize(self, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -155,7 +164,17 @@ class Quantized:
         """A part along block boundaries; integers drop an axis whose blocks have one element."""
         elements, blocks, layout = self.layout.part(index)
         zeros = None if self.zero_points is None else self.zero_points[blocks]
-        return Quantized(self.scheme, self.codes[elements], self.scales[blocks], zeros, self.second_scale, layout)
+        second = self._scales_of_scales(self.second_scale, blocks)
+        return Quantized(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
+
+    def _scales_of_scales(self, second: float | Quantized | None, blocks: Any) -> float | Quantized | None:
+        """The second level of a part: where scales have blocks of their own, those must stay whole."""
+        if not isinstance(second, Quantized):
+            return second
+        places = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
+        if places.size and places[-1] - places[0] + 1 != places.size:
+            raise ValueError("the scales of this part do not follow one another, so their own blocks would be cut")
+        return second[places[0] : places[-1] + 1] if places.size else second[:0]
 
     def pack(self, order: str = "low_first") -> Packed:
         """What is stored: elements packed tight, and all that belongs to blocks.
@@ -179,10 +198,12 @@ class Quantized:
         >>> import fpemu as fe
         >>> fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack()
         Packed(elements=array([ 66, 117], dtype=uint8), scales=array([127], dtype=uint8), zero_points=None,
-               second_scale=None)
+               second_scale=None, offset=None)
         """
         codes = self.codes if self.ndim else self.codes.reshape(1)
-        return Packed(pack(codes, self.scheme.element, order=order), self.scales, self.zero_points, self.second_scale)
+        second = self.second_scale
+        level = second.pack(order) if isinstance(second, Quantized) else second
+        return Packed(pack(codes, self.scheme.element, order=order), self.scales, self.zero_points, level, self.offset)
 
     @property
     def bits_per_element(self) -> float:
@@ -200,6 +221,9 @@ class Quantized:
     def _bits(self) -> int:
         second = self.scheme.second_level
         own = second.bits if isinstance(second, FloatFormat) else 0
+        if isinstance(self.second_scale, Quantized):  # whose codes are the scales
+            own = self.second_scale._bits - self.second_scale.size * self.second_scale.scheme.element.bits
+        own += 0 if self.offset is None else 32
         return self.size * self.scheme.element.bits + math.prod(self.scales.shape) * self.scheme.bits_per_block + own
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from fpemu.chunks import Scratch
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds, plan
+from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import digits
@@ -20,15 +22,8 @@ from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
-from fpemu.scaling.stages import (
-    Statistics,
-    fpu_is_fit,
-    given_scales,
-    scales_of,
-    second_scale_of,
-    statistics,
-    zero_points_of,
-)
+from fpemu.scaling.stages import Scales, Statistics, Stepped, fpu_is_fit, given_scales, stages_of, statistics
+from fpemu.scaling.stepping import Arithmetic
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -40,6 +35,7 @@ if TYPE_CHECKING:
     from fpemu.scaling.profiles import ScaleProfile
     from fpemu.scaling.rules import ScaleRule
     from fpemu.scaling.scheme import ScaledFormat
+    from fpemu.scaling.stages import Exact
 
 __all__ = ["fake_quantize", "quantize"]
 
@@ -90,7 +86,7 @@ def quantize(
     zero_points : array_like of int, optional
         Zero points that are known; with `scales`.
     second_scale : float, optional
-        The second level's scale, where it is known.
+        The second level's scale, where it is known; where scales have a scheme of their own, its offset.
     pad : bool
         Whether the last block of an axis may be shorter, as though zeros followed.
     source : str, Format or dtype, optional
@@ -107,8 +103,9 @@ def quantize(
     TypeError
         If something is of the wrong kind.
     ValueError
-        If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 does not
-        hold a number of x, a scale is not positive and finite, or a zero point is out of range.
+        If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 (or
+        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite, or a
+        zero point is out of range; if the profile does not apply to the scheme.
 
     See Also
     --------
@@ -138,10 +135,14 @@ def quantize(
             f"blocks of {' x '.join(map(str, layout.steps))} do not divide an array of shape {numbers.shape}: "
             "pad=True lets the last ones be shorter"
         )
-    if chosen.profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
+    if chosen.own_profile.steps is not None:
+        numbers = _singles(numbers, chosen)
+    if chosen.scale_rule.offset is not None:
+        raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
+    if chosen.own_profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
         raise ValueError("x has a NaN, and the profile says nan='error'")
     known = _known(chosen, layout, scales, zero_points, second_scale)
-    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out).run(known)
+    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -192,6 +193,19 @@ def _floats(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
     return found
 
 
+def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
+    """Numbers as float32, in which a tool computes."""
+    if numbers.dtype == np.float32:
+        return numbers
+    found = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
+    if not np.array_equal(found, numbers, equal_nan=True):
+        raise ValueError(
+            f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
+            "cast them to it first"
+        )
+    return found
+
+
 class _Random(NamedTuple):
     """What the caller says of stochastic rounding; see `cast`."""
 
@@ -223,10 +237,15 @@ def _known(
     second = None
     if second_scale is not None:
         assert scheme.second_level is not None
-        second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+        if scheme.nested is not None:
+            second = float(np.asarray(cast(second_scale, "float32")))
+        else:
+            second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+            if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
+                raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
     if scales is None:
         return _Known(None, None, second)
-    if scheme.second_level is not None and second is None:
+    if scheme.second_level is not None and scheme.nested is None and second is None:
         raise ValueError(f"{scheme} needs second_scale together with scales")
     if scheme.zero_point is not None and zero_points is None:
         raise ValueError(f"{scheme} needs zero_points together with scales")
@@ -272,9 +291,15 @@ class _Job:
         layout: Layout,
         random: _Random,
         out: Quantized | None,
+        source: Format,
     ) -> None:
         self.scheme, self.numbers, self.layout, self.random, self.out = scheme, numbers, layout, random, out
-        self.stochastic = not isinstance(scheme.profile.elements.rounding, Rounding)
+        self.stages = stages_of(scheme, source)
+        self.rule = scheme.scale_rule
+        if self.stages.steps is not None and self.stages.steps.statistic == "minmax":
+            self.rule = dataclasses.replace(self.rule, statistic="minmax")
+        self.two_levels = scheme.second_level is not None and scheme.nested is None
+        self.stochastic = not isinstance(scheme.own_profile.elements.rounding, Rounding)
         own = layout.rows
         self.gathered = own is None
         if own is None:
@@ -292,50 +317,89 @@ class _Job:
     def run(self, known: _Known) -> Quantized:
         codes, scales = self._memory()
         zeros = None if self.scheme.zero_point is None else np.zeros(self.shape, np.int64)
-        second = known.second
+        second = known.second if self.two_levels else None
+        if second is not None and isinstance(self.stages, Stepped):
+            second = self.stages.kept(second)  # as the scales need it
         if not self.x.size:
-            return self._finished(codes, scales, zeros, 1.0 if self.scheme.second_level is not None else None)
+            return self._finished(codes, scales, zeros, known.second or (1.0 if self.two_levels else None))
+        found, whole = None, None
+        ragged = bool(self.rows.length % self.rows.block)
         if known.scales is not None:
             scales[...] = known.scales.reshape(self.shape)
             if known.zeros is not None:
                 zeros = known.zeros.reshape(self.shape)
-        elif self.scheme.second_level is not None or self.cut is not self.rows:
+        elif self.two_levels or self.cut is not self.rows:
             found = self._statistics()
-            if self.scheme.second_level is not None and second is None:
-                second = second_scale_of(self.scheme, found)
-            made = scales_of(self.scheme, found, second)
-            scales[...] = made.codes
-            if zeros is not None:
-                zeros[...] = zero_points_of(self.scheme, found, made.divisors)
+            if self.two_levels and second is None:
+                second = self.stages.second_scale(found)
+            whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
             x = self.x[piece.rows, piece.columns]
-            if known.scales is None and self.cut is self.rows and self.scheme.second_level is None:
-                found = statistics(x, self.rows.block, self.scheme.scale_rule)
-                made = scales_of(self.scheme, found, None)
-                scales[own] = made.codes
-                if zeros is not None:
-                    zeros[own] = zero_points_of(self.scheme, found, made.divisors)
+            own_zeros = None if zeros is None else zeros[own]
+            if whole is not None:
+                made = Scales(*(part[own] for part in whole))
+            elif known.scales is None:
+                here = statistics(x, self.rows.block, self.rule)
+                short = ragged and piece.columns.stop == self.rows.length
+                made = self._scales(here, None, short, scales[own], own_zeros)
             else:
-                made = given_scales(self.scheme, scales[own], second)
+                made = self.stages.given(scales[own], second)
             if way is not None:
-                divisors = self._cut(made.divisors, piece)
-                own_zeros = None if zeros is None else self._cut(zeros[own], piece)
+                own_zeros = None if own_zeros is None else self._cut(own_zeros, piece)
                 first = piece.rows.start * self.rows.length + piece.columns.start
-                way(x, divisors, own_zeros, first, codes[piece.rows, piece.columns])
+                to = codes[piece.rows, piece.columns]
+                way(x, self._cut(made.divisors, piece), own_zeros, first, to)
+                if found is not None and second is not None:
+                    self._choose(x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own])
 
         in_pieces(work, self.cut)
+        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         if way is None:
-            return self._finished(self._divided(scales, zeros, second), scales, zeros, second, whole=True)
-        return self._finished(codes, scales, zeros, second)
+            return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
+        return self._finished(codes, scales, zeros, kept)
+
+    def _scales(
+        self, found: Statistics, second: float | None, ragged: bool, codes: NDArray[Any], zeros: NDArray[Any] | None
+    ) -> Scales:
+        """Scales of statistics; their codes and the zero points into `codes` and `zeros`."""
+        made = self.stages.scales(found, second, ragged)
+        codes[...] = made.codes
+        if zeros is not None:
+            zeros[...] = self.stages.zero_points(found, made)
+        return made
+
+    def _choose(
+        self,
+        x: NDArray[Any],
+        found: Statistics,
+        made: Scales,
+        how: tuple[Any, Statistics, float],
+        codes: NDArray[Any],
+        scales: NDArray[Any],
+    ) -> None:
+        """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
+        stages, block = self.stages, self.cut.block
+        if not isinstance(stages, Stepped) or stages.steps.choose == "no":
+            return
+        way, every, second = how
+        larger = stages.scales(found, second, False, larger=1.5)
+        others, amax = np.empty_like(codes), float(np.max(every.high))
+        way(x, larger.divisors, None, 0, others)
+        errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
+        better = np.greater(*errors)
+        scales[better] = larger.codes[better]
+        np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""
         kinds = np.dtype(self.scheme.element.code_dtype), np.dtype(self.scheme.scale.code_dtype)
         if self.out is None:
             return np.empty(self.x.shape, kinds[0]), np.empty(self.shape, kinds[1])
+        if self.scheme.nested is not None:
+            raise ValueError(f"out is of no use for {self.scheme}, whose scales are quantized themselves")
         check_out(self.out.codes, self.numbers.shape, kinds[0])
         check_out(self.out.scales, self.layout.blocks, kinds[1])
         if self.gathered or not (self.out.codes.flags.c_contiguous and self.out.scales.flags.c_contiguous):
@@ -352,7 +416,7 @@ class _Job:
         found = Statistics(*(np.empty((self.cut.height, self.cut.blocks)) for _ in "lh"))
 
         def work(piece: Piece) -> None:
-            part = statistics(self.x[piece.rows, piece.columns], self.cut.block, self.scheme.scale_rule)
+            part = statistics(self.x[piece.rows, piece.columns], self.cut.block, self.rule)
             found.low[piece.rows, piece.blocks], found.high[piece.rows, piece.blocks] = part
 
         in_pieces(work, self.cut)
@@ -372,17 +436,24 @@ class _Job:
             codes = self.layout.scattered(codes) if self.gathered else codes.reshape(self.layout.shape)
         blocks = self.layout.blocks
         zeros = None if zeros is None else zeros.reshape(blocks)
-        return Quantized(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
+        if self.scheme.nested is None:
+            return Quantized(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
+        level = _scales_of_scales(self.scheme.nested, scales.view(np.float32).reshape(-1), second)
+        return Quantized(self.scheme, codes, level.codes.reshape(blocks), zeros, level, self.layout)
 
     # -- elements -----------------------------------------------------------------------------------------------------
 
     def _way(self, own_scales: bool) -> Any:
         """From a piece's numbers to its codes; None where only the general kernel rounds once."""
         scheme, single = self.scheme, self.numbers.dtype == np.float32
+        if self.stages.steps is not None:
+            if self.stochastic and self.gathered:
+                raise ValueError("under a tool's profile stochastic rounding is for blocks that lie in one piece")
+            return self._quotients(False, np.float32)
         if not fpu_is_fit() or (self.stochastic and self.gathered):
             return None
-        powers = scheme.scale.precision == 1 and scheme.second_level is None
-        rounding = scheme.profile.elements.rounding
+        powers = scheme.scale.precision == 1 and not self.two_levels
+        rounding = scheme.own_profile.elements.rounding
         nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
         deep = isinstance(scheme.element, FloatFormat) and scheme.element.quantum_exponent < -100
         if powers:
@@ -390,15 +461,15 @@ class _Job:
                 return None
             short = single and nearest and not deep and own_scales
             return self._quotients(True, np.float32 if short else np.float64)
-        second = 0 if scheme.second_level is None else digits(scheme.second_level)
+        second = digits(scheme.second_level) if isinstance(scheme.second_level, FloatFormat) else 0
         decided = single and not self.stochastic and digits(scheme.scale) + second + digits(scheme.element) + 1 <= 52
         return self._quotients(False, np.float64) if decided and not deep else None
 
     def _quotients(self, multiply: bool, dtype: Any) -> _Quotients:
         rng, random_bits, first = self.random
-        rounding, shape = self.scheme.profile.elements.rounding, self.numbers.shape
+        rounding, shape = self.scheme.own_profile.elements.rounding, self.numbers.shape
         return _Quotients(
-            self.scheme,
+            self.stages,
             self.cut.block,
             multiply,
             np.dtype(dtype),
@@ -412,7 +483,7 @@ class _Job:
         divisors = layout.spread(given_scales(scheme, scales.reshape(layout.blocks), second).divisors)
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
         rng, random_bits, first = self.random
-        how: dict[str, Any] = {"profile": scheme.profile.elements}
+        how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
@@ -428,7 +499,7 @@ class _Quotients:
 
     def __init__(
         self,
-        scheme: ScaledFormat,
+        stages: Exact | Stepped,
         block: int,
         multiply: bool,
         dtype: np.dtype[Any],
@@ -436,12 +507,13 @@ class _Quotients:
         randoms: NDArray[Any],
         key: int,
     ) -> None:
-        self.scheme, self.block, self.multiply, self.dtype = scheme, block, multiply, dtype
+        self.stages, self.scheme, self.block, self.multiply, self.dtype = stages, stages.scheme, block, multiply, dtype
         self.first, self.randoms, self.key = first, randoms, key
         self.scratch = Scratch()
-        element, rules = scheme.element, scheme.profile.elements
-        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16
-        wide = element if scheme.zero_point is None else _WIDE
+        element, rules = self.scheme.element, self.scheme.own_profile.elements
+        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16 and fpu_is_fit()
+        self.adds = self.scheme.zero_point is not None and (stages.steps is None or stages.steps.zero == "after")
+        wide = _WIDE if self.adds else element
         self.plan = plan(find_format(dtype.name), wide, wide.check_profile(rules), None)
 
     def __call__(
@@ -451,7 +523,13 @@ class _Quotients:
         from fpemu.kernels import scaling as kernels
 
         quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
-        if self.multiply:
+        if isinstance(self.stages, Stepped):
+            self.stages.quotients(x, divisors, zeros, self.block, quotients)
+            zeros = zeros if self.adds else None
+            if self.stages.steps.codebook != "nearest":
+                self.stages.codebook(quotients, out)
+                return
+        elif self.multiply:
             kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, self.dtype.type(1), quotients)
         else:
             kernels.divided(x, divisors, self.block, quotients)
@@ -462,21 +540,41 @@ class _Quotients:
         randoms = self.randoms[place : place + x.size]
         if zeros is None:
             self.plan(words, out.reshape(-1), self.first + place, randoms, self.key)
+            if isinstance(self.stages, Stepped):
+                self.stages.mend(quotients, divisors, self.block, out)
             return
         wide = np.empty(words.size, self.plan.out_dtype)
         self.plan(words, wide, self.first + place, randoms, self.key)
         spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
         out[...] = _shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
+        np.copyto(out, out.dtype.type(self._nan()), where=np.isnan(quotients))
+
+    def _nan(self) -> int:
+        """The code of a NaN."""
+        return int(encode(np.nan, self.scheme.element, profile=self.scheme.own_profile.elements))
 
     def _limits(self) -> NDArray[Any]:
         element = self.scheme.element
         assert isinstance(element, IntFormat)
         magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        nan = int(encode(np.nan, element, profile=self.scheme.profile.elements))
-        return np.array([element.min_int, element.max_int, magic, nan], self.dtype)
+        return np.array([element.min_int, element.max_int, magic, self._nan()], self.dtype)
 
 
 _WIDE = IntFormat("int32", 32)
+
+
+def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:
+    """Scales, flat, less their offset, in a scheme of their own."""
+    if scheme.scale_rule.offset is not None:
+        if offset is None:
+            offset = float(np.asarray(mean(values, result="float32"))) if values.size else 0.0
+        values = Arithmetic(find_format("float32")).subtract(values, offset)
+    assert isinstance(scheme.block, int)
+    found = _Job(
+        scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, find_format("float32")
+    ).run(_Known(None, None, None))
+    found.offset = offset
+    return found
 
 
 def _shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:

@@ -14,10 +14,11 @@ from fpemu.knobs import Rounding, near, rounding_mode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RULES", "ScaleRule", "scale_rule"]
+__all__ = ["RULES", "ScaleRule", "check_word", "finite_ends", "scale_rule"]
 
 STATISTICS = ("absmax", "minmax")
 DIVISORS = ("largest", "power", "span")
+OFFSETS = ("mean",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ScaleRule:
         Of the quotient, to the scale's format.
     digits : bool
         The statistic is rounded to the element's precision first, ties away from zero.
+    offset : {"mean"} or None
+        What all numbers are less by before anything else, in float32: their mean; for the scales of scales alone.
 
     Raises
     ------
@@ -65,11 +68,14 @@ class ScaleRule:
     divisor: str | float = "largest"
     rounding: Rounding = Rounding.NEAREST_EVEN
     digits: bool = False
+    offset: str | None = None
 
     def __post_init__(self) -> None:
-        _check_word(self.statistic, STATISTICS, "statistic")
+        check_word(self.statistic, STATISTICS, "statistic")
+        if self.offset is not None:
+            check_word(self.offset, OFFSETS, "offset")
         if isinstance(self.divisor, str):
-            _check_word(self.divisor, DIVISORS, "divisor")
+            check_word(self.divisor, DIVISORS, "divisor")
         elif isinstance(self.divisor, bool) or not isinstance(self.divisor, int | float):
             raise TypeError(f"divisor must be a word or a number, not {type(self.divisor).__name__}")
         elif not 0 < self.divisor < math.inf:
@@ -114,7 +120,8 @@ def _exponent(number: Fraction) -> int:
     return found if Fraction(2) ** found <= number else found - 1
 
 
-def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
+def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
+    """A TypeError or ValueError if a word is none of those that are allowed for `what`."""
     if not isinstance(word, str):
         raise TypeError(f"{what} must be a str, not {type(word).__name__}")
     if word not in allowed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat
@@ -10,11 +11,18 @@ from fpemu.formats.scheme import Scheme
 from fpemu.knobs import near
 from fpemu.registry import dtype
 from fpemu.scaling.layout import Block, check_block
-from fpemu.scaling.profiles import PROFILES, ScaleProfile, scale_profile
+from fpemu.scaling.profiles import ScaleProfile
 from fpemu.scaling.rules import ScaleRule, finite_ends
 from fpemu.scaling.rules import scale_rule as rule_of
+from fpemu.scaling.tools import PROFILES, profiles_of, scale_profile
 
 __all__ = ["ScaledFormat"]
+
+_FLOAT32 = dtype("float32")
+
+
+def _second_level(x: Any) -> Any:
+    return x if x is None or isinstance(x, ScaledFormat) else dtype(x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +48,10 @@ class ScaledFormat(Scheme):
         The format of the integers that are added to the rounded quotients, for integer elements; None: none are.
     second_level : Format, ScaledFormat, str, dtype or None
         A format: scales are divided by one more scale of that format for the whole tensor, so that the largest is the
-        scale format's largest value.  None: they are not.
+        scale format's largest value.  A scheme: the scales themselves, in float32 and in C order, are quantized to it.
+        None: neither.
     profile : ScaleProfile or str
-        How numbers get to codes and scales; default: "exact", each rounded once.
+        How numbers get to codes and scales; default: "exact", each rounded once; see `profiles`.
 
     Raises
     ------
@@ -72,7 +81,7 @@ class ScaledFormat(Scheme):
     scale_rule: ScaleRule
     axis: int = -1
     zero_point: IntFormat | None = None
-    second_level: FloatFormat | None = None
+    second_level: FloatFormat | ScaledFormat | None = None
     profile: ScaleProfile = PROFILES["exact"]
 
     def __init__(
@@ -101,7 +110,7 @@ class ScaledFormat(Scheme):
             "scale_rule": rule_of(scale_rule),
             "axis": int(axis.__index__()),
             "zero_point": None if zero_point is None else dtype(zero_point),
-            "second_level": None if second_level is None else dtype(second_level),
+            "second_level": _second_level(second_level),
             "profile": scale_profile(profile),
         }
         for field, value in found.items():
@@ -109,9 +118,12 @@ class ScaledFormat(Scheme):
         self._check()
 
     def _check(self) -> None:
-        self.element.check_profile(self.profile.elements)
+        own = self.own_profile
+        self.element.check_profile(own.elements)
+        if isinstance(self.second_level, ScaledFormat):
+            self._check_nested(self.second_level)
         for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
-            if fmt is not None and not isinstance(fmt, FloatFormat):
+            if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
                 raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
         if finite_ends(self.element)[1] <= 0:
             raise ValueError(f"{self.element} has no positive value to scale to")
@@ -125,10 +137,48 @@ class ScaledFormat(Scheme):
         if self.scale_rule.statistic == "minmax" and self.zero_point is None:
             raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
 
+    def _check_nested(self, second: ScaledFormat) -> None:
+        if self.scale.codes_key != _FLOAT32.codes_key:
+            raise ValueError(f"scales that are quantized themselves are float32 first, not {self.scale}")
+        if second.second_level is not None or second.zero_point is not None or not isinstance(second.block, int):
+            raise ValueError(f"scales are quantized to one level, in blocks of a length, without zero points: not {second}")
+
+    @functools.cached_property
+    def own_profile(self) -> ScaleProfile:
+        """The profile as it stands for this scheme: the row that fits."""
+        return self.profile.of(self)
+
+    @functools.cached_property
+    def nested(self) -> ScaledFormat | None:
+        """What scales are quantized to, under the same tool's profile; None where they are not."""
+        if not isinstance(self.second_level, ScaledFormat):
+            return None
+        return self.second_level.replace(profile=self.profile) if self.profile.rows else self.second_level
+
+    def profiles(self) -> list[str]:
+        """The named profiles that apply to the scheme.
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.scheme("nvfp4").profiles()[:3]
+        ['exact', 'torchao-0.18', 'transformer-engine-2026']
+        """
+        return profiles_of(self)
+
     @property
     def bits_per_block(self) -> int:
         """The bits that belong to a block beside its elements: its scale's and its zero point's."""
-        return self.scale.bits + (0 if self.zero_point is None else self.zero_point.bits)
+        return self.scale_format.bits + (0 if self.zero_point is None else self.zero_point.bits)
+
+    @property
+    def scale_format(self) -> Format:
+        """The format of the scales' codes."""
+        return self.scale if self.nested is None else self.nested.element
 
     def replace(self, **changes: Any) -> ScaledFormat:
         """The scheme with other parts.

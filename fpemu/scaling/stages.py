@@ -7,7 +7,7 @@ once, from exact numbers, or says that it cannot by FPU (then `fpemu.scaling.qua
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,38 +15,26 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import divide, multiply, subtract
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, IntFormat
-from fpemu.plans import FPU_PROBE
+from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
 
 __all__ = [
+    "Exact",
     "Scales",
     "Statistics",
     "fpu_is_fit",
     "given_scales",
     "scales_of",
     "second_scale_of",
+    "stages_of",
     "statistics",
     "zero_points_of",
 ]
 
 Floats = NDArray[Any]
-
-
-class Statistics(NamedTuple):
-    """What a rule looks at, for each block, as float64: the smallest and the largest number, or 0 and the magnitude."""
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-
-def fpu_is_fit() -> bool:
-    """Whether the FPU rounds as IEEE 754 has it by default."""
-    from fpemu.kernels.scaling import fpu_is_standard
-
-    return bool(fpu_is_standard(FPU_PROBE))
 
 
 def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
@@ -65,17 +53,6 @@ def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
     return Statistics(low.view(x.dtype).astype(np.float64), high.view(x.dtype).astype(np.float64))
 
 
-class Scales(NamedTuple):
-    """Scales as codes and values, the second level's value included in `divisors`: what numbers are divided by.
-
-    `divisors`: float64, exact; infinity where a scale is 0, so that quotients are 0.
-    """
-
-    codes: NDArray[Any]
-    values: NDArray[Any]
-    divisors: NDArray[np.float64]
-
-
 def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> Scales:
     """Each block's scale.
 
@@ -91,7 +68,7 @@ def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> 
     Scales
     """
     rule, extent = scheme.scale_rule, _extent(found)
-    infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.profile.infinite_block)
+    infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
     if infinite is not None:
         extent = np.where(np.isinf(extent), infinite, extent)
     if rule.digits:
@@ -178,3 +155,48 @@ def zero_points_of(scheme: ScaledFormat, found: Statistics, divisors: NDArray[np
     ratio = np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
     moved = np.clip(element.min_int - ratio, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
     return np.asarray(moved, np.int64)
+
+
+class Exact:
+    """The stages of a scheme, each rounded once from exact numbers."""
+
+    steps = None
+
+    def __init__(self, scheme: ScaledFormat) -> None:
+        self.scheme = scheme
+
+    def second_scale(self, found: Statistics) -> float:
+        """The second level's scale."""
+        return second_scale_of(self.scheme, found)
+
+    def kept(self, second: float | None) -> float | None:
+        """The second level's scale as it is kept."""
+        return second
+
+    def scales(self, found: Statistics, second: float | None, ragged: bool) -> Scales:
+        """Each block's scale."""
+        return scales_of(self.scheme, found, second)
+
+    def given(self, codes: NDArray[Any], second: float | None) -> Scales:
+        """Scales from their codes."""
+        return given_scales(self.scheme, codes, second)
+
+    def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
+        """Each block's zero point."""
+        return zero_points_of(self.scheme, found, made.divisors)
+
+
+class ByRule(Stepped):
+    """Steps whose scales are those of the scheme's rule, exact."""
+
+    def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
+        """Each block's scale."""
+        return self.given(scales_of(self.scheme, found, second).codes, second)
+
+
+def stages_of(scheme: ScaledFormat, source: Format) -> Exact | Stepped:
+    """The stages of a scheme under its profile, for numbers of a format."""
+    steps = scheme.own_profile.steps
+    if steps is None:
+        return Exact(scheme)
+    return (ByRule if steps.scale == "rule" else Stepped)(scheme, steps, source)

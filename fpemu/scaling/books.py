@@ -1,0 +1,41 @@
+"""Codebooks of bitsandbytes that are no formats of the registry."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from fpemu.formats import TableFormat
+
+__all__ = ["DYNAMIC", "FP4"]
+
+
+def _fp4() -> TableFormat:
+    """The "FP4" of functional.get_4bit_type: twelfths; both of its zeros are positive."""
+    magnitudes = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3], np.float32) / np.float32(12)
+    return TableFormat("bnb_fp4", [float(v) + 0.0 for v in (*magnitudes, *-magnitudes)])
+
+
+def _dynamic() -> TableFormat:
+    """The map of functional.create_dynamic_map: signed, 8 bits, ascending.
+
+    0, 1, and for i = 0 to 6, of either sign, 10^(i - 6) times the middles of 2^i equal parts from 0.1 to 1.  Its
+    torch.linspace takes each point by a fused step from the nearer end: exact in float64, then rounded.
+    """
+    found = [0.0, 1.0]
+    start, end = np.float32(0.1), np.float32(1)
+    for i in range(7):
+        parts = 1 << i
+        step = float((end - start) / np.float32(parts))
+        points = [
+            np.float32(float(start) + step * j if j < (parts + 1) // 2 else float(end) - step * (parts - j))
+            for j in range(parts + 1)
+        ]
+        for a, b in itertools.pairwise(points):
+            middle = float(np.float32(10.0 ** (i - 6)) * ((a + b) / np.float32(2)))
+            found += [middle, -middle]
+    return TableFormat("bnb_dynamic8", sorted(found))
+
+
+FP4, DYNAMIC = _fp4(), _dynamic()

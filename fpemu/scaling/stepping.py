@@ -1,0 +1,339 @@
+"""A tool's arithmetic carried out: scales, zero points and quotients, each operation rounded as `Steps` says."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic import add, divide, fma, multiply, subtract
+from fpemu.casting import cast, decode, encode
+from fpemu.codebooks import bins_of
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.plans import FPU_PROBE
+from fpemu.registry import dtype as find_format
+from fpemu.scaling.profiles import SCALE_RULES
+from fpemu.scaling.rules import finite_ends
+from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.steps import Steps
+
+__all__ = ["Arithmetic", "Scales", "Statistics", "Stepped", "fpu_is_fit"]
+
+Floats = NDArray[Any]
+Single = NDArray[np.float32]
+
+FLOAT32 = find_format("float32")
+FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
+NARROW = tuple(map(find_format, ("bfloat16", "float16")))
+_WITH_INFINITY = SCALE_RULES.replace(overflow="standard", infinity="standard")
+
+
+class Statistics(NamedTuple):
+    """What a rule looks at, for each block, as float64: the smallest and the largest number, or 0 and the magnitude."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+class Scales(NamedTuple):
+    """Scales as codes and values, and what numbers are divided or multiplied by, the second level's value included.
+
+    `divisors` of exact schemes: float64; infinity where a scale is 0, so that quotients are 0.
+    """
+
+    codes: NDArray[Any]
+    values: NDArray[Any]
+    divisors: NDArray[Any]
+
+
+def fpu_is_fit() -> bool:
+    """Whether the FPU rounds as IEEE 754 has it by default."""
+    from fpemu.kernels.scaling import fpu_is_standard
+
+    return bool(fpu_is_standard(FPU_PROBE))
+
+
+class Arithmetic:
+    """Operations on float32 arrays, each rounded once to a type: by the FPU where it is fit, and the type float32."""
+
+    def __init__(self, fmt: Format) -> None:
+        assert isinstance(fmt, FloatFormat)
+        self.fmt = fmt
+        self.native = fmt == FLOAT32 and fpu_is_fit()
+
+    def divide(self, a: Any, b: Any) -> Single:
+        return self._done(np.divide, divide, a, b)
+
+    def multiply(self, a: Any, b: Any) -> Single:
+        return self._done(np.multiply, multiply, a, b)
+
+    def add(self, a: Any, b: Any) -> Single:
+        return self._done(np.add, add, a, b)
+
+    def subtract(self, a: Any, b: Any) -> Single:
+        return self._done(np.subtract, subtract, a, b)
+
+    def rounded(self, a: Any) -> Single:
+        """Numbers of float64 in the type."""
+        return np.asarray(cast(np.asarray(a, np.float64), self.fmt, dtype=np.float32))
+
+    def _done(self, fast: Any, exact: Any, a: Any, b: Any) -> Single:
+        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+        if self.native:
+            with np.errstate(all="ignore"):
+                return np.asarray(fast(a, b))
+        return np.asarray(exact(a, b, result=self.fmt), np.float32)
+
+
+class Stepped:
+    """The stages of a scheme under the steps of its profile, for numbers of a format."""
+
+    def __init__(self, scheme: ScaledFormat, steps: Steps, source: Format) -> None:
+        self.scheme, self.steps = scheme, steps
+        narrow = steps.arithmetic == "input" and source in NARROW
+        self.ops = Arithmetic(source if narrow else FLOAT32)
+        self.element = scheme.element
+        self.divisor = scheme.scale_rule.divisor_of(scheme.element)
+        if isinstance(self.element, IntFormat):
+            half = 2 if steps.reduce_range else 1
+            self.ends = self.element.min_int // half, self.element.max_int // half
+            span = self.ends[1] - self.ends[0]
+            if steps.divisor == "half_span":
+                self.divisor = span / 2
+            elif scheme.scale_rule.divisor == "span":
+                self.divisor = float(span)
+        self.scale_rules = _WITH_INFINITY if scheme.scale.has("infinity") else SCALE_RULES
+
+    # -- scales -------------------------------------------------------------------------------------------------------
+
+    def extent(self, found: Statistics) -> Single:
+        """The largest magnitude, or the largest number less the smallest; a NaN if there is one."""
+        return self.ops.subtract(found.high, found.low) if found.low.any() else found.high.astype(np.float32)
+
+    def second_scale(self, found: Statistics) -> float:
+        """The second level's scale, as the block's scale needs it."""
+        steps, ops = self.steps, self.ops
+        extent = np.max(self.extent(found))
+        top = steps.second_top or float(finite_ends(self.scheme.scale)[1])
+        whole = np.float32(finite_ends(self.element)[1] * int(top))
+        if steps.second == "divide":
+            return float(ops.divide(extent, whole)) or 1.0
+        scale = ops.divide(whole, extent)
+        return 1.0 if extent == 0 or scale == 0 else float(np.minimum(scale, FLOAT32_MAX))
+
+    def kept(self, second: float | None) -> float | None:
+        """The second level's scale by which elements are multiplied; from it that of `second_scale` follows again."""
+        if second is None or self.steps.second != "inverse":
+            return second
+        return float(self.ops.divide(1, second))
+
+    def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
+        """Each block's scale; `ragged`: the last one of a row has fewer numbers; `larger`: by how much it is larger."""
+        steps, ops = self.steps, self.ops
+        real = self._scales(found, second)
+        if larger != 1:
+            real = ops.multiply(real, larger)
+        least = steps.least
+        if isinstance(least, str):
+            least = math.ldexp(1.0, ops.fmt.emin)
+        if least:
+            real = np.maximum(real, np.float32(least))
+        if steps.powers:
+            real = np.where(np.isfinite(real), np.ldexp(np.float32(1), np.frexp(real)[1] - 1) * (real > 0), real)
+        by = real
+        if steps.factor == "scales":
+            real = ops.divide(1, real)
+        if steps.ragged and ragged:
+            real = real.copy()
+            real[..., -1] = self._held(real[..., -1])
+        rounding = self.scheme.scale_rule.rounding
+        codes = np.asarray(encode(real, self.scheme.scale, profile=self.scale_rules, rounding=rounding))
+        made = self.given(codes, second)
+        return made._replace(divisors=by) if steps.factor == "scales" else made
+
+    def _scales(self, found: Statistics, second: float | None) -> Single:
+        """The scale in the type, before anything holds it."""
+        steps, ops, divisor = self.steps, self.ops, self.divisor
+        extent = self.extent(found)
+        if steps.scale == "two_sided":
+            lost = np.isnan(found.low) | np.isnan(found.high)
+            below, above = ops.divide(found.low, self.ends[0]), ops.divide(found.high, self.ends[1])
+            return np.where(lost, np.float32(np.nan), np.where(below > above, below, above))
+        if steps.scale == "inverse":
+            wide = np.maximum(extent.astype(np.float64), steps.least_statistic)
+            if ops.native:
+                with np.errstate(all="ignore"):
+                    return (divisor / wide).astype(np.float32)
+            return ops.rounded(divide(np.full(wide.shape, divisor), wide, result="float64"))
+        if steps.scale == "folded":
+            return ops.multiply(extent, ops.multiply(second, ops.divide(1, divisor)))
+        scale = ops.divide(extent, divisor)
+        if second is None:
+            return scale
+        return ops.multiply(scale, second) if steps.scale == "multiply" else ops.divide(scale, second)
+
+    def given(self, codes: NDArray[Any], second: float | None) -> Scales:
+        """Scales from their codes."""
+        ops, factor = self.ops, self.steps.factor
+        values = np.asarray(decode(codes, self.scheme.scale))
+        by = np.asarray(values, np.float32)
+        if factor == "scales":
+            by = ops.divide(1, by)
+        elif factor == "nested_reciprocal":
+            by = ops.divide(ops.divide(1, second), by)
+        elif factor == "undone":
+            by = np.minimum(ops.divide(1, ops.multiply(by, ops.divide(1, second))), FLOAT32_MAX)
+        elif factor in ("normal", "rceil"):  # powers of two
+            least = np.where(codes == 0, np.float32(2.0**-126 if factor == "normal" else 1), by)
+            by = ops.divide(1, np.where(np.isnan(by) & (factor == "normal"), np.float32(np.inf), least))
+        else:
+            by = self._held(by)
+        return Scales(codes, values, by)
+
+    def _held(self, scales: Single) -> Single:
+        least = self.steps.least_divisor
+        return np.maximum(scales, np.float32(least)) if least else scales
+
+    def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
+        """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+        assert isinstance(self.element, IntFormat)
+        if self.scheme.scale_rule.statistic == "absmax":
+            middle = 0 if self.element.signed else (self.element.max_int + 1) // 2
+            return np.full(made.values.shape, middle, np.int64)
+        low, high = self.ends
+        ratio = np.rint(self.ops.divide(found.low, made.values).astype(np.float64))
+        lost = np.isnan(ratio) | np.isnan(found.high)
+        moved = np.clip(low - np.where(lost, 0, ratio), low, high)
+        return np.where(lost, self.steps.lost_zero_point, moved).astype(np.int64)
+
+    # -- quotients ----------------------------------------------------------------------------------------------------
+
+    def quotients(self, x: Single, by: Single, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
+        """Numbers over their blocks' scales into `out`; the zero points too where they are not added later."""
+        from fpemu.kernels import moving, scaling
+
+        steps, ops = self.steps, self.ops
+        divides = steps.factor == "divide"
+        factors = ops.divide(1, by) if steps.factor == "reciprocal" else np.ascontiguousarray(by)
+        moves = steps.zero != "after"
+        points = np.zeros(by.shape, np.float32) if zeros is None else zeros.astype(np.float32)
+        if not ops.native or (divides and moves):
+            spread = functools.partial(_spread, block=block, length=x.shape[1])
+            if moves and steps.zero == "fused" and not divides:
+                out[...] = fma(x, spread(factors), spread(points), result=ops.fmt)
+            else:
+                out[...] = (ops.divide if divides else ops.multiply)(x, spread(factors))
+                if moves:
+                    out[...] = ops.add(out, spread(points))
+        elif divides:
+            scaling.divided(x, factors, block, out)
+        elif moves:
+            moving.moved(x, factors, points, block, steps.zero == "fused", out)
+        else:
+            scaling.multiplied(x, factors, block, np.float32(1), out)
+        short = x.shape[1] % block
+        if steps.ragged and short:
+            out[:, -short:] = ops.divide(x[:, -short:], by[:, -1:])
+        if steps.beyond != "saturate":
+            self._beyond(zeros, block, out)
+
+    def _beyond(self, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
+        wrong = ~(np.abs(out) < self.steps.limit)
+        if wrong.any():
+            ends = np.float32(-np.inf)
+            if self.steps.beyond == "wrapped" and zeros is not None:
+                ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
+            np.copyto(out, ends, where=wrong)
+
+    def mend(self, quotients: Single, by: Single, block: int, out: NDArray[Any]) -> None:
+        """The codes of NaN in float formats without it."""
+        code = dict(self.steps.nan_codes).get(self.element.name)
+        if code is None or not isinstance(self.element, FloatFormat) or self.element.nan != "none":
+            return
+        if np.isfinite(by).all() and (by > 0).all():
+            return  # no NaN in, and none made
+        lost = np.isnan(quotients)
+        signs = np.where(np.signbit(quotients), self.element.sign_mask, 0).astype(out.dtype)
+        np.copyto(out, signs | out.dtype.type(code), where=lost)
+
+    def codebook(self, quotients: Single, out: NDArray[Any]) -> None:
+        """Codes of a codebook that is not searched for the nearest value."""
+        assert isinstance(self.element, TableFormat)
+        if self.steps.codebook == "midpoints":
+            _midpoints(self.element)(quotients.reshape(-1), out.reshape(-1))
+            return
+        ops = self.ops
+        held = np.clip(np.where(np.isnan(quotients), np.float32(0), quotients), np.float32(-1), np.float32(1))
+        place = ops.add(ops.multiply(ops.multiply(ops.add(held, 1), 0.5), 65535), 0.5)
+        out[...] = _places(self.element)[place.astype(np.int64)]
+
+    # -- the smaller error --------------------------------------------------------------------------------------------
+
+    def error(self, x: Single, codes: NDArray[Any], scale: NDArray[Any], amax: float, block: int) -> Single:
+        """The sum of errors in each block of `codes`, `scale` its value; 16 numbers a row of a tile.
+
+        Sums go along rows, and then over the rows as a tree: a row and that half of them further on.
+        """
+        ops = self.ops
+        top = self.steps.second_top or float(finite_ends(self.scheme.scale)[1])
+        whole = np.float32(finite_ends(self.element)[1] * int(top))
+        values = np.asarray(decode(codes, self.element), np.float32)
+        value = ops.multiply(ops.multiply(values, _spread(np.asarray(scale, np.float32), block, x.shape[1])), amax)
+        off = ops.subtract(ops.divide(value, whole), x)
+        off = ops.multiply(off, off) if self.steps.choose == "mse" else np.abs(off)
+        width = self.scheme.block[1] if isinstance(self.scheme.block, tuple) else block
+        parts = off.reshape(*scale.shape, block // width, width)
+        sums = np.zeros(parts.shape[:-1], np.float32)
+        for i in range(width):
+            sums = ops.add(sums, parts[..., i])
+        while sums.shape[-1] > 1:
+            half = sums.shape[-1] // 2
+            sums = ops.add(sums[..., :half], sums[..., half:])
+        return sums[..., 0]
+
+
+def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
+    return np.repeat(of_blocks, block, axis=1)[:, :length]
+
+
+@functools.lru_cache(maxsize=16)
+def _midpoints(book: TableFormat) -> Any:
+    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value."""
+    from fpemu.kernels.bins import bins_array
+
+    # of equal values (zeros) the lower code comes first
+    order = sorted(range(book.code_count), key=lambda code: (book.entries[code], code))
+    values = np.array(book.entries, np.float32)[order]
+    marks = (values[1:] + values[:-1]) / np.float32(2)
+    found = bins_of(marks)
+    assert found is not None
+    codes = np.array(order, book.code_dtype)
+    specials = np.array([order[-1], order[-1], order[0]], book.code_dtype)
+
+    def work(numbers: Single, out: NDArray[Any]) -> None:
+        if bins_array(numbers, *found, codes, specials, FPU_PROBE, out):
+            return
+        places = np.searchsorted(_in_order(marks), _in_order(numbers))
+        out[...] = np.where(np.isnan(numbers), order[-1], codes[places])
+
+    return work
+
+
+def _in_order(numbers: Single) -> NDArray[np.int32]:
+    """Integers in the order of the numbers, whatever the FPU takes subnormals for."""
+    bits = (numbers.view(np.int32) if numbers.flags.c_contiguous else numbers.copy().view(np.int32)).copy()
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+@functools.lru_cache(maxsize=4)
+def _places(book: TableFormat) -> NDArray[Any]:
+    """The code of the entry nearest to each of 65,536 numbers from -1 to 1."""
+    places = np.arange(65536) * 2 - 65535
+    entries = np.array(book.entries)
+    assert (np.diff(entries) > 0).all()
+    middles = [(a + b) / 2 * 65535 for a, b in itertools.pairwise(entries)]
+    return np.searchsorted(middles, places).astype(book.code_dtype)
