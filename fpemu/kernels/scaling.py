@@ -5,7 +5,7 @@ to a block (`factors`, `out` of the loops that look for extremes) has a column f
 """
 
 from numba.extending import intrinsic
-from numpy import int32, uint32, uint64
+from numpy import int32, uint32
 
 from fpemu.kernels.bits import like
 from fpemu.kernels.jit import core, loop
@@ -95,8 +95,9 @@ def shifted_integer(x, zero, low, high, magic, nan):
 
     `magic`: 1.5 times the power of two whose ulp is 1; it is large against all the others.
     """
-    within = x if x > low - zero - 1 else low - zero - 1
-    within = within if within < high - zero + 1 else high - zero + 1
+    one = like(x, 1)  # a plain 1 would make float64 of float32
+    within = x if x > low - zero - one else low - zero - one
+    within = within if within < high - zero + one else high - zero + one
     moved = ((within + magic) - magic) + zero
     moved = moved if moved > low else low
     moved = moved if moved < high else high
@@ -107,10 +108,10 @@ def shifted_integer(x, zero, low, high, magic, nan):
 def shifted_integers(x, zeros, block, limits, out):
     """Codes of integers: numbers rounded to nearest even, each plus its block's zero point.
 
-    `limits`: lowest and highest integer, `magic` of the core, what NaN gives; of x's type.
+    `limits`: lowest and highest integer, `magic` of the core, what NaN gives, the largest code; of x's type.
     """
     low, high, magic, nan = limits[0], limits[1], limits[2], limits[3]
-    mask = uint32(uint64(1) << uint64(8 * out.itemsize)) - uint32(1)
+    mask = uint32(limits[4])
     for row in range(x.shape[0]):
         for k in range(zeros.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]

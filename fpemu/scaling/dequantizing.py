@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
 PAIRED = 4  # bits of codebooks whose codes are looked up in pairs
 
 
@@ -175,7 +176,7 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
     shape = rows.height, rows.blocks
     codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
     factors = factors.reshape(shape)
-    zeros = None if q.zero_points is None else q.zero_points.reshape(shape).astype(np.int32)
+    zeros = None if q.zero_points is None else np.maximum(q.zero_points, LEAST).reshape(shape).astype(np.int32)
     cut, scratch = rows.cut, Scratch()
 
     def of_piece(of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
@@ -199,7 +200,7 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
 def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
-        numbers = numbers.astype(np.int32) - q.layout.spread(q.zero_points).astype(np.int32)
+        numbers = numbers.astype(np.int32) - q.layout.spread(np.maximum(q.zero_points, LEAST)).astype(np.int32)
     with np.errstate(all="ignore"):
         numbers, by = numbers.astype(factors.dtype), q.layout.spread(factors)
         out[...] = numbers / by if last is None else numbers * by * last

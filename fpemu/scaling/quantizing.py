@@ -534,7 +534,7 @@ class _Quotients:
         else:
             kernels.divided(x, divisors, self.block, quotients)
         if zeros is not None and self.even:
-            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits(), out)
+            kernels.shifted_integers(quotients, np.maximum(zeros, LEAST).astype(np.int32), self.block, self._limits(), out)
             return
         words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
         randoms = self.randoms[place : place + x.size]
@@ -557,10 +557,11 @@ class _Quotients:
         element = self.scheme.element
         assert isinstance(element, IntFormat)
         magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        return np.array([element.min_int, element.max_int, magic, self._nan()], self.dtype)
+        return np.array([element.min_int, element.max_int, magic, self._nan(), element.code_count - 1], self.dtype)
 
 
 _WIDE = IntFormat("int32", 32)
+LEAST = -(1 << 20)  # a zero point below all integers, whose sums are exact in float32
 
 
 def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:

@@ -29,6 +29,7 @@ Single = NDArray[np.float32]
 FLOAT32 = find_format("float32")
 FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
 NARROW = tuple(map(find_format, ("bfloat16", "float16")))
+X86 = "x86-sse"  # whose NaNs have signs
 _WITH_INFINITY = SCALE_RULES.replace(overflow="standard", infinity="standard")
 
 
@@ -86,7 +87,7 @@ class Arithmetic:
         if self.native:
             with np.errstate(all="ignore"):
                 return np.asarray(fast(a, b))
-        return np.asarray(exact(a, b, result=self.fmt), np.float32)
+        return np.asarray(exact(a, b, result=self.fmt, profile=X86), np.float32)
 
 
 class Stepped:
@@ -224,7 +225,7 @@ class Stepped:
         if not ops.native or (divides and moves):
             spread = functools.partial(_spread, block=block, length=x.shape[1])
             if moves and steps.zero == "fused" and not divides:
-                out[...] = fma(x, spread(factors), spread(points), result=ops.fmt)
+                out[...] = fma(x, spread(factors), spread(points), result=ops.fmt, profile=X86)
             else:
                 out[...] = (ops.divide if divides else ops.multiply)(x, spread(factors))
                 if moves:
