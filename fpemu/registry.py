@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -262,8 +263,8 @@ def register(fmt: S, *aliases: str) -> S:
     return known
 
 
-def registered_scheme(name: str) -> Scheme:
-    """The scaled format that a name or an alias means.
+def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Scheme:
+    """The scaled format that a name or an alias means, or that `parsed` makes of it.
 
     Raises
     ------
@@ -273,6 +274,9 @@ def registered_scheme(name: str) -> Scheme:
     key = _key(name)
     if key in _SCHEMES:
         return _SCHEMES[key]
+    found = parsed(key)
+    if found is not None:
+        return found
     if key in _NAMES or _parsed(name) is not None:
         raise ValueError(f"{name!r} is a format of single numbers, without scales; scaled are {', '.join(_schemes())}")
     raise ValueError(f"unknown scheme {name!r}{near(key, _SCHEMES)}")

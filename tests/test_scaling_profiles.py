@@ -260,3 +260,167 @@ def test_recorded(library):
         answers += 1
     print(library, answers, "answers")
     assert counted == {**DIFFERENCES[library], **MORE.get(library, {})}
+
+
+# -- Transformer Engine, by the specification ---------------------------------------------------------------------
+
+
+def tensors(size):
+    """Finite rows, 16 of a tensor."""
+    rows = np.concatenate([blocks(kind, size, "float4_e2m1fn") for kind in ("specials", "random", "edges")])
+    rows = rows[np.isfinite(rows).all(axis=-1)]
+    return [rows[i : i + 16] for i in range(0, len(rows) - 15, 16)]
+
+
+def te_codes(found):
+    """The specification keeps no sign of zero apart from fpemu's; None is a NaN."""
+    return np.array([[0 if code is None else code for code in row] for row in found])
+
+
+@pytest.mark.parametrize("version", ["2026", "2025"])
+def test_transformer_engine(version):
+    for x in tensors(16):
+        amax = float(abs(x).max())
+        q = fe.quantize(x, "nvfp4", profile=f"transformer-engine-{version}")
+        codes, scales = zip(*(spec.te_nvfp4(row, amax, version == "2026") for row in x.tolist()), strict=True)
+        np.testing.assert_array_equal(q.codes, te_codes(codes))
+        np.testing.assert_array_equal(q.scales[:, 0], scales)
+        assert q.second_scale == spec.FLOAT32.divide(1.0, spec.te_global_scale(amax))
+
+
+def test_transformer_engine_tiles():
+    for x in tensors(16)[::3]:
+        amax = float(abs(x).max())
+        wide = np.concatenate([x, x * np.float32(0.25)], axis=1)
+        q = fe.quantize(wide, "nvfp4_tile", profile="transformer-engine")
+        for k, tile in enumerate((x, x * np.float32(0.25))):
+            largest = float(abs(tile).max())
+            found = [spec.te_nvfp4(row, amax, amax=largest) for row in tile.tolist()]
+            np.testing.assert_array_equal(q.codes[:, 16 * k : 16 * k + 16], te_codes([codes for codes, _ in found]))
+            assert {code for _, code in found} == {int(q.scales[0, k])}
+
+
+@pytest.mark.parametrize(("error", "top"), [("mae", 256), ("mse", 448)])
+def test_four_over_six(error, top):
+    profile = scale_profile(f"transformer-engine-4over6-{error}").replace(second_top=float(top))
+    fours = 0
+    for x in tensors(16)[::2]:
+        amax = float(abs(x).max())
+        q = fe.quantize(x, "nvfp4", profile=profile)
+        found = [spec.te_four_over_six([row], amax, error, top) for row in x.tolist()]
+        np.testing.assert_array_equal(q.codes, te_codes([codes[0] for codes, _ in found]))
+        np.testing.assert_array_equal(q.scales[:, 0], [scale for _, scale in found])
+        plain = fe.quantize(x, "nvfp4", profile=profile.replace(choose="no"))
+        fours += int((plain.scales != q.scales).sum())
+        codes, scale = spec.te_four_over_six(x.tolist(), amax, error, top)
+        tile = fe.quantize(x, "nvfp4_tile", profile=profile)
+        np.testing.assert_array_equal(tile.codes, te_codes(codes))
+        assert tile.scales.tolist() == [[scale]]
+    assert fours > 15
+
+
+# -- gfloat, live -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("element", spec.ELEMENTS)
+def test_gfloat(element):
+    from gfloat import block as gfloat_block
+    from gfloat import formats
+
+    info = getattr(formats, f"format_info_mxfp{element[5]}_{element[7:11]}", None) or formats.format_info_mxfp4_e2m1
+    rows = blocks("edges", 32, element)
+    rows = np.concatenate([rows[::9], blocks("random", 32)[::2]])
+    q = fe.quantize(rows, fe.ScaledFormat("mx", element, 32, "e8m0", "floor", profile="gfloat"))
+    for row, codes, scale in zip(rows.astype(np.float64), q.codes, q.scales, strict=True):
+        by = gfloat_block.compute_scale_amax(info.etype.emax, row)
+        assert list(gfloat_block.encode_block(info, by, row / by)) == [*scale, *codes]
+    top = fe.quantize([np.inf] * 32, "mxfp4", profile="gfloat")
+    assert top.scale_values == gfloat_block.compute_scale_amax(2, np.array([np.inf])) == 2.0**127
+    with pytest.raises(ValueError, match="NaN"):
+        fe.quantize([np.nan] * 32, "mxfp4", profile="gfloat")
+
+
+# -- where tools differ from "exact" ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scheme", "profile", "x", "exact", "theirs"),
+    [
+        # scale code 0 is 2^-127, and 2^-126 divides
+        ("mxfp4", "torchao", [2.0**-127] * 32, [2] * 32, [1] * 32),
+        # the block's scale is 1/448 of the tensor's, below 2^-6
+        ("nvfp4", "torchao", [6.0] + [0.0] * 15 + [2.0**-9] + [0.0] * 15, None, None),
+        ("nvfp4", "transformer-engine-2026", [1.1] * 16 + [0.7] * 16, None, None),
+        # 127.5 codes from 0 to the largest
+        ("absmax_int8", "torchao", [127.0, 1.0], [127, 1], [127, 1]),
+        ("absmax_int8", "torch", [127.5, 63.25], [127, 63], [127, 63]),
+        ("fp8_e4m3_tensor", "torchao", [0.0, 0.0], [0, 0], [0, 0]),
+        ("fp8_e4m3_tensor", "torchao-0.18-inference", [0.0, 0.0], [0, 0], [127, 127]),
+        ("zeropoint_int8", "torch", [255.0, 0.5], [127, -128], [127, -128]),
+        ("zeropoint_int8", "onnx", [255.0, np.nan], None, None),
+        ("nf4_64", "bitsandbytes", [0.0] * 63 + [np.nan], [7] * 64, [15] * 64),
+    ],
+)
+def test_exact_differs(scheme, profile, x, exact, theirs):
+    own, other = (fe.quantize(np.float32(x), scheme, profile=p, pad=True) for p in ("exact", profile))
+    print(scheme, profile, own.codes.tolist(), other.codes.tolist(), own.scale_values, other.scale_values)
+
+
+# -- bad input ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fe.quantize([1.0] * 32, "mxint8", profile="torchao"), "torchao-0.18 does not apply to .*it is for MX"),
+        (lambda: fe.quantize([1.0] * 16, "nvfp4", profile="torchaoo"), "unknown profile .* did you mean 'torchao"),
+        (lambda: fe.quantize([0.1] * 16, "nvfp4", profile="torchao"), "computes in float32, which does not hold"),
+        (lambda: fe.quantize([1.0] * 256, fe.scheme("bnb_nf4").second_level), "has an offset"),
+        (lambda: fe.scheme("uint8_row"), "unsigned integers need zero points, as 'uint8_asym_row'"),
+        (lambda: scale_profile("torch").replace(zero="perhaps"), "unknown zero 'perhaps': allowed are after"),
+        (lambda: scale_profile("torch").replace(least=-1.0), "least must be 0 or more"),
+        (lambda: fe.ScaledFormat("x", "nf4", 64, "float16", second_level=fe.scheme("nf4_64")), "are float32 first"),
+        (lambda: fe.ScaledFormat("x", "nf4", 64, second_level=fe.scheme("bnb_nf4")), "quantized to one level"),
+        (
+            lambda: fe.quantize([1.0] * 16, "nvfp4", profile="transformer-engine-4over6", second_scale=1.0),
+            "works out the second level's scale itself",
+        ),
+        (
+            lambda: fe.quantize(np.ones((4, 4)), "int8_channel", axis=1, profile="torch", rounding="stochastic"),
+            "blocks that lie in one piece",
+        ),
+        (
+            lambda: fe.quantize([1.0] * 64, "bnb_nf4", out=fe.quantize([1.0] * 64, "bnb_nf4")),
+            "whose scales are quantized themselves",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: scale_profile(3),
+        lambda: fe.ScaleProfile("x", steps="fast"),
+        lambda: scale_profile("torch").replace(least=None),
+        lambda: scale_profile("torch").replace(powers=1),
+    ],
+)
+def test_wrong_kinds(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+def test_profiles_of_schemes():
+    for scheme in fe.schemes():
+        names = scheme.profiles()
+        assert names[0] == "exact"
+        for name in PROFILES:
+            if name in names:
+                assert scheme.replace(profile=name).own_profile.rows == ()
+            else:
+                with pytest.raises(ValueError, match="does not apply"):
+                    scheme.replace(profile=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fpemu.formats import IntFormat
@@ -19,6 +20,8 @@ def scheme(x: Any) -> ScaledFormat:
     Parameters
     ----------
     x : str or ScaledFormat
+        Of integers any width and group has a name: an integer format, "_asym" for zero points, and "_tensor", "_row"
+        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".
 
     Returns
     -------
@@ -40,14 +43,34 @@ def scheme(x: Any) -> ScaledFormat:
     Traceback (most recent call last):
     ...
     ValueError: unknown scheme 'mxfp5'; did you mean 'mxfp8' or 'mxfp6' or 'mxfp4'?
+    >>> fe.scheme("uint3_asym_group64").block
+    64
     """
     if isinstance(x, ScaledFormat):
         return x
     if not isinstance(x, str):
         raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
-    found = registered_scheme(x)
+    found = registered_scheme(x, _integers)
     assert isinstance(found, ScaledFormat)
     return found
+
+
+_INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block>tensor|row|channel|group[1-9][0-9]*)")
+
+
+def _integers(name: str) -> ScaledFormat | None:
+    """The scheme of a name of the grammar; None if it is no such name."""
+    found = _INTEGERS.fullmatch("".join(name.split()).lower())
+    if found is None:
+        return None
+    element, asymmetric, word = found["element"], found["asym"] is not None, found["block"]
+    if element.startswith("u") and not asymmetric:
+        better = f"{element}_asym_{word}"
+        raise ValueError(f"{name!r}: unsigned integers need zero points, as {better!r} has them")
+    block = int(word[5:]) if word.startswith("group") else word
+    rule, zero = ("minmax", element) if asymmetric else ("absmax", None)
+    own = f"{element}{'_asym' if asymmetric else ''}_{word}"
+    return ScaledFormat(own, element, block, "float32", rule, 0 if word == "channel" else -1, zero)
 
 
 def schemes() -> list[ScaledFormat]:
@@ -84,23 +107,30 @@ register(ScaledFormat("nvfp4_one_level", "float4_e2m1fn", 16, "float8_e4m3fn", "
 register(ScaledFormat("nvfp4_tile", "float4_e2m1fn", (16, 16), "float8_e4m3fn", "absmax", second_level="float32"))
 
 # Affine integers. The textbook's: the absolute maximum becomes 127; the range from smallest to largest, all codes.
+# Then for channels and groups; the other widths have names that `scheme` reads.
 for _bits in (8, 4):
-    register(ScaledFormat(f"absmax_int{_bits}", f"int{_bits}", "tensor"))
-    register(
-        ScaledFormat(f"zeropoint_int{_bits}", f"int{_bits}", "tensor", "float32", "minmax", zero_point=f"int{_bits}")
-    )
-    register(
-        ScaledFormat(f"zeropoint_uint{_bits}", f"uint{_bits}", "tensor", "float32", "minmax", zero_point=f"uint{_bits}")
-    )
+    register(ScaledFormat(f"absmax_int{_bits}", f"int{_bits}", "tensor"), f"int{_bits}_tensor")
+    for _sign in ("", "u"):
+        _element = f"{_sign}int{_bits}"
+        register(
+            ScaledFormat(f"zeropoint_{_element}", _element, "tensor", "float32", "minmax", zero_point=_element),
+            f"{_element}_asym_tensor",
+        )
+    _group = 128 if _bits == 8 else 32
     register(ScaledFormat(f"int{_bits}_channel", f"int{_bits}", "channel", axis=0))
-    register(ScaledFormat(f"int{_bits}_group", f"int{_bits}", 128 if _bits == 8 else 32))
+    register(ScaledFormat(f"int{_bits}_group", f"int{_bits}", _group), f"int{_bits}_group{_group}")
+    for _sign in ("", "u"):
+        _element = f"{_sign}int{_bits}"
+        _asym: dict[str, Any] = {"scale_rule": "minmax", "zero_point": _element}
+        register(ScaledFormat(f"{_element}_asym_channel", _element, "channel", axis=0, **_asym))
+        register(ScaledFormat(f"{_element}_asym_group", _element, _group, **_asym), f"{_element}_asym_group{_group}")
 
-# float8 with one float32 scale for a tensor, a row, or tiles, as DeepSeek-V3 has it (arXiv 2412.19437, section 3.3.2).
+# float8 with one float32 scale for a tensor, a row, or tiles, as DeepSeek-V3 has it (arXiv 2412.19437, section 3.3.2);
+# and with powers of two as scales, rounded up.
 for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
-    register(ScaledFormat(f"fp8_{_name}_tensor", _element, "tensor"))
-    register(ScaledFormat(f"fp8_{_name}_row", _element, "row"))
-    register(ScaledFormat(f"fp8_{_name}_1x128", _element, 128))
-    register(ScaledFormat(f"fp8_{_name}_128x128", _element, (128, 128)))
+    for _word, _block in (("tensor", "tensor"), ("row", "row"), ("1x128", 128), ("128x128", (128, 128))):
+        register(ScaledFormat(f"fp8_{_name}_{_word}", _element, _block))
+        register(ScaledFormat(f"fp8_{_name}_{_word}_pow2", _element, _block, "float8_e8m0fnu", "rceil"))
 
 # bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
 # themselves, less their mean, to a codebook of 8 bits.

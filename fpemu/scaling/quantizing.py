@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
 from fpemu.chunks import Scratch
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds, plan
 from fpemu.reductions import mean
@@ -485,6 +487,8 @@ class _Job:
         rng, random_bits, first = self.random
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
+        if isinstance(scheme.element, TableFormat):
+            return _to_book(x, divisors, scheme)
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
@@ -560,6 +564,18 @@ class _Quotients:
         return np.array([element.min_int, element.max_int, magic, self._nan(), element.code_count - 1], self.dtype)
 
 
+def _to_book(x: Array, divisors: NDArray[np.float64], scheme: ScaledFormat) -> NDArray[Any]:
+    """Codes of a codebook: quotients rounded to odd in float64 lie on the exact ones' side of every threshold."""
+    element = scheme.element
+    assert isinstance(element, TableFormat)
+    thresholds = [*element.entries, *(Fraction(a) + Fraction(b) for a, b in itertools.pairwise(sorted(element.entries)))]
+    if any(Fraction(each).numerator.bit_length() > ODD for each in thresholds):
+        raise ValueError(f"the thresholds of {element} have too many digits for float64 numbers: cast them to float32 first")
+    quotients = divide(x, divisors, result="float64", rounding="to_odd").values
+    return np.asarray(encode(quotients, element, profile=scheme.own_profile.elements))
+
+
+ODD = 52  # binary digits of a number that cannot lie strictly between a float64 and one rounded to odd
 _WIDE = IntFormat("int32", 32)
 LEAST = -(1 << 20)  # a zero point below all integers, whose sums are exact in float32
 
