@@ -139,4 +139,3 @@ for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
 _ABSMAXES = ScaledFormat("bnb_absmax", DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"))
 register(ScaledFormat("bnb_nf4", "nf4", 64, second_level=_ABSMAXES))
 register(ScaledFormat("bnb_fp4", FP4, 64, second_level=_ABSMAXES))
-

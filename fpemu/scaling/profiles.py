@@ -13,6 +13,7 @@ from fpemu.scaling.rules import check_word, scale_rule
 from fpemu.scaling.steps import Steps
 
 if TYPE_CHECKING:
+    from fpemu.formats import Format
     from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = ["SCALE_RULES", "Of", "ScaleProfile"]
@@ -32,8 +33,8 @@ class Of:
     ----------
     what : str
         In a few words.
-    elements : tuple of str
-        Names of formats; "int": integers without a fraction.
+    elements : tuple of str or Format
+        Formats; "int": integers without a fraction.
     scales : tuple of str
         Names of formats.
     rules : tuple of str
@@ -47,7 +48,7 @@ class Of:
     """
 
     what: str
-    elements: tuple[str, ...] = ()
+    elements: tuple[str | Format, ...] = ()
     scales: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class Of:
         )
 
 
-def _among(words: tuple[str, ...], is_it: Callable[[str], bool]) -> bool:
+def _among(words: tuple[Any, ...], is_it: Callable[[Any], bool]) -> bool:
     return not words or any(map(is_it, words))
 
 
@@ -126,10 +127,25 @@ class ScaleProfile:
     def of(self, scheme: ScaledFormat) -> ScaleProfile:
         """What holds for a scheme: one row, or all there is.
 
+        Parameters
+        ----------
+        scheme : ScaledFormat
+
+        Returns
+        -------
+        ScaleProfile
+
         Raises
         ------
         ValueError
             If the tool has nothing of the kind.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> from fpemu.scaling.tools import scale_profile
+        >>> scale_profile("torchao").of(fe.scheme("mxfp4")).infinite_block
+        'power'
         """
         if not self.rows:
             return self

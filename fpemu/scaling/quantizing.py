@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,20 +10,20 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.chunks import Scratch
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FloatFormat, Format, TableFormat
 from fpemu.knobs import NanRule, Rounding
-from fpemu.plans import holds, plan
+from fpemu.plans import holds
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import digits
+from fpemu.scaling.elements import Quotients, shifted, to_book
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
-from fpemu.scaling.stages import Scales, Statistics, Stepped, fpu_is_fit, given_scales, stages_of, statistics
-from fpemu.scaling.stepping import Arithmetic
+from fpemu.scaling.stages import given_scales, stages_of, statistics
+from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from fpemu.scaling.profiles import ScaleProfile
     from fpemu.scaling.rules import ScaleRule
     from fpemu.scaling.scheme import ScaledFormat
-    from fpemu.scaling.stages import Exact
 
 __all__ = ["fake_quantize", "quantize"]
 
@@ -355,7 +352,9 @@ class _Job:
                 to = codes[piece.rows, piece.columns]
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
                 if found is not None and second is not None:
-                    self._choose(x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own])
+                    self._choose(
+                        x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own]
+                    )
 
         in_pieces(work, self.cut)
         kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
@@ -467,10 +466,10 @@ class _Job:
         decided = single and not self.stochastic and digits(scheme.scale) + second + digits(scheme.element) + 1 <= 52
         return self._quotients(False, np.float64) if decided and not deep else None
 
-    def _quotients(self, multiply: bool, dtype: Any) -> _Quotients:
+    def _quotients(self, multiply: bool, dtype: Any) -> Quotients:
         rng, random_bits, first = self.random
         rounding, shape = self.scheme.own_profile.elements.rounding, self.numbers.shape
-        return _Quotients(
+        return Quotients(
             self.stages,
             self.cut.block,
             multiply,
@@ -488,96 +487,11 @@ class _Job:
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
-            return _to_book(x, divisors, scheme)
+            return to_book(x, divisors, scheme)
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
-        return _shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)
-
-
-class _Quotients:
-    """A piece's numbers over their blocks' scales, in a buffer of `dtype`, then rounded to codes.
-
-    `multiply`: scales are powers of two, and numbers are multiplied by their inverses.
-    """
-
-    def __init__(
-        self,
-        stages: Exact | Stepped,
-        block: int,
-        multiply: bool,
-        dtype: np.dtype[Any],
-        first: int,
-        randoms: NDArray[Any],
-        key: int,
-    ) -> None:
-        self.stages, self.scheme, self.block, self.multiply, self.dtype = stages, stages.scheme, block, multiply, dtype
-        self.first, self.randoms, self.key = first, randoms, key
-        self.scratch = Scratch()
-        element, rules = self.scheme.element, self.scheme.own_profile.elements
-        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16 and fpu_is_fit()
-        self.adds = self.scheme.zero_point is not None and (stages.steps is None or stages.steps.zero == "after")
-        wide = _WIDE if self.adds else element
-        self.plan = plan(find_format(dtype.name), wide, wide.check_profile(rules), None)
-
-    def __call__(
-        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
-    ) -> None:
-        """Codes into `out`; `place`: the first element's, in C order."""
-        from fpemu.kernels import scaling as kernels
-
-        quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
-        if isinstance(self.stages, Stepped):
-            self.stages.quotients(x, divisors, zeros, self.block, quotients)
-            zeros = zeros if self.adds else None
-            if self.stages.steps.codebook != "nearest":
-                self.stages.codebook(quotients, out)
-                return
-        elif self.multiply:
-            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, self.dtype.type(1), quotients)
-        else:
-            kernels.divided(x, divisors, self.block, quotients)
-        if zeros is not None and self.even:
-            kernels.shifted_integers(quotients, np.maximum(zeros, LEAST).astype(np.int32), self.block, self._limits(), out)
-            return
-        words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
-        randoms = self.randoms[place : place + x.size]
-        if zeros is None:
-            self.plan(words, out.reshape(-1), self.first + place, randoms, self.key)
-            if isinstance(self.stages, Stepped):
-                self.stages.mend(quotients, divisors, self.block, out)
-            return
-        wide = np.empty(words.size, self.plan.out_dtype)
-        self.plan(words, wide, self.first + place, randoms, self.key)
-        spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
-        out[...] = _shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
-        np.copyto(out, out.dtype.type(self._nan()), where=np.isnan(quotients))
-
-    def _nan(self) -> int:
-        """The code of a NaN."""
-        return int(encode(np.nan, self.scheme.element, profile=self.scheme.own_profile.elements))
-
-    def _limits(self) -> NDArray[Any]:
-        element = self.scheme.element
-        assert isinstance(element, IntFormat)
-        magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        return np.array([element.min_int, element.max_int, magic, self._nan(), element.code_count - 1], self.dtype)
-
-
-def _to_book(x: Array, divisors: NDArray[np.float64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of a codebook: quotients rounded to odd in float64 lie on the exact ones' side of every threshold."""
-    element = scheme.element
-    assert isinstance(element, TableFormat)
-    thresholds = [*element.entries, *(Fraction(a) + Fraction(b) for a, b in itertools.pairwise(sorted(element.entries)))]
-    if any(Fraction(each).numerator.bit_length() > ODD for each in thresholds):
-        raise ValueError(f"the thresholds of {element} have too many digits for float64 numbers: cast them to float32 first")
-    quotients = divide(x, divisors, result="float64", rounding="to_odd").values
-    return np.asarray(encode(quotients, element, profile=scheme.own_profile.elements))
-
-
-ODD = 52  # binary digits of a number that cannot lie strictly between a float64 and one rounded to odd
-_WIDE = IntFormat("int32", 32)
-LEAST = -(1 << 20)  # a zero point below all integers, whose sums are exact in float32
+        return shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)
 
 
 def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:
@@ -592,11 +506,3 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     ).run(_Known(None, None, None))
     found.offset = offset
     return found
-
-
-def _shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of integers plus their zero points."""
-    element = scheme.element
-    assert isinstance(element, IntFormat)
-    moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)
-    return np.asarray(encode(moved, element))

@@ -141,7 +141,9 @@ class ScaledFormat(Scheme):
         if self.scale.codes_key != _FLOAT32.codes_key:
             raise ValueError(f"scales that are quantized themselves are float32 first, not {self.scale}")
         if second.second_level is not None or second.zero_point is not None or not isinstance(second.block, int):
-            raise ValueError(f"scales are quantized to one level, in blocks of a length, without zero points: not {second}")
+            raise ValueError(
+                f"scales are quantized to one level, in blocks of a length, without zero points: not {second}"
+            )
 
     @functools.cached_property
     def own_profile(self) -> ScaleProfile:

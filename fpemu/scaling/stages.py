@@ -80,7 +80,7 @@ def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> 
 
 def second_scale_of(scheme: ScaledFormat, found: Statistics) -> float:
     """The second level's scale: the largest scale over the scale format's largest value; 1 where all are 0."""
-    assert scheme.second_level is not None
+    assert isinstance(scheme.second_level, FloatFormat)
     extent = _extent(found)
     largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
     if largest == 0:

@@ -213,7 +213,7 @@ class Stepped:
 
     # -- quotients ----------------------------------------------------------------------------------------------------
 
-    def quotients(self, x: Single, by: Single, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
+    def quotients(self, x: Single, by: NDArray[Any], zeros: NDArray[Any] | None, block: int, out: Single) -> None:
         """Numbers over their blocks' scales into `out`; the zero points too where they are not added later."""
         from fpemu.kernels import moving, scaling
 
@@ -245,7 +245,7 @@ class Stepped:
     def _beyond(self, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
         wrong = ~(np.abs(out) < self.steps.limit)
         if wrong.any():
-            ends = np.float32(-np.inf)
+            ends: Any = np.float32(-np.inf)
             if self.steps.beyond == "wrapped" and zeros is not None:
                 ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
             np.copyto(out, ends, where=wrong)
@@ -287,8 +287,8 @@ class Stepped:
         off = ops.subtract(ops.divide(value, whole), x)
         off = ops.multiply(off, off) if self.steps.choose == "mse" else np.abs(off)
         width = self.scheme.block[1] if isinstance(self.scheme.block, tuple) else block
-        parts = off.reshape(*scale.shape, block // width, width)
-        sums = np.zeros(parts.shape[:-1], np.float32)
+        parts: NDArray[Any] = off.reshape(*scale.shape, block // width, width)
+        sums: NDArray[Any] = np.zeros(parts.shape[:-1], np.float32)
         for i in range(width):
             sums = ops.add(sums, parts[..., i])
         while sums.shape[-1] > 1:

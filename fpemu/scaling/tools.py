@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-
 from fpemu.knobs import near
-
 from fpemu.registry import dtype
 from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.profiles import ELEMENT_RULES, Of, ScaleProfile
@@ -22,7 +20,9 @@ __all__ = ["ALIASES", "PROFILES", "profiles_of", "scale_profile"]
 Rows = tuple[tuple[Of, ScaleProfile], ...]
 
 _FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
-_E5M2 = dtype("float8_e5m2").codes_key
+_FLOAT4 = ("float4_e2m1fn",)
+_MX = (*_FLOAT8, "float6_e2m3fn", "float6_e3m2fn", *_FLOAT4)
+_E5M2_NAN: dict[str, Any] = {"rows": ((dtype("float8_e5m2").codes_key, (("nan_code", 0x7F),)),)}
 _BLOCKS = {"tensor": ("tensor",), "channel": ("channel", "row")}
 
 
@@ -33,10 +33,9 @@ def _row(of: Of, steps: Steps | None = None, infinite_block: str = "nan", **knob
 
 def _torchao() -> Rows:
     """Torchao: MX (`to_mx`), NVFP4 (`nvfp4_quantize`), affine integers, float8 for training."""
-    minifloats = (*_FLOAT8, "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn")
     nan_codes = (("float6_e2m3fn", 12), ("float6_e3m2fn", 14), ("float4_e2m1fn", 3))
-    nans = {"rows": ((_E5M2, (("nan_code", 0x7F),)),)}
-    block: dict[str, Any] = {"elements": minifloats, "scales": ("float8_e8m0fnu",), "blocks": ("length",)}
+    nans = _E5M2_NAN
+    block: dict[str, Any] = {"elements": _MX, "scales": ("float8_e8m0fnu",), "blocks": ("length",)}
     mx = Of("MX blocks", rules=("floor", "ceil", "even"), **block)
     rceil = Of("MX blocks", rules=("rceil",), **block)
     fp4: dict[str, Any] = {"elements": ("float4_e2m1fn",), "scales": ("float8_e4m3fn",), "rules": ("absmax",)}
@@ -71,7 +70,7 @@ def _changed(steps: Steps, **words: Any) -> Steps:
 def _torchao_inference() -> Rows:
     """Torchao's `_choose_scale_float8` and `_quantize_affine_float8`."""
     of = Of("float8", _FLOAT8, ("float32",), ("absmax",))
-    return (_row(of, Steps(factor="divide"), rows=((_E5M2, (("nan_code", 0x7F),)),)),)
+    return (_row(of, Steps(factor="divide"), **_E5M2_NAN),)
 
 
 def _torchao_clipping() -> Rows:
@@ -83,10 +82,10 @@ def _torchao_clipping() -> Rows:
 
 def _transformer_engine(scale: str, **words: Any) -> Rows:
     """Transformer Engine's reference quantizer of NVFP4 (quantization_ref_nvfp4.py)."""
-    steps = Steps(
-        scale=scale, second="inverse", factor="undone", nan_codes=(("float4_e2m1fn", 0),), **words
+    steps = Steps(scale=scale, second="inverse", factor="undone", nan_codes=(("float4_e2m1fn", 0),), **words)
+    of = Of(
+        "NVFP4 with two levels", ("float4_e2m1fn",), ("float8_e4m3fn",), ("absmax",), ("length", "tile"), None, ("two",)
     )
-    of = Of("NVFP4 with two levels", ("float4_e2m1fn",), ("float8_e4m3fn",), ("absmax",), ("length", "tile"), None, ("two",))
     return (_row(of, steps),)
 
 
@@ -103,7 +102,7 @@ def _torch() -> Rows:
 def _torch_fake() -> Rows:
     """Torch's observers, then fake_quantize_per_tensor_affine or fake_quantize_per_channel_affine."""
     found = []
-    ends = {"tensor": {}, "channel": {"beyond": "lowest", "limit": 2.0**63}}
+    ends: dict[str, dict[str, Any]] = {"tensor": {}, "channel": {"beyond": "lowest", "limit": 2.0**63}}
     for blocks, beyond in ends.items():
         for rule, divisor in (("absmax", "half_span"), ("minmax", "own")):
             of = Of("integers by tensor or channel", ("int",), ("float32",), (rule,), _BLOCKS[blocks], levels=("one",))
@@ -119,11 +118,11 @@ def _onnx(runtime: bool, saturate: bool) -> Rows:
     """
     linear: dict[str, Any] = {"scale": "rule", "factor": "divide", "arithmetic": "float32" if runtime else "input"}
     scales = ("float32", "float16", "bfloat16")
-    wrapped = {} if runtime else {"beyond": "wrapped", "limit": 2.0**31}
+    wrapped: dict[str, Any] = {} if runtime else {"beyond": "wrapped", "limit": 2.0**31}
     integers = Of("integers", ("int",), scales, levels=("one",))
     float8 = Of("float8", _FLOAT8, scales, levels=("one",))
     knobs: dict[str, Any] = {} if saturate else {"overflow": "standard", "infinity": "standard"}
-    nans = {"rows": ((_E5M2, (("nan_code", 0x7F),)),)} if runtime else {}
+    nans = _E5M2_NAN if runtime else {}
     found = [_row(integers, Steps(**linear, **wrapped), nan="min")] if saturate else []
     found.append(_row(float8, Steps(**linear), **knobs, **nans))
     if saturate and not runtime:
@@ -145,7 +144,9 @@ _F32_1E38 = 9.999999350456404e-39  # 1e-38 in float32
 
 def _gfloat() -> Rows:
     """Gfloat's MX blocks: everything is exact; NaN is an error."""
-    elements = tuple(name for name in ("float8_e4m3fn", "float8_e5m2", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn"))
+    elements = tuple(
+        name for name in ("float8_e4m3fn", "float8_e5m2", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn")
+    )
     of = Of("MX blocks", elements, ("float8_e8m0fnu",), ("floor",), ("length",))
     return (_row(of, None, "saturate", nan="error"),)
 
@@ -229,4 +230,6 @@ def scale_profile(profile: Any) -> ScaleProfile:
 
 def profiles_of(scheme: ScaledFormat) -> list[str]:
     """The names of the profiles that apply to a scheme."""
-    return [name for name, profile in PROFILES.items() if not profile.rows or any(r.fits(scheme) for r, _ in profile.rows)]
+    return [
+        name for name, profile in PROFILES.items() if not profile.rows or any(r.fits(scheme) for r, _ in profile.rows)
+    ]
