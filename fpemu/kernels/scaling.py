@@ -5,7 +5,7 @@ to a block (`factors`, `out` of the loops that look for extremes) has a column f
 """
 
 from numba.extending import intrinsic
-from numpy import int32, uint32, uint64
+from numpy import int32, uint32
 
 from fpemu.kernels.bits import like
 from fpemu.kernels.jit import core, loop
@@ -91,32 +91,32 @@ def divided(x, divisors, block, out):
 
 @core
 def shifted_integer(x, zero, low, high, magic, nan):
-    """A number rounded to nearest even, plus `zero`, from `low` to `high`; `nan` where it is no number.
+    """A number rounded to nearest even, plus `zero`, from `low` to `high`; a NaN counts as `nan`.
 
-    `magic`: 1.5 times the power of two whose ulp is 1; it is large against all the others.
+    `magic`: 1.5 times the power of two whose ulp is 1; it is large against all the others but `nan`.
     """
-    within = x if x > low - zero - 1 else low - zero - 1
+    number = x if x == x else nan
+    within = number if number > low - zero - 1 else low - zero - 1
     within = within if within < high - zero + 1 else high - zero + 1
     moved = ((within + magic) - magic) + zero
     moved = moved if moved > low else low
     moved = moved if moved < high else high
-    return int32(moved) if x == x else int32(nan)
+    return int32(moved)
 
 
 @loop
-def shifted_integers(x, zeros, block, limits, out):
+def shifted_integers(x, zeros, block, limits, mask, out):
     """Codes of integers: numbers rounded to nearest even, each plus its block's zero point.
 
-    `limits`: lowest and highest integer, `magic` of the core, what NaN gives; of x's type.
+    `limits`: lowest and highest integer, `magic` and `nan` of the core; of x's type.  `mask`: the bits of a code.
     """
     low, high, magic, nan = limits[0], limits[1], limits[2], limits[3]
-    mask = uint32(uint64(1) << uint64(8 * out.itemsize)) - uint32(1)
     for row in range(x.shape[0]):
         for k in range(zeros.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
             zero = like(low, zeros[row, k])
             for i in range(numbers.size):
-                to[i] = uint32(shifted_integer(numbers[i], zero, low, high, magic, nan)) & mask
+                to[i] = uint32(shifted_integer(numbers[i], zero, low, high, magic, nan)) & uint32(mask)
 
 
 @loop

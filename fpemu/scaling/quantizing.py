@@ -10,12 +10,12 @@ from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
 from fpemu.chunks import Scratch
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds, plan
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import digits
+from fpemu.scaling.dequantizing import deciding_digits, digits
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
@@ -391,7 +391,9 @@ class _Job:
             short = single and nearest and not deep and own_scales
             return self._quotients(True, np.float32 if short else np.float64)
         second = 0 if scheme.second_level is None else digits(scheme.second_level)
-        decided = single and not self.stochastic and digits(scheme.scale) + second + digits(scheme.element) + 1 <= 52
+        decided = (
+            single and not self.stochastic and digits(scheme.scale) + second + deciding_digits(scheme.element) <= 52
+        )
         return self._quotients(False, np.float64) if decided and not deep else None
 
     def _quotients(self, multiply: bool, dtype: Any) -> _Quotients:
@@ -414,6 +416,11 @@ class _Job:
         rng, random_bits, first = self.random
         how: dict[str, Any] = {"profile": scheme.profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
+        if isinstance(scheme.element, TableFormat):
+            if deciding_digits(scheme.element) > 51:
+                raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
+            odd = divide(x, divisors, result="float64", rounding="to_odd").codes
+            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
@@ -456,7 +463,8 @@ class _Quotients:
         else:
             kernels.divided(x, divisors, self.block, quotients)
         if zeros is not None and self.even:
-            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits(), out)
+            mask = np.uint32((1 << self.scheme.element.bits) - 1)
+            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits(), mask, out)
             return
         words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
         randoms = self.randoms[place : place + x.size]
@@ -472,7 +480,7 @@ class _Quotients:
         element = self.scheme.element
         assert isinstance(element, IntFormat)
         magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        nan = int(encode(np.nan, element, profile=self.scheme.profile.elements))
+        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.profile.elements), _WIDE))
         return np.array([element.min_int, element.max_int, magic, nan], self.dtype)
 
 
