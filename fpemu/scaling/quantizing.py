@@ -9,13 +9,13 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.chunks import Scratch
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FloatFormat, Format, TableFormat
 from fpemu.knobs import NanRule, Rounding
-from fpemu.plans import holds, plan
+from fpemu.plans import holds
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import deciding_digits, digits
+from fpemu.scaling.dequantizing import deciding_digits
+from fpemu.scaling.elements import Elements, Randoms, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
@@ -376,37 +376,17 @@ class _Job:
 
     # -- elements -----------------------------------------------------------------------------------------------------
 
-    def _way(self, own_scales: bool) -> Any:
+    def _way(self, own_scales: bool) -> Elements | None:
         """From a piece's numbers to its codes; None where only the general kernel rounds once."""
-        scheme, single = self.scheme, self.numbers.dtype == np.float32
         if not fpu_is_fit() or (self.stochastic and self.gathered):
             return None
-        powers = scheme.scale.precision == 1 and scheme.second_level is None
-        rounding = scheme.profile.elements.rounding
-        nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
-        deep = isinstance(scheme.element, FloatFormat) and scheme.element.quantum_exponent < -100
-        if powers:
-            if not single and (not nearest or deep):
-                return None
-            short = single and nearest and not deep and own_scales
-            return self._quotients(True, np.float32 if short else np.float64)
-        second = 0 if scheme.second_level is None else digits(scheme.second_level)
-        decided = (
-            single and not self.stochastic and digits(scheme.scale) + second + deciding_digits(scheme.element) <= 52
-        )
-        return self._quotients(False, np.float64) if decided and not deep else None
-
-    def _quotients(self, multiply: bool, dtype: Any) -> _Quotients:
+        how = way(self.scheme, self.numbers.dtype, own_scales)
+        if how is None:
+            return None
         rng, random_bits, first = self.random
-        rounding, shape = self.scheme.profile.elements.rounding, self.numbers.shape
-        return _Quotients(
-            self.scheme,
-            self.cut.block,
-            multiply,
-            np.dtype(dtype),
-            first,
-            *randomness(rounding, rng, random_bits, first, shape),
-        )
+        rounding = self.scheme.profile.elements.rounding
+        randoms, key = randomness(rounding, rng, random_bits, first, self.numbers.shape)
+        return Elements(self.scheme, how, self.cut.block, Randoms(randoms, key, first))
 
     def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
         """All codes by the general kernel's division."""
@@ -424,72 +404,4 @@ class _Job:
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
-        return _shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)
-
-
-class _Quotients:
-    """A piece's numbers over their blocks' scales, in a buffer of `dtype`, then rounded to codes.
-
-    `multiply`: scales are powers of two, and numbers are multiplied by their inverses.
-    """
-
-    def __init__(
-        self,
-        scheme: ScaledFormat,
-        block: int,
-        multiply: bool,
-        dtype: np.dtype[Any],
-        first: int,
-        randoms: NDArray[Any],
-        key: int,
-    ) -> None:
-        self.scheme, self.block, self.multiply, self.dtype = scheme, block, multiply, dtype
-        self.first, self.randoms, self.key = first, randoms, key
-        self.scratch = Scratch()
-        element, rules = scheme.element, scheme.profile.elements
-        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16
-        wide = element if scheme.zero_point is None else _WIDE
-        self.plan = plan(find_format(dtype.name), wide, wide.check_profile(rules), None)
-
-    def __call__(
-        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
-    ) -> None:
-        """Codes into `out`; `place`: the first element's, in C order."""
-        from fpemu.kernels import scaling as kernels
-
-        quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
-        if self.multiply:
-            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, self.dtype.type(1), quotients)
-        else:
-            kernels.divided(x, divisors, self.block, quotients)
-        if zeros is not None and self.even:
-            mask = np.uint32((1 << self.scheme.element.bits) - 1)
-            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits(), mask, out)
-            return
-        words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
-        randoms = self.randoms[place : place + x.size]
-        if zeros is None:
-            self.plan(words, out.reshape(-1), self.first + place, randoms, self.key)
-            return
-        wide = np.empty(words.size, self.plan.out_dtype)
-        self.plan(words, wide, self.first + place, randoms, self.key)
-        spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
-        out[...] = _shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
-
-    def _limits(self) -> NDArray[Any]:
-        element = self.scheme.element
-        assert isinstance(element, IntFormat)
-        magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.profile.elements), _WIDE))
-        return np.array([element.min_int, element.max_int, magic, nan], self.dtype)
-
-
-_WIDE = IntFormat("int32", 32)
-
-
-def _shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of integers plus their zero points."""
-    element = scheme.element
-    assert isinstance(element, IntFormat)
-    moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)
-    return np.asarray(encode(moved, element))
+        return shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)

@@ -1,0 +1,201 @@
+"""From numbers and their blocks' scales to codes: quotients, rounded to the element format by its own casts."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.casting import decode, encode
+from fpemu.chunks import Scratch
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.knobs import Overflow, Rounding
+from fpemu.plans import plan
+from fpemu.registry import dtype as find_format
+from fpemu.scaling.dequantizing import deciding_digits, digits
+from fpemu.scaling.scheme import ScaledFormat
+
+__all__ = ["Elements", "Randoms", "Way", "shifted", "way"]
+
+# How quotients come about.  `MULTIPLIED`: exactly, scales being powers of two; `DIVIDED`: in float64, whose quotients
+# lie on the exact ones' side of wherever a rounding decides; `NEAR`: times an inverse in float32, and divided where it
+# could matter; `INTEGERS`: the same, and rounded at once.
+MULTIPLIED, DIVIDED, NEAR, INTEGERS = range(4)
+
+LEAST = 2.0**-126  # of inverses in float32
+SMALLEST = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
+SHORT = 16  # bits of an integer that float32 carries on the way
+
+_WIDE = IntFormat("int32", 32)
+
+
+class Way(NamedTuple):
+    """How quotients come about, and the float type that they have."""
+
+    kind: int
+    dtype: np.dtype[Any]
+
+
+class Randoms(NamedTuple):
+    """Stochastic rounding's numbers: given ones or the key of a stream, and the first element's place in it."""
+
+    given: NDArray[Any]
+    key: int
+    first: int
+
+
+def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | None:
+    """How to get from numbers of a float type to codes by FPU; None where that would round twice.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    source : numpy.dtype
+        float32 or float64.
+    own_scales : bool
+        Whether scales follow from the numbers, so that no quotient is far beyond the element's largest value.
+
+    Returns
+    -------
+    Way or None
+    """
+    element, rounding = scheme.element, scheme.profile.elements.rounding
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
+    deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
+    if scheme.scale.precision == 1 and scheme.second_level is None:
+        if source != single and (not nearest or deep):
+            return None
+        return Way(MULTIPLIED, single if source == single and nearest and not deep and own_scales else double)
+    second = 0 if scheme.second_level is None else digits(scheme.second_level)
+    needed = digits(scheme.scale) + second + deciding_digits(element)
+    if source != single or deep or needed > 52 or not isinstance(rounding, Rounding):
+        return None
+    if _is_plain_integer(scheme):
+        return Way(INTEGERS, single)
+    regular = isinstance(element, FloatFormat) and element.subnormals and 2 <= element.precision <= 12
+    return Way(NEAR, single) if nearest and regular and own_scales else Way(DIVIDED, double)
+
+
+def _is_plain_integer(scheme: ScaledFormat) -> bool:
+    """Whether elements are integers of few bits, rounded to nearest even, and saturate."""
+    element, rules = scheme.element, scheme.profile.elements
+    return (
+        isinstance(element, IntFormat)
+        and element.bits <= SHORT
+        and (element.encoding == "twos_complement" or not element.signed)
+        and rules.rounding is Rounding.NEAREST_EVEN
+        and rules.overflow is not Overflow.WRAP
+        and rules == element.check_profile(rules).replace(name=rules.name)
+    )
+
+
+class Elements:
+    """Numbers over their blocks' scales, as codes, a piece at a time.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    how : Way
+    block : int
+        Elements of a block.
+    randoms : Randoms
+    """
+
+    def __init__(self, scheme: ScaledFormat, how: Way, block: int, randoms: Randoms) -> None:
+        self.scheme, self.how, self.block, self.randoms = scheme, how, block, randoms
+        self.scratch = Scratch()
+        rules = scheme.profile.elements
+        self._target = scheme.element if scheme.zero_point is None else _WIDE
+        short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
+        self._at_once = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
+
+    def __call__(
+        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
+    ) -> None:
+        """Codes into `out`; `place`: the first element's, in C order."""
+        from fpemu.kernels import scaling as kernels
+
+        kind, dtype = self.how
+        if kind in (NEAR, INTEGERS):
+            inverses = inverted(divisors)
+            if inverses is None:  # beyond float32's range
+                kind, dtype = DIVIDED, np.dtype(np.float64)
+        if kind == INTEGERS:
+            unit = self._limits
+            own = np.zeros(divisors.shape, np.int32) if zeros is None else zeros.astype(np.int32)
+            kernels.integers(x, inverses, divisors, own, self.block, unit, self._mask, out)
+            return
+        quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
+        words = quotients.view(f"u{dtype.itemsize}")
+        if kind == MULTIPLIED:
+            kernels.multiplied(x, (1.0 / divisors).astype(dtype), self.block, dtype.type(1), quotients)
+        elif kind == NEAR:
+            kernels.quotients(x, inverses, divisors, self.block, *self._ties, words)
+        else:
+            kernels.divided(x, divisors, self.block, quotients)
+        if zeros is not None and self._at_once:
+            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
+            return
+        randoms, key, first = self.randoms
+        target = self._target
+        work = plan(find_format(dtype.name), target, target.check_profile(self.scheme.profile.elements), None)
+        flat = words.reshape(-1)
+        drawn = randoms[place : place + x.size]
+        if zeros is None:
+            work(flat, out.reshape(-1), first + place, drawn, key)
+            return
+        wide = self.scratch.of("wide", flat.size, work.out_dtype)
+        work(flat, wide, first + place, drawn, key)
+        spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
+        out[...] = shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
+
+    @functools.cached_property
+    def _limits(self) -> NDArray[np.float64]:
+        """As `fpemu.kernels.scaling.shifted_integers` takes them."""
+        element = self.scheme.element
+        assert isinstance(element, IntFormat)
+        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.profile.elements), _WIDE))
+        return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
+
+    @functools.cached_property
+    def _mask(self) -> np.uint32:
+        return np.uint32((1 << self.scheme.element.bits) - 1)
+
+    @functools.cached_property
+    def _ties(self) -> tuple[np.uint32, np.uint32, np.uint32]:
+        """As `fpemu.kernels.scaling.is_near_tie` takes them."""
+        element = self.scheme.element
+        assert isinstance(element, FloatFormat)
+        tie = 1 << (24 - element.precision - 1)
+        return np.uint32((element.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
+
+
+def inverted(divisors: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """Inverses in float32, each normal, 0 or NaN; None where one is not."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = (1.0 / divisors).astype(np.float32)
+    small = (found < LEAST) & (divisors != np.inf)
+    return None if small.any() or np.isinf(found).any() else found
+
+
+def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
+    """Codes of integers plus their zero points.
+
+    Parameters
+    ----------
+    integers : numpy.ndarray
+    zeros : numpy.ndarray
+        For each integer.
+    scheme : ScaledFormat
+
+    Returns
+    -------
+    numpy.ndarray
+    """
+    element = scheme.element
+    assert isinstance(element, IntFormat)
+    moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)
+    return np.asarray(encode(moved, element))
