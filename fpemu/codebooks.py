@@ -75,7 +75,11 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
     dtype, kind = marks.dtype, marks.dtype.type
     if not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
         return None
-    lowest, highest = np.nextafter(marks[0], kind(-np.inf)), np.nextafter(marks[-1], kind(np.inf))
+    with np.errstate(all="ignore"):
+        beyond = (marks[-1] - marks[0]) / 64 if len(marks) > 1 else max(abs(marks[0]), kind(1))
+        lowest, highest = marks[0] - beyond, marks[-1] + beyond
+    if not lowest < marks[0] <= marks[-1] < highest:
+        return None
     count = 16
     while count <= MOST_BINS:
         with np.errstate(all="ignore"):

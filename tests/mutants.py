@@ -77,6 +77,7 @@ CONCERNED = {
         "test_the_fpu",
     ],
     "signs.py": ["test_signs", "test_the_cpu"],
+    "bins.py": ["test_bins"],
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook", "test_wrapping"],
     "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals", "test_stochastic_functions"],
@@ -93,6 +94,10 @@ CONCERNED = {
         "test_few",
     ],
     "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
+    "scaling.py": [
+        *("test_statistics", "test_products_and", "test_quotients_near", "test_integers", "test_back_again"),
+        "test_an_unfit_fpu",
+    ],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],
     "texts.py": ["test_docstrings"],

@@ -5,9 +5,9 @@ to a block (`factors`, `out` of the loops that look for extremes) has a column f
 """
 
 from numba.extending import intrinsic
-from numpy import int32, uint32
+from numpy import float32, float64, int32, uint32, uint64
 
-from fpemu.kernels.bits import like
+from fpemu.kernels.bits import bits_of, like
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.lanes import float_environment_is_standard
 
@@ -90,34 +90,111 @@ def divided(x, divisors, block, out):
 
 
 @core
-def shifted_integer(x, zero, low, high, magic, nan):
-    """A number rounded to nearest even, plus `zero`, from `low` to `high`; `nan` where it is no number.
+def truncated_to_odd(x):
+    """The bits of a float64, in float32's normal range, rounded to odd to float32."""
+    bits = bits_of(x)
+    kept = bits >> uint64(29)
+    rest = uint64(1) if bits & uint64((1 << 29) - 1) != uint64(0) else uint64(0)
+    sign = uint32(bits >> uint64(32)) & uint32(0x80000000)
+    magnitude = (kept & uint64(0x7FFFFFFFF)) - uint64((1023 - 127) << 23)
+    return uint32(sign | uint32(magnitude | rest))
 
-    `magic`: 1.5 times the power of two whose ulp is 1; it is large against all the others.
+
+@core
+def is_near_tie(bits, normal, tie, low):
+    """Whether a float32 is within three units of its last place of a number halfway between two of a narrower format.
+
+    `normal`: the bits of its smallest normal number; `tie`: the first bit that is cut off there; `low`: the bits that
+    are 0 in all such numbers below, and in others.  What is below 2^-102 counts as far, and so do infinities and NaN.
     """
-    one = like(x, 1)  # a plain 1 would make float64 of float32
-    within = x if x > low - zero - one else low - zero - one
-    within = within if within < high - zero + one else high - zero + one
-    moved = ((within + magic) - magic) + zero
-    moved = moved if moved > low else low
-    moved = moved if moved < high else high
-    return int32(moved) if x == x else int32(nan)
+    three, magnitude = uint32(3), uint32(bits & uint32(0x7FFFFFFF))
+    above = uint32(uint32(uint32(bits + three) & uint32(uint32(tie + tie) - uint32(1))) - tie) <= uint32(6)
+    below = uint32(uint32(bits + three) & low) <= uint32(6)
+    near = above if magnitude >= normal else below
+    near = near if magnitude >= uint32((127 - 102) << 23) else False
+    return near if magnitude < uint32(0x7F000000) else False
 
 
 @loop
-def shifted_integers(x, zeros, block, limits, out):
+def quotients(x, inverses, divisors, block, normal, tie, low, out):
+    """float32 numbers by their blocks' divisors, so near that rounding to nearest in a narrower format is the same.
+
+    `inverses`: the divisors' (float64), rounded to float32, normal or 0.  A number times one is off by two units of its
+    last place at most; near a tie it is divided, rounded to odd.  `normal`, `tie`, `low`: see `is_near_tie`.
+    """
+    for row in range(x.shape[0]):
+        for k in range(inverses.shape[1]):
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            inverse = inverses[row, k]
+            unsure = uint32(0)
+            for i in range(numbers.size):
+                bits = bits_of(numbers[i] * inverse)
+                to[i] = bits
+                unsure |= uint32(1) if is_near_tie(bits, normal, tie, low) else uint32(0)
+            if unsure != uint32(0):
+                for i in range(numbers.size):
+                    if is_near_tie(uint32(to[i]), normal, tie, low):
+                        to[i] = truncated_to_odd(ratio(numbers[i], divisors[row, k]))
+
+
+@core
+def integer_code(x, zero, least, most, magic, mask):
+    """The code of x, from `least` to `most` and rounded to nearest even, plus the integer `zero`.
+
+    `magic`: 1.5 times the power of two whose ulp is 1, large against all the others: the last digits of its sum with a
+    number are the rounded number's.
+    """
+    within = x if x > least else least
+    within = within if within < most else most
+    return uint32(uint32(bits_of(within + magic)) + zero) & mask
+
+
+@loop
+def integers(x, inverses, divisors, zeros, block, limits, mask, out):
+    """Codes of integers: float32 numbers by their blocks' divisors, rounded to nearest even, plus their zero points.
+
+    As `quotients`, for integers of few digits, and in one go; `limits`, `mask`: see `shifted_integers`.
+    """
+    low, high, magic, nan = float32(limits[0]), float32(limits[1]), float32(1.5 * 2.0**23), limits[3]
+    margin = float32(0.5) - (high - low) * float32(2.0**-21)
+    for row in range(x.shape[0]):
+        for k in range(inverses.shape[1]):
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            inverse, zero = inverses[row, k], uint32(zeros[row, k])
+            least, most = low - float32(zeros[row, k]), high - float32(zeros[row, k])
+            unsure = uint32(0)
+            for i in range(numbers.size):
+                number = numbers[i] * inverse
+                within = number if number > least else least
+                within = within if within < most else most
+                total = within + magic
+                to[i] = uint32(bits_of(total) + zero) & mask
+                off = abs(within - (total - magic))
+                unsure |= uint32(1) if off > margin else uint32(0)
+                unsure |= uint32(1) if number != number else uint32(0)
+            if unsure != uint32(0):
+                divisor, least, most = divisors[row, k], limits[0] - zeros[row, k], limits[1] - zeros[row, k]
+                for i in range(numbers.size):
+                    number = ratio(numbers[i], divisor)
+                    number = number if number == number else nan
+                    to[i] = integer_code(number, zero, least, most, limits[2], mask)
+
+
+@loop
+def shifted_integers(x, zeros, block, limits, mask, out):
     """Codes of integers: numbers rounded to nearest even, each plus its block's zero point.
 
-    `limits`: lowest and highest integer, `magic` of the core, what NaN gives, the largest code; of x's type.
+    `limits`: lowest and highest integer, `magic` of the core, what a NaN counts as.  `mask`: the bits of a code.
     """
-    low, high, magic, nan = limits[0], limits[1], limits[2], limits[3]
-    mask = uint32(limits[4])
+    nan = limits[3]
     for row in range(x.shape[0]):
         for k in range(zeros.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
-            zero = like(low, zeros[row, k])
+            zero, least, most = uint32(zeros[row, k]), limits[0] - zeros[row, k], limits[1] - zeros[row, k]
             for i in range(numbers.size):
-                to[i] = uint32(shifted_integer(numbers[i], zero, low, high, magic, nan)) & mask
+                number = float64(numbers[i])
+                number = number if number == number else nan
+                to[i] = integer_code(number, zero, least, most, limits[2], mask)
 
 
 @loop

@@ -14,7 +14,7 @@ __all__ = ["DYNAMIC", "FP4"]
 def _fp4() -> TableFormat:
     """The "FP4" of functional.get_4bit_type: twelfths; both of its zeros are positive."""
     magnitudes = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3], np.float32) / np.float32(12)
-    return TableFormat("bnb_fp4", [float(v) + 0.0 for v in (*magnitudes, *-magnitudes)])
+    return TableFormat("fp4 of bitsandbytes", [float(v) + 0.0 for v in (*magnitudes, *-magnitudes)])
 
 
 def _dynamic() -> TableFormat:
@@ -35,7 +35,7 @@ def _dynamic() -> TableFormat:
         for a, b in itertools.pairwise(points):
             middle = float(np.float32(10.0 ** (i - 6)) * ((a + b) / np.float32(2)))
             found += [middle, -middle]
-    return TableFormat("bnb_dynamic8", sorted(found))
+    return TableFormat("dynamic8 of bitsandbytes", sorted(found))
 
 
 FP4, DYNAMIC = _fp4(), _dynamic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from fpemu.scaling.stepping import FLOAT32, Arithmetic, fpu_is_fit
 if TYPE_CHECKING:
     from fpemu.scaling.quantized import Quantized
 
-__all__ = ["dequantize", "digits"]
+__all__ = ["deciding_digits", "dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
@@ -37,6 +38,15 @@ def digits(fmt: Format) -> int:
     if isinstance(fmt, IntFormat):
         return fmt.bits
     return max(abs(fmt.scaled(code)[0]).bit_length() for code in range(fmt.code_count))
+
+
+def deciding_digits(fmt: Format) -> int:
+    """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
+    if not isinstance(fmt, TableFormat):
+        return digits(fmt) + 1
+    values = sorted({fmt.exact(code) for code in range(fmt.code_count)})
+    halfway = [(low + high) / 2 for low, high in itertools.pairwise(values)]
+    return max((abs(number.numerator).bit_length() for number in (*values, *halfway)), default=1)
 
 
 def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:

@@ -1,126 +1,245 @@
-"""From a piece's numbers to codes: quotients, and the plan that rounds them."""
+"""From numbers and their blocks' scales to codes: quotients, rounded to the element format by its own casts."""
 
 from __future__ import annotations
 
-import itertools
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fpemu.arithmetic import divide
-from fpemu.array import Array
-from fpemu.casting import encode
+from fpemu.casting import decode, encode
 from fpemu.chunks import Scratch
-from fpemu.formats import IntFormat, TableFormat
-from fpemu.knobs import Rounding
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.knobs import Overflow, Rounding
 from fpemu.plans import plan
 from fpemu.registry import dtype as find_format
-from fpemu.scaling.stepping import Stepped, fpu_is_fit
+from fpemu.scaling.dequantizing import deciding_digits, digits
+from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.stepping import Stepped
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["Elements", "Randoms", "SteppedElements", "Way", "shifted", "way"]
 
-    from fpemu.scaling.scheme import ScaledFormat
-    from fpemu.scaling.stages import Exact
+# How quotients come about.  `MULTIPLIED`: exactly, scales being powers of two; `DIVIDED`: in float64, whose quotients
+# lie on the exact ones' side of wherever a rounding decides; `NEAR`: times an inverse in float32, and divided where it
+# could matter; `INTEGERS`: the same, and rounded at once.
+MULTIPLIED, DIVIDED, NEAR, INTEGERS = range(4)
 
-__all__ = ["Quotients", "shifted", "to_book"]
+LEAST = 2.0**-126  # of inverses in float32
+SMALLEST = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
+SHORT = 16  # bits of an integer that float32 carries on the way
+
+_WIDE = IntFormat("int32", 32)
 
 
-class Quotients:
-    """A piece's numbers over their blocks' scales, in a buffer of `dtype`, then rounded to codes.
+class Way(NamedTuple):
+    """How quotients come about, and the float type that they have."""
 
-    `multiply`: scales are powers of two, and numbers are multiplied by their inverses.
+    kind: int
+    dtype: np.dtype[Any]
+
+
+class Randoms(NamedTuple):
+    """Stochastic rounding's numbers: given ones or the key of a stream, and the first element's place in it."""
+
+    given: NDArray[Any]
+    key: int
+    first: int
+
+
+def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | None:
+    """How to get from numbers of a float type to codes by FPU; None where that would round twice.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    source : numpy.dtype
+        float32 or float64.
+    own_scales : bool
+        Whether scales follow from the numbers, so that no quotient is far beyond the element's largest value.
+
+    Returns
+    -------
+    Way or None
+    """
+    element, rounding = scheme.element, scheme.own_profile.elements.rounding
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
+    deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
+    two = isinstance(scheme.second_level, FloatFormat)
+    if scheme.scale.precision == 1 and not two:
+        if source != single and (not nearest or deep):
+            return None
+        return Way(MULTIPLIED, single if source == single and nearest and not deep and own_scales else double)
+    second = digits(scheme.second_level) if isinstance(scheme.second_level, FloatFormat) else 0
+    needed = digits(scheme.scale) + second + deciding_digits(element)
+    if source != single or deep or needed > 52 or not isinstance(rounding, Rounding):
+        return None
+    if _is_plain_integer(scheme):
+        return Way(INTEGERS, single)
+    regular = isinstance(element, FloatFormat) and element.subnormals and 2 <= element.precision <= 12
+    return Way(NEAR, single) if nearest and regular and own_scales else Way(DIVIDED, double)
+
+
+def _is_plain_integer(scheme: ScaledFormat) -> bool:
+    """Whether elements are integers of few bits, rounded to nearest even, and saturate."""
+    element, rules = scheme.element, scheme.own_profile.elements
+    return (
+        isinstance(element, IntFormat)
+        and element.bits <= SHORT
+        and (element.encoding == "twos_complement" or not element.signed)
+        and rules.rounding is Rounding.NEAREST_EVEN
+        and rules.overflow is not Overflow.WRAP
+        and rules == element.check_profile(rules).replace(name=rules.name)
+    )
+
+
+class Elements:
+    """Numbers over their blocks' scales, as codes, a piece at a time.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    how : Way
+    block : int
+        Elements of a block.
+    randoms : Randoms
     """
 
-    def __init__(
-        self,
-        stages: Exact | Stepped,
-        block: int,
-        multiply: bool,
-        dtype: np.dtype[Any],
-        first: int,
-        randoms: NDArray[Any],
-        key: int,
-    ) -> None:
-        self.stages, self.scheme, self.block, self.multiply, self.dtype = stages, stages.scheme, block, multiply, dtype
-        self.first, self.randoms, self.key = first, randoms, key
+    def __init__(self, scheme: ScaledFormat, how: Way, block: int, randoms: Randoms) -> None:
+        self.scheme, self.how, self.block, self.randoms = scheme, how, block, randoms
         self.scratch = Scratch()
-        element, rules = self.scheme.element, self.scheme.own_profile.elements
-        self.even = rules.rounding is Rounding.NEAREST_EVEN and element.bits <= 16 and fpu_is_fit()
-        self.adds = self.scheme.zero_point is not None and (stages.steps is None or stages.steps.zero == "after")
-        wide = _WIDE if self.adds else element
-        self.plan = plan(find_format(dtype.name), wide, wide.check_profile(rules), None)
+        rules = scheme.own_profile.elements
+        self._target = scheme.element if scheme.zero_point is None else _WIDE
+        short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
+        self._at_once = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
+
+    def __call__(
+        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
+    ) -> None:
+        """Codes into `out`; `place`: the first element's, in C order."""
+        from fpemu.kernels import scaling as kernels
+
+        kind, dtype = self.how
+        if kind in (NEAR, INTEGERS):
+            inverses = inverted(divisors)
+            if inverses is None:  # beyond float32's range
+                kind, dtype = DIVIDED, np.dtype(np.float64)
+        if kind == INTEGERS:
+            unit = self._limits
+            own = np.zeros(divisors.shape, np.int32) if zeros is None else zeros.astype(np.int32)
+            kernels.integers(x, inverses, divisors, own, self.block, unit, self._mask, out)
+            return
+        quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
+        words = quotients.view(f"u{dtype.itemsize}")
+        if kind == MULTIPLIED:
+            kernels.multiplied(x, (1.0 / divisors).astype(dtype), self.block, dtype.type(1), quotients)
+        elif kind == NEAR:
+            kernels.quotients(x, inverses, divisors, self.block, *self._ties, words)
+        else:
+            kernels.divided(x, divisors, self.block, quotients)
+        self._round(quotients, zeros, place, out)
+
+    def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]) -> None:
+        """Quotients, and the zero points that are yet to be added, as codes."""
+        from fpemu.kernels import scaling as kernels
+
+        if zeros is not None and self._at_once:
+            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
+            return
+        randoms, key, first = self.randoms
+        target = self._target
+        words = quotients.view(f"u{quotients.itemsize}")
+        work = plan(
+            find_format(quotients.dtype.name), target, target.check_profile(self.scheme.own_profile.elements), None
+        )
+        flat = words.reshape(-1)
+        drawn = randoms[place : place + quotients.size]
+        if zeros is None:
+            work(flat, out.reshape(-1), first + place, drawn, key)
+            return
+        wide = self.scratch.of("wide", flat.size, work.out_dtype)
+        work(flat, wide, first + place, drawn, key)
+        spread = np.repeat(zeros, self.block, axis=1)[:, : quotients.shape[1]]
+        out[...] = shifted(wide.view(np.int32).reshape(quotients.shape), spread, self.scheme)
+
+    @functools.cached_property
+    def _limits(self) -> NDArray[np.float64]:
+        """As `fpemu.kernels.scaling.shifted_integers` takes them."""
+        element = self.scheme.element
+        assert isinstance(element, IntFormat)
+        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.own_profile.elements), _WIDE))
+        return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
+
+    @functools.cached_property
+    def _mask(self) -> np.uint32:
+        return np.uint32((1 << self.scheme.element.bits) - 1)
+
+    @functools.cached_property
+    def _ties(self) -> tuple[np.uint32, np.uint32, np.uint32]:
+        """As `fpemu.kernels.scaling.is_near_tie` takes them."""
+        element = self.scheme.element
+        assert isinstance(element, FloatFormat)
+        tie = 1 << (24 - element.precision - 1)
+        return np.uint32((element.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
+
+
+class SteppedElements(Elements):
+    """The same under the steps of a tool: quotients in its arithmetic.
+
+    Parameters
+    ----------
+    stages : Stepped
+    block : int
+    randoms : Randoms
+    """
+
+    def __init__(self, stages: Stepped, block: int, randoms: Randoms) -> None:
+        super().__init__(stages.scheme, Way(MULTIPLIED, np.dtype(np.float32)), block, randoms)
+        self.stages = stages
+        self._at_once = self._at_once and stages.ops.native  # else by the general kernel
+        self._later = stages.scheme.zero_point is not None and stages.steps.zero == "after"
+        if not self._later:
+            self._target = stages.element
 
     def __call__(
         self, x: NDArray[Any], divisors: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
     ) -> None:
         """Codes into `out`; `place`: the first element's, in C order."""
-        from fpemu.kernels import scaling as kernels
-
-        quotients = self.scratch.of("quotients", x.size, self.dtype).reshape(x.shape)
-        if isinstance(self.stages, Stepped):
-            self.stages.quotients(x, divisors, zeros, self.block, quotients)
-            zeros = zeros if self.adds else None
-            if self.stages.steps.codebook != "nearest":
-                self.stages.codebook(quotients, out)
-                return
-        elif self.multiply:
-            kernels.multiplied(x, (1.0 / divisors).astype(self.dtype), self.block, self.dtype.type(1), quotients)
-        else:
-            kernels.divided(x, divisors, self.block, quotients)
-        if zeros is not None and self.even:
-            kernels.shifted_integers(
-                quotients, np.maximum(zeros, LEAST).astype(np.int32), self.block, self._limits(), out
-            )
+        stages = self.stages
+        quotients = self.scratch.of("quotients", x.size, np.float32).reshape(x.shape)
+        stages.quotients(x, divisors, zeros, self.block, quotients)
+        if stages.steps.codebook != "nearest":
+            stages.codebook(quotients, out)
             return
-        words = quotients.view(f"u{self.dtype.itemsize}").reshape(-1)
-        randoms = self.randoms[place : place + x.size]
-        if zeros is None:
-            self.plan(words, out.reshape(-1), self.first + place, randoms, self.key)
-            if isinstance(self.stages, Stepped):
-                self.stages.mend(quotients, divisors, self.block, out)
-            return
-        wide = np.empty(words.size, self.plan.out_dtype)
-        self.plan(words, wide, self.first + place, randoms, self.key)
-        spread = np.repeat(zeros, self.block, axis=1)[:, : x.shape[1]]
-        out[...] = shifted(wide.view(np.int32).reshape(x.shape), spread, self.scheme)
-        np.copyto(out, out.dtype.type(self._nan()), where=np.isnan(quotients))
-
-    def _nan(self) -> int:
-        """The code of a NaN."""
-        return int(encode(np.nan, self.scheme.element, profile=self.scheme.own_profile.elements))
-
-    def _limits(self) -> NDArray[Any]:
-        element = self.scheme.element
-        assert isinstance(element, IntFormat)
-        magic = 1.5 * 2.0 ** (23 if self.dtype == np.float32 else 52)
-        return np.array([element.min_int, element.max_int, magic, self._nan(), element.code_count - 1], self.dtype)
+        if self._later and zeros is not None:
+            stages.zero_of_nan(quotients, zeros, self.block)
+        self._round(quotients, zeros if self._later else None, place, out)
+        stages.mend(quotients, divisors, self.block, out)
 
 
-def to_book(x: Array, divisors: NDArray[np.float64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of a codebook: quotients rounded to odd in float64 lie on the exact ones' side of every threshold."""
-    element = scheme.element
-    assert isinstance(element, TableFormat)
-    thresholds = [
-        *element.entries,
-        *(Fraction(a) + Fraction(b) for a, b in itertools.pairwise(sorted(element.entries))),
-    ]
-    if any(Fraction(each).numerator.bit_length() > ODD for each in thresholds):
-        raise ValueError(
-            f"the thresholds of {element} have too many digits for float64 numbers: cast them to float32 first"
-        )
-    quotients = divide(x, divisors, result="float64", rounding="to_odd").values
-    return np.asarray(encode(quotients, element, profile=scheme.own_profile.elements))
-
-
-ODD = 52  # binary digits of a number that cannot lie strictly between a float64 and one rounded to odd
-_WIDE = IntFormat("int32", 32)
-LEAST = -(1 << 20)  # a zero point below all integers, whose sums are exact in float32
+def inverted(divisors: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """Inverses in float32, each normal, 0 or NaN; None where one is not."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = (1.0 / divisors).astype(np.float32)
+    small = (found < LEAST) & (divisors != np.inf)
+    return None if small.any() or np.isinf(found).any() else found
 
 
 def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of integers plus their zero points."""
+    """Codes of integers plus their zero points.
+
+    Parameters
+    ----------
+    integers : numpy.ndarray
+    zeros : numpy.ndarray
+        For each integer.
+    scheme : ScaledFormat
+
+    Returns
+    -------
+    numpy.ndarray
+    """
     element = scheme.element
     assert isinstance(element, IntFormat)
     moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fpemu.formats import IntFormat
 from fpemu.registry import register, registered_scheme, registered_schemes
 from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.rules import ScaleRule
@@ -99,7 +98,7 @@ _mx("mxfp8_e5m2", "float8_e5m2")
 _mx("mxfp6_e2m3", "float6_e2m3fn")
 _mx("mxfp6_e3m2", "float6_e3m2fn", "mxfp6")
 _mx("mxfp4", "float4_e2m1fn", "mxfp4_e2m1")
-_mx("mxint8", IntFormat("mxint8", 8, fraction_bits=6))
+_mx("mxint8", "q1.6")
 
 # NVIDIA's: blocks of 16, e4m3 scales, and one scale of the tensor; without that one; tiles, for weights.
 register(ScaledFormat("nvfp4", "float4_e2m1fn", 16, "float8_e4m3fn", "absmax", second_level="float32"))

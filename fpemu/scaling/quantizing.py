@@ -16,8 +16,8 @@ from fpemu.plans import holds
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import digits
-from fpemu.scaling.elements import Quotients, shifted, to_book
+from fpemu.scaling.dequantizing import deciding_digits
+from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
@@ -444,39 +444,19 @@ class _Job:
 
     # -- elements -----------------------------------------------------------------------------------------------------
 
-    def _way(self, own_scales: bool) -> Any:
+    def _way(self, own_scales: bool) -> Elements | None:
         """From a piece's numbers to its codes; None where only the general kernel rounds once."""
-        scheme, single = self.scheme, self.numbers.dtype == np.float32
-        if self.stages.steps is not None:
-            if self.stochastic and self.gathered:
-                raise ValueError("under a tool's profile stochastic rounding is for blocks that lie in one piece")
-            return self._quotients(False, np.float32)
-        if not fpu_is_fit() or (self.stochastic and self.gathered):
+        if self.stages.steps is None and (not fpu_is_fit() or (self.stochastic and self.gathered)):
             return None
-        powers = scheme.scale.precision == 1 and not self.two_levels
-        rounding = scheme.own_profile.elements.rounding
-        nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
-        deep = isinstance(scheme.element, FloatFormat) and scheme.element.quantum_exponent < -100
-        if powers:
-            if not single and (not nearest or deep):
-                return None
-            short = single and nearest and not deep and own_scales
-            return self._quotients(True, np.float32 if short else np.float64)
-        second = digits(scheme.second_level) if isinstance(scheme.second_level, FloatFormat) else 0
-        decided = single and not self.stochastic and digits(scheme.scale) + second + digits(scheme.element) + 1 <= 52
-        return self._quotients(False, np.float64) if decided and not deep else None
-
-    def _quotients(self, multiply: bool, dtype: Any) -> Quotients:
+        if self.stochastic and self.gathered:
+            raise ValueError("under a tool's profile stochastic rounding is for blocks that lie in one piece")
         rng, random_bits, first = self.random
-        rounding, shape = self.scheme.own_profile.elements.rounding, self.numbers.shape
-        return Quotients(
-            self.stages,
-            self.cut.block,
-            multiply,
-            np.dtype(dtype),
-            first,
-            *randomness(rounding, rng, random_bits, first, shape),
-        )
+        rounding = self.scheme.own_profile.elements.rounding
+        randoms, key = randomness(rounding, rng, random_bits, first, self.numbers.shape)
+        if isinstance(self.stages, Stepped):
+            return SteppedElements(self.stages, self.cut.block, Randoms(randoms, key, first))
+        how = way(self.scheme, self.numbers.dtype, own_scales)
+        return None if how is None else Elements(self.scheme, how, self.cut.block, Randoms(randoms, key, first))
 
     def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
         """All codes by the general kernel's division."""
@@ -487,7 +467,10 @@ class _Job:
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
-            return to_book(x, divisors, scheme)
+            if deciding_digits(scheme.element) > 51:
+                raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
+            odd = divide(x, divisors, result="float64", rounding="to_odd").codes
+            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)

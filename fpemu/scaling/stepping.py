@@ -14,6 +14,7 @@ from fpemu.arithmetic import add, divide, fma, multiply, subtract
 from fpemu.casting import cast, decode, encode
 from fpemu.codebooks import bins_of
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.knobs import NanRule
 from fpemu.plans import FPU_PROBE
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.profiles import SCALE_RULES
@@ -249,6 +250,14 @@ class Stepped:
             if self.steps.beyond == "wrapped" and zeros is not None:
                 ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
             np.copyto(out, ends, where=wrong)
+
+    def zero_of_nan(self, quotients: Single, zeros: NDArray[Any], block: int) -> None:
+        """Where NaN becomes the integer 0: the quotients that do with their zero points."""
+        if self.scheme.own_profile.elements.nan in (NanRule.MAX, NanRule.MIN):
+            return
+        lost = np.isnan(quotients)
+        if lost.any():
+            np.copyto(quotients, _spread(-zeros.astype(np.float32), block, quotients.shape[1]), where=lost)
 
     def mend(self, quotients: Single, by: Single, block: int, out: NDArray[Any]) -> None:
         """The codes of NaN in float formats without it."""

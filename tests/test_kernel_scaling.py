@@ -1,0 +1,222 @@
+"""Loops over blocks, and codebooks by bins, each alone: against fractions, numpy's reductions, and a bisection."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu.codebooks import bins, codebook
+from fpemu.kernels import scaling
+from fpemu.kernels.bins import bins_array
+from fpemu.plans import FPU_PROBE
+from tests.spec_roundings import ELEMENTS, round_ratio
+
+UNFIT = np.where(FPU_PROBE == 2.0**-24, np.float32(2.0**-20), FPU_PROBE)  # as though the FPU did not round to nearest
+INF, NAN = np.inf, np.nan
+
+
+def rows(seed=0, shape=(5, 37)):
+    """Numbers of many magnitudes, with zeros of both signs among them."""
+    draw = np.random.default_rng(seed)
+    x = (draw.normal(size=shape) * 2.0 ** draw.integers(-30, 30, shape)).astype(np.float32)
+    x[draw.random(shape) < 0.1] = 0.0
+    x[draw.random(shape) < 0.05] = -0.0
+    return x
+
+
+def parts(x, block):
+    """Blocks of rows, by row and place."""
+    return {(i, k): x[i, k * block : (k + 1) * block] for i in range(len(x)) for k in range(-(-x.shape[1] // block))}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block", [1, 4, 8, 37, 50])
+def test_statistics(block, dtype):
+    x = rows().astype(dtype)
+    x[1, 2], x[2, 30], x[3, 5:7] = -INF, NAN, (INF, -NAN)
+    words = x.view(f"u{x.itemsize}")
+    sign = words.dtype.type(1 << (8 * x.itemsize - 1))
+    shape = (len(x), -(-x.shape[1] // block))
+    most, low, high = (np.empty(shape, words.dtype) for _ in range(3))
+    scaling.largest_magnitudes(words, block, ~sign, most)
+    scaling.extremes(words, block, sign, low, high)
+    for place, part in parts(x, block).items():
+        size, least, greatest = (found[place].view(dtype) for found in (most, low, high))
+        if np.isnan(part).any():
+            assert np.isnan(size)
+            assert np.isnan(least) or np.isnan(greatest)
+            continue
+        assert size == np.abs(part).max()
+        assert (least, greatest) == (min(part.min(), 0), max(part.max(), 0))
+
+
+@pytest.mark.parametrize("block", [3, 16, 37])
+def test_products_and_quotients(block):
+    x = rows(1)
+    factors = np.abs(rows(2, (5, -(-37 // block)))) + np.float32(0.3)
+    out, wide = np.empty_like(x), np.empty(x.shape)
+    scaling.multiplied(x, factors, block, np.float32(3), out)
+    scaling.divided(x, factors.astype(np.float64), block, wide)
+    for (i, k), part in parts(x, block).items():
+        where = i, slice(k * block, (k + 1) * block)
+        np.testing.assert_array_equal(out[where], part * factors[i, k] * np.float32(3))
+        np.testing.assert_array_equal(wide[where], part / np.float64(factors[i, k]))
+    scaling.divided(np.float32([[1, 0, -1]]), np.zeros((1, 1)), 3, wide := np.empty((1, 3)))
+    assert wide[0, 0] == INF
+    assert np.isnan(wide[0, 1])
+    assert wide[0, 2] == -INF
+
+
+def near_ties(element, divisors, block):
+    """Numbers whose quotients lie at ties of an element, and at values, and up to three units beside."""
+    spec = ELEMENTS[element]
+    values = sorted({spec.value(code) for code in range(1 << (spec.bits - 1))} - {INF})
+    values = [v for v in values if v == v]
+    marks = np.array([*values, *((a + b) / 2 for a, b in itertools.pairwise(values))])
+    draw = np.random.default_rng(3)
+    x = (draw.choice(marks, divisors.shape[1] * block) * np.repeat(divisors, block)).astype(np.float32)
+    return (x.view(np.int32) + draw.integers(-3, 4, x.size).astype(np.int32)).view(np.float32)[None, :]
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_quotients_near_ties(element):
+    """Rounded to nearest they are what the exact quotients are; anything at all would do elsewhere."""
+    spec, block = ELEMENTS[element], 8
+    draw = np.random.default_rng(4)
+    divisors = (draw.random((1, 400)) + 0.5).astype(np.float32).astype(np.float64) * draw.integers(1, 15, (1, 400))
+    x = near_ties(element, divisors, block)
+    x[0, ::97] = draw.choice([0.0, -0.0, 1e-37, INF, -INF, NAN], x[0, ::97].size)
+    fmt, out = fe.dtype(element), np.empty(x.shape, np.uint32)
+    tie = 1 << (23 - spec.precision)
+    words = np.uint32((spec.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
+    scaling.quotients(x, (1 / divisors).astype(np.float32), divisors, block, *words, out)
+    found, signs = out.view(np.float32)[0].tolist(), np.repeat(divisors[0], block)
+    for v, got, divisor in zip(x[0].tolist(), found, signs.tolist(), strict=True):
+        if v != v or abs(v) == INF or v == 0:
+            assert (got != got) == (v != v)
+            assert abs(v) != INF or got == v
+            assert v != 0 or got == 0
+            continue
+        exact = abs(Fraction(v)) / Fraction(divisor)
+        want, have = (nearest(ratio, spec) for ratio in (exact, abs(Fraction(got))))
+        assert want == have, (v, divisor)
+        assert (got < 0) == (v < 0)
+    assert fmt.precision == spec.precision
+
+
+def nearest(ratio, spec):
+    significand, last = round_ratio(*ratio.as_integer_ratio(), spec.precision, spec.emin) if ratio else (0, 0)
+    return min(Fraction(significand) * Fraction(2) ** last, Fraction(spec.largest))
+
+
+LIMITS = {
+    "int8": (-128, 127, 0),
+    "uint8": (0, 255, 0),
+    "int4": (-8, 7, 0),
+    "uint4": (0, 15, 9),
+    "int12": (-2048, 2047, 5),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_integers(name):
+    """Nearest even of the exact quotient, plus the zero point, in range; both loops."""
+    low, high, nan = LIMITS[name]
+    fmt, block, draw = fe.dtype(name), 8, np.random.default_rng(5)
+    divisors = (draw.random((1, 150)) + 0.5).astype(np.float32).astype(np.float64)
+    zeros = draw.integers(low, high + 1, divisors.shape).astype(np.int32)
+    integers = draw.integers(2 * (low - high), 2 * (high - low), divisors.size * block)
+    x = ((integers + draw.choice([0, 0.5, 0.25], integers.size)) * np.repeat(divisors, block)).astype(np.float32)
+    x = (x.view(np.int32) + draw.integers(-2, 3, x.size).astype(np.int32)).view(np.float32)[None, :]
+    x[0, ::41] = draw.choice([0.0, -0.0, INF, -INF, NAN, 3e38], x[0, ::41].size)
+    mask, limits = np.uint32((1 << fmt.bits) - 1), np.array([low, high, 1.5 * 2.0**52, nan])
+    out, other = (np.empty(x.shape, fmt.code_dtype) for _ in range(2))
+    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros, block, limits, mask, out)
+    scaling.shifted_integers(x / np.repeat(divisors, block), zeros, block, limits, mask, other)
+    np.testing.assert_array_equal(out, other)
+    each = zip(x[0].tolist(), np.repeat(divisors[0], block).tolist(), np.repeat(zeros[0], block).tolist(), strict=True)
+    for got, (v, divisor, zero) in zip(out[0].tolist(), each, strict=True):
+        whole = nan if v != v else round(Fraction(v) / Fraction(divisor)) if abs(v) < INF else int(np.sign(v)) << 40
+        assert got == min(max(whole + zero, low), high) % (1 << fmt.bits), (v, divisor, zero)
+
+
+def test_back_again():
+    codes = np.arange(16, dtype=np.uint8)
+    signed = np.empty(16, np.int8)
+    scaling.sign_extended(codes, 4, signed)
+    assert signed.tolist() == [*range(8), *range(-8, 0)]
+    wide = np.empty(4, np.int16)
+    scaling.sign_extended(np.uint16([0, 2047, 2048, 4095]), 4, wide)
+    assert wide.tolist() == [0, 2047, -2048, -1]
+    out = np.empty((1, 16), np.float32)
+    scaling.shifted_back(signed[None, :], np.int32([[3, -2]]), np.float32([[0.1, 7]]), 8, out)
+    factors = np.repeat(np.float32([0.1, 7]), 8)
+    np.testing.assert_array_equal(out[0], (signed - np.repeat([3, -2], 8)).astype(np.float32) * factors)
+
+
+def test_an_unfit_fpu_is_seen():
+    assert scaling.fpu_is_standard(FPU_PROBE)
+    assert not scaling.fpu_is_standard(UNFIT)
+
+
+BOOKS = {
+    "nf4": fe.dtype("nf4"),
+    "fp4": fe.TableFormat(
+        "fp4", [0, 0.0052, 2 / 3, 1, 1 / 3, 0.5, 1 / 6, 0.25, -0.0, -0.0052, -2 / 3, -1, -1 / 3, -0.5]
+    ),
+    "signs": fe.TableFormat("signs", [-1, 1]),
+    "powers": fe.TableFormat("powers", [2.0**n for n in range(8)]),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rounding", ["nearest_even", "nearest_away", "toward_zero", "toward_positive"])
+@pytest.mark.parametrize("name", BOOKS)
+def test_bins(name, rounding, dtype):
+    """The value that a search among fractions finds, at every threshold and beside."""
+    fmt = BOOKS[name]
+    rules = fmt.check_profile(fe.profile("ieee").replace(rounding=rounding, nan="max"))
+    book = codebook(fmt, rules)
+    found = bins(book, np.dtype(dtype))
+    values = np.array(sorted(fmt.entries))
+    marks = np.concatenate([values, (values[1:] + values[:-1]) / 2, [-3.0, 400.0, INF, -INF, NAN, -0.0]]).astype(dtype)
+    x = np.concatenate([marks, np.nextafter(marks, dtype(9e9)), np.nextafter(marks, dtype(-9e9))])
+    out = np.zeros(x.size, np.uint8)
+    specials = np.array(book.specials[1:], np.uint8)
+    assert bins_array(x, *found, book.codes.astype(np.uint8), specials, FPU_PROBE, out)
+    exact = [Fraction(v) for v in fmt.entries]
+    for v, code in zip(x.tolist(), out.tolist(), strict=True):
+        if v != v or abs(v) == INF:
+            assert fmt.entries[code] == (values[0] if v < 0 else values[-1])
+            continue
+        assert exact[code] == search(Fraction(v), exact, rounding), v
+    before = out.copy()
+    assert not bins_array(x[::-1].copy(), *found, book.codes.astype(np.uint8), specials, UNFIT, out)
+    np.testing.assert_array_equal(out, before)
+
+
+def search(x, exact, rounding):
+    """The entry that a number goes to."""
+    low = max((v for v in exact if v <= x), default=min(exact))
+    high = min((v for v in exact if v >= x), default=max(exact))
+    if low == high:
+        return low
+    if rounding == "toward_positive":
+        return high
+    if rounding == "toward_zero" and (low >= 0 or high <= 0):
+        return low if low >= 0 else high
+    if 2 * x == low + high:
+        if rounding in ("nearest_away", "toward_zero") and abs(low) != abs(high):
+            return max(low, high, key=abs) if rounding == "nearest_away" else min(low, high, key=abs)
+        return min((low, high), key=exact.index)
+    return low if 2 * x < low + high else high
+
+
+def test_codebooks_without_bins():
+    close = fe.TableFormat("close", [0.0, 1e-9, 2e-9, 1.0])
+    assert bins(codebook(close, close.check_profile(close.profile)), np.dtype(np.float32)) is None
+    assert fe.encode(np.float32([0, 0.6e-9, 1e-9, 0.4, 0.6, 2]), close).tolist() == [0, 1, 1, 2, 3, 3]
