@@ -200,7 +200,7 @@ def same(a, b):
         np.testing.assert_array_equal(a.zero_points, b.zero_points)
     if isinstance(a.second_scale, fe.Quantized):
         same(a.second_scale, b.second_scale)
-        assert a.second_scale.offset == b.second_scale.offset
+        np.testing.assert_equal(a.second_scale.offset, b.second_scale.offset)
     else:
         assert a.second_scale == b.second_scale
 
