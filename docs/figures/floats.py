@@ -22,13 +22,14 @@ def exchange(formats: list[str], decades: Callable[[str], float], digits: Callab
                 span = 2**exponent_bits - 2 + precision - 1
                 line.append((precision * np.log10(2), span * np.log10(2)))
         axis.plot(*zip(*line, strict=True), color=GREY, lw=0.8, ls="--", zorder=1)
-        axis.text(line[0][0], line[0][1] * 0.82, f"{bits} bits", color="0.35", fontsize=8, ha="center", va="top")
+        x, y = line[0] if bits > 8 else line[-1]  # the end where there is room
+        axis.text(x, y * (0.82 if bits > 8 else 1.1), f"{bits} bits", color="0.35", fontsize=8, ha="center", va="top" if bits > 8 else "bottom")
     for name in formats:
         x, y = digits(name), decades(name)
         axis.plot(x, y, "o", color=BLUE, ms=7)
-        left = name in ("bfloat16", "float16") or fe.dtype(name).bits < 8  # where no line is in the way
-        place, side = ((-6, -10), "right") if left else ((7, 2), "left")
-        axis.annotate(name, (x, y), place, textcoords="offset points", fontsize=9, ha=side)
+        place, side = ((-6, -10), "right") if name in ("bfloat16", "float16") else ((7, 2), "left")
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axis.annotate(name, (x, y), place, textcoords="offset points", fontsize=9, ha=side, bbox=paper)
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlim(0.25, 28)
