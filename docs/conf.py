@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE)]  # directives; the functions that draw figures
+sys.path.insert(0, str(HERE))  # figures
+sys.path.insert(0, str(HERE / "_ext"))
 
 import fpemu
 

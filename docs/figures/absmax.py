@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from figures.style import BLUE, GREY, ORANGE, axes, title
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import fpemu as fe
-from figures.style import BLUE, GREY, ORANGE, axes, title
+
 
 def codes(x: NDArray[Any], schemes: tuple[str, ...]) -> Figure:
     """Numbers on a line, codes on another."""

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from figures.style import BLUE, GREY, ORANGE, axes, title
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from figures.style import BLUE, GREY, ORANGE, axes, title
 
 Images = list[NDArray[Any]]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from figures.style import BLUE, GREEN, GREY, ORANGE, axes, title
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from figures.style import BLUE, GREEN, GREY, ORANGE, axes, title
 
 
 def codes(codes: NDArray[Any], readings: dict[str, Any]) -> Figure:

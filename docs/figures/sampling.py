@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from figures.style import BLUE, GREY, ORANGE, axes, title
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import fpemu as fe
-from figures.style import BLUE, GREY, ORANGE, axes, title
 
 
 def signals(time: NDArray[Any], slow: NDArray[Any], fast: NDArray[Any]) -> Figure:
