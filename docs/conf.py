@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # figures
-sys.path.insert(0, str(HERE / "_ext"))
+sys.path.insert(0, str(Path(__file__).parent))  # the folder figures
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import fpemu
 
