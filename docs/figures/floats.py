@@ -22,9 +22,9 @@ def exchange(formats: list[str], decades: Callable[[str], float], digits: Callab
                 span = 2**exponent_bits - 2 + precision - 1
                 line.append((precision * np.log10(2), span * np.log10(2)))
         axis.plot(*zip(*line, strict=True), color=GREY, lw=0.8, ls="--", zorder=1)
-        (x, y), place, side = (line[0], -4, "top") if bits > 8 else (line[-1], 4, "bottom")  # where there is room
+        end, above, side = (line[0], -4, "top") if bits > 8 else (line[-1], 4, "bottom")  # where there is room
         how = {"color": "0.35", "fontsize": 8, "ha": "center", "va": side, "textcoords": "offset points"}
-        axis.annotate(f"{bits} bits", (x, y), (0, place), **how)
+        axis.annotate(f"{bits} bits", end, (0, above), **how)
     for name in formats:
         x, y = digits(name), decades(name)
         axis.plot(x, y, "o", color=BLUE, ms=7)
