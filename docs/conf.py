@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # the folder figures
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import fpemu
@@ -16,10 +17,11 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "generated",
+    "drawn",
 ]
 myst_heading_anchors = 3
 default_role = "code"
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "figures"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's sections have the types

@@ -108,6 +108,20 @@ def test_every_page_is_in_the_index():
     assert sorted(entries) == sorted(path.stem for path in PAGES if path.name not in ("README.md", "index.md"))
 
 
+def test_every_figure_has_its_page():
+    """The directives `drawn` name the functions of docs/figures, each once; that they draw, the build shows."""
+    named = [
+        name for page in PAGES for name in re.findall(r"^```\{drawn\} (\S+)$", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    defined = [
+        f"{path.stem}.{name}"
+        for path in (ROOT / "docs/figures").glob("*.py")
+        for name in re.findall(r"^def (\w+)\(", path.read_text("utf-8"), re.MULTILINE)
+        if path.stem != "style"
+    ]
+    assert sorted(named) == sorted(defined)
+
+
 def test_readme_opens_for_a_fresh_clone():
     """The two lines, exactly."""
     lines = README.read_text(encoding="utf-8").splitlines()
