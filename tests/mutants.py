@@ -84,6 +84,7 @@ CONCERNED = {
     "fpu.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
+    "moving.py": ["test_moved"],
     "reductions.py": [
         "test_fpu",
         "test_orders",

@@ -10,7 +10,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.codebooks import bins, codebook
-from fpemu.kernels import scaling
+from fpemu.kernels import moving, scaling
 from fpemu.kernels.bins import bins_array
 from fpemu.plans import FPU_PROBE
 from tests.spec_roundings import ELEMENTS, round_ratio
@@ -220,3 +220,27 @@ def test_codebooks_without_bins():
     close = fe.TableFormat("close", [0.0, 1e-9, 2e-9, 1.0])
     assert bins(codebook(close, close.check_profile(close.profile)), np.dtype(np.float32)) is None
     assert fe.encode(np.float32([0, 0.6e-9, 1e-9, 0.4, 0.6, 2]), close).tolist() == [0, 1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("block", [1, 8, 50])
+def test_moved(block):
+    """Times a factor plus a zero point: rounded once, or after each."""
+    x = rows(7) % np.float32(200)
+    x[0, :4] = INF, -INF, NAN, 0
+    count = -(-x.shape[1] // block)
+    draw = np.random.default_rng(block)
+    factors = draw.uniform(0.3, 3, (len(x), count)).astype(np.float32)
+    zeros = draw.integers(-128, 256, (len(x), count)).astype(np.float32)
+    factor, zero = (np.repeat(each, block, axis=1)[:, : x.shape[1]] for each in (factors, zeros))
+    found = {fused: np.empty_like(x) for fused in (False, True)}
+    for fused, out in found.items():
+        moving.moved(x, factors, zeros, block, fused, out)
+    np.testing.assert_array_equal(found[False], x * factor + zero)
+    finite = np.isfinite(x)
+    for at in zip(*np.nonzero(finite), strict=True):
+        exact = Fraction(float(x[at])) * Fraction(float(factor[at])) + Fraction(float(zero[at]))
+        significand, last = round_ratio(abs(exact).numerator, exact.denominator, 24, -126) if exact else (0, 0)
+        assert abs(float(found[True][at])) == significand * 2.0**last
+        assert (exact < 0) == (found[True][at] < 0)
+    np.testing.assert_array_equal(found[True][~finite], (x * factor + zero)[~finite])
+    assert (found[True] != found[False])[finite].any()

@@ -369,7 +369,7 @@ def test_an_impossible_description_is_free_to_be_a_name():
 
 
 def test_register_takes_formats_and_strings():
-    with pytest.raises(TypeError, match="register takes a Format, not str"):
+    with pytest.raises(TypeError, match="register takes a Format or a ScaledFormat, not str"):
         fe.register("e4m3")
     with pytest.raises(TypeError, match="an alias must be a str, not int"):
         fe.register(fe.dtype("e4m3"), 4)

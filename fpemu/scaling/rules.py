@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
@@ -13,6 +12,7 @@ from fpemu.knobs import Rounding, near, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
 
 __all__ = ["RULES", "ScaleRule", "check_word", "finite_ends", "scale_rule"]
 
@@ -89,12 +89,29 @@ class ScaleRule:
         return self.name
 
     def divisor_of(self, element: Format) -> float:
-        """The divisor, for an element format."""
+        """The divisor, for an element format.
+
+        Parameters
+        ----------
+        element : Format
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.ScaleRule("mine", divisor="power").divisor_of(fe.dtype("e4m3"))
+        256.0
+        """
         return _divisor(self.divisor, element) if isinstance(self.divisor, str) else float(self.divisor)
 
 
 @functools.lru_cache(maxsize=256)
 def _divisor(word: str, element: Format) -> float:
+    from fractions import Fraction
+
     low, high = finite_ends(element)
     if word == "span":
         return float(high - low)
@@ -104,6 +121,8 @@ def _divisor(word: str, element: Format) -> float:
 
 def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
     """The smallest and the largest finite value of a format."""
+    from fractions import Fraction
+
     if isinstance(fmt, TableFormat):
         return Fraction(min(fmt.entries)), Fraction(max(fmt.entries))
     if isinstance(fmt, IntFormat):
@@ -116,6 +135,8 @@ def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
 
 def _exponent(number: Fraction) -> int:
     """Floor(log2) of a positive number."""
+    from fractions import Fraction
+
     found = number.numerator.bit_length() - number.denominator.bit_length()
     return found if Fraction(2) ** found <= number else found - 1
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic import add, divide, fma, multiply, subtract
 from fpemu.casting import cast, decode, encode
-from fpemu.codebooks import bins_of
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule
 from fpemu.plans import FPU_PROBE
@@ -313,6 +312,7 @@ def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
 @functools.lru_cache(maxsize=16)
 def _midpoints(book: TableFormat) -> Any:
     """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value."""
+    from fpemu.codebooks import bins_of
     from fpemu.kernels.bins import bins_array
 
     # of equal values (zeros) the lower code comes first
