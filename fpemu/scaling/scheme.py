@@ -6,13 +6,13 @@ import dataclasses
 import functools
 from typing import Any
 
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.knobs import near
 from fpemu.registry import dtype
 from fpemu.scaling.layout import Block, check_block
 from fpemu.scaling.profiles import ScaleProfile
-from fpemu.scaling.rules import ScaleRule, finite_ends
+from fpemu.scaling.rules import ScaleRule
 from fpemu.scaling.rules import scale_rule as rule_of
 from fpemu.scaling.tools import PROFILES, profiles_of, scale_profile
 
@@ -125,7 +125,9 @@ class ScaledFormat(Scheme):
         for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
             if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
                 raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
-        if finite_ends(self.element)[1] <= 0:
+        element = self.element
+        entries = element.entries if isinstance(element, TableFormat) else ()
+        if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
             raise ValueError(f"{self.element} has no positive value to scale to")
         if self.zero_point is not None and not (
             isinstance(self.zero_point, IntFormat) and self.zero_point.fraction_bits == 0
