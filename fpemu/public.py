@@ -46,7 +46,17 @@ from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
 from fpemu.saving import load, save
-from fpemu.scaling import Quantized, ScaledFormat, ScaleProfile, ScaleRule, fake_quantize, quantize, scheme, schemes
+from fpemu.scaling import (
+    Quantized,
+    ScaledFormat,
+    ScaleProfile,
+    ScaleRule,
+    fake_quantize,
+    quantize,
+    quantized_matmul,
+    scheme,
+    schemes,
+)
 from fpemu.signs import absolute, copysign, negative
 
 __all__ = [
@@ -129,6 +139,7 @@ __all__ = [
     "profile",
     "profile_names",
     "quantize",
+    "quantized_matmul",
     "reciprocal",
     "register",
     "report",

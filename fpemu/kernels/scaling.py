@@ -5,7 +5,7 @@ to a block (`factors`, `out` of the loops that look for extremes) has a column f
 """
 
 from numba.extending import intrinsic
-from numpy import int32, uint32, uint64
+from numpy import int32, uint32
 
 from fpemu.kernels.bits import like
 from fpemu.kernels.jit import core, loop
@@ -110,7 +110,9 @@ def shifted_integers(x, zeros, block, limits, out):
     `limits`: lowest and highest integer, `magic` of the core, what NaN gives; of x's type.
     """
     low, high, magic, nan = limits[0], limits[1], limits[2], limits[3]
-    mask = uint32(uint64(1) << uint64(8 * out.itemsize)) - uint32(1)
+    mask = uint32(high - low)
+    for shift in (1, 2, 4, 8):  # all ones: of a code's bits, be they fewer than those of an element of `out`
+        mask |= mask >> uint32(shift)
     for row in range(x.shape[0]):
         for k in range(zeros.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]

@@ -1,6 +1,7 @@
 """Scaled formats: codes that come in blocks with scales, and quantization to them."""
 
 from fpemu.scaling.names import scheme, schemes
+from fpemu.scaling.products import quantized_matmul
 from fpemu.scaling.profiles import ScaleProfile
 from fpemu.scaling.quantized import Packed, Quantized
 from fpemu.scaling.quantizing import fake_quantize, quantize
@@ -15,6 +16,7 @@ __all__ = [
     "ScaledFormat",
     "fake_quantize",
     "quantize",
+    "quantized_matmul",
     "scheme",
     "schemes",
 ]
