@@ -47,10 +47,12 @@ from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
 from fpemu.saving import load, save
 from fpemu.scaling import (
+    Calibration,
     Quantized,
     ScaledFormat,
     ScaleProfile,
     ScaleRule,
+    calibrate,
     fake_quantize,
     quantize,
     quantized_matmul,
@@ -61,6 +63,7 @@ from fpemu.signs import absolute, copysign, negative
 
 __all__ = [
     "Array",
+    "Calibration",
     "FlagError",
     "FlagWarning",
     "Flags",
@@ -80,6 +83,7 @@ __all__ = [
     "add",
     "array",
     "asarray",
+    "calibrate",
     "cast",
     "classify",
     "compare",
