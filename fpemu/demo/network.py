@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,8 +223,10 @@ def _together(rows: Sequence[Row], tensors: Sequence[Array]) -> Row:
     def mean(field: str) -> float:
         return float(np.average([getattr(row, field) for row in rows], weights=sizes))
 
-    means = {field: mean(field) for field in ("bits", "mse", "overflow", "underflow", "saturation")}
-    largest = {field: max(getattr(row, field) for row in rows) for field in ("max_error", "max_relative_error")}
+    means: dict[str, Any] = {field: mean(field) for field in ("bits", "mse", "overflow", "underflow", "saturation")}
+    largest: dict[str, Any] = {
+        field: max(getattr(row, field) for row in rows) for field in ("max_error", "max_relative_error")
+    }
     signal = float(np.square(_in_a_row(tensors)).mean())
     sqnr = 10 * math.log10(signal / means["mse"]) if means["mse"] else math.inf
     return dataclasses.replace(rows[0], **means, **largest, sqnr=sqnr, nan=sum(row.nan for row in rows))

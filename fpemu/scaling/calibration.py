@@ -6,7 +6,6 @@ import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from fpemu.scaling.quantizing import quantize
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from numpy.typing import ArrayLike
 
     from fpemu.scaling.quantized import Quantized
@@ -194,6 +195,12 @@ class Calibration:
             If x holds no real numbers.
         ValueError
             If its shape does not fit the scheme, or the batches before.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.Calibration("fp8_e4m3_tensor").update([1.0, 2.0]).update([-896.0]).scales
+        array(2., dtype=float32)
         """
         self.__dict__.pop("_result", None)
         given = as_source(x, source)
@@ -238,6 +245,13 @@ class Calibration:
             If it is none.
         ValueError
             If it is for another scheme or method, or its batches have another shape.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> one, other = fe.calibrate([448.0], "fp8_e4m3_tensor"), fe.calibrate([896.0], "fp8_e4m3_tensor")
+        >>> one.merge(other).scales
+        array(2., dtype=float32)
         """
         if not isinstance(other, Calibration):
             raise TypeError(f"merge takes a Calibration, not {type(other).__name__}")
@@ -322,6 +336,12 @@ class Calibration:
         ------
         ValueError
             If there were no numbers, or x does not fit them.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.calibrate([896.0], "fp8_e4m3_tensor").quantize([3.0, 1000.0]).dequantize()
+        array([  3., 896.], dtype=float32)
         """
         scales, zeros, second = self._result
         return quantize(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
@@ -331,6 +351,8 @@ class Calibration:
     def _quantile(
         self, bins: NDArray[np.int64], counts: NDArray[np.int64], low: float, high: float
     ) -> tuple[float, float]:
+        from fractions import Fraction  # `import fpemu` goes without it
+
         share = Fraction(str(self.percentile)) / 100
         if self.scheme.scale_rule.statistic == "minmax":
             keep = (1 + share) / 2
