@@ -113,6 +113,18 @@ def test_two_schemes(left, right, accumulate):
     assert_same(fe.quantized_matmul(qa, qb, accumulate=accumulate), expected(qa, qb, accumulate))
 
 
+@pytest.mark.parametrize("accumulate", ["exact", "float32"])
+@pytest.mark.parametrize("element", ["nf4", "float8_e5m2", "int4"])
+@pytest.mark.parametrize("block", ["row", 16])
+def test_two_levels_of_many_digits(element, block, accumulate):
+    scheme = fe.ScaledFormat("two levels", element, block, "float32", second_level="float32")
+    rng = np.random.default_rng(7)
+    qa = fe.quantize(rng.standard_normal((3, 48)).astype(np.float32), scheme)
+    qb = fe.quantize(rng.standard_normal((48, 2)).astype(np.float32), scheme, axis=0)
+    qa.second_scale, qb.second_scale = float(np.float32(1 / 3)), float(np.float32(0.7))
+    assert_same(fe.quantized_matmul(qa, qb, accumulate=accumulate), expected(qa, qb, accumulate))
+
+
 def test_tiles_and_scales_across():
     rng = np.random.default_rng(4)
     a, b = rng.standard_normal((2, 5, 12))
