@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting import cast
-from fpemu.scaling.calibration import Calibration
+from fpemu.scaling.calibration import Calibration, narrow
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.quantizing import quantize
 
@@ -85,7 +85,9 @@ class Stream:
             self._look(part)
         self._done = 0
         if self.known is None and self._second is not None:
-            self._second = quantize([self._largest], self.scheme.replace(block="tensor", axis=-1)).second_scale
+            self._second = quantize(
+                narrow(np.array([self._largest])), self.scheme.replace(block="tensor", axis=-1)
+            ).second_scale
 
     def quantized(
         self, codes: NDArray[Any], last: bool = False, **how: Any
