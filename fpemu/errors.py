@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.formats import Format
+from fpemu.formats.scheme import Scheme
 from fpemu.info import describe
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Row:
     Parameters
     ----------
     format : str
+    bits : float
+        Those that are stored for an element, with its share of scales.
     scale : float or None
         What the elements were divided by, None without one scale for all.
     mse : float
@@ -52,6 +55,7 @@ class Row:
     """
 
     format: str
+    bits: float
     scale: float | None
     mse: float
     max_error: float
@@ -67,7 +71,7 @@ class Row:
         return dataclasses.asdict(self)
 
     def cells(self) -> list[str]:
-        """The fields, but for the scale, as text under `HEADER`."""
+        """The fields, but for bits and scale, as text under `HEADER`."""
         numbers = [_cell(x, ".4g") for x in (self.mse, self.max_error, self.max_relative_error)]
         shares = [_cell(100 * x, ".3g", " %") for x in (self.overflow, self.underflow, self.saturation)]
         return [self.format, *numbers, _cell(self.sqnr, ".2f"), *shares, str(self.nan)]
@@ -150,8 +154,8 @@ class Errors:
 
     Parameters
     ----------
-    fmt : Format
-        The target.
+    fmt : Format or Scheme
+        The target.  A scaled format has no range of its own: say of each piece what overflows.
 
     Examples
     --------
@@ -164,9 +168,9 @@ class Errors:
     (0.3333333333333333, 0.3333333333333333, 94.0)
     """
 
-    def __init__(self, fmt: Format) -> None:
+    def __init__(self, fmt: Format | Scheme) -> None:
         self.format = fmt
-        self.lowest, self.largest = finite_range(fmt)
+        self.lowest, self.largest = (-math.inf, math.inf) if isinstance(fmt, Scheme) else finite_range(fmt)
         self.finite = self.nan = self.overflows = self.underflows = self.saturated = self.inexact = 0
         self.max_error = self.max_relative_error = 0.0
         self._signal, self._noise = _SumOfSquares(), _SumOfSquares()
@@ -218,11 +222,12 @@ class Errors:
         self._signal.add(x * scale)
         self._noise.add(error)
 
-    def row(self, scale: float | None = None) -> Row:
-        """The sums so far, as a row of a report."""
+    def row(self, scale: float | None = None, bits: float | None = None) -> Row:
+        """The sums so far, as a row of a report; `bits` of an element, of a scaled format."""
         share = 1 / self.finite if self.finite else math.nan
         return Row(
             format=self.format.name,
+            bits=self.format.bits if not isinstance(self.format, Scheme) else math.nan if bits is None else bits,
             scale=scale,
             mse=float(self._noise) * share,
             max_error=self.max_error,

@@ -46,11 +46,24 @@ from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
 from fpemu.saving import load, save
-from fpemu.scaling import Quantized, ScaledFormat, ScaleProfile, ScaleRule, fake_quantize, quantize, scheme, schemes
+from fpemu.scaling import (
+    Calibration,
+    Quantized,
+    ScaledFormat,
+    ScaleProfile,
+    ScaleRule,
+    calibrate,
+    fake_quantize,
+    quantize,
+    quantized_matmul,
+    scheme,
+    schemes,
+)
 from fpemu.signs import absolute, copysign, negative
 
 __all__ = [
     "Array",
+    "Calibration",
     "FlagError",
     "FlagWarning",
     "Flags",
@@ -70,6 +83,7 @@ __all__ = [
     "add",
     "array",
     "asarray",
+    "calibrate",
     "cast",
     "classify",
     "compare",
@@ -129,6 +143,7 @@ __all__ = [
     "profile",
     "profile_names",
     "quantize",
+    "quantized_matmul",
     "reciprocal",
     "register",
     "report",

@@ -14,10 +14,14 @@ from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, TableFormat
+from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as named_profile
 from fpemu.registry import dtype as lookup
+from fpemu.scaling.lookup import format_or_scheme
+from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.streaming import Stream
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -39,12 +43,15 @@ class Report:
         Elements.
     nan, infinite : int
         Elements that are not finite; errors and shares leave them out.
+    scaled : bool
+        Whether a row is of a scaled format: then the table says how many bits there are to an element.
     """
 
     rows: tuple[Row, ...]
     count: int
     nan: int
     infinite: int
+    scaled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain dictionaries, lists and numbers."""
@@ -67,6 +74,9 @@ class Report:
             scales = ["-" if row.scale is None else f"{row.scale:.4g}" for row in self.rows]
             for cells, scale in zip(lines, ["scale", *scales], strict=True):
                 cells.insert(1, scale)
+        if self.scaled:
+            for cells, bits in zip(lines, ["bits", *(f"{row.bits:.4g}" for row in self.rows)], strict=True):
+                cells.insert(1, bits)
         return lines
 
     def __str__(self) -> str:
@@ -84,6 +94,10 @@ class _Trial:
         self.target = _wider(fmt)
         self.scale, self.rng = scale, rng
 
+    def row(self) -> Row:
+        """What was counted."""
+        return self.errors.row(self.scale)
+
     def update(
         self, x: NDArray[Any], source: Format | None, values: NDArray[np.float64], offset: int, scale: Any
     ) -> None:
@@ -98,6 +112,60 @@ class _Trial:
             source = None
         y = cast_to_float64(x, self.target, source=source, profile=self.rules, rng=self.rng, rng_offset=offset)
         self.errors.update(values, y, 1.0 if scale is None else scale)
+
+
+class _ScaledTrial:
+    """One scaled format of a report."""
+
+    def __init__(self, scheme: ScaledFormat, rules: Profile | None, rounding: Any, rng: Any) -> None:
+        element = scheme.element
+        chosen = scheme.profile.elements if rules is None else rules.replace(overflow="saturate", infinity="saturate")
+        if rounding is not None:
+            chosen = chosen.replace(rounding=rounding)
+        self.rules = element.check_profile(chosen)
+        self.scheme = scheme.replace(profile=scheme.profile.replace(elements=self.rules))
+        self.errors = Errors(scheme)
+        self.lowest, self.largest = finite_range(element)
+        self.wider = _wider(element) if scheme.zero_point is None else lookup("int64")
+        self.rng = rng
+        self.stream: Stream | None = None
+        self.place = 0
+
+    def begin(self, shape: tuple[int, ...], source: Format) -> Stream:
+        """Before the first piece."""
+        self.stream = Stream(self.scheme, shape, source)
+        return self.stream
+
+    def row(self) -> Row:
+        """What was counted."""
+        assert self.stream is not None
+        return self.errors.row(bits=self.stream.bits_per_element)
+
+    def finish(self) -> None:
+        """After the last piece."""
+        assert self.stream is not None
+        self.update(np.zeros(0, self.stream.source.code_dtype), last=True)
+
+    def update(self, codes: NDArray[Any], last: bool = False) -> None:
+        """Add a piece of codes."""
+        assert self.stream is not None
+        for part, q in self.stream.quantized(codes, last, rng=self.rng):
+            values = np.asarray(cast(part, "float64", source=self.stream.source))
+            self.errors.update(values, q.dequantize(np.float64))
+            divisors = np.asarray(q.layout.spread(q.scale_values), np.float64).reshape(-1) * (q.second_scale or 1.0)
+            with np.errstate(all="ignore"):
+                quotients = values / np.where(divisors == 0, np.inf, divisors)
+            how = {"rng": self.rng, "rng_offset": self.place}
+            places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.rules, **how)
+            zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
+            finite = np.isfinite(values) & np.isfinite(quotients)
+            self.errors.saturated += self._beyond(quotients + zeros, finite)
+            self.errors.overflows += self._beyond(places + zeros, finite)
+            self.place += part.size
+
+    def _beyond(self, quotients: NDArray[np.float64], finite: NDArray[np.bool_]) -> int:
+        """How many are beyond the elements' range."""
+        return int(np.count_nonzero(finite & ((quotients > self.largest) | (quotients < self.lowest))))
 
 
 def cast_to_float64(x: NDArray[Any], fmt: Format, **how: Any) -> NDArray[np.float64]:
@@ -139,13 +207,14 @@ def report(
     ----------
     x : array_like
         As `cast` takes it; shape (...).
-    formats : format or sequence of formats
+    formats : format, scaled format or sequence of them
         One row for each.
     scale : "absmax" or array_like, optional
         What x is divided by before the cast, and the result multiplied by after it, in float64; shape broadcast to x's.
         "absmax": for each format the number that takes the largest magnitude of x to the format's largest value.
+        Scaled formats have scales of their own.
     profile : str or Profile, optional
-        The rules of the casts, but for overflow; default each format's own.
+        The rules of the casts, but for overflow; default each format's own.  Of elements, in scaled formats.
     rounding : str, Rounding or Stochastic, optional
         Overrides the profile's.
     rng : None, int or numpy.random.Generator
@@ -164,6 +233,11 @@ def report(
         If a format or a rule is unknown, or a scale is not positive and finite.
     TypeError
         If x holds no real numbers.
+
+    Notes
+    -----
+    In scaled formats "overflow" and "saturated" are of numbers over their scales.  One scale for a whole array, or for
+    a place of its last axis, is that of its finite numbers; blocks with others become what `quantize` makes of them.
 
     Examples
     --------
@@ -186,6 +260,7 @@ def report(
         rounding=rounding,
         rng=rng,
         source=found.format,
+        shape=found.codes.shape,
     )
 
 
@@ -198,15 +273,18 @@ def report_stream(
     rounding: Any = None,
     rng: Any = None,
     source: Any = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Report:
     """`report` for what does not fit in memory.
 
     Parameters
     ----------
     pieces : callable
-        Gives the elements in order, in one-dimensional arrays; called twice for "absmax".
+        Gives the elements in order, in one-dimensional arrays; called twice for "absmax" and for some scaled formats.
     formats, scale, profile, rounding, rng, source
         As in `report`; an array of scales has as many elements as the pieces together.
+    shape : tuple of int, optional
+        Of the whole array; for scaled formats.
 
     Returns
     -------
@@ -219,11 +297,16 @@ def report_stream(
     >>> report_stream(lambda: (np.full(10, i) for i in range(3)), "int8").count
     30
     """
-    if isinstance(formats, str | Format) or not np.iterable(formats):
+    if isinstance(formats, str | Format | Scheme) or not np.iterable(formats):
         formats = [formats]
-    targets = [lookup(fmt) for fmt in formats]
-    if not targets:
+    chosen_formats = [format_or_scheme(fmt) for fmt in formats]
+    if not chosen_formats:
         raise ValueError("a report needs one format or more")
+    targets = [fmt for fmt in chosen_formats if not isinstance(fmt, ScaledFormat)]
+    if scale is not None and not targets:
+        raise ValueError("scale is for formats without scales of their own")
+    if shape is None and len(targets) < len(chosen_formats):
+        raise ValueError("a report of scaled formats needs the shape of the array: shape=")
     rules = None if profile is None else named_profile(profile)
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))
     scales: list[float | None] = [None] * len(targets)
@@ -239,6 +322,8 @@ def report_stream(
             raise ValueError("scales must be positive and finite")
         if scale.ndim == 0:
             scales, scale = [float(scale)] * len(targets), None
+    scaled = [_ScaledTrial(fmt, rules, rounding, seed) for fmt in chosen_formats if isinstance(fmt, ScaledFormat)]
+    _begin(scaled, pieces, source, shape or ())
     trials = []
     for fmt, factor in zip(targets, scales, strict=True):
         chosen = rules or fmt.profile
@@ -252,8 +337,33 @@ def report_stream(
         factors = None if scale is None else scale.flat[count : count + values.size]
         for trial in trials:
             trial.update(found.codes, found.format, values, count, factors)
+        for other in scaled:
+            other.update(found.codes)
         count += values.size
-    return Report(tuple(trial.errors.row(trial.scale) for trial in trials), count, nan, infinite)
+    for other in scaled:
+        other.finish()
+    plain, with_scales = iter(trials), iter(scaled)
+    rows = [next(with_scales).row() if isinstance(fmt, ScaledFormat) else next(plain).row() for fmt in chosen_formats]
+    return Report(tuple(rows), count, nan, infinite, bool(scaled))
+
+
+def _begin(
+    trials: list[_ScaledTrial], pieces: Callable[[], Iterable[NDArray[Any]]], source: Any, shape: tuple[int, ...]
+) -> None:
+    """Let scaled formats look at all elements, if one has to."""
+    if not trials:
+        return
+    first = next(iter(pieces()), np.zeros(0, np.float32))
+    own = as_source(first, source).format
+    streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.looks_first]
+    if not streams:
+        return
+    for piece in pieces():
+        codes = as_source(piece, source).codes
+        for stream in streams:
+            stream.look(codes)
+    for stream in streams:
+        stream.begin()
 
 
 def _largest_magnitude(pieces: Callable[[], Iterable[NDArray[Any]]], source: Any) -> float:

@@ -98,6 +98,44 @@ def test_formats_up_to_8_bits_are_also_scaled(results):
     }  # fmt: skip
 
 
+def test_scaled_formats_of_one_scale_by_hand(results):
+    def cast(x):
+        low, high = min(x.min(), 0), max(x.max(), 0)
+        scale = np.float64(np.float32((high - low) / 15))
+        zero = -8 - np.rint(low / scale)
+        return (np.clip(np.rint(x / scale) + zero, -8, 7) - zero) * scale
+
+    def single(x):
+        return cast(x.astype(np.float32).astype(float))
+
+    row = results["zeropoint_int4", False]
+    logits = forward(single, single)
+    assert (row.scale, row.bits) == ("own", 4)
+    assert row.accuracy_weights == accuracy(forward(single))
+    assert row.accuracy == accuracy(logits)
+    w = np.concatenate([w.ravel() for w in WEIGHTS]).astype(float)
+    y = np.concatenate([single(w).ravel() for w in WEIGHTS])
+    assert row.weights.sqnr == pytest.approx(decibels(w, y), rel=1e-6)
+    assert row.weights.underflow == pytest.approx(np.mean((y == 0) & (w != 0)))
+
+
+def test_blocks_lie_along_the_sums(results):
+    def cast(x, axis):
+        """MXFP4 with powers of two from the largest magnitude: OCP MX v1.0, clause 6.3."""
+        rows = np.moveaxis(x.astype(np.float32).astype(float), axis, -1)
+        blocks = rows.reshape(*rows.shape[:-1], -1, 32)
+        largest = np.abs(blocks).max(axis=-1, keepdims=True)
+        scale = 2.0 ** np.maximum(np.floor(np.log2(np.where(largest > 0, largest, 2.0**-125))) - 2, -127)
+        y = np.clip(blocks / scale, -6, 6).astype(ml_dtypes.float4_e2m1fn).astype(float) * scale
+        return np.moveaxis(y.reshape(rows.shape), -1, axis)
+
+    row = results["mxfp4", False]
+    logits = forward(lambda w: cast(w, 0), lambda x: cast(x, -1))
+    reference = forward(lambda w: w, lambda x: x.astype(np.float32).astype(float))
+    assert row.accuracy == accuracy(logits)
+    assert row.logits_sqnr == pytest.approx(decibels(reference, logits), abs=0.001)
+
+
 def test_training_again_gives_the_same_network():
     training, test = train.split(len(DATA["images"]))
     np.testing.assert_array_equal(test, DATA["test"])

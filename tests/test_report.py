@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, finite_range
 from fpemu.report import report_stream
 
@@ -263,3 +264,82 @@ def test_errors_of_results_that_are_not_finite():
     assert (row.overflow, row.saturation, row.underflow, row.nan) == (0.5, 0.5, 0.25, 1)
     assert row.max_error == 1e6 - 57344
     assert errors.inexact == 3
+
+
+SCALED = [
+    ("mxfp4", (10, 64)), ("mxfp8", (3, 50)), ("mxfp6", (100,)), ("nvfp4", (6, 40)), ("nvfp4_tile", (40, 50)),
+    ("nf4_64", (5, 128)), ("absmax_int8", (7, 9)), ("zeropoint_int4", (11, 13)), ("zeropoint_uint8", (4, 5, 6)),
+    ("int8_channel", (6, 5, 8)), ("fp8_e4m3_row", (6, 37)), ("fp8_e5m2_128x128", (130, 140)), ("mxint8", (64,)),
+    ("absmax_int8", ()),
+]  # fmt: skip
+AXES = [("mxfp4", 0, (64, 10)), ("mxfp4", 0, (50, 3)), ("int8_channel", 1, (9, 17)), ("int8_channel", 1, (4, 6, 5)),
+        ("fp8_e4m3_row", 0, (8, 9)), ("mxfp8", -2, (2, 40, 6)), ("int8_channel", -1, (12,))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scheme", "shape"), [*SCALED, *((fe.scheme(n).replace(axis=a), s) for n, a, s in AXES)], ids=str
+)
+def test_scaled_formats_are_as_quantize_has_them(scheme, shape):
+    x = (np.random.default_rng(6).standard_t(3, shape) * 5).astype(np.float32)
+    q = fe.quantize(x, scheme, pad=True)
+    error = q.dequantize(np.float64) - x
+    flat = x.reshape(-1)
+    for size in (1 << 20, 17):
+        found = report_stream(lambda s=size: flat_chunks(flat, s), [scheme], shape=shape)
+        (row,) = found.rows
+        assert (row.format, row.bits, row.scale, row.nan) == (str(q.scheme), q.bits_per_element, None, 0)
+        assert row.mse == pytest.approx(np.mean(error**2), rel=1e-12)
+        assert row.max_error == np.abs(error).max()
+        assert row.underflow == pytest.approx(np.mean((q.dequantize() == 0) & (x != 0)))
+    assert fe.report(x, scheme).rows == report_stream(lambda: iter([flat]), scheme, shape=shape).rows
+
+
+def test_overflow_in_blocks_is_of_numbers_over_their_scale():
+    x = [[6.5, 7.0, -7.5, 6.0], [4.0, 0.01, 1.0, 0.5]]  # both scales are 1
+    (row,) = fe.report(x, fe.scheme("mxfp4").replace(block=4)).rows
+    assert (row.saturation, row.overflow, row.underflow, row.max_error) == (3 / 8, 2 / 8, 1 / 8, 1.5)
+    (row,) = fe.report([0.0, 1.0, 254.0, -1.0], "zeropoint_uint8").rows  # to 254 + 1
+    assert (row.saturation, row.overflow, row.max_error) == (0, 0, 0)
+    (row,) = fe.report([-1.0, 5.0], fe.scheme("zeropoint_uint8").replace(scale_rule="absmax")).rows  # 128 is zero
+    assert (row.saturation, row.overflow) == (0.5, 0.5)
+
+
+def test_scaled_formats_beside_others():
+    x = numbers(3)[:1000]
+    found = fe.report(x, ["float8_e4m3fn", "mxfp8", "int8"], scale="absmax")
+    alone = fe.report(x, ["float8_e4m3fn", "int8"], scale="absmax")
+    assert found.rows[::2] == alone.rows
+    lines = str(found).splitlines()
+    assert lines[0].split()[:3] == ["format", "bits", "scale"]
+    assert [line.split()[:2] for line in lines[2:]] == [["float8_e4m3fn", "8"], ["mxfp8_e4m3", "8.256"], ["int8", "8"]]
+    assert "bits" not in str(alone)
+
+
+def test_scaled_formats_and_numbers_that_are_not_finite():
+    x = np.ones(64, np.float32)
+    x[[3, 40, 41]] = np.nan, np.inf, -np.inf
+    found = fe.report(x, ["mxfp8", "absmax_int8", "nvfp4"])
+    assert (found.nan, found.infinite) == (1, 2)
+    assert [row.nan for row in found.rows] == [64, 0, 32]
+    assert found.rows[1].mse < 1e-10
+    assert fe.report(np.full(4, np.nan), "absmax_int8").rows[0].bits == 16
+
+
+def test_scaled_formats_round_as_they_are_told():
+    x = numbers(5)[:640]
+    for options in ({"rounding": "toward_zero"}, {"rounding": "stochastic", "rng": 3}):
+        scheme = fe.scheme("mxfp8")
+        y = fe.fake_quantize(x, scheme, **options)
+        (row,) = fe.report(x, scheme, **options).rows
+        assert row.max_error == np.abs(y.astype(np.float64) - x).max()
+
+
+def test_wrong_arguments_of_scaled_formats():
+    with pytest.raises(ValueError, match="did you mean 'mxfp4'"):
+        fe.report([1.0], "mxfp5")
+    with pytest.raises(ValueError, match="without scales of their own"):
+        fe.report([1.0], "mxfp4", scale=2.0)
+    with pytest.raises(ValueError, match="shape="):
+        report_stream(lambda: iter([np.ones(3)]), "mxfp4")
+    with pytest.raises(ValueError, match="out of range"):
+        fe.report([1.0], fe.scheme("mxfp4").replace(axis=1))

@@ -128,7 +128,7 @@ def _print_network(output: Console, digits: Network, results: Sequence[Result]) 
 
 def _print_table(output: Console, title: str, results: Sequence[Result], columns: dict[str, list[str]]) -> None:
     """Print a table with a row for each result; columns that find no place go on in another one beneath."""
-    names = ["  absmax" if r.scale else r.format for r in results]
+    names = ["  absmax" if r.scale == "absmax" else r.format for r in results]
     first = max(map(len, names))
     output.print(f"[bold]{title}[/bold]\n")
     tables: list[tuple[list[str], list[int]]] = []

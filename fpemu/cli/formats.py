@@ -6,12 +6,15 @@ from typing import Any
 
 from rich.text import Text
 
-from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, formats_of
+from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import console, print_json, print_table
 from fpemu.formats import FloatFormat, Format
 from fpemu.info import describe
 from fpemu.infotext import decimal_text
 from fpemu.registry import aliases, dtypes, note
+from fpemu.scaling.infotext import SCHEME_HEADER, scheme_cells, scheme_facts
+from fpemu.scaling.names import schemes
+from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = ["formats"]
 
@@ -19,7 +22,7 @@ HEADER = ("format", "bits", "p", "exponent", "largest", "smallest", "Inf", "NaN"
 
 
 def formats(names: FormatsArgument = None, format: FormatsOption = None, json: JsonOption = False) -> None:
-    """List the formats that have names, with their aliases.
+    """List the formats that have names, with their aliases, and the scaled formats.
 
     Many more describe themselves: e5m10, float12_e5m6, int5, q3.12, uq8.8, and binary8p4se (P3109).
 
@@ -29,11 +32,19 @@ def formats(names: FormatsArgument = None, format: FormatsOption = None, json: J
 
         fpemu formats e4m3 fp4 --json
     """
-    chosen = formats_of(format, names) or dtypes()
+    chosen = targets_of(format, names) or [*dtypes(), *schemes()]
     if json:
-        print_json([_facts(fmt) for fmt in chosen])
+        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else _facts(fmt) for fmt in chosen])
         return
-    print_table(console(), [HEADER, *(_row(fmt) for fmt in chosen)], texts=(0, len(HEADER) - 1))
+    out = console()
+    rows = [_row(fmt) for fmt in chosen if not isinstance(fmt, ScaledFormat)]
+    scaled = [scheme_cells(fmt) for fmt in chosen if isinstance(fmt, ScaledFormat)]
+    if rows:
+        print_table(out, [HEADER, *rows], texts=(0, len(HEADER) - 1))
+    if rows and scaled:
+        out.print()
+    if scaled:
+        print_table(out, [SCHEME_HEADER, *scaled], texts=range(len(SCHEME_HEADER)))
 
 
 def _facts(fmt: Format) -> dict[str, Any]:

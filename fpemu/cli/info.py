@@ -8,11 +8,13 @@ import typer
 from rich.text import Text
 
 from fpemu.anatomy import Code
-from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, formats_of
+from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Format
 from fpemu.info import describe
 from fpemu.registry import aliases, note
+from fpemu.scaling.infotext import scheme_facts, scheme_lines
+from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = ["info"]
 
@@ -27,6 +29,8 @@ def info(
 ) -> None:
     """Say what a format is: layout, limits, special codes, names, the default rules of a cast to it.
 
+    Of a scaled format: elements, scales and blocks.
+
     For example:
 
         fpemu info bfloat16
@@ -35,21 +39,31 @@ def info(
 
         fpemu info fp4 --values
 
+        fpemu info mxfp4
+
         fpemu info -f q3.12 --json
     """
-    chosen = formats_of(format, names)
+    chosen = targets_of(format, names)
     if not chosen:
         raise typer.BadParameter("name one format or more, as `fpemu info bfloat16`", param_hint="'[FORMAT]...'")
     for fmt in chosen:
-        if values and fmt.bits > MAX_BITS:
+        if values and isinstance(fmt, ScaledFormat):
+            raise typer.BadParameter(f"{fmt} has no codes of its own, but {fmt.element}", param_hint="'--values'")
+        if values and not isinstance(fmt, ScaledFormat) and fmt.bits > MAX_BITS:
             raise typer.BadParameter(f"{fmt.name} has 2^{fmt.bits} codes: too many to list", param_hint="'--values'")
     if json:
-        print_json([_facts(fmt, values) for fmt in chosen])
+        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else _facts(fmt, values) for fmt in chosen])
         return
     out = console()
     for place, fmt in enumerate(chosen):
         if place:
             out.print()
+        if isinstance(fmt, ScaledFormat):
+            head, *lines = scheme_lines(fmt)
+            out.print(Text(head, "bold"))
+            for line in lines:
+                out.print(Text(line), soft_wrap=True)
+            continue
         head, *lines = str(describe(fmt)).splitlines()
         out.print(Text(head, "bold"))
         for line in lines:

@@ -13,7 +13,8 @@ from fpemu.files import StoredArray, element_type, file_kind, open_arrays
 from fpemu.formats import Format
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.profiles import Profile, profile
-from fpemu.registry import dtype
+from fpemu.scaling.lookup import format_or_scheme
+from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = [
     "DtypeOption",
@@ -37,6 +38,7 @@ __all__ = [
     "rounding_word",
     "rules_of",
     "seed_of",
+    "targets_of",
 ]
 
 _FORMAT = "A format's name."
@@ -70,10 +72,24 @@ PlotOption = Annotated[
 
 def formats_of(*names: list[str] | None) -> list[Format]:
     """The formats that names mean; wrong names are wrong usage."""
+    found: list[Format] = []
+    for name in (name for group in names for name in group or ()):
+        try:
+            known = format_or_scheme(name)
+            if isinstance(known, ScaledFormat):
+                raise ValueError(f"{known} is a scaled format: `fpemu report` and `fpemu info` take those")
+            found.append(known)
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
+    return found
+
+
+def targets_of(*names: list[str] | None) -> list[Format | ScaledFormat]:
+    """The formats and scaled formats that names mean; wrong names are wrong usage."""
     found = []
     for name in (name for group in names for name in group or ()):
         try:
-            found.append(dtype(name))
+            found.append(format_or_scheme(name))
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
     return found

@@ -24,16 +24,18 @@ from fpemu.cli.options import (
     RoundingOption,
     SeedOption,
     ShapeOption,
-    formats_of,
     open_file,
     rules_of,
     seed_of,
+    targets_of,
 )
 from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
 from fpemu.files import StoredArray
 from fpemu.formats import Format
 from fpemu.plotting import Binades, report_picture
 from fpemu.report import Report, report_stream
+from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.streaming import Stream
 
 __all__ = ["report"]
 
@@ -67,10 +69,19 @@ def report(
 
         fpemu report model.npz -f e4m3fn e5m2 int8 --scale absmax
 
+        fpemu report weights.npy -f mxfp4 -f nvfp4 -f int8_channel
+
         fpemu report activations.f32 --dtype float32 -f e5m2 --plot errors.png
     """
-    chosen = formats_of(format, names) or formats_of(MAIN_FORMATS)
-    rules = [rules_of(fmt, profile, rounding) for fmt in chosen]
+    chosen = targets_of(format, names) or targets_of(MAIN_FORMATS)
+    scaled = [fmt for fmt in chosen if isinstance(fmt, ScaledFormat)]
+    rules = [rules_of(fmt.element if isinstance(fmt, ScaledFormat) else fmt, profile, rounding) for fmt in chosen]
+    if scaled and plot is not None:
+        raise typer.BadParameter(
+            f"a picture is of formats of single numbers, not of {scaled[0]}", param_hint="'--plot'"
+        )
+    if scale is not None and len(scaled) == len(chosen):
+        raise typer.BadParameter(f"{scaled[0]} has scales of its own", param_hint="'--scale'")
     seed = seed_of(seed, rules)
     factor = _scale(scale)
     picture_path(plot)
@@ -105,14 +116,15 @@ def _scale(text: str | None) -> str | float | None:
 
 def _measure(
     stored: StoredArray,
-    chosen: list[Format],
+    chosen: list[Format | ScaledFormat],
     scale: str | float | None,
     rounding: str | None,
     profile: str | None,
     seed: int | None,
     binades: Binades | None,
 ) -> Report:
-    passes = 2 if scale == "absmax" else 1
+    again = any(isinstance(fmt, ScaledFormat) and Stream(fmt, stored.shape, fmt.element).looks_first for fmt in chosen)
+    passes = 1 + (scale == "absmax") + again
     with progress(f"reading {stored.path.name} {stored.name}".rstrip(), passes * stored.size) as advance:
 
         def pieces() -> Iterator[NDArray[Any]]:
@@ -120,7 +132,14 @@ def _measure(
                 yield piece
                 advance(piece.size)
 
-        found = report_stream(pieces, chosen, scale, profile=profile, rounding=rounding, rng=seed, source=stored.format)
+        how: dict[str, Any] = {
+            "profile": profile,
+            "rounding": rounding,
+            "rng": seed,
+            "source": stored.format,
+            "shape": stored.shape,
+        }
+        found = report_stream(pieces, chosen, scale, **how)
     if binades is not None:
         for piece in stored.chunks():
             binades.update(np.asarray(cast(piece, "float64", source=stored.format)))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 import fpemu as fe
 from fpemu.errors import Row
 
-__all__ = ["FORMATS", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
+__all__ = ["FORMATS", "SCHEMES", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
 
 FORMATS = (
     "float32",
@@ -31,7 +33,19 @@ FORMATS = (
     "int4",
 )
 
+SCHEMES = (
+    "mxfp8_e4m3",
+    "mxfp4",
+    "nvfp4",
+    "nf4_64",
+    "absmax_int8",
+    "zeropoint_int8",
+    "absmax_int4",
+    "zeropoint_int4",
+)
+
 Array = NDArray[np.float64]
+Target = fe.Format | fe.ScaledFormat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +57,10 @@ class Result:
     format : str
     bits : int
     scale : str or None
-        "absmax": each tensor was scaled so that its largest magnitude is the format's largest value.
+        "absmax": each tensor was scaled so that its largest magnitude is the format's largest value; "own": a scaled
+        format, whose blocks lie along the sums of the matrix products.
     smallest, largest : float
-        The format's smallest positive and its largest value.
+        The format's smallest positive and its largest value; NaN of a scaled format.
     weights, activations : Row
         `fe.report` on all weights, and on all layers' inputs where both are cast.
     accuracy_weights : float
@@ -101,12 +116,12 @@ class Network:
         """What the others are compared with: the logits with weights and activations in float32."""
         return self.run(fe.dtype("float32"), scaled=False, activations=True)[0]
 
-    def run(self, fmt: fe.Format, *, scaled: bool, activations: bool) -> tuple[Array, list[Array]]:
+    def run(self, fmt: Target, *, scaled: bool, activations: bool) -> tuple[Array, list[Array]]:
         """Show all test images to the network with its weights cast.
 
         Parameters
         ----------
-        fmt : Format
+        fmt : Format or ScaledFormat
         scaled : bool
             Scale each tensor by its largest magnitude.
         activations : bool
@@ -121,7 +136,7 @@ class Network:
         inputs = [self.images]
         for weight, bias in zip(self.weights, self.biases, strict=True):
             x = _cast(inputs[-1], fmt, scaled) if activations else inputs[-1]
-            logits = x @ _cast(weight, fmt, scaled) + bias
+            logits = x @ _cast(weight, _down(fmt), scaled) + bias
             inputs.append(np.maximum(logits, 0))
         return logits, inputs[:-1]
 
@@ -140,8 +155,9 @@ def load() -> Network:
 
 
 def casts() -> list[tuple[str, bool]]:
-    """The demo's casts, as (format, scaled): each format unscaled and, up to 8 bits, scaled."""
-    return [(name, scaled) for name in FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8]
+    """The demo's casts, as (format, scaled): each format unscaled and, up to 8 bits, scaled; then scaled formats."""
+    plain = [(name, scaled) for name in FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8]
+    return [*plain, *((name, False) for name in SCHEMES)]
 
 
 def evaluate(network: Network, name: str, scaled: bool) -> Result:
@@ -151,7 +167,7 @@ def evaluate(network: Network, name: str, scaled: bool) -> Result:
     ----------
     network : Network
     name : str
-        A format's name.
+        A format's or a scaled format's name.
     scaled : bool
         Scale each tensor by its largest magnitude.
 
@@ -166,17 +182,18 @@ def evaluate(network: Network, name: str, scaled: bool) -> Result:
     >>> network.evaluate(digits, "float32", scaled=False).agreement
     1.0
     """
-    fmt = fe.dtype(name)
+    fmt = fe.scheme(name) if name in SCHEMES else fe.dtype(name)
+    own = isinstance(fmt, fe.ScaledFormat)
     reference = network.float32_logits
     by_weights, _ = network.run(fmt, scaled=scaled, activations=False)
     logits, inputs = network.run(fmt, scaled=scaled, activations=True)
     return Result(
         format=name,
-        bits=fmt.bits,
-        scale="absmax" if scaled else None,
+        bits=fmt.element.bits if isinstance(fmt, fe.ScaledFormat) else fmt.bits,
+        scale="own" if own else "absmax" if scaled else None,
         smallest=_smallest(fmt),
-        largest=float(fe.describe(fmt).max),
-        weights=_report(network.weights, fmt, scaled),
+        largest=math.nan if isinstance(fmt, fe.ScaledFormat) else float(fe.describe(fmt).max),
+        weights=_report(network.weights, _down(fmt), scaled),
         activations=_report(inputs, fmt, scaled),
         accuracy_weights=_share(by_weights.argmax(axis=1) == network.labels),
         accuracy=_share(logits.argmax(axis=1) == network.labels),
@@ -191,10 +208,28 @@ def signal_to_noise(signal: Array, noisy: Array) -> float:
     return float(10 * np.log10(np.square(signal).sum() / noise)) if noise else float("inf")
 
 
-def _report(tensors: Sequence[Array], fmt: fe.Format, scaled: bool) -> Row:
+def _report(tensors: Sequence[Array], fmt: Target, scaled: bool) -> Row:
     """The errors of all tensors together, each with its own scale."""
+    if isinstance(fmt, fe.ScaledFormat):
+        return _together([fe.report(_single(t), fmt).rows[0] for t in tensors], tensors)
     scale = _in_a_row([np.full(t.size, _absmax_scale(t, fmt)) for t in tensors]) if scaled else None
     return fe.report(_in_a_row(tensors), [fmt], scale=scale).rows[0]
+
+
+def _together(rows: Sequence[Row], tensors: Sequence[Array]) -> Row:
+    """Rows of several tensors as one."""
+    sizes = np.array([t.size for t in tensors])
+
+    def mean(field: str) -> float:
+        return float(np.average([getattr(row, field) for row in rows], weights=sizes))
+
+    means: dict[str, Any] = {field: mean(field) for field in ("bits", "mse", "overflow", "underflow", "saturation")}
+    largest: dict[str, Any] = {
+        field: max(getattr(row, field) for row in rows) for field in ("max_error", "max_relative_error")
+    }
+    signal = float(np.square(_in_a_row(tensors)).mean())
+    sqnr = 10 * math.log10(signal / means["mse"]) if means["mse"] else math.inf
+    return dataclasses.replace(rows[0], **means, **largest, sqnr=sqnr, nan=sum(row.nan for row in rows))
 
 
 def _in_a_row(tensors: Sequence[Array]) -> Array:
@@ -205,7 +240,9 @@ def _share(which: NDArray[np.bool_]) -> float:
     return float(which.mean())
 
 
-def _smallest(fmt: fe.Format) -> float:
+def _smallest(fmt: Target) -> float:
+    if isinstance(fmt, fe.ScaledFormat):
+        return math.nan
     return fe.finfo(fmt).smallest_subnormal if isinstance(fmt, fe.FloatFormat) else fe.iinfo(fmt).quantum
 
 
@@ -214,6 +251,17 @@ def _absmax_scale(x: Array, fmt: fe.Format) -> float:
     return float(np.abs(x).max()) / fe.describe(fmt).max
 
 
-def _cast(x: Array, fmt: fe.Format, scaled: bool) -> Array:
+def _down(fmt: Target) -> Target:
+    """A format for weights, inputs by outputs: blocks lie along the inputs."""
+    return fmt.replace(axis=0) if isinstance(fmt, fe.ScaledFormat) else fmt
+
+
+def _single(x: Array) -> NDArray[np.float32]:
+    return x.astype(np.float32)
+
+
+def _cast(x: Array, fmt: Target, scaled: bool) -> Array:
+    if isinstance(fmt, fe.ScaledFormat):
+        return fe.fake_quantize(_single(x), fmt, pad=True).astype(np.float64)
     scale = _absmax_scale(x, fmt) if scaled else 1.0
     return np.asarray(fe.cast(x / scale, fmt) * scale)

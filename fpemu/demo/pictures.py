@@ -36,6 +36,7 @@ def write_pictures(folder: Path, digits: Network, results: Sequence[Result]) -> 
     -------
     list of Path
     """
+    results = [result for result in results if result.scale != "own"]
     figures = {"sine.png": sine_picture(), "formats.png": formats_picture(digits, results)}
     for name, figure in figures.items():
         with replacing(folder / name) as stream:

@@ -78,6 +78,8 @@ def test_the_examples_of_the_help_work(run, weights, line):
         "info bfloat16 int8 nf4",
         "info fp4 -f binary16p1se",
         "info int4 --values",
+        "info mxfp4 zeropoint_int8 e4m3",
+        "report weights.npz -f mxfp4 -f absmax_int8 -f int8 --scale absmax",
         "compare fp16 bf16 e4m3fn nf4 binary16p1se",
         "inspect nan -f e5m2 -f int4",
         "inspect 0x7C e5m2",
@@ -102,6 +104,13 @@ def test_json_is_strict_json(run, weights, line):
         ("formats -f e4m3fm", "unknown format 'e4m3fm'; did you mean"),
         ("info", "name one format or more"),
         ("info float32 --values", "float32 has 2^32 codes: too many to list"),
+        ("info mxfp4 --values", "mxfp4 has no codes of its own, but float4_e2m1fn"),
+        ("info mxfp5", "unknown format 'mxfp5'; did you mean 'mxfp4'"),
+        ("compare mxfp4", "mxfp4 is a scaled format: `fpemu report` and `fpemu info` take those"),
+        ("cast weights.npy -f nvfp4 -o y.npy", "nvfp4 is a scaled format: `fpemu report`"),
+        ("report weights.npy -f mxfp4 --plot x.png", "a picture is of formats of single numbers, not of mxfp4"),
+        ("report weights.npy -f mxfp4 --scale absmax", "mxfp4 has scales of its own"),
+        ("report weights.npy -f mxfp4 --seed 1", "no rounding here is stochastic"),
         ("compare", "name one format or more"),
         ("compare fp16 --plot x.doc", "a picture's name ends in .png, .svg, .pdf"),
         ("inspect", "Missing argument"),
@@ -244,7 +253,7 @@ def test_a_defect_is_no_traceback_either(run, monkeypatch):
 
 
 def test_formats_lists_all_that_are_registered(run):
-    names = [fmt.name for fmt in fe.dtypes()]
+    names = [fmt.name for fmt in (*fe.dtypes(), *fe.schemes())]
     listed = [line.split()[0] for line in run("formats").out.splitlines()[2:] if line[:1].strip()]
     assert [name for name in listed if name in names] == names
     assert [facts["name"] for facts in run("formats", "--json").json] == names
@@ -252,6 +261,33 @@ def test_formats_lists_all_that_are_registered(run):
         "float16",
         "float8_e4m3fn",
     ]
+
+
+def test_formats_and_schemes_have_a_table_each(run):
+    out = run("formats", "fp8", "mxfp4").out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["mxfp4", "float4_e2m1fn", "32", "float8_e8m0fnu", "floor", "-", "-", "4.25"] in rows
+    assert [row[:2] for row in rows if row[:1] == ["float8_e4m3fn"]] == [["float8_e4m3fn", "8"]]
+    assert "largest" not in run("formats", "mxfp4").out
+    assert run("formats", "nvfp4_tile", "int8_channel").out.count("axis 0") == 1
+
+
+def test_info_of_scaled_formats(run):
+    out = run("info", "nvfp4", "zeropoint_int8", "e4m3").out
+    for words in (
+        "elements      float4_e2m1fn: -6 to 6",
+        "block         16",
+        "scale         float8_e4m3fn: absmax / largest, rounded nearest_even",
+        "second level  float32",
+        "bits          4.5 to an element; 32 for the whole array",
+        "largest       2688 times the second level's scale",
+        "zero point    int8",
+        "bits          8, and 40 for each block",
+        "dynamic range",
+    ):
+        assert words in out
+    (facts,) = run("info", "mxfp8", "--json").json
+    assert (facts["name"], facts["block"], facts["bits_per_element"]) == ("mxfp8_e4m3", 32, 8.25)
 
 
 def test_info_prints_what_describe_says(run):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import tracemalloc
 
@@ -188,6 +189,17 @@ def test_report_prints_what_the_library_says(run, weights, scale):
     assert "weights.npy: 128 x 256, float32" in out
     for row in expected.rows:
         assert " ".join(row.cells()[1:]) in " ".join(out.split())
+
+
+def test_report_takes_scaled_formats_as_the_library_does(run, weights):
+    names = ["mxfp4", "nvfp4", "e4m3fn", "int8_channel", "zeropoint_int8"]
+    out = run("report", "weights.npy", "-f", *names).out
+    lines = [re.split(r" {2,}", line.strip()) for line in out.splitlines()]
+    for cells in fe.report(weights, names).cells():
+        assert cells in lines
+    (array,) = run("report", "weights.npy", *names, "--rounding", "stochastic", "--seed", 4, "--json").json["arrays"]
+    expected = fe.report(weights, names, rounding="stochastic", rng=4)
+    assert [row["mse"] for row in array["rows"]] == [row.mse for row in expected.rows]
 
 
 def test_report_of_codes_and_of_every_array(run, weights):

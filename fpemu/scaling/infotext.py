@@ -1,0 +1,118 @@
+"""What a scaled format is, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fpemu.errors import finite_range
+from fpemu.info import describe
+from fpemu.infotext import decimal_text
+from fpemu.scaling.scheme import ScaledFormat
+
+__all__ = ["SCHEME_HEADER", "scheme_cells", "scheme_facts", "scheme_lines"]
+
+# Of `scheme_cells`.
+SCHEME_HEADER = ("scaled format", "elements", "block", "scale", "rule", "zero point", "second level", "bits")
+
+
+def scheme_facts(scheme: ScaledFormat) -> dict[str, Any]:
+    """All about a scheme, fit for JSON.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.scaling.infotext import scheme_facts
+    >>> scheme_facts(fe.scheme("mxfp4"))["bits_per_element"]
+    4.25
+    """
+    return {
+        "name": scheme.name,
+        "element": scheme.element.name,
+        "block": scheme.block,
+        "axis": scheme.axis,
+        "scale": scheme.scale.name,
+        "scale_rule": scheme.scale_rule.name,
+        "zero_point": None if scheme.zero_point is None else scheme.zero_point.name,
+        "second_level": None if scheme.second_level is None else scheme.second_level.name,
+        "bits_per_element": _bits(scheme),
+        "largest": _largest(scheme),
+        "profile": scheme.profile.name,
+    }
+
+
+def scheme_cells(scheme: ScaledFormat) -> list[str]:
+    """A row of a table under `SCHEME_HEADER`."""
+    facts = scheme_facts(scheme)
+    bits = facts["bits_per_element"]
+    words = [facts[key] or "-" for key in ("element", "scale", "scale_rule", "zero_point", "second_level")]
+    return [
+        scheme.name,
+        words[0],
+        _block(scheme),
+        *words[1:],
+        f"{scheme.element.bits} +" if bits is None else f"{bits:g}",
+    ]
+
+
+def scheme_lines(scheme: ScaledFormat) -> list[str]:
+    """Lines of text: the name, and all that belongs to it.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+
+    Returns
+    -------
+    list of str
+    """
+    facts = scheme_facts(scheme)
+    rule = scheme.scale_rule
+    bits = facts["bits_per_element"]
+    ends = [decimal_text(describe(scheme.element).to_dict()[end]) for end in ("min", "max")]
+    fixed = f"{scheme.element.bits}, and {scheme.bits_per_block} for each block"
+    over = "" if scheme.second_level is None else f"; {scheme.second_level.bits} for the whole array"
+    lines = [
+        ("elements", f"{scheme.element}: {ends[0]} to {ends[1]}"),
+        ("block", _block(scheme)),
+        ("scale", f"{scheme.scale}: {rule.statistic} / {rule.divisor}, rounded {rule.rounding.value}"),
+        ("rule", rule.name),
+        ("zero point", facts["zero_point"] or "none"),
+        ("second level", facts["second_level"] or "none"),
+        ("bits", (fixed if bits is None else f"{bits:g} to an element") + over),
+        ("largest", facts["largest"]),
+        ("profile", facts["profile"]),
+    ]
+    return [scheme.name, *(f"  {name:<12}  {text}" for name, text in lines)]
+
+
+def _bits(scheme: ScaledFormat) -> float | None:
+    """The bits that are stored for an element of an array of whole blocks; None where that depends on the array."""
+    if isinstance(scheme.block, str):
+        return None
+    rows, columns = scheme.block if isinstance(scheme.block, tuple) else (1, scheme.block)
+    return scheme.element.bits + scheme.bits_per_block / (rows * columns)
+
+
+def _block(scheme: ScaledFormat) -> str:
+    block = scheme.block
+    along = "" if scheme.axis == -1 or block == "tensor" else f", axis {scheme.axis}"
+    return (
+        block if isinstance(block, str) else " x ".join(map(str, block)) if isinstance(block, tuple) else str(block)
+    ) + along
+
+
+def _largest(scheme: ScaledFormat) -> str:
+    """The largest number that elements and scales together make, as text."""
+    product = finite_range(scheme.element)[1] * finite_range(scheme.scale)[1]
+    if scheme.zero_point is not None:
+        low, high = finite_range(scheme.element)
+        product = (high - low) * finite_range(scheme.scale)[1]
+    return f"{product:.6g}" + (" times the second level's scale" if scheme.second_level is not None else "")

@@ -1,0 +1,232 @@
+"""Scales of many batches: against numpy's extremes and percentiles, a search of limits, merging in any order."""
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu.scaling import calibration
+
+METHODS = ["minmax", "percentile", "mse"]
+
+
+def batches(seed=0, count=5, shape=(6, 40)):
+    rng = np.random.default_rng(seed)
+    return [(rng.standard_t(4, shape) * 0.3 + 0.1).astype(np.float32) for _ in range(count)]
+
+
+def same(one, other):
+    """Whether two calibrations give the same bits."""
+    pairs = [(one.scales, other.scales), (one.zero_points, other.zero_points)]
+    known = all((a is None and b is None) or (a.tobytes(), a.shape) == (b.tobytes(), b.shape) for a, b in pairs)
+    return known and (one.second_scale, one.count, one.nan) == (other.second_scale, other.count, other.nan)
+
+
+def test_absmax_by_hand():
+    found = fe.calibrate(batches(), "absmax_int8")
+    largest = np.float32(max(np.abs(x).max() for x in batches()))
+    assert found.scales == np.float32(np.float64(largest) / 127)
+    assert (found.zero_points, found.second_scale, found.count) == (None, None, 5 * 240)
+
+
+def test_zero_points_by_hand():
+    found = fe.calibrate(batches(), "zeropoint_uint8")
+    low, high = min(x.min() for x in batches()), max(x.max() for x in batches())
+    scale = np.float32((np.float64(high) - np.float64(low)) / 255)
+    assert found.scales == scale
+    assert found.zero_points == np.rint(-np.float64(low) / np.float64(scale))
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "shape"),
+    [
+        ("int8_channel", 0, (6, 1)),
+        ("int8_channel", 1, (1, 40)),
+        ("fp8_e4m3_row", -1, (6, 1)),
+        ("fp8_e4m3_row", 0, (1, 40)),
+    ],
+)
+def test_scales_along_axes(name, axis, shape):
+    scheme = fe.scheme(name).replace(axis=axis)
+    found = fe.calibrate(batches(), scheme)
+    largest = np.max(np.abs(np.stack(batches())), axis=0).max(axis=shape.index(1), keepdims=True)
+    np.testing.assert_array_equal(
+        found.scales, np.float32(largest.astype(np.float64) / (127 if "int8" in name else 448))
+    )
+    assert found.scales.shape == shape
+
+
+@pytest.mark.parametrize("name", ["absmax_int8", "zeropoint_int4", "fp8_e4m3_tensor", "int8_channel", "fp8_e5m2_row"])
+def test_one_batch_is_as_quantize_has_it(name):
+    x = batches()[0]
+    found, direct = fe.calibrate(x, name), fe.quantize(x, name)
+    np.testing.assert_array_equal(np.broadcast_to(found.scales, direct.scales.shape), direct.scale_values)
+    q = found.quantize(x)
+    assert (q.codes.tobytes(), q.scales.tobytes()) == (direct.codes.tobytes(), direct.scales.tobytes())
+    assert (q.zero_points is None) == (direct.zero_points is None)
+
+
+def test_two_levels():
+    scheme = fe.scheme("nvfp4").replace(block="row")
+    x = np.concatenate(batches(), axis=1)
+    found, direct = fe.calibrate(batches(), scheme), fe.quantize(x, scheme)
+    np.testing.assert_array_equal(found.scales, direct.scale_values)
+    assert found.second_scale == direct.second_scale
+    assert found.quantize(x).codes.tobytes() == direct.codes.tobytes()
+
+
+@pytest.mark.parametrize("name", ["absmax_int4", "zeropoint_int8", "int8_channel"])
+@pytest.mark.parametrize("method", METHODS)
+def test_order_and_merging_change_no_bit(name, method):
+    several = batches(1)
+    several[2][0, 0] = np.nan
+    whole = fe.calibrate(several, name, method)
+    assert same(whole, fe.calibrate(reversed(several), name, method))
+    assert same(whole, fe.calibrate(np.concatenate(several, axis=1), name, method))
+    workers = [fe.calibrate(several[start::2], name, method) for start in (0, 1)]
+    merged = fe.Calibration(name, method).merge(workers[1]).merge(workers[0])
+    assert same(whole, merged)
+    assert same(whole, merged.merge(fe.Calibration(name, method)))
+    assert merged.nan == 1
+
+
+@pytest.mark.parametrize("percentile", [50, 90, 99.9, 100])
+def test_percentiles(percentile):
+    x = np.concatenate(batches(2, 20)).astype(np.float64)
+    found = fe.calibrate(iter(batches(2, 20)), "absmax_int8", "percentile", percentile=percentile)
+    exact = np.percentile(np.abs(x), percentile, method="inverted_cdf")
+    low, high = found.ranges
+    limit = max(-low, high)
+    assert exact <= limit <= exact * (1 + 1 / 128)
+    assert found.scales == np.float32(limit / 127)
+    if percentile == 100:
+        assert limit == np.abs(x).max()
+
+
+@pytest.mark.parametrize("percentile", [50, 99, 100])
+def test_percentiles_of_both_ends(percentile):
+    x = np.concatenate(batches(3, 20)).astype(np.float64)
+    low, high = fe.calibrate(batches(3, 20), "zeropoint_int8", "percentile", percentile=percentile).ranges
+    exact = np.percentile(x, (100 + percentile) / 2, method="inverted_cdf")
+    below = np.percentile(-x, (100 + percentile) / 2, method="inverted_cdf")
+    assert exact <= high <= exact * (1 + 1 / 128)
+    assert below <= -low <= below * (1 + 1 / 128)
+
+
+def test_percentiles_are_decimals():
+    # 99.9 percent of a thousand are 999.
+    few = fe.calibrate(np.repeat([1.0, 1000.0], [999, 1]), "absmax_int8", "percentile", percentile=99.9)
+    assert few.ranges[1] == 1 + 1 / 128
+
+
+def test_one_sided_numbers_have_no_range_below_zero():
+    for x in (np.array([1.0, 2.0, 3.0, 50.0]), -np.array([1.0, 2.0, 3.0, 50.0])):
+        low, high = fe.calibrate(x, "zeropoint_int8", "percentile", percentile=50).ranges
+        assert 0 in (low, high)
+        assert low < high
+
+
+def squared_error(x, low, high, bits, zero_point):
+    """The mean squared error of integers, by numpy."""
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if not zero_point:
+        scale = np.float64(np.float32(max(-low, high) / most))
+        return np.mean((np.clip(np.rint(x / scale), least, most) * scale - x) ** 2)
+    scale = np.float64(np.float32((high - low) / (most - least)))
+    zero = np.clip(least - np.rint(low / scale), least, most)
+    return np.mean(((np.clip(np.rint(x / scale) + zero, least, most) - zero) * scale - x) ** 2)
+
+
+@pytest.mark.parametrize("tail", [3, 30])
+@pytest.mark.parametrize("name", ["absmax_int4", "zeropoint_int4"])
+def test_the_least_squared_error(name, tail):
+    x = np.random.default_rng(tail).standard_t(tail, 20_000).astype(np.float32).astype(np.float64)
+    zero_point = "zero" in name
+    found = fe.calibrate(x.astype(np.float32), name, "mse")
+    low, high = found.ranges
+    error = squared_error(x, low, high, 4, zero_point)
+    limits = np.geomspace(0.02, 1, 200) * np.abs(x).max()
+    tried = [squared_error(x, max(x.min(), -t), min(x.max(), t), 4, zero_point) for t in limits]
+    assert error <= min(tried) * 1.002
+    assert error < tried[-1] * 0.9  # clipping helps
+    assert np.mean((found.quantize(x).dequantize(np.float64) - x) ** 2) == pytest.approx(error, rel=1e-6)
+
+
+def test_mse_of_floats_of_a_channel():
+    x = batches(4)[0]
+    scheme = fe.scheme("fp8_e4m3_row").replace(element="float4_e2m1fn")
+    found = fe.calibrate(x, scheme, "mse")
+    plain = np.square(fe.fake_quantize(x, scheme) - x).mean(axis=1)
+    better = np.square(found.quantize(x).dequantize() - x).mean(axis=1)
+    assert (better <= plain * 1.01).all()
+    assert (better < plain * 0.9).any()
+
+
+def test_what_is_not_finite_counts_for_nothing():
+    for method in METHODS:
+        found = fe.calibrate([1.0, np.nan, np.inf, -np.inf, -2.0], "absmax_int8", method)
+        assert same_but_nan(found, fe.calibrate([1.0, -2.0], "absmax_int8", method))
+        assert (found.count, found.nan, found.infinite) == (2, 1, 2)
+
+
+def same_but_nan(one, other):
+    return one.scales.tobytes() == other.scales.tobytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zeros_and_the_smallest_numbers(method):
+    found = fe.calibrate(np.array([[0.0, 0.0], [1e-45, 0.0], [1.0, 2.0]], np.float32), "int8_channel", method)
+    assert found.scales[0, 0] == 1
+    assert found.scales[1, 0] == np.float32(1e-45)
+    assert found.quantize(np.ones((3, 2))).elements[0].tolist() == [1, 1]
+
+
+def test_float64_beyond_float32_is_counted_at_its_end():
+    found = fe.calibrate([1e300, 1.0, 1.0, 1.0], "absmax_int8", "percentile", percentile=75)
+    assert found.ranges[1] == 1 + 1 / 128
+    assert fe.calibrate([1e30, 1.0], "absmax_int8").ranges[1] == 1e30
+
+
+def test_many_channels_are_counted_in_groups():
+    x = np.random.default_rng(5).standard_normal((calibration.FEW + 3, 50))
+    (_, high), want = fe.calibrate(x, "int8_channel", "percentile", percentile=80).ranges, np.abs(x)
+    exact = np.percentile(want, 80, axis=1, method="inverted_cdf")
+    low, _ = fe.calibrate(x, "int8_channel", "percentile", percentile=80).ranges
+    limit = np.maximum(-low, high)[:, 0]
+    assert ((exact <= limit) & (limit <= exact * (1 + 1 / 128))).all()
+
+
+def test_codes_and_arrays_are_batches_too():
+    codes = np.arange(0x7F, dtype=np.uint8)
+    found = fe.calibrate(codes, "absmax_int8", source="float8_e4m3fn")
+    assert found.scales == np.float32(448 / 127)
+    assert same(found, fe.calibrate([fe.Array.from_codes(codes, "float8_e4m3fn")], "absmax_int8"))
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="mxfp4 has blocks of 32, whose scales come with each array"):
+        fe.calibrate([1.0], "mxfp4")
+    with pytest.raises(ValueError, match="two levels: 'mse' searches for one"):
+        fe.calibrate([1.0], fe.scheme("nvfp4").replace(block="tensor"), "mse")
+    with pytest.raises(ValueError, match="unknown method 'minmix': allowed are minmax"):
+        fe.calibrate([1.0], "absmax_int8", "minmix")
+    with pytest.raises(TypeError, match="method must be a str"):
+        fe.calibrate([1.0], "absmax_int8", 3)
+    for percentile in (0, 101, np.nan):
+        with pytest.raises(ValueError, match="above 0 and at most 100"):
+            fe.calibrate([1.0], "absmax_int8", "percentile", percentile=percentile)
+    with pytest.raises(ValueError, match="unknown scheme"):
+        fe.calibrate([1.0], "absmax_int9")
+    with pytest.raises(ValueError, match="no numbers yet"):
+        fe.Calibration("absmax_int8").scales  # noqa: B018
+    with pytest.raises(ValueError, match="no numbers yet"):
+        fe.calibrate([np.nan], "absmax_int8").quantize([1.0])
+    with pytest.raises(ValueError, match=r"\(3, 1\) do not fit those of the batches before, \(2, 1\)"):
+        fe.calibrate([np.ones((2, 4)), np.ones((3, 4))], "int8_channel")
+    with pytest.raises(ValueError, match="axis 3 is out of range"):
+        fe.calibrate(np.ones((2, 2)), fe.scheme("int8_channel").replace(axis=3))
+    with pytest.raises(ValueError, match="must be the same"):
+        fe.Calibration("absmax_int8").merge(fe.Calibration("absmax_int4"))
+    with pytest.raises(TypeError, match="merge takes a Calibration"):
+        fe.Calibration("absmax_int8").merge(fe.scheme("absmax_int8"))
+    with pytest.raises(TypeError, match="complex"):
+        fe.calibrate([1j], "absmax_int8")
