@@ -119,11 +119,13 @@ class _ScaledTrial:
 
     def __init__(self, scheme: ScaledFormat, rules: Profile | None, rounding: Any, rng: Any) -> None:
         element = scheme.element
-        chosen = scheme.profile.elements if rules is None else rules.replace(overflow="saturate", infinity="saturate")
+        chosen = (
+            scheme.own_profile.elements if rules is None else rules.replace(overflow="saturate", infinity="saturate")
+        )
         if rounding is not None:
             chosen = chosen.replace(rounding=rounding)
         self.rules = element.check_profile(chosen)
-        self.scheme = scheme.replace(profile=scheme.profile.replace(elements=self.rules))
+        self.scheme = scheme.replace(profile=scheme.own_profile.replace(elements=self.rules))
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)
         self.wider = _wider(element) if scheme.zero_point is None else lookup("int64")

@@ -164,6 +164,8 @@ class Calibration:
                 f"{self.scheme} has blocks of {self.scheme.block}, whose scales come with each array: quantize alone; "
                 "calibrate is for blocks 'tensor', 'channel' and 'row'"
             )
+        if self.scheme.nested is not None:
+            raise ValueError(f"{self.scheme} quantizes its scales too: quantize alone")
         if method == "mse" and self.scheme.second_level is not None:
             raise ValueError(f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' fits")
         self.method, self.percentile = method, float(percentile)
@@ -405,7 +407,8 @@ def _of_ranges(
     if not (scales > 0).all():
         least = finfo(scheme.scale).smallest_subnormal
         scales = np.where((low == 0) & (high == 0), 1.0, np.maximum(scales, least)).astype(scales.dtype)
-    return scales, None if q.zero_points is None else np.asarray(q.zero_points)[:, 0], q.second_scale
+    second = q.second_scale if isinstance(q.second_scale, float) else None
+    return scales, None if q.zero_points is None else np.asarray(q.zero_points)[:, 0], second
 
 
 def _counted(

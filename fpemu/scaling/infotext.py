@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fpemu.errors import finite_range
+from fpemu.formats import FloatFormat
 from fpemu.info import describe
 from fpemu.infotext import decimal_text
 from fpemu.scaling.scheme import ScaledFormat
@@ -78,7 +79,8 @@ def scheme_lines(scheme: ScaledFormat) -> list[str]:
     bits = facts["bits_per_element"]
     ends = [decimal_text(describe(scheme.element).to_dict()[end]) for end in ("min", "max")]
     fixed = f"{scheme.element.bits}, and {scheme.bits_per_block} for each block"
-    over = "" if scheme.second_level is None else f"; {scheme.second_level.bits} for the whole array"
+    second = scheme.second_level
+    over = f"; {second.bits} for the whole array" if isinstance(second, FloatFormat) else ""
     lines = [
         ("elements", f"{scheme.element}: {ends[0]} to {ends[1]}"),
         ("block", _block(scheme)),

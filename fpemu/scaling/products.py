@@ -121,7 +121,7 @@ def quantized_matmul(
         if not (a.finite and b.finite):
             special = _all_specials(a, b)
     rights = [right]
-    for second in (q.second_scale for q in (qa, qb) if q.second_scale is not None):
+    for second in (q.second_scale for q in (qa, qb) if isinstance(q.second_scale, float)):
         if _short(parts):
             parts = [part * second for part in parts]
         else:
@@ -144,12 +144,20 @@ def _check(q: Quantized) -> None:
     )
     if not within:
         raise ValueError(f"{scheme}: elements are those within float32, or integers of its range, not {element}")
+    second = q.second_scale
+    if isinstance(second, Quantized) or not (
+        scheme.second_level is None or isinstance(scheme.second_level, FloatFormat)
+    ):
+        raise ValueError(f"{scheme} quantizes its scales too: dequantize first")
+    steps = scheme.own_profile.steps
+    if steps is not None and steps.decode == "quotient":
+        raise ValueError(f"under {scheme.profile} scales of {scheme} divide: dequantize first")
     for fmt in (scheme.scale, scheme.second_level):
         if fmt is not None and not holds(single, fmt):
             raise ValueError(f"{scheme}: scales are those that float32 holds, not {fmt}")
     if _digits(scheme) > EXACT:
         raise ValueError(f"{scheme}: float64 does not hold the products of {element} and a scale, {scheme.scale}")
-    if np.isinf(q.scale_values).any() or not math.isfinite(q.second_scale or 1):
+    if np.isinf(q.scale_values).any() or not math.isfinite(second or 1):
         raise ValueError(f"{scheme}: a scale is infinite")
 
 

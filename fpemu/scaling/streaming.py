@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting import cast
+from fpemu.formats import FloatFormat
 from fpemu.scaling.calibration import Calibration, narrow
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.quantizing import quantize
@@ -52,10 +53,13 @@ class Stream:
     """
 
     def __init__(self, scheme: ScaledFormat, shape: tuple[int, ...], source: Format) -> None:
+        level = scheme.second_level
+        if level is not None and not isinstance(level, FloatFormat):
+            raise ValueError(f"{scheme} quantizes its scales too, all of them together: it does not come in pieces")
         self.source = source
         layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
         size, count = math.prod(shape), math.prod(layout.blocks)
-        second = 0 if scheme.second_level is None else scheme.second_level.bits
+        second = 0 if level is None else level.bits
         over = count * scheme.bits_per_block + second
         self.bits_per_element = scheme.element.bits + (over / size if size else 0.0)
         self.known: Calibration | None = None
@@ -85,9 +89,11 @@ class Stream:
             self._look(part)
         self._done = 0
         if self.known is None and self._second is not None:
-            self._second = quantize(
+            found = quantize(
                 narrow(np.array([self._largest])), self.scheme.replace(block="tensor", axis=-1)
             ).second_scale
+            assert isinstance(found, float)
+            self._second = found
 
     def quantized(
         self, codes: NDArray[Any], last: bool = False, **how: Any
