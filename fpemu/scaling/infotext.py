@@ -117,4 +117,5 @@ def _largest(scheme: ScaledFormat) -> str:
     if scheme.zero_point is not None:
         low, high = finite_range(scheme.element)
         product = (high - low) * finite_range(scheme.scale)[1]
-    return f"{product:.6g}" + (" times the second level's scale" if scheme.second_level is not None else "")
+    two = isinstance(scheme.second_level, FloatFormat)
+    return f"{product:.6g}" + (" times the second level's scale" if two else "")
