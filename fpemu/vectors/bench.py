@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
+from fpemu.claims import Claim
 from fpemu.files import replacing
 from fpemu.formats import FloatFormat, Format
 from fpemu.knobs import near
@@ -18,7 +19,7 @@ from fpemu.vectors.layouts import FLAG_BITS, Words, ending_of, fields_of
 from fpemu.vectors.reading import VectorFile, read
 from fpemu.version import __version__
 
-__all__ = ["write_bench"]
+__all__ = ["check_unit", "write_bench"]
 
 OPERANDS = ("x", "y", "z")
 CLOCK = "clk"
@@ -96,14 +97,9 @@ def write_bench(
         raise ValueError(f"{found.path}: there are no vectors: a bench of none would prove nothing")
     if flags and not found.has_flags:
         raise ValueError(f"{found.path}: there are no flags to compare")
-    if latency is not None and (isinstance(latency, bool) or not isinstance(latency, int)):
-        raise TypeError(f"latency must be an int, not {type(latency).__name__}")
-    if latency is not None and latency < 0:
-        raise ValueError(f"latency must be 0 or more, not {latency}")
-    pieces = _vectors(target, found)
-    pieces |= _unit(found, module, _ports(found, ports, latency, flags), flags)
-    pieces |= {"bench": target.name, "version": __version__, "latency": str(latency or 0)}
-    pieces["compare_flags"] = str(int(flags))
+    connected = check_unit(found.claim, module=module, ports=ports, latency=latency, flags=flags)
+    pieces = {"bench": target.name, "version": __version__, "module": module, "latency": str(latency or 0)}
+    pieces |= {**_vectors(target, found), **_signals(found.claim, connected)}
     template = importlib.resources.files("fpemu.vectors").joinpath("bench.v").read_text(encoding="utf-8")
     with replacing(target) as stream:
         stream.write(_Text(template).substitute(pieces).encode())
@@ -134,16 +130,16 @@ def _vectors(target: Path, found: VectorFile) -> dict[str, str]:
     }
 
 
-def _unit(found: VectorFile, module: str, ports: dict[str, str], flags: bool) -> dict[str, str]:
-    """What the bench says of the unit: its ports, and what of its result is a NaN."""
-    claim = found.claim
+def _signals(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
+    """What the bench says of the unit's ports, and of what its result may be."""
     names = OPERANDS[: claim.arity]
     bits = [field.bits for field in fields_of(claim, False)]
     declared = zip(names, bits, strict=False)
+    compared = "flags" in ports
     return {
-        "module": _name(module, "module", "bench"),
         "declarations": "\n".join(f"    reg [{width - 1}:0] {name}, right_{name};" for name, width in declared),
-        "flags": f"    wire [{FLAG_BITS - 1}:0] flags{'' if flags else ' = 0'};",
+        "flags": f"    wire [{FLAG_BITS - 1}:0] flags{'' if compared else ' = 0'};",
+        "compare_flags": str(int(compared)),
         "connections": ",\n".join(f"        .{port}({name})" for name, port in ports.items()),
         "issued": ", ".join(names),
         "rights": ", ".join(f"right_{name}" for name in names),
@@ -155,30 +151,44 @@ def _unit(found: VectorFile, module: str, ports: dict[str, str], flags: bool) ->
 
 
 def _nan_test(fmt: Format) -> str:
-    """Whether a code is one of a format's NaN, as an expression of Verilog; without NaN or with one, equality is all."""
+    """Whether a code is one of a format's NaN, as an expression of Verilog; where there is at most one, never."""
     if not isinstance(fmt, FloatFormat) or len(fmt.nan_codes) * (1 + fmt.signed) < 2 or fmt.nan == "negative_zero":
         return "0"
     return f"(code & {fmt.bits}'h{fmt.magnitude_mask:X}) >= {fmt.bits}'h{fmt.nan_codes[0]:X}"
 
 
-def _ports(
-    found: VectorFile, named: Mapping[str, str] | None, latency: int | None, flags: bool
+def check_unit(
+    claim: Claim,
+    *,
+    module: str = "unit",
+    ports: Mapping[str, str] | None = None,
+    latency: int | None = None,
+    flags: bool = False,
 ) -> dict[str, str]:
-    """The bench's signals, and the unit's ports that they go to."""
-    signals = [*OPERANDS[: found.claim.arity], "result", *(["flags"] * flags), *([CLOCK] * (latency is not None))]
-    for signal in named or {}:
+    """The bench's signals and the unit's ports that they go to; an error says what `write_bench` would not take."""
+    if latency is not None and (isinstance(latency, bool) or not isinstance(latency, int)):
+        raise TypeError(f"latency must be an int, not {type(latency).__name__}")
+    if latency is not None and latency < 0:
+        raise ValueError(f"latency must be 0 or more, not {latency}")
+    if flags and not claim.has_flags:
+        raise ValueError(f"{claim} has no flags to compare")
+    _check_name(module, "module", "bench")
+    signals = [*OPERANDS[: claim.arity], "result", *(["flags"] * flags), *([CLOCK] * (latency is not None))]
+    connected = {signal: signal for signal in signals}
+    for signal, port in (ports or {}).items():
         if signal not in signals:
-            raise ValueError(f"the unit has no port {signal!r}: there are {', '.join(signals)}{near(signal, signals)}")
-    ports = {signal: _name((named or {}).get(signal, signal), f"port {signal}") for signal in signals}
-    if len(set(ports.values())) < len(ports):
-        raise ValueError(f"two ports have one name: {', '.join(ports.values())}")
-    return ports
+            raise ValueError(f"the unit has no port {signal!r}: it has {', '.join(signals)}{near(signal, signals)}")
+        _check_name(port, f"port {signal}")
+        connected[signal] = port
+    if len(set(connected.values())) < len(connected):
+        raise ValueError(f"two ports have one name: {', '.join(connected.values())}")
+    return connected
 
 
-def _name(name: str, what: str, *taken: str) -> str:
+def _check_name(name: str, what: str, taken: str | None = None) -> None:
     if not isinstance(name, str):
         raise TypeError(f"{what} must be a name, not {type(name).__name__}")
-    if not _NAME.fullmatch(name) or name in taken:
-        why = "that is the bench's own" if name in taken else "a name in Verilog has letters, digits, _ and $"
-        raise ValueError(f"{what}: {name!r} will not do: {why}")
-    return name
+    if name == taken:
+        raise ValueError(f"{what}: {name!r} is the bench's own name")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{what}: {name!r} is no name in Verilog: it has letters, digits, _ and $, and no digit first")

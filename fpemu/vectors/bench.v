@@ -23,7 +23,8 @@ module bench;
     localparam RESULT_BITS = @result_bits;
     localparam COMPARE_FLAGS = @compare_flags;
     localparam SHOWN = 10;  // differences that are printed
-    localparam SEAL = "@seal\n";  // the last line of the file of vectors
+    // The last line of the file of vectors
+    localparam SEAL = "@seal\n";
 
     // -- the unit, and the vector that its outputs are compared with ---------------------------------------------------
 
