@@ -58,9 +58,7 @@ def vectors(
     ] = None,
     ports: Annotated[
         list[str] | None,
-        typer.Option(
-            "--port", metavar="PORT=NAME", help="Bench: ports not called x, y, z, result, flags, clk."
-        ),
+        typer.Option("--port", metavar="PORT=NAME", help="Bench: ports not called x, y, z, result, flags, clk."),
     ] = None,
     latency: Annotated[
         int | None, typer.Option("--latency", min=0, help="Bench: the unit has a clock; cycles until the result.")
