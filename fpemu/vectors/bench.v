@@ -4,13 +4,18 @@
 //
 //     iverilog -Wall -o bench.vvp @bench UNIT.v && vvp bench.vvp
 //
-// The exit status is 0 where every vector came out right, else 1.  Told to the simulation:
+// Where UNIT.v has a `timescale, add -DTIMESCALE: then a clock's half period is a nanosecond.  The exit status is 0 where
+// every vector came out right, else 1.  Told to the simulation:
 //
 //     +vectors=FILE   where the vectors are, if not @file in the current folder
 //     +answers=FILE   write what the unit answered, as TestFloat's lines, for `fpemu audit --recorded FILE`
 //     +latency=N      clock cycles from operands to result
 //     +interval=N     clock cycles from operands to the next ones: 1 for a pipeline
 //     +exact_nan      the codes of NaN count; without it any NaN is as good as another
+
+`ifdef TIMESCALE
+`timescale 1ns / 1ps
+`endif
 
 module bench;
     parameter HALF_PERIOD = 1;  // of the clock; a unit without one has two to settle

@@ -18,14 +18,14 @@ def unit(ports, text, name="unit"):
     return f"module {name} ({', '.join(ports)});\n{text}\nendmodule\n"
 
 
-def built(folder, claim, text, *, made=None, word_bits=None, **how):
+def built(folder, claim, text, *, made=None, word_bits=None, defines=(), **how):
     """A simulation of a unit and the bench for a claim's vectors."""
     if made is None:
         made = vectors.generate(claim, limit=1 << 8, per_cell=1, random=301)
     path = vectors.write(folder / "vectors.hex", made, word_bits=word_bits)
     vectors.write_bench(folder / "bench.v", path, **how)
     (folder / "unit.v").write_text(text)
-    return compiled(folder, [folder / "bench.v", folder / "unit.v"])
+    return compiled(folder, [folder / "bench.v", folder / "unit.v"], *defines)
 
 
 # -- shapes -----------------------------------------------------------------------------------------------------------
@@ -159,6 +159,14 @@ def test_interval(icarus, tmp_path):
         1,
         "latency must be 0 or more, interval 1 or more\nFAIL: no vectors were run\n",
     )
+
+
+def test_timescale(icarus, tmp_path):
+    text = unit(("input [15:0] x", "output [15:0] result"), "assign #1.5 result = {~x[15], x[14:0]};")
+    path = built(tmp_path, NEGATIVE, "`timescale 1ns / 1ps\n" + text, defines=("-DTIMESCALE",))
+    assert simulated(path).status == 1  # a nanosecond is not enough
+    slow = compiled(tmp_path, [tmp_path / "bench.v", tmp_path / "unit.v"], "-DTIMESCALE", "-Pbench.HALF_PERIOD=2")
+    assert simulated(slow).status == 0
 
 
 # -- what must not pass -----------------------------------------------------------------------------------------------
