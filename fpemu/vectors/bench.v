@@ -50,6 +50,7 @@ module bench;
     reg [8*1024-1:0] name;
     reg [8*128-1:0] line;
     integer file, answers;
+    reg ready;
 
     // Of several vectors in a word the first has the lowest bits
     function [VECTOR_BITS-1:0] vector;
@@ -87,7 +88,7 @@ module bench;
 
     integer issued, checked, differences, latency, interval;
     time cycle, next_issue, next_check;
-    reg ready, exact_nan, same;
+    reg exact_nan, same;
 
     task check;
         begin
