@@ -68,6 +68,13 @@ def test_a_file_read_back_gives_the_same_vectors(claim, words, ending, tmp_path)
     assert not leftovers
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_vectors_come_back_as_none(ending, tmp_path):
+    none = vectors.generate(NARROW, limit=0, per_cell=0, random=0)
+    found = vectors.read(vectors.write(tmp_path / f"none{ending}", none))
+    assert (found.count, list(found)) == (0, [])
+
+
 def test_the_hash_is_of_the_vectors_not_of_the_layout(tmp_path):
     made = vectors.generate(NARROW)
     hashes = {
