@@ -11,6 +11,7 @@ import numpy as np
 from fpemu.anatomy import Code
 from fpemu.auditing.ledger import Difference
 from fpemu.flags import Flags
+from fpemu.matching import distances
 from fpemu.vectors.classes import CLASSES
 from fpemu.vectors.situations import SITUATIONS, classify
 
@@ -70,6 +71,21 @@ class Audit:
         return best.name if best is not None and best.share == 1 else "unexplained"
 
     @functools.cached_property
+    def distance(self) -> int | None:
+        """How far off the farthest of the differences that were kept is, in steps along the format's values.
+
+        Infinity is a step beyond the largest.  None without differences, where in all of them one result is NaN and the
+        other is not, and for truth values.
+        """
+        fmt = self.claim.result
+        if fmt is None or not self.different:
+            return None
+        evidence = self._ledger.evidence
+        wrong = ~evidence.agrees(evidence.expected, evidence.expected_flags)
+        apart, steps = distances(evidence.actual[wrong], evidence.expected[wrong], fmt)
+        return None if apart.all() else int(steps.max())
+
+    @functools.cached_property
     def failing(self) -> dict[str, int]:
         """How many of the differences that were kept lie in each class of inputs, the most frequent first.
 
@@ -103,6 +119,7 @@ class Audit:
             "exhaustive": self.exhaustive,
             "problem": self.problem,
             "cause": self.cause,
+            "distance": self.distance,
             "explanations": [each._asdict() for each in self.explanations],
             "failing": self.failing if self.different else {},
             "differences": [each._asdict() for each in self.differences],

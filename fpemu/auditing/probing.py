@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpemu.auditing import recorder
 from fpemu.catalogue import ALIASES, SYMBOLS
 from fpemu.claims import Claim
 from fpemu.files import replacing
+from fpemu.formats import FloatFormat, IntFormat
 from fpemu.knobs import near
 from fpemu.registry import dtype
 from fpemu.vectors import generate
 from fpemu.version import __version__
 
-__all__ = ["NARROW", "Plan", "probe", "recorded_name"]
+__all__ = ["Plan", "operation_of", "probe", "recorded_name"]
 
 HALVES = ("float16", "bfloat16")
 FLOAT8 = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
@@ -33,6 +35,7 @@ _ALL = 1 << 16  # up to so many codes all are asked
 # tie of theirs, or a neighbour: for the formats of 8 bits, and for bfloat16, these are all the ties there are.
 _AROUND = {"shift": 16, "count": 1 << 16, "add": [0, 1, 0xFFFF]}
 _AROUND_HALVES = {**_AROUND, "add": [0, 1, 0xFFFF, 0x7FFF, 0x8000, 0x8001]}
+_TIES = 6  # of each binade of integers
 
 Progress = Callable[[int], object]
 
@@ -79,7 +82,7 @@ class Plan:
             if isinstance(given, str):
                 raise TypeError(f"{what} must be a sequence of them, not {given!r}")
         wanted = None if not formats else {dtype(each).name for each in formats}
-        named = None if not operations else {_operation(each) for each in operations}
+        named = None if not operations else {operation_of(each) for each in operations}
         self.claims = {
             recorded_name(claim): claim
             for claim in _everything()
@@ -92,7 +95,8 @@ class Plan:
             )
 
 
-def _operation(name: Any) -> str:
+def operation_of(name: Any) -> str:
+    """The operation of a name, an alias or a symbol, as torch can be asked for it; else a TypeError or ValueError."""
     if not isinstance(name, str):
         raise TypeError(f"an operation is a name, not {type(name).__name__}")
     known = {"encode": "cast", **ALIASES, **SYMBOLS}.get(name, name)
@@ -199,20 +203,33 @@ def probe(
 def _batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
     """The inputs of an item, those that do not follow from a rule at the end of the blob."""
     vectors = generate(claim, limit=_ALL, **numbers)
+    assert isinstance(claim.result, FloatFormat)
     size = np.dtype(claim.operands[0].code_dtype).itemsize
     if vectors.exhaustive:
         yield {"size": size, "rule": {"shift": 0, "count": claim.operands[0].code_count, "add": [0]}}
         return
-    places = []
+    places, fmt = [], claim.operands[0]
+    ties = [_ties(fmt, claim.result.precision)] if isinstance(fmt, IntFormat) else []
     for parts in zip(*vectors.operands(), strict=True):
-        codes = np.concatenate(parts)
+        codes = np.concatenate([*parts, *ties])
         start = len(blob)
         blob += codes.astype(codes.dtype.newbyteorder("<")).tobytes()
         places.append([start, len(blob)])
     yield {"size": size, "operands": places}
     if claim.operation == "cast" and claim.operands[0].name == "float32":
-        assert claim.result is not None
         yield {"size": size, "rule": _AROUND if claim.result.bits == 8 else _AROUND_HALVES}
+
+
+def _ties(fmt: IntFormat, precision: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Integers halfway between two numbers of so many digits, in every binade, and their neighbours: as codes.
+
+    A neighbour that has more digits than float32 becomes a tie where it passes through float32.
+    """
+    odd = np.linspace(1 << precision, 2 << precision, _TIES, endpoint=False).astype(np.uint64) | np.uint64(1)
+    shifts = np.arange(fmt.bits - 1 - (precision + 1) + 1, dtype=np.uint64)
+    middle = (odd << shifts[:, None]).ravel()
+    beside = np.concatenate([middle - np.uint64(1), middle, middle + np.uint64(1)])
+    return np.concatenate([beside, np.uint64(0) - beside]).astype(fmt.code_dtype)  # two's complement
 
 
 def _packed(data: bytes) -> str:
