@@ -9,6 +9,16 @@ from fpemu.auditing.recordings import Recordings, recordings
 from fpemu.auditing.subjects import Recorded, function, library, program, recorded
 
 __all__ = [
-    *("Audit", "Difference", "Explanation", "Recorded", "Recordings", "audit", "function", "library", "probe", "program"),
-    *("recorded", "recordings"),
+    "Audit",
+    "Difference",
+    "Explanation",
+    "Recorded",
+    "Recordings",
+    "audit",
+    "function",
+    "library",
+    "probe",
+    "program",
+    "recorded",
+    "recordings",
 ]

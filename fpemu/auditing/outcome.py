@@ -38,6 +38,8 @@ class Audit:
         Inputs that were tried, and those at which the subject differs.
     exhaustive : bool
         Whether these were all the inputs that there are.
+    recorded : bool
+        Whether the answers were recorded elsewhere.
     problem : str or None
         What kept the subject from answering everything.
     explanations : list of Explanation
@@ -45,12 +47,18 @@ class Audit:
     """
 
     def __init__(
-        self, subject: str, ledger: Ledger, problem: str | None, exhaustive: bool, explanations: list[Explanation]
+        self,
+        subject: str,
+        ledger: Ledger,
+        problem: str | None,
+        exhaustive: bool,
+        explanations: list[Explanation],
+        recorded: bool = False,
     ) -> None:
         self.subject, self.claim = subject, ledger.claim
         self.checked, self.different = ledger.checked, ledger.different
         self.problem, self.exhaustive, self.explanations = problem, exhaustive, explanations
-        self._ledger = ledger
+        self.recorded, self._ledger = recorded, ledger
 
     @property
     def passed(self) -> bool:
@@ -150,7 +158,8 @@ class Audit:
         return "\n".join([*lines, *self._table()])
 
     def _verdict(self) -> str:
-        of = "all there are" if self.exhaustive else "chosen by cells, and at random"
+        chosen = "as recorded" if self.recorded else "chosen by cells, and at random"
+        of = "all there are" if self.exhaustive else chosen
         if self.passed:
             return f"PASSED: {self.checked:,} inputs ({of})"
         if not self.different:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.auditing import recorder
+from fpemu.casting import decode, encode
 from fpemu.catalogue import ALIASES, SYMBOLS
 from fpemu.claims import Claim
 from fpemu.files import replacing
@@ -35,7 +36,7 @@ _ALL = 1 << 16  # up to so many codes all are asked
 # tie of theirs, or a neighbour: for the formats of 8 bits, and for bfloat16, these are all the ties there are.
 _AROUND = {"shift": 16, "count": 1 << 16, "add": [0, 1, 0xFFFF]}
 _AROUND_HALVES = {**_AROUND, "add": [0, 1, 0xFFFF, 0x7FFF, 0x8000, 0x8001]}
-_TIES = 6  # of each binade of integers
+_INTEGERS, _FLOATS = 6, 64  # ties of each binade of integers, and of all floats
 
 Progress = Callable[[int], object]
 
@@ -202,14 +203,14 @@ def probe(
 
 def _batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
     """The inputs of an item, those that do not follow from a rule at the end of the blob."""
-    vectors = generate(claim, limit=_ALL, **numbers)
-    assert isinstance(claim.result, FloatFormat)
+    vectors, target = generate(claim, limit=_ALL, **numbers), claim.result
+    assert isinstance(target, FloatFormat)
     size = np.dtype(claim.operands[0].code_dtype).itemsize
     if vectors.exhaustive:
         yield {"size": size, "rule": {"shift": 0, "count": claim.operands[0].code_count, "add": [0]}}
         return
-    places, fmt = [], claim.operands[0]
-    ties = [_ties(fmt, claim.result.precision)] if isinstance(fmt, IntFormat) else []
+    places = []
+    ties = [_ties(claim)] if claim.operation == "cast" else []
     for parts in zip(*vectors.operands(), strict=True):
         codes = np.concatenate([*parts, *ties])
         start = len(blob)
@@ -217,19 +218,30 @@ def _batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator
         places.append([start, len(blob)])
     yield {"size": size, "operands": places}
     if claim.operation == "cast" and claim.operands[0].name == "float32":
-        yield {"size": size, "rule": _AROUND if claim.result.bits == 8 else _AROUND_HALVES}
+        yield {"size": size, "rule": _AROUND if target.bits == 8 else _AROUND_HALVES}
 
 
-def _ties(fmt: IntFormat, precision: int) -> NDArray[np.unsignedinteger[Any]]:
-    """Integers halfway between two numbers of so many digits, in every binade, and their neighbours: as codes.
+def _ties(claim: Claim) -> NDArray[np.unsignedinteger[Any]]:
+    """What lies halfway between two values of a cast's result, and beside: codes of its source, of both signs.
 
-    A neighbour that has more digits than float32 becomes a tie where it passes through float32.
+    A neighbour that has more digits than float32 (or float16) becomes a tie where it passes through that.
     """
-    odd = np.linspace(1 << precision, 2 << precision, _TIES, endpoint=False).astype(np.uint64) | np.uint64(1)
-    shifts = np.arange(fmt.bits - 1 - (precision + 1) + 1, dtype=np.uint64)
-    middle = (odd << shifts[:, None]).ravel()
-    beside = np.concatenate([middle - np.uint64(1), middle, middle + np.uint64(1)])
-    return np.concatenate([beside, np.uint64(0) - beside]).astype(fmt.code_dtype)  # two's complement
+    source, target = claim.operands[0], claim.result
+    assert isinstance(target, FloatFormat)
+    if isinstance(source, IntFormat):
+        p = target.precision
+        odd = np.linspace(1 << p, 2 << p, _INTEGERS, endpoint=False).astype(np.uint64) | np.uint64(1)
+        shifts = np.arange(source.bits - 1 - p, dtype=np.uint64)
+        middle = (odd << shifts[:, None]).ravel()
+        beside = np.concatenate([middle - np.uint64(1), middle, middle + np.uint64(1)])
+        return np.concatenate([beside, np.uint64(0) - beside]).astype(source.code_dtype)  # two's complement
+    assert isinstance(source, FloatFormat)
+    below = np.linspace(0, target.max_code - 1, _FLOATS).astype(target.code_dtype)
+    low, high = (np.asarray(decode(codes, target), np.float64) for codes in (below, below + below.dtype.type(1)))
+    middle = np.asarray(encode(low + (high - low) / 2, source), np.uint64)
+    steps = [np.uint64(1 << step) for step in ((0, 22, 36) if source.bits == 64 else (0, 8))]
+    beside = np.concatenate([middle, *(middle + step for step in steps), *(middle - step for step in steps)])
+    return np.concatenate([beside, beside | np.uint64(source.sign_mask)]).astype(source.code_dtype)
 
 
 def _packed(data: bytes) -> str:

@@ -135,13 +135,17 @@ def accelerator(torch: Any) -> str | None:
     return None
 
 
-def told(what: Any) -> Any:
-    """What a call says, as a text; None where it cannot say."""
+def told(thing: Any, path: str, *given: Any) -> Any:
+    """What something far within torch says, called where it can be; None where it is not there or cannot say."""
     try:
-        found = what()
-    except Exception:  # whatever is not there on this machine
+        for name in path.split("."):
+            thing = getattr(thing, name)
+        found = thing(*given) if callable(thing) else thing
+    except Exception:  # whatever torch raises on this machine
         return None
-    return found if found is None or isinstance(found, (bool, int, str)) else str(found)  # noqa: UP038 (Python 3.9)
+    if isinstance(found, tuple):
+        return ".".join(map(str, found))
+    return found if found is None or isinstance(found, (bool, int)) else str(found)
 
 
 def processor() -> str:
@@ -153,43 +157,43 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def driver() -> str:
+def driver() -> str | None:
     """The version of NVIDIA's driver."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()[0]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
 
 
 def machine(torch: Any, device: Any) -> dict[str, Any]:
     """Where the recording is made, and torch's settings, which are left as they are."""
     kind = device.type
-    module = getattr(torch, kind, None)
     if kind == "cpu":
-        name, capability = processor(), told(lambda: torch.backends.cpu.get_cpu_capability())
+        name, capability = processor(), told(torch, "backends.cpu.get_cpu_capability")
     else:
-        name = told(lambda: module.get_device_name(device))
-        capability = told(lambda: ".".join(map(str, module.get_device_capability(device))))
+        name = told(torch, f"{kind}.get_device_name", device) or kind
+        capability = told(torch, f"{kind}.get_device_capability", device)
+    settings = (
+        "backends.cuda.matmul.allow_tf32",
+        "backends.cudnn.allow_tf32",
+        "get_float32_matmul_precision",
+        "are_deterministic_algorithms_enabled",
+        "get_num_threads",
+    )
     return {
         "device": str(device),
-        "device name": name or kind,
+        "device name": name,
         "capability": capability,
-        "architecture": told(lambda: module.get_device_properties(device).gcnArchName),
         "torch": str(torch.__version__),
-        "cuda": told(lambda: torch.version.cuda),
-        "hip": told(lambda: torch.version.hip),
-        "cudnn": told(lambda: torch.backends.cudnn.version()),
-        "driver": told(driver) if kind == "cuda" else None,
+        "cuda": told(torch, "version.cuda"),
+        "hip": told(torch, "version.hip"),
+        "cudnn": told(torch, "backends.cudnn.version"),
+        "driver": driver() if kind == "cuda" else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-        "settings": {
-            "torch.backends.cuda.matmul.allow_tf32": told(lambda: torch.backends.cuda.matmul.allow_tf32),
-            "torch.backends.cudnn.allow_tf32": told(lambda: torch.backends.cudnn.allow_tf32),
-            "torch.get_float32_matmul_precision()": told(lambda: torch.get_float32_matmul_precision()),
-            "torch.are_deterministic_algorithms_enabled()": told(
-                lambda: torch.are_deterministic_algorithms_enabled()
-            ),
-            "torch.get_num_threads()": told(lambda: torch.get_num_threads()),
-        },
+        "settings": {f"torch.{path}": told(torch, path) for path in settings},
     }
 
 

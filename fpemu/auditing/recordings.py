@@ -78,9 +78,8 @@ class Recordings(Mapping[str, Recorded]):
         name = f"{told['device name']} ({told['device']}"
         name += f", {told['capability']})" if told.get("capability") else ")"
         words = [name, f"torch {told['torch']}"]
-        for what in ("cuda", "hip", "driver"):
-            if told.get(what):
-                words.append(f"{what if what == 'driver' else what.upper()} {told[what]}")
+        names = {"cuda": "CUDA", "hip": "HIP", "driver": "driver"}
+        words += [f"{name} {told[what]}" for what, name in names.items() if told.get(what)]
         return ", ".join([*words, str(told["date"])])
 
     def __repr__(self) -> str:

@@ -45,7 +45,8 @@ def audit(
         typer.Option("--recorded", metavar="FILE", help="Answers recorded: a file of vectors, or of a device's."),
     ] = None,
     item: Annotated[
-        str | None, typer.Option("--item", metavar="NAME", help="One of what a device was asked, as the table names it.")
+        str | None,
+        typer.Option("--item", metavar="NAME", help="One of what a device was asked, as the table names it."),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
@@ -71,9 +72,9 @@ def audit(
     """Hold an implementation to a claim, bit for bit; where it fails, name the rules that it follows instead.
 
     The implementation is a program (--program), a Python function (--python) or a function of a shared library
-    (--library); or answers that were recorded (--recorded) in a file of vectors, or on a machine with a GPU by the script
-    that fpemu probe writes: such files say themselves what they are. All of them take and give codes; a Python function
-    for encode takes values. Ends with status 0 where everything is right, else with 1.
+    (--library); or answers that were recorded (--recorded) in a file of vectors, or on a machine with a GPU by the
+    script that fpemu probe writes: such files say themselves what they are. All of them take and give codes; a Python
+    function for encode takes values. Ends with status 0 where everything is right, else with 1.
 
     For example:
 

@@ -31,9 +31,9 @@ def probe(
 ) -> None:
     """Write a script that asks a GPU, with torch, for casts and operations, and records what it answers.
 
-    It needs Python 3.9 and torch there, nothing else; its inputs are in it. It makes a file that `fpemu audit --recorded`
-    holds to what is right, anywhere. Without -f and --operation it asks for all that torch and fpemu both have; a cast is
-    one of its narrower format.
+    It needs Python 3.9 and torch there, nothing else; its inputs are in it. It makes a file that fpemu audit --recorded
+    holds to what is right, anywhere. Without -f and --operation it asks for all that torch and fpemu both have; a cast
+    is one of its narrower format.
 
     For example:
 
@@ -54,13 +54,13 @@ def probe(
     except (ValueError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--format', '--operation'") from None
     with progress("inputs", len(plan.claims)) as advance:
-        names = write_probe(
-            output, format, operation, per_cell=per_cell, random=random, seed=seed, progress=advance
-        )
+        names = write_probe(output, format, operation, per_cell=per_cell, random=random, seed=seed, progress=advance)
     if json:
         print_json({"script": str(output), "items": names})
     else:
         out = console()
-        out.print(f"{output}: asks for {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True)
+        out.print(
+            f"{output}: asks for {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True
+        )
         out.print(f"where the device is:  python {output.name} -o recording.probe", soft_wrap=True)
         out.print("then anywhere:        fpemu audit --recorded recording.probe", soft_wrap=True)

@@ -95,7 +95,9 @@ def _held(name: str, claim: Claim | None, rules: dict[str, Any]) -> Claim:
 def _tell(found: Recordings, audits: dict[str, Audit], absent: dict[str, str], rules: dict[str, Any]) -> None:
     out = console()
     held = ", ".join(f"{key} {value}" for key, value in rules.items()) or "the rules of each result's format"
-    out.print(f"{found}\nrecorded with inputs of fpemu {found.about['fpemu']}, held to {held}", soft_wrap=True, markup=False)
+    out.print(
+        f"{found}\nrecorded with inputs of fpemu {found.about['fpemu']}, held to {held}", soft_wrap=True, markup=False
+    )
     out.print()
     if len(audits) == 1:
         ((name, only),) = audits.items()
