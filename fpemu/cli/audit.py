@@ -82,9 +82,7 @@ def audit(
 
         fpemu audit add -f float8_e4m3fn --python mymodule:add --rounding toward_zero
 
-        fpemu audit --recorded recording.probe
-
-        fpemu audit --recorded recording.probe --item "float32 to float8_e4m3fn" --profile torch
+        fpemu audit --recorded recording.probe --profile torch
     """
     if sum(each is not None for each in (program_line, python, shared, answers)) != 1:
         raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")

@@ -37,9 +37,7 @@ def probe(
 
     For example:
 
-        fpemu probe -o probe.py
-
-        fpemu probe -o probe.py -f float8_e4m3fn -f float8_e5m2 --operation cast
+        fpemu probe -o probe.py -f float8_e4m3fn --operation cast
 
     Then, on the machine with the device:
 
@@ -47,7 +45,7 @@ def probe(
 
     And anywhere:
 
-        fpemu audit --recorded recording.probe
+        fpemu audit --recorded recording.probe --profile torch
     """
     try:
         plan = Plan(format, operation)

@@ -13,12 +13,12 @@ REPLAY = ("audit", "--recorded", CPU)
 
 def test_a_script_is_written(run, tmp_path):
     path = tmp_path / "probe.py"
-    line = ("probe", "-o", path, "-f", "e5m2", "--operation", "cast", "--per-cell", "0", "--random", "10")
+    line = ("probe", "-o", path, "-f", "bf16", "--operation", "sqrt", "--operation", "exp")
     done = run(*line)
     assert done.code == 0
-    assert f"{path}: asks for 5 casts and operations" in done.out
+    assert f"{path}: asks for 2 casts and operations" in done.out
     assert "python probe.py -o recording.probe" in done.out
-    assert "float32 to float8_e5m2" in run(*line, "--json").json["items"]
+    assert run(*line, "--json").json == {"script": str(path), "items": ["sqrt of bfloat16", "exp of bfloat16"]}
     assert path.read_text().startswith('"""Records, with torch')
 
 
