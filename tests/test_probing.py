@@ -392,3 +392,30 @@ def test_torchs_cpu_kernels_live(script, tmp_path):
     codes = batch.operands[0][::-1].copy()
     values = torch.from_numpy(codes.view(np.int16)).view(torch.bfloat16).to(torch.float8_e4m3fn)
     assert np.array_equal(values.view(torch.uint8).numpy(), batch.result[::-1])
+
+
+# -- an NVIDIA H200, torch 2.11.0, CUDA 13.0 --------------------------------------------------------------------------
+
+H200 = {
+    "h200_casts.probe": {
+        f"float64 to float8_{kind}": "through=float32" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")
+    },
+    "h200_bfloat16.probe": {"fma of bfloat16": "through=float32"},
+}
+
+
+@pytest.mark.parametrize("name", H200)
+def test_what_an_h200_answered(name):
+    """Its casts and operations are fpemu's, but for those that round to float32 on the way, which the audit says."""
+    found = {item: fe.audit(answers) for item, answers in recordings(Path(__file__).with_name(name)).items()}
+    assert {item: audited.cause for item, audited in found.items() if not audited.passed} == H200[name]
+    assert sum(audited.checked for audited in found.values()) > 70_000
+
+
+def test_the_profile_torch_2_11_has_an_h200s_casts():
+    """Values of all, from float64 too."""
+    for answers in recordings(Path(__file__).with_name("h200_casts.probe")).values():
+        if "float8" in answers.claim.result.name:
+            assert fe.audit(answers, answers.claim.replaced(through="float32")).passed
+            own = fe.profile("torch-2.11").for_codes(answers.claim.result.codes_key)
+            assert (own.through.value, own.overflow.value) == ("float32", "standard")
