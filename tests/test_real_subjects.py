@@ -218,7 +218,7 @@ def test_torch_casts(fmt):
     torch = pytest.importorskip("torch")
     x = sources(fmt, np.float32)
     got = torch_codes(torch.from_numpy(x).to(getattr(torch, fmt)), fmt)
-    if fmt == "float8_e4m3fn" and tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 14):
+    if fmt == "float8_e4m3fn" and tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 12):
         named = cause(assert_same_codes, got, fe.encode(x, fmt), fmt, operation="cast", operands=[x])
         assert "the largest value instead of NaN; looks like saturation" in named
         x = sources(fmt, np.float64)  # two rules at once, which only the whole profile has
