@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import fpemu as fe
-from tests.benchmarks import arrays, operations, processes
+from tests.benchmarks import arrays, audits, operations, processes
 from tests.peers import PEERS
 
 ROWS = {
@@ -23,6 +23,7 @@ ROWS = {
     "functions": operations.functions,
     "sum": operations.sequential_sum,
     "operator": operations.one_operation,
+    "audit": audits.audits,
     "memory": processes.memory,
     "one": arrays.one_element,
     "import": processes.imports,
