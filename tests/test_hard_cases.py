@@ -110,7 +110,7 @@ def test_casts_meet_ties_and_their_neighbours(operation):
     values = np.sort(fe.dtype("float8_e4m3fn").values())
     values = np.unique(values[np.isfinite(values)]).astype(np.float32)
     middles = (values[1:] + values[:-1]) / 2
-    cases = np.array([case[0] for case in drawn(fst.hard_cases(operation, "float8_e4m3fn"), 500)], np.uint32)
+    cases = np.array([case[0] for case in drawn(fst.hard_cases(operation, "float8_e4m3fn"), 1000)], np.uint32)
     x = cases.view(np.float32)
     for places in (middles, np.nextafter(middles, np.float32(9e9)), np.nextafter(middles, np.float32(-9e9))):
         assert np.count_nonzero(np.isin(x, places)) >= 20

@@ -48,6 +48,7 @@ THIRD_PARTY = {
     "llvmlite": ["kernels"],
     "hypothesis": ["strategies"],
     "pytest": ["pytest_plugin"],
+    "torch": ["auditing"],  # the script that is run where the device is
     "matplotlib": ["plotting", "demo", "cli"],
     "typer": ["cli"],
     "click": ["cli"],

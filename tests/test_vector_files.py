@@ -68,6 +68,13 @@ def test_a_file_read_back_gives_the_same_vectors(claim, words, ending, tmp_path)
     assert not leftovers
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_vectors_come_back_as_none(ending, tmp_path):
+    none = vectors.generate(NARROW, limit=0, per_cell=0, random=0)
+    found = vectors.read(vectors.write(tmp_path / f"none{ending}", none))
+    assert (found.count, list(found)) == (0, [])
+
+
 def test_the_hash_is_of_the_vectors_not_of_the_layout(tmp_path):
     made = vectors.generate(NARROW)
     hashes = {
@@ -185,6 +192,26 @@ def test_the_cpu_and_ml_dtypes_agree(name, operation, tmp_path):
     np.testing.assert_array_equal(np.isnan(want), np.isnan(result))
     same_bits = result.view(f"u{result.itemsize}") == want.view(f"u{result.itemsize}")
     assert (same_bits | np.isnan(want)).all()
+
+
+@pytest.mark.parametrize("name", ["float8_e5m2", "float16"])
+@pytest.mark.parametrize("mode", ["TIES_EVEN", "TO_ZERO", "TO_POS"])
+def test_apytypes_agrees(name, mode, tmp_path):
+    apytypes = pytest.importorskip("apytypes")
+    fmt = fe.dtype(name)
+    rounding = {"TIES_EVEN": "nearest_even", "TO_ZERO": "toward_zero", "TO_POS": "toward_positive"}[mode]
+    for operation, call in {"add": "__add__", "multiply": "__mul__", "divide": "__truediv__"}.items():
+        claim = Claim.of(operation, name, rounding=rounding)
+        path = vectors.write(tmp_path / "a.csv", vectors.generate(claim, limit=0, per_cell=1, random=500))
+        x, y, result, _ = columns(vectors.read(path))
+        a, b = (
+            apytypes.APyFloatArray.from_bits(part.tolist(), fmt.exponent_bits, fmt.trailing_bits) for part in (x, y)
+        )
+        with apytypes.APyFloatQuantizationContext(getattr(apytypes.QuantizationMode, mode)):
+            want = np.array(getattr(a, call)(b).to_bits(), fmt.code_dtype)
+        nan = fe.is_nan(fe.Array(result, fmt)), fe.is_nan(fe.Array(want, fmt))
+        np.testing.assert_array_equal(*nan)
+        np.testing.assert_array_equal(result[~nan[0]], want[~nan[0]])
 
 
 def test_mpfr_agrees():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.auditing.fitting import explain
+from fpemu.auditing.fitting import Explanation, explain
 from fpemu.auditing.ledger import Ledger, Right, Seen
 from fpemu.auditing.outcome import Audit
 from fpemu.auditing.subjects import Answer, Ask, Manner, Recorded, as_subject
@@ -147,19 +147,19 @@ def audit(
             raise ValueError("recorded answers are gone through at once: resume is for other subjects")
         ledger = Ledger(claim, nan, flags, None)
         problem = _replay(asked, claim, flags, ledger, progress)
-        return _finished(asked.name, ledger, problem, False, explained)
+        return Audit(asked.name, ledger, problem, False, _explained(ledger, explained), recorded=True)
     inputs = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
     ledger = Ledger(claim, nan, flags, inputs.count)
     ask = asked.asked(Manner(claim, takes, gives, flags))
     about = {**claim.described(), "subject": asked.name, "nan": nan, "flags": flags, "inputs": inputs.count}
     about |= {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     problem = _run(ask, inputs, ledger, flags, threads, None if resume is None else Path(resume), about, progress)
-    return _finished(asked.name, ledger, problem, inputs.exhaustive, explained)
+    exhaustive = inputs.exhaustive and problem is None
+    return Audit(asked.name, ledger, problem, exhaustive, _explained(ledger, explained))
 
 
-def _finished(name: str, ledger: Ledger, problem: str | None, exhaustive: bool, explained: bool) -> Audit:
-    explanations = explain(ledger.evidence) if explained and ledger.different else []
-    return Audit(name, ledger, problem, exhaustive and problem is None, explanations)
+def _explained(ledger: Ledger, wanted: bool) -> list[Explanation]:
+    return explain(ledger.evidence) if wanted and ledger.different else []
 
 
 def _claimed(

@@ -11,6 +11,7 @@ import numpy as np
 from fpemu.anatomy import Code
 from fpemu.auditing.ledger import Difference
 from fpemu.flags import Flags
+from fpemu.matching import distances
 from fpemu.vectors.classes import CLASSES
 from fpemu.vectors.situations import SITUATIONS, classify
 
@@ -37,6 +38,8 @@ class Audit:
         Inputs that were tried, and those at which the subject differs.
     exhaustive : bool
         Whether these were all the inputs that there are.
+    recorded : bool
+        Whether the answers were recorded elsewhere.
     problem : str or None
         What kept the subject from answering everything.
     explanations : list of Explanation
@@ -44,12 +47,18 @@ class Audit:
     """
 
     def __init__(
-        self, subject: str, ledger: Ledger, problem: str | None, exhaustive: bool, explanations: list[Explanation]
+        self,
+        subject: str,
+        ledger: Ledger,
+        problem: str | None,
+        exhaustive: bool,
+        explanations: list[Explanation],
+        recorded: bool = False,
     ) -> None:
         self.subject, self.claim = subject, ledger.claim
         self.checked, self.different = ledger.checked, ledger.different
         self.problem, self.exhaustive, self.explanations = problem, exhaustive, explanations
-        self._ledger = ledger
+        self.recorded, self._ledger = recorded, ledger
 
     @property
     def passed(self) -> bool:
@@ -68,6 +77,21 @@ class Audit:
             return None
         best = self.explanations[0] if self.explanations else None
         return best.name if best is not None and best.share == 1 else "unexplained"
+
+    @functools.cached_property
+    def distance(self) -> int | None:
+        """How far off the farthest of the differences that were kept is, in steps along the format's values.
+
+        Infinity is a step beyond the largest.  None without differences, where in all of them one result is NaN and the
+        other is not, and for truth values.
+        """
+        fmt = self.claim.result
+        if fmt is None or not self.different:
+            return None
+        evidence = self._ledger.evidence
+        wrong = ~evidence.agrees(evidence.expected, evidence.expected_flags)
+        apart, steps = distances(evidence.actual[wrong], evidence.expected[wrong], fmt)
+        return None if apart.all() else int(steps.max())
 
     @functools.cached_property
     def failing(self) -> dict[str, int]:
@@ -103,6 +127,7 @@ class Audit:
             "exhaustive": self.exhaustive,
             "problem": self.problem,
             "cause": self.cause,
+            "distance": self.distance,
             "explanations": [each._asdict() for each in self.explanations],
             "failing": self.failing if self.different else {},
             "differences": [each._asdict() for each in self.differences],
@@ -133,7 +158,8 @@ class Audit:
         return "\n".join([*lines, *self._table()])
 
     def _verdict(self) -> str:
-        of = "all there are" if self.exhaustive else "chosen by cells, and at random"
+        chosen = "as recorded" if self.recorded else "chosen by cells, and at random"
+        of = "all there are" if self.exhaustive else chosen
         if self.passed:
             return f"PASSED: {self.checked:,} inputs ({of})"
         if not self.different:

@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "vectors",
     "audit",
+    "probe",
 )
 
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)

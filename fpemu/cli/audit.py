@@ -12,9 +12,11 @@ import typer
 
 from fpemu.auditing import Recorded, function, library, program
 from fpemu.auditing import audit as run_audit
+from fpemu.auditing.recordings import is_recording
 from fpemu.claims import Claim
 from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
 from fpemu.cli.output import console, print_json, progress
+from fpemu.cli.replay import Wanted, replay
 from fpemu.vectors import generate, read
 from fpemu.vectors.layouts import LAYOUTS
 
@@ -39,7 +41,12 @@ def audit(
         str | None, typer.Option("--library", metavar="PATH:SYMBOL", help="A function of a shared library.")
     ] = None,
     answers: Annotated[
-        Path | None, typer.Option("--recorded", metavar="FILE", help="Answers recorded in a file of vectors.")
+        Path | None,
+        typer.Option("--recorded", metavar="FILE", help="Answers recorded: a file of vectors, or of a device's."),
+    ] = None,
+    item: Annotated[
+        str | None,
+        typer.Option("--item", metavar="NAME", help="One of what a device was asked, as the table names it."),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
@@ -65,15 +72,17 @@ def audit(
     """Hold an implementation to a claim, bit for bit; where it fails, name the rules that it follows instead.
 
     The implementation is a program (--program), a Python function (--python) or a function of a shared library
-    (--library); or answers that were recorded in a file of vectors (--recorded), which says itself what they are. All
-    of them take and give codes; a Python function for encode takes values. Ends with status 0 where everything is
-    right, else with 1.
+    (--library); or answers that were recorded (--recorded) in a file of vectors, or on a machine with a GPU by the
+    script that fpemu probe writes: such files say themselves what they are. All of them take and give codes; a Python
+    function for encode takes values. Ends with status 0 where everything is right, else with 1.
 
     For example:
 
         fpemu audit encode -f bfloat16 --program "python3 my_converter.py"
 
         fpemu audit add -f float8_e4m3fn --python mymodule:add --rounding toward_zero
+
+        fpemu audit --recorded recording.probe --profile torch
     """
     if sum(each is not None for each in (program_line, python, shared, answers)) != 1:
         raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")
@@ -82,6 +91,16 @@ def audit(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
+    if answers is not None and is_recording(answers):
+        if flags or resume is not None or operands:
+            raise typer.BadParameter("a device's recording has no use for --flags, --resume, --operand")
+        wanted = Wanted(item, operation, format, source)
+        rules = {key: how[key] for key in ("rounding", "profile", "overflow") if how.get(key) is not None}
+        if not replay(answers, wanted, rules, "exact" if exact_nan else "class", json):
+            raise typer.Exit(1)
+        return
+    if item is not None:
+        raise typer.BadParameter("only a device's recording has items", param_hint="'--item'")
     try:
         claim = None if operation is None else Claim.of(operation, format, **how)
     except (ValueError, TypeError) as wrong:

@@ -12,7 +12,8 @@ import typer
 from fpemu.claims import Claim
 from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
 from fpemu.cli.output import console, print_json, print_table, progress
-from fpemu.vectors import SITUATIONS, Vectors, generate, write
+from fpemu.vectors import SITUATIONS, Vectors, generate, write, write_bench
+from fpemu.vectors.bench import check_unit
 from fpemu.vectors.layouts import LAYOUTS, layout_of
 from fpemu.vectors.writing import write_lines
 
@@ -49,6 +50,20 @@ def vectors(
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Cases for each cell.")] = 4,
     random: Annotated[int, typer.Option("--random", min=0, help="Random cases after those.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same for a seed on every machine.")] = 0,
+    bench: Annotated[
+        str | None, typer.Option("--bench", metavar="verilog", help="readmemh: write a test bench beside the file.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("--module", metavar="NAME", help="Bench: the unit's module; default unit.")
+    ] = None,
+    ports: Annotated[
+        list[str] | None,
+        typer.Option("--port", metavar="PORT=NAME", help="Bench: ports not called x, y, z, result, flags, clk."),
+    ] = None,
+    latency: Annotated[
+        int | None, typer.Option("--latency", min=0, help="Bench: the unit has a clock; cycles until the result.")
+    ] = None,
+    flags: Annotated[bool, typer.Option("--flags", help="Bench: the unit has flags, to compare.")] = False,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Print which cells have cases, not the vectors.")
     ] = False,
@@ -67,6 +82,8 @@ def vectors(
         fpemu vectors cast --from float32 -f float8_e5m2 -o convert.tv --random 100000 --seed 1
 
         fpemu vectors fma -f bfloat16 --rounding toward_zero --layout readmemh --word-bits 128
+
+        fpemu vectors fma -f bfloat16 -o fma.hex --bench verilog --module bf16_fma --latency 3
 
         fpemu vectors add -f float16 --coverage
     """
@@ -89,8 +106,11 @@ def vectors(
             raise ValueError(f"--word-bits is for the layout readmemh, not for {kind}")
         if output is None and kind not in LAYOUTS:
             raise ValueError(f"the layout {kind} needs a file: -o FILE")
+        told = _told_of_bench(bench, kind, output, module=module, ports=ports, latency=latency, flags=flags or None)
+        if told is not None:
+            check_unit(claim, **told)
     except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="'--layout', '--output', '--word-bits'") from None
+        raise typer.BadParameter(str(wrong), param_hint="'--layout', '--output', '--word-bits', '--bench'") from None
     with progress(str(claim), found.count) as advance:
         if output is None:
             write_lines(sys.stdout.buffer, found, kind, word_bits=word_bits, progress=advance)
@@ -98,6 +118,26 @@ def vectors(
             write(output, found, kind, word_bits=word_bits, progress=advance)
     if output is not None:
         console().print(f"{found.count:,} vectors: {output}", soft_wrap=True)
+        if told is not None:
+            written = write_bench(output.with_name(f"{output.stem}_bench.v"), output, **told)
+            console().print(f"test bench: {written}", soft_wrap=True)
+
+
+def _told_of_bench(bench: str | None, kind: str, output: Path | None, **told: Any) -> dict[str, Any] | None:
+    """What `write_bench` is told of the unit, None where no bench is to be written."""
+    told = {name: given for name, given in told.items() if given is not None}
+    if bench is None:
+        if told:
+            options = ", ".join(f"--{name.removesuffix('s') if name == 'ports' else name}" for name in told)
+            raise ValueError(f"{options} is for a bench: say --bench verilog")
+        return None
+    if bench != "verilog":
+        raise ValueError(f"unknown bench {bench!r}: there is verilog")
+    if output is None or kind != "readmemh":
+        raise ValueError("a bench reads a file of the layout readmemh: -o FILE.hex")
+    if "ports" in told:
+        told["ports"] = {port: name for port, _, name in (pair.partition("=") for pair in told["ports"])}
+    return told
 
 
 def _tell(found: Vectors, json: bool) -> None:

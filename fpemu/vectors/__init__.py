@@ -1,5 +1,6 @@
 """Golden vectors: which cases to check an implementation with, and the right answers."""
 
+from fpemu.vectors.bench import write_bench
 from fpemu.vectors.cells import Cell
 from fpemu.vectors.classes import CLASSES
 from fpemu.vectors.generating import Vectors, generate
@@ -7,4 +8,4 @@ from fpemu.vectors.reading import VectorFile, read
 from fpemu.vectors.situations import SITUATIONS
 from fpemu.vectors.writing import write
 
-__all__ = ["CLASSES", "SITUATIONS", "Cell", "VectorFile", "Vectors", "generate", "read", "write"]
+__all__ = ["CLASSES", "SITUATIONS", "Cell", "VectorFile", "Vectors", "generate", "read", "write", "write_bench"]

@@ -49,7 +49,7 @@ def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -
         for cell, cases in cells.items():
             situations[cell.situation] += cases
         told = ", ".join(f"{name} {cases}" for name, cases in situations.items())
-        words["coverage"] = f"{len(cells)} cells: {told}"
+        words["coverage"] = f"{len(cells)} cells: {told}" if told else "no cells"
     return words
 
 

@@ -247,7 +247,7 @@ def _head(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:
     with path.open("rb") as stream:
         while len(lines) < LONGEST_HEADER:
             text = stream.readline(1 << 16).decode(errors="replace")
-            if not text.startswith(mark.strip() or "\0"):
+            if not text.startswith(mark.strip() or "\0") or text.startswith(f"{mark}sha256: "):
                 if layout == "csv":
                     lines.append(text.rstrip("\n"))
                 break

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import signal
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +84,7 @@ def weights(tmp_path, monkeypatch):
     np.save("codes.npy", np.arange(0x7F, dtype=np.uint8))
     (tmp_path / "mymodule.py").write_text(MODULE)
     (tmp_path / "my_converter.py").write_text(CONVERTER)
+    shutil.copy(Path(__file__).parents[1] / "torch_cpu.probe", "recording.probe")
     for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
         with open(copy, "wb") as to, open(name, "rb") as source:
             to.write(source.read())

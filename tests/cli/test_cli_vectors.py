@@ -23,6 +23,19 @@ def test_to_a_file_and_back(run, weights, tmp_path):
     assert "looks like ties to even" in done.out
 
 
+def test_a_bench(run, weights, tmp_path):
+    line = ("vectors", "fma", "-f", "e4m3fn", "-o", "fma.hex", "--limit", "0", "--per-cell", "0", "--random", "9")
+    done = run(*line, "--bench", "verilog", "--module", "unit_7", "--port", "x=a", "--latency", "3", "--flags")
+    assert done.code == 0
+    assert done.out == "9 vectors: fma.hex\ntest bench: fma_bench.v\n"
+    written = (tmp_path / "fma_bench.v").read_bytes()
+    vectors.write_bench("again.v", "fma.hex", module="unit_7", ports={"x": "a"}, latency=3, flags=True)
+    assert written.replace(b"fma_bench.v", b"again.v") == (tmp_path / "again.v").read_bytes()
+    done = run(*line, "--bench", "verilog", "--port", "a=x")
+    assert done.code == 2
+    assert "no port 'a': it has x, y, z, result" in done.words
+
+
 def test_to_a_program(run):
     done = run("vectors", "cast", "--from", "float16", "-f", "e5m2", "--limit", "0", "--random", "3", "--seed", "1")
     assert done.code == 0
@@ -50,6 +63,15 @@ def test_coverage(run):
         (("vectors", "add", "-f", "e4m3", "-o", "a.xyz"), "means no layout"),
         (("vectors", "add", "-f", "e4m3", "--layout", "npz"), "needs a file"),
         (("vectors", "add", "-f", "e4m3", "--word-bits", "64"), "is for the layout readmemh"),
+        (("vectors", "add", "-f", "e4m3", "-o", "a.tv", "--bench", "verilog"), "layout readmemh: -o FILE.hex"),
+        (("vectors", "add", "-f", "e4m3", "--layout", "readmemh", "--bench", "verilog"), "-o FILE.hex"),
+        (("vectors", "add", "-f", "e4m3", "-o", "a.hex", "--bench", "vhdl"), "unknown bench 'vhdl'"),
+        (("vectors", "add", "-f", "e4m3", "-o", "a.hex", "--port", "x=a"), "--port is for a bench"),
+        (
+            ("vectors", "add", "-f", "e4m3", "-o", "a.hex", "--bench", "verilog", "--module", "7up"),
+            "no name in Verilog",
+        ),
+        (("vectors", "is_nan", "-f", "e4m3", "-o", "a.hex", "--bench", "verilog", "--flags"), "no flags to compare"),
         (("audit", "add", "-f", "e4m3", "--recorded", "a.hex", "--python", "a:b"), "say one of"),
         (("audit", "--python", "a:b"), "say what it computes"),
         (("audit", "add", "--recorded", "weights.npz"), "Claim.of('add', 'float16')"),

@@ -1,0 +1,318 @@
+"""Records, with torch, what a device answers when it casts and computes; `fpemu probe` writes this script with inputs.
+
+It is run where the device is, needs Python 3.9 and torch, and nothing else:
+
+    python probe.py [--device cuda] [-o recording.probe]
+
+Inputs go to the device as integers and are viewed as numbers there; results come back as integers.  The recording is a
+zip file: recording.json says where it was made, what was asked and how; beside it the inputs, where they do not follow
+from a rule, and the results, as little-endian integers; and the hash of all.  `fpemu audit --recorded recording.probe`
+holds it to what is right, on any machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import base64
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+import zlib
+from typing import Any
+
+# What to ask, and the inputs, compressed: `fpemu probe` puts them here.
+PLAN = ""
+INPUTS = ""
+
+# An operation of fpemu's and the function of torch that is asked for it.
+CALLS = {
+    "cast": "to",
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "fma": "addcmul",
+    "fmod": "fmod",
+    "sqrt": "sqrt",
+    "exp": "exp",
+    "exp2": "exp2",
+    "log": "log",
+    "log2": "log2",
+    "sin": "sin",
+    "cos": "cos",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "erf": "erf",
+    "rsqrt": "rsqrt",
+    "reciprocal": "reciprocal",
+}
+INTEGERS = {1: ("B", "uint8"), 2: ("H", "int16"), 4: ("I", "int32"), 8: ("Q", "int64")}  # array's and torch's, by bytes
+HEAD, HASH = "recording.json", "sha256"  # the first member and the last
+KIND = "fpemu recording 1"
+
+
+def unpacked(text: str) -> bytes:
+    """What is compressed in a text."""
+    return zlib.decompress(base64.b64decode(text))
+
+
+def by_rule(rule: dict[str, Any], size: int) -> bytes:
+    """Codes that follow from a rule: each of `count` numbers shifted, once for each of what is added."""
+    codes = array.array(INTEGERS[size][0])
+    for added in rule["add"]:
+        codes.extend((number << rule["shift"]) + added for number in range(rule["count"]))
+    return turned(codes.tobytes(), size)
+
+
+def turned(raw: bytes, size: int) -> bytes:
+    """Integers of this machine's order in little-endian order, or the other way."""
+    codes = array.array(INTEGERS[size][0])
+    codes.frombytes(raw)
+    if sys.byteorder == "big":
+        codes.byteswap()
+    return codes.tobytes()
+
+
+def type_of(torch: Any, name: str) -> Any:
+    """Torch's type of a format's name."""
+    if not hasattr(torch, name):
+        raise TypeError(f"torch {torch.__version__} has no {name}")
+    return getattr(torch, name)
+
+
+def call_of(claim: dict[str, str]) -> str:
+    """What torch is asked, as one would write it."""
+    name, count = CALLS[claim["operation"]], sum(key.startswith("operand ") for key in claim)
+    if name == "to":
+        return f"x.to(torch.{claim['result']})"
+    return "torch.addcmul(z, x, y)" if name == "addcmul" else f"torch.{name}({', '.join('xyz'[:count])})"
+
+
+def asked(torch: Any, device: Any, claim: dict[str, str], operands: list[bytes]) -> bytes:
+    """The device's results for operands, both as little-endian codes."""
+    values = []
+    for place, raw in enumerate(operands, 1):
+        kind = type_of(torch, claim[f"operand {place}"])
+        size = torch.empty(0, dtype=kind).element_size()
+        codes = torch.frombuffer(bytearray(turned(raw, size)), dtype=getattr(torch, INTEGERS[size][1]))
+        values.append(codes.to(device).view(kind))
+    result = type_of(torch, claim["result"])
+    name = CALLS[claim["operation"]]
+    if name == "to":
+        found = values[0].to(result)
+    elif name == "addcmul":
+        found = torch.addcmul(values[2], values[0], values[1])
+    else:
+        found = getattr(torch, name)(*values)
+    if found.dtype != result or found.shape != values[0].shape:
+        raise TypeError(f"gave {found.dtype} of shape {tuple(found.shape)}")
+    size = found.element_size()
+    codes = found.view(getattr(torch, INTEGERS[size][1])).cpu()
+    return turned(bytes(codes.view(torch.uint8).tolist()), size)
+
+
+# -- the device -------------------------------------------------------------------------------------------------------
+
+
+def accelerator(torch: Any) -> str | None:
+    """The device that torch finds beside the CPU, or None."""
+    found = getattr(torch, "accelerator", None)  # from torch 2.6 on
+    if found is not None and found.is_available():
+        return str(found.current_accelerator())
+    for name in ("cuda", "xpu", "mps"):
+        module = getattr(torch, name, None)
+        if name == "mps":
+            module = getattr(getattr(torch, "backends", None), "mps", None)
+        if module is not None and hasattr(module, "is_available") and module.is_available():
+            return name
+    return None
+
+
+def told(thing: Any, path: str, *given: Any) -> Any:
+    """What something far within torch says, called where it can be; None where it is not there or cannot say."""
+    try:
+        for name in path.split("."):
+            thing = getattr(thing, name)
+        found = thing(*given) if callable(thing) else thing
+    except Exception:  # whatever torch raises on this machine
+        return None
+    if isinstance(found, tuple):
+        return ".".join(map(str, found))
+    return found if found is None or isinstance(found, (bool, int)) else str(found)
+
+
+def processor() -> str:
+    """The CPU's name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def driver() -> str | None:
+    """The version of NVIDIA's driver."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
+
+
+def machine(torch: Any, device: Any) -> dict[str, Any]:
+    """Where the recording is made, and torch's settings, which are left as they are."""
+    kind = device.type
+    if kind == "cpu":
+        name, capability = processor(), told(torch, "backends.cpu.get_cpu_capability")
+    else:
+        name = told(torch, f"{kind}.get_device_name", device) or kind
+        capability = told(torch, f"{kind}.get_device_capability", device)
+    settings = (
+        "backends.cuda.matmul.allow_tf32",
+        "backends.cudnn.allow_tf32",
+        "get_float32_matmul_precision",
+        "are_deterministic_algorithms_enabled",
+        "get_num_threads",
+    )
+    return {
+        "device": str(device),
+        "device name": name,
+        "capability": capability,
+        "torch": str(torch.__version__),
+        "cuda": told(torch, "version.cuda"),
+        "hip": told(torch, "version.hip"),
+        "cudnn": told(torch, "backends.cudnn.version"),
+        "driver": driver() if kind == "cuda" else None,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "settings": {f"torch.{path}": told(torch, path) for path in settings},
+    }
+
+
+# -- the recording ----------------------------------------------------------------------------------------------------
+
+
+def record(torch: Any, device: Any, item: dict[str, Any], inputs: bytes, members: dict[str, bytes]) -> dict[str, Any]:
+    """An item of the plan with the device's results, which go among the members, under their hashes."""
+    claim, batches = item["claim"], []
+    new = {}
+
+    def put(raw: bytes) -> str:
+        name = hashlib.sha256(raw).hexdigest()
+        new[name] = raw
+        return name
+
+    count = 0
+    for batch in item["batches"]:
+        if "rule" in batch:
+            size = batch["size"]
+            operands = [by_rule(batch["rule"], size)]
+            kept = {"rule": batch["rule"]}
+        else:
+            operands = [inputs[start:stop] for start, stop in batch["operands"]]
+            size = batch["size"]
+            kept = {"operands": [put(raw) for raw in operands]}
+        batches.append({**kept, "result": put(asked(torch, device, claim, operands))})
+        count += len(operands[0]) // size
+    members.update(new)  # only now that all of it was answered
+    return {"name": item["name"], "claim": claim, "call": call_of(claim), "inputs": count, "batches": batches}
+
+
+def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None:
+    """Write the recording, whole or not at all."""
+    target = os.path.realpath(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=os.path.dirname(target))
+    try:
+        head = json.dumps(about, indent=1).encode()
+        with os.fdopen(handle, "wb") as stream:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(HEAD, head)
+                for name, raw in members.items():
+                    archive.writestr(name, raw)
+                archive.writestr(HASH, hashlib.sha256(head).hexdigest())
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0o077)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def chosen(torch: Any, wanted: str | None) -> Any:
+    """The device to ask; a SystemExit says what is wrong with it."""
+    name = wanted or accelerator(torch)
+    if name is None:
+        raise SystemExit(
+            f"no device: torch {torch.__version__} finds no accelerator on this machine.  If the CPU is meant, say so: "
+            f"python {os.path.basename(sys.argv[0])} --device cpu"
+        )
+    try:
+        device = torch.device(name)
+        torch.zeros(1, dtype=torch.int32).to(device).cpu()
+    except Exception as error:  # torch raises all kinds
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise SystemExit(f"no device {name!r} for torch {torch.__version__}: {type(error).__name__}: {first}") from None
+    return device
+
+
+def main() -> int:
+    """Ask the device all that is planned, and write the recording."""
+    words = argparse.ArgumentParser(description="Records what a device answers; replay: fpemu audit --recorded FILE")
+    words.add_argument("--device", help="cuda, cuda:1, xpu, mps, cpu; default the accelerator that torch finds")
+    words.add_argument("-o", "--output", default="recording.probe", help="default recording.probe")
+    given = words.parse_args()
+    if not PLAN:
+        raise SystemExit("there is nothing to ask in this file: write it with `fpemu probe -o probe.py`")
+    folder = os.path.dirname(os.path.realpath(given.output))
+    if not os.path.isdir(folder):
+        raise SystemExit(f"{folder}: no such folder")
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit(f"torch is needed, and cannot be imported: {error}") from None
+    device = chosen(torch, given.device)
+    plan, inputs = json.loads(unpacked(PLAN)), unpacked(INPUTS)
+    with open(__file__, "rb") as own:
+        script = hashlib.sha256(own.read()).hexdigest()
+    about = {"kind": KIND, "machine": machine(torch, device), "fpemu": plan["fpemu"], "script": script}
+    about["inputs"] = plan["inputs"]
+    print(f"{about['machine']['device name']}, torch {torch.__version__}: {len(plan['items'])} items", flush=True)
+    items: list[dict[str, Any]] = []
+    absent: list[dict[str, Any]] = []
+    members: dict[str, bytes] = {}
+    status = 0
+    for number, item in enumerate(plan["items"], 1):
+        why = "not asked: interrupted"
+        if not status:
+            print(f"[{number}/{len(plan['items'])}] {item['name']}: ", end="", flush=True)
+            try:
+                items.append(record(torch, device, item, inputs, members))
+                print(f"{items[-1]['inputs']:,} results", flush=True)
+                continue
+            except KeyboardInterrupt:
+                status = 130
+                print("interrupted", flush=True)
+            except Exception as error:  # what torch or the device lacks is worth knowing too
+                first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+                why = f"{type(error).__name__}: {first}"
+                print(f"not there: {why}", flush=True)
+        absent.append({"name": item["name"], "claim": item["claim"], "call": call_of(item["claim"]), "why": why})
+    about["items"], about["absent"] = items, absent
+    written(given.output, about, members)
+    print(f"{given.output}: {len(items)} recorded, {len(absent)} not there")
+    return status or (0 if items else 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

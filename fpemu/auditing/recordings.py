@@ -1,0 +1,197 @@
+"""Recordings: what `fpemu probe`'s script brought from a machine with a device, checked and ready to be audited."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.auditing.recorder import HASH, HEAD, KIND
+from fpemu.auditing.subjects import Recorded
+from fpemu.claims import Batch, Claim
+from fpemu.formats import Format
+
+__all__ = ["Recordings", "is_recording", "recordings"]
+
+SUFFIX = ".probe"
+LARGEST = 1 << 28  # bytes of a member
+
+
+class Recordings(Mapping[str, Recorded]):
+    """What a device answered, by the names of what it was asked ("float32 to float16", "add of bfloat16").
+
+    Made by `recordings`, which has checked all of it.
+
+    Parameters
+    ----------
+    path : Path
+    about : dict
+        What the file says of itself.
+    items : dict of str to Recorded
+
+    Attributes
+    ----------
+    path : Path
+    machine : dict
+        The device, the versions of torch and of what is beneath it, the platform, the date, torch's settings.
+    calls : dict of str to str
+        How torch was asked, by name: "torch.addcmul(z, x, y)".
+    absent : dict of str to str
+        What torch or the device could not answer, and why.
+    about : dict
+        All that the file says of itself, but for the items.
+
+    Examples
+    --------
+    Made on a machine with a GPU by what `fpemu.auditing.probe` writes::
+
+        found = fpemu.auditing.recordings("recording.probe")
+        print(fe.audit(found["float32 to float8_e4m3fn"]))
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any], items: dict[str, Recorded]) -> None:
+        self.path, self.machine, self._items = path, dict(about["machine"]), items
+        self.calls = {each["name"]: each["call"] for each in (*about["items"], *about["absent"])}
+        self.absent = {each["name"]: each["why"] for each in about["absent"]}
+        self.about = {key: value for key, value in about.items() if key not in ("items", "absent")}
+
+    def __getitem__(self, name: str) -> Recorded:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __str__(self) -> str:
+        """The machine in a line."""
+        told = self.machine
+        name = f"{told['device name']} ({told['device']}"
+        name += f", {told['capability']})" if told.get("capability") else ")"
+        words = [name, f"torch {told['torch']}"]
+        names = {"cuda": "CUDA", "hip": "HIP", "driver": "driver"}
+        words += [f"{name} {told[what]}" for what, name in names.items() if told.get(what)]
+        return ", ".join([*words, str(told["date"])])
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} recordings in {self.path}: {self}>"
+
+
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a recording, whole or not, rather than one of vectors: by its beginning, or its name."""
+    with open(path, "rb") as stream:
+        head = stream.read(30 + len(HEAD))
+    return head[30:] == HEAD.encode() or Path(path).suffix == SUFFIX
+
+
+def recordings(path: str | os.PathLike[str]) -> Recordings:
+    """What was recorded on a machine with a device.
+
+    Parameters
+    ----------
+    path : path-like
+        What the script that `fpemu.auditing.probe` writes has made.
+
+    Returns
+    -------
+    Recordings
+        A mapping of names to what `fpemu.audit` takes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no recording, or was truncated, edited or put together from others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fpemu.auditing import recordings
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "recording.probe")
+    ...     _ = path.write_bytes(b"nothing")
+    ...     try:
+    ...         recordings(path)
+    ...     except ValueError as error:
+    ...         print(str(error).removeprefix(f"{folder}/"))
+    recording.probe: no recording, or a truncated one: File is not a zip file
+    """
+    target = Path(path)
+    try:
+        with target.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            members = _members(target, archive)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{target}: no recording, or a truncated one: {error}") from None
+    for missing in {HEAD, HASH} - set(members):
+        raise ValueError(f"{target}: no recording: it has no {missing}")
+    if hashlib.sha256(members[HEAD]).hexdigest().encode() != members[HASH]:
+        raise ValueError(f"{target}: {HEAD} does not fit its hash: the file was edited")
+    for name, raw in members.items():
+        if name not in (HEAD, HASH) and hashlib.sha256(raw).hexdigest() != name:
+            raise ValueError(f"{target}: what it has under {name[:12]}... is something else: the file was edited")
+    try:
+        about = json.loads(members[HEAD])
+        if about.get("kind") != KIND:
+            raise ValueError(f"its kind is {about.get('kind')!r}, not {KIND!r}: it is of another version")
+        items, used = {}, {HEAD, HASH}
+        for each in about["items"]:
+            claim = Claim.from_description(each["claim"])
+            batches = [_batch(batch, claim, members, used) for batch in each["batches"]]
+            items[each["name"]] = Recorded(each["name"], batches, claim)
+        found = Recordings(target, about, items)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{target}: no recording: {type(error).__name__}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{target}: {error}") from None
+    if set(members) != used:
+        raise ValueError(f"{target}: it has {len(set(members) - used)} more members than it tells of: it was edited")
+    return found
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    for entry in archive.infolist():
+        if entry.file_size > LARGEST:
+            raise ValueError(f"{path}: {entry.filename} is too large for a recording: {entry.file_size:,} bytes")
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str]) -> Batch:
+    """Operands and results as codes; a ValueError or KeyError where they do not fit together."""
+
+    def of(name: str, fmt: Format) -> NDArray[Any]:
+        used.add(name)
+        kind = np.dtype(fmt.code_dtype)
+        codes = np.frombuffer(members[name], kind.newbyteorder("<")).astype(kind)
+        if fmt.bits < 8 * kind.itemsize and codes.size and int(codes.max()) >= fmt.code_count:
+            raise ValueError(f"there are codes beyond those of {fmt}")
+        return codes
+
+    assert claim.result is not None
+    result = of(batch["result"], claim.result)
+    if "rule" in batch:
+        operands: tuple[NDArray[Any], ...] = (_by_rule(batch["rule"], claim.operands[0]),)
+    else:
+        operands = tuple(of(name, fmt) for name, fmt in zip(batch["operands"], claim.operands, strict=True))
+    if any(part.size != result.size for part in operands) or len(operands) != claim.arity:
+        raise ValueError(f"{claim}: operands and results are not of one number")
+    return Batch(operands, result, None)
+
+
+def _by_rule(rule: dict[str, Any], fmt: Format) -> NDArray[Any]:
+    """Codes that follow from a rule, as `fpemu.auditing.recorder.by_rule` has them."""
+    count, shift, added = rule["count"], rule["shift"], rule["add"]
+    if not (0 < count <= 1 << 16 and 0 <= shift <= 48 and 0 < len(added) <= 64):
+        raise ValueError(f"no rule of inputs: {rule}")
+    numbers = np.arange(count, dtype=np.uint64) << np.uint64(shift)
+    return np.concatenate([numbers + np.uint64(each) for each in added]).astype(fmt.code_dtype)

@@ -1,0 +1,64 @@
+"""`fpemu probe`: a script that records what a device answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fpemu.auditing.probing import Plan
+from fpemu.auditing.probing import probe as write_probe
+from fpemu.cli.options import FormatsOption, JsonOption
+from fpemu.cli.output import console, print_json, progress
+
+__all__ = ["probe"]
+
+
+def probe(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The script to write.", show_default=False)
+    ],
+    format: FormatsOption = None,
+    operation: Annotated[
+        list[str] | None,
+        typer.Option("--operation", metavar="OPERATION", help="cast, add, fma, exp ... Can be given again."),
+    ] = None,
+    per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Inputs for each cell.")] = 2,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs after those.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Write a script that asks a GPU, with torch, for casts and operations, and records what it answers.
+
+    It needs Python 3.9 and torch there, nothing else; its inputs are in it. It makes a file that fpemu audit --recorded
+    holds to what is right, anywhere. Without -f and --operation it asks for all that torch and fpemu both have; a cast
+    is one of its narrower format.
+
+    For example:
+
+        fpemu probe -o probe.py -f float8_e4m3fn --operation cast
+
+    Then, on the machine with the device:
+
+        python probe.py -o recording.probe
+
+    And anywhere:
+
+        fpemu audit --recorded recording.probe --profile torch
+    """
+    try:
+        plan = Plan(format, operation)
+    except (ValueError, TypeError) as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="'--format', '--operation'") from None
+    with progress("inputs", len(plan.claims)) as advance:
+        names = write_probe(output, format, operation, per_cell=per_cell, random=random, seed=seed, progress=advance)
+    if json:
+        print_json({"script": str(output), "items": names})
+    else:
+        out = console()
+        out.print(
+            f"{output}: asks for {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True
+        )
+        out.print(f"where the device is:  python {output.name} -o recording.probe", soft_wrap=True)
+        out.print("then anywhere:        fpemu audit --recorded recording.probe", soft_wrap=True)

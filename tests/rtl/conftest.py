@@ -1,0 +1,35 @@
+"""Icarus Verilog, where it is there; in the gate it must be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+collect_ignore = ["in_the_loop.py"]  # cocotb's own: the simulator loads it
+
+
+def missing(what):
+    """Skip, but where FPEMU_RTL=required says that these tests have to run."""
+    if os.environ.get("FPEMU_RTL") == "required":
+        pytest.fail(f"FPEMU_RTL=required, but {what}", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def icarus():
+    if shutil.which("iverilog") is None or shutil.which("vvp") is None:
+        missing("Icarus Verilog (iverilog, vvp) is not on the PATH")
+
+
+@pytest.fixture(scope="session")
+def cocotb_runner(icarus):
+    try:
+        from cocotb_tools.runner import get_runner
+        from find_libpython import find_libpython
+    except ImportError as error:
+        missing(f"cocotb is not installed ({error})")
+    if find_libpython() is None:
+        missing("this Python has no shared libpython, which cocotb needs")
+    return get_runner("icarus")
