@@ -12,9 +12,9 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True, scope="module")
 def module_registry():
-    """Formats that a file's tests register are gone after it, and so are the plans that were kept by their names."""
+    """Formats and schemes that a file's tests register are gone after it, and so are the plans that were kept by their names."""
     with pytest.MonkeyPatch.context() as patch:
-        for table in ("_NAMES", "_ENTRIES", "_CACHE"):
+        for table in ("_NAMES", "_ENTRIES", "_SCHEMES", "_CACHE"):
             patch.setattr(registry, table, dict(getattr(registry, table)))
         yield
     for kept in (casting._plan_of_cast, casting._plan_of_encode, casting._plan_of_decode):
