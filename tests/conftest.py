@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True, scope="module")
 def module_registry():
-    """Formats and schemes that a file's tests register are gone after it, and so are the plans that were kept by their names."""
+    """Formats and schemes that a file's tests register are gone after it, and so are the plans that were kept."""
     with pytest.MonkeyPatch.context() as patch:
         for table in ("_NAMES", "_ENTRIES", "_SCHEMES", "_CACHE"):
             patch.setattr(registry, table, dict(getattr(registry, table)))

@@ -97,6 +97,7 @@ CONCERNED = {
     "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
     "scaling.py": [
         *("test_statistics", "test_products_and", "test_quotients_near", "test_integers", "test_back_again"),
+        "test_power_scales",
         "test_an_unfit_fpu",
     ],
     "stream.py": ["test_random_words", "test_stochastic_loop"],

@@ -144,6 +144,35 @@ def test_integers(name):
         assert got == min(max(whole + zero, low), high) % (1 << fmt.bits), (v, divisor, zero)
 
 
+@pytest.mark.parametrize(
+    ("rule", "carry"), [("floor", 0), ("ceil", (1 << 23) - 1), ("even", 1 << 19), ("rceil", (1 << 23) - 1 - (3 << 21))]
+)
+def test_power_scales(rule, carry):
+    """For elements of e4m3fn: the four rules of powers of two and numbers beside, subnormal ones, the largest."""
+    marks = np.ldexp(np.float32(1), np.arange(-126, 128)).astype(np.float32)
+    more = [1.75, 1.875, 1.9375, 1.96875]
+    x = np.concatenate([marks, *(marks[:-1] * np.float32(m) for m in more), np.float32([0, 1e-45, 3e38])])
+    x = np.unique(np.concatenate([x, np.nextafter(x, np.float32(0)), np.nextafter(x, np.float32(INF))]))
+    bits = np.concatenate([x, np.float32([INF, NAN])]).view(np.uint32)[None, :]
+    codes, inverses = np.empty(bits.shape, np.uint8), np.empty(bits.shape, np.uint32)
+    scaling.power_scales(bits, np.uint32(carry), np.int32(8), np.int32(77), codes, inverses)
+    assert codes[0, -2:].tolist() == [77, 255]
+    assert np.isnan(inverses.view(np.float32)[0, -1])
+    for v, code, inverse in zip(
+        x[:-1].tolist(), codes[0].tolist(), inverses.view(np.float32)[0].tolist(), strict=False
+    ):
+        assert Fraction(inverse) == Fraction(2) ** (127 - code)
+        ratio = Fraction(v) / (448 if rule == "rceil" else 256)
+        if rule == "even" and v:  # four digits first, ties away from zero
+            digits, last = round_ratio(*Fraction(v).as_integer_ratio(), 4, -200)
+            tie = Fraction(v) * 2 >= (2 * digits + 1) * Fraction(2) ** last
+            ratio = (digits + tie) * Fraction(2) ** last / 256
+        e = -127
+        while e < 127 and (Fraction(2) ** (e + 1) <= ratio if rule in ("floor", "even") else Fraction(2) ** e < ratio):
+            e += 1
+        assert code == e + 127, v
+
+
 def test_back_again():
     codes = np.arange(16, dtype=np.uint8)
     signed = np.empty(16, np.int8)

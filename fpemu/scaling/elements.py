@@ -140,6 +140,14 @@ class Elements:
             kernels.divided(x, divisors, self.block, quotients)
         self._round(quotients, zeros, place, out)
 
+    def by_inverses(self, x: NDArray[Any], inverses: NDArray[np.float32], place: int, out: NDArray[Any]) -> None:
+        """The same where the scales are powers of two whose inverses are known."""
+        from fpemu.kernels import scaling as kernels
+
+        quotients = self.scratch.of("quotients", x.size, np.float32).reshape(x.shape)
+        kernels.multiplied(x, inverses, self.block, np.float32(1), quotients)
+        self._round(quotients, None, place, out)
+
     def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]) -> None:
         """Quotients, and the zero points that are yet to be added, as codes."""
         from fpemu.kernels import scaling as kernels

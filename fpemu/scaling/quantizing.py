@@ -17,12 +17,12 @@ from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import deciding_digits
-from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
+from fpemu.scaling.elements import MULTIPLIED, Elements, Randoms, SteppedElements, Way, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
-from fpemu.scaling.stages import given_scales, stages_of, statistics
+from fpemu.scaling.stages import Powers, given_scales, stages_of, statistics
 from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
 from fpemu.sources import as_source
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_quantize", "quantize"]
 
+_SINGLE = np.dtype(np.float32)
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
 )
@@ -333,10 +334,18 @@ class _Job:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
+        powers = None
+        if known.scales is None and whole is None and way is not None and way.how == Way(MULTIPLIED, _SINGLE):
+            powers = Powers.of(self.scheme)
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
             x = self.x[piece.rows, piece.columns]
+            if powers is not None and way is not None:
+                inverses = powers(x, self.rows.block, scales[own])
+                first = piece.rows.start * self.rows.length + piece.columns.start
+                way.by_inverses(x, inverses, first, codes[piece.rows, piece.columns])
+                return
             own_zeros = None if zeros is None else zeros[own]
             if whole is not None:
                 made = Scales(*(part[own] for part in whole))

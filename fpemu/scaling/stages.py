@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import divide, multiply, subtract
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
+from fpemu.knobs import Rounding
+from fpemu.registry import dtype as find_format
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
@@ -47,10 +49,17 @@ def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
     high = np.empty((x.shape[0], count), words.dtype)
     if rule.statistic == "absmax":
         kernels.largest_magnitudes(words, block, ~sign, high)
-        return Statistics(np.zeros(high.shape), high.view(x.dtype).astype(np.float64))
+        return Statistics(np.zeros(high.shape), _wide(high, x.dtype))
     low = np.empty_like(high)
     kernels.extremes(words, block, sign, low, high)
-    return Statistics(low.view(x.dtype).astype(np.float64), high.view(x.dtype).astype(np.float64))
+    return Statistics(_wide(low, x.dtype), _wide(high, x.dtype))
+
+
+def _wide(words: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Bits of floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
+    if fpu_is_fit():
+        return words.view(dtype).astype(np.float64)
+    return np.asarray(cast(words, "float64", source=dtype.name))
 
 
 def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> Scales:
@@ -67,9 +76,10 @@ def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> 
     -------
     Scales
     """
-    rule, extent = scheme.scale_rule, _extent(found)
+    rule = scheme.scale_rule
+    extent = found.high if rule.statistic == "absmax" else _extent(found)
     infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
-    if infinite is not None:
+    if infinite is not None and not np.isfinite(extent.max(initial=0.0)):
         extent = np.where(np.isinf(extent), infinite, extent)
     if rule.digits:
         extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
@@ -97,7 +107,9 @@ def given_scales(scheme: ScaledFormat, codes: NDArray[Any], second: float | None
     if second is not None:  # exact: of at most 24 digits each
         fit = fpu_is_fit()
         divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
-    return Scales(codes, values, np.where(divisors == 0, np.inf, divisors))
+    if scheme.scale.zero:
+        divisors = np.where(divisors == 0, np.inf, divisors)
+    return Scales(codes, values, divisors)
 
 
 @functools.lru_cache(maxsize=64)
@@ -155,6 +167,54 @@ def zero_points_of(scheme: ScaledFormat, found: Statistics, divisors: NDArray[np
     ratio = np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
     moved = np.clip(element.min_int - ratio, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
     return np.asarray(moved, np.int64)
+
+
+class Powers:
+    """Scales of powers of two at once, for float32 numbers: by integers, from the bits of blocks' largest magnitudes.
+
+    Parameters
+    ----------
+    carry, emax, infinite : int
+        As `fpemu.kernels.scaling.power_scales` takes them.
+    """
+
+    def __init__(self, carry: int, emax: int, infinite: int) -> None:
+        self.carry, self.emax, self.infinite = np.uint32(carry), np.int32(emax), np.int32(infinite)
+
+    @classmethod
+    def of(cls, scheme: ScaledFormat) -> Powers | None:
+        """Those of a scheme; None where its scales are others, or follow otherwise."""
+        rule, element, profile = scheme.scale_rule, scheme.element, scheme.own_profile
+        if profile.steps is not None or scheme.second_level is not None or not isinstance(element, FloatFormat):
+            return None
+        if not same_codes(scheme.scale, _E8M0) or rule.statistic != "absmax":
+            return None
+        significand, exponent = element.scaled(element.max_code)
+        emax = exponent + significand.bit_length() - 1
+        fraction = (significand << (24 - significand.bit_length())) - (1 << 23)
+        carries = {
+            ("power", Rounding.TOWARD_ZERO, False): 0,
+            ("power", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1,
+            ("power", Rounding.TOWARD_ZERO, True): 1 << (23 - element.precision),
+            ("largest", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1 - fraction,
+        }
+        carry = carries.get((str(rule.divisor), Rounding(rule.rounding), rule.digits))
+        if carry is None or emax < 1 or element.precision > 23:
+            return None
+        infinite = {"nan": 255, "saturate": 254, "power": 255 - emax}[profile.infinite_block]
+        return cls(carry, emax, infinite)
+
+    def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any]) -> NDArray[np.float32]:
+        """The scales' codes into `codes`; their inverses."""
+        from fpemu.kernels import scaling as kernels
+
+        most = np.empty(codes.shape, np.uint32)
+        kernels.largest_magnitudes(x.view(np.uint32), block, np.uint32(0x7FFFFFFF), most)
+        kernels.power_scales(most, self.carry, self.emax, self.infinite, codes, most)
+        return most.view(np.float32)
+
+
+_E8M0 = find_format("float8_e8m0fnu")
 
 
 class Exact:
