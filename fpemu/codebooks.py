@@ -65,13 +65,15 @@ def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
     -------
     Bins or None
     """
-    kind = dtype.type
-    marks = np.array([_last_below(*each, kind) for each in zip(book.binades, book.digits, book.inclusive, strict=True)])
-    return bins_of(marks.astype(dtype))
+    thresholds = zip(book.binades, book.digits, book.inclusive, strict=True)
+    return bins_of(np.array([_last_below(*each, dtype) for each in thresholds], dtype))
 
 
 def bins_of(marks: NDArray[Any]) -> Bins | None:
-    """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close."""
+    """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close.
+
+    To be made where the FPU is in its usual modes, as `fpemu.kernels.bins` uses it.
+    """
     dtype, kind = marks.dtype, marks.dtype.type
     if not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
         return None
@@ -96,24 +98,29 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
     return None
 
 
-def _last_below(binade: np.int64, digits: np.uint64, inclusive: np.uint8, kind: Any) -> Any:
-    """The largest number of a float type that is not above a threshold."""
-    if binade == 0:
-        exact, negative = Fraction(0), False
+def _last_below(binade: np.int64, digits: np.uint64, inclusive: np.uint8, dtype: np.dtype[Any]) -> Any:
+    """The largest number of a float type that is not above a threshold; by its bits, whatever the FPU's modes are."""
+    negative = bool(binade < 0)
+    wide = int(digits) ^ MASK if negative else int(digits)
+    exact = Fraction(wide) * Fraction(2) ** (abs(int(binade)) - BINADE_OFFSET - 64) if binade else Fraction(0)
+    fraction_bits, bias = (23, 127) if dtype.itemsize == 4 else (52, 1023)
+
+    def magnitude(word: int) -> Fraction:
+        field, fraction = word >> fraction_bits, word & ((1 << fraction_bits) - 1)
+        significand = fraction + ((1 << fraction_bits) if field else 0)
+        return significand * Fraction(2) ** (max(field, 1) - bias - fraction_bits)
+
+    low, high = 0, ((2 * bias + 1) << fraction_bits) - 1
+    while low < high:  # the largest magnitude that is not above
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if magnitude(middle) <= exact else (low, middle - 1)
+    found = magnitude(low) == exact
+    if negative:
+        word, sign = low + (not found) + (found and bool(inclusive)), True
     else:
-        negative = bool(binade < 0)
-        wide = int(digits) ^ MASK if negative else int(digits)
-        exponent = abs(int(binade)) - BINADE_OFFSET - 64
-        exact = Fraction(wide) * Fraction(2) ** exponent
-        exact = -exact if negative else exact
-    near = kind(float(exact))
-    while Fraction(float(near)) > exact or (inclusive and Fraction(float(near)) == exact):
-        near = np.nextafter(near, kind(-np.inf))
-    while True:
-        after = np.nextafter(near, kind(np.inf))
-        if Fraction(float(after)) > exact or (inclusive and Fraction(float(after)) == exact):
-            return near
-        near = after
+        word, sign = (low - 1, False) if found and inclusive else (low, False)
+        word, sign = (1, True) if word < 0 else (word, sign)  # below zero
+    return np.array(word | (sign << (8 * dtype.itemsize - 1)), f"u{dtype.itemsize}").view(dtype)[()]
 
 
 def _place(number: Number, inclusive: bool) -> _Threshold:

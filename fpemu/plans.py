@@ -20,7 +20,7 @@ from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
 
 if TYPE_CHECKING:
-    from fpemu.codebooks import Codebook
+    from fpemu.codebooks import Bins, Codebook
     from fpemu.grids import Route
 
 Codes = NDArray[Any]
@@ -337,21 +337,24 @@ def _to_codebook(
 
 def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, specials: Codes) -> Any:
     """The faster loop of a codebook for float32 and float64, if its thresholds allow it."""
-    from fpemu.codebooks import bins
-
-    found = None
-    for fmt in (_FLOAT32, _FLOAT64):
-        if source.codes_key == fmt.codes_key and specials[0] == specials[1]:
-            dtype = np.dtype(fmt.name)
-            found = bins(book, dtype)
-    if found is None:
+    names = {_FLOAT32.codes_key: np.dtype(np.float32), _FLOAT64.codes_key: np.dtype(np.float64)}
+    if source.codes_key not in names or specials[0] != specials[1]:
         return None
-    from fpemu.kernels.bins import bins_array
+    dtype, special = names[source.codes_key], specials[1:]
 
-    special = specials[1:]
+    @functools.cache
+    def places() -> Bins | None:
+        from fpemu.codebooks import bins
+
+        return bins(book, dtype)
 
     def work(codes: Codes, out: Codes) -> bool:
-        return bool(bins_array(codes.view(dtype), *found, results, special, FPU_PROBE, out))
+        from fpemu.kernels.bins import bins_array, fpu_is_standard
+
+        if not fpu_is_standard(FPU_PROBE):  # nor are the bins made then
+            return False
+        found = places()
+        return found is not None and bool(bins_array(codes.view(dtype), *found, results, special, FPU_PROBE, out))
 
     return work
 

@@ -77,7 +77,7 @@ CONCERNED = {
         "test_the_fpu",
     ],
     "signs.py": ["test_signs", "test_the_cpu"],
-    "bins.py": ["test_bins"],
+    "bins.py": ["test_bins", "test_an_unfit_fpu"],
     "bits.py": ["test_bit", "test_general"],
     "convert.py": ["test_general", "test_codebook", "test_wrapping"],
     "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals", "test_stochastic_functions"],
@@ -98,7 +98,6 @@ CONCERNED = {
     "scaling.py": [
         *("test_statistics", "test_products_and", "test_quotients_near", "test_integers", "test_back_again"),
         "test_power_scales",
-        "test_an_unfit_fpu",
     ],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],

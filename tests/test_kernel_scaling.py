@@ -11,7 +11,7 @@ import pytest
 import fpemu as fe
 from fpemu.codebooks import bins, codebook
 from fpemu.kernels import moving, scaling
-from fpemu.kernels.bins import bins_array
+from fpemu.kernels.bins import bins_array, fpu_is_standard
 from fpemu.plans import FPU_PROBE
 from tests.spec_roundings import ELEMENTS, round_ratio
 
@@ -188,8 +188,8 @@ def test_back_again():
 
 
 def test_an_unfit_fpu_is_seen():
-    assert scaling.fpu_is_standard(FPU_PROBE)
-    assert not scaling.fpu_is_standard(UNFIT)
+    assert fpu_is_standard(FPU_PROBE)
+    assert not fpu_is_standard(UNFIT)
 
 
 BOOKS = {

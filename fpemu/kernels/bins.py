@@ -7,6 +7,12 @@ from fpemu.kernels.lanes import float_environment_is_standard
 
 
 @loop
+def fpu_is_standard(probe):
+    """Whether the FPU rounds as IEEE 754 has it by default; `probe` as the core takes it."""
+    return float_environment_is_standard(probe)
+
+
+@loop
 def bins_array(x, ends, below, thresholds, results, specials, probe, out):
     """Floats to what a codebook gives: False, and nothing done, where the FPU is unfit.
 

@@ -9,7 +9,6 @@ from numpy import float32, float64, int32, uint32, uint64
 
 from fpemu.kernels.bits import bits_of, like
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.lanes import float_environment_is_standard
 
 
 @intrinsic
@@ -20,12 +19,6 @@ def ratio(typing_context, x, y):
         return builder.fdiv(context.cast(builder, arguments[0], signature.args[0], y), arguments[1])
 
     return y(x, y), generate
-
-
-@loop
-def fpu_is_standard(probe):
-    """Whether the loops below round as IEEE 754 has it by default; `probe` as the core takes it."""
-    return float_environment_is_standard(probe)
 
 
 @loop
