@@ -337,7 +337,10 @@ def _to_codebook(
 
 def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, specials: Codes) -> Any:
     """The faster loop of a codebook for float32 and float64, if its thresholds allow it."""
-    names = {_FLOAT32.codes_key: np.dtype(np.float32), _FLOAT64.codes_key: np.dtype(np.float64)}
+    names: dict[Any, np.dtype[Any]] = {
+        _FLOAT32.codes_key: np.dtype(np.float32),
+        _FLOAT64.codes_key: np.dtype(np.float64),
+    }
     if source.codes_key not in names or specials[0] != specials[1]:
         return None
     dtype, special = names[source.codes_key], specials[1:]
