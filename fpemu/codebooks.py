@@ -75,7 +75,7 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
     To be made where the FPU is in its usual modes, as `fpemu.kernels.bins` uses it.
     """
     dtype, kind = marks.dtype, marks.dtype.type
-    if not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
+    if not marks.size or not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
         return None
     with np.errstate(all="ignore"):
         beyond = (marks[-1] - marks[0]) / 64 if len(marks) > 1 else max(abs(marks[0]), kind(1))

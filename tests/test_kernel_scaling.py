@@ -248,6 +248,8 @@ def search(x, exact, rounding):
 def test_codebooks_without_bins():
     close = fe.TableFormat("close", [0.0, 1e-9, 2e-9, 1.0])
     assert bins(codebook(close, close.check_profile(close.profile)), np.dtype(np.float32)) is None
+    one = fe.TableFormat("one", [0.0, -0.0])
+    assert fe.encode(np.float32([3, -1, 0]), one).tolist() == [0, 0, 0]
     assert fe.encode(np.float32([0, 0.6e-9, 1e-9, 0.4, 0.6, 2]), close).tolist() == [0, 1, 1, 2, 3, 3]
 
 
