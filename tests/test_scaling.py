@@ -516,3 +516,22 @@ def test_special_blocks():
     zeros = fe.quantize(np.zeros(32, np.float32), "nvfp4")
     assert (zeros.second_scale, zeros.scales.tolist()) == (1.0, [0, 0])
     assert not zeros.dequantize().any()
+
+
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+def test_ranges_and_zero_points_by_fpu(wide):
+    """At ties and beside, and of numbers far apart: as the general kernels have them."""
+    draw = np.random.default_rng(6)
+    high, low = (abs(draw.normal(size=3000)) * 2.0 ** draw.integers(-60, 60, 3000) for _ in "hl")
+    found = stages.Statistics(-low.astype(wide).astype(np.float64), high.astype(wide).astype(np.float64))
+    odd = fe.subtract(found.high, found.low, result="float64", rounding="to_odd")
+    np.testing.assert_array_equal(stages._extent(found), odd)
+    divisors = abs(draw.normal(size=3000)).astype(np.float32).astype(np.float64)
+    ties = -(draw.integers(0, 300, 3000) + 0.5) * divisors
+    for numbers in (found.low, ties, np.nextafter(ties, 0), np.nextafter(ties, -np.inf), ties.astype(np.float32)):
+        numbers = np.asarray(numbers, np.float64)
+        want = np.asarray(fe.divide(numbers, divisors, result="int64", rounding="nearest_even"))
+        got = stages._rounded_quotients(numbers, divisors, 24)
+        np.testing.assert_array_equal(np.clip(got, -(1 << 39), 1 << 39), np.clip(want, -(1 << 39), 1 << 39))
+    ends = stages._rounded_quotients(np.array([np.nan, -1.0, -np.inf]), np.array([1.0, np.inf, 1.0]), 24)
+    assert ends.tolist() == [0, 0, -(1 << 40)]

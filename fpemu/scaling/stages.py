@@ -123,7 +123,15 @@ def _extent(found: Statistics) -> NDArray[np.float64]:
     """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once."""
     if not found.low.any():
         return found.high
-    return np.asarray(subtract(found.high, found.low, result="float64", rounding="to_odd"))
+    if not fpu_is_fit():
+        return np.asarray(subtract(found.high, found.low, result="float64", rounding="to_odd"))
+    with np.errstate(all="ignore"):  # TwoSum: the error of the difference, exactly
+        total = found.high - found.low
+        back = total - found.high
+        error = (found.high - (total - back)) + (-found.low - back)
+        beside = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+    even = total.view(np.uint64) & np.uint64(1) == 0
+    return np.where(np.isfinite(total) & (error != 0) & even, beside, total)
 
 
 def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
@@ -164,9 +172,28 @@ def zero_points_of(scheme: ScaledFormat, found: Statistics, divisors: NDArray[np
     if low is None:
         middle = 0 if element.signed else (element.max_int + 1) // 2
         return np.full(divisors.shape, middle, np.int64)
-    ratio = np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
-    moved = np.clip(element.min_int - ratio, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
+    whole = _rounded_quotients(low, divisors, scheme.scale.precision)
+    moved = np.clip(element.min_int - whole, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
     return np.asarray(moved, np.int64)
+
+
+def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
+    """Quotients to the nearest integers, ties to even, and beyond 2^40 to some of that size; NaN to 0.
+
+    `precision`: the divisors' digits.
+    """
+    if precision > 24 or not fpu_is_fit():
+        return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
+    with np.errstate(all="ignore"):
+        ratio = low / divisors
+        whole: NDArray[np.int64] = np.nan_to_num(np.clip(np.rint(ratio), -(2.0**40), 2.0**40)).astype(np.int64)
+        # Half an integer in float64 is one if the product, of few digits, says so; else the tie is not one.
+        tie = (np.abs(ratio) < 2.0**20) & (np.abs(ratio - np.trunc(ratio)) == 0.5)
+        unsure = np.flatnonzero(tie & (ratio * divisors != low))
+    if unsure.size:
+        exact = divide(low.flat[unsure], divisors.flat[unsure], result="int64", rounding="nearest_even")
+        whole.flat[unsure] = exact
+    return whole
 
 
 class Powers:
