@@ -84,7 +84,8 @@ CONCERNED = {
     "fpu.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
     "jit.py": ["test_cache", "test_digest", "test_loops"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
-    "moving.py": ["test_moved"],
+    "moving.py": ["test_moved", "test_integers"],
+    "narrow.py": ["test_looked_up", "test_widened_times"],
     "reductions.py": [
         "test_fpu",
         "test_orders",
@@ -97,7 +98,7 @@ CONCERNED = {
     "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
     "scaling.py": [
         *("test_statistics", "test_products_and", "test_quotients_near", "test_integers", "test_back_again"),
-        "test_power_scales",
+        *("test_power_scales", "test_nearest_scales", "test_zero_points"),
     ],
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],

@@ -10,7 +10,8 @@ import pytest
 
 import fpemu as fe
 from fpemu.codebooks import bins, codebook
-from fpemu.kernels import moving, scaling
+from fpemu.grids import widening
+from fpemu.kernels import moving, narrow, scaling
 from fpemu.kernels.bins import bins_array, fpu_is_standard
 from fpemu.plans import FPU_PROBE
 from tests.spec_roundings import ELEMENTS, round_ratio
@@ -135,13 +136,129 @@ def test_integers(name):
     x[0, ::41] = draw.choice([0.0, -0.0, INF, -INF, NAN, 3e38], x[0, ::41].size)
     mask, limits = np.uint32((1 << fmt.bits) - 1), np.array([low, high, 1.5 * 2.0**52, nan])
     out, other = (np.empty(x.shape, fmt.code_dtype) for _ in range(2))
-    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros, block, limits, mask, out)
+    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros.astype(np.int64), block, limits, mask, out)
     scaling.shifted_integers(x / np.repeat(divisors, block), zeros, block, limits, mask, other)
     np.testing.assert_array_equal(out, other)
     each = zip(x[0].tolist(), np.repeat(divisors[0], block).tolist(), np.repeat(zeros[0], block).tolist(), strict=True)
     for got, (v, divisor, zero) in zip(out[0].tolist(), each, strict=True):
         whole = nan if v != v else round(Fraction(v) / Fraction(divisor)) if abs(v) < INF else int(np.sign(v)) << 40
         assert got == min(max(whole + zero, low), high) % (1 << fmt.bits), (v, divisor, zero)
+
+
+def test_integers_of_extreme_scales():
+    """Inverses that are infinite, 0, subnormal or NaN."""
+    divisors = np.array([[2.0**-149, np.inf, 1.5 * 2.0**127, NAN, 2.0**-126, 2.0**-128]])
+    x = np.float32(
+        [[2.0**-148, 2.0**-149, 1e-3, -1e-3, 3e38, -1.5 * 2.0**126, 1, -1, 2.0**-126, 0, -(2.0**-126), 2.0**-127]]
+    )
+    with np.errstate(all="ignore"):
+        inverses = (1 / divisors).astype(np.float32)
+    zeros, limits, out = (
+        np.zeros((1, 6), np.int64),
+        np.array([-128, 127, 1.5 * 2.0**52, 9]),
+        np.empty((1, 12), np.uint8),
+    )
+    scaling.integers(x, inverses, divisors, zeros, 2, limits, np.uint32(255), out)
+    assert out.view(np.int8)[0].tolist() == [2, 1, 0, 0, 1, 0, 9, 9, 1, 0, -4, 2]
+
+
+def spans(draw):
+    """Pairs of float32 around zero: of like and of most unlike size, subnormal, the largest, each with an infinity."""
+    high = np.abs(np.ldexp(draw.normal(size=3000), draw.integers(-140, 125, 3000))).astype(np.float32)
+    low = -np.abs(np.ldexp(draw.normal(size=3000), draw.integers(-140, 125, 3000))).astype(np.float32)
+    low[:600], high[600:800] = 0, 0
+    low[1000:2000] = -(high[1000:2000] * np.ldexp(draw.normal(size=1000), draw.integers(-60, 3, 1000))).astype(
+        np.float32
+    )
+    low[2000:2200] = -np.ldexp(np.float32(1), draw.integers(-148, 127, 200))
+    low, high = -np.abs(low), np.abs(high)
+    ends = np.float32([0, 1e-45, 1, 3.4028235e38])
+    more = np.array([(-a, b) for a in ends for b in ends])
+    return np.concatenate([low, more[:, 0]]).astype(np.float32)[None], np.concatenate([high, more[:, 1]])[None]
+
+
+def to_single(ratio):
+    """A fraction, not negative, to float32: nearest even, and the largest for what is beyond."""
+    significand, last = round_ratio(*ratio.as_integer_ratio(), 24, -126) if ratio else (0, 0)
+    return min(Fraction(significand) * Fraction(2) ** last, Fraction(float(np.finfo(np.float32).max)))
+
+
+@pytest.mark.parametrize("divisor", [1.0, 3.0, 7.0, 127.0, 255.0, 65535.0, 0.75, 16777215.0])
+def test_nearest_scales(divisor):
+    """Rounded once, also where the difference is no float64, and where quotients lie at and beside ties."""
+    low, high = (part.astype(np.float32) for part in spans(np.random.default_rng(int(divisor))))
+    ties = np.arange(1, 400, 2, dtype=np.float64) + 2**24  # halfway between two float32, times the divisor if that fits
+    exact = ties * divisor
+    whole = exact[exact == exact.astype(np.float32)].astype(np.float32)
+    high = np.concatenate([high, [whole, np.nextafter(whole, np.float32(0))]], axis=None)[None]
+    low = np.concatenate([low[0], np.zeros(2 * whole.size, np.float32)])[None]
+    bits, inverses = np.empty(low.shape, np.uint32), np.empty(low.shape, np.float32)
+    divisors = np.empty(low.shape)
+    scaling.nearest_scales(low, high, divisor, np.float32(77), bits, inverses, divisors)
+    for few, most, scale, own, inverse in zip(
+        low[0].tolist(), high[0].tolist(), bits.view(np.float32)[0].tolist(), divisors[0], inverses[0], strict=True
+    ):
+        assert Fraction(scale) == to_single((Fraction(most) - Fraction(few)) / Fraction(divisor)), (few, most)
+        assert own == (scale or INF)
+        with np.errstate(all="ignore"):
+            assert inverse == np.float32(1 / np.float64(own))
+    special = np.float32([[0, -INF, -INF, NAN, -1, 0]]), np.float32([[INF, 1, INF, 1, NAN, 0]])
+    few = [np.empty((1, 6), kind) for kind in (np.uint32, np.float32, np.float64)]
+    scaling.nearest_scales(*special, divisor, np.float32(77), *few)
+    np.testing.assert_array_equal(few[0].view(np.float32), np.float32([[77, 77, 77, NAN, NAN, 0]]))
+    assert few[0][0, 3:5].tolist() == [0x7FC00000] * 2
+    np.testing.assert_array_equal(few[2], [[77, 77, 77, NAN, NAN, INF]])
+
+
+@pytest.mark.parametrize(("first", "least", "most"), [(-128, -128, 127), (0, 0, 255), (-8, -4, 3), (0, 0, 65535)])
+def test_zero_points(first, least, most):
+    """The nearest even integer of exact quotients, ties among them and numbers beside those."""
+    draw = np.random.default_rng(most)
+    divisors = (draw.random((1, 900)) + 0.5).astype(np.float32).astype(np.float64)
+    halves = draw.integers(0, 3 * (most - least), divisors.shape) / 2
+    low = -(halves * divisors).astype(np.float32)
+    low = -np.abs((low.view(np.int32) + draw.integers(-1, 2, low.shape).astype(np.int32)).view(np.float32))
+    low[0, :300] = -halves[0, :300]
+    divisors[0, :300], low[0, 300:303], divisors[0, 303:306] = 1, (-INF, NAN, -3e38), (INF, NAN, 1e-30)
+    zeros = np.empty(low.shape, np.int64)
+    scaling.zero_points(low, divisors, float(first), float(least), float(most), zeros)
+    for few, divisor, zero in zip(low[0].tolist(), divisors[0].tolist(), zeros[0].tolist(), strict=True):
+        if few != few or divisor != divisor or divisor == INF:
+            shift = 0
+        else:
+            shift = -(1 << 40) if few == -INF else round(Fraction(few) / Fraction(divisor))
+        assert zero == min(max(first - shift, least), most), (few, divisor)
+
+
+@pytest.mark.parametrize("permutes", [True, False])
+@pytest.mark.parametrize("block", [1, 5, 8, 32, 100, 3000])
+def test_looked_up(block, permutes):
+    draw = np.random.default_rng(block)
+    table = draw.normal(size=16).astype(np.float32)
+    table[[3, 7, 9]] = NAN, -0.0, INF
+    codes = draw.integers(0, 16, (3, 3001)).astype(np.uint8)
+    factors = draw.normal(size=(3, -(-3001 // block)))
+    for kind in (np.float32, np.float64):
+        by, last, out = factors.astype(kind), kind(0.3), np.empty(codes.shape, np.float32)
+        narrow.looked_up(codes, table, permutes, by, block, last, out)
+        spread = np.repeat(by, block, axis=1)[:, :3001]
+        want = (table[codes].astype(kind) * spread * last).astype(np.float32)
+        np.testing.assert_array_equal(out, want)
+        np.testing.assert_array_equal(np.signbit(out), np.signbit(want))
+
+
+@pytest.mark.parametrize("name", ["e4m3", "e5m2", "e3m2", "e2m3", "float8_e3m4"])
+def test_widened_times(name):
+    fmt = fe.dtype(name)
+    words = widening(fmt)
+    codes = np.arange(fmt.code_count, dtype=np.uint8)[None].repeat(2, axis=0)
+    factors = np.random.default_rng(0).normal(size=(2, -(-codes.shape[1] // 24))).astype(np.float32)
+    out = np.empty(codes.shape, np.float32)
+    narrow.widened_times(codes, words, factors, 24, np.float32(3), out)
+    values = np.array([np.float32(fmt.value(int(code))) for code in codes[0]])
+    want = values * np.repeat(factors, 24, axis=1)[:, : codes.shape[1]] * np.float32(3)
+    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(np.signbit(out)[out == out], np.signbit(want)[out == out])
 
 
 @pytest.mark.parametrize(
@@ -176,10 +293,10 @@ def test_power_scales(rule, carry):
 def test_back_again():
     codes = np.arange(16, dtype=np.uint8)
     signed = np.empty(16, np.int8)
-    scaling.sign_extended(codes, 4, signed)
+    scaling.sign_extended(codes, np.uint8(8), signed)
     assert signed.tolist() == [*range(8), *range(-8, 0)]
     wide = np.empty(4, np.int16)
-    scaling.sign_extended(np.uint16([0, 2047, 2048, 4095]), 4, wide)
+    scaling.sign_extended(np.uint16([0, 2047, 2048, 4095]), np.uint16(2048), wide)
     assert wide.tolist() == [0, 2047, -2048, -1]
     out = np.empty((1, 16), np.float32)
     scaling.shifted_back(signed[None, :], np.int32([[3, -2]]), np.float32([[0.1, 7]]), 8, out)

@@ -5,10 +5,11 @@ to a block (`factors`, `out` of the loops that look for extremes) has a column f
 """
 
 from numba.extending import intrinsic
-from numpy import float32, float64, int32, uint32, uint64
+from numpy import float32, float64, inf, int32, int64, uint32, uint64
 
-from fpemu.kernels.bits import bits_of, like
+from fpemu.kernels.bits import bits_of, float_of, like
 from fpemu.kernels.jit import core, loop
+from fpemu.kernels.moving import multiply_add
 
 
 @intrinsic
@@ -54,6 +55,71 @@ def power_scales(bits, carry, emax, infinite, codes, inverses):
             inverse = uint32(int32(254) - code) << uint32(23)
             inverse = uint32(0x00400000) if code == int32(254) else inverse  # 2^-127 is subnormal
             inverses[row, k] = uint32(0x7FC00000) if code == int32(255) else inverse
+
+
+@core
+def beside(x, error):
+    """A positive float64, rounded to odd: `error` is what it lacks, where it is not exact; only its sign counts."""
+    up, down = uint64(bits_of(x) + uint64(1)), uint64(bits_of(x) - uint64(1))
+    return float_of(up) if error > 0.0 else float_of(down) if error < 0.0 else x
+
+
+@core
+def odd_difference(high, low):
+    """The float64 high - low, which is not negative, rounded to odd: what is rounded next is then rounded once."""
+    total = high - low
+    back = total - high  # TwoSum: the difference's error, exactly
+    error = (high - (total - back)) + (-low - back)
+    is_even = bits_of(total) & uint64(1) == uint64(0)
+    return beside(total, error) if is_even else total
+
+
+@core
+def deciding_quotient(x, divisor):
+    """X / divisor in float64, on the exact quotient's side of all float32 numbers and middles between two, or on it.
+
+    The divisor has 24 digits at most.  A quotient with 26 digits or fewer shows by its product with the divisor, which
+    is exact, whether it is.
+    """
+    found = ratio(x, divisor)
+    return beside(found, x - found * divisor) if bits_of(found) & uint64((1 << 26) - 1) == uint64(0) else found
+
+
+@loop
+def nearest_scales(low, high, divisor, infinite, bits, inverses, divisors):
+    """The bits of blocks' float32 scales: (high - low) / divisor, rounded to nearest once; and the scales' inverses.
+
+    `low`, `high`: float32, around 0.  `divisor`: float64 of 24 digits at most.  `infinite`: the scale of a block with
+    an infinity.  `divisors`: the scales in float64, or infinity for 0, whose inverse is 0; inverses are rounded.
+    """
+    largest = float_of(uint32(0x7F7FFFFF))
+    for row in range(low.shape[0]):
+        for k in range(low.shape[1]):
+            extent = odd_difference(float64(high[row, k]), float64(low[row, k]))
+            scale = float32(deciding_quotient(extent, divisor))
+            scale = scale if scale != float32(inf) else largest
+            scale = scale if extent != inf else infinite
+            bits[row, k] = bits_of(scale) if scale == scale else uint32(0x7FC00000)
+            own = float64(scale) if scale != float32(0) else inf
+            divisors[row, k] = own
+            inverses[row, k] = float32(ratio(1.0, own))
+
+
+@loop
+def zero_points(low, divisors, first, least, most, zeros):
+    """Blocks' zero points: `first` less float32 low / divisor, rounded to nearest even, within `least` and `most`.
+
+    `divisors`: of 24 digits at most, or infinity.  `first`, `least`, `most`: integers of 16 bits, as float64.  Where a
+    quotient is NaN, it counts as 0.
+    """
+    magic, lowest = 1.5 * 2.0**52, first - most
+    for row in range(low.shape[0]):
+        for k in range(low.shape[1]):
+            shift = ratio(low[row, k], divisors[row, k])
+            shift = shift if shift == shift else 0.0
+            shift = shift if shift > lowest else lowest
+            moved = first - ((shift + magic) - magic)
+            zeros[row, k] = int64(moved if moved > least else least)
 
 
 @core
@@ -168,31 +234,35 @@ def integer_code(x, zero, least, most, magic, mask):
 def integers(x, inverses, divisors, zeros, block, limits, mask, out):
     """Codes of integers: float32 numbers by their blocks' divisors, rounded to nearest even, plus their zero points.
 
-    As `quotients`, for integers of few digits, and in one go; `limits`, `mask`: see `shifted_integers`.
+    `inverses`: the divisors' (float64), rounded to float32; 0 where a divisor is infinity.  A number times the float32
+    below one and times the one above it lie around the quotient: where both round to the same integer (the sum with a
+    power of two rounds them), so does that.  Elsewhere it is divided.  `limits`, `mask`: see `shifted_integers`; the
+    integers have 16 bits at most.
     """
-    low, high, magic, nan = float32(limits[0]), float32(limits[1]), float32(1.5 * 2.0**23), limits[3]
-    margin = float32(0.5) - (high - low) * float32(2.0**-21)
+    magic, nan, kept = float32(1.5 * 2.0**23), limits[3], like(out[0, 0], mask)
     for row in range(x.shape[0]):
         for k in range(inverses.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
-            inverse, zero = inverses[row, k], uint32(zeros[row, k])
-            least, most = low - float32(zeros[row, k]), high - float32(zeros[row, k])
-            unsure = uint32(0)
+            inverse, zero = inverses[row, k], zeros[row, k]
+            unsure = uint32(0) if inverse == inverse else uint32(1)
+            beside = uint32(0) if inverse == float32(0) else uint32(1)
+            lower = float_of(uint32(bits_of(inverse) - beside))
+            upper = float_of(uint32(bits_of(inverse) + beside))
+            least, most = limits[0] - zero, limits[1] - zero
+            lowest, highest, moved = float32(magic + least), float32(magic + most), like(kept, zero)
             for i in range(numbers.size):
-                number = numbers[i] * inverse
-                within = number if number > least else least
-                within = within if within < most else most
-                total = within + magic
-                to[i] = uint32(bits_of(total) + zero) & mask
-                off = abs(within - (total - magic))
-                unsure |= uint32(1) if off > margin else uint32(0)
-                unsure |= uint32(1) if number != number else uint32(0)
+                low = multiply_add(numbers[i], lower, magic)
+                high = multiply_add(numbers[i], upper, magic)
+                unsure = uint32(unsure | uint32(bits_of(low) ^ bits_of(high)))
+                unsure = uint32(unsure | (uint32(0) if low == low else uint32(1)))
+                held = low if low > lowest else lowest
+                held = held if held < highest else highest
+                to[i] = like(kept, like(kept, like(kept, bits_of(held)) + moved) & kept)
             if unsure != uint32(0):
-                divisor, least, most = divisors[row, k], limits[0] - zeros[row, k], limits[1] - zeros[row, k]
                 for i in range(numbers.size):
-                    number = ratio(numbers[i], divisor)
+                    number = ratio(numbers[i], divisors[row, k])
                     number = number if number == number else nan
-                    to[i] = integer_code(number, zero, least, most, limits[2], mask)
+                    to[i] = integer_code(number, uint32(zero), least, most, limits[2], mask)
 
 
 @loop
@@ -213,10 +283,10 @@ def shifted_integers(x, zeros, block, limits, mask, out):
 
 
 @loop
-def sign_extended(codes, spare, out):
-    """Two's complement codes as signed integers; `spare`: how many bits more than a code an element of `out` has."""
+def sign_extended(codes, sign, out):
+    """Two's complement codes as signed integers; `sign`: the sign bit of a code."""
     for i in range(codes.size):
-        out[i] = like(out[i], uint32(codes[i]) << spare) >> spare
+        out[i] = like(out[i], (codes[i] ^ sign) - sign)
 
 
 @loop

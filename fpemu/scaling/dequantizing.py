@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ __all__ = ["deciding_digits", "dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
-PAIRED = 4  # bits of codebooks whose codes are looked up in pairs
+LOOKED_UP = 4  # bits of elements whose values fit a register
 
 
 def digits(fmt: Format) -> int:
@@ -79,7 +80,7 @@ def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> 
     if rows is None:
         _spread(q, *found, out)
     elif out.size:
-        _by_rows(q, *found, Rows(*rows), out)
+        _by_rows(q, *found, Rows(*rows).joined, out)
     return out
 
 
@@ -132,24 +133,18 @@ def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | N
 def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
     """Codes, all of the format, as numbers; as integers in integer formats, whatever their fraction bits."""
     from fpemu.kernels.scaling import sign_extended
-    from fpemu.kernels.tables import take_array
 
     flat = np.ascontiguousarray(codes).reshape(-1)
     if isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement"):
         if not element.signed:
             return codes
         kind = np.dtype(f"i{codes.itemsize}")
-        spare = 8 * codes.itemsize - element.bits
-        if not spare:
+        if element.bits == 8 * codes.itemsize:
             return codes.view(kind)
         numbers = scratch.of("elements", flat.size, kind)
-        sign_extended(flat, spare, numbers)
+        sign_extended(flat, codes.dtype.type(1 << (element.bits - 1)), numbers)
         return numbers.reshape(codes.shape)
     numbers = scratch.of("elements", flat.size, _carrier(element).name)
-    pairs = _pairs(element)
-    if pairs is not None and flat.size % 2 == 0:
-        take_array(pairs, flat.view(np.uint16), numbers.view(np.uint64))
-        return numbers.reshape(codes.shape)
     work = _decoding(element)
     work.prepare(flat.size)
     work(flat, numbers.view(work.out_dtype))
@@ -170,14 +165,21 @@ def _decoding(element: Format) -> Plan:
     return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
 
 
-@functools.lru_cache(maxsize=64)
-def _pairs(element: Format) -> NDArray[np.uint64] | None:
-    """Two values at once for two codes at once, in codebooks of few: half as many look-ups."""
-    if not isinstance(element, TableFormat) or element.bits > PAIRED or _carrier(element).bits != 32:
+def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
+    """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
+    from fpemu.grids import widening
+    from fpemu.kernels import narrow
+
+    if isinstance(element, IntFormat) or element.bits > 8 or _carrier(element).bits != 32 or dtype != np.float32:
         return None
-    codes = np.arange(((element.code_count - 1) * 257) + 1, dtype=np.uint16).view(np.uint8)
-    codes = np.minimum(codes, element.code_count - 1)  # entries that are never looked up
-    return np.asarray(decode(codes, element)).view(np.uint64)
+    if element.bits <= LOOKED_UP:
+        codes = np.minimum(np.arange(1 << LOOKED_UP, dtype=np.uint8), element.code_count - 1)  # above: never looked up
+        table = np.asarray(decode(codes, element), np.float32)
+        return lambda codes, *rest: narrow.looked_up(codes, table, narrow.PERMUTES, *rest)
+    words = widening(element) if isinstance(element, FloatFormat) else None
+    if words is None:
+        return None
+    return lambda codes, *rest: narrow.widened_times(codes, words, *rest)
 
 
 def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
@@ -187,7 +189,8 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
     codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
     factors = factors.reshape(shape)
     zeros = None if q.zero_points is None else np.maximum(q.zero_points, LEAST).reshape(shape).astype(np.int32)
-    cut, scratch = rows.cut, Scratch()
+    cut, scratch, element = rows.cut, Scratch(), q.scheme.element
+    at_once = None if zeros is not None or last is None else _at_once(element, out.dtype)
 
     def of_piece(of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
         if cut is rows:
@@ -195,8 +198,12 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
         return np.repeat(of_blocks[piece.rows], piece.blocks.stop - piece.blocks.start, axis=1)
 
     def work(piece: Piece) -> None:
-        numbers = _elements(codes[piece.rows, piece.columns], q.scheme.element, scratch)
+        few = codes[piece.rows, piece.columns]
         own, target = of_piece(factors, piece), to[piece.rows, piece.columns]
+        if at_once is not None:
+            at_once(few, own, cut.block, last, target)
+            return
+        numbers = _elements(few, element, scratch)
         if last is None:
             kernels.divided(numbers, own, cut.block, target)
         elif zeros is None:

@@ -121,32 +121,40 @@ class Elements:
         from fpemu.kernels import scaling as kernels
 
         kind, dtype = self.how
-        if kind in (NEAR, INTEGERS):
-            inverses = inverted(divisors)
-            if inverses is None:  # beyond float32's range
-                kind, dtype = DIVIDED, np.dtype(np.float64)
-        if kind == INTEGERS:
-            unit = self._limits
-            own = np.zeros(divisors.shape, np.int32) if zeros is None else zeros.astype(np.int32)
-            kernels.integers(x, inverses, divisors, own, self.block, unit, self._mask, out)
+        with np.errstate(over="ignore", under="ignore"):
+            inverses = (1.0 / divisors).astype(dtype)
+        if kind == NEAR and not _are_normal(inverses, divisors):
+            kind, dtype = DIVIDED, np.dtype(np.float64)
+        if kind != DIVIDED:
+            self.by_inverses(x, inverses, divisors, zeros, place, out)
             return
         quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
-        words = quotients.view(f"u{dtype.itemsize}")
-        if kind == MULTIPLIED:
-            kernels.multiplied(x, (1.0 / divisors).astype(dtype), self.block, dtype.type(1), quotients)
-        elif kind == NEAR:
-            kernels.quotients(x, inverses, divisors, self.block, *self._ties, words)
-        else:
-            kernels.divided(x, divisors, self.block, quotients)
+        kernels.divided(x, divisors, self.block, quotients)
         self._round(quotients, zeros, place, out)
 
-    def by_inverses(self, x: NDArray[Any], inverses: NDArray[np.float32], place: int, out: NDArray[Any]) -> None:
-        """The same where the scales are powers of two whose inverses are known."""
+    def by_inverses(
+        self,
+        x: NDArray[Any],
+        inverses: NDArray[Any],
+        divisors: NDArray[np.float64] | None,
+        zeros: NDArray[Any] | None,
+        place: int,
+        out: NDArray[Any],
+    ) -> None:
+        """The same where the scales' inverses are known, and where those are not exact the scales."""
         from fpemu.kernels import scaling as kernels
 
-        quotients = self.scratch.of("quotients", x.size, np.float32).reshape(x.shape)
-        kernels.multiplied(x, inverses, self.block, np.float32(1), quotients)
-        self._round(quotients, None, place, out)
+        kind, dtype = self.how
+        if kind == INTEGERS:
+            own = np.zeros(inverses.shape, np.int64) if zeros is None else zeros
+            kernels.integers(x, inverses, divisors, own, self.block, self._limits, self._mask, out)
+            return
+        quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
+        if kind == NEAR:
+            kernels.quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
+        else:
+            kernels.multiplied(x, inverses, self.block, dtype.type(1), quotients)
+        self._round(quotients, zeros, place, out)
 
     def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]) -> None:
         """Quotients, and the zero points that are yet to be added, as codes."""
@@ -226,12 +234,10 @@ class SteppedElements(Elements):
         stages.mend(quotients, divisors, self.block, out)
 
 
-def inverted(divisors: NDArray[np.float64]) -> NDArray[np.float32] | None:
-    """Inverses in float32, each normal, 0 or NaN; None where one is not."""
-    with np.errstate(over="ignore", under="ignore"):
-        found = (1.0 / divisors).astype(np.float32)
-    small = (found < LEAST) & (divisors != np.inf)
-    return None if small.any() or np.isinf(found).any() else found
+def _are_normal(inverses: NDArray[np.float32], divisors: NDArray[np.float64]) -> bool:
+    """Whether each inverse is normal, or NaN, or that of infinity."""
+    small = (inverses < LEAST) & (divisors != np.inf)
+    return not (small.any() or np.isinf(inverses).any())
 
 
 def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:

@@ -34,6 +34,12 @@ class Rows(NamedTuple):
         return -(-self.length // self.block)
 
     @property
+    def joined(self) -> Rows:
+        """The same in one row, where blocks are neighbours all along and short enough for pieces."""
+        whole = self.length % self.block == 0 and self.block <= APART
+        return Rows(1, self.height * self.length, self.block) if whole else self
+
+    @property
     def cut(self) -> Rows:
         """The same with blocks that are short enough for pieces, where rows are a block."""
         return self._replace(block=APART) if self.block > APART and self.block == self.length else self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,13 @@ from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import deciding_digits
-from fpemu.scaling.elements import MULTIPLIED, Elements, Randoms, SteppedElements, Way, shifted, way
+from fpemu.scaling.direct import direct
+from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
-from fpemu.scaling.stages import Powers, given_scales, stages_of, statistics
+from fpemu.scaling.stages import Exact, stages_of, statistics
 from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
 from fpemu.sources import as_source
 
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_quantize", "quantize"]
 
-_SINGLE = np.dtype(np.float32)
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
 )
@@ -304,11 +305,10 @@ class _Job:
         self.gathered = own is None
         if own is None:
             x = layout.gathered(numbers)
-            self.rows = Rows(x.shape[0], x.shape[1], x.shape[1])
+            self.rows = Rows(x.shape[0], x.shape[1], x.shape[1]).joined
         else:
-            self.rows = Rows(*own)
-            x = numbers.reshape(self.rows.height, self.rows.length)
-        self.x = x
+            x, self.rows = numbers, Rows(*own).joined
+        self.x = x.reshape(self.rows.height, self.rows.length)
         self.cut = self.rows.cut
         self.shape = self.rows.height, self.rows.blocks
 
@@ -334,19 +334,18 @@ class _Job:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
-        powers = None
-        if known.scales is None and whole is None and way is not None and way.how == Way(MULTIPLIED, _SINGLE):
-            powers = Powers.of(self.scheme)
+        by_kernels = known.scales is None and whole is None and way is not None
+        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
             x = self.x[piece.rows, piece.columns]
-            if powers is not None and way is not None:
-                inverses = powers(x, self.rows.block, scales[own])
-                first = piece.rows.start * self.rows.length + piece.columns.start
-                way.by_inverses(x, inverses, first, codes[piece.rows, piece.columns])
-                return
             own_zeros = None if zeros is None else zeros[own]
+            if at_once is not None and way is not None:
+                factors = at_once(x, self.rows.block, scales[own], own_zeros)
+                first = piece.rows.start * self.rows.length + piece.columns.start
+                way.by_inverses(x, *factors, own_zeros, first, codes[piece.rows, piece.columns])
+                return
             if whole is not None:
                 made = Scales(*(part[own] for part in whole))
             elif known.scales is None:
@@ -443,7 +442,8 @@ class _Job:
         whole: bool = False,
     ) -> Quantized:
         if not whole:
-            codes = self.layout.scattered(codes) if self.gathered else codes.reshape(self.layout.shape)
+            rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
+            codes = self.layout.scattered(codes.reshape(rows)) if self.gathered else codes.reshape(self.layout.shape)
         blocks = self.layout.blocks
         zeros = None if zeros is None else zeros.reshape(blocks)
         if self.scheme.nested is None:
@@ -470,7 +470,7 @@ class _Job:
     def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
         """All codes by the general kernel's division."""
         scheme, layout = self.scheme, self.layout
-        divisors = layout.spread(given_scales(scheme, scales.reshape(layout.blocks), second).divisors)
+        divisors = layout.spread(Exact(scheme).given(scales.reshape(layout.blocks), second).divisors)
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
         rng, random_bits, first = self.random
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}

@@ -15,101 +15,46 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import divide, multiply, subtract
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
-from fpemu.knobs import Rounding
-from fpemu.registry import dtype as find_format
+from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
 
-__all__ = [
-    "Exact",
-    "Scales",
-    "Statistics",
-    "fpu_is_fit",
-    "given_scales",
-    "scales_of",
-    "second_scale_of",
-    "stages_of",
-    "statistics",
-    "zero_points_of",
-]
+__all__ = ["Exact", "extremes", "stages_of", "statistics"]
 
 Floats = NDArray[Any]
 
 
-def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
-    """The statistics of each block of `x`, shape (rows, length)."""
+def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
+    """The smallest and the largest number of each block of `x`, shape (rows, length), zero among them.
+
+    Or 0 and the largest magnitude, for "absmax"; one is a NaN if there is one.
+    """
     from fpemu.kernels import scaling as kernels
 
     words = x.view(f"u{x.itemsize}")
     sign = words.dtype.type(1 << (8 * x.itemsize - 1))
-    count = -(-x.shape[1] // block)
-    high = np.empty((x.shape[0], count), words.dtype)
-    if rule.statistic == "absmax":
+    shape = x.shape[0], -(-x.shape[1] // block)
+    low, high = np.zeros(shape, words.dtype), np.empty(shape, words.dtype)
+    if statistic == "absmax":
         kernels.largest_magnitudes(words, block, ~sign, high)
-        return Statistics(np.zeros(high.shape), _wide(high, x.dtype))
-    low = np.empty_like(high)
-    kernels.extremes(words, block, sign, low, high)
-    return Statistics(_wide(low, x.dtype), _wide(high, x.dtype))
+    else:
+        kernels.extremes(words, block, sign, low, high)
+    return low.view(x.dtype), high.view(x.dtype)
 
 
-def _wide(words: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Bits of floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
+def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
+    """The statistics of each block of `x`, shape (rows, length)."""
+    low, high = extremes(x, block, rule.statistic)
+    return Statistics(_wide(low), _wide(high))
+
+
+def _wide(x: Floats) -> NDArray[np.float64]:
+    """Floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
     if fpu_is_fit():
-        return words.view(dtype).astype(np.float64)
-    return np.asarray(cast(words, "float64", source=dtype.name))
-
-
-def scales_of(scheme: ScaledFormat, found: Statistics, second: float | None) -> Scales:
-    """Each block's scale.
-
-    Parameters
-    ----------
-    scheme : ScaledFormat
-    found : Statistics
-    second : float or None
-        The second level's scale.
-
-    Returns
-    -------
-    Scales
-    """
-    rule = scheme.scale_rule
-    extent = found.high if rule.statistic == "absmax" else _extent(found)
-    infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
-    if infinite is not None and not np.isfinite(extent.max(initial=0.0)):
-        extent = np.where(np.isinf(extent), infinite, extent)
-    if rule.digits:
-        extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
-    divisor = rule.divisor_of(scheme.element) * (1.0 if second is None else second)
-    codes = quotients(extent, divisor, scheme.scale, rule)
-    return given_scales(scheme, codes, second)
-
-
-def second_scale_of(scheme: ScaledFormat, found: Statistics) -> float:
-    """The second level's scale: the largest scale over the scale format's largest value; 1 where all are 0."""
-    assert isinstance(scheme.second_level, FloatFormat)
-    extent = _extent(found)
-    largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
-    if largest == 0:
-        return 1.0
-    divisor = scheme.scale_rule.divisor_of(scheme.element) * float(finite_ends(scheme.scale)[1])
-    code = quotients(np.array([largest]), divisor, scheme.second_level, scale_rule("absmax"))
-    return float(decode(code, scheme.second_level, dtype=np.float64)[0])
-
-
-def given_scales(scheme: ScaledFormat, codes: NDArray[Any], second: float | None) -> Scales:
-    """Scales from their codes."""
-    values = decode(codes, scheme.scale)
-    divisors = np.asarray(values, np.float64)
-    if second is not None:  # exact: of at most 24 digits each
-        fit = fpu_is_fit()
-        divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
-    if scheme.scale.zero:
-        divisors = np.where(divisors == 0, np.inf, divisors)
-    return Scales(codes, values, divisors)
+        return x.astype(np.float64)
+    return np.asarray(cast(x, "float64"))
 
 
 @functools.lru_cache(maxsize=64)
@@ -163,20 +108,6 @@ def _power_of_two(number: float) -> bool:
     return float(np.frexp(number)[0]) == 0.5
 
 
-def zero_points_of(scheme: ScaledFormat, found: Statistics, divisors: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
-    element, fmt = scheme.element, scheme.zero_point
-    assert isinstance(element, IntFormat)
-    assert fmt is not None
-    low = found.low if scheme.scale_rule.statistic == "minmax" else None
-    if low is None:
-        middle = 0 if element.signed else (element.max_int + 1) // 2
-        return np.full(divisors.shape, middle, np.int64)
-    whole = _rounded_quotients(low, divisors, scheme.scale.precision)
-    moved = np.clip(element.min_int - whole, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int))
-    return np.asarray(moved, np.int64)
-
-
 def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
     """Quotients to the nearest integers, ties to even, and beyond 2^40 to some of that size; NaN to 0.
 
@@ -196,56 +127,13 @@ def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], 
     return whole
 
 
-class Powers:
-    """Scales of powers of two at once, for float32 numbers: by integers, from the bits of blocks' largest magnitudes.
+class Exact:
+    """The stages of a scheme, each rounded once from exact numbers.
 
     Parameters
     ----------
-    carry, emax, infinite : int
-        As `fpemu.kernels.scaling.power_scales` takes them.
+    scheme : ScaledFormat
     """
-
-    def __init__(self, carry: int, emax: int, infinite: int) -> None:
-        self.carry, self.emax, self.infinite = np.uint32(carry), np.int32(emax), np.int32(infinite)
-
-    @classmethod
-    def of(cls, scheme: ScaledFormat) -> Powers | None:
-        """Those of a scheme; None where its scales are others, or follow otherwise."""
-        rule, element, profile = scheme.scale_rule, scheme.element, scheme.own_profile
-        if profile.steps is not None or scheme.second_level is not None or not isinstance(element, FloatFormat):
-            return None
-        if not same_codes(scheme.scale, _E8M0) or rule.statistic != "absmax":
-            return None
-        significand, exponent = element.scaled(element.max_code)
-        emax = exponent + significand.bit_length() - 1
-        fraction = (significand << (24 - significand.bit_length())) - (1 << 23)
-        carries = {
-            ("power", Rounding.TOWARD_ZERO, False): 0,
-            ("power", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1,
-            ("power", Rounding.TOWARD_ZERO, True): 1 << (23 - element.precision),
-            ("largest", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1 - fraction,
-        }
-        carry = carries.get((str(rule.divisor), Rounding(rule.rounding), rule.digits))
-        if carry is None or emax < 1 or element.precision > 23:
-            return None
-        infinite = {"nan": 255, "saturate": 254, "power": 255 - emax}[profile.infinite_block]
-        return cls(carry, emax, infinite)
-
-    def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any]) -> NDArray[np.float32]:
-        """The scales' codes into `codes`; their inverses."""
-        from fpemu.kernels import scaling as kernels
-
-        most = np.empty(codes.shape, np.uint32)
-        kernels.largest_magnitudes(x.view(np.uint32), block, np.uint32(0x7FFFFFFF), most)
-        kernels.power_scales(most, self.carry, self.emax, self.infinite, codes, most)
-        return most.view(np.float32)
-
-
-_E8M0 = find_format("float8_e8m0fnu")
-
-
-class Exact:
-    """The stages of a scheme, each rounded once from exact numbers."""
 
     steps = None
 
@@ -253,24 +141,66 @@ class Exact:
         self.scheme = scheme
 
     def second_scale(self, found: Statistics) -> float:
-        """The second level's scale."""
-        return second_scale_of(self.scheme, found)
+        """The second level's scale: the largest scale over the scale format's largest value; 1 where all are 0."""
+        scheme = self.scheme
+        assert isinstance(scheme.second_level, FloatFormat)
+        extent = _extent(found)
+        largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
+        if largest == 0:
+            return 1.0
+        divisor = scheme.scale_rule.divisor_of(scheme.element) * float(finite_ends(scheme.scale)[1])
+        code = quotients(np.array([largest]), divisor, scheme.second_level, scale_rule("absmax"))
+        return float(decode(code, scheme.second_level, dtype=np.float64)[0])
 
     def kept(self, second: float | None) -> float | None:
         """The second level's scale as it is kept."""
         return second
 
-    def scales(self, found: Statistics, second: float | None, ragged: bool) -> Scales:
-        """Each block's scale."""
-        return scales_of(self.scheme, found, second)
+    def scales(self, found: Statistics, second: float | None, ragged: bool = False) -> Scales:
+        """Each block's scale; `second`: the second level's."""
+        scheme, rule = self.scheme, self.scheme.scale_rule
+        extent = found.high if rule.statistic == "absmax" else _extent(found)
+        infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
+        if infinite is not None and not np.isfinite(extent.max(initial=0.0)):
+            extent = np.where(np.isinf(extent), infinite, extent)
+        if rule.digits:
+            extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+        divisor = rule.divisor_of(scheme.element) * (1.0 if second is None else second)
+        return self.given(quotients(extent, divisor, scheme.scale, rule), second)
 
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
         """Scales from their codes."""
-        return given_scales(self.scheme, codes, second)
+        values = decode(codes, self.scheme.scale)
+        divisors = np.asarray(values, np.float64)
+        if second is not None:  # exact: of at most 24 digits each
+            fit = fpu_is_fit()
+            divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
+        if self.scheme.scale.zero:
+            divisors = np.where(divisors == 0, np.inf, divisors)
+        return Scales(codes, values, divisors)
 
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
-        """Each block's zero point."""
-        return zero_points_of(self.scheme, found, made.divisors)
+        """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+        if self.scheme.scale_rule.statistic != "minmax":
+            return np.full(made.values.shape, self.middle, np.int64)
+        first, least, most = self.zero_ends
+        whole = _rounded_quotients(found.low, made.divisors, self.scheme.scale.precision)
+        return np.asarray(np.clip(first - whole, least, most), np.int64)
+
+    @property
+    def middle(self) -> int:
+        """The zero point of what is symmetric."""
+        element = self.scheme.element
+        assert isinstance(element, IntFormat)
+        return 0 if element.signed else (element.max_int + 1) // 2
+
+    @property
+    def zero_ends(self) -> tuple[int, int, int]:
+        """The lowest integer, and the ends of zero points."""
+        element, fmt = self.scheme.element, self.scheme.zero_point
+        assert isinstance(element, IntFormat)
+        assert fmt is not None
+        return element.min_int, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int)
 
 
 class ByRule(Stepped):
@@ -278,7 +208,7 @@ class ByRule(Stepped):
 
     def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
         """Each block's scale."""
-        return self.given(scales_of(self.scheme, found, second).codes, second)
+        return self.given(Exact(self.scheme).scales(found, second).codes, second)
 
 
 def stages_of(scheme: ScaledFormat, source: Format) -> Exact | Stepped:
