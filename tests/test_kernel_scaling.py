@@ -136,7 +136,7 @@ def test_integers(name):
     x[0, ::41] = draw.choice([0.0, -0.0, INF, -INF, NAN, 3e38], x[0, ::41].size)
     mask, limits = np.uint32((1 << fmt.bits) - 1), np.array([low, high, 1.5 * 2.0**52, nan])
     out, other = (np.empty(x.shape, fmt.code_dtype) for _ in range(2))
-    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros.astype(np.int64), block, limits, mask, out)
+    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros, block, limits, mask, out)
     scaling.shifted_integers(x / np.repeat(divisors, block), zeros, block, limits, mask, other)
     np.testing.assert_array_equal(out, other)
     each = zip(x[0].tolist(), np.repeat(divisors[0], block).tolist(), np.repeat(zeros[0], block).tolist(), strict=True)

@@ -236,8 +236,8 @@ def integers(x, inverses, divisors, zeros, block, limits, mask, out):
 
     `inverses`: the divisors' (float64), rounded to float32; 0 where a divisor is infinity.  A number times the float32
     below one and times the one above it lie around the quotient: where both round to the same integer (the sum with a
-    power of two rounds them), so does that.  Elsewhere it is divided.  `limits`, `mask`: see `shifted_integers`; the
-    integers have 16 bits at most.
+    power of two rounds them), so does that.  Elsewhere it is divided.  `zeros`: of int32, in which LLVM does the
+    sums; `limits`, `mask`: see `shifted_integers`; the integers have 16 bits at most.
     """
     magic, nan, kept = float32(1.5 * 2.0**23), limits[3], like(out[0, 0], mask)
     for row in range(x.shape[0]):
@@ -253,8 +253,7 @@ def integers(x, inverses, divisors, zeros, block, limits, mask, out):
             for i in range(numbers.size):
                 low = multiply_add(numbers[i], lower, magic)
                 high = multiply_add(numbers[i], upper, magic)
-                unsure = uint32(unsure | uint32(bits_of(low) ^ bits_of(high)))
-                unsure = uint32(unsure | (uint32(0) if low == low else uint32(1)))
+                unsure = unsure if low == high else uint32(1)  # for NaN too
                 held = low if low > lowest else lowest
                 held = held if held < highest else highest
                 to[i] = like(kept, like(kept, like(kept, bits_of(held)) + moved) & kept)

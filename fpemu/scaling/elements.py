@@ -146,7 +146,7 @@ class Elements:
 
         kind, dtype = self.how
         if kind == INTEGERS:
-            own = np.zeros(inverses.shape, np.int64) if zeros is None else zeros
+            own = np.zeros(inverses.shape, np.int32) if zeros is None else zeros.astype(np.int32)
             kernels.integers(x, inverses, divisors, own, self.block, self._limits, self._mask, out)
             return
         quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
