@@ -171,7 +171,8 @@ class Audit:
             return ["unexplained: no rule explains any of the differences"]
         best = self.explanations[0]
         if best.share == 1:
-            lines = [f"looks like {best.words} ({best.name}): explains every difference, and everything that agrees"]
+            what = f"{best.words} ({best.name})" if "rounding" in best.knobs else best.name
+            lines = [f"looks like {what}: explains every difference, and everything that agrees"]
             lines += [f"  or {name}, which gives the same everywhere" for name in best.alike]
             return lines + self._separated(best)
         lines = ["unexplained: no rule explains all; those that explain most"]
