@@ -166,6 +166,8 @@ class Calibration:
             )
         if self.scheme.nested is not None:
             raise ValueError(f"{self.scheme} quantizes its scales too: quantize alone")
+        if self.scheme.scale_rule.signed:
+            raise ValueError(f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone")
         if method == "mse" and self.scheme.second_level is not None:
             raise ValueError(f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' fits")
         self.method, self.percentile = method, float(percentile)

@@ -98,7 +98,7 @@ class Stepped:
         narrow = steps.arithmetic == "input" and source in NARROW
         self.ops = Arithmetic(source if narrow else FLOAT32)
         self.element = scheme.element
-        self.divisor = scheme.scale_rule.divisor_of(scheme.element)
+        self.divisor = scheme.divisor
         if isinstance(self.element, IntFormat):
             half = 2 if steps.reduce_range else 1
             self.ends = self.element.min_int // half, self.element.max_int // half
@@ -148,13 +148,15 @@ class Stepped:
         by = real
         if steps.factor == "scales":
             real = ops.divide(1, real)
+        elif steps.factor == "wide":
+            by = _without_zeros(real)
         if steps.ragged and ragged:
             real = real.copy()
             real[..., -1] = self._held(real[..., -1])
         rounding = self.scheme.scale_rule.rounding
         codes = np.asarray(encode(real, self.scheme.scale, profile=self.scale_rules, rounding=rounding))
         made = self.given(codes, second)
-        return made._replace(divisors=by) if steps.factor == "scales" else made
+        return made._replace(divisors=by) if steps.factor in ("scales", "wide") else made
 
     def _scales(self, found: Statistics, second: float | None) -> Single:
         """The scale in the type, before anything holds it."""
@@ -184,6 +186,8 @@ class Stepped:
         by = np.asarray(values, np.float32)
         if factor == "scales":
             by = ops.divide(1, by)
+        elif factor == "wide":
+            by = _without_zeros(by)
         elif factor == "nested_reciprocal":
             by = ops.divide(ops.divide(1, second), by)
         elif factor == "undone":
@@ -202,9 +206,8 @@ class Stepped:
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
         assert isinstance(self.element, IntFormat)
-        if self.scheme.scale_rule.statistic == "absmax":
-            middle = 0 if self.element.signed else (self.element.max_int + 1) // 2
-            return np.full(made.values.shape, middle, np.int64)
+        if self.scheme.scale_rule.statistic != "minmax":
+            return np.full(made.values.shape, self.scheme.middle, np.int64)
         low, high = self.ends
         ratio = np.rint(self.ops.divide(found.low, made.values).astype(np.float64))
         lost = np.isnan(ratio) | np.isnan(found.high)
@@ -219,9 +222,11 @@ class Stepped:
 
         steps, ops = self.steps, self.ops
         divides = steps.factor == "divide"
-        factors = ops.divide(1, by) if steps.factor == "reciprocal" else np.ascontiguousarray(by)
+        inverted = steps.factor in ("reciprocal", "wide")
+        factors = ops.divide(1, by) if inverted else np.ascontiguousarray(by)
         moves = steps.zero != "after"
         points = np.zeros(by.shape, np.float32) if zeros is None else zeros.astype(np.float32)
+        points += np.float32(0.5 if steps.zero == "half" else 0)
         if not ops.native or (divides and moves):
             spread = functools.partial(_spread, block=block, length=x.shape[1])
             if moves and steps.zero == "fused" and not divides:
@@ -245,7 +250,7 @@ class Stepped:
     def _beyond(self, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
         wrong = ~(np.abs(out) < self.steps.limit)
         if wrong.any():
-            ends: Any = np.float32(-np.inf)
+            ends: Any = np.float32(0 if self.steps.beyond == "zero" else -np.inf)
             if self.steps.beyond == "wrapped" and zeros is not None:
                 ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
             np.copyto(out, ends, where=wrong)
@@ -303,6 +308,11 @@ class Stepped:
             half = sums.shape[-1] // 2
             sums = ops.add(sums[..., :half], sums[..., half:])
         return sums[..., 0]
+
+
+def _without_zeros(scales: Single) -> Single:
+    """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
+    return np.where(scales.view(np.uint32) << np.uint32(1) == 0, np.float32(np.inf), scales)
 
 
 def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:

@@ -151,6 +151,19 @@ def _gfloat() -> Rows:
     return (_row(of, None, "saturate", nan="error"),)
 
 
+def _gguf() -> Rows:
+    """The blocks of the package gguf that have no minimum: d is float32, and float16 when it is stored.
+
+    What is no number C leaves undefined; on x86 its conversion by numpy gives 0.
+    """
+    steps = Steps(factor="wide", beyond="zero")
+    blocks: dict[str, Any] = {"scales": ("float16",), "blocks": ("length",)}
+    eight = Of("Q8_0", ("int8",), rules=("absmax",), zero_points=False, **blocks)
+    fewer = Of("Q4_0 and Q5_0", ("uint4", "uint5"), rules=("signed_absmax",), zero_points=True, **blocks)
+    half = _changed(steps, zero="half")
+    return (_row(eight, steps, rounding="nearest_away"), _row(fewer, half, rounding="toward_zero"))
+
+
 _FOUR_OVER_SIX: dict[str, Any] = {"second_top": 256.0}
 PROFILES: Mapping[str, ScaleProfile] = {
     "exact": ScaleProfile("exact"),
@@ -172,6 +185,7 @@ PROFILES: Mapping[str, ScaleProfile] = {
             "onnxruntime-1.32-no_saturate": _onnx(runtime=True, saturate=False),
             "bitsandbytes-0.50": _bitsandbytes(),
             "gfloat-0.5": _gfloat(),
+            "gguf-0.19": _gguf(),
         }.items()
     },
 }
@@ -187,6 +201,7 @@ ALIASES: Mapping[str, str] = {
     "onnxruntime": "onnxruntime-1.32",
     "bitsandbytes": "bitsandbytes-0.50",
     "gfloat": "gfloat-0.5",
+    "gguf": "gguf-0.19",
 }
 
 
