@@ -14,7 +14,7 @@ from fpemu.arithmetic import add, divide, fma, multiply, subtract
 from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule
-from fpemu.plans import FPU_PROBE
+from fpemu.plans import FPU_PROBE, by_bins
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import finite_ends
@@ -321,21 +321,21 @@ def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
 
 @functools.lru_cache(maxsize=16)
 def _midpoints(book: TableFormat) -> Any:
-    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value."""
+    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value.
+
+    Midpoints are rounded by the general kernels: they stay, whatever the FPU's modes were when they were made.
+    """
     from fpemu.codebooks import bins_of
-    from fpemu.kernels.bins import bins_array
 
     # of equal values (zeros) the lower code comes first
     order = sorted(range(book.code_count), key=lambda code: (book.entries[code], code))
-    values = np.array(book.entries, np.float32)[order]
-    marks = (values[1:] + values[:-1]) / np.float32(2)
-    found = bins_of(marks)
-    assert found is not None
+    values = cast(np.array(book.entries)[order], FLOAT32, dtype=np.float32)
+    marks = np.asarray(divide(add(values[1:], values[:-1], result=FLOAT32), 2, result=FLOAT32), np.float32)
     codes = np.array(order, book.code_dtype)
-    specials = np.array([order[-1], order[-1], order[0]], book.code_dtype)
+    search = by_bins(lambda: bins_of(marks), codes, np.array([order[-1], order[-1], order[0]], book.code_dtype))
 
     def work(numbers: Single, out: NDArray[Any]) -> None:
-        if bins_array(numbers, *found, codes, specials, FPU_PROBE, out):
+        if search(numbers, out):
             return
         places = np.searchsorted(_in_order(marks), _in_order(numbers))
         out[...] = np.where(np.isnan(numbers), order[-1], codes[places])
@@ -351,9 +351,9 @@ def _in_order(numbers: Single) -> NDArray[np.int32]:
 
 @functools.lru_cache(maxsize=4)
 def _places(book: TableFormat) -> NDArray[Any]:
-    """The code of the entry nearest to each of 65,536 numbers from -1 to 1."""
+    """The code of the entry nearest to each of 65,536 numbers from -1 to 1; of ascending entries."""
+    from fractions import Fraction  # `import fpemu` goes without it
+
     places = np.arange(65536) * 2 - 65535
-    entries = np.array(book.entries)
-    assert (np.diff(entries) > 0).all()
-    middles = [(a + b) / 2 * 65535 for a, b in itertools.pairwise(entries)]
-    return np.searchsorted(middles, places).astype(book.code_dtype)
+    ends = [math.floor((Fraction(a) + Fraction(b)) / 2 * 65535) for a, b in itertools.pairwise(book.entries)]
+    return np.searchsorted(ends, places).astype(book.code_dtype)
