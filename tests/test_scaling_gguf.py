@@ -185,6 +185,12 @@ def test_words():
         (lambda: fe.ScaledFormat("a", "int4", 4, "e8m0", "signed_absmax"), ValueError, "scales with a sign, which"),
         (lambda: fe.ScaledFormat("a", "uint4", 4, "float16", "signed_absmax"), ValueError, "give it a zero_point"),
         (
+            lambda: fe.ScaledFormat("a", fe.TableFormat("t", [0.0, 1.0]), 4, "float16", "signed_absmax"),
+            ValueError,
+            "no negative value to scale to",
+        ),
+        (lambda: fe.ScaledFormat("a", "e8m0", 4, "float16", "signed_absmax"), ValueError, "no negative value"),
+        (
             lambda: fe.scheme("nvfp4").replace(scale_rule="signed_absmax"),
             ValueError,
             "scales of one level: second_level=None",

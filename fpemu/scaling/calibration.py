@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fpemu.casting import cast
 from fpemu.info import finfo
-from fpemu.knobs import near
 from fpemu.scaling.layout import block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.quantizing import quantize
+from fpemu.scaling.rules import check_word
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -149,12 +149,7 @@ class Calibration:
 
     def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float = 99.9) -> None:
         self.scheme = find_scheme(scheme)
-        if not isinstance(method, str):
-            raise TypeError(f"method must be a str, not {type(method).__name__}")
-        if method not in METHODS:
-            raise ValueError(
-                f"unknown method {method!r}: allowed are {', '.join(METHODS)}{near(method, list(METHODS))}"
-            )
+        check_word(method, METHODS, "method")
         if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.number):
             raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
         if not 0 < percentile <= 100:

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import Rounding, near, rounding_mode
+from fpemu.knobs import Rounding, named, near, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,10 +195,4 @@ def scale_rule(rule: Any) -> ScaleRule:
     >>> scale_rule("rceil").rounding
     <Rounding.AWAY_FROM_ZERO: 'away_from_zero'>
     """
-    if isinstance(rule, ScaleRule):
-        return rule
-    if not isinstance(rule, str):
-        raise TypeError(f"a scale rule is a name or a ScaleRule, not {type(rule).__name__}")
-    if rule not in RULES:
-        raise ValueError(f"unknown scale rule {rule!r}: allowed are {', '.join(RULES)}{near(rule, RULES)}")
-    return RULES[rule]
+    return named(rule, ScaleRule, RULES, "scale rule")

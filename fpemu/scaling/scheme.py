@@ -162,8 +162,13 @@ class ScaledFormat(Scheme):
             raise ValueError(f"the scale rule {self.scale_rule} needs scales with a sign, which {self.scale} has not")
         if self.second_level is not None:
             raise ValueError(f"the scale rule {self.scale_rule} is for scales of one level: second_level=None")
-        if not self.divisor:
-            raise ValueError(f"{self.element} has no negative value to scale to: give it a zero_point, an integer")
+        element = self.element
+        if isinstance(element, IntFormat):
+            lowest: float = element.min_int - (self.fixed_zero_point or 0)
+        else:
+            lowest = min(element.entries) if isinstance(element, TableFormat) else -int(element.signed)
+        if self.scale_rule.divisor == "lowest" and lowest >= 0:
+            raise ValueError(f"{element} has no negative value to scale to: give it a zero_point, an integer")
 
     def _check_nested(self, second: ScaledFormat) -> None:
         if self.scale.codes_key != _FLOAT32.codes_key:

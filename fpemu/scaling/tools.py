@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fpemu.knobs import near
+from fpemu.knobs import named
 from fpemu.registry import dtype
 from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.profiles import ELEMENT_RULES, Of, ScaleProfile
@@ -230,17 +230,7 @@ def scale_profile(profile: Any) -> ScaleProfile:
     >>> scale_profile("torchao").name
     'torchao-0.18'
     """
-    if isinstance(profile, ScaleProfile):
-        return profile
-    if not isinstance(profile, str):
-        raise TypeError(f"a profile of scaled formats is a name or a ScaleProfile, not {type(profile).__name__}")
-    name = ALIASES.get(profile.lower(), profile.lower())
-    if name not in PROFILES:
-        names = ", ".join(PROFILES)
-        raise ValueError(
-            f"unknown profile of scaled formats {profile!r}: allowed are {names}{near(profile, [*PROFILES, *ALIASES])}"
-        )
-    return PROFILES[name]
+    return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES)
 
 
 def profiles_of(scheme: ScaledFormat) -> list[str]:
