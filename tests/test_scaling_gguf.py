@@ -153,6 +153,9 @@ def test_any_element():
     np.testing.assert_array_equal(q.dequantize(), plain.dequantize())
     assert q.zero_points.tolist() == [128]
     assert (q.nbytes, middle.bits_per_block) == (8, 32)
+    found = fe.calibrate(x, middle.replace(block="tensor"), "mse")
+    assert found.zero_points is None
+    np.testing.assert_array_equal(found.quantize(x).codes, fe.quantize(x, middle, scales=found.scales).codes)
     given = fe.quantize(x, middle, scales=0.5)
     assert given.elements.tolist() == [130, 116, 134, 140]
     given = fe.quantize(x, "gguf_q4_0", profile="gguf", scales=-0.5, pad=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting import cast
+from fpemu.formats import IntFormat
 from fpemu.info import finfo
 from fpemu.scaling.layout import block_shape
 from fpemu.scaling.names import scheme as find_scheme
@@ -304,7 +305,7 @@ class Calibration:
 
     @property
     def zero_points(self) -> NDArray[np.int64] | None:
-        """The zero points, where the scheme has some."""
+        """The zero points, where the scheme has some of its blocks' own."""
         return self._result[1]
 
     @property
@@ -405,7 +406,8 @@ def _of_ranges(
         least = finfo(scheme.scale).smallest_subnormal
         scales = np.where((low == 0) & (high == 0), 1.0, np.maximum(scales, least)).astype(scales.dtype)
     second = q.second_scale if isinstance(q.second_scale, float) else None
-    return scales, None if q.zero_points is None else np.asarray(q.zero_points)[:, 0], second
+    own = isinstance(scheme.zero_point, IntFormat)
+    return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
 
 
 def _counted(
