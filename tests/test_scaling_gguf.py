@@ -127,6 +127,23 @@ def test_which_is_first(profile, monkeypatch):
         assert np.isnan(fe.quantize(np.append(x[0], [NAN] * 8), scheme, block="tensor").scale_values)
 
 
+@pytest.mark.parametrize("scale", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("element", ["float8_e4m3fn", "float4_e2m1fn", "nf4", "int8", "int12", "q1.6"])
+def test_both_signs(element, scale):
+    """The numbers' negatives have the same codes under the negative scales, whichever way quotients come about."""
+    x = np.random.default_rng(4).standard_t(2, (64, 96)).astype(np.float32)
+    x[::3, ::5] = np.rint(x[::3, ::5])
+    scheme = fe.ScaledFormat("signed", element, 32, scale, "signed_absmax")
+    one, other = fe.quantize(x, scheme), fe.quantize(-x, scheme)
+    assert 0.3 < np.signbit(one.scale_values).mean() < 0.7
+    np.testing.assert_array_equal(one.codes, other.codes)
+    np.testing.assert_array_equal(one.scale_values, -other.scale_values)
+    np.testing.assert_array_equal(one.dequantize(), -other.dequantize())
+    positive = np.where(np.repeat(np.signbit(one.scale_values), 32, axis=1), -x, x)
+    given = fe.quantize(positive, scheme.replace(scale_rule="absmax"), scales=np.abs(one.scale_values))
+    np.testing.assert_array_equal(one.codes, given.codes)
+
+
 def test_infinite_blocks():
     x = np.float32([1, -INF, INF, 2])
     scheme = fe.scheme("gguf_q4_0").replace(block=4)
