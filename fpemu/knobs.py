@@ -221,6 +221,7 @@ class Through(enum.Enum):
 
 
 E = TypeVar("E", bound=enum.Enum)
+T = TypeVar("T")
 
 ROUNDING_ALIASES: dict[str, Rounding] = {
     # RISC-V, IEEE 754-2019, TestFloat, SystemC, P3109, C and numpy words
@@ -320,6 +321,19 @@ def choose(kind: type[E], value: str | E, knob: str) -> E:
     except ValueError:
         names = [m.value for m in kind]
         raise ValueError(f"unknown {knob} {value!r}: allowed are {', '.join(names)}" + near(value, names)) from None
+
+
+def named(x: Any, kind: type[T], known: Mapping[str, T], what: str, aliases: Mapping[str, str] | None = None) -> T:
+    """`x` itself if it is of a kind, else what its name or alias means; a ValueError lists the names."""
+    if isinstance(x, kind):
+        return x
+    if not isinstance(x, str):
+        raise TypeError(f"a {what} is a name or a {kind.__name__}, not {type(x).__name__}")
+    others = aliases or {}
+    found = known.get(others.get(x.lower(), x.lower()))
+    if found is None:
+        raise ValueError(f"unknown {what} {x!r}: allowed are {', '.join(known)}{near(x, [*known, *others])}")
+    return found
 
 
 # The knobs whose values are enums; `rounding` and `nan_code` are checked apart.

@@ -343,21 +343,31 @@ def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, sp
     }
     if source.codes_key not in names or specials[0] != specials[1]:
         return None
-    dtype, special = names[source.codes_key], specials[1:]
+    dtype = names[source.codes_key]
 
-    @functools.cache
     def places() -> Bins | None:
         from fpemu.codebooks import bins
 
         return bins(book, dtype)
 
-    def work(codes: Codes, out: Codes) -> bool:
+    search = by_bins(places, results, specials[1:])
+    return lambda codes, out: search(codes.view(dtype), out)
+
+
+def by_bins(make: Callable[[], Bins | None], results: Codes, specials: Codes) -> Callable[[NDArray[Any], Codes], bool]:
+    """A loop from floats to codes by bins: False, and nothing done, where there are none or the FPU is unfit.
+
+    `make`: makes the bins, where the FPU is fit, once; `results`, `specials`: as `fpemu.kernels.bins` takes them.
+    """
+    made = functools.cache(make)
+
+    def work(numbers: NDArray[Any], out: Codes) -> bool:
         from fpemu.kernels.bins import bins_array, fpu_is_standard
 
-        if not fpu_is_standard(FPU_PROBE):  # nor are the bins made then
+        if not fpu_is_standard(FPU_PROBE):
             return False
-        found = places()
-        return found is not None and bool(bins_array(codes.view(dtype), *found, results, special, FPU_PROBE, out))
+        found = made()
+        return found is not None and bool(bins_array(numbers, *found, results, specials, FPU_PROBE, out))
 
     return work
 

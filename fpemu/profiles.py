@@ -31,6 +31,7 @@ from fpemu.knobs import (
     Tininess,
     UnsignedNegative,
     choose,
+    named,
     near,
     rounding_mode,
 )
@@ -326,13 +327,4 @@ def profile(name: str | Profile) -> Profile:
     >>> fe.profile("cuda-satfinite").overflow
     <Overflow.SATURATE: 'saturate'>
     """
-    if isinstance(name, Profile):
-        return name
-    if not isinstance(name, str):
-        raise TypeError(f"a profile is a name or a Profile, not {type(name).__name__}")
-    found = _PROFILES.get(PROFILE_ALIASES.get(name.lower(), name.lower()))
-    if found is None:
-        raise ValueError(
-            f"unknown profile {name!r}: allowed are {', '.join(_PROFILES)}" + near(name, [*_PROFILES, *PROFILE_ALIASES])
-        )
-    return found
+    return named(name, Profile, _PROFILES, "profile", PROFILE_ALIASES)

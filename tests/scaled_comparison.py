@@ -16,7 +16,7 @@ DIFFERENCES = {
     "onnxruntime": {"no saturation: another code beyond the largest number": 6},
     "bitsandbytes": {},
     "gguf": {
-        "d or 1 / d is infinite: undefined in C": 158,
+        "d or 1 / d is infinite: undefined in C": 184,
         "infinities and NaN: undefined in C": 60,
         "zeros of both signs: which of them is smallest": 2,
     },

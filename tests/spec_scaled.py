@@ -406,6 +406,16 @@ def onnxruntime_quantize(x, scale, zero_point, low, high):
 GGUF = {"Q4_0": (4, False), "Q5_0": (5, False), "Q4_1": (4, True), "Q5_1": (5, True)}
 
 
+def signed_largest(block):
+    """The number of the largest magnitude, the first of equals."""
+    return next(x for x in block if abs(x) == largest_of(block))
+
+
+def signed_scale(block, middle):
+    """The exact scale, with a sign, under which the number of the largest magnitude is as much below 0 as can be."""
+    return Fraction(signed_largest(block)) / -middle
+
+
 def gguf_block(block, kind):
     """Codes, scale and smallest number (None without one) as the package gguf gives them; scales become float16 last.
 
@@ -422,8 +432,8 @@ def gguf_block(block, kind):
             least = min(block)
             d = f.divide(f.add(max(block), -least), float((1 << bits) - 1))
         else:
-            least, signed = None, next(x for x in block if abs(x) == largest_of(block))
-            d = f.divide(signed, -float(1 << (bits - 1)))
+            least = None
+            d = f.divide(signed_largest(block), -float(1 << (bits - 1)))
     by = f.divide(1.0, d) if d else 0.0
     if math.isinf(by) or math.isinf(d):
         codes = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import subprocess
@@ -301,6 +302,25 @@ def test_modes_left_set(name, dtype):
             wrong.append(mode)
     forget()
     assert not wrong
+
+
+@float_environment.needed
+@pytest.mark.parametrize("scheme", ["nf4_64", "bnb_fp4_64", "bnb_nf4"])
+def test_modes_of_the_first_call(scheme):
+    """What bitsandbytes' profile keeps of a codebook is the same whatever the modes were when it was made."""
+    values = np.unique(np.float32(fe.scheme(scheme).element.entries))
+    marks = (values[1:] + values[:-1]) / np.float32(2)
+    beside = [np.nextafter(marks, np.float32(end)) for end in (-2, 2)]
+    row = np.concatenate([[1], marks, *beside, np.zeros(30)])[:64]
+    x = np.ldexp(row, np.arange(-40, 40)[:, None]).astype(np.float32)
+    found = {}
+    for mode in (None, "toward_positive", "both_toward_zero", None):
+        forget()
+        with float_environment.changed(mode) if mode else contextlib.nullcontext():
+            fe.quantize(x[:1], scheme, profile="bitsandbytes")
+        q = fe.quantize(x, scheme, profile="bitsandbytes")
+        found[mode] = q.codes.tobytes() + q.scales.tobytes()
+    assert len(set(found.values())) == 1
 
 
 @float_environment.needed

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting import cast
+from fpemu.formats import IntFormat
 from fpemu.info import finfo
-from fpemu.knobs import near
 from fpemu.scaling.layout import block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.quantizing import quantize
+from fpemu.scaling.rules import check_word
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -149,12 +150,7 @@ class Calibration:
 
     def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float = 99.9) -> None:
         self.scheme = find_scheme(scheme)
-        if not isinstance(method, str):
-            raise TypeError(f"method must be a str, not {type(method).__name__}")
-        if method not in METHODS:
-            raise ValueError(
-                f"unknown method {method!r}: allowed are {', '.join(METHODS)}{near(method, list(METHODS))}"
-            )
+        check_word(method, METHODS, "method")
         if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.number):
             raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
         if not 0 < percentile <= 100:
@@ -166,6 +162,8 @@ class Calibration:
             )
         if self.scheme.nested is not None:
             raise ValueError(f"{self.scheme} quantizes its scales too: quantize alone")
+        if self.scheme.scale_rule.signed:
+            raise ValueError(f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone")
         if method == "mse" and self.scheme.second_level is not None:
             raise ValueError(f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' fits")
         self.method, self.percentile = method, float(percentile)
@@ -307,7 +305,7 @@ class Calibration:
 
     @property
     def zero_points(self) -> NDArray[np.int64] | None:
-        """The zero points, where the scheme has some."""
+        """The zero points, where the scheme has some of its blocks' own."""
         return self._result[1]
 
     @property
@@ -408,7 +406,8 @@ def _of_ranges(
         least = finfo(scheme.scale).smallest_subnormal
         scales = np.where((low == 0) & (high == 0), 1.0, np.maximum(scales, least)).astype(scales.dtype)
     second = q.second_scale if isinstance(q.second_scale, float) else None
-    return scales, None if q.zero_points is None else np.asarray(q.zero_points)[:, 0], second
+    own = isinstance(scheme.zero_point, IntFormat)
+    return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
 
 
 def _counted(

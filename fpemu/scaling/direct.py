@@ -85,18 +85,20 @@ class Singles:
         element = scheme.element
         assert isinstance(element, IntFormat)
         self.statistic = scheme.scale_rule.statistic
-        self.divisor = scheme.scale_rule.divisor_of(element)
+        self.divisor = scheme.divisor
         exact = Exact(scheme)
         self.infinite = np.float32(exact.scales(Statistics(np.zeros(1), np.array([np.inf])), None).values[0])
         ends = exact.zero_ends if self.statistic == "minmax" and scheme.zero_point is not None else None
         self.ends = ends and tuple(map(float, ends))
-        self.middle = 0 if ends or scheme.zero_point is None else exact.middle
+        self.middle = 0 if ends or scheme.zero_point is None else scheme.middle
 
     @classmethod
     def of(cls, scheme: ScaledFormat) -> Singles | None:
         """Those of a scheme; None where its scales are others, or follow otherwise."""
         rule = scheme.scale_rule
-        numerator = rule.divisor_of(scheme.element).as_integer_ratio()[0]
+        if rule.signed:
+            return None
+        numerator = scheme.divisor.as_integer_ratio()[0]
         digits = (numerator // (numerator & -numerator)).bit_length()
         plain = same_codes(scheme.scale, _FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
         return cls(scheme) if plain and digits <= DIGITS else None

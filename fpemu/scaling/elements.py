@@ -236,7 +236,7 @@ class SteppedElements(Elements):
 
 def _are_normal(inverses: NDArray[np.float32], divisors: NDArray[np.float64]) -> bool:
     """Whether each inverse is normal, or NaN, or that of infinity."""
-    small = (inverses < LEAST) & (divisors != np.inf)
+    small = (np.abs(inverses) < LEAST) & (divisors != np.inf)
     return not (small.any() or np.isinf(inverses).any())
 
 
@@ -256,5 +256,5 @@ def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledForm
     """
     element = scheme.element
     assert isinstance(element, IntFormat)
-    moved = np.clip(integers.astype(np.int64) + zeros, element.min_int, element.max_int)
-    return np.asarray(encode(moved, element))
+    held = np.clip(integers.astype(np.int64), element.min_int - zeros, element.max_int - zeros)  # then no sum overflows
+    return np.asarray(encode(held + zeros, element))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fpemu.errors import finite_range
-from fpemu.formats import FloatFormat
+from fpemu.formats import FloatFormat, IntFormat
 from fpemu.info import describe
 from fpemu.infotext import decimal_text
 from fpemu.scaling.scheme import ScaledFormat
@@ -41,7 +41,7 @@ def scheme_facts(scheme: ScaledFormat) -> dict[str, Any]:
         "axis": scheme.axis,
         "scale": scheme.scale.name,
         "scale_rule": scheme.scale_rule.name,
-        "zero_point": None if scheme.zero_point is None else scheme.zero_point.name,
+        "zero_point": getattr(scheme.zero_point, "name", scheme.zero_point),
         "second_level": None if scheme.second_level is None else scheme.second_level.name,
         "bits_per_element": _bits(scheme),
         "largest": _largest(scheme),
@@ -53,7 +53,10 @@ def scheme_cells(scheme: ScaledFormat) -> list[str]:
     """A row of a table under `SCHEME_HEADER`."""
     facts = scheme_facts(scheme)
     bits = facts["bits_per_element"]
-    words = [facts[key] or "-" for key in ("element", "scale", "scale_rule", "zero_point", "second_level")]
+    words = [
+        "-" if facts[key] is None else str(facts[key])
+        for key in ("element", "scale", "scale_rule", "zero_point", "second_level")
+    ]
     return [
         scheme.name,
         words[0],
@@ -86,7 +89,7 @@ def scheme_lines(scheme: ScaledFormat) -> list[str]:
         ("block", _block(scheme)),
         ("scale", f"{scheme.scale}: {rule.statistic} / {rule.divisor}, rounded {rule.rounding.value}"),
         ("rule", rule.name),
-        ("zero point", facts["zero_point"] or "none"),
+        ("zero point", "none" if scheme.zero_point is None else str(facts["zero_point"])),
         ("second level", facts["second_level"] or "none"),
         ("bits", (fixed if bits is None else f"{bits:g} to an element") + over),
         ("largest", facts["largest"]),
@@ -113,9 +116,8 @@ def _block(scheme: ScaledFormat) -> str:
 
 def _largest(scheme: ScaledFormat) -> str:
     """The largest number that elements and scales together make, as text."""
-    product = finite_range(scheme.element)[1] * finite_range(scheme.scale)[1]
-    if scheme.zero_point is not None:
-        low, high = finite_range(scheme.element)
-        product = (high - low) * finite_range(scheme.scale)[1]
+    low, high = finite_range(scheme.element)
+    zero = low if isinstance(scheme.zero_point, IntFormat) else scheme.fixed_zero_point or 0
+    product = max(high - zero, zero - low if scheme.scale_rule.signed else 0) * finite_range(scheme.scale)[1]
     two = isinstance(scheme.second_level, FloatFormat)
     return f"{product:.6g}" + (" times the second level's scale" if two else "")

@@ -138,3 +138,10 @@ for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
 _ABSMAXES = ScaledFormat("bnb_absmax", DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"))
 register(ScaledFormat("bnb_nf4", "nf4", 64, second_level=_ABSMAXES))
 register(ScaledFormat("bnb_fp4", FP4, 64, second_level=_ABSMAXES))
+
+# GGUF's blocks with a scale and no minimum, of ggml (ggml-quants.c): the number of the largest magnitude becomes the
+# lowest code.
+register(ScaledFormat("gguf_q8_0", "int8", 32, "float16", "absmax"))
+for _bits in (4, 5):
+    _middle = 1 << (_bits - 1)
+    register(ScaledFormat(f"gguf_q{_bits}_0", f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle))

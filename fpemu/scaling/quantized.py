@@ -25,8 +25,8 @@ class Packed(NamedTuple):
     """What is stored of a quantized array: packed elements, scales (codes), zero points, the second level's scale.
 
     `elements`: as `fpemu.pack` packs them along the last axis, uint8; `scales`: as in `Quantized`; `zero_points` and
-    `second_scale`: None where there are none.  `second_scale` of scales in a scheme of their own: they, packed, the
-    codes of `scales` once more; `offset`: what those are larger by.
+    `second_scale`: None where there are none, or the scheme says them.  `second_scale` of scales in a scheme of their
+    own: they, packed, the codes of `scales` once more; `offset`: what those are larger by.
     """
 
     elements: NDArray[np.uint8]
@@ -203,7 +203,8 @@ class Quantized:
         codes = self.codes if self.ndim else self.codes.reshape(1)
         second = self.second_scale
         level = second.pack(order) if isinstance(second, Quantized) else second
-        return Packed(pack(codes, self.scheme.element, order=order), self.scales, self.zero_points, level, self.offset)
+        zeros = self.zero_points if self.scheme.fixed_zero_point is None else None
+        return Packed(pack(codes, self.scheme.element, order=order), self.scales, zeros, level, self.offset)
 
     @property
     def bits_per_element(self) -> float:

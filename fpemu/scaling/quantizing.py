@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, TableFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
 from fpemu.reductions import mean
@@ -24,7 +24,7 @@ from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
-from fpemu.scaling.stages import Exact, stages_of, statistics
+from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
 from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
 from fpemu.sources import as_source
 
@@ -232,8 +232,10 @@ def _known(
 ) -> _Known:
     if second_scale is not None and scheme.second_level is None:
         raise ValueError(f"{scheme} has no second level: leave second_scale out")
-    if zero_points is not None and (scheme.zero_point is None or scales is None):
+    if zero_points is not None and (not isinstance(scheme.zero_point, IntFormat) or scales is None):
         why = "has no zero points" if scheme.zero_point is None else "needs scales together with zero_points"
+        if scheme.fixed_zero_point is not None:
+            why = f"has the zero point {scheme.zero_point} in all blocks: leave zero_points out"
         raise ValueError(f"{scheme} {why}")
     second = None
     if second_scale is not None:
@@ -248,19 +250,20 @@ def _known(
         return _Known(None, None, second)
     if scheme.second_level is not None and scheme.nested is None and second is None:
         raise ValueError(f"{scheme} needs second_scale together with scales")
-    if scheme.zero_point is not None and zero_points is None:
+    if isinstance(scheme.zero_point, IntFormat) and zero_points is None:
         raise ValueError(f"{scheme} needs zero_points together with scales")
-    values = _of_blocks(_positive(scales, "scales"), layout, "scales")
+    values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
     codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
-    if not (np.asarray(decode(codes, scheme.scale)) > 0).all():
+    if not (np.asarray(decode(codes, scheme.scale)) != 0).all():
         raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
     return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
 
 
-def _positive(x: ArrayLike, what: str) -> NDArray[np.float64]:
+def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float64]:
+    """Numbers that are positive, or not zero if they may have a sign."""
     found = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(found) & (found > 0)).all():
-        raise ValueError(f"{what} must be positive and finite")
+    if not (np.isfinite(found) & ((found > 0) | (signed & (found < 0)))).all():
+        raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
     return found
 
 
@@ -275,7 +278,7 @@ def _zeros(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDAr
     found = np.asarray(zero_points)
     if found.dtype.kind not in "iu":
         raise TypeError(f"zero points are integers, not {found.dtype}")
-    assert scheme.zero_point is not None
+    assert isinstance(scheme.zero_point, IntFormat)
     low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
     if found.size and not (low <= found.min() and found.max() <= high):
         raise ValueError(f"zero points are {low} to {high}, as {scheme.zero_point} has them")
@@ -316,7 +319,8 @@ class _Job:
 
     def run(self, known: _Known) -> Quantized:
         codes, scales = self._memory()
-        zeros = None if self.scheme.zero_point is None else np.zeros(self.shape, np.int64)
+        fixed = self.scheme.fixed_zero_point or 0
+        zeros = None if self.scheme.zero_point is None else np.full(self.shape, fixed, np.int64)
         second = known.second if self.two_levels else None
         if second is not None and isinstance(self.stages, Stepped):
             second = self.stages.kept(second)  # as the scales need it
@@ -431,7 +435,7 @@ class _Job:
         in_pieces(work, self.cut)
         if self.cut is self.rows:
             return found
-        return Statistics(found.low.min(axis=1, keepdims=True), found.high.max(axis=1, keepdims=True))
+        return of_whole_rows(found, self.rule)
 
     def _finished(
         self,

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import Rounding, near, rounding_mode
+from fpemu.knobs import Rounding, named, near, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "ScaleRule", "check_word", "finite_ends", "scale_rule"]
 
-STATISTICS = ("absmax", "minmax")
-DIVISORS = ("largest", "power", "span")
+STATISTICS = ("absmax", "minmax", "signed_absmax")
+DIVISORS = ("largest", "power", "span", "lowest")
 OFFSETS = ("mean",)
 
 
@@ -29,11 +29,12 @@ class ScaleRule:
     ----------
     name : str
         Shown in tables and messages; not part of equality.
-    statistic : {"absmax", "minmax"}
-        The largest magnitude; or the largest number less the smallest, zero counted among them.
-    divisor : {"largest", "power", "span"} or float
+    statistic : {"absmax", "minmax", "signed_absmax"}
+        The largest magnitude; the largest number less the smallest, zero counted among them; or the number of the
+        largest magnitude with its sign, the first of equals in C order.
+    divisor : {"largest", "power", "span", "lowest"} or float
         The element's largest value; the largest power of two that is not above it; its largest value less its smallest;
-        or this number.
+        its lowest value; or this number.  Values are those less the zero point where that is the same for all blocks.
     rounding : Rounding or str
         Of the quotient, to the scale's format.
     digits : bool
@@ -88,12 +89,19 @@ class ScaleRule:
     def __str__(self) -> str:
         return self.name
 
-    def divisor_of(self, element: Format) -> float:
+    @property
+    def signed(self) -> bool:
+        """Whether scales may be negative."""
+        return self.statistic == "signed_absmax" or self.divisor == "lowest"
+
+    def divisor_of(self, element: Format, zero_point: int = 0) -> float:
         """The divisor, for an element format.
 
         Parameters
         ----------
         element : Format
+        zero_point : int
+            What all elements are less by.
 
         Returns
         -------
@@ -105,16 +113,16 @@ class ScaleRule:
         >>> fe.ScaleRule("mine", divisor="power").divisor_of(fe.dtype("e4m3"))
         256.0
         """
-        return _divisor(self.divisor, element) if isinstance(self.divisor, str) else float(self.divisor)
+        return _divisor(self.divisor, element, zero_point) if isinstance(self.divisor, str) else float(self.divisor)
 
 
 @functools.lru_cache(maxsize=256)
-def _divisor(word: str, element: Format) -> float:
+def _divisor(word: str, element: Format, zero_point: int) -> float:
     from fractions import Fraction
 
-    low, high = finite_ends(element)
-    if word == "span":
-        return float(high - low)
+    low, high = (end - zero_point for end in finite_ends(element))
+    if word in ("span", "lowest"):
+        return float(high - low if word == "span" else low)
     largest = high if isinstance(element, IntFormat) else max(high, -low)
     return float(largest if word == "largest" else Fraction(2) ** _exponent(largest))
 
@@ -158,6 +166,7 @@ RULES: Mapping[str, ScaleRule] = {
         ScaleRule("rceil", "absmax", "largest", Rounding.AWAY_FROM_ZERO),
         ScaleRule("absmax", "absmax", "largest", Rounding.NEAREST_EVEN),
         ScaleRule("minmax", "minmax", "span", Rounding.NEAREST_EVEN),
+        ScaleRule("signed_absmax", "signed_absmax", "lowest", Rounding.NEAREST_EVEN),
     )
 }
 
@@ -186,10 +195,4 @@ def scale_rule(rule: Any) -> ScaleRule:
     >>> scale_rule("rceil").rounding
     <Rounding.AWAY_FROM_ZERO: 'away_from_zero'>
     """
-    if isinstance(rule, ScaleRule):
-        return rule
-    if not isinstance(rule, str):
-        raise TypeError(f"a scale rule is a name or a ScaleRule, not {type(rule).__name__}")
-    if rule not in RULES:
-        raise ValueError(f"unknown scale rule {rule!r}: allowed are {', '.join(RULES)}{near(rule, RULES)}")
-    return RULES[rule]
+    return named(rule, ScaleRule, RULES, "scale rule")

@@ -25,6 +25,11 @@ def _second_level(x: Any) -> Any:
     return x if x is None or isinstance(x, ScaledFormat) else dtype(x)
 
 
+def _zero_point(x: Any) -> Any:
+    fixed = hasattr(x, "__index__") and not isinstance(x, bool)
+    return int(x.__index__()) if fixed else x if x is None else dtype(x)
+
+
 @dataclasses.dataclass(frozen=True)
 class ScaledFormat(Scheme):
     """A scheme of quantization: a format of elements, and scales that blocks of them share.
@@ -44,8 +49,9 @@ class ScaledFormat(Scheme):
         How a block's scale follows from its numbers.
     axis : int
         The axis that blocks lie along.
-    zero_point : IntFormat, str, dtype or None
-        The format of the integers that are added to the rounded quotients, for integer elements; None: none are.
+    zero_point : IntFormat, str, dtype, int or None
+        The format of the integers that are added to the rounded quotients, for integer elements; an integer: that one
+        in all blocks, which is not stored; None: none are.
     second_level : Format, ScaledFormat, str, dtype or None
         A format: scales are divided by one more scale of that format for the whole tensor, so that the largest is the
         scale format's largest value.  A scheme: the scales themselves, in float32 and in C order, are quantized to it.
@@ -80,7 +86,7 @@ class ScaledFormat(Scheme):
     scale: FloatFormat
     scale_rule: ScaleRule
     axis: int = -1
-    zero_point: IntFormat | None = None
+    zero_point: IntFormat | int | None = None
     second_level: FloatFormat | ScaledFormat | None = None
     profile: ScaleProfile = PROFILES["exact"]
 
@@ -109,7 +115,7 @@ class ScaledFormat(Scheme):
             "scale": dtype(scale),
             "scale_rule": rule_of(scale_rule),
             "axis": int(axis.__index__()),
-            "zero_point": None if zero_point is None else dtype(zero_point),
+            "zero_point": _zero_point(zero_point),
             "second_level": _second_level(second_level),
             "profile": scale_profile(profile),
         }
@@ -129,15 +135,40 @@ class ScaledFormat(Scheme):
         entries = element.entries if isinstance(element, TableFormat) else ()
         if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
             raise ValueError(f"{self.element} has no positive value to scale to")
-        if self.zero_point is not None and not (
-            isinstance(self.zero_point, IntFormat) and self.zero_point.fraction_bits == 0
-        ):
-            raise ValueError(f"zero points are integers, but {self.zero_point} are not")
-        whole = isinstance(self.element, IntFormat) and self.element.fraction_bits == 0
-        if self.zero_point is not None and not whole:
-            raise ValueError(f"zero points are for elements that are integers, not for {self.element}")
-        if self.scale_rule.statistic == "minmax" and self.zero_point is None:
+        if self.zero_point is not None:
+            self._check_zero_point(self.zero_point)
+        if self.scale_rule.statistic == "minmax" and not isinstance(self.zero_point, IntFormat):
             raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
+        if self.scale_rule.signed:
+            self._check_signs()
+
+    def _check_zero_point(self, zero_point: IntFormat | int) -> None:
+        if not isinstance(zero_point, int) and not (
+            isinstance(zero_point, IntFormat) and zero_point.fraction_bits == 0
+        ):
+            raise ValueError(f"zero points are integers, but {zero_point} are not")
+        element = self.element
+        if not isinstance(element, IntFormat) or element.fraction_bits != 0:
+            raise ValueError(f"zero points are for elements that are integers, not for {element}")
+        if isinstance(zero_point, int) and not element.min_int <= zero_point < element.max_int:
+            raise ValueError(
+                f"a zero point of {element} is {element.min_int} to {element.max_int - 1}, so that there is a positive "
+                f"value to scale to, not {zero_point}"
+            )
+
+    def _check_signs(self) -> None:
+        """Refuse what a rule whose scales may be negative cannot have."""
+        if not self.scale.signed:
+            raise ValueError(f"the scale rule {self.scale_rule} needs scales with a sign, which {self.scale} has not")
+        if self.second_level is not None:
+            raise ValueError(f"the scale rule {self.scale_rule} is for scales of one level: second_level=None")
+        element = self.element
+        if isinstance(element, IntFormat):
+            lowest: float = element.min_int - (self.fixed_zero_point or 0)
+        else:
+            lowest = min(element.entries) if isinstance(element, TableFormat) else -int(element.signed)
+        if self.scale_rule.divisor == "lowest" and lowest >= 0:
+            raise ValueError(f"{element} has no negative value to scale to: give it a zero_point, an integer")
 
     def _check_nested(self, second: ScaledFormat) -> None:
         if self.scale.codes_key != _FLOAT32.codes_key:
@@ -159,6 +190,25 @@ class ScaledFormat(Scheme):
             return None
         return self.second_level.replace(profile=self.profile) if self.profile.rows else self.second_level
 
+    @property
+    def fixed_zero_point(self) -> int | None:
+        """The zero point of all blocks, where the scheme says it."""
+        return self.zero_point if isinstance(self.zero_point, int) else None
+
+    @property
+    def middle(self) -> int:
+        """The zero point that does not follow from a block's numbers: the one of all blocks, or the middle integer."""
+        if isinstance(self.zero_point, int):
+            return self.zero_point
+        element = self.element
+        assert isinstance(element, IntFormat)
+        return 0 if element.signed else (element.max_int + 1) // 2
+
+    @property
+    def divisor(self) -> float:
+        """What the scale rule divides statistics by."""
+        return self.scale_rule.divisor_of(self.element, self.fixed_zero_point or 0)
+
     def profiles(self) -> list[str]:
         """The named profiles that apply to the scheme.
 
@@ -177,7 +227,7 @@ class ScaledFormat(Scheme):
     @property
     def bits_per_block(self) -> int:
         """The bits that belong to a block beside its elements: its scale's and its zero point's."""
-        return self.scale_format.bits + (0 if self.zero_point is None else self.zero_point.bits)
+        return self.scale_format.bits + (self.zero_point.bits if isinstance(self.zero_point, IntFormat) else 0)
 
     @property
     def scale_format(self) -> Format:
@@ -221,7 +271,7 @@ class ScaledFormat(Scheme):
         if self.axis != -1:
             words.append(f"axis={self.axis}")
         levels = {"zero_point": self.zero_point, "second_level": self.second_level}
-        words += [f"{field}={fmt.name!r}" for field, fmt in levels.items() if fmt is not None]
+        words += [f"{field}={getattr(fmt, 'name', fmt)!r}" for field, fmt in levels.items() if fmt is not None]
         if self.profile != PROFILES["exact"]:
             words.append(f"profile={self.profile.name!r}")
         return f"ScaledFormat({', '.join(words)})"

@@ -21,7 +21,7 @@ from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
 
-__all__ = ["Exact", "extremes", "stages_of", "statistics"]
+__all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
 
 Floats = NDArray[Any]
 
@@ -47,7 +47,32 @@ def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
 def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
     """The statistics of each block of `x`, shape (rows, length)."""
     low, high = extremes(x, block, rule.statistic)
+    if rule.statistic == "signed_absmax":
+        low, high = np.zeros_like(low), _farther(x, block, low, high)
     return Statistics(_wide(low), _wide(high))
+
+
+def _farther(x: Floats, block: int, low: Floats, high: Floats) -> Floats:
+    """Of each block's smallest and largest number the one farther from zero; the first in the block of equals."""
+    kind = f"u{x.itemsize}"
+    magnitudes = np.array((1 << (8 * x.itemsize - 1)) - 1, kind)
+    below, above = (ends.view(kind) & magnitudes for ends in (low, high))
+    found = np.where(below > above, low, high)
+    row, k = np.nonzero(below == above)
+    if row.size:
+        places = np.minimum(k[:, None] * block + np.arange(block), x.shape[1] - 1)
+        numbers = x[row[:, None], places]
+        first = np.argmax(numbers.view(kind) & magnitudes == above[row, k][:, None], axis=1)
+        found[row, k] = numbers[np.arange(row.size), first]
+    return found
+
+
+def of_whole_rows(found: Statistics, rule: ScaleRule) -> Statistics:
+    """The statistics of rows from those of their parts."""
+    if rule.statistic == "signed_absmax":
+        first = np.argmax(np.abs(found.high), axis=1, keepdims=True)  # of NaN too
+        return Statistics(found.low[:, :1], np.take_along_axis(found.high, first, axis=1))
+    return Statistics(found.low.min(axis=1, keepdims=True), found.high.max(axis=1, keepdims=True))
 
 
 def _wide(x: Floats) -> NDArray[np.float64]:
@@ -105,7 +130,7 @@ def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how:
 
 
 def _power_of_two(number: float) -> bool:
-    return float(np.frexp(number)[0]) == 0.5
+    return abs(float(np.frexp(number)[0])) == 0.5
 
 
 def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
@@ -148,7 +173,7 @@ class Exact:
         largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
         if largest == 0:
             return 1.0
-        divisor = scheme.scale_rule.divisor_of(scheme.element) * float(finite_ends(scheme.scale)[1])
+        divisor = scheme.divisor * float(finite_ends(scheme.scale)[1])
         code = quotients(np.array([largest]), divisor, scheme.second_level, scale_rule("absmax"))
         return float(decode(code, scheme.second_level, dtype=np.float64)[0])
 
@@ -159,13 +184,13 @@ class Exact:
     def scales(self, found: Statistics, second: float | None, ragged: bool = False) -> Scales:
         """Each block's scale; `second`: the second level's."""
         scheme, rule = self.scheme, self.scheme.scale_rule
-        extent = found.high if rule.statistic == "absmax" else _extent(found)
+        extent = _extent(found)
         infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
-        if infinite is not None and not np.isfinite(extent.max(initial=0.0)):
-            extent = np.where(np.isinf(extent), infinite, extent)
+        if infinite is not None and np.isinf(extent).any():
+            extent = np.where(np.isinf(extent), np.copysign(infinite, extent), extent)
         if rule.digits:
             extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
-        divisor = rule.divisor_of(scheme.element) * (1.0 if second is None else second)
+        divisor = scheme.divisor * (1.0 if second is None else second)
         return self.given(quotients(extent, divisor, scheme.scale, rule), second)
 
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
@@ -182,24 +207,17 @@ class Exact:
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
         if self.scheme.scale_rule.statistic != "minmax":
-            return np.full(made.values.shape, self.middle, np.int64)
+            return np.full(made.values.shape, self.scheme.middle, np.int64)
         first, least, most = self.zero_ends
         whole = _rounded_quotients(found.low, made.divisors, self.scheme.scale.precision)
         return np.asarray(np.clip(first - whole, least, most), np.int64)
-
-    @property
-    def middle(self) -> int:
-        """The zero point of what is symmetric."""
-        element = self.scheme.element
-        assert isinstance(element, IntFormat)
-        return 0 if element.signed else (element.max_int + 1) // 2
 
     @property
     def zero_ends(self) -> tuple[int, int, int]:
         """The lowest integer, and the ends of zero points."""
         element, fmt = self.scheme.element, self.scheme.zero_point
         assert isinstance(element, IntFormat)
-        assert fmt is not None
+        assert isinstance(fmt, IntFormat)
         return element.min_int, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int)
 
 

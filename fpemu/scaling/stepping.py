@@ -14,7 +14,7 @@ from fpemu.arithmetic import add, divide, fma, multiply, subtract
 from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule
-from fpemu.plans import FPU_PROBE
+from fpemu.plans import FPU_PROBE, by_bins
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import finite_ends
@@ -98,7 +98,7 @@ class Stepped:
         narrow = steps.arithmetic == "input" and source in NARROW
         self.ops = Arithmetic(source if narrow else FLOAT32)
         self.element = scheme.element
-        self.divisor = scheme.scale_rule.divisor_of(scheme.element)
+        self.divisor = scheme.divisor
         if isinstance(self.element, IntFormat):
             half = 2 if steps.reduce_range else 1
             self.ends = self.element.min_int // half, self.element.max_int // half
@@ -148,13 +148,15 @@ class Stepped:
         by = real
         if steps.factor == "scales":
             real = ops.divide(1, real)
+        elif steps.factor == "wide":
+            by = _without_zeros(real)
         if steps.ragged and ragged:
             real = real.copy()
             real[..., -1] = self._held(real[..., -1])
         rounding = self.scheme.scale_rule.rounding
         codes = np.asarray(encode(real, self.scheme.scale, profile=self.scale_rules, rounding=rounding))
         made = self.given(codes, second)
-        return made._replace(divisors=by) if steps.factor == "scales" else made
+        return made._replace(divisors=by) if steps.factor in ("scales", "wide") else made
 
     def _scales(self, found: Statistics, second: float | None) -> Single:
         """The scale in the type, before anything holds it."""
@@ -184,6 +186,8 @@ class Stepped:
         by = np.asarray(values, np.float32)
         if factor == "scales":
             by = ops.divide(1, by)
+        elif factor == "wide":
+            by = _without_zeros(by)
         elif factor == "nested_reciprocal":
             by = ops.divide(ops.divide(1, second), by)
         elif factor == "undone":
@@ -202,9 +206,8 @@ class Stepped:
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
         assert isinstance(self.element, IntFormat)
-        if self.scheme.scale_rule.statistic == "absmax":
-            middle = 0 if self.element.signed else (self.element.max_int + 1) // 2
-            return np.full(made.values.shape, middle, np.int64)
+        if self.scheme.scale_rule.statistic != "minmax":
+            return np.full(made.values.shape, self.scheme.middle, np.int64)
         low, high = self.ends
         ratio = np.rint(self.ops.divide(found.low, made.values).astype(np.float64))
         lost = np.isnan(ratio) | np.isnan(found.high)
@@ -219,9 +222,11 @@ class Stepped:
 
         steps, ops = self.steps, self.ops
         divides = steps.factor == "divide"
-        factors = ops.divide(1, by) if steps.factor == "reciprocal" else np.ascontiguousarray(by)
+        inverted = steps.factor in ("reciprocal", "wide")
+        factors = ops.divide(1, by) if inverted else np.ascontiguousarray(by)
         moves = steps.zero != "after"
         points = np.zeros(by.shape, np.float32) if zeros is None else zeros.astype(np.float32)
+        points += np.float32(0.5 if steps.zero == "half" else 0)
         if not ops.native or (divides and moves):
             spread = functools.partial(_spread, block=block, length=x.shape[1])
             if moves and steps.zero == "fused" and not divides:
@@ -245,7 +250,7 @@ class Stepped:
     def _beyond(self, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
         wrong = ~(np.abs(out) < self.steps.limit)
         if wrong.any():
-            ends: Any = np.float32(-np.inf)
+            ends: Any = np.float32(0 if self.steps.beyond == "zero" else -np.inf)
             if self.steps.beyond == "wrapped" and zeros is not None:
                 ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
             np.copyto(out, ends, where=wrong)
@@ -305,27 +310,32 @@ class Stepped:
         return sums[..., 0]
 
 
+def _without_zeros(scales: Single) -> Single:
+    """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
+    return np.where(scales.view(np.uint32) << np.uint32(1) == 0, np.float32(np.inf), scales)
+
+
 def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
     return np.repeat(of_blocks, block, axis=1)[:, :length]
 
 
 @functools.lru_cache(maxsize=16)
 def _midpoints(book: TableFormat) -> Any:
-    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value."""
+    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value.
+
+    Midpoints are rounded by the general kernels: they stay, whatever the FPU's modes were when they were made.
+    """
     from fpemu.codebooks import bins_of
-    from fpemu.kernels.bins import bins_array
 
     # of equal values (zeros) the lower code comes first
     order = sorted(range(book.code_count), key=lambda code: (book.entries[code], code))
-    values = np.array(book.entries, np.float32)[order]
-    marks = (values[1:] + values[:-1]) / np.float32(2)
-    found = bins_of(marks)
-    assert found is not None
+    values = cast(np.array(book.entries)[order], FLOAT32, dtype=np.float32)
+    marks = np.asarray(divide(add(values[1:], values[:-1], result=FLOAT32), 2, result=FLOAT32), np.float32)
     codes = np.array(order, book.code_dtype)
-    specials = np.array([order[-1], order[-1], order[0]], book.code_dtype)
+    search = by_bins(lambda: bins_of(marks), codes, np.array([order[-1], order[-1], order[0]], book.code_dtype))
 
     def work(numbers: Single, out: NDArray[Any]) -> None:
-        if bins_array(numbers, *found, codes, specials, FPU_PROBE, out):
+        if search(numbers, out):
             return
         places = np.searchsorted(_in_order(marks), _in_order(numbers))
         out[...] = np.where(np.isnan(numbers), order[-1], codes[places])
@@ -341,9 +351,9 @@ def _in_order(numbers: Single) -> NDArray[np.int32]:
 
 @functools.lru_cache(maxsize=4)
 def _places(book: TableFormat) -> NDArray[Any]:
-    """The code of the entry nearest to each of 65,536 numbers from -1 to 1."""
+    """The code of the entry nearest to each of 65,536 numbers from -1 to 1; of ascending entries."""
+    from fractions import Fraction  # `import fpemu` goes without it
+
     places = np.arange(65536) * 2 - 65535
-    entries = np.array(book.entries)
-    assert (np.diff(entries) > 0).all()
-    middles = [(a + b) / 2 * 65535 for a, b in itertools.pairwise(entries)]
-    return np.searchsorted(middles, places).astype(book.code_dtype)
+    ends = [math.floor((Fraction(a) + Fraction(b)) / 2 * 65535) for a, b in itertools.pairwise(book.entries)]
+    return np.searchsorted(ends, places).astype(book.code_dtype)

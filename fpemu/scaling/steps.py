@@ -15,9 +15,9 @@ WORDS = {
     "scale": ("rule", "divide", "multiply", "folded", "inverse", "two_sided"),
     "divisor": ("own", "half_span"),
     "second": ("own", "divide", "inverse"),
-    "factor": ("divide", "reciprocal", "multiply", "scales", "nested_reciprocal", "undone", "normal", "rceil"),
-    "zero": ("after", "before", "fused"),
-    "beyond": ("saturate", "lowest", "wrapped"),
+    "factor": ("divide", "reciprocal", "multiply", "scales", "nested_reciprocal", "undone", "normal", "rceil", "wide"),
+    "zero": ("after", "before", "fused", "half"),
+    "beyond": ("saturate", "lowest", "wrapped", "zero"),
     "choose": ("no", "mae", "mse"),
     "codebook": ("nearest", "midpoints", "places"),
     "decode": ("product", "scales_first", "quotient", "plain_sum"),
@@ -54,17 +54,19 @@ class Steps:
         largest) / the largest magnitude, at most float32's largest number, 1 if it is 0 or the magnitude is.
     second_top : float
         What counts as the scales' largest in t; 0: it itself.
-    factor : {"divide", "reciprocal", "multiply", "scales", "nested_reciprocal", "undone", "normal", "rceil"}
+    factor : {"divide", "reciprocal", "multiply", "scales", "nested_reciprocal", "undone", "normal", "rceil", "wide"}
         Numbers are divided by s; multiplied by 1 / s; multiplied by s; multiplied by s, of which 1 / s is kept;
         multiplied by (1 / t) / s; by 1 / (s x (1 / t)), at most float32's largest number; divided by s, by 2^-126 for
-        code 0 and infinity for NaN; multiplied by 1 / s, which is 1 for code 0.
+        code 0 and infinity for NaN; multiplied by 1 / s, which is 1 for code 0; multiplied by 1 / s, s not yet rounded
+        to the scales' format, or by 0 where s is 0.
     least_divisor : float
         s is at least so much where numbers are divided.
-    zero : {"after", "before", "fused"}
-        The zero point is added to the rounded quotient; to the quotient; to the quotient by a fused multiply-add.
-    beyond : {"saturate", "lowest", "wrapped"}
+    zero : {"after", "before", "fused", "half"}
+        The zero point is added to the rounded quotient; to the quotient; to the quotient by a fused multiply-add; and a
+        half with it to the quotient.
+    beyond : {"saturate", "lowest", "wrapped", "zero"}
         What NaN and quotients from `limit` on become: as others; the lowest integer; the highest where the zero point
-        is below 0, else the lowest, as -2^31 + zero point does.
+        is below 0, else the lowest, as -2^31 + zero point does; the code 0.
     limit : float
     lost_zero_point : int
         The zero point of a block with a NaN.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fpemu.knobs import near
+from fpemu.knobs import named
 from fpemu.registry import dtype
 from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.profiles import ELEMENT_RULES, Of, ScaleProfile
@@ -151,6 +151,19 @@ def _gfloat() -> Rows:
     return (_row(of, None, "saturate", nan="error"),)
 
 
+def _gguf() -> Rows:
+    """The blocks of the package gguf that have no minimum: d is float32, and float16 when it is stored.
+
+    What is no number C leaves undefined; on x86 its conversion by numpy gives 0.
+    """
+    steps = Steps(factor="wide", beyond="zero")
+    blocks: dict[str, Any] = {"scales": ("float16",), "blocks": ("length",)}
+    eight = Of("Q8_0", ("int8",), rules=("absmax",), zero_points=False, **blocks)
+    fewer = Of("Q4_0 and Q5_0", ("uint4", "uint5"), rules=("signed_absmax",), zero_points=True, **blocks)
+    half = _changed(steps, zero="half")
+    return (_row(eight, steps, rounding="nearest_away"), _row(fewer, half, rounding="toward_zero"))
+
+
 _FOUR_OVER_SIX: dict[str, Any] = {"second_top": 256.0}
 PROFILES: Mapping[str, ScaleProfile] = {
     "exact": ScaleProfile("exact"),
@@ -172,6 +185,7 @@ PROFILES: Mapping[str, ScaleProfile] = {
             "onnxruntime-1.32-no_saturate": _onnx(runtime=True, saturate=False),
             "bitsandbytes-0.50": _bitsandbytes(),
             "gfloat-0.5": _gfloat(),
+            "gguf-0.19": _gguf(),
         }.items()
     },
 }
@@ -187,6 +201,7 @@ ALIASES: Mapping[str, str] = {
     "onnxruntime": "onnxruntime-1.32",
     "bitsandbytes": "bitsandbytes-0.50",
     "gfloat": "gfloat-0.5",
+    "gguf": "gguf-0.19",
 }
 
 
@@ -215,17 +230,7 @@ def scale_profile(profile: Any) -> ScaleProfile:
     >>> scale_profile("torchao").name
     'torchao-0.18'
     """
-    if isinstance(profile, ScaleProfile):
-        return profile
-    if not isinstance(profile, str):
-        raise TypeError(f"a profile of scaled formats is a name or a ScaleProfile, not {type(profile).__name__}")
-    name = ALIASES.get(profile.lower(), profile.lower())
-    if name not in PROFILES:
-        names = ", ".join(PROFILES)
-        raise ValueError(
-            f"unknown profile of scaled formats {profile!r}: allowed are {names}{near(profile, [*PROFILES, *ALIASES])}"
-        )
-    return PROFILES[name]
+    return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES)
 
 
 def profiles_of(scheme: ScaledFormat) -> list[str]:

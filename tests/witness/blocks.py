@@ -124,12 +124,34 @@ def edges(size: int, element: str) -> Array:
     return rest
 
 
+def ties(size: int) -> Array:
+    """Halves of a unit, and beside, where so many units are the largest magnitude: once, or twice with either sign.
+
+    As many units as GGUF's scales make of it; units at both ends of float16, and one whose inverse overflows.
+    """
+    rows = []
+    for top in (8, 16, 127, 15, 31):
+        for unit in (1.0, 2.0**-14, 2.0**-24, 1 + 2.0**-23, 4 / 3, 65519.0, 65520.0, 1.25 * 2.0**-129):
+            for beside in (0, 1):
+                picks = hashed(size, 100 + len(rows))
+                halves = (picks % np.uint64(2 * top)).astype(np.int64) - top + 0.5
+                row = (halves * unit).astype(np.float32)
+                row = (row.view(np.int32) + beside * ((picks >> np.uint64(40)).astype(np.int32) % 3 - 1)).view(
+                    np.float32
+                )
+                place = int(picks[0] % np.uint64(size - 9))
+                row[place] = top * unit * (-1) ** len(rows)
+                row[place + 9] = -row[place] if len(rows) // 2 % 2 else row[place + 9]
+                rows.append(row)
+    return np.array(rows)
+
+
 @functools.cache
 def blocks(kind: str, size: int, element: str = "float8_e4m3fn") -> Array:
-    """The rows named `kind`: "specials", "edges" (which depend on the element's format), "random" or "spikes"."""
+    """The rows named `kind`; "edges" depend on the element's format."""
     if kind == "edges":
         made = edges(size, element)
     else:
-        made = {"specials": specials, "random": random, "spikes": spikes}[kind](size)
+        made = {"specials": specials, "random": random, "spikes": spikes, "ties": ties}[kind](size)
     made.flags.writeable = False
     return made

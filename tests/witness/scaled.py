@@ -184,7 +184,8 @@ def bitsandbytes() -> list[Scheme]:
 def gguf() -> list[Scheme]:
     """The package gguf's blocks of 32."""
     kinds = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")
-    return [Scheme("gguf", kind, "blocks", calls.gguf_blocks, {"kind": kind}, 32, "int8") for kind in kinds]
+    sources = (*SOURCES, "ties")
+    return [Scheme("gguf", kind, "blocks", calls.gguf_blocks, {"kind": kind}, 32, "int8", sources) for kind in kinds]
 
 
 @functools.cache
