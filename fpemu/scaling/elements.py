@@ -67,6 +67,8 @@ def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | 
     nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
     deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
     two = isinstance(scheme.second_level, FloatFormat)
+    if scheme.zero_point is not None and element.bits > SHORT:
+        return None
     if scheme.scale.precision == 1 and not two:
         if source != single and (not nearest or deep):
             return None
@@ -87,6 +89,7 @@ def _is_plain_integer(scheme: ScaledFormat) -> bool:
     return (
         isinstance(element, IntFormat)
         and element.bits <= SHORT
+        and element.fraction_bits == 0
         and (element.encoding == "twos_complement" or not element.signed)
         and rules.rounding is Rounding.NEAREST_EVEN
         and rules.overflow is not Overflow.WRAP

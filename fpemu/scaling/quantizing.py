@@ -14,10 +14,11 @@ from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
+from fpemu.profiles import IEEE
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import deciding_digits
+from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_quantize", "quantize"]
 
+_WITHIN = IEEE.replace(overflow="saturate")
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
 )
@@ -480,10 +482,9 @@ class _Job:
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
-            if deciding_digits(scheme.element) > 51:
-                raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
-            odd = divide(x, divisors, result="float64", rounding="to_odd").codes
-            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
+            between = deciding_format(scheme.element)
+            odd = divide(x, divisors, result=between, rounding="to_odd", profile=_WITHIN).codes
+            return np.asarray(encode(odd, scheme.element, source=between, profile=scheme.own_profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)

@@ -21,7 +21,7 @@ from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
 
-__all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
+__all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "statistics"]
 
 Floats = NDArray[Any]
 
@@ -84,9 +84,9 @@ def _wide(x: Floats) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=64)
 def _digits(element: Any) -> FloatFormat:
-    """Float64 with an element's precision."""
+    """Float64 with an element's precision; without infinities and NaN, for which one digit has no room."""
     digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
-    return FloatFormat("digits", 11 + digits, digits)
+    return FloatFormat("digits", 11 + digits, digits, nan="none", infinities=False)
 
 
 def _extent(found: Statistics) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ def _extent(found: Statistics) -> NDArray[np.float64]:
 def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
     """Codes of extent / divisor, each rounded once."""
     how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rule.rounding}
-    if not fpu_is_fit():
+    if not fpu_is_fit() or fmt.precision + 2 + digits_of(divisor) > 53:
         return _divided(extent, divisor, fmt, how)
     with np.errstate(all="ignore"):
         ratio = extent / divisor
@@ -129,8 +129,14 @@ def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how:
     return np.asarray(divide(Array(extent.view(np.uint64), "float64"), divisor, result=fmt, **how).codes)
 
 
+def digits_of(number: float) -> int:
+    """Binary digits of a number."""
+    numerator = abs(number.as_integer_ratio()[0])
+    return (numerator // (numerator & -numerator)).bit_length()
+
+
 def _power_of_two(number: float) -> bool:
-    return abs(float(np.frexp(number)[0])) == 0.5
+    return digits_of(number) == 1
 
 
 def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
@@ -189,7 +195,10 @@ class Exact:
         if infinite is not None and np.isinf(extent).any():
             extent = np.where(np.isinf(extent), np.copysign(infinite, extent), extent)
         if rule.digits:
-            extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+            few = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+            extent = np.where(np.isfinite(extent), few, extent)
+        if not scheme.scale.has("nan") and np.isnan(extent).any():
+            raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
         divisor = scheme.divisor * (1.0 if second is None else second)
         return self.given(quotients(extent, divisor, scheme.scale, rule), second)
 
