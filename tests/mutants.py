@@ -85,6 +85,7 @@ CONCERNED = {
     "jit.py": ["test_cache", "test_digest", "test_loops"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
     "moving.py": ["test_moved"],
+    "native.py": ["test_native"],
     "reductions.py": [
         "test_fpu",
         "test_orders",

@@ -265,7 +265,7 @@ def _positive(x: ArrayLike, what: str) -> NDArray[np.float64]:
 
 def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(found, layout.blocks)
+        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
     except ValueError:
         raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
 
