@@ -334,6 +334,9 @@ class _Job:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
+        amax = None  # where larger scales are tried too
+        if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
+            amax = float(np.max(found.high))
         powers = None
         if known.scales is None and whole is None and way is not None and way.how == Way(MULTIPLIED, _SINGLE):
             powers = Powers.of(self.scheme)
@@ -360,10 +363,9 @@ class _Job:
                 first = piece.rows.start * self.rows.length + piece.columns.start
                 to = codes[piece.rows, piece.columns]
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
-                if found is not None and second is not None:
-                    self._choose(
-                        x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own]
-                    )
+                if amax is not None and found is not None and second is not None:
+                    here = Statistics(*(part[own] for part in found))
+                    self._choose(x, here, made, (way, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
         kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
@@ -386,22 +388,24 @@ class _Job:
         x: NDArray[Any],
         found: Statistics,
         made: Scales,
-        how: tuple[Any, Statistics, float],
+        how: tuple[Any, float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
         """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
         stages, block = self.stages, self.cut.block
-        if not isinstance(stages, Stepped) or stages.steps.choose == "no":
+        if not isinstance(stages, Stepped):
             return
-        way, every, second = how
+        from fpemu.kernels import choosing
+
+        way, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
-        others, amax = np.empty_like(codes), float(np.max(every.high))
+        others = np.empty_like(codes)
         way(x, larger.divisors, None, 0, others)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*errors)
         scales[better] = larger.codes[better]
-        np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
+        choosing.replaced(better, others, block, codes)
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""
