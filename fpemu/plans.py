@@ -153,7 +153,7 @@ class Plan:
             return _widen(self.source)
         slow = _general(self.source, self.target, rules)
         if self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
-            return _copy(self.target, slow)
+            return _copy(self.target, rules, slow)
         return (
             _native(self.source, self.target, rules, slow) or _fast(self.source, self.target, rules, None, slow) or slow
         )
@@ -244,12 +244,14 @@ def _keeps_all(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
     )
 
 
-def _copy(fmt: FloatFormat | IntFormat, general: Work) -> Work:
-    """A format to itself: copied, but for NaN."""
+def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: Work) -> Work:
+    """A format to itself: copied, but for NaN where the rules do not keep it as it is."""
+    signs = tuple(rules[place] & fmt.sign_mask for place in (places.NAN_POSITIVE, places.NAN_NEGATIVE))
+    keeps_nan = rules[places.PAYLOAD] == places.PAYLOAD_KEEP and signs == (0, fmt.sign_mask)
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         np.copyto(out, codes)
-        if isinstance(fmt, IntFormat) or fmt.infinity_code is None:
+        if keeps_nan or isinstance(fmt, IntFormat) or fmt.infinity_code is None:
             return
         wrong = np.flatnonzero((codes & codes.dtype.type(fmt.magnitude_mask)) > fmt.infinity_code)
         if wrong.size:
