@@ -12,6 +12,8 @@ from fpemu.casting import decode, encode
 from fpemu.chunks import Scratch
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.knobs import Overflow, Rounding
+from fpemu.kernels import spec as places
+from fpemu.outcomes import kernel_rules
 from fpemu.plans import plan
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.dequantizing import deciding_digits, digits
@@ -187,7 +189,8 @@ class Elements:
         """As `fpemu.kernels.scaling.shifted_integers` takes them."""
         element = self.scheme.element
         assert isinstance(element, IntFormat)
-        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.own_profile.elements), _WIDE))
+        rules = kernel_rules(_WIDE, _WIDE.check_profile(self.scheme.own_profile.elements), False, True)
+        nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), _WIDE))
         return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
 
     @functools.cached_property

@@ -271,7 +271,7 @@ def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float
 
 def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(found, layout.blocks)
+        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
     except ValueError:
         raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
 
@@ -342,6 +342,9 @@ class _Job:
         way = self._way(known.scales is None)
         by_kernels = known.scales is None and whole is None and way is not None
         at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
+        amax = None  # where larger scales are tried too
+        if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
+            amax = float(np.max(found.high))
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
@@ -365,10 +368,9 @@ class _Job:
                 first = piece.rows.start * self.rows.length + piece.columns.start
                 to = codes[piece.rows, piece.columns]
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
-                if found is not None and second is not None:
-                    self._choose(
-                        x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own]
-                    )
+                if amax is not None and found is not None and second is not None:
+                    here = Statistics(*(part[own] for part in found))
+                    self._choose(x, here, made, (way, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
         kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
@@ -391,22 +393,24 @@ class _Job:
         x: NDArray[Any],
         found: Statistics,
         made: Scales,
-        how: tuple[Any, Statistics, float],
+        how: tuple[Any, float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
         """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
         stages, block = self.stages, self.cut.block
-        if not isinstance(stages, Stepped) or stages.steps.choose == "no":
+        if not isinstance(stages, Stepped):
             return
-        way, every, second = how
+        from fpemu.kernels import choosing
+
+        way, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
-        others, amax = np.empty_like(codes), float(np.max(every.high))
+        others = np.empty_like(codes)
         way(x, larger.divisors, None, 0, others)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*errors)
         scales[better] = larger.codes[better]
-        np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
+        choosing.replaced(better, others, block, codes)
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""

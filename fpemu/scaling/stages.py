@@ -25,6 +25,8 @@ __all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "stat
 
 Floats = NDArray[Any]
 
+SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
+
 
 def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
     """The smallest and the largest number of each block of `x`, shape (rows, length), zero among them.
@@ -111,7 +113,8 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
         return _divided(extent, divisor, fmt, how)
     with np.errstate(all="ignore"):
         ratio = extent / divisor
-    codes = np.asarray(encode(ratio, fmt, **how))
+    short = fmt.precision <= SHORT and fmt.emin > LOWEST
+    codes = np.asarray(encode(_single(ratio) if short else ratio, fmt, **how))
     if _power_of_two(divisor):
         return codes
     # The quotient in float64 lies on the exact one's side of every number of few digits, unless it is that number.
@@ -122,6 +125,16 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
         unsure = unsure[np.isfinite(given) & (few * divisor != given)]
         codes.flat[unsure] = _divided(extent.flat[unsure], divisor, fmt, how)
     return codes
+
+
+def _single(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Numbers rounded to odd to float32, for whose casts the loop is that of elements."""
+    with np.errstate(all="ignore"):
+        near = x.astype(np.float32)
+        off = np.abs(near) - np.abs(x)
+    words = near.view(np.int32)
+    words += ((off < 0).view(np.int8) - (off > 0).view(np.int8)) * (words & 1 == 0)
+    return near
 
 
 def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how: dict[str, Any]) -> NDArray[Any]:
