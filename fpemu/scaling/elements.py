@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fpemu.casting import decode, encode
 from fpemu.chunks import Scratch
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.knobs import Overflow, Rounding
 from fpemu.kernels import spec as places
+from fpemu.knobs import Overflow, Rounding
 from fpemu.outcomes import kernel_rules
 from fpemu.plans import plan
 from fpemu.registry import dtype as find_format
