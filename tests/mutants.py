@@ -349,9 +349,7 @@ def main() -> int:
     chosen = parser.parse_args()
     seed = random.randrange(1 << 32) if chosen.seed is None else chosen.seed
     everything = mutants()
-    sample = drawn(everything, chosen.sample, seed)
-    if chosen.only:
-        sample = [mutant for mutant in everything if chosen.only in str(mutant)]
+    sample = drawn([mutant for mutant in everything if chosen.only in str(mutant)], chosen.sample, seed)
     reasons, names = explanations(), _collected()
     stale = set(reasons) - {mutant.key for mutant in everything}
     print(f"kernels {proof.digest()}: {len(everything)} mutants, {len(sample)} drawn by seed {seed}", flush=True)
