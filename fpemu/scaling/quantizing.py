@@ -23,9 +23,10 @@ from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, 
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
+from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
-from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
+from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def quantize(
 
     Notes
     -----
-    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.
+    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.  A second level's
+    scale that would round to zero is its format's smallest positive number instead, one beyond its range the largest.
 
     Examples
     --------
@@ -140,8 +142,8 @@ def quantize(
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:
         raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
-    if chosen.own_profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
-        raise ValueError("x has a NaN, and the profile says nan='error'")
+    if chosen.own_profile.elements.nan is NanRule.ERROR:
+        _check_nan(numbers, chosen, scales is None)
     known = _known(chosen, layout, scales, zero_points, second_scale)
     return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
 
@@ -199,12 +201,21 @@ def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
     if numbers.dtype == np.float32:
         return numbers
     found = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
-    if not np.array_equal(found, numbers, equal_nan=True):
+    if not ((wide(found).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
             f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
             "cast them to it first"
         )
     return found
+
+
+def _check_nan(numbers: NDArray[Any], scheme: ScaledFormat, own_scales: bool) -> None:
+    """Refuse what a profile that says nan='error' would make NaN of; after that no quotient is one."""
+    if np.isnan(numbers).any():
+        raise ValueError("x has a NaN, and the profile says nan='error'")
+    own = scheme.own_profile
+    if own.steps is None and own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
+        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
 
 
 class _Random(NamedTuple):
@@ -241,9 +252,13 @@ def _known(
     if second_scale is not None:
         assert scheme.second_level is not None
         if scheme.nested is not None:
-            second = float(np.asarray(cast(second_scale, "float32")))
+            second = float(np.asarray(cast(second_scale, "float32", dtype=np.float64)))
         else:
-            second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+            number = _positive(second_scale, "second_scale")
+            rounded = np.asarray(cast(number, scheme.second_level, profile=SCALE_RULES, dtype=np.float64))
+            if is_zero(rounded).any():
+                raise ValueError(f"second_scale rounds to 0 in {scheme.second_level}")
+            second = float(rounded)
             if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
                 raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
     if scales is None:
@@ -254,7 +269,7 @@ def _known(
         raise ValueError(f"{scheme} needs zero_points together with scales")
     values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
     codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
-    if not (np.asarray(decode(codes, scheme.scale)) != 0).all():
+    if is_zero(np.asarray(decode(codes, scheme.scale))).any():
         raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
     return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
 
@@ -262,7 +277,7 @@ def _known(
 def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float64]:
     """Numbers that are positive, or not zero if they may have a sign."""
     found = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(found) & ((found > 0) | (signed & (found < 0)))).all():
+    if not (np.isfinite(found) & ~is_zero(found) & (signed | ~np.signbit(found))).all():
         raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
     return found
 
@@ -402,7 +417,7 @@ class _Job:
         others, amax = np.empty_like(codes), float(np.max(every.high))
         way(x, larger.divisors, None, 0, others)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
-        better = np.greater(*errors)
+        better = np.greater(*map(wide, errors))
         scales[better] = larger.codes[better]
         np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
 
@@ -477,13 +492,16 @@ class _Job:
         divisors = layout.spread(Exact(scheme).given(scales.reshape(layout.blocks), second).divisors)
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
         rng, random_bits, first = self.random
-        how: dict[str, Any] = {"profile": scheme.own_profile.elements}
+        rules = scheme.own_profile.elements
+        if rules.nan is NanRule.ERROR:  # of casts alone; there is none, as `_check_nan` saw
+            rules = rules.replace(nan=NanRule.STANDARD)
+        how: dict[str, Any] = {"profile": rules}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
             if deciding_digits(scheme.element) > 51:
                 raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
             odd = divide(x, divisors, result="float64", rounding="to_odd").codes
-            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
+            return np.asarray(encode(odd, scheme.element, source="float64", profile=rules))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
@@ -494,7 +512,7 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     """Scales, flat, less their offset, in a scheme of their own."""
     if scheme.scale_rule.offset is not None:
         if offset is None:
-            offset = float(np.asarray(mean(values, result="float32"))) if values.size else 0.0
+            offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
         values = Arithmetic(find_format("float32")).subtract(values, offset)
     assert isinstance(scheme.block, int)
     found = _Job(
