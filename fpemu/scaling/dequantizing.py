@@ -188,17 +188,18 @@ def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | N
         first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
         return (first.astype(dtype), dtype.type(1)) if plain else None
     last, moved = _span_of_second(second), _Span(scale.digits, scale.low + unit, scale.high + unit)
-    for kind in _DTYPES[_DTYPES.index(dtype) :: -1]:
+    for kind in _DTYPES[_DTYPES.index(dtype) :]:
         if not all(_fit(kind, span) for span in (element, scale, moved, last)):
             continue
         if kind != dtype and not _fit(kind, element, moved, last):
             continue
-        values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
-        values = np.ldexp(values, unit) if unit else values
-        if second is None:
-            return values, kind.type(1)
-        if _fit(kind, moved, last):
-            return values * kind.type(second), kind.type(1)
+        with np.errstate(all="ignore"):  # signalling NaNs
+            values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
+            values = np.ldexp(values, unit) if unit else values
+            if second is None:
+                return values, kind.type(1)
+            if _fit(kind, moved, last):
+                return values * kind.type(second), kind.type(1)
         if q.zero_points is None and _fit(kind, element, moved):
             return values, kind.type(second)
     return None
@@ -317,7 +318,8 @@ def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
     exact = dot(
         *(Array(np.stack([x.codes for x in side], -1), side[0].format) for side in (left, right)), result=dtype.name
     )
-    return np.where(is_finite(lefts[0]) & is_finite(rights[0]), exact.values, found)
+    plain = [is_finite(side[0]) & ~is_zero(side[0]) for side in (lefts, rights)]
+    return np.where(plain[0] & plain[1], exact.values, found)
 
 
 def _as_array(x: NDArray[Any]) -> Array:

@@ -142,10 +142,13 @@ def quantize(
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:
         raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
+    carried_out = chosen
     if chosen.own_profile.elements.nan is NanRule.ERROR:
-        _check_nan(numbers, chosen, scales is None)
+        carried_out = _without_nan(chosen, numbers, scales is None)
     known = _known(chosen, layout, scales, zero_points, second_scale)
-    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    found.scheme = chosen
+    return found
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -209,13 +212,19 @@ def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
     return found
 
 
-def _check_nan(numbers: NDArray[Any], scheme: ScaledFormat, own_scales: bool) -> None:
-    """Refuse what a profile that says nan='error' would make NaN of; after that no quotient is one."""
+def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) -> ScaledFormat:
+    """The scheme where no quotient is a NaN, its profile saying nan='error'; a ValueError where one would be.
+
+    Under a tool's own arithmetic its quotients have to show that.
+    """
     if np.isnan(numbers).any():
         raise ValueError("x has a NaN, and the profile says nan='error'")
     own = scheme.own_profile
-    if own.steps is None and own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
+    if own.steps is not None:
+        return scheme
+    if own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
         raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
+    return scheme.replace(profile=scheme.profile.replace(nan=NanRule.STANDARD))
 
 
 class _Random(NamedTuple):
@@ -492,16 +501,13 @@ class _Job:
         divisors = layout.spread(Exact(scheme).given(scales.reshape(layout.blocks), second).divisors)
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
         rng, random_bits, first = self.random
-        rules = scheme.own_profile.elements
-        if rules.nan is NanRule.ERROR:  # of casts alone; there is none, as `_check_nan` saw
-            rules = rules.replace(nan=NanRule.STANDARD)
-        how: dict[str, Any] = {"profile": rules}
+        how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
             if deciding_digits(scheme.element) > 51:
                 raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
             odd = divide(x, divisors, result="float64", rounding="to_odd").codes
-            return np.asarray(encode(odd, scheme.element, source="float64", profile=rules))
+            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)

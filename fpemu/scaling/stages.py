@@ -114,7 +114,8 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
     unsure = np.flatnonzero(ratio.view(np.uint64) & low == 0)
     if unsure.size:  # then the product is exact, and shows whether the quotient is
         few, given = ratio.flat[unsure], extent.flat[unsure]
-        unsure = unsure[np.isfinite(given) & (few * divisor != given)]
+        with np.errstate(all="ignore"):
+            unsure = unsure[np.isfinite(given) & (few * divisor != given)]
         codes.flat[unsure] = _divided(extent.flat[unsure], divisor, fmt, how)
     return codes
 
