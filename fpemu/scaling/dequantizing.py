@@ -26,15 +26,15 @@ from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.stepping import FLOAT32, Arithmetic, fpu_is_fit
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from fpemu.scaling.quantized import Quantized
 
-__all__ = ["deciding_digits", "dequantize", "digits"]
+__all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 INTEGER = 31  # bits of a difference of integers that the kernels take
-PRODUCT = FloatFormat(
-    "product", 64, 49
-)  # with twice its digits a product of 53 and 27 is exact, in any range of theirs
+PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
 LOOKED_UP = 4  # bits of elements whose values fit a register
 
@@ -52,9 +52,34 @@ def deciding_digits(fmt: Format) -> int:
     """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
     if not isinstance(fmt, TableFormat):
         return digits(fmt) + 1
-    values = sorted({fmt.exact(code) for code in range(fmt.code_count)})
-    halfway = [(low + high) / 2 for low, high in itertools.pairwise(values)]
-    return max((abs(number.numerator).bit_length() for number in (*values, *halfway)), default=1)
+    return max(abs(mark.numerator).bit_length() for mark in _marks(fmt))
+
+
+def _marks(book: TableFormat) -> list[Fraction]:
+    """A codebook's values, and the middles between two."""
+    values = sorted({book.exact(code) for code in range(book.code_count)})
+    return values + [(low + high) / 2 for low, high in itertools.pairwise(values)]
+
+
+@functools.lru_cache(maxsize=16)
+def deciding_format(book: TableFormat) -> FloatFormat:
+    """A format of 64 bits with a digit more than all at which a rounding to a codebook decides.
+
+    A number rounded to odd to it falls where the number itself does.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    marks = [(abs(mark.numerator).bit_length(), mark.denominator.bit_length() - 1) for mark in _marks(book)]
+    deepest = max(places for _, places in marks)
+    for exponent_bits in range(4, 12):
+        fmt = FloatFormat(f"{book.name} and between", 64, 64 - exponent_bits)
+        few = all(length < fmt.precision and length - places <= fmt.bias for length, places in marks)
+        if few and -deepest > fmt.quantum_exponent:
+            return fmt
+    raise ValueError(f"{book}'s values lie too close to what decides between them")
 
 
 def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -347,11 +372,7 @@ def _differences(q: Quantized) -> list[Array]:
 
 
 def _products(scales: Array, second: float) -> list[Array]:
-    """Scales, of 53 digits at most, times the second level's: numbers whose sum the exact products are."""
-    upper = (np.float64(second).view(np.uint64) & ~np.uint64((1 << 27) - 1)).view(np.float64)
-    halves = upper, subtract(second, upper, result="float64")
-    found = []
-    for half in halves:
-        product = multiply(scales, half, result=PRODUCT, rounding="toward_zero")
-        found += [product, fma(scales, half, -product, result=PRODUCT, rounding="toward_zero")]
-    return [found[0], *(part for part in found[1:] if not is_zero(part).all())]
+    """Scales times the second level's: numbers whose sum the exact products are."""
+    found = multiply(scales, second, result=PRODUCT, rounding="toward_zero")
+    rest = fma(scales, second, -found, result=PRODUCT)
+    return [found] if is_zero(rest).all() else [found, rest]
