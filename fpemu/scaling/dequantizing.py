@@ -365,9 +365,8 @@ def _differences(q: Quantized) -> list[Array]:
     assert isinstance(element, IntFormat)
     if _span_of_differences(element, zero_point).digits < 64:
         return [subtract(numbers, zeros, result="int64")]
-    low = [(part & part.dtype.type(0xFFFFFFFF)).astype(np.int64) for part in (numbers.values, zeros)]
-    high = [(part >> part.dtype.type(32)).astype(np.int64) for part in (numbers.values, zeros)]
-    upper, lower = (high[0] - high[1]) * 2.0**32, (low[0] - low[1]).astype(np.float64)
+    integers = numbers.values.astype(np.int64)  # of 32 bits at most
+    upper, lower = (-(zeros >> 32)) * 2.0**32, (integers - (zeros & 0xFFFFFFFF)).astype(np.float64)
     return [_as_array(upper + lower), _as_array(upper), _as_array(lower)]
 
 
