@@ -180,7 +180,7 @@ SMALL = np.float32(1.5 * 2.0**-119) * np.arange(-16, 16, dtype=np.float32) * np.
 @float_environment.needed
 @pytest.mark.parametrize("x", [SMALL, SMALL * np.float32(2.0**-20), SMALL.astype(np.float64) * 2.0**-950], ids="nsd")
 def test_subnormal_scales_under_modes(x):
-    """Every scheme: with scales that are subnormal in float32, and numbers, and in float64; under all of its profiles."""
+    """Every scheme: with scales that are subnormal in float32; and numbers, under all profiles; and in float64."""
     subnormal = (np.abs(x[x != 0]) < 2.0**-126).all() and x.dtype == np.float32
     for found in fe.schemes():
         for profile in found.profiles() if subnormal else ["exact"]:
