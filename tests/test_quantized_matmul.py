@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from tests import float_environment
 from tests.spec_values import decode as spec_decode
 
 PAIRS = ["mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4", "mxint8", "nvfp4", "nf4_64", "fp8_e4m3_1x128"]
@@ -290,3 +291,14 @@ def test_wrong_arguments():
     endless.scales[...] = np.array(np.inf, np.float32).view(np.uint32)
     with pytest.raises(ValueError, match="a scale is infinite"):
         fe.quantized_matmul(endless, endless)
+
+
+@float_environment.needed
+def test_subnormal_elements_under_modes():
+    """bfloat16's numbers near its end are subnormal in float32 too."""
+    a = fe.quantize(np.ones((1, 4), np.float32), fe.ScaledFormat("wide", "bfloat16", "tensor"), scales=1.0)
+    a.codes[...] = [1, 2, 0x7F, 0x80]  # times 2^-133
+    b = fe.quantize(np.float32([[1], [2], [4], [8]]), "absmax_int8", scales=1.0)
+    with float_environment.changed("denormals_are_zero"):
+        found = fe.quantized_matmul(a, b, result="float64")
+    assert found == (1 + 2 * 2 + 4 * 0x7F + 8 * 0x80) * 2.0**-133

@@ -189,7 +189,7 @@ class _Side:
 
     def __init__(self, q: Quantized, axis: int) -> None:
         self.axis, self.scheme = axis, q.scheme
-        numbers = np.asarray(q.elements).astype(np.float64)
+        numbers = np.asarray(decode(q.codes, q.scheme.element, dtype=np.float64))
         if q.zero_points is not None:
             numbers -= q.layout.spread(q.zero_points)
         scales = np.asarray(decode(q.scales, q.scheme.scale, dtype=np.float64))

@@ -24,9 +24,10 @@ from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, 
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
+from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
-from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
+from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def quantize(
 
     Notes
     -----
-    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.
+    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.  A second level's
+    scale that would round to zero is its format's smallest positive number instead, one beyond its range the largest.
 
     Examples
     --------
@@ -142,10 +144,13 @@ def quantize(
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:
         raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
-    if chosen.own_profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
-        raise ValueError("x has a NaN, and the profile says nan='error'")
+    carried_out = chosen
+    if chosen.own_profile.elements.nan is NanRule.ERROR:
+        carried_out = _without_nan(chosen, numbers, scales is None)
     known = _known(chosen, layout, scales, zero_points, second_scale)
-    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    found.scheme = chosen
+    return found
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -201,12 +206,27 @@ def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
     if numbers.dtype == np.float32:
         return numbers
     found = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
-    if not np.array_equal(found, numbers, equal_nan=True):
+    if not ((wide(found).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
             f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
             "cast them to it first"
         )
     return found
+
+
+def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) -> ScaledFormat:
+    """The scheme where no quotient is a NaN, its profile saying nan='error'; a ValueError where one would be.
+
+    Under a tool's own arithmetic its quotients have to show that.
+    """
+    if np.isnan(numbers).any():
+        raise ValueError("x has a NaN, and the profile says nan='error'")
+    own = scheme.own_profile
+    if own.steps is not None:
+        return scheme
+    if own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
+        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
+    return scheme.replace(profile=scheme.profile.replace(nan=NanRule.STANDARD))
 
 
 class _Random(NamedTuple):
@@ -243,9 +263,13 @@ def _known(
     if second_scale is not None:
         assert scheme.second_level is not None
         if scheme.nested is not None:
-            second = float(np.asarray(cast(second_scale, "float32")))
+            second = float(np.asarray(cast(second_scale, "float32", dtype=np.float64)))
         else:
-            second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+            number = _positive(second_scale, "second_scale")
+            rounded = np.asarray(cast(number, scheme.second_level, profile=SCALE_RULES, dtype=np.float64))
+            if is_zero(rounded).any():
+                raise ValueError(f"second_scale rounds to 0 in {scheme.second_level}")
+            second = float(rounded)
             if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
                 raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
     if scales is None:
@@ -256,7 +280,7 @@ def _known(
         raise ValueError(f"{scheme} needs zero_points together with scales")
     values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
     codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
-    if not (np.asarray(decode(codes, scheme.scale)) != 0).all():
+    if is_zero(np.asarray(decode(codes, scheme.scale))).any():
         raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
     return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
 
@@ -264,7 +288,7 @@ def _known(
 def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float64]:
     """Numbers that are positive, or not zero if they may have a sign."""
     found = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(found) & ((found > 0) | (signed & (found < 0)))).all():
+    if not (np.isfinite(found) & ~is_zero(found) & (signed | ~np.signbit(found))).all():
         raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
     return found
 
@@ -408,7 +432,7 @@ class _Job:
         others = np.empty_like(codes)
         way(x, larger.divisors, None, 0, others)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
-        better = np.greater(*errors)
+        better = np.greater(*map(wide, errors))
         scales[better] = larger.codes[better]
         choosing.replaced(better, others, block, codes)
 
@@ -499,7 +523,7 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     """Scales, flat, less their offset, in a scheme of their own."""
     if scheme.scale_rule.offset is not None:
         if offset is None:
-            offset = float(np.asarray(mean(values, result="float32"))) if values.size else 0.0
+            offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
         values = Arithmetic(find_format("float32")).subtract(values, offset)
     assert isinstance(scheme.block, int)
     found = _Job(
