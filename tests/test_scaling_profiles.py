@@ -542,10 +542,6 @@ def test_names_of_integers():
             "works out the second level's scale itself",
         ),
         (
-            lambda: fe.quantize(np.ones((4, 4)), "int8_channel", axis=1, profile="torch", rounding="stochastic"),
-            "blocks that lie in one piece",
-        ),
-        (
             lambda: fe.quantize([1.0] * 64, "bnb_nf4", out=fe.quantize([1.0] * 64, "bnb_nf4")),
             "whose scales are quantized themselves",
         ),
