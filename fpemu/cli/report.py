@@ -73,8 +73,9 @@ def report(
 ) -> None:
     """Measure what casting a file's arrays to formats would cost: errors, SQNR, overflow, underflow, saturation.
 
-    Errors are those under saturation, whatever a profile says. Without -f: the main formats. A profile of scaled
-    formats leaves the others as they are; a name that both kinds have, as torch, means for each its own.
+    Errors are those under saturation, whatever a profile says. Without -f: the main formats.
+
+    A profile of scaled formats leaves the others as they are. A name of both kinds, as torch, is each one's own.
 
     For example:
 

@@ -148,8 +148,9 @@ class Calibration:
 
     "mse" takes each bin for the mean of its numbers, which is each number itself where no two of a block share a bin,
     and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a binade,
-    over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone.  The whole range
-    is tried first, so that by this measure no result is worse than that of "minmax".
+    over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone; and for scales
+    that are powers of two twice the range.  The whole range is tried first: by this measure no result is worse than
+    that of "minmax".
 
     Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
 
@@ -462,6 +463,7 @@ def _searched(
     scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> tuple[Ends, Ends]:
     """The ranges whose squared errors are the least, of blocks in rows: numbers, and how often there are each."""
+    whole = low, high
     with np.errstate(over="ignore"):
         largest = np.maximum(-low, high).astype(np.float32)
     top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST)  # the bin of the largest magnitude
@@ -482,6 +484,11 @@ def _searched(
         fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
         limit = upper(best(np.clip(fine, lowest, top), below, above))
         low, high = (np.maximum(low, -limit) if below else low), (np.minimum(high, limit) if above else high)
+    if scheme.scale.precision == 1:  # scales rounded down leave numbers beyond: twice the range too
+        last = np.finfo(np.float64).max
+        lows, highs = np.stack([low, np.maximum(2 * whole[0], -last)]), np.stack([high, np.minimum(2 * whole[1], last)])
+        errors = _errors(scheme, numbers, counts, lows, highs)
+        low, high = (np.where(errors[1] < errors[0], *ends[::-1]) for ends in (lows, highs))
     return low, high
 
 

@@ -100,10 +100,10 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     """
     casts, scaled = _casts(profile), _scaled(profile)
     if profile is not None and casts is None and scaled is None:
-        names = [*profile_names(), *PROFILES]
+        names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *ALIASES])
         raise ValueError(
             f"unknown profile {profile!r}: of casts there are {', '.join(profile_names())}; of scaled formats "
-            f"{', '.join(PROFILES)}{near(str(profile), [*names, *PROFILE_ALIASES, *ALIASES])}"
+            f"{', '.join(PROFILES)}{near(str(profile), list(names))}"
         )
     if scaled is None:
         return Targets(targets, casts, casts)
