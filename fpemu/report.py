@@ -13,11 +13,10 @@ import numpy as np
 from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, Row, finite_range
-from fpemu.formats import Format, TableFormat
+from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
 from fpemu.profiles import Profile
-from fpemu.registry import dtype as lookup
 from fpemu.scaling.lookup import format_or_scheme, targets_under, with_scale_rule
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.scheme import ScaledFormat
@@ -130,7 +129,8 @@ class _ScaledTrial:
         self.rules = element.check_profile(self.scheme.own_profile.elements)
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)
-        self.wider = _wider(element) if scheme.zero_point is None else lookup("int64")
+        self.wider = _wider(element) if scheme.zero_point is None else _signed(element.bits + 2)
+        self.wider_rules = self.rules.replace(overflow="saturate")
         self.rng = rng
         self.stream: Stream | None = None
         self.place = 0
@@ -157,12 +157,13 @@ class _ScaledTrial:
             values = np.asarray(cast(part, "float64", source=self.stream.source))
             self.errors.update(values, q.dequantize(np.float64))
             quotients = self._quotients(values, q)
-            how = {"rng": self.rng, "rng_offset": self.place}
-            places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.rules, **how)
             zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
-            self.errors.overflows += self._beyond(places + zeros, finite)
+            if not isinstance(self.wider, TableFormat):  # else nothing is beyond
+                how = {"rng": self.rng, "rng_offset": self.place}
+                places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **how)
+                self.errors.overflows += self._beyond(places + zeros, finite)
             self.place += part.size
 
     def _quotients(self, values: NDArray[np.float64], q: Quantized) -> NDArray[np.float64]:
@@ -204,6 +205,11 @@ def _wider(fmt: Format) -> Format:
     except ValueError:
         return fmt
     return wide if math.isfinite(finite_range(wide)[1]) else fmt
+
+
+def _signed(bits: int) -> IntFormat:
+    """Integers that hold the differences of narrower ones, and what is beyond those."""
+    return IntFormat(f"int{bits}", bits)
 
 
 def report(

@@ -14,10 +14,11 @@ from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
+from fpemu.profiles import IEEE
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import deciding_digits
+from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_quantize", "quantize"]
 
+_WITHIN = IEEE.replace(overflow="saturate")
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
 )
@@ -271,7 +273,7 @@ def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float
 
 def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(found, layout.blocks)
+        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
     except ValueError:
         raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
 
@@ -342,12 +344,16 @@ class _Job:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
+        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
+        amax = None  # where larger scales are tried too
+        if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
+            amax = float(np.max(found.high))
         if self.in_order and way is not None:
             made = self.stages.given(scales, second) if whole is None else whole
-            made_codes = self._in_order(way, made, zeros)
-            if found is not None and second is not None:
-                self._choose_in_order(way, found, made, second, made_codes, scales)
-            return self._finished(made_codes, scales, zeros, self.stages.kept(second), whole=True)
+            in_order = self._in_order(way, made, zeros)
+            if amax is not None and found is not None and second is not None:
+                self._choose_in_order(way, found, made, (amax, second), in_order, scales)
+            return self._finished(in_order, scales, zeros, kept, whole=True)
         by_kernels = known.scales is None and whole is None and way is not None
         at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
 
@@ -373,9 +379,8 @@ class _Job:
                 first = piece.rows.start * self.rows.length + piece.columns.start
                 to = codes[piece.rows, piece.columns]
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
-                if found is not None and second is not None:
+                if amax is not None and found is not None and second is not None:
                     here = Statistics(*(part[own] for part in found))
-                    amax = float(np.max(found.high))
 
                     def again(larger: Scales) -> NDArray[Any]:
                         others = np.empty_like(to)
@@ -385,7 +390,6 @@ class _Job:
                     self._choose(x, here, made, (again, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
-        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         if way is None:
             return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
         return self._finished(codes, scales, zeros, kept)
@@ -414,15 +418,17 @@ class _Job:
         `how`: from scales to codes; the largest magnitude of all; the second level's scale.
         """
         stages, block = self.stages, self.cut.block
-        if not isinstance(stages, Stepped) or stages.steps.choose == "no":
+        if not isinstance(stages, Stepped):
             return
+        from fpemu.kernels import choosing
+
         again, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
         others = again(larger)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*errors)
         scales[better] = larger.codes[better]
-        np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
+        choosing.replaced(better, others, block, codes)
 
     def _in_order(self, way: Elements, made: Scales, zeros: NDArray[Any] | None) -> NDArray[Any]:
         """Codes in the order of x, each number a block of its own."""
@@ -445,7 +451,7 @@ class _Job:
         way: Elements,
         found: Statistics,
         made: Scales,
-        second: float,
+        how: tuple[float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
@@ -458,7 +464,7 @@ class _Job:
             return gathered(self._in_order(way, larger, None))
 
         chosen = gathered(codes)
-        self._choose(self.x, found, made, (again, float(np.max(found.high)), second), chosen, scales)
+        self._choose(self.x, found, made, (again, *how), chosen, scales)
         rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
         codes[...] = self.layout.scattered(chosen.reshape(rows))
 
@@ -534,10 +540,9 @@ class _Job:
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
-            if deciding_digits(scheme.element) > 51:
-                raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
-            odd = divide(x, divisors, result="float64", rounding="to_odd").codes
-            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
+            between = deciding_format(scheme.element)
+            odd = divide(x, divisors, result=between, rounding="to_odd", profile=_WITHIN).codes
+            return np.asarray(encode(odd, scheme.element, source=between, profile=scheme.own_profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)
