@@ -17,6 +17,7 @@ from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
 from fpemu.profiles import Profile
+from fpemu.registry import dtype as lookup
 from fpemu.scaling.lookup import format_or_scheme, targets_under, with_scale_rule
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.scheme import ScaledFormat
@@ -390,8 +391,8 @@ def _begin(
     """Let scaled formats look at all elements, if one has to."""
     if not trials:
         return
-    first = next(iter(pieces()), np.zeros(0, np.float32))
-    own = as_source(first, source).format
+    first = next(iter(pieces()), None)
+    own = as_source(first, source).format if first is not None else lookup("float32" if source is None else source)
     streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.looks_first]
     if not streams:
         return

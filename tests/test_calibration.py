@@ -180,6 +180,21 @@ def test_zeros_and_the_smallest_numbers(method):
     assert found.quantize(np.ones((3, 2))).elements[0].tolist() == [1, 1]
 
 
+def test_blocks_of_zeros_and_of_numbers_that_are_not_finite():
+    x = np.zeros((3, 32))
+    x[1], x[2, 7] = np.nan, 3.0
+    for method in METHODS:
+        assert fe.calibrate(x, "mxfp4", method).scales[:, 0].tolist() == [1, 1, 0.5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_search_bears_the_largest_numbers():
+    for name in ("mxfp4", "int4_group32"):
+        found = fe.calibrate(np.array([[1e308, -1e308] * 16]), name, "mse")
+        assert found.scales.dtype == np.float32
+        assert 0 < found.scales[0, 0] < np.inf
+
+
 def test_float64_beyond_float32_is_counted_at_its_end():
     found = fe.calibrate([1e300, 1.0, 1.0, 1.0], "absmax_int8", "percentile", percentile=75)
     assert found.ranges[1] == 1 + 1 / 128
@@ -352,6 +367,13 @@ def test_the_least_squared_error_of_groups_is_never_above_that_of_the_whole_rang
     assert np.sum(error) < 0.95 * np.sum(int4_error(x, largest))
     made = found.quantize(x.astype(np.float32)).dequantize(np.float64)
     np.testing.assert_allclose(np.sum((made - x) ** 2, axis=-1), error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["absmax_int8", "zeropoint_uint8", "fp8_e4m3_row", "mxfp8", "mxint8", "nf4_64"])
+def test_the_least_squared_error_is_not_above_that_of_the_whole_range(name):
+    x = np.random.default_rng(16).uniform(-1, 1, (16, 256)).astype(np.float32)  # where clipping hardly helps
+    plain, least = (fe.calibrate(x, name, method).quantize(x).dequantize(np.float64) for method in ("minmax", "mse"))
+    assert np.sum((least - x) ** 2) <= np.sum((plain - x) ** 2)
 
 
 def test_a_bin_counts_as_the_mean_of_its_numbers():

@@ -412,5 +412,13 @@ def test_wrong_arguments_of_scaled_formats():
         fe.report([1.0], "mxfp4", scale=2.0)
     with pytest.raises(ValueError, match="shape="):
         report_stream(lambda: iter([np.ones(3)]), "mxfp4")
-    with pytest.raises(ValueError, match="out of range"):
+    with pytest.raises(ValueError, match=r"mxfp4 does not fit an array of shape \(1,\): axis 1 is out of range"):
         fe.report([1.0], fe.scheme("mxfp4").replace(axis=1))
+    with pytest.raises(ValueError, match=r"the profile torchao-0\.18 computes in float32, which does not hold each"):
+        fe.report(np.ones(64) / 3, "mxfp4", profile="torchao")
+
+
+def test_scaled_formats_of_nothing():
+    for x in (np.zeros((0, 64), np.float32), np.zeros((64, 0))):
+        found = fe.report(x, ["mxfp4", "nvfp4", "bnb_nf4", "absmax_int8", "bf16"])
+        assert (found.count, [row.nan for row in found.rows]) == (0, [0] * 5)

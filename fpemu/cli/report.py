@@ -190,17 +190,18 @@ def _looks_first(stored: StoredArray, scheme: ScaledFormat, profile: str | None)
     try:
         return Stream(under, stored.shape, scheme.element).looks_first
     except ValueError as error:
-        name = f"{stored.path}{f', {stored.name}' if stored.name else ''}"
-        raise ValueError(f"{name}, shape {stored.shape}: {scheme} does not fit: {error}") from None
+        raise ValueError(f"{_name(stored)}: {error}") from None
+
+
+def _name(stored: StoredArray) -> str:
+    return f"{stored.path}{f', {stored.name}' if stored.name else ''}"
 
 
 def _print(stored: StoredArray, found: Report, seed: int | None) -> None:
     out = console()
     shape = " x ".join(map(str, stored.shape)) or "one number"
     what = stored.dtype if stored.format is None else f"codes of {stored.format.name}"
-    out.print(
-        Text(f"{stored.path}{f', {stored.name}' if stored.name else ''}: {shape}, {what}", "bold"), soft_wrap=True
-    )
+    out.print(Text(f"{_name(stored)}: {shape}, {what}", "bold"), soft_wrap=True)
     notes = [f"{found.nan} NaN" * (found.nan > 0), f"{found.infinite} infinite" * (found.infinite > 0)]
     if any(notes):
         out.print(f"left out: {' and '.join(n for n in notes if n)}")

@@ -438,7 +438,7 @@ def _check_second(scheme: ScaledFormat) -> None:
 
 def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
     """The scheme for rows that are a block each; to nearest where it rounds stochastically."""
-    profile = scheme.own_profile
+    profile = scheme.own_profile.replace(name=scheme.profile.name)
     if isinstance(profile.elements.rounding, Stochastic):
         profile = profile.replace(rounding="nearest_even")
     second = None if scheme.nested is not None else scheme.second_level
@@ -451,9 +451,10 @@ def _of_ranges(
     """Scales, zero points and the second level's scale of blocks that reach from low to high."""
     q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
-    if not (scales > 0).all():
+    zero = (low == 0) & (high == 0)
+    if zero.any() or not (scales > 0).all():
         least = finfo(scheme.scale).smallest_subnormal
-        scales = np.where((low == 0) & (high == 0), 1.0, np.maximum(scales, least)).astype(scales.dtype)
+        scales = np.where(zero, 1.0, np.maximum(scales, least)).astype(scales.dtype)
     second = q.second_scale if isinstance(q.second_scale, float) else None
     own = isinstance(scheme.zero_point, IntFormat)
     return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
@@ -479,16 +480,17 @@ def _searched(
     ways = [(True, True)]
     if scheme.scale_rule.statistic == "minmax":
         ways += [(True, False), (False, True)]
-    for below, above in ways:
-        found = best(np.maximum(top - np.arange(0, REACH * 128 + 1, COARSE)[:, None], lowest), below, above)
+    for way in ways:
+        found = best(np.maximum(top - np.arange(0, REACH * 128 + 1, COARSE)[:, None], lowest), *way)
         fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
-        limit = upper(best(np.clip(fine, lowest, top), below, above))
-        low, high = (np.maximum(low, -limit) if below else low), (np.minimum(high, limit) if above else high)
+        limit = upper(best(np.clip(fine, lowest, top), *way))
+        low, high = (np.maximum(low, -limit) if way[0] else low), (np.minimum(high, limit) if way[1] else high)
     if scheme.scale.precision == 1:  # scales rounded down leave numbers beyond: twice the range too
-        last = np.finfo(np.float64).max
-        lows, highs = np.stack([low, np.maximum(2 * whole[0], -last)]), np.stack([high, np.minimum(2 * whole[1], last)])
-        errors = _errors(scheme, numbers, counts, lows, highs)
-        low, high = (np.where(errors[1] < errors[0], *ends[::-1]) for ends in (lows, highs))
+        half = np.finfo(np.float64).max / 2
+        below, above = (2 * np.clip(end, -half, half) for end in whole)
+        errors = _errors(scheme, numbers, counts, np.stack([low, below]), np.stack([high, above]))
+        better = errors[1] < errors[0]
+        low, high = np.where(better, below, low), np.where(better, above, high)
     return low, high
 
 

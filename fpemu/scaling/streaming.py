@@ -36,6 +36,11 @@ class Stream:
     source : Format
         Of the codes that come.
 
+    Raises
+    ------
+    ValueError
+        If the array has no such axis.
+
     Attributes
     ----------
     looks_first : bool
@@ -56,7 +61,10 @@ class Stream:
 
     def __init__(self, scheme: ScaledFormat, shape: tuple[int, ...], source: Format) -> None:
         self.source = source
-        layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
+        try:
+            layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
+        except ValueError as error:
+            raise ValueError(f"{scheme} does not fit an array of shape {shape}: {error}") from None
         size, count = math.prod(shape), math.prod(layout.blocks)
         over = count * scheme.bits_per_block + _second_bits(scheme, count)
         self.bits_per_element = scheme.element.bits + (over / size if size else 0.0)
@@ -64,8 +72,8 @@ class Stream:
         if _needs_all(scheme):
             self._unit, self._shape, self.scheme = max(size, 1), shape, scheme
         else:
-            plain = scheme.replace(profile=scheme.own_profile)  # which fits however blocks are cut
-            self._unit, self._shape, self.scheme = _cut(plain, layout)
+            own = scheme.own_profile.replace(name=scheme.profile.name)  # which fits however blocks are cut
+            self._unit, self._shape, self.scheme = _cut(scheme.replace(profile=own), layout)
             whole = self.scheme.block == "tensor" or (self.scheme.block == "channel" and len(shape) > 1)
             if whole or scheme.second_level is not None:
                 self.known = Calibration(self.scheme)

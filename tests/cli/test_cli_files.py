@@ -226,7 +226,7 @@ def test_report_names_the_array_that_a_scaled_format_does_not_fit(run, weights):
     np.savez("mixed.npz", a=weights, b=np.float32(3))
     done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4")
     assert done.code == 1
-    assert "mixed.npz, b, shape (): mxfp4 does not fit: axis -1 is out of range for 0 dimensions" in done.err
+    assert "mixed.npz, b: mxfp4 does not fit an array of shape (): axis -1 is out of range for 0 dimensions" in done.err
 
 
 def test_report_of_codes_and_of_every_array(run, weights):
