@@ -31,6 +31,8 @@ from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.formats.scheme import Scheme
@@ -332,6 +334,8 @@ class _Job:
         self.stochastic = not isinstance(scheme.own_profile.elements.rounding, Rounding)
         own = layout.rows
         self.gathered = own is None
+        # A tool's stochastic rounding of gathered blocks goes through x in C order, as the random integers do.
+        self.in_order = self.stochastic and self.gathered and self.stages.steps is not None
         if own is None:
             x = layout.gathered(numbers)
             self.rows = Rows(x.shape[0], x.shape[1], x.shape[1]).joined
@@ -358,17 +362,24 @@ class _Job:
             scales[...] = known.scales.reshape(self.shape)
             if known.zeros is not None:
                 zeros = known.zeros.reshape(self.shape)
-        elif self.two_levels or self.cut is not self.rows:
+        elif self.two_levels or self.in_order or self.cut is not self.rows:
             found = self._statistics()
             if self.two_levels and second is None:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
-        by_kernels = known.scales is None and whole is None and way is not None
-        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
+        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         amax = None  # where larger scales are tried too
         if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
             amax = float(np.max(found.high))
+        if self.in_order and way is not None:
+            made = self.stages.given(scales, second) if whole is None else whole
+            in_order = self._in_order(way, made, zeros)
+            if amax is not None and found is not None and second is not None:
+                self._choose_in_order(way, found, made, (amax, second), in_order, scales)
+            return self._finished(in_order, scales, zeros, kept, whole=True)
+        by_kernels = known.scales is None and whole is None and way is not None
+        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
@@ -394,10 +405,15 @@ class _Job:
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
                 if amax is not None and found is not None and second is not None:
                     here = Statistics(*(part[own] for part in found))
-                    self._choose(x, here, made, (way, amax, second), to, scales[own])
+
+                    def again(larger: Scales) -> NDArray[Any]:
+                        others = np.empty_like(to)
+                        way(x, larger.divisors, None, first, others)
+                        return others
+
+                    self._choose(x, here, made, (again, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
-        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         if way is None:
             return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
         return self._finished(codes, scales, zeros, kept)
@@ -417,24 +433,64 @@ class _Job:
         x: NDArray[Any],
         found: Statistics,
         made: Scales,
-        how: tuple[Any, float, float],
+        how: tuple[Callable[[Scales], NDArray[Any]], float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
-        """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
+        """Where a profile tries larger scales too: take those blocks' whose error is smaller.
+
+        `how`: from scales to codes; the largest magnitude of all; the second level's scale.
+        """
         stages, block = self.stages, self.cut.block
         if not isinstance(stages, Stepped):
             return
         from fpemu.kernels import choosing
 
-        way, amax, second = how
+        again, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
-        others = np.empty_like(codes)
-        way(x, larger.divisors, None, 0, others)
+        others = again(larger)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*map(wide, errors))
         scales[better] = larger.codes[better]
         choosing.replaced(better, others, block, codes)
+
+    def _in_order(self, way: Elements, made: Scales, zeros: NDArray[Any] | None) -> NDArray[Any]:
+        """Codes in the order of x, each number a block of its own."""
+        layout = self.layout
+        x = self.numbers.reshape(1, -1)
+        of_blocks = (made.divisors, np.zeros(self.shape, np.int64) if zeros is None else zeros)
+        by, points = (layout.spread(each.reshape(layout.blocks)).reshape(1, -1) for each in of_blocks)
+        codes = np.empty(x.shape, self.scheme.element.code_dtype)
+
+        def work(piece: Piece) -> None:
+            part = slice(None), piece.columns
+            own_zeros = None if zeros is None else points[part]
+            way(x[part], by[part], own_zeros, piece.columns.start, codes[part])
+
+        in_pieces(work, Rows(1, x.size, 1))
+        return codes.reshape(layout.shape)
+
+    def _choose_in_order(
+        self,
+        way: Elements,
+        found: Statistics,
+        made: Scales,
+        how: tuple[float, float],
+        codes: NDArray[Any],
+        scales: NDArray[Any],
+    ) -> None:
+        """`_choose` for codes in the order of x."""
+
+        def gathered(codes: NDArray[Any]) -> NDArray[Any]:
+            return self.layout.gathered(codes).reshape(self.x.shape)
+
+        def again(larger: Scales) -> NDArray[Any]:
+            return gathered(self._in_order(way, larger, None))
+
+        chosen = gathered(codes)
+        self._choose(self.x, found, made, (again, *how), chosen, scales)
+        rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
+        codes[...] = self.layout.scattered(chosen.reshape(rows))
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""
@@ -491,13 +547,11 @@ class _Job:
         """From a piece's numbers to its codes; None where only the general kernel rounds once."""
         if self.stages.steps is None and (not fpu_is_fit() or (self.stochastic and self.gathered)):
             return None
-        if self.stochastic and self.gathered:
-            raise ValueError("under a tool's profile stochastic rounding is for blocks that lie in one piece")
         rng, random_bits, first = self.random
         rounding = self.scheme.own_profile.elements.rounding
         randoms, key = randomness(rounding, rng, random_bits, first, self.numbers.shape)
         if isinstance(self.stages, Stepped):
-            return SteppedElements(self.stages, self.cut.block, Randoms(randoms, key, first))
+            return SteppedElements(self.stages, 1 if self.in_order else self.cut.block, Randoms(randoms, key, first))
         how = way(self.scheme, self.numbers.dtype, own_scales)
         return None if how is None else Elements(self.scheme, how, self.cut.block, Randoms(randoms, key, first))
 
