@@ -214,13 +214,13 @@ def units(command):
 def run(unit):
     """Carry out a unit: a record of what it found."""
     part, name, *start = unit.split("/")
-    began, difference, count = time.perf_counter(), None, 0
+    began, difference, count = time.process_time(), None, 0
     fe.set_num_threads(1)  # the processes are as many as the CPUs
     try:
         count = float32(name, int(start[0], 16)) if start else EVERY_PART[part](name)
     except DifferenceError as error:
         difference = str(error)
-    seconds = round(time.perf_counter() - began, 2)
+    seconds = round(time.process_time() - began, 2)
     return {"unit": unit, "count": count, "seconds": seconds, "difference": difference}
 
 

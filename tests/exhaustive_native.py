@@ -20,7 +20,7 @@ from tests.compare import DETERMINISTIC, DifferenceError, Sources, profile
 
 SIGN, INFINITY = 1 << 31, 0xFF << 23  # float32's
 GAP = 52 - 23  # bits that a float64's fraction has more
-CHUNK, STEP = 1 << 27, 1 << 16  # codes in a unit, and at once: they stay in the second cache
+CHUNK, STEP = 1 << 27, 1 << 14  # codes in a unit, and at once: few enough that their arrays stay in the caches
 FORMATS = {name: fe.dtype(name) for name in ("float32", "float64")}
 OTHER = {"float32": "float64", "float64": "float32"}
 
