@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from tests import float_environment
 
 METHODS = ["minmax", "percentile", "mse"]
 
@@ -436,3 +437,14 @@ def test_the_second_level_of_a_percentile():
     found = fe.calibrate(x, "nvfp4", "percentile", percentile=99)
     exact = np.percentile(np.abs(x), 99, method="inverted_cdf") / (6 * 448)
     assert exact * (1 - 1e-6) <= found.second_scale <= exact * (1 + 1 / 128)
+
+
+@float_environment.needed
+def test_subnormal_scales_where_the_fpu_flushes():
+    x = np.full((2, 32), 1.5 * 2.0**-119, np.float32)
+    for name in ("mxfp8_e4m3", "int8_group32"):
+        want = fe.calibrate(x, name).scales
+        with float_environment.changed("both"):
+            got = fe.calibrate(x, name).scales
+        assert got.tobytes() == want.tobytes()
+        assert want.tobytes() == fe.quantize(x, name).scale_values.tobytes()

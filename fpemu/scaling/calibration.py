@@ -19,6 +19,7 @@ from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.rules import check_word
+from fpemu.scaling.stepping import is_zero
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -451,10 +452,10 @@ def _of_ranges(
     """Scales, zero points and the second level's scale of blocks that reach from low to high."""
     q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
-    zero = (low == 0) & (high == 0)
-    if zero.any() or not (scales > 0).all():
-        least = finfo(scheme.scale).smallest_subnormal
-        scales = np.where(zero, 1.0, np.maximum(scales, least)).astype(scales.dtype)
+    zero, lost = is_zero(low) & is_zero(high), is_zero(scales)
+    if zero.any() or lost.any():
+        least, one = scales.dtype.type(finfo(scheme.scale).smallest_subnormal), scales.dtype.type(1)
+        scales = np.where(zero, one, np.where(lost, least, scales))
     second = q.second_scale if isinstance(q.second_scale, float) else None
     own = isinstance(scheme.zero_point, IntFormat)
     return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
