@@ -353,6 +353,9 @@ def test_bins(name, rounding, dtype):
             assert fmt.entries[code] == (values[0] if v < 0 else values[-1])
             continue
         assert exact[code] == search(Fraction(v), exact, rounding), v
+    beyond, few = np.array([NAN, INF, -INF, 9e9, -9e9], dtype), np.empty(5, np.uint8)
+    assert bins_array(beyond, *found, book.codes.astype(np.uint8), np.uint8([101, 102, 103]), FPU_PROBE, few)
+    assert few.tolist() == [101, 102, 103, book.codes[-1], book.codes[0]]
     before = out.copy()
     assert not bins_array(x[::-1].copy(), *found, book.codes.astype(np.uint8), specials, UNFIT, out)
     np.testing.assert_array_equal(out, before)
