@@ -47,11 +47,11 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
     if not isinstance(x, str):
         return dtype(x)
     with contextlib.suppress(ValueError):
-        return scheme(x)
-    try:
         return dtype(x)
+    try:
+        return scheme(x)
     except ValueError as error:
-        if not str(error).startswith("unknown format"):
+        if not str(error).startswith("unknown scheme"):
             raise
     names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
     raise ValueError(f"unknown format {x!r}{near(x.lower(), [*(known.name for known in schemes()), *names])}")
