@@ -252,7 +252,7 @@ def register(fmt: S, *aliases: str) -> S:
     with _LOCK:
         names = (fmt.name, *aliases)
         for name in names:
-            taken = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name)
+            taken: Any = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name, parse)
             if taken is None and isinstance(fmt, Scheme):
                 taken = _parsed(name, fmt.parsed)
             if taken is not None and taken != fmt:
@@ -280,7 +280,7 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
     found = parsed(key)
     if found is not None:
         return found
-    single = _NAMES.get(key) or _parsed(name)
+    single = _NAMES.get(key) or _parsed(name, parse)
     if single is not None:
         own = [known for known, scheme in _schemes().items() if scheme.element == single]
         words = f"; schemes of such elements: {', '.join(own)}" if own else f": ScaledFormat({name!r}, block) has them"
@@ -297,7 +297,7 @@ def _schemes() -> dict[str, Scheme]:
     return {scheme.name: scheme for scheme in _SCHEMES.values()}
 
 
-def _parsed(name: str, by: Callable[[str], T | None] = parse) -> T | None:
+def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:
     try:
         return by(_key(name))
     except ValueError:  # it describes an impossible format: nobody's name
@@ -341,7 +341,7 @@ def note(fmt: Format) -> str:
 
 def known_everywhere(fmt: Format) -> bool:
     """Whether a format's own name means it without `register`: in another process too."""
-    meant = _parsed(fmt.name)
+    meant = _parsed(fmt.name, parse)
     return (fmt in _USUAL and _USUAL[fmt].name == fmt.name) or (meant == fmt and fmt not in _USUAL)
 
 

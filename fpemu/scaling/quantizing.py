@@ -102,11 +102,11 @@ def quantize(
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If something is of the wrong kind, or x is quantized already.
     ValueError
         If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 (or
-        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite, or a
-        zero point is out of range; if the profile does not apply to the scheme.
+        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite or
+        beyond the ends of its format, or a zero point is out of range; if the profile does not apply to the scheme.
 
     See Also
     --------
@@ -125,6 +125,10 @@ def quantize(
     >>> q.dequantize()
     array([ 0., -1.,  3.,  8.], dtype=float32)
     """
+    if isinstance(x, Quantized):
+        raise TypeError("x is quantized already: hand in the numbers that it stands for, x.dequantize()")
+    if not isinstance(out, Quantized | None):
+        raise TypeError(f"out must be a Quantized, as quantize gives, not {type(out).__name__}")
     chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
         chosen = chosen.replace(profile=chosen.profile.replace(rounding=rounding))
@@ -240,10 +244,12 @@ def _known(
     second = None
     if second_scale is not None:
         assert scheme.second_level is not None
-        if scheme.nested is not None:
-            second = float(np.asarray(cast(second_scale, "float32")))
-        else:
-            second = float(cast(_positive(second_scale, "second_scale"), scheme.second_level, dtype=np.float64))
+        second = _one(second_scale, scheme)
+        if scheme.nested is None:
+            level = scheme.second_level
+            assert isinstance(level, FloatFormat)
+            codes = _within(_positive(second, "second_scale"), level, "second_scale")
+            second = float(decode(codes, level, dtype=np.float64))
             if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
                 raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
     if scales is None:
@@ -253,9 +259,7 @@ def _known(
     if isinstance(scheme.zero_point, IntFormat) and zero_points is None:
         raise ValueError(f"{scheme} needs zero_points together with scales")
     values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
-    codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
-    if not (np.asarray(decode(codes, scheme.scale)) != 0).all():
-        raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
+    codes = _within(values, scheme.scale, "scales").reshape(layout.blocks)
     return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
 
 
@@ -265,6 +269,29 @@ def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float
     if not (np.isfinite(found) & ((found > 0) | (signed & (found < 0)))).all():
         raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
     return found
+
+
+def _one(second_scale: Any, scheme: ScaledFormat) -> float:
+    """The second level's scale, or what scales in a scheme of their own are less by, in float32."""
+    found = np.asarray(cast(second_scale, "float64" if scheme.nested is None else "float32"))
+    if found.ndim:
+        raise ValueError(f"second_scale is one number for the whole array, not an array of shape {found.shape}")
+    if not np.isfinite(found):
+        raise ValueError(f"second_scale must be finite, not {found}")
+    return float(found)
+
+
+def _within(values: NDArray[np.float64], fmt: FloatFormat, what: str) -> NDArray[Any]:
+    """Codes of scales, none of which may round to something beyond the format's ends."""
+    least, most = (fmt.value(code) for code in (fmt.min_code, fmt.max_code))
+    wide = FloatFormat("digits", 11 + fmt.precision, fmt.precision, infinities=False, nan="none")
+    digits = np.abs(cast(values, wide, dtype=np.float64))
+    codes = np.asarray(encode(values, fmt, overflow="saturate"))
+    beyond = (digits > most) | (decode(codes, fmt, dtype=np.float64) == 0) | (digits < (0 if fmt.zero else least))
+    if beyond.any():
+        fault = "rounds to 0" if fmt.zero and digits[beyond].flat[0] < least else "is out of range"
+        raise ValueError(f"{what}: {values[beyond].flat[0]:g} {fault} in {fmt}, which has {least:g} to {most:g}")
+    return codes
 
 
 def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:

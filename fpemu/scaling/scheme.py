@@ -196,6 +196,8 @@ class ScaledFormat(Scheme):
         if not isinstance(element, IntFormat) or element.fraction_bits != 0:
             raise ValueError(f"zero points are for elements that are integers, not for {element}")
         low, high = (self.middle,) * 2 if self.scale_rule.statistic != "minmax" else (element.min_int, element.max_int)
+        if max(low, high) >= 1 << 63:
+            raise ValueError(f"zero points are kept in int64, which does not hold those of {element}")
         if isinstance(zero_point, IntFormat) and not zero_point.min_int <= low <= high <= zero_point.max_int:
             ends = f"{low}" if low == high else f"{low} to {high}"
             raise ValueError(f"zero points of {element} are {ends} under {self.scale_rule}, which {zero_point} lacks")
