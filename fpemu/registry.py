@@ -254,7 +254,7 @@ def register(fmt: S, *aliases: str) -> S:
         for name in names:
             taken: Any = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name, parse)
             if taken is None and isinstance(fmt, Scheme):
-                taken = _parsed(name, fmt.parsed)
+                taken = _parsed(name, fmt._parsed)
             if taken is not None and taken != fmt:
                 raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
         table: dict[str, Any] = _SCHEMES if isinstance(fmt, Scheme) else _NAMES

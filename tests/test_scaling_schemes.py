@@ -162,6 +162,20 @@ def test_formats_are_no_schemes(name, words):
     assert "mxfp6" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("int99", "bits must be 1 to 64, not 99"),
+        ("int99_tensor", "bits must be 1 to 64, not 99"),
+        ("uint1_row", "a zero point of uint1"),
+        ("mxfp9", "unknown format 'mxfp9'; did you mean 'mxfp"),
+    ],
+)
+def test_names_of_nothing(name, words):
+    with pytest.raises(ValueError, match=words):
+        format_or_scheme(name)
+
+
 def test_symmetric_unsigned_integers():
     x = np.float32([[-2.0, 0.0, 1.0, 2.0], [0.5, -0.25, 0.125, 0.0]])
     q, signed = fe.quantize(x, "uint8_row"), fe.quantize(x, "int8_row")

@@ -12,7 +12,7 @@ class Scheme:
     element: Any
 
     @classmethod
-    def parsed(cls, name: str) -> Scheme | None:
+    def _parsed(cls, name: str) -> Scheme | None:
         """The scheme that a name describes; None if it describes none."""
         raise NotImplementedError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from fpemu.formats import Format
@@ -46,12 +45,16 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
         return x
     if not isinstance(x, str):
         return dtype(x)
-    with contextlib.suppress(ValueError):
+    try:
         return dtype(x)
+    except ValueError as error:
+        no_format = error
     try:
         return scheme(x)
     except ValueError as error:
         if not str(error).startswith("unknown scheme"):
             raise
+    if not str(no_format).startswith("unknown format"):
+        raise no_format
     names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
     raise ValueError(f"unknown format {x!r}{near(x.lower(), [*(known.name for known in schemes()), *names])}")

@@ -50,19 +50,19 @@ def scheme(x: Any) -> ScaledFormat:
         return x
     if not isinstance(x, str):
         raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
-    found = registered_scheme(x, _parsed)
+    found = registered_scheme(x, _meant)
     assert isinstance(found, ScaledFormat)
     return found
 
 
 # A format of single numbers that means a scheme too, where one is asked for.
-_MEANT = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
+_SINGLE = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
 
 
-def _parsed(name: str) -> Scheme | None:
+def _meant(name: str) -> Scheme | None:
     """The scheme of a name that is none of the registered ones; None if it is no scheme's."""
-    found = _MEANT.get(name)
-    return ScaledFormat.parsed(name) if found is None else scheme(found)
+    found = _SINGLE.get(name)
+    return ScaledFormat._parsed(name) if found is None else scheme(found)
 
 
 def schemes() -> list[ScaledFormat]:

@@ -150,7 +150,7 @@ def quantized_from(parts: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quan
     >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int8"))
     >>> codes = {word: getattr(part, "codes", part) for word, part in parts.items()}
     >>> quantized_from(codes, data).dequantize()
-    array([ 0.9960785, -2.       ], dtype=float32)
+    array([ 1., -2.], dtype=float32)
     """
     scheme, codes, scales = scheme_from(data["scheme"]), parts["codes"], parts["scales"]
     layout = Layout(codes.shape, tuple(data["steps"]))

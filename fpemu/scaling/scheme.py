@@ -319,29 +319,8 @@ class ScaledFormat(Scheme):
         return ScaledFormat(**{**parts, **changes})
 
     @classmethod
-    def parsed(cls, name: str) -> ScaledFormat | None:
-        """The scheme of integers that a name describes; None if it describes none.
-
-        Parameters
-        ----------
-        name : str
-            See `scheme`.
-
-        Returns
-        -------
-        ScaledFormat or None
-
-        Raises
-        ------
-        ValueError
-            If there is no such scheme.
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.ScaledFormat.parsed("int5_group64").block
-        64
-        """
+    def _parsed(cls, name: str) -> ScaledFormat | None:
+        """The scheme of integers that a name describes, as `scheme` says; None if it describes none."""
         found = _INTEGERS.fullmatch("".join(name.split()).lower())
         if found is None:
             return None
@@ -363,7 +342,7 @@ class ScaledFormat(Scheme):
 
     @property
     def _own_name(self) -> str:
-        """A name of the parts; of integers the one that `parsed` reads, where it does."""
+        """A name of the parts; of integers the one that `_parsed` reads, where it does."""
         element, block, rule = self.element, self.block, self.scale_rule
         whole = isinstance(element, IntFormat) and element.fraction_bits == 0
         words = [element.name]
