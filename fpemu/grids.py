@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -348,6 +348,57 @@ def widening(fmt: FloatFormat) -> NDArray[np.uint32] | None:
         lane.power(fmt.emin),
     ]
     return np.array([word % (1 << lane.width) for word in words], np.uint32)
+
+
+def values(fmt: FloatFormat, carrier: str) -> NDArray[Any]:
+    """The bits of the values of all codes of a format, in order; NaN payloads kept.
+
+    Parameters
+    ----------
+    fmt : FloatFormat
+        Of few codes.
+    carrier : {"float32", "float64"}
+        A type that holds them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of uint32 or uint64.
+    """
+    lane = LANES[carrier]
+    return np.array(list(map(_value_bits(fmt, lane), range(fmt.code_count))), f"u{lane.width // 8}")
+
+
+def native(fmt: FloatFormat, rules: Rules, narrows: bool) -> NDArray[Any] | None:
+    """The outcomes that `fpemu.kernels.native` takes; None where the rules ask for more.
+
+    Parameters
+    ----------
+    fmt : FloatFormat
+        float32 or float64.
+    rules : tuple of int
+        As `fpemu.outcomes.kernel_rules` gives them.
+    narrows : bool
+        Whether it is float64 to float32, not the other way round.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Of the format's codes.
+    """
+    payload = rules[places.PAYLOAD]
+    others = (*rules[: places.PAYLOAD], places.PAYLOAD_DROP, *rules[places.PAYLOAD + 1 :])
+    zeros = rules[places.ZERO_POSITIVE], rules[places.ZERO_NEGATIVE] % (1 << 64)
+    if not _simple(others) or zeros != (0, fmt.sign_mask) or _how(rules[places.ROUNDING]) == STOCHASTIC:
+        return None
+    if narrows and (payload or rules[places.ROUNDING] != places.NEAREST_EVEN):
+        return None
+    given = [code % (1 << 64) for code in rules[places.OVERFLOW_POSITIVE : places.NAN_NEGATIVE + 1]]
+    fraction = (1 << fmt.trailing_bits) - 1
+    if payload:
+        quiet = (fraction + 1) >> 1 if payload == places.PAYLOAD_QUIET else 0
+        given[-2:] = [(code & ~fraction) | quiet for code in given[-2:]]
+    return np.array([*given, fraction if payload else 0], fmt.code_dtype)
 
 
 def _packed(words: dict[str, int], width: int) -> NDArray[np.uint32] | NDArray[np.uint64]:

@@ -98,10 +98,24 @@ class Plan:
         """Before the pieces of an array of `size` elements: make the table of all codes where that is worth it."""
         if self._table is not None or not self.looks_up or (size < TABLE_SIZE and self.source.bits > 8):
             return
-        every = np.arange(self.source.code_count, dtype=self.source.code_dtype)
-        table = np.empty(every.size, self.out_dtype)
-        self._choose()(every, table, 0, NO_RANDOMS, 0)
+        table = self._values()
+        if table is None:
+            every = np.arange(self.source.code_count, dtype=self.source.code_dtype)
+            table = np.empty(every.size, self.out_dtype)
+            self._choose()(every, table, 0, NO_RANDOMS, 0)
         self._table, self._work = table, _take(table)
+
+    def _values(self) -> Codes | None:
+        """The table where it has a short format's exact values, without the general kernel, which takes compiling."""
+        from fpemu.grids import values
+
+        source, target = self.source, self.target
+        if not isinstance(source, FloatFormat) or not isinstance(target, FloatFormat) or self.final is not None:
+            return None
+        carrier = {_FLOAT32.codes_key: "float32", _FLOAT64.codes_key: "float64"}.get(target.codes_key)
+        if carrier is None or source.bits > 8 or not holds(target, source):
+            return None
+        return values(source, carrier) if self.rules == target.check_profile(_EXACT) else None
 
     def _widens(self) -> bool:
         """Whether the codes become float32's by a loop that is faster than a table."""
@@ -139,11 +153,14 @@ class Plan:
             return _widen(self.source)
         slow = _general(self.source, self.target, rules)
         if self.source.codes_key == self.target.codes_key and _keeps_all(self.target, rules):
-            return _copy(self.target, slow)
-        return _fast(self.source, self.target, rules, None, slow) or slow
+            return _copy(self.target, rules, slow)
+        return (
+            _native(self.source, self.target, rules, slow) or _fast(self.source, self.target, rules, None, slow) or slow
+        )
 
     def _from_codebook(self, source: TableFormat) -> Work:
-        rest = plan(_FLOAT64, self.target, self.rules, self.final)
+        drops = self.rules.replace(nan_payload="drop")  # a codebook has no NaN
+        rest = plan(_FLOAT64, self.target, drops, self.final)
         values = np.array(source.entries).view(np.uint64)
 
         def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
@@ -227,18 +244,43 @@ def _keeps_all(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
     )
 
 
-def _copy(fmt: FloatFormat | IntFormat, general: Work) -> Work:
-    """A format to itself: copied, but for NaN."""
+def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: Work) -> Work:
+    """A format to itself: copied, but for NaN where the rules do not keep it as it is."""
+    signs = tuple(rules[place] & fmt.sign_mask for place in (places.NAN_POSITIVE, places.NAN_NEGATIVE))
+    keeps_nan = rules[places.PAYLOAD] == places.PAYLOAD_KEEP and signs == (0, fmt.sign_mask)
 
     def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         np.copyto(out, codes)
-        if isinstance(fmt, IntFormat) or fmt.infinity_code is None:
+        if keeps_nan or isinstance(fmt, IntFormat) or fmt.infinity_code is None:
             return
         wrong = np.flatnonzero((codes & codes.dtype.type(fmt.magnitude_mask)) > fmt.infinity_code)
         if wrong.size:
             nans = np.empty(wrong.size, out.dtype)
             general(codes[wrong], nans, first, NO_RANDOMS, key)
             out[wrong] = nans
+
+    return work
+
+
+def _native(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, rules: Rules, slow: Work) -> Work | None:
+    """float32 to float64 and back by the CPU's own conversions."""
+    if {source.codes_key, target.codes_key} != {_FLOAT32.codes_key, _FLOAT64.codes_key}:
+        return None
+    from fpemu.grids import native
+    from fpemu.kernels.native import native_array
+
+    assert isinstance(source, FloatFormat)
+    assert isinstance(target, FloatFormat)
+    outcomes = native(target, rules, target.bits < source.bits)
+    if outcomes is None:
+        return None
+    sign, infinity = (
+        np.dtype(f.code_dtype).type(code) for f, code in ((source, source.sign_mask), (target, target.infinity_code))
+    )
+
+    def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
+        if not native_array(codes, sign, infinity, outcomes, FPU_PROBE, out):
+            slow(codes, out, first, randoms, key)
 
     return work
 

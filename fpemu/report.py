@@ -13,12 +13,11 @@ import numpy as np
 from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, Row, finite_range
-from fpemu.formats import Format, TableFormat
+from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as named_profile
-from fpemu.registry import dtype as lookup
 from fpemu.scaling.lookup import format_or_scheme
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
@@ -128,7 +127,8 @@ class _ScaledTrial:
         self.scheme = scheme.replace(profile=scheme.own_profile.replace(elements=self.rules))
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)
-        self.wider = _wider(element) if scheme.zero_point is None else lookup("int64")
+        self.wider = _wider(element) if scheme.zero_point is None else _signed(element.bits + 2)
+        self.wider_rules = self.rules.replace(overflow="saturate")
         self.rng = rng
         self.stream: Stream | None = None
         self.place = 0
@@ -157,12 +157,13 @@ class _ScaledTrial:
             divisors = np.asarray(q.layout.spread(q.scale_values), np.float64).reshape(-1) * (q.second_scale or 1.0)
             with np.errstate(all="ignore"):
                 quotients = values / np.where(divisors == 0, np.inf, divisors)
-            how = {"rng": self.rng, "rng_offset": self.place}
-            places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.rules, **how)
             zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
-            self.errors.overflows += self._beyond(places + zeros, finite)
+            if not isinstance(self.wider, TableFormat):  # else nothing is beyond
+                how = {"rng": self.rng, "rng_offset": self.place}
+                places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **how)
+                self.errors.overflows += self._beyond(places + zeros, finite)
             self.place += part.size
 
     def _beyond(self, quotients: NDArray[np.float64], finite: NDArray[np.bool_]) -> int:
@@ -191,6 +192,11 @@ def _wider(fmt: Format) -> Format:
     except ValueError:
         return fmt
     return wide if math.isfinite(finite_range(wide)[1]) else fmt
+
+
+def _signed(bits: int) -> IntFormat:
+    """Integers that hold the differences of narrower ones, and what is beyond those."""
+    return IntFormat(f"int{bits}", bits)
 
 
 def report(

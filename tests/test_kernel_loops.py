@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.grids import route, widening
+from fpemu.grids import native, route, values, widening
 from fpemu.kernels import lanes
 from fpemu.outcomes import kernel_rules
 from fpemu.plans import plan
@@ -147,6 +147,55 @@ def test_widening(fmt):
     lanes.widen_array(codes, widening(fmt), out)
     rules = float32.check_profile(profile(float32, nan_payload="keep"))
     np.testing.assert_array_equal(out, Sources(codes.astype(np.uint64), float32, fmt).codes(rules))
+
+
+KNOBS = [{}, *OUTCOMES, {"rounding": "toward_zero"}, {"subnormals_out": "flush_after"}]
+KNOBS += [{"nan_payload": rule, "nan_sign": sign} for rule in ("quiet", "keep") for sign in ("keep", "drop")]
+
+
+@pytest.mark.parametrize(("source", "target", "served"), [("float64", "float32", 7), ("float32", "float64", 12)])
+def test_native(source, target, served):
+    """The CPU's conversions, in blocks with and without special sources; NaN payloads included."""
+    wide, fmt = fe.dtype(source), fe.dtype(target)
+    x = loop_sources(fmt, source)
+    x = x.view(f"u{x.itemsize}")
+    nans = [wide.infinity_code | payload for payload in (1, wide.nan_code & ~1, (1 << wide.trailing_bits) - 1)]
+    nans = np.array(nans + [nan | wide.sign_mask for nan in nans], x.dtype)
+    calm = np.full(700, fe.encode(-1.1, wide))
+    given = Sources(np.concatenate([calm, x, nans]).astype(np.uint64), fmt, wide)
+    tried = 0
+    for knobs in KNOBS:
+        rules = profile(fmt, **knobs)
+        if rules is None or native(fmt, kernel_rules(fmt, rules, True, True), fmt.bits < wide.bits) is None:
+            continue
+        found = run_loop(fmt, rules, given.x.astype(x.dtype).view(source), "codes")
+        assert_same_codes(found, given.codes(rules), given.x, fmt, rules)
+        tried += 1
+    assert tried == served
+
+
+@float_environment.needed
+@pytest.mark.parametrize(("source", "target"), [("float64", "float32"), ("float32", "float64")])
+def test_native_leaves_it_to_others(source, target):
+    """Where the FPU is unfit."""
+    fmt, x = fe.dtype(target), loop_sources(fe.dtype(target), source)
+    rules = profile(fmt)
+    expected = run_loop(fmt, rules, x, "codes")
+    for name in float_environment.CHANGED:
+        with float_environment.changed(name):
+            found = run_loop(fmt, rules, x, "codes")
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("carrier", ["float32", "float64"])
+def test_tables_of_values(carrier):
+    """Short formats' values, read off their codes: what the general kernel gives."""
+    target = fe.dtype(carrier)
+    rules = target.check_profile(profile(target, nan_payload="keep"))
+    for name in ("float8_e8m0fnu", "float8_e4m3fnuz", "float8_e5m2", "e4m3", "binary8p1uf", "float4_e2m1fn"):
+        fmt = fe.dtype(name)
+        codes = np.arange(fmt.code_count, dtype=np.uint64)
+        np.testing.assert_array_equal(values(fmt, carrier), Sources(codes, target, fmt).codes(rules))
 
 
 def test_float_environment_is_standard():

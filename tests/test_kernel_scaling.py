@@ -11,7 +11,7 @@ import pytest
 import fpemu as fe
 from fpemu.codebooks import bins, codebook
 from fpemu.grids import widening
-from fpemu.kernels import moving, narrow, scaling
+from fpemu.kernels import choosing, moving, narrow, scaling
 from fpemu.kernels.bins import bins_array, fpu_is_standard
 from fpemu.plans import FPU_PROBE
 from tests.spec_roundings import ELEMENTS, round_ratio
@@ -392,3 +392,46 @@ def test_moved(block):
         assert (exact < 0) == (found[True][at] < 0)
     np.testing.assert_array_equal(found[True][~finite], (x * factor + zero)[~finite])
     assert (found[True] != found[False])[finite].any()
+
+
+def sum_of_errors(numbers, values, scale, by, shape, squared):
+    """The same, number by number, in numpy's float32 scalars: sums along rows, then halves of the rows together."""
+    off = [values[i] * scale * by[0] / by[1] - x for i, x in enumerate(numbers)] + [0] * shape[0] * shape[1]
+    off = [x * x if squared else abs(x) for x in off]
+    sums = []
+    for row in range(shape[0]):
+        total = np.float32(0)
+        for x in off[row * shape[1] : (row + 1) * shape[1]]:
+            total = total + np.float32(x)
+        sums.append(total)
+    while len(sums) > 1:
+        sums = [a + b for a, b in zip(sums, sums[len(sums) // 2 :], strict=False)]
+    return sums[0]
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("shape", [(1, 16), (4, 4), (2, 3), (8, 1)])
+def test_errors_of_blocks(shape, squared):
+    draw = np.random.default_rng(9)
+    size = shape[0] * shape[1]
+    x = (draw.normal(size=(7, 2 * size + 5 % size)) * 5).astype(np.float32)
+    count = -(-x.shape[1] // size)
+    codes = draw.integers(0, 16, x.shape).astype(np.uint8)
+    values = np.asarray(fe.decode(np.arange(16), "float4_e2m1fn"))
+    scales = draw.uniform(0.3, 3, (len(x), count)).astype(np.float32)
+    x[0, 0], scales[1, 0] = NAN, INF
+    by, out = np.float32([3.3, 1536]), np.empty_like(scales)
+    with np.errstate(all="ignore"):
+        choosing.errors(x, codes, values, scales, by, shape, squared, out)
+        for (i, k), part in parts(x, size).items():
+            own = values[codes[i, k * size : (k + 1) * size]]
+            expected = sum_of_errors(part, own, scales[i, k], by, shape, squared)
+            np.testing.assert_array_equal(out[i, k], expected)
+    assert np.isnan(out[0, 0])
+
+
+def test_replaced():
+    codes = np.arange(20, dtype=np.uint8).reshape(2, 10)
+    choosing.replaced(np.array([[True, False, True], [False, True, False]]), codes + np.uint8(100), 4, codes)
+    changed = [[*range(100, 104), *range(4, 8), 108, 109], [*range(10, 14), *range(114, 118), 18, 19]]
+    assert codes.tolist() == changed

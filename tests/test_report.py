@@ -300,7 +300,8 @@ def test_overflow_in_blocks_is_of_numbers_over_their_scale():
     assert (row.saturation, row.overflow, row.underflow, row.max_error) == (3 / 8, 2 / 8, 1 / 8, 1.5)
     (row,) = fe.report([0.0, 1.0, 254.0, -1.0], "zeropoint_uint8").rows  # to 254 + 1
     assert (row.saturation, row.overflow, row.max_error) == (0, 0, 0)
-    (row,) = fe.report([-1.0, 5.0], fe.scheme("zeropoint_uint8").replace(scale_rule="absmax")).rows  # 128 is zero
+    double = fe.ScaleRule("double", divisor=255)
+    (row,) = fe.report([-1.0, 5.0], fe.scheme("zeropoint_uint8").replace(scale_rule=double)).rows  # 128 is zero
     assert (row.saturation, row.overflow) == (0.5, 0.5)
 
 

@@ -13,6 +13,7 @@ import pytest
 import fpemu as fe
 from fpemu.scaling import quantizing, stages
 from fpemu.scaling.rules import RULES
+from tests import float_environment
 from tests.spec_roundings import ELEMENTS, round_ratio
 from tests.spec_scaled import largest_of, quantize_exact, shared_exponent
 from tests.witness.blocks import blocks
@@ -535,3 +536,21 @@ def test_ranges_and_zero_points_by_fpu(wide):
         np.testing.assert_array_equal(np.clip(got, -(1 << 39), 1 << 39), np.clip(want, -(1 << 39), 1 << 39))
     ends = stages._rounded_quotients(np.array([np.nan, -1.0, -np.inf]), np.array([1.0, np.inf, 1.0]), 24)
     assert ends.tolist() == [0, 0, -(1 << 40)]
+
+
+@float_environment.needed
+@pytest.mark.parametrize("scheme", ["nvfp4", "nvfp4_tile"])
+def test_four_over_six_of_short_blocks(scheme):
+    """As though zeros followed, whatever the FPU's modes are."""
+    x = blocks("random", 40)[:24] * np.float32(3)
+    wide = np.zeros((32, 48), np.float32)
+    wide[:24, :40] = x
+    for error in ("mae", "mse"):
+        q = fe.quantize(x, scheme, profile=f"transformer-engine-4over6-{error}", pad=True)
+        whole = fe.quantize(wide, scheme, profile=f"transformer-engine-4over6-{error}")
+        np.testing.assert_array_equal(q.codes, whole.codes[:24, :40])
+        np.testing.assert_array_equal(q.scales, whole.scales[: len(q.scales)])
+        with float_environment.changed("toward_zero"):
+            again = fe.quantize(x, scheme, profile=f"transformer-engine-4over6-{error}", pad=True)
+        np.testing.assert_array_equal(again.codes, q.codes)
+        np.testing.assert_array_equal(again.scales, q.scales)

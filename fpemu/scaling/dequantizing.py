@@ -23,12 +23,15 @@ from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.stepping import FLOAT32, Arithmetic, fpu_is_fit
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from fpemu.scaling.quantized import Quantized
 
-__all__ = ["deciding_digits", "dequantize", "digits"]
+__all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
+SHORT = 24  # bits of integers whose differences float32 and int32 have
 LOOKED_UP = 4  # bits of elements whose values fit a register
 
 
@@ -45,9 +48,34 @@ def deciding_digits(fmt: Format) -> int:
     """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
     if not isinstance(fmt, TableFormat):
         return digits(fmt) + 1
-    values = sorted({fmt.exact(code) for code in range(fmt.code_count)})
-    halfway = [(low + high) / 2 for low, high in itertools.pairwise(values)]
-    return max((abs(number.numerator).bit_length() for number in (*values, *halfway)), default=1)
+    return max(abs(mark.numerator).bit_length() for mark in _marks(fmt))
+
+
+def _marks(book: TableFormat) -> list[Fraction]:
+    """A codebook's values, and the middles between two."""
+    values = sorted({book.exact(code) for code in range(book.code_count)})
+    return values + [(low + high) / 2 for low, high in itertools.pairwise(values)]
+
+
+@functools.lru_cache(maxsize=16)
+def deciding_format(book: TableFormat) -> FloatFormat:
+    """A format of 64 bits with a digit more than all at which a rounding to a codebook decides.
+
+    A number rounded to odd to it falls where the number itself does.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    marks = [(abs(mark.numerator).bit_length(), mark.denominator.bit_length() - 1) for mark in _marks(book)]
+    deepest = max(places for _, places in marks)
+    for exponent_bits in range(4, 12):
+        fmt = FloatFormat(f"{book.name} and between", 64, 64 - exponent_bits)
+        few = all(length < fmt.precision and length - places <= fmt.bias for length, places in marks)
+        if few and -deepest > fmt.quantum_exponent:
+            return fmt
+    raise ValueError(f"{book}'s values lie too close to what decides between them")
 
 
 def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -113,6 +141,8 @@ def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | N
     if _decode(q) == "scales_first":
         first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
         return first.astype(dtype), dtype.type(1)
+    if q.zero_points is not None and scheme.element.bits > SHORT:
+        return None
     element = digits(scheme.element) + (q.zero_points is not None)  # an integer less a zero point has one digit more
     scale = digits(scheme.scale)
     fits = element <= 24 and scale <= 24 and (second is None or element + scale <= 24)

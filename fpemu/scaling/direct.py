@@ -13,7 +13,7 @@ from fpemu.knobs import Rounding
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.elements import INTEGERS, MULTIPLIED, Way
 from fpemu.scaling.scheme import ScaledFormat
-from fpemu.scaling.stages import Exact, extremes
+from fpemu.scaling.stages import Exact, digits_of, extremes
 from fpemu.scaling.stepping import Statistics
 
 __all__ = ["Factors", "Powers", "Singles", "direct"]
@@ -98,10 +98,8 @@ class Singles:
         rule = scheme.scale_rule
         if rule.signed:
             return None
-        numerator = scheme.divisor.as_integer_ratio()[0]
-        digits = (numerator // (numerator & -numerator)).bit_length()
         plain = same_codes(scheme.scale, _FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
-        return cls(scheme) if plain and digits <= DIGITS else None
+        return cls(scheme) if plain and digits_of(scheme.divisor) <= DIGITS else None
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
         """The scales' codes into `codes`, and zero points into `zeros`."""

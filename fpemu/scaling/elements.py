@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from fpemu.casting import decode, encode
 from fpemu.chunks import Scratch
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import spec as places
 from fpemu.knobs import Overflow, Rounding
+from fpemu.outcomes import kernel_rules
 from fpemu.plans import plan
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.dequantizing import deciding_digits, digits
@@ -67,6 +69,8 @@ def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | 
     nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
     deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
     two = isinstance(scheme.second_level, FloatFormat)
+    if scheme.zero_point is not None and element.bits > SHORT:
+        return None
     if scheme.scale.precision == 1 and not two:
         if source != single and (not nearest or deep):
             return None
@@ -87,6 +91,7 @@ def _is_plain_integer(scheme: ScaledFormat) -> bool:
     return (
         isinstance(element, IntFormat)
         and element.bits <= SHORT
+        and element.fraction_bits == 0
         and (element.encoding == "twos_complement" or not element.signed)
         and rules.rounding is Rounding.NEAREST_EVEN
         and rules.overflow is not Overflow.WRAP
@@ -184,7 +189,8 @@ class Elements:
         """As `fpemu.kernels.scaling.shifted_integers` takes them."""
         element = self.scheme.element
         assert isinstance(element, IntFormat)
-        nan = int(decode(encode(np.nan, _WIDE, profile=self.scheme.own_profile.elements), _WIDE))
+        rules = kernel_rules(_WIDE, _WIDE.check_profile(self.scheme.own_profile.elements), False, True)
+        nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), _WIDE))
         return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
 
     @functools.cached_property

@@ -138,8 +138,8 @@ class Quantized:
     Notes
     -----
     Scales and zero points have one place for each block.  `spread` gives each element its block's:
-    ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``.  Where a block is the tensor, a row or a
-    channel, they fit the elements by broadcasting.
+    ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
+    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.
 
     Examples
     --------

@@ -14,10 +14,11 @@ from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
+from fpemu.profiles import IEEE
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, randomness
-from fpemu.scaling.dequantizing import deciding_digits
+from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.layout import Layout, block_shape
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_quantize", "quantize"]
 
+_WITHIN = IEEE.replace(overflow="saturate")
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
 )
@@ -296,7 +298,7 @@ def _within(values: NDArray[np.float64], fmt: FloatFormat, what: str) -> NDArray
 
 def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(found, layout.blocks)
+        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
     except ValueError:
         raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
 
@@ -367,6 +369,9 @@ class _Job:
         way = self._way(known.scales is None)
         by_kernels = known.scales is None and whole is None and way is not None
         at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
+        amax = None  # where larger scales are tried too
+        if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
+            amax = float(np.max(found.high))
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
@@ -390,10 +395,9 @@ class _Job:
                 first = piece.rows.start * self.rows.length + piece.columns.start
                 to = codes[piece.rows, piece.columns]
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
-                if found is not None and second is not None:
-                    self._choose(
-                        x, Statistics(*(part[own] for part in found)), made, (way, found, second), to, scales[own]
-                    )
+                if amax is not None and found is not None and second is not None:
+                    here = Statistics(*(part[own] for part in found))
+                    self._choose(x, here, made, (way, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
         kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
@@ -416,22 +420,24 @@ class _Job:
         x: NDArray[Any],
         found: Statistics,
         made: Scales,
-        how: tuple[Any, Statistics, float],
+        how: tuple[Any, float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
         """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
         stages, block = self.stages, self.cut.block
-        if not isinstance(stages, Stepped) or stages.steps.choose == "no":
+        if not isinstance(stages, Stepped):
             return
-        way, every, second = how
+        from fpemu.kernels import choosing
+
+        way, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
-        others, amax = np.empty_like(codes), float(np.max(every.high))
+        others = np.empty_like(codes)
         way(x, larger.divisors, None, 0, others)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*errors)
         scales[better] = larger.codes[better]
-        np.copyto(codes, others, where=np.repeat(better, block, axis=1)[:, : x.shape[1]])
+        choosing.replaced(better, others, block, codes)
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""
@@ -507,10 +513,9 @@ class _Job:
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
         how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
-            if deciding_digits(scheme.element) > 51:
-                raise ValueError(f"{scheme.element}'s values lie too close to what decides between them")
-            odd = divide(x, divisors, result="float64", rounding="to_odd").codes
-            return np.asarray(encode(odd, scheme.element, source="float64", profile=scheme.own_profile.elements))
+            between = deciding_format(scheme.element)
+            odd = divide(x, divisors, result=between, rounding="to_odd", profile=_WITHIN).codes
+            return np.asarray(encode(odd, scheme.element, source=between, profile=scheme.own_profile.elements))
         if zeros is None:
             return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
         quotient = divide(x, divisors, result="int64", **how)

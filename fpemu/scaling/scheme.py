@@ -20,6 +20,8 @@ from fpemu.scaling.tools import PROFILES, profiles_of, scale_profile
 __all__ = ["ScaledFormat"]
 
 _FLOAT32 = dtype("float32")
+ZERO_POINT_BITS = 32
+SECOND_DIGITS = 24
 
 
 def _second_level(x: Any) -> Any:
@@ -176,6 +178,11 @@ class ScaledFormat(Scheme):
         for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
             if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
                 raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
+        second = self.second_level
+        if isinstance(second, FloatFormat) and second.precision > SECOND_DIGITS:
+            raise ValueError(
+                f"second_level: its scale has {SECOND_DIGITS} digits at most, {second}'s {second.precision}"
+            )
         element = self.element
         entries = element.entries if isinstance(element, TableFormat) else ()
         if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
@@ -195,9 +202,9 @@ class ScaledFormat(Scheme):
         element = self.element
         if not isinstance(element, IntFormat) or element.fraction_bits != 0:
             raise ValueError(f"zero points are for elements that are integers, not for {element}")
+        if element.bits > ZERO_POINT_BITS:
+            raise ValueError(f"zero points are for integers of {ZERO_POINT_BITS} bits at most, not for {element}")
         low, high = (self.middle,) * 2 if self.scale_rule.statistic != "minmax" else (element.min_int, element.max_int)
-        if max(low, high) >= 1 << 63:
-            raise ValueError(f"zero points are kept in int64, which does not hold those of {element}")
         if isinstance(zero_point, IntFormat) and not zero_point.min_int <= low <= high <= zero_point.max_int:
             ends = f"{low}" if low == high else f"{low} to {high}"
             raise ValueError(f"zero points of {element} are {ends} under {self.scale_rule}, which {zero_point} lacks")
@@ -257,8 +264,9 @@ class ScaledFormat(Scheme):
 
     @property
     def divisor(self) -> float:
-        """What the scale rule divides statistics by."""
-        return self.scale_rule.divisor_of(self.element, self.fixed_zero_point or 0)
+        """What the scale rule divides statistics by; elements count less a zero point that all blocks have."""
+        same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
+        return self.scale_rule.divisor_of(self.element, self.middle if same else 0)
 
     def profiles(self) -> list[str]:
         """The named profiles that apply to the scheme.

@@ -21,9 +21,11 @@ from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
 
-__all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
+__all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "statistics"]
 
 Floats = NDArray[Any]
+
+SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
 
 
 def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
@@ -84,9 +86,9 @@ def _wide(x: Floats) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=64)
 def _digits(element: Any) -> FloatFormat:
-    """Float64 with an element's precision."""
+    """Float64 with an element's precision; without infinities and NaN, for which one digit has no room."""
     digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
-    return FloatFormat("digits", 11 + digits, digits)
+    return FloatFormat("digits", 11 + digits, digits, nan="none", infinities=False)
 
 
 def _extent(found: Statistics) -> NDArray[np.float64]:
@@ -107,11 +109,12 @@ def _extent(found: Statistics) -> NDArray[np.float64]:
 def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
     """Codes of extent / divisor, each rounded once."""
     how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rule.rounding}
-    if not fpu_is_fit():
+    if not fpu_is_fit() or fmt.precision + 2 + digits_of(divisor) > 53:
         return _divided(extent, divisor, fmt, how)
     with np.errstate(all="ignore"):
         ratio = extent / divisor
-    codes = np.asarray(encode(ratio, fmt, **how))
+    short = fmt.precision <= SHORT and fmt.emin > LOWEST
+    codes = np.asarray(encode(_single(ratio) if short else ratio, fmt, **how))
     if _power_of_two(divisor):
         return codes
     # The quotient in float64 lies on the exact one's side of every number of few digits, unless it is that number.
@@ -124,13 +127,29 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
     return codes
 
 
+def _single(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Numbers rounded to odd to float32, for whose casts the loop is that of elements."""
+    with np.errstate(all="ignore"):
+        near = x.astype(np.float32)
+        off = np.abs(near) - np.abs(x)
+    words = near.view(np.int32)
+    words += ((off < 0).view(np.int8) - (off > 0).view(np.int8)) * (words & 1 == 0)
+    return near
+
+
 def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how: dict[str, Any]) -> NDArray[Any]:
     """The same by the general kernel."""
     return np.asarray(divide(Array(extent.view(np.uint64), "float64"), divisor, result=fmt, **how).codes)
 
 
+def digits_of(number: float) -> int:
+    """Binary digits of a number."""
+    numerator = abs(number.as_integer_ratio()[0])
+    return (numerator // (numerator & -numerator)).bit_length()
+
+
 def _power_of_two(number: float) -> bool:
-    return abs(float(np.frexp(number)[0])) == 0.5
+    return digits_of(number) == 1
 
 
 def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
@@ -189,7 +208,10 @@ class Exact:
         if infinite is not None and np.isinf(extent).any():
             extent = np.where(np.isinf(extent), np.copysign(infinite, extent), extent)
         if rule.digits:
-            extent = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+            few = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+            extent = np.where(np.isfinite(extent), few, extent)
+        if not scheme.scale.has("nan") and np.isnan(extent).any():
+            raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
         divisor = scheme.divisor * (1.0 if second is None else second)
         return self.given(quotients(extent, divisor, scheme.scale, rule), second)
 

@@ -288,19 +288,33 @@ class Stepped:
     # -- the smaller error --------------------------------------------------------------------------------------------
 
     def error(self, x: Single, codes: NDArray[Any], scale: NDArray[Any], amax: float, block: int) -> Single:
-        """The sum of errors in each block of `codes`, `scale` its value; 16 numbers a row of a tile.
-
-        Sums go along rows, and then over the rows as a tree: a row and that half of them further on.
-        """
-        ops = self.ops
+        """The sum of errors in each block of `codes`, `scale` its value, as `fpemu.kernels.choosing` describes it."""
         top = self.steps.second_top or float(finite_ends(self.scheme.scale)[1])
         whole = np.float32(finite_ends(self.element)[1] * int(top))
-        values = np.asarray(decode(codes, self.element), np.float32)
-        value = ops.multiply(ops.multiply(values, _spread(np.asarray(scale, np.float32), block, x.shape[1])), amax)
-        off = ops.subtract(ops.divide(value, whole), x)
-        off = ops.multiply(off, off) if self.steps.choose == "mse" else np.abs(off)
+        squared, scale = self.steps.choose == "mse", np.ascontiguousarray(scale, np.float32)
         width = self.scheme.block[1] if isinstance(self.scheme.block, tuple) else block
-        parts: NDArray[Any] = off.reshape(*scale.shape, block // width, width)
+        shape = block // width, width
+        if not self.ops.native:
+            return self._error(x, codes, scale, (amax, whole), shape)
+        from fpemu.kernels import choosing
+
+        sums = np.empty(scale.shape, np.float32)
+        numbers = np.array([amax, whole], np.float32)
+        choosing.errors(x, codes, _values(self.element), scale, numbers, shape, squared, sums)
+        return sums
+
+    def _error(
+        self, x: Single, codes: NDArray[Any], scale: Single, numbers: tuple[float, Any], shape: tuple[int, int]
+    ) -> Single:
+        """The same by the general kernels."""
+        ops, (rows, width), count = self.ops, shape, scale.shape[1]
+        by = _spread(scale, rows * width, x.shape[1])
+        value = ops.multiply(ops.multiply(_values(self.element)[codes], by), numbers[0])
+        off = ops.subtract(ops.divide(value, numbers[1]), x)
+        off = ops.multiply(off, off) if self.steps.choose == "mse" else np.abs(off)
+        parts = np.zeros((len(x), count * rows * width), np.float32)
+        parts[:, : x.shape[1]] = off
+        parts = parts.reshape(len(x), count, rows, width)
         sums: NDArray[Any] = np.zeros(parts.shape[:-1], np.float32)
         for i in range(width):
             sums = ops.add(sums, parts[..., i])
@@ -313,6 +327,12 @@ class Stepped:
 def _without_zeros(scales: Single) -> Single:
     """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
     return np.where(scales.view(np.uint32) << np.uint32(1) == 0, np.float32(np.inf), scales)
+
+
+@functools.lru_cache(maxsize=16)
+def _values(element: Format) -> Single:
+    """The values of all codes."""
+    return np.asarray(decode(np.arange(element.code_count, dtype=element.code_dtype), element), np.float32)
 
 
 def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
