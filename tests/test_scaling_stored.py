@@ -16,10 +16,10 @@ X = np.random.default_rng(3).standard_t(3, size=(6, 640)).astype(np.float32)
 BOOK = fe.TableFormat("a book", [-1.0, -0.25, 0.0, 0.125, 1.0])
 OWN = [
     fe.ScaledFormat("e2m3", 7, "ue4m3", fe.ScaleRule("own", divisor=3.25, rounding="away_from_zero")),
-    fe.ScaledFormat(fe.FloatFormat("odd", 9, 4, bias=-3, nan="none", infinities=False), (2, 5), "bfloat16", axis=-1),
+    fe.ScaledFormat(fe.FloatFormat("odd", 7, 4, bias=-3, nan="none", infinities=False), (2, 5), "bfloat16", axis=-1),
     fe.ScaledFormat(BOOK, 16, "float16", second_level="bfloat16", name="with a book"),
     fe.ScaledFormat("uint3", 5, "float32", "minmax", -1, "uint3", name="threes"),
-    fe.ScaledFormat("int5", "row", "float64", "minmax", 0, "int32"),
+    fe.ScaledFormat("int5", "row", "bfloat16", "minmax", 0, "int32"),
     fe.ScaledFormat("int6", "channel", zero_point="int6", axis=0, profile="torch"),
     fe.ScaledFormat("uint6", 3, zero_point=11),
     fe.ScaledFormat("int8", 32, second_level=fe.ScaledFormat("float8_e5m2", 50, "e8m0", "floor", name="inner")),
