@@ -17,8 +17,9 @@ from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
 from fpemu.profiles import Profile
-from fpemu.profiles import profile as named_profile
-from fpemu.scaling.lookup import format_or_scheme
+from fpemu.registry import dtype as lookup
+from fpemu.scaling.lookup import format_or_scheme, targets_under, with_scale_rule
+from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
 from fpemu.sources import as_source
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import ArrayLike, NDArray
+
+    from fpemu.scaling.profiles import ScaleProfile
+    from fpemu.scaling.quantized import Quantized
+    from fpemu.scaling.rules import ScaleRule
 
 __all__ = ["Report", "Row", "cast_to_float64", "report", "report_stream"]
 
@@ -118,13 +123,11 @@ class _ScaledTrial:
 
     def __init__(self, scheme: ScaledFormat, rules: Profile | None, rounding: Any, rng: Any) -> None:
         element = scheme.element
-        chosen = (
-            scheme.own_profile.elements if rules is None else rules.replace(overflow="saturate", infinity="saturate")
-        )
-        if rounding is not None:
-            chosen = chosen.replace(rounding=rounding)
-        self.rules = element.check_profile(chosen)
-        self.scheme = scheme.replace(profile=scheme.own_profile.replace(elements=self.rules))
+        changes: dict[str, Any] = {"overflow": "saturate", "infinity": "saturate"}
+        changes |= {} if rules is None else {"elements": rules}
+        changes |= {} if rounding is None else {"rounding": rounding}
+        self.scheme = scheme.replace(profile=scheme.profile.replace(**changes))
+        self.rules = element.check_profile(self.scheme.own_profile.elements)
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)
         self.wider = _wider(element) if scheme.zero_point is None else _signed(element.bits + 2)
@@ -154,9 +157,7 @@ class _ScaledTrial:
         for part, q in self.stream.quantized(codes, last, rng=self.rng):
             values = np.asarray(cast(part, "float64", source=self.stream.source))
             self.errors.update(values, q.dequantize(np.float64))
-            divisors = np.asarray(q.layout.spread(q.scale_values), np.float64).reshape(-1) * (q.second_scale or 1.0)
-            with np.errstate(all="ignore"):
-                quotients = values / np.where(divisors == 0, np.inf, divisors)
+            quotients = self._quotients(values, q)
             zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
@@ -165,6 +166,19 @@ class _ScaledTrial:
                 places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **how)
                 self.errors.overflows += self._beyond(places + zeros, finite)
             self.place += part.size
+
+    def _quotients(self, values: NDArray[np.float64], q: Quantized) -> NDArray[np.float64]:
+        """Numbers over their blocks' scales; where those are quantized themselves, over the scales before."""
+        steps, second = self.scheme.own_profile.steps, q.second_scale if isinstance(q.second_scale, float) else 1.0
+        of_blocks = q.scale_values
+        if self.scheme.nested is not None:
+            plain = self.scheme.replace(second_level=None)
+            of_blocks = quantize(values.reshape(q.shape), plain, pad=True).scale_values
+        scales = np.asarray(q.layout.spread(of_blocks), np.float64).reshape(-1) * second
+        with np.errstate(all="ignore"):
+            if steps is not None and steps.decode == "quotient":
+                return np.asarray(values * scales)
+            return np.asarray(values / np.where(scales == 0, np.inf, scales))
 
     def _beyond(self, quotients: NDArray[np.float64], finite: NDArray[np.bool_]) -> int:
         """How many are beyond the elements' range."""
@@ -204,7 +218,8 @@ def report(
     formats: Any,
     scale: str | ArrayLike | None = None,
     *,
-    profile: str | Profile | None = None,
+    profile: str | Profile | ScaleProfile | None = None,
+    scale_rule: str | ScaleRule | None = None,
     rounding: Any = None,
     rng: Any = None,
     source: Any = None,
@@ -221,8 +236,12 @@ def report(
         What x is divided by before the cast, and the result multiplied by after it, in float64; shape broadcast to x's.
         "absmax": for each format the number that takes the largest magnitude of x to the format's largest value.
         Scaled formats have scales of their own.
-    profile : str or Profile, optional
-        The rules of the casts, but for overflow; default each format's own.  Of elements, in scaled formats.
+    profile : str, Profile or ScaleProfile, optional
+        The rules of the casts, but for overflow; default each format's own.  A profile of scaled formats ("torchao")
+        is for those alone.  One of casts is, in scaled formats, for elements; a name that both have ("torch", "onnx")
+        means in each what it is there.
+    scale_rule : str or ScaleRule, optional
+        Of scaled formats, instead of their own.
     rounding : str, Rounding or Stochastic, optional
         Overrides the profile's.
     rng : None, int or numpy.random.Generator
@@ -238,13 +257,15 @@ def report(
     Raises
     ------
     ValueError
-        If a format or a rule is unknown, or a scale is not positive and finite.
+        If a format or a rule is unknown, a profile or a rule does not apply to a scaled format, or a scale is not
+        positive and finite.
     TypeError
         If x holds no real numbers.
 
     Notes
     -----
-    In scaled formats "overflow" and "saturated" are of numbers over their scales.  One scale for a whole array, or for
+    In scaled formats "overflow" and "saturated" are of numbers over their scales as they are stored, or as they were
+    before they were quantized themselves.  One scale for a whole array, or for
     a place of its last axis, is that of its finite numbers; blocks with others become what `quantize` makes of them.
 
     Examples
@@ -258,11 +279,14 @@ def report(
     int8           3.478e+04        373          1     2.55      25 %       50 %       25 %    0
     """
     found = as_source(x, source)
+    chosen = _chosen(formats)
+    if scale_rule is not None:
+        chosen = with_scale_rule(chosen, scale_rule)
     if scale is not None and np.ndim(scale):  # neither a word nor one number
         scale = np.broadcast_to(np.asarray(scale, np.float64), found.codes.shape)
     return report_stream(
         lambda: flat_chunks(found.codes),
-        formats,
+        chosen,
         scale,
         profile=profile,
         rounding=rounding,
@@ -277,7 +301,7 @@ def report_stream(
     formats: Any,
     scale: str | ArrayLike | None = None,
     *,
-    profile: str | Profile | None = None,
+    profile: str | Profile | ScaleProfile | None = None,
     rounding: Any = None,
     rng: Any = None,
     source: Any = None,
@@ -289,6 +313,7 @@ def report_stream(
     ----------
     pieces : callable
         Gives the elements in order, in one-dimensional arrays; called twice for "absmax" and for some scaled formats.
+        Those with scales that are quantized themselves keep them all.
     formats, scale, profile, rounding, rng, source
         As in `report`; an array of scales has as many elements as the pieces together.
     shape : tuple of int, optional
@@ -305,17 +330,12 @@ def report_stream(
     >>> report_stream(lambda: (np.full(10, i) for i in range(3)), "int8").count
     30
     """
-    if isinstance(formats, str | Format | Scheme) or not np.iterable(formats):
-        formats = [formats]
-    chosen_formats = [format_or_scheme(fmt) for fmt in formats]
-    if not chosen_formats:
-        raise ValueError("a report needs one format or more")
+    chosen_formats, rules, of_elements = targets_under(_chosen(formats), profile)
     targets = [fmt for fmt in chosen_formats if not isinstance(fmt, ScaledFormat)]
     if scale is not None and not targets:
         raise ValueError("scale is for formats without scales of their own")
     if shape is None and len(targets) < len(chosen_formats):
         raise ValueError("a report of scaled formats needs the shape of the array: shape=")
-    rules = None if profile is None else named_profile(profile)
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))
     scales: list[float | None] = [None] * len(targets)
     if isinstance(scale, str):
@@ -330,7 +350,7 @@ def report_stream(
             raise ValueError("scales must be positive and finite")
         if scale.ndim == 0:
             scales, scale = [float(scale)] * len(targets), None
-    scaled = [_ScaledTrial(fmt, rules, rounding, seed) for fmt in chosen_formats if isinstance(fmt, ScaledFormat)]
+    scaled = [_ScaledTrial(fmt, of_elements, rounding, seed) for fmt in chosen_formats if isinstance(fmt, ScaledFormat)]
     _begin(scaled, pieces, source, shape or ())
     trials = []
     for fmt, factor in zip(targets, scales, strict=True):
@@ -355,14 +375,24 @@ def report_stream(
     return Report(tuple(rows), count, nan, infinite, bool(scaled))
 
 
+def _chosen(formats: Any) -> list[Format | ScaledFormat]:
+    """The formats and scaled formats of one name or several."""
+    if isinstance(formats, str | Format | Scheme) or not np.iterable(formats):
+        formats = [formats]
+    found = [format_or_scheme(fmt) for fmt in formats]
+    if not found:
+        raise ValueError("a report needs one format or more")
+    return found
+
+
 def _begin(
     trials: list[_ScaledTrial], pieces: Callable[[], Iterable[NDArray[Any]]], source: Any, shape: tuple[int, ...]
 ) -> None:
     """Let scaled formats look at all elements, if one has to."""
     if not trials:
         return
-    first = next(iter(pieces()), np.zeros(0, np.float32))
-    own = as_source(first, source).format
+    first = next(iter(pieces()), None)
+    own = as_source(first, source).format if first is not None else lookup("float32" if source is None else source)
     streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.looks_first]
     if not streams:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import fpemu.scaling.names  # noqa: F401 - registers the schemes that ship, before the registry is copied
 from fpemu import casting, registry
 from tests import proof
 

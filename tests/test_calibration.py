@@ -1,10 +1,10 @@
 """Scales of many batches: against numpy's extremes and percentiles, a search of limits, merging in any order."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling import calibration
 
 METHODS = ["minmax", "percentile", "mse"]
 
@@ -180,6 +180,21 @@ def test_zeros_and_the_smallest_numbers(method):
     assert found.quantize(np.ones((3, 2))).elements[0].tolist() == [1, 1]
 
 
+def test_blocks_of_zeros_and_of_numbers_that_are_not_finite():
+    x = np.zeros((3, 32))
+    x[1], x[2, 7] = np.nan, 3.0
+    for method in METHODS:
+        assert fe.calibrate(x, "mxfp4", method).scales[:, 0].tolist() == [1, 1, 0.5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_search_bears_the_largest_numbers():
+    for name in ("mxfp4", "int4_group32"):
+        found = fe.calibrate(np.array([[1e308, -1e308] * 16]), name, "mse")
+        assert found.scales.dtype == np.float32
+        assert 0 < found.scales[0, 0] < np.inf
+
+
 def test_float64_beyond_float32_is_counted_at_its_end():
     found = fe.calibrate([1e300, 1.0, 1.0, 1.0], "absmax_int8", "percentile", percentile=75)
     assert found.ranges[1] == 1 + 1 / 128
@@ -187,7 +202,7 @@ def test_float64_beyond_float32_is_counted_at_its_end():
 
 
 def test_many_channels_are_counted_in_groups():
-    x = np.random.default_rng(5).standard_normal((calibration.FEW + 3, 50))
+    x = np.random.default_rng(5).standard_normal((67, 50))
     (_, high), want = fe.calibrate(x, "int8_channel", "percentile", percentile=80).ranges, np.abs(x)
     exact = np.percentile(want, 80, axis=1, method="inverted_cdf")
     low, _ = fe.calibrate(x, "int8_channel", "percentile", percentile=80).ranges
@@ -203,8 +218,21 @@ def test_codes_and_arrays_are_batches_too():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="mxfp4 has blocks of 32, whose scales come with each array"):
+    with pytest.raises(ValueError, match=r"blocks of 32 do not divide an array of shape \(1,\): pad=True"):
         fe.calibrate([1.0], "mxfp4")
+    with pytest.raises(ValueError, match=r"\(3, 2\) do not fit .* \(2, 2\); blocks of 32 have their places"):
+        fe.calibrate([np.ones((2, 64)), np.ones((3, 64))], "mxfp4")
+    with pytest.raises(ValueError, match=r"scales of shape \(2, 1\) do not fit blocks of shape \(2, 2\)"):
+        fe.calibrate(np.ones((2, 32)), "mxfp4").quantize(np.ones((2, 64)))
+    with pytest.raises(ValueError, match="scales with signs, which depend on the numbers' order: quantize alone, or"):
+        fe.calibrate(np.ones(32), "gguf_q4_0")
+    with pytest.raises(ValueError, match="transformer-engine-4over6-mae works out the second level's scale itself"):
+        fe.calibrate(np.ones(32), fe.scheme("nvfp4").replace(profile="transformer-engine-4over6"))
+    asymmetric = {"scale_rule": "minmax", "zero_point": "int4", "element": "int4"}
+    with pytest.raises(ValueError, match="follows from each block's range"):
+        fe.calibrate(np.ones(32), fe.scheme("nvfp4").replace(**asymmetric))
+    with pytest.raises(ValueError, match="nvfp4 has scales of two levels: 'mse' searches for one"):
+        fe.calibrate(np.ones(32), "nvfp4", "mse")
     with pytest.raises(ValueError, match="two levels: 'mse' searches for one"):
         fe.calibrate([1.0], fe.scheme("nvfp4").replace(block="tensor"), "mse")
     with pytest.raises(ValueError, match="unknown method 'minmix': allowed are minmax"):
@@ -230,3 +258,181 @@ def test_wrong_arguments():
         fe.Calibration("absmax_int8").merge(fe.scheme("absmax_int8"))
     with pytest.raises(TypeError, match="complex"):
         fe.calibrate([1j], "absmax_int8")
+
+
+# -- blocks that have their places -------------------------------------------------------------------------------------
+
+BLOCKS = ["mxfp4", "mxint8", "nvfp4_one_level", "int4_group32", "uint4_asym_group32", "nf4_64", "fp8_e4m3_128x128",
+          "fp8_e5m2_1x128_pow2", "gguf_q8_0"]  # fmt: skip
+
+
+def weights(seed=11, shape=(20, 140)):
+    rng = np.random.default_rng(seed)
+    return (rng.standard_t(3, shape) * np.exp(2 * rng.standard_normal(shape))).astype(np.float32)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_of_one_array_are_as_quantize_has_them(name, axis):
+    scheme = fe.scheme(name)
+    if isinstance(scheme.block, tuple):
+        scheme, axis = scheme.replace(block=(8, 32)), -1
+    x = weights()
+    found = fe.calibrate(x, scheme.replace(axis=axis), pad=True)
+    direct = fe.quantize(x, scheme, axis=axis, pad=True)
+    np.testing.assert_array_equal(found.scales, direct.scale_values)
+    q = found.quantize(x, pad=True)
+    np.testing.assert_array_equal(q.codes, direct.codes)
+    assert (q.zero_points is None) == (direct.zero_points is None)
+    if q.zero_points is not None:
+        np.testing.assert_array_equal(q.zero_points, direct.zero_points)
+
+
+def test_blocks_under_a_tools_profile():
+    for name, profile in (("mxfp4", "torchao"), ("nvfp4_one_level", "torchao"), ("nf4_64", "bitsandbytes")):
+        scheme = fe.scheme(name).replace(profile=profile)
+        direct = fe.quantize(weights(), scheme, pad=True)
+        q = fe.calibrate(weights(), scheme, pad=True).quantize(weights(), pad=True)
+        np.testing.assert_array_equal(q.scales, direct.scales)
+        np.testing.assert_array_equal(q.codes, direct.codes)
+
+
+def test_blocks_of_batches_span_all_of_them():
+    several = [weights(seed, (4, 64)) for seed in range(3)]
+    found = fe.calibrate(several, "int4_group32")
+    largest = np.abs(np.stack(several)).reshape(3, 4, 2, 32).max(axis=(0, 3))
+    np.testing.assert_array_equal(found.scales, np.float32(largest.astype(np.float64) / 7))
+    tiles = fe.calibrate(several, fe.scheme("fp8_e4m3_128x128").replace(block=(2, 32)))
+    largest = np.abs(np.stack(several)).reshape(3, 2, 2, 2, 32).max(axis=(0, 2, 4))
+    np.testing.assert_array_equal(tiles.scales, np.float32(largest.astype(np.float64) / 448))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["mxfp4", "uint4_asym_group32"])
+def test_order_and_merging_change_no_bit_of_blocks(name, method):
+    several = [weights(seed, (3, 64)) for seed in range(4)]
+    several[1][2, 5] = np.nan
+    whole = fe.calibrate(several, name, method, percentile=90)
+    assert same(whole, fe.calibrate(reversed(several), name, method, percentile=90))
+    workers = [fe.calibrate(several[start::2], name, method, percentile=90) for start in (0, 1)]
+    assert same(whole, workers[1].merge(workers[0]))
+    assert whole.scales.shape == (3, 2)
+
+
+def test_percentiles_of_blocks():
+    x = weights(12, (6, 256))
+    found = fe.calibrate(x, "int8_group128", "percentile", percentile=75)
+    exact = np.percentile(np.abs(x).reshape(6, 2, 128), 75, axis=-1, method="inverted_cdf")
+    limit = np.maximum(*(np.abs(end) for end in found.ranges))
+    assert ((exact <= limit) & (limit <= exact * (1 + 1 / 128))).all()
+    # What pads a shorter block counts for nothing.
+    short = fe.calibrate(x[:, :160], "int8_group128", "percentile", percentile=75, pad=True).ranges[1][:, 1]
+    part = fe.calibrate(x[:, 128:160], fe.scheme("int8_group128").replace(block=32), "percentile", percentile=75)
+    np.testing.assert_array_equal(short, part.ranges[1][:, 0])
+
+
+def powers_error(x, exponent):
+    """The squared error of e2m1 elements times a power of two, by ml_dtypes."""
+    scaled = np.clip(x.astype(np.float64) / 2.0**exponent, -6, 6)
+    return np.sum((scaled.astype(ml_dtypes.float4_e2m1fn).astype(np.float64) * 2.0**exponent - x) ** 2)
+
+
+def test_the_least_squared_error_of_blocks_of_powers_of_two():
+    x = np.random.default_rng(13).standard_normal((8, 128)).astype(np.float32)
+    found = fe.calibrate(x, "mxfp4", "mse")
+    chosen = set()
+    for block, scale in zip(x.reshape(-1, 32), found.scales.reshape(-1), strict=True):
+        plain = int(np.floor(np.log2(np.abs(block).max()))) - 2
+        errors = [powers_error(block, plain - k) for k in range(-1, 12)]
+        assert powers_error(block, int(np.log2(scale))) == min(errors)
+        chosen.add(plain - int(np.log2(scale)))
+    assert chosen >= {-1, 0}  # twice the scale that clips, and the rule's
+
+
+def int4_error(x, limit):
+    """The squared errors of symmetric int4 along the last axis, by numpy."""
+    scale = np.float32(limit / 7).astype(np.float64)[..., None]
+    return np.sum((np.clip(np.rint(x / scale), -8, 7) * scale - x) ** 2, axis=-1)
+
+
+def test_the_least_squared_error_of_groups_is_never_above_that_of_the_whole_range():
+    x = weights(14, (64, 32)).astype(np.float64)
+    found = fe.calibrate(x.astype(np.float32), "int4_group32", "mse")
+    largest = np.abs(x).max(axis=-1)
+    error = int4_error(x, np.maximum(*(np.abs(end) for end in found.ranges))[:, 0])
+    assert (error <= int4_error(x, largest) * (1 + 1e-12)).all()  # a bin has one number here
+    tried = np.min([int4_error(x, largest * t) for t in np.geomspace(0.02, 1, 150)], axis=0)
+    assert (error <= tried * 1.08).all()
+    assert np.sum(error) <= np.sum(tried)
+    assert np.sum(error) < 0.95 * np.sum(int4_error(x, largest))
+    made = found.quantize(x.astype(np.float32)).dequantize(np.float64)
+    np.testing.assert_allclose(np.sum((made - x) ** 2, axis=-1), error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["absmax_int8", "zeropoint_uint8", "fp8_e4m3_row", "mxfp8", "mxint8", "nf4_64"])
+def test_the_least_squared_error_is_not_above_that_of_the_whole_range(name):
+    x = np.random.default_rng(16).uniform(-1, 1, (16, 256)).astype(np.float32)  # where clipping hardly helps
+    plain, least = (fe.calibrate(x, name, method).quantize(x).dequantize(np.float64) for method in ("minmax", "mse"))
+    assert np.sum((least - x) ** 2) <= np.sum((plain - x) ** 2)
+
+
+def test_a_bin_counts_as_the_mean_of_its_numbers():
+    # 127 of them lie at one end of a bin, on a level of the scale 1: its middle would be off by half of a level.
+    x = np.repeat(np.float32([127, 100]), [1, 127])
+    found = fe.calibrate(x, "absmax_int8", "mse")
+    assert np.abs(found.quantize(x).dequantize(np.float64) - x).max() == 0
+
+
+def test_scales_that_are_quantized_themselves():
+    x = weights(15, (16, 128))
+    for method in METHODS:
+        plain = fe.calibrate(x, "nf4_64", method, percentile=95)
+        found = fe.calibrate(x, "bnb_nf4", method, percentile=95)
+        np.testing.assert_array_equal(found.scales, plain.scales)
+        q, same_codes = found.quantize(x), plain.quantize(x)
+        np.testing.assert_array_equal(q.codes, same_codes.codes)
+        assert q.scales.dtype == np.uint8
+    direct = fe.quantize(x, "bnb_nf4")
+    q = fe.calibrate(x, "bnb_nf4").quantize(x)
+    np.testing.assert_array_equal(q.scales, direct.scales)
+    assert q.second_scale.offset == direct.second_scale.offset
+
+
+# -- the second level's scale -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nvfp4", "nvfp4_tile"])
+def test_the_second_level_of_batches_of_any_shape(name):
+    several = [weights(16, (16, 32)), weights(17, (32, 48)), weights(18, (48, 16))]
+    found = fe.calibrate(several, name)
+    largest = max(np.abs(x).max() for x in several)
+    assert found.second_scale == np.float32(np.float64(largest) / (6 * 448))
+    assert (found.scales, found.zero_points) == (None, None)
+    for x in several:
+        q, known = found.quantize(x), fe.quantize(x, name, second_scale=found.second_scale)
+        np.testing.assert_array_equal(q.codes, known.codes)
+        np.testing.assert_array_equal(q.scales, known.scales)
+    assert found.quantize(several[0][:, :20], pad=True).shape == (16, 20)
+    merged = fe.calibrate(several[:1], name).merge(fe.calibrate(several[1:], name))
+    assert same_second(merged, found)
+
+
+def same_second(one, other):
+    return (one.second_scale, one.count) == (other.second_scale, other.count)
+
+
+@pytest.mark.parametrize("profile", ["torchao", "transformer-engine"])
+def test_the_second_level_under_a_profile(profile):
+    scheme = fe.scheme("nvfp4").replace(profile=profile)
+    x = weights(19, (8, 64))
+    direct, q = fe.quantize(x, scheme), fe.calibrate([x[:3], x[3:]], scheme).quantize(x)
+    assert q.second_scale == direct.second_scale
+    np.testing.assert_array_equal(q.codes, direct.codes)
+    np.testing.assert_array_equal(q.scales, direct.scales)
+
+
+def test_the_second_level_of_a_percentile():
+    x = weights(20, (64, 64))
+    found = fe.calibrate(x, "nvfp4", "percentile", percentile=99)
+    exact = np.percentile(np.abs(x), 99, method="inverted_cdf") / (6 * 448)
+    assert exact * (1 - 1e-6) <= found.second_scale <= exact * (1 + 1 / 128)

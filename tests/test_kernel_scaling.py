@@ -183,15 +183,24 @@ def to_single(ratio):
     return min(Fraction(significand) * Fraction(2) ** last, Fraction(float(np.finfo(np.float32).max)))
 
 
+def at_ties(divisor):
+    """Pairs whose sum is halfway between two float32, times a divisor; or off by as much as no float64 shows."""
+    for tie in range(2**24 + 1, 2**25, 2**13 - 2):
+        whole = tie * divisor.numerator
+        length = whole.bit_length()
+        high = whole >> max(length - 24, 0) << max(length - 24, 0)
+        for much in (0, 1, -1, 3, -3):  # quarters of a unit in the last place
+            rest = Fraction(whole - high) + much * Fraction(2) ** (length - 55)
+            if rest >= 0 and Fraction(float(np.float32(float(rest)))) == rest:
+                yield float(Fraction(high) / divisor.denominator), float(rest / divisor.denominator)
+
+
 @pytest.mark.parametrize("divisor", [1.0, 3.0, 7.0, 127.0, 255.0, 65535.0, 0.75, 16777215.0])
 def test_nearest_scales(divisor):
     """Rounded once, also where the difference is no float64, and where quotients lie at and beside ties."""
     low, high = (part.astype(np.float32) for part in spans(np.random.default_rng(int(divisor))))
-    ties = np.arange(1, 400, 2, dtype=np.float64) + 2**24  # halfway between two float32, times the divisor if that fits
-    exact = ties * divisor
-    whole = exact[exact == exact.astype(np.float32)].astype(np.float32)
-    high = np.concatenate([high, [whole, np.nextafter(whole, np.float32(0))]], axis=None)[None]
-    low = np.concatenate([low[0], np.zeros(2 * whole.size, np.float32)])[None]
+    marks = np.array([(0, 0), *at_ties(Fraction(divisor))], np.float32).T
+    low, high = np.concatenate([low[0], -marks[1]])[None], np.concatenate([high[0], marks[0]])[None]
     bits, inverses = np.empty(low.shape, np.uint32), np.empty(low.shape, np.float32)
     divisors = np.empty(low.shape)
     scaling.nearest_scales(low, high, divisor, np.float32(77), bits, inverses, divisors)

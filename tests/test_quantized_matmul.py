@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from tests import float_environment
 from tests.spec_values import decode as spec_decode
 
 PAIRS = ["mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4", "mxint8", "nvfp4", "nf4_64", "fp8_e4m3_1x128"]
@@ -50,7 +51,8 @@ def numbers_of(codes, fmt):
 def terms(q, axis):
     """Elements less zero points, and scales without the second level's, both for each element."""
     elements = numbers_of(q.codes, q.scheme.element)
-    scales = numbers_of(q.scales, q.scheme.scale)
+    nested = isinstance(q.second_scale, fe.Quantized)
+    scales = scales_of_scales(q) if nested else numbers_of(q.scales, q.scheme.scale)
     zeros = np.zeros(q.scales.shape, int) if q.zero_points is None else q.zero_points
     for place, (step, length) in enumerate(zip(q.layout.steps, q.shape, strict=True)):
         scales = np.repeat(scales, step, axis=place).take(range(length), axis=place)
@@ -58,10 +60,20 @@ def terms(q, axis):
     return elements - zeros, scales
 
 
+def scales_of_scales(q):
+    """Scales that are quantized themselves: code times scale plus offset, rounded once to float32."""
+    level = q.second_scale
+    codes = numbers_of(level.codes, level.scheme.element)
+    scales = np.repeat(numbers_of(level.scales, level.scheme.scale), level.layout.steps[0])[: codes.size]
+    exact = codes * scales + Fraction(level.offset)
+    return np.vectorize(rounded, otypes=[object])(exact).reshape(q.scales.shape)
+
+
 def expected(qa, qb, accumulate="exact", final=SINGLE):
     """The product by its definition."""
     (a, of_a), (b, of_b) = terms(qa, 1), terms(qb, 0)
-    second = Fraction(qa.second_scale or 1) * Fraction(qb.second_scale or 1)
+    one, other = (Fraction(q.second_scale) if isinstance(q.second_scale, float) else 1 for q in (qa, qb))
+    second = one * other
     out = np.empty((a.shape[0], b.shape[1]), object)
     step = (qa.layout.steps[1], qb.layout.steps[0])
     starts = sorted({place for place in range(a.shape[1]) if place % step[0] == 0 or place % step[1] == 0})
@@ -106,7 +118,14 @@ def test_by_definition(name, accumulate):
 @pytest.mark.parametrize("accumulate", ["exact", "float32"])
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("mxfp8", "nvfp4"), ("int8_channel", "mxfp4"), ("nf4_64", "zeropoint_int4"), ("int4_group",) * 2],
+    [
+        ("mxfp8", "nvfp4"),
+        ("int8_channel", "mxfp4"),
+        ("nf4_64", "zeropoint_int4"),
+        ("int4_group",) * 2,
+        ("bnb_nf4", "bnb_fp4"),
+        ("bnb_nf4", "nvfp4"),
+    ],
 )
 def test_two_schemes(left, right, accumulate):
     qa, qb = operands(left, 2)[0], operands(right, 3)[1]
@@ -123,6 +142,16 @@ def test_two_levels_of_many_digits(element, block):
     qa.second_scale, qb.second_scale = float(np.float32(1 / 3)), float(np.float32(0.7))
     found = fe.quantized_matmul(qa, qb, result="float64")  # scales are near float32's largest
     assert_same(found, expected(qa, qb, final=(53, -1074, Fraction(2) ** 1024)))
+
+
+def test_scales_of_scales_as_a_tool_decodes_them_multiply():
+    # One block, whose scale is 3: bitsandbytes rounds its product and its sum; here both are exact.
+    x = np.full((1, 64), 3.0, np.float32)
+    qa = fe.quantize(x, "bnb_nf4", profile="bitsandbytes")
+    qb = fe.quantize(x.T, "bnb_nf4", profile="bitsandbytes", axis=0)
+    assert fe.quantized_matmul(qa, qb).tolist() == [[64 * 9]]
+    (scale,) = qa.scale_values.reshape(-1)
+    assert (scale, qa.offset) == (3, None)
 
 
 def test_tiles_and_scales_across():
@@ -290,3 +319,14 @@ def test_wrong_arguments():
     endless.scales[...] = np.array(np.inf, np.float32).view(np.uint32)
     with pytest.raises(ValueError, match="a scale is infinite"):
         fe.quantized_matmul(endless, endless)
+
+
+@float_environment.needed
+def test_subnormal_elements_under_modes():
+    """bfloat16's numbers near its end are subnormal in float32 too."""
+    a = fe.quantize(np.ones((1, 4), np.float32), fe.ScaledFormat("bfloat16", "tensor"), scales=1.0)
+    a.codes[...] = [1, 2, 0x7F, 0x80]  # times 2^-133
+    b = fe.quantize(np.float32([[1], [2], [4], [8]]), "absmax_int8", scales=1.0)
+    with float_environment.changed("denormals_are_zero"):
+        found = fe.quantized_matmul(a, b, result="float64")
+    assert found == (1 + 2 * 2 + 4 * 0x7F + 8 * 0x80) * 2.0**-133

@@ -12,6 +12,7 @@ import fpemu as fe
 from fpemu.chunks import flat_chunks
 from fpemu.errors import HEADER, Errors, finite_range
 from fpemu.report import report_stream
+from fpemu.scaling.tools import scale_profile
 
 # format: its largest value, the magnitude from which it overflows to nearest, whether that magnitude itself does,
 # and somebody else's rounding of numbers in range
@@ -294,6 +295,75 @@ def test_scaled_formats_are_as_quantize_has_them(scheme, shape):
     assert fe.report(x, scheme).rows == report_stream(lambda: iter([flat]), scheme, shape=shape).rows
 
 
+UNDER = [
+    ("bnb_nf4", "exact", (40, 50)), ("bnb_fp4", "bitsandbytes", (5, 90, 60)), ("nvfp4", "torchao", (7, 32)),
+    ("nvfp4", "transformer-engine-4over6", (9, 48)), ("nvfp4_tile", "transformer-engine", (40, 50)),
+    ("mxfp8", "torchao", (3, 50)), ("mxfp4", "gfloat", (64,)), ("int8_channel", "torch", (6, 5, 8)),
+    ("zeropoint_uint8", "torch-fake", (11, 13)), ("int8_row", "onnx", (6, 37)), ("gguf_q4_0", "gguf", (4, 64)),
+    ("fp8_e4m3_tensor", "torchao", (8, 9)), ("fp8_e4m3_row", "onnxruntime-1.32-no_saturate", (3, 10)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "profile", "shape"), UNDER)
+def test_profiles_of_scaled_formats_are_as_quantize_has_them(name, profile, shape):
+    x = (np.random.default_rng(7).standard_t(3, shape) * 5).astype(np.float32)
+    q = fe.quantize(x, name, pad=True, profile=profile)
+    error = q.dequantize(np.float64) - x
+    for size in (1 << 20, 17):
+        found = report_stream(lambda s=size: flat_chunks(x.reshape(-1), s), [name], profile=profile, shape=shape)
+        (row,) = found.rows
+        assert (row.bits, row.nan) == (q.bits_per_element, 0)
+        assert row.mse == pytest.approx(np.mean(error**2), rel=1e-12)
+        assert row.max_error == np.abs(error).max()
+        assert row.underflow == pytest.approx(np.mean((q.dequantize() == 0) & (x != 0)))
+
+
+def test_scales_that_are_quantized_themselves_stand_beside_others():
+    x = (np.random.default_rng(8).standard_normal((64, 64)) * np.tile([[1], [30]], (32, 1))).astype(np.float32)
+    found = fe.report(x, ["nf4_64", "bnb_nf4", "mxfp4"])
+    assert found.rows[::2] == fe.report(x, ["nf4_64", "mxfp4"]).rows
+    plain, row = found.rows[:2]
+    assert (row.overflow, row.saturation) == (plain.overflow, plain.saturation)  # over the scales before
+    assert plain.mse != row.mse
+    assert row.bits == fe.quantize(x, "bnb_nf4").bits_per_element == 4 + 8 / 64 + (32 + 32) / 4096
+
+
+def test_scale_rules_of_scaled_formats():
+    x = numbers(6)[:640]
+    for rule in ("floor", "ceil", fe.ScaleRule("mine", divisor=5.0)):
+        row, plain, fmt = fe.report(
+            x, ["mxfp4", fe.scheme("mxfp4").replace(scale_rule=rule), "bf16"], scale_rule=rule
+        ).rows
+        assert row == plain
+        assert row.max_error == np.abs(fe.fake_quantize(x, "mxfp4", scale_rule=rule).astype(np.float64) - x).max()
+        assert fmt == fe.report(x, "bf16").rows[0]
+    (row,) = fe.report(x, "mxfp4", scale_rule="rceil", profile="torchao").rows
+    y = fe.fake_quantize(x, "mxfp4", scale_rule="rceil", profile="torchao")
+    assert row.max_error == np.abs(y.astype(np.float64) - x).max()
+
+
+def test_profiles_mean_casts_to_formats_and_tools_for_scaled_formats():
+    x = np.float32([127.5, 1.0, 0.3, -300.0])
+    whole, scaled = fe.report(x, ["float8_e4m3fn", "absmax_int8"], profile="torch").rows
+    assert whole == fe.report(x, "float8_e4m3fn", profile=fe.profile("torch")).rows[0]
+    y = fe.quantize(x, "absmax_int8", profile="torch").dequantize(np.float64)
+    assert scaled.max_error == np.abs(y - x).max() != fe.report(x, "absmax_int8").rows[0].max_error
+    (casts,) = fe.report(x, "mxfp8", profile=fe.profile("ieee").replace(rounding="toward_zero")).rows
+    assert casts.mse == fe.report(x, "mxfp8", rounding="toward_zero").rows[0].mse
+    own = scale_profile("exact").replace(rounding="toward_zero")
+    assert fe.report(x, "mxfp8", profile=own).rows == (casts,)
+    with pytest.raises(ValueError, match=r"torchao-0\.18 is a profile of scaled formats, of which there are none here"):
+        fe.report(x, "int8", profile="torchao")
+    with pytest.raises(ValueError, match=r"gguf-0\.19 does not apply to ScaledFormat\('mxfp4'"):
+        fe.report(x, ["gguf_q8_0", "mxfp4"], profile="gguf")
+    with pytest.raises(ValueError, match=r"unknown profile 'torcha': of casts there are .* did you mean"):
+        fe.report(x, "mxfp4", profile="torcha")
+    with pytest.raises(ValueError, match="rule floor is for scaled formats, of which there are none here"):
+        fe.report(x, "int8", scale_rule="floor")
+    with pytest.raises(ValueError, match="mxfp4: the scale rule minmax needs zero points"):
+        fe.report(x, "mxfp4", scale_rule="minmax")
+
+
 def test_overflow_in_blocks_is_of_numbers_over_their_scale():
     x = [[6.5, 7.0, -7.5, 6.0], [4.0, 0.01, 1.0, 0.5]]  # both scales are 1
     (row,) = fe.report(x, fe.scheme("mxfp4").replace(block=4)).rows
@@ -342,5 +412,13 @@ def test_wrong_arguments_of_scaled_formats():
         fe.report([1.0], "mxfp4", scale=2.0)
     with pytest.raises(ValueError, match="shape="):
         report_stream(lambda: iter([np.ones(3)]), "mxfp4")
-    with pytest.raises(ValueError, match="out of range"):
+    with pytest.raises(ValueError, match=r"mxfp4 does not fit an array of shape \(1,\): axis 1 is out of range"):
         fe.report([1.0], fe.scheme("mxfp4").replace(axis=1))
+    with pytest.raises(ValueError, match=r"the profile torchao-0\.18 computes in float32, which does not hold each"):
+        fe.report(np.ones(64) / 3, "mxfp4", profile="torchao")
+
+
+def test_scaled_formats_of_nothing():
+    for x in (np.zeros((0, 64), np.float32), np.zeros((64, 0))):
+        found = fe.report(x, ["mxfp4", "nvfp4", "bnb_nf4", "absmax_int8", "bf16"])
+        assert (found.count, [row.nan for row in found.rows]) == (0, [0] * 5)

@@ -539,10 +539,6 @@ def test_names_of_integers():
             "works out the second level's scale itself",
         ),
         (
-            lambda: fe.quantize(np.ones((4, 4)), "int8_channel", axis=1, profile="torch", rounding="stochastic"),
-            "blocks that lie in one piece",
-        ),
-        (
             lambda: fe.quantize([1.0] * 64, "bnb_nf4", out=fe.quantize([1.0] * 64, "bnb_nf4")),
             "whose scales are quantized themselves",
         ),
@@ -579,15 +575,7 @@ def test_profiles_of_schemes():
                     scheme.replace(profile=name)
 
 
-def test_scales_of_scales_stand_alone():
-    """What works on pieces, or with plain scales, refuses them, and scales that divide."""
-    _, q = nested(rows=1)
-    with pytest.raises(ValueError, match="quantizes its scales too"):
-        fe.quantized_matmul(q, q)
-    with pytest.raises(ValueError, match="quantizes its scales too"):
-        fe.report(np.ones(64, np.float32), ["bnb_nf4"])
-    with pytest.raises(ValueError, match="quantizes its scales too"):
-        fe.Calibration(fe.scheme("bnb_nf4").replace(block="tensor"))
+def test_scales_that_divide_do_not_multiply():
     divides = fe.quantize(np.ones((2, 2), np.float32), "fp8_e4m3_tensor", profile="torchao")
     with pytest.raises(ValueError, match="divide: dequantize first"):
         fe.quantized_matmul(divides, divides)

@@ -95,7 +95,9 @@ def targets_of(*names: list[str] | None) -> list[Format | ScaledFormat]:
     return found
 
 
-def rules_of(fmt: Format, name: str | None, rounding: str | None = None, overflow: str | None = None) -> Profile:
+def rules_of(
+    fmt: Format, name: str | Profile | None, rounding: str | None = None, overflow: str | None = None
+) -> Profile:
     """The rules of a cast to a format, as the options say; what is unknown or does not apply is wrong usage."""
     try:
         rules = fmt.profile if name is None else profile(name)

@@ -20,7 +20,6 @@ from fpemu.cli.options import (
     JsonOption,
     MemberOption,
     PlotOption,
-    ProfileOption,
     RoundingOption,
     SeedOption,
     ShapeOption,
@@ -33,7 +32,9 @@ from fpemu.cli.output import console, picture_path, print_json, print_table, pro
 from fpemu.files import StoredArray
 from fpemu.formats import Format
 from fpemu.plotting import Binades, report_picture
+from fpemu.profiles import Profile
 from fpemu.report import Report, report_stream
+from fpemu.scaling.lookup import targets_under, with_scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
 
@@ -51,7 +52,18 @@ def report(
         typer.Option("--scale", help="absmax, or a number: what elements are divided by before the cast."),
     ] = None,
     rounding: RoundingOption = None,
-    profile: ProfileOption = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="Rules of the casts: ieee, torch, ml_dtypes ...; or how a tool gets to scaled formats: torchao, onnx, "
+            "transformer-engine ...",
+        ),
+    ] = None,
+    scale_rule: Annotated[
+        str | None,
+        typer.Option("--scale-rule", help="Of scaled formats, instead of their own: floor, ceil, even, rceil, absmax."),
+    ] = None,
     seed: SeedOption = None,
     dtype: DtypeOption = None,
     shape: ShapeOption = None,
@@ -63,6 +75,8 @@ def report(
 
     Errors are those under saturation, whatever a profile says. Without -f: the main formats.
 
+    A profile of scaled formats leaves the others as they are. A name of both kinds, as torch, is each one's own.
+
     For example:
 
         fpemu report weights.npy -f bfloat16 -f float8_e4m3fn
@@ -71,11 +85,13 @@ def report(
 
         fpemu report weights.npy -f mxfp4 -f nvfp4 -f int8_channel
 
+        fpemu report weights.npy -f mxfp4 -f nvfp4 --profile torchao
+
         fpemu report activations.f32 --dtype float32 -f e5m2 --plot errors.png
     """
     chosen = targets_of(format, names) or targets_of(MAIN_FORMATS)
     scaled = [fmt for fmt in chosen if isinstance(fmt, ScaledFormat)]
-    rules = [rules_of(fmt.element if isinstance(fmt, ScaledFormat) else fmt, profile, rounding) for fmt in chosen]
+    chosen, rules = _rules(chosen, profile, scale_rule, rounding)
     if scaled and plot is not None:
         raise typer.BadParameter(
             f"a picture is of formats of single numbers, not of {scaled[0]}", param_hint="'--plot'"
@@ -102,6 +118,27 @@ def report(
         save_picture(report_picture(reports[0], binades), plot)
 
 
+def _rules(
+    chosen: list[Format | ScaledFormat], profile: str | None, scale_rule: str | None, rounding: str | None
+) -> tuple[list[Format | ScaledFormat], list[Profile]]:
+    """The formats, with another scale rule if one is asked for, and the rules of the casts to them."""
+    try:
+        found = chosen if scale_rule is None else with_scale_rule(chosen, scale_rule)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--scale-rule'") from None
+    try:
+        under = targets_under(found, profile)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--profile'") from None
+    rules = []
+    for fmt in under.targets:
+        if isinstance(fmt, ScaledFormat):
+            rules.append(rules_of(fmt.element, under.elements or fmt.own_profile.elements, rounding))
+        else:
+            rules.append(rules_of(fmt, under.casts, rounding))
+    return found, rules
+
+
 def _scale(text: str | None) -> str | float | None:
     if text is None or text == "absmax":
         return text
@@ -123,8 +160,8 @@ def _measure(
     seed: int | None,
     binades: Binades | None,
 ) -> Report:
-    again = any(isinstance(fmt, ScaledFormat) and Stream(fmt, stored.shape, fmt.element).looks_first for fmt in chosen)
-    passes = 1 + (scale == "absmax") + again
+    again = [_looks_first(stored, fmt, profile) for fmt in chosen if isinstance(fmt, ScaledFormat)]
+    passes = 1 + (scale == "absmax") + any(again)
     with progress(f"reading {stored.path.name} {stored.name}".rstrip(), passes * stored.size) as advance:
 
         def pieces() -> Iterator[NDArray[Any]]:
@@ -146,13 +183,25 @@ def _measure(
     return found
 
 
+def _looks_first(stored: StoredArray, scheme: ScaledFormat, profile: str | None) -> bool:
+    """Whether a scaled format needs another pass; an error where it does not fit the array."""
+    (under,) = targets_under([scheme], profile).targets
+    assert isinstance(under, ScaledFormat)
+    try:
+        return Stream(under, stored.shape, scheme.element).looks_first
+    except ValueError as error:
+        raise ValueError(f"{_name(stored)}: {error}") from None
+
+
+def _name(stored: StoredArray) -> str:
+    return f"{stored.path}{f', {stored.name}' if stored.name else ''}"
+
+
 def _print(stored: StoredArray, found: Report, seed: int | None) -> None:
     out = console()
     shape = " x ".join(map(str, stored.shape)) or "one number"
     what = stored.dtype if stored.format is None else f"codes of {stored.format.name}"
-    out.print(
-        Text(f"{stored.path}{f', {stored.name}' if stored.name else ''}: {shape}, {what}", "bold"), soft_wrap=True
-    )
+    out.print(Text(f"{_name(stored)}: {shape}, {what}", "bold"), soft_wrap=True)
     notes = [f"{found.nan} NaN" * (found.nan > 0), f"{found.infinite} infinite" * (found.infinite > 0)]
     if any(notes):
         out.print(f"left out: {' and '.join(n for n in notes if n)}")

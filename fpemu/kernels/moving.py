@@ -20,7 +20,7 @@ def moved(x, factors, zeros, block, fused, out):
     """Numbers times factors, plus zeros, all of one type; `fused`: rounded once."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             factor, zero = factors[row, k], zeros[row, k]
             if fused:
                 for i in range(numbers.size):

@@ -54,7 +54,7 @@ def looked_up(codes, table, permutes, factors, block, last, out):
     for row in range(codes.shape[0]):
         for start in range(0, factors.shape[1], step):
             few = codes[row, start * block : (start + step) * block]
-            numbers = out[row, start * block : (start + step) * block]
+            numbers = out[row, start * block :]
             whole = few.size - few.size % 8 if permutes else 0
             for i in range(0, whole, 8):
                 eight_of_sixteen(table, few, i, numbers)
@@ -73,7 +73,7 @@ def widened_times(codes, words, factors, block, last, out):
     rebias, respecial, normal, smallest = words[4], words[5], words[6], words[7]
     for row in range(codes.shape[0]):
         for k in range(factors.shape[1]):
-            few, to = codes[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            few, to = codes[row, k * block : (k + 1) * block], out[row, k * block :]
             factor = factors[row, k]
             for i in range(few.size):
                 code = uint32(few[i])

@@ -153,7 +153,7 @@ def multiplied(x, factors, block, last, out):
     """Each number times its block's factor, and then `last`, in the factors' type."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             factor = factors[row, k]
             for i in range(numbers.size):
                 to[i] = like(factor, numbers[i]) * factor * last
@@ -164,7 +164,7 @@ def divided(x, divisors, block, out):
     """Each number by its block's divisor, in the divisors' type."""
     for row in range(x.shape[0]):
         for k in range(divisors.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             divisor = divisors[row, k]
             for i in range(numbers.size):
                 to[i] = ratio(numbers[i], divisor)
@@ -205,7 +205,7 @@ def quotients(x, inverses, divisors, block, normal, tie, low, out):
     """
     for row in range(x.shape[0]):
         for k in range(inverses.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             inverse = inverses[row, k]
             unsure = uint32(0)
             for i in range(numbers.size):
@@ -242,7 +242,7 @@ def integers(x, inverses, divisors, zeros, block, limits, mask, out):
     magic, nan, kept = float32(1.5 * 2.0**23), limits[3], like(out[0, 0], mask)
     for row in range(x.shape[0]):
         for k in range(inverses.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             inverse, zero = inverses[row, k], zeros[row, k]
             unsure = uint32(0) if inverse == inverse else uint32(1)
             beside = uint32(0) if inverse == float32(0) else uint32(1)
@@ -273,7 +273,7 @@ def shifted_integers(x, zeros, block, limits, mask, out):
     nan = limits[3]
     for row in range(x.shape[0]):
         for k in range(zeros.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             zero, least, most = uint32(zeros[row, k]), limits[0] - zeros[row, k], limits[1] - zeros[row, k]
             for i in range(numbers.size):
                 number = float64(numbers[i])
@@ -293,7 +293,7 @@ def shifted_back(x, zeros, factors, block, out):
     """Integers less their block's zero point, times its factor, in the factors' type."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
-            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block : (k + 1) * block]
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             zero, factor = int32(zeros[row, k]), factors[row, k]
             for i in range(numbers.size):
                 to[i] = like(factor, int32(int32(numbers[i]) - zero)) * factor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,15 @@ from numpy.typing import NDArray
 from fpemu.casting import cast
 from fpemu.formats import IntFormat
 from fpemu.info import finfo
-from fpemu.scaling.layout import block_shape
+from fpemu.knobs import Stochastic
+from fpemu.scaling.counting import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
+from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.rules import check_word
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from numpy.typing import ArrayLike
 
     from fpemu.scaling.quantized import Quantized
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "calibrate", "narrow"]
 
 METHODS = ("minmax", "percentile", "mse")
-BINS = 1 << 16  # the upper halves of float32's bits
-SIGN = 1 << 15
-FEW = 64  # rows counted at a time
+TRIED = 1 << 22  # quotients that are tried at a time
 COARSE = 16  # bins of a binade that are one step of the first search
 REACH = 16  # binades of that search
 
@@ -45,6 +42,7 @@ def calibrate(
     *,
     percentile: float = 99.9,
     source: Any = None,
+    pad: bool = False,
 ) -> Calibration:
     """Find scales, and zero points, for numbers that are like those given.
 
@@ -53,7 +51,9 @@ def calibrate(
     x : array_like, or iterable of arrays
         One batch; or batches one after the other: an iterator, or a list or tuple of arrays.
     scheme : str or ScaledFormat
-        One whose scales are of a tensor, of channels or of rows: "tensor", "channel", "row".
+        Its blocks say what a scale is of: "tensor", "channel" or "row"; or blocks of a length or tiles, which have
+        their places: all batches of one shape, such as a weight's.  With two levels of scales (nvfp4) the second one's
+        is found, of the tensor; blocks of a length and tiles still get theirs from each array, of any shape.
     method : {"minmax", "percentile", "mse"}
         The range that the elements are to span: of all numbers; of this percentage of them; the one whose mean squared
         error is the least.
@@ -61,6 +61,8 @@ def calibrate(
         For "percentile": above 0, at most 100.
     source : str, Format or dtype, optional
         x holds codes of this format.
+    pad : bool
+        Whether the last block of an axis may be shorter.
 
     Returns
     -------
@@ -72,7 +74,8 @@ def calibrate(
     TypeError
         If something is of the wrong kind.
     ValueError
-        If a name is unknown, the scheme has blocks that come with the data, or batches do not fit together.
+        If a name is unknown, the method does not fit the scheme, blocks do not divide an axis, or batches do not fit
+        together.
 
     Examples
     --------
@@ -82,10 +85,16 @@ def calibrate(
     array(0.01574803, dtype=float32)
     >>> found.quantize([2.0, 1.0, -300.0]).elements
     array([ 127,   64, -128], dtype=int8)
+    >>> weights = [[0.5, -6.0, 1.0, 9.0], [1.0, 2.0, 0.0, 0.25]]
+    >>> fe.calibrate(weights, fe.scheme("mxfp4").replace(block=4), "mse").scales
+    array([[2. ],
+           [0.5]], dtype=float32)
+    >>> fe.calibrate([[2688.0], [1.0]], "nvfp4").second_scale
+    1.0
     """
     found = Calibration(scheme, method, percentile=percentile)
     for batch in _batches(x):
-        found.update(batch, source=source)
+        found.update(batch, source=source, pad=pad)
     return found
 
 
@@ -103,7 +112,7 @@ class Calibration:
     Parameters
     ----------
     scheme : str or ScaledFormat
-        Of blocks "tensor", "channel" or "row".
+        See `calibrate`.
     method : {"minmax", "percentile", "mse"}
         See `calibrate`.
     percentile : float
@@ -128,13 +137,20 @@ class Calibration:
 
     Notes
     -----
-    "minmax" keeps the smallest and the largest number of each row, channel or tensor, zero among them, and the scales
-    are bit for bit those that `quantize` gives all numbers at once.  The others count numbers, as float32 toward zero,
-    in bins of equal sign, exponent and first seven bits of the trailing significand: 128 to a binade, so that a bin's
-    ends differ by less than 0.8 percent.  "percentile" takes the upper end of the bin in which that percentage is
-    reached (as numpy's "inverted_cdf"), at most the largest number: of magnitudes, or for a rule "minmax" half of the
-    rest off each end.  "mse" takes each bin for its middle, tries limits for magnitudes in steps of an eighth of a
-    binade, over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone.
+    "minmax" keeps the smallest and the largest number of each block, zero among them, and the scales are bit for bit
+    those that `quantize` gives all numbers at once.  The others count numbers, as float32 toward zero, in bins of equal
+    sign, exponent and first seven bits of the trailing significand: 128 to a binade, so that a bin's ends differ by
+    less than 0.8 percent.  They keep 24 bytes for each bin of each block that has numbers: for one array no more than
+    for each number.
+
+    "percentile" takes the upper end of the bin in which that percentage is reached (as numpy's "inverted_cdf"), at most
+    the largest number: of magnitudes, or for a rule "minmax" half of the rest off each end.
+
+    "mse" takes each bin for the mean of its numbers, which is each number itself where no two of a block share a bin,
+    and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a binade,
+    over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone; and for scales
+    that are powers of two twice the range.  The whole range is tried first: by this measure no result is worse than
+    that of "minmax".
 
     Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
 
@@ -155,26 +171,28 @@ class Calibration:
             raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
         if not 0 < percentile <= 100:
             raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")
-        if not isinstance(self.scheme.block, str):
-            raise ValueError(
-                f"{self.scheme} has blocks of {self.scheme.block}, whose scales come with each array: quantize alone; "
-                "calibrate is for blocks 'tensor', 'channel' and 'row'"
-            )
-        if self.scheme.nested is not None:
-            raise ValueError(f"{self.scheme} quantizes its scales too: quantize alone")
         if self.scheme.scale_rule.signed:
-            raise ValueError(f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone")
-        if method == "mse" and self.scheme.second_level is not None:
-            raise ValueError(f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' fits")
+            raise ValueError(
+                f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone, or "
+                "calibrate with scale_rule='absmax'"
+            )
+        two = self.scheme.second_level is not None and self.scheme.nested is None
+        if method == "mse" and two:
+            raise ValueError(
+                f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' and 'percentile' fit"
+            )
+        self._second_alone = two and not isinstance(self.scheme.block, str)
+        if self._second_alone:
+            _check_second(self.scheme)
         self.method, self.percentile = method, float(percentile)
         self.count = self.nan = self.infinite = 0
         self._shape: tuple[int, ...] | None = None  # of what belongs to blocks
         self._low = self._high = np.zeros(0)
-        self._keys = self._counts = np.zeros(0, np.int64)  # row times BINS plus bin, ascending; numbers there
+        self._counted = Counted.nothing()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
-    def update(self, x: ArrayLike, *, source: Any = None) -> Calibration:
+    def update(self, x: ArrayLike, *, source: Any = None, pad: bool = False) -> Calibration:
         """Take a batch.
 
         Parameters
@@ -183,6 +201,8 @@ class Calibration:
             Numbers, as `cast` takes them; the axes that have scales of their own are as long in each batch.
         source : str, Format or dtype, optional
             x holds codes of this format.
+        pad : bool
+            Whether the last block of an axis may be shorter.
 
         Returns
         -------
@@ -205,27 +225,37 @@ class Calibration:
         self.__dict__.pop("_result", None)
         given = as_source(x, source)
         numbers = np.asarray(cast(given.codes, "float64", source=given.format))
-        apart: list[int] = []  # axes whose places have scales of their own
-        if self.scheme.block != "tensor":
-            block_shape(self.scheme.block, self.scheme.axis, numbers.shape)  # refuses an axis that is not there
-            own = self.scheme.axis % numbers.ndim
-            apart = [own] if self.scheme.block == "channel" else [axis for axis in range(numbers.ndim) if axis != own]
-        shape = tuple(length if axis in apart else 1 for axis, length in enumerate(numbers.shape))
-        self._meet(() if self.scheme.block == "tensor" else shape)
-        rows = np.moveaxis(numbers, apart, range(len(apart))).reshape(math.prod(shape) if apart else 1, -1)
-        finite = np.isfinite(rows)
-        infinite = np.isinf(rows)
-        self.count += int(finite.sum())
+        layout, shape = self._places(numbers.shape, pad)
+        self._meet(shape)
+        finite, infinite = np.isfinite(numbers), np.isinf(numbers)
+        count = int(finite.sum())
+        self.count += count
         self.infinite += int(infinite.sum())
-        self.nan += int(rows.size - finite.sum() - infinite.sum())
-        if rows.size:
-            self._low = np.minimum(self._low, rows.min(axis=1, initial=0.0, where=finite))
-            self._high = np.maximum(self._high, rows.max(axis=1, initial=0.0, where=finite))
+        self.nan += int(numbers.size - count - infinite.sum())
+        if numbers.size:
+            rows, chosen = layout.gathered(numbers), layout.gathered(finite)
+            self._low = np.minimum(self._low, rows.min(axis=1, initial=0.0, where=chosen))
+            self._high = np.maximum(self._high, rows.max(axis=1, initial=0.0, where=chosen))
             if self.method != "minmax":
-                for start in range(0, len(rows), FEW):
-                    part = slice(start, start + FEW)
-                    self._add(*_counted(rows[part], finite[part], start))
+                self._counted = Counted.together([self._counted, *counted(rows, chosen)])
         return self
+
+    def _places(self, shape: tuple[int, ...], pad: bool) -> tuple[Layout, tuple[int, ...]]:
+        """Where what shares a scale lies in an array of some shape, and the shape of scales."""
+        block, axis = self.scheme.block, self.scheme.axis
+        whole = block == "tensor" or self._second_alone
+        layout = Layout(shape, block_shape("tensor" if whole else block, axis, shape))
+        if whole:
+            return layout, ()
+        if isinstance(block, str):
+            own = axis % len(shape)
+            return layout, tuple(n if (i == own) == (block == "channel") else 1 for i, n in enumerate(shape))
+        if not layout.divides and not pad:
+            raise ValueError(
+                f"blocks of {' x '.join(map(str, layout.steps))} do not divide an array of shape {shape}: pad=True "
+                "lets the last ones be shorter"
+            )
+        return layout, layout.blocks
 
     def merge(self, other: Calibration) -> Calibration:
         """Take what another calibration of the same kind has seen.
@@ -261,7 +291,7 @@ class Calibration:
         if other._shape is not None:
             self._meet(other._shape)
             self._low, self._high = np.minimum(self._low, other._low), np.maximum(self._high, other._high)
-            self._add(other._keys, other._counts)
+            self._counted = Counted.together([self._counted, other._counted])
         self.count += other.count
         self.nan += other.nan
         self.infinite += other.infinite
@@ -273,13 +303,13 @@ class Calibration:
             self._shape = shape
             self._low = self._high = np.zeros(math.prod(shape))
         elif self._shape != shape:
-            raise ValueError(f"scales of shape {shape} do not fit those of the batches before, {self._shape}")
-
-    def _add(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        every, places = np.unique(np.concatenate([self._keys, keys]), return_inverse=True)
-        total = np.zeros(every.size, np.int64)
-        np.add.at(total, places.reshape(-1), np.concatenate([self._counts, counts]))
-        self._keys, self._counts = every, total
+            why = ""
+            if not isinstance(self.scheme.block, str):
+                why = (
+                    f"; blocks of {self.scheme.block} have their places, in batches of one shape: where shapes differ, "
+                    "quantize alone gives each array scales of its own"
+                )
+            raise ValueError(f"scales of shape {shape} do not fit those of the batches before, {self._shape}{why}")
 
     # -- scales -------------------------------------------------------------------------------------------------------
 
@@ -288,19 +318,19 @@ class Calibration:
         """The smallest and the largest number that elements are to span, by `method`; zero is among them."""
         if self._shape is None or not self.count:
             raise ValueError("there are no numbers yet: update(batch)")
-        low, high = self._low.copy(), self._high.copy()
-        if self.method != "minmax":
-            search = self._quantile if self.method == "percentile" else self._least_error
-            ends = np.searchsorted(self._keys, np.arange(len(low) + 1) * BINS)
-            for row, (start, stop) in enumerate(itertools.pairwise(ends)):
-                if low[row] < high[row]:
-                    bins = self._keys[start:stop] - row * BINS
-                    low[row], high[row] = search(bins, self._counts[start:stop], low[row], high[row])
+        low, high = self._low, self._high
+        if self.method == "percentile":
+            low, high = self._quantiles(low, high)
+        elif self.method == "mse":
+            low, high = self._least_errors(low, high)
         return low.reshape(self._shape), high.reshape(self._shape)
 
     @property
-    def scales(self) -> NDArray[Any]:
-        """The scales, as `decode` gives them, in a shape that fits blocks; without the second level's."""
+    def scales(self) -> NDArray[Any] | None:
+        """The scales, as `decode` gives them, in a shape that fits blocks; without the second level's.
+
+        None where only the second level's is found.
+        """
         return self._result[0]
 
     @property
@@ -314,9 +344,11 @@ class Calibration:
         return self._result[2]
 
     @functools.cached_property
-    def _result(self) -> tuple[NDArray[Any], NDArray[np.int64] | None, float | None]:
+    def _result(self) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None, float | None]:
         low, high = self.ranges
         scales, zeros, second = _of_ranges(self.scheme, low.reshape(-1), high.reshape(-1))
+        if self._second_alone:
+            return None, None, second
         return scales.reshape(low.shape), None if zeros is None else zeros.reshape(low.shape), second
 
     def quantize(self, x: ArrayLike, **how: Any) -> Quantized:
@@ -344,45 +376,42 @@ class Calibration:
         array([  3., 896.], dtype=float32)
         """
         scales, zeros, second = self._result
+        if scales is not None and not isinstance(self.scheme.block, str):
+            shape = as_source(x, how.get("source")).codes.shape
+            blocks = Layout(shape, block_shape(self.scheme.block, self.scheme.axis, shape)).blocks
+            if blocks != scales.shape:
+                raise ValueError(f"scales of shape {scales.shape} do not fit blocks of shape {blocks}")
         return quantize(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
 
     # -- methods ------------------------------------------------------------------------------------------------------
 
-    def _quantile(
-        self, bins: NDArray[np.int64], counts: NDArray[np.int64], low: float, high: float
-    ) -> tuple[float, float]:
+    def _quantiles(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
         from fractions import Fraction  # `import fpemu` goes without it
 
-        share = Fraction(str(self.percentile)) / 100
+        share, found = Fraction(str(self.percentile)) / 100, self._counted
         if self.scheme.scale_rule.statistic == "minmax":
             keep = (1 + share) / 2
-            return max(low, -_reached(_places(bins ^ SIGN), counts, keep)), min(
-                high, _reached(_places(bins), counts, keep)
-            )
-        limit = _reached(bins & ~SIGN, counts, share)
-        return max(low, -limit), min(high, limit)
+            below, above = (found.reached(places_of(bins), keep, low.size) for bins in (found.bins ^ SIGN, found.bins))
+        else:
+            below = above = found.reached(found.bins & ~SIGN, share, low.size)
+        return np.maximum(low, -below), np.minimum(high, above)
 
-    def _least_error(
-        self, bins: NDArray[np.int64], counts: NDArray[np.int64], low: float, high: float
-    ) -> tuple[float, float]:
-        numbers = np.clip(_middles(bins), low, high)
-        top = int(np.float32(max(-low, high)).view(np.uint32)) >> 16  # the bin of the largest magnitude
-        lowest = max(top - REACH * 128, 0)
-
-        def best(limits: NDArray[np.float64], below: bool = True, above: bool = True) -> int:
-            lows = np.maximum(low, -limits) if below else np.full(limits.shape, low)
-            highs = np.minimum(high, limits) if above else np.full(limits.shape, high)
-            return int(np.argmin(_errors(self.scheme, numbers, counts, lows, highs)))
-
-        ways = [(True, True)]
-        if self.scheme.scale_rule.statistic == "minmax" and low < 0 < high:
-            ways += [(True, False), (False, True)]
-        for below, above in ways:
-            steps = np.arange(top, lowest - 1, -COARSE)
-            found = int(steps[best(_upper(steps), below, above)])
-            fine = np.arange(min(found + COARSE, top), max(found - COARSE, lowest) - 1, -1)
-            limit = float(_upper(fine)[best(_upper(fine), below, above)])
-            low, high = (max(low, -limit) if below else low), (min(high, limit) if above else high)
+    def _least_errors(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
+        low, high, found = low.copy(), high.copy(), self._counted
+        starts, means = found.starts(low.size), found.means
+        widths = np.diff(starts)
+        steps = REACH * 128 // COARSE + 1
+        row = 0
+        while row < low.size:
+            some = np.maximum.accumulate(widths[row : row + TRIED // steps])
+            few = max(int(np.count_nonzero(some * np.arange(1, some.size + 1) * steps <= TRIED)), 1)
+            part = slice(row, row + few)
+            places = starts[row : row + few, None] + np.arange(some[few - 1])
+            own = places < starts[row + 1 : row + few + 1, None]
+            places = np.where(own, places, 0)
+            numbers, counts = np.where(own, means[places], np.float32(0)), np.where(own, found.counts[places], 0)
+            low[part], high[part] = _searched(self.scheme, numbers, counts, low[part], high[part])
+            row += few
         return low, high
 
     def __repr__(self) -> str:
@@ -396,66 +425,82 @@ def narrow(x: NDArray[np.float64]) -> NDArray[Any]:
     return single if np.array_equal(single, x) else x
 
 
+def _check_second(scheme: ScaledFormat) -> None:
+    """Refuse schemes of two levels and blocks with places, the second level's scale of which cannot be known."""
+    steps = scheme.own_profile.steps
+    if steps is not None and steps.choose != "no":
+        raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself: quantize alone")
+    if scheme.scale_rule.statistic == "minmax":
+        raise ValueError(
+            f"{scheme}: the second level's scale follows from each block's range, not from the tensor's: quantize alone"
+        )
+
+
+def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
+    """The scheme for rows that are a block each; to nearest where it rounds stochastically."""
+    profile = scheme.own_profile.replace(name=scheme.profile.name)
+    if isinstance(profile.elements.rounding, Stochastic):
+        profile = profile.replace(rounding="nearest_even")
+    second = None if scheme.nested is not None else scheme.second_level
+    return scheme.replace(block="row", axis=-1, second_level=second, profile=profile)
+
+
 def _of_ranges(
     scheme: ScaledFormat, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.int64] | None, float | None]:
     """Scales, zero points and the second level's scale of blocks that reach from low to high."""
-    q = quantize(narrow(np.stack([low, high], axis=-1)), scheme.replace(block="row", axis=-1))
+    q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
-    if not (scales > 0).all():
+    zero = (low == 0) & (high == 0)
+    if zero.any() or not (scales > 0).all():
         least = finfo(scheme.scale).smallest_subnormal
-        scales = np.where((low == 0) & (high == 0), 1.0, np.maximum(scales, least)).astype(scales.dtype)
+        scales = np.where(zero, 1.0, np.maximum(scales, least)).astype(scales.dtype)
     second = q.second_scale if isinstance(q.second_scale, float) else None
     own = isinstance(scheme.zero_point, IntFormat)
     return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
 
 
-def _counted(
-    x: NDArray[np.float64], chosen: NDArray[np.bool_], first: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The bins of some rows' numbers, from row `first` on, and how many numbers lie there."""
-    words = np.asarray(cast(x, "float32", rounding="toward_zero", dtype=np.float32)).view(np.uint32)
-    keys = (words >> 16).astype(np.int64) + BINS * np.arange(len(x))[:, None]
-    counts = np.bincount(keys[chosen], minlength=1)
-    found = np.flatnonzero(counts)
-    return found + first * BINS, counts[found]
+def _searched(
+    scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
+) -> tuple[Ends, Ends]:
+    """The ranges whose squared errors are the least, of blocks in rows: numbers, and how often there are each."""
+    whole = low, high
+    with np.errstate(over="ignore"):
+        largest = np.maximum(-low, high).astype(np.float32)
+    top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST)  # the bin of the largest magnitude
+    lowest = np.maximum(top - REACH * 128, 0)
 
+    def best(bins: Integers, below: bool, above: bool) -> Integers:
+        limits = upper(bins)
+        lows = np.maximum(low, -limits) if below else np.broadcast_to(low, limits.shape)
+        highs = np.minimum(high, limits) if above else np.broadcast_to(high, limits.shape)
+        least = np.argmin(_errors(scheme, numbers, counts, lows, highs), axis=0)
+        return np.asarray(np.take_along_axis(bins, least[None], axis=0)[0])
 
-def _upper(magnitudes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The upper ends of bins of positive numbers."""
-    return ((magnitudes + 1) << 16).astype(np.uint32).view(np.float32).astype(np.float64)
-
-
-def _middles(bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The numbers in the middle of bins; 0 of zero's."""
-    words = ((bins << 16) + np.where(bins & ~SIGN, 1 << 15, 0)).astype(np.uint32)
-    return words.view(np.float32).astype(np.float64)
-
-
-def _places(bins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bins in the order of their numbers: those of negative ones below 0."""
-    return np.where(bins & SIGN, -1 - (bins & ~SIGN), bins)
-
-
-def _reached(places: NDArray[np.int64], counts: NDArray[np.int64], share: Fraction) -> float:
-    """The upper end of the bin where a share of all numbers is reached; 0 where that is among the negative ones."""
-    order = np.argsort(places, kind="stable")
-    sums = np.cumsum(counts[order])
-    needed = math.ceil(share * int(sums[-1]))
-    place = places[order][np.searchsorted(sums, needed)]
-    return float(_upper(place[None])[0]) if place >= 0 else 0.0
+    ways = [(True, True)]
+    if scheme.scale_rule.statistic == "minmax":
+        ways += [(True, False), (False, True)]
+    for way in ways:
+        found = best(np.maximum(top - np.arange(0, REACH * 128 + 1, COARSE)[:, None], lowest), *way)
+        fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
+        limit = upper(best(np.clip(fine, lowest, top), *way))
+        low, high = (np.maximum(low, -limit) if way[0] else low), (np.minimum(high, limit) if way[1] else high)
+    if scheme.scale.precision == 1:  # scales rounded down leave numbers beyond: twice the range too
+        half = np.finfo(np.float64).max / 2
+        below, above = (2 * np.clip(end, -half, half) for end in whole)
+        errors = _errors(scheme, numbers, counts, np.stack([low, below]), np.stack([high, above]))
+        better = errors[1] < errors[0]
+        low, high = np.where(better, below, low), np.where(better, above, high)
+    return low, high
 
 
 def _errors(
-    scheme: ScaledFormat,
-    numbers: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> NDArray[np.float64]:
-    """The sum of squared errors of numbers, so often each, for each range from low to high."""
-    scales, zeros, _ = _of_ranges(scheme, low, high)
-    x = np.broadcast_to(numbers.astype(np.float32), (len(low), numbers.size))
+    """The sum of squared errors of blocks, in rows, for each of some ranges from low to high: (ranges, blocks)."""
+    scales, zeros, _ = _of_ranges(scheme, low.reshape(-1), high.reshape(-1))
+    x = np.broadcast_to(numbers, (len(low), *numbers.shape))
     zeros = None if zeros is None else zeros[:, None]
-    q = quantize(x, scheme.replace(block="row", axis=-1), scales=scales[:, None], zero_points=zeros)
-    return np.asarray((np.square(q.dequantize(np.float64) - numbers) * counts).sum(axis=1))
+    q = quantize(x.reshape(scales.size, -1), _in_rows(scheme), scales=scales[:, None], zero_points=zeros)
+    wrong = q.dequantize(np.float64).reshape(x.shape) - numbers
+    return np.asarray((np.square(wrong) * counts).sum(axis=2))

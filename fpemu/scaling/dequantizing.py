@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from fpemu.array import Array
 from fpemu.casting import decode
 from fpemu.chunks import Scratch
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.plans import Plan, plan
+from fpemu.plans import Plan, holds, plan
+from fpemu.predicates import is_finite, is_zero
 from fpemu.profiles import IEEE
+from fpemu.reductions import dot
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+INTEGER = 31  # bits of a difference of integers that the kernels take
+PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
-SHORT = 24  # bits of integers whose differences float32 and int32 have
 LOOKED_UP = 4  # bits of elements whose values fit a register
 
 
@@ -127,45 +131,111 @@ def _decode(q: Quantized) -> str:
     return "product" if steps is None else steps.decode
 
 
+class _Span(NamedTuple):
+    """Numbers of so many binary digits at most, multiples of 2^low, and smaller than 2^high in magnitude."""
+
+    digits: int
+    low: int
+    high: int
+
+
+@functools.lru_cache(maxsize=256)
+def _span(fmt: Format) -> _Span:
+    """A format's finite values."""
+    if isinstance(fmt, FloatFormat):
+        significand, exponent = fmt.scaled(fmt.max_code)
+        return _Span(fmt.precision, fmt.quantum_exponent, exponent + significand.bit_length())
+    if isinstance(fmt, IntFormat):
+        return _Span(fmt.bits, -fmt.fraction_bits, fmt.bits - fmt.fraction_bits)
+    spans = [
+        _span_of(abs(integer), exponent) for integer, exponent in map(fmt.scaled, range(fmt.code_count)) if integer
+    ]
+    digits, low, high = zip(*spans, strict=True)
+    return _Span(max(digits), min(low), max(high))
+
+
+def _span_of(integer: int, exponent: int) -> _Span:
+    """The number integer times 2^exponent; positive."""
+    zeros = (integer & -integer).bit_length() - 1
+    return _Span(integer.bit_length() - zeros, exponent + zeros, exponent + integer.bit_length())
+
+
+def _span_of_second(second: float | None) -> _Span:
+    """The second level's scale; none is 1, and what is no positive number goes through all products as it is."""
+    if second is None or not 0 < second < math.inf:
+        return _Span(0, 0, 0)
+    integer, divisor = second.as_integer_ratio()
+    return _span_of(integer, 1 - divisor.bit_length())
+
+
+@functools.lru_cache(maxsize=64)
+def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> _Span:
+    """Elements less zero points."""
+    ends = (zero_point, zero_point) if isinstance(zero_point, int) else (zero_point.min_int, zero_point.max_int)
+    lowest = element.min_int - element.symmetric  # decodes, though it is never produced
+    bits = max(element.max_int - ends[0], ends[1] - lowest).bit_length()
+    return _Span(bits, 0, bits)
+
+
+def _fit(kind: np.dtype[Any], *spans: _Span) -> bool:
+    """Whether a float type has all products of such numbers."""
+    digits, low, high = map(sum, zip(*spans, strict=True))
+    own = _span(find_format(kind.name))
+    return digits <= own.digits and low >= own.low and high <= own.high
+
+
+def _is_integer(element: Format) -> bool:
+    """Whether `_elements` gives integers, whatever their fraction bits."""
+    return isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement")
+
+
 def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
-    """What elements (integers, not fixed point) are multiplied by, one after the other, to be rounded once.
+    """What elements (as `_elements` has them) are multiplied by, one after the other, to be rounded once.
 
     float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
-    The second is None where elements are divided by the first.
+    The second is None where elements are divided by the first.  None: neither type is enough.
     """
-    scheme, second = q.scheme, q.second_scale
-    if _decode(q) == "quotient":
-        return np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None
-    if not (second is None or isinstance(second, float)):
-        return (q.scale_values.astype(dtype), dtype.type(1)) if digits(scheme.element) <= 24 else None
-    if _decode(q) == "scales_first":
-        first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
-        return first.astype(dtype), dtype.type(1)
-    if q.zero_points is not None and scheme.element.bits > SHORT:
-        return None
-    element = digits(scheme.element) + (q.zero_points is not None)  # an integer less a zero point has one digit more
-    scale = digits(scheme.scale)
-    fits = element <= 24 and scale <= 24 and (second is None or element + scale <= 24)
-    single = dtype == np.float32 and fits
-    kind = np.dtype(np.float32 if single else np.float64)
-    if not single and element + scale + (0 if second is None else 24) > 53:
-        return None
-    values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
-    unit = -scheme.element.fraction_bits if isinstance(scheme.element, IntFormat) else 0
-    if unit:
-        exactly = values
-        values = np.ldexp(exactly, unit)
-        if not np.array_equal(np.ldexp(values, -unit), exactly, equal_nan=True):
+    scheme, second, how = q.scheme, q.second_scale, _decode(q)
+    element, scale, unit = _span(scheme.element), _span(scheme.scale), 0
+    if scheme.zero_point is not None:
+        assert isinstance(scheme.element, IntFormat)
+        element = _span_of_differences(scheme.element, scheme.zero_point)
+        if element.digits > INTEGER:
             return None
-    return values, kind.type(1.0 if second is None else second)
+    elif _is_integer(scheme.element):
+        element, unit = _Span(element.digits, 0, element.digits), element.low
+    plain = not unit and _fit(dtype, element) and _fit(dtype, scale)
+    if how == "quotient":
+        return (np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None) if plain else None
+    if not (second is None or isinstance(second, float)):
+        return (q.scale_values.astype(dtype), dtype.type(1)) if plain else None
+    if how == "scales_first":
+        first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
+        return (first.astype(dtype), dtype.type(1)) if plain else None
+    last, moved = _span_of_second(second), _Span(scale.digits, scale.low + unit, scale.high + unit)
+    for kind in _DTYPES[_DTYPES.index(dtype) :]:
+        if not all(_fit(kind, span) for span in (element, scale, moved, last)):
+            continue
+        if kind != dtype and not _fit(kind, element, moved, last):
+            continue
+        with np.errstate(all="ignore"):  # signalling NaNs
+            values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
+            values = np.ldexp(values, unit) if unit else values
+            if second is None:
+                return values, kind.type(1)
+            if _fit(kind, moved, last):
+                return values * kind.type(second), kind.type(1)
+        if q.zero_points is None and _fit(kind, element, moved):
+            return values, kind.type(second)
+    return None
 
 
 def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
-    """Codes, all of the format, as numbers; as integers in integer formats, whatever their fraction bits."""
+    """Codes, all of the format, as numbers; as integers, whatever their fraction bits, where `_is_integer` says so."""
     from fpemu.kernels.scaling import sign_extended
 
     flat = np.ascontiguousarray(codes).reshape(-1)
-    if isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement"):
+    if isinstance(element, IntFormat) and _is_integer(element):
         if not element.signed:
             return codes
         kind = np.dtype(f"i{codes.itemsize}")
@@ -184,9 +254,10 @@ def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray
 @functools.lru_cache(maxsize=64)
 def _carrier(element: Format) -> FloatFormat:
     """The narrower of float32 and float64 that has a format's values."""
-    found = find_format(decode(np.zeros(0, element.code_dtype), element).dtype)
-    assert isinstance(found, FloatFormat)
-    return found
+    single, double = (find_format(kind.name) for kind in _DTYPES)
+    assert isinstance(single, FloatFormat)
+    assert isinstance(double, FloatFormat)
+    return single if holds(single, element) else double
 
 
 @functools.lru_cache(maxsize=64)
@@ -255,12 +326,52 @@ def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -
 
 def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The same by the general kernels: any number of digits, and whatever the FPU's modes are."""
-    numbers: Any = Array(q.codes, q.scheme.element)
-    if q.zero_points is not None:
-        numbers = subtract(numbers, q.layout.spread(q.zero_points), result="int64")
-    scales: Any = q.layout.spread(q.scale_values.astype(np.float64))
-    if isinstance(q.second_scale, float):
-        by = "float32" if _decode(q) == "scales_first" else "float64"
-        scales = multiply(scales, q.second_scale, result=by)
-    product = (divide if _decode(q) == "quotient" else multiply)(numbers, scales, result=dtype.name)
-    return np.asarray(product.values if isinstance(product, Array) else product)
+    lefts, scales = _differences(q), _as_array(np.asarray(q.scale_values))
+    how, second = _decode(q), q.second_scale
+    if how == "quotient":
+        found = divide(lefts[0], _spread_array(q, scales), result=dtype.name)
+        return np.asarray(found.values)
+    rights = [scales]
+    if isinstance(second, float):
+        first = how == "scales_first"
+        rights = [multiply(scales, second, result="float32")] if first else _products(scales, second)
+    rights = [_spread_array(q, right) for right in rights]
+    found = np.asarray(multiply(lefts[0], rights[0], result=dtype.name).values)
+    if len(lefts) == len(rights) == 1:
+        return found
+    left, right = zip(*itertools.product(lefts[1:] or lefts, rights), strict=True)
+    exact = dot(
+        *(Array(np.stack([x.codes for x in side], -1), side[0].format) for side in (left, right)), result=dtype.name
+    )
+    plain = [is_finite(side[0]) & ~is_zero(side[0]) for side in (lefts, rights)]
+    return np.where(plain[0] & plain[1], exact.values, found)
+
+
+def _as_array(x: NDArray[Any]) -> Array:
+    return Array(x.view(f"u{x.itemsize}"), x.dtype.name)
+
+
+def _spread_array(q: Quantized, of_blocks: Array) -> Array:
+    return Array(q.layout.spread(of_blocks.codes), of_blocks.format)
+
+
+def _differences(q: Quantized) -> list[Array]:
+    """Elements less their zero points; or a number of the same sign, and two whose sum the differences are."""
+    element, zero_point = q.scheme.element, q.scheme.zero_point
+    numbers = Array(q.codes, element)
+    if zero_point is None or q.zero_points is None:
+        return [numbers]
+    zeros = q.layout.spread(q.zero_points)
+    assert isinstance(element, IntFormat)
+    if _span_of_differences(element, zero_point).digits < 64:
+        return [subtract(numbers, zeros, result="int64")]
+    integers = numbers.values.astype(np.int64)  # of 32 bits at most
+    upper, lower = (-(zeros >> 32)) * 2.0**32, (integers - (zeros & 0xFFFFFFFF)).astype(np.float64)
+    return [_as_array(upper + lower), _as_array(upper), _as_array(lower)]
+
+
+def _products(scales: Array, second: float) -> list[Array]:
+    """Scales times the second level's: numbers whose sum the exact products are."""
+    found = multiply(scales, second, result=PRODUCT, rounding="toward_zero")
+    rest = fma(scales, second, -found, result=PRODUCT)
+    return [found] if is_zero(rest).all() else [found, rest]

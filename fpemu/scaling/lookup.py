@@ -1,16 +1,22 @@
-"""A name of either kind: of a format, or of a scaled format."""
+"""Names of either kind: of a format or of a scaled format, of a profile of casts or of one of these."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import Any, NamedTuple
 
 from fpemu.formats import Format
 from fpemu.knobs import near
+from fpemu.profiles import PROFILE_ALIASES, Profile, profile_names
+from fpemu.profiles import profile as cast_profile
 from fpemu.registry import aliases, dtype, dtypes
 from fpemu.scaling.names import scheme, schemes
+from fpemu.scaling.profiles import ScaleProfile
+from fpemu.scaling.rules import scale_rule
 from fpemu.scaling.scheme import ScaledFormat
+from fpemu.scaling.tools import ALIASES, PROFILES, scale_profile
 
-__all__ = ["format_or_scheme"]
+__all__ = ["Targets", "format_or_scheme", "targets_under", "with_scale_rule"]
 
 
 def format_or_scheme(x: Any) -> Format | ScaledFormat:
@@ -58,3 +64,108 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
         raise no_format
     names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
     raise ValueError(f"unknown format {x!r}{near(x.lower(), [*(known.name for known in schemes()), *names])}")
+
+
+class Targets(NamedTuple):
+    """Formats and scaled formats, and the rules of the casts to them: to formats, and to elements; None: their own."""
+
+    targets: list[Format | ScaledFormat]
+    casts: Profile | None
+    elements: Profile | None
+
+
+def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile | ScaleProfile | None) -> Targets:
+    """Formats and scaled formats under a profile.
+
+    A name that profiles of scaled formats and of casts have means for each what it is there.  A profile of scaled
+    formats leaves formats their own rules; one of casts is that of elements too.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    profile : str, Profile, ScaleProfile or None
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or a profile of scaled formats does not apply to one of them, or there are none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.scaling.lookup import targets_under
+    >>> found = targets_under([fe.dtype("float16"), fe.scheme("mxfp4")], "torchao")
+    >>> found.targets[1]
+    ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', profile='torchao-0.18',
+                 name='mxfp4')
+    """
+    casts, scaled = _casts(profile), _scaled(profile)
+    if profile is not None and casts is None and scaled is None:
+        names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *ALIASES])
+        raise ValueError(
+            f"unknown profile {profile!r}: of casts there are {', '.join(profile_names())}; of scaled formats "
+            f"{', '.join(PROFILES)}{near(str(profile), list(names))}"
+        )
+    if scaled is None:
+        return Targets(targets, casts, casts)
+    if casts is None and not any(isinstance(fmt, ScaledFormat) for fmt in targets):
+        raise ValueError(f"{scaled} is a profile of scaled formats, of which there are none here")
+    return Targets(
+        [fmt.replace(profile=scaled) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets], casts, None
+    )
+
+
+def _casts(profile: Any) -> Profile | None:
+    if profile is None or isinstance(profile, ScaleProfile):
+        return None
+    with contextlib.suppress(ValueError):
+        return cast_profile(profile)
+    return None
+
+
+def _scaled(profile: Any) -> ScaleProfile | None:
+    if profile is None or isinstance(profile, Profile):
+        return None
+    with contextlib.suppress(ValueError):
+        return scale_profile(profile)
+    return None
+
+
+def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[Format | ScaledFormat]:
+    """Formats as they are, and scaled formats with another scale rule.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    rule : str or ScaleRule
+
+    Returns
+    -------
+    list of Format or ScaledFormat
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown or does not fit one of them, or there are none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.scaling.lookup import with_scale_rule
+    >>> with_scale_rule([fe.scheme("mxfp4")], "rceil")
+    [ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil', name='mxfp4')]
+    """
+    found = scale_rule(rule)
+    if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
+        raise ValueError(f"the scale rule {found} is for scaled formats, of which there are none here")
+    changed: list[Format | ScaledFormat] = []
+    for fmt in targets:
+        try:
+            changed.append(fmt.replace(scale_rule=found) if isinstance(fmt, ScaledFormat) else fmt)
+        except ValueError as error:
+            raise ValueError(f"{fmt}: {error}") from None
+    return changed

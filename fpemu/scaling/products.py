@@ -84,6 +84,7 @@ def quantized_matmul(
     Notes
     -----
     Scales of the second level multiply what is accumulated, at the end, and that product is rounded once to the result.
+    Scales that are quantized themselves ("bnb_nf4") count as `scale_values` has them: float32, their offset added.
     With blocks of different lengths the shorter stretches count: blocks of 32 times blocks of 16 are sums of 16.
 
     A sum of products is exact in float64 where float64's 53 bits span it, from its terms' lowest bit to the largest
@@ -144,16 +145,12 @@ def _check(q: Quantized) -> None:
     )
     if not within:
         raise ValueError(f"{scheme}: elements are those within float32, or integers of its range, not {element}")
-    second = q.second_scale
-    if isinstance(second, Quantized) or not (
-        scheme.second_level is None or isinstance(scheme.second_level, FloatFormat)
-    ):
-        raise ValueError(f"{scheme} quantizes its scales too: dequantize first")
     steps = scheme.own_profile.steps
     if steps is not None and steps.decode == "quotient":
         raise ValueError(f"under {scheme.profile} scales of {scheme} divide: dequantize first")
+    second = q.second_scale if isinstance(q.second_scale, float) else None
     for fmt in (scheme.scale, scheme.second_level):
-        if fmt is not None and not holds(single, fmt):
+        if isinstance(fmt, FloatFormat) and not holds(single, fmt):
             raise ValueError(f"{scheme}: scales are those that float32 holds, not {fmt}")
     if _digits(scheme) > EXACT:
         raise ValueError(f"{scheme}: float64 does not hold the products of {element} and a scale, {scheme.scale}")
@@ -189,10 +186,10 @@ class _Side:
 
     def __init__(self, q: Quantized, axis: int) -> None:
         self.axis, self.scheme = axis, q.scheme
-        numbers = np.asarray(q.elements).astype(np.float64)
+        numbers = np.asarray(decode(q.codes, q.scheme.element, dtype=np.float64))
         if q.zero_points is not None:
             numbers -= q.layout.spread(q.zero_points)
-        scales = np.asarray(decode(q.scales, q.scheme.scale, dtype=np.float64))
+        scales = np.asarray(q.scale_values, np.float64)
         across = 1 - axis
         length = q.shape[across]
         scales = np.repeat(scales, q.layout.steps[across], axis=across).take(np.arange(length), axis=across)

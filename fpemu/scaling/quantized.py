@@ -11,6 +11,7 @@ from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.packing import pack, unpack
 from fpemu.scaling.dequantizing import dequantize
+from fpemu.scaling.stepping import wide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -274,7 +275,9 @@ class Quantized:
         if copy is False:
             raise ValueError("a Quantized becomes an array of numbers only by a copy: dequantize()")
         found = self.dequantize()
-        return found if dtype is None else found.astype(dtype)
+        if dtype is None:
+            return found
+        return wide(found) if np.dtype(dtype) == np.float64 else found.astype(dtype)
 
     def __getitem__(self, index: Any) -> Quantized:
         """A part along block boundaries; integers drop an axis whose blocks have one element."""

@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FloatFormat, Format, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
 from fpemu.profiles import IEEE
@@ -21,15 +21,18 @@ from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
+from fpemu.scaling.known import Known, known_parts
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
-from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit
+from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, wide
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.formats.scheme import Scheme
@@ -116,7 +119,8 @@ def quantize(
 
     Notes
     -----
-    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.
+    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.  A second level's
+    scale that would round to zero is its format's smallest positive number instead, one beyond its range the largest.
 
     Examples
     --------
@@ -146,10 +150,13 @@ def quantize(
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:
         raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
-    if chosen.own_profile.elements.nan is NanRule.ERROR and np.isnan(numbers).any():
-        raise ValueError("x has a NaN, and the profile says nan='error'")
-    known = _known(chosen, layout, scales, zero_points, second_scale)
-    return _Job(chosen, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    carried_out = chosen
+    if chosen.own_profile.elements.nan is NanRule.ERROR:
+        carried_out = _without_nan(chosen, numbers, scales is None)
+    known = known_parts(chosen, layout, scales, zero_points, second_scale)
+    found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    found.scheme = chosen
+    return found
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -205,12 +212,27 @@ def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
     if numbers.dtype == np.float32:
         return numbers
     found = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
-    if not np.array_equal(found, numbers, equal_nan=True):
+    if not ((wide(found).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
             f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
             "cast them to it first"
         )
     return found
+
+
+def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) -> ScaledFormat:
+    """The scheme where no quotient is a NaN, its profile saying nan='error'; a ValueError where one would be.
+
+    Under a tool's own arithmetic its quotients have to show that.
+    """
+    if np.isnan(numbers).any():
+        raise ValueError("x has a NaN, and the profile says nan='error'")
+    own = scheme.own_profile
+    if own.steps is not None:
+        return scheme
+    if own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
+        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
+    return scheme.replace(profile=scheme.profile.replace(nan=NanRule.STANDARD))
 
 
 class _Random(NamedTuple):
@@ -219,99 +241,6 @@ class _Random(NamedTuple):
     rng: int | np.random.Generator | None
     random_bits: ArrayLike | None
     first: int
-
-
-class _Known(NamedTuple):
-    """What need not be worked out: scales' codes, zero points, the second level's scale."""
-
-    scales: NDArray[Any] | None
-    zeros: NDArray[np.int64] | None
-    second: float | None
-
-
-def _known(
-    scheme: ScaledFormat,
-    layout: Layout,
-    scales: ArrayLike | None,
-    zero_points: ArrayLike | None,
-    second_scale: float | None,
-) -> _Known:
-    if second_scale is not None and scheme.second_level is None:
-        raise ValueError(f"{scheme} has no second level: leave second_scale out")
-    if zero_points is not None and (not isinstance(scheme.zero_point, IntFormat) or scales is None):
-        why = "has no zero points" if scheme.zero_point is None else "needs scales together with zero_points"
-        if scheme.fixed_zero_point is not None:
-            why = f"has the zero point {scheme.zero_point} in all blocks: leave zero_points out"
-        raise ValueError(f"{scheme} {why}")
-    second = None
-    if second_scale is not None:
-        assert scheme.second_level is not None
-        second = _one(second_scale, scheme)
-        if scheme.nested is None:
-            level = scheme.second_level
-            assert isinstance(level, FloatFormat)
-            codes = _within(_positive(second, "second_scale"), level, "second_scale")
-            second = float(decode(codes, level, dtype=np.float64))
-            if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
-                raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
-    if scales is None:
-        return _Known(None, None, second)
-    if scheme.second_level is not None and scheme.nested is None and second is None:
-        raise ValueError(f"{scheme} needs second_scale together with scales")
-    if isinstance(scheme.zero_point, IntFormat) and zero_points is None:
-        raise ValueError(f"{scheme} needs zero_points together with scales")
-    values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
-    codes = _within(values, scheme.scale, "scales").reshape(layout.blocks)
-    return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
-
-
-def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float64]:
-    """Numbers that are positive, or not zero if they may have a sign."""
-    found = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(found) & ((found > 0) | (signed & (found < 0)))).all():
-        raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
-    return found
-
-
-def _one(second_scale: Any, scheme: ScaledFormat) -> float:
-    """The second level's scale, or what scales in a scheme of their own are less by, in float32."""
-    found = np.asarray(cast(second_scale, "float64" if scheme.nested is None else "float32"))
-    if found.ndim:
-        raise ValueError(f"second_scale is one number for the whole array, not an array of shape {found.shape}")
-    if not np.isfinite(found):
-        raise ValueError(f"second_scale must be finite, not {found}")
-    return float(found)
-
-
-def _within(values: NDArray[np.float64], fmt: FloatFormat, what: str) -> NDArray[Any]:
-    """Codes of scales, none of which may round to something beyond the format's ends."""
-    least, most = (fmt.value(code) for code in (fmt.min_code, fmt.max_code))
-    wide = FloatFormat("digits", 11 + fmt.precision, fmt.precision, infinities=False, nan="none")
-    digits = np.abs(cast(values, wide, dtype=np.float64))
-    codes = np.asarray(encode(values, fmt, overflow="saturate"))
-    beyond = (digits > most) | (decode(codes, fmt, dtype=np.float64) == 0) | (digits < (0 if fmt.zero else least))
-    if beyond.any():
-        fault = "rounds to 0" if fmt.zero and digits[beyond].flat[0] < least else "is out of range"
-        raise ValueError(f"{what}: {values[beyond].flat[0]:g} {fault} in {fmt}, which has {least:g} to {most:g}")
-    return codes
-
-
-def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
-    try:
-        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
-    except ValueError:
-        raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
-
-
-def _zeros(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDArray[np.int64]:
-    found = np.asarray(zero_points)
-    if found.dtype.kind not in "iu":
-        raise TypeError(f"zero points are integers, not {found.dtype}")
-    assert isinstance(scheme.zero_point, IntFormat)
-    low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
-    if found.size and not (low <= found.min() and found.max() <= high):
-        raise ValueError(f"zero points are {low} to {high}, as {scheme.zero_point} has them")
-    return _of_blocks(found, layout, "zero_points").astype(np.int64)
 
 
 class _Job:
@@ -335,6 +264,8 @@ class _Job:
         self.stochastic = not isinstance(scheme.own_profile.elements.rounding, Rounding)
         own = layout.rows
         self.gathered = own is None
+        # A tool's stochastic rounding of gathered blocks goes through x in C order, as the random integers do.
+        self.in_order = self.stochastic and self.gathered and self.stages.steps is not None
         if own is None:
             x = layout.gathered(numbers)
             self.rows = Rows(x.shape[0], x.shape[1], x.shape[1]).joined
@@ -346,7 +277,7 @@ class _Job:
 
     # -- scales -------------------------------------------------------------------------------------------------------
 
-    def run(self, known: _Known) -> Quantized:
+    def run(self, known: Known) -> Quantized:
         codes, scales = self._memory()
         fixed = self.scheme.fixed_zero_point or 0
         zeros = None if self.scheme.zero_point is None else np.full(self.shape, fixed, np.int64)
@@ -361,17 +292,24 @@ class _Job:
             scales[...] = known.scales.reshape(self.shape)
             if known.zeros is not None:
                 zeros = known.zeros.reshape(self.shape)
-        elif self.two_levels or self.cut is not self.rows:
+        elif self.two_levels or self.in_order or self.cut is not self.rows:
             found = self._statistics()
             if self.two_levels and second is None:
                 second = self.stages.second_scale(found)
             whole = self._scales(found, second, ragged, scales, zeros)
         way = self._way(known.scales is None)
-        by_kernels = known.scales is None and whole is None and way is not None
-        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
+        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         amax = None  # where larger scales are tried too
         if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
             amax = float(np.max(found.high))
+        if self.in_order and way is not None:
+            made = self.stages.given(scales, second) if whole is None else whole
+            in_order = self._in_order(way, made, zeros)
+            if amax is not None and found is not None and second is not None:
+                self._choose_in_order(way, found, made, (amax, second), in_order, scales)
+            return self._finished(in_order, scales, zeros, kept, whole=True)
+        by_kernels = known.scales is None and whole is None and way is not None
+        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
 
         def work(piece: Piece) -> None:
             own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
@@ -397,10 +335,15 @@ class _Job:
                 way(x, self._cut(made.divisors, piece), own_zeros, first, to)
                 if amax is not None and found is not None and second is not None:
                     here = Statistics(*(part[own] for part in found))
-                    self._choose(x, here, made, (way, amax, second), to, scales[own])
+
+                    def again(larger: Scales) -> NDArray[Any]:
+                        others = np.empty_like(to)
+                        way(x, larger.divisors, None, first, others)
+                        return others
+
+                    self._choose(x, here, made, (again, amax, second), to, scales[own])
 
         in_pieces(work, self.cut)
-        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
         if way is None:
             return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
         return self._finished(codes, scales, zeros, kept)
@@ -420,24 +363,64 @@ class _Job:
         x: NDArray[Any],
         found: Statistics,
         made: Scales,
-        how: tuple[Any, float, float],
+        how: tuple[Callable[[Scales], NDArray[Any]], float, float],
         codes: NDArray[Any],
         scales: NDArray[Any],
     ) -> None:
-        """Where a profile tries larger scales too: take those blocks' whose error is smaller."""
+        """Where a profile tries larger scales too: take those blocks' whose error is smaller.
+
+        `how`: from scales to codes; the largest magnitude of all; the second level's scale.
+        """
         stages, block = self.stages, self.cut.block
         if not isinstance(stages, Stepped):
             return
         from fpemu.kernels import choosing
 
-        way, amax, second = how
+        again, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
-        others = np.empty_like(codes)
-        way(x, larger.divisors, None, 0, others)
+        others = again(larger)
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
-        better = np.greater(*errors)
+        better = np.greater(*map(wide, errors))
         scales[better] = larger.codes[better]
         choosing.replaced(better, others, block, codes)
+
+    def _in_order(self, way: Elements, made: Scales, zeros: NDArray[Any] | None) -> NDArray[Any]:
+        """Codes in the order of x, each number a block of its own."""
+        layout = self.layout
+        x = self.numbers.reshape(1, -1)
+        of_blocks = (made.divisors, np.zeros(self.shape, np.int64) if zeros is None else zeros)
+        by, points = (layout.spread(each.reshape(layout.blocks)).reshape(1, -1) for each in of_blocks)
+        codes = np.empty(x.shape, self.scheme.element.code_dtype)
+
+        def work(piece: Piece) -> None:
+            part = slice(None), piece.columns
+            own_zeros = None if zeros is None else points[part]
+            way(x[part], by[part], own_zeros, piece.columns.start, codes[part])
+
+        in_pieces(work, Rows(1, x.size, 1))
+        return codes.reshape(layout.shape)
+
+    def _choose_in_order(
+        self,
+        way: Elements,
+        found: Statistics,
+        made: Scales,
+        how: tuple[float, float],
+        codes: NDArray[Any],
+        scales: NDArray[Any],
+    ) -> None:
+        """`_choose` for codes in the order of x."""
+
+        def gathered(codes: NDArray[Any]) -> NDArray[Any]:
+            return self.layout.gathered(codes).reshape(self.x.shape)
+
+        def again(larger: Scales) -> NDArray[Any]:
+            return gathered(self._in_order(way, larger, None))
+
+        chosen = gathered(codes)
+        self._choose(self.x, found, made, (again, *how), chosen, scales)
+        rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
+        codes[...] = self.layout.scattered(chosen.reshape(rows))
 
     def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where codes and scales go."""
@@ -494,13 +477,11 @@ class _Job:
         """From a piece's numbers to its codes; None where only the general kernel rounds once."""
         if self.stages.steps is None and (not fpu_is_fit() or (self.stochastic and self.gathered)):
             return None
-        if self.stochastic and self.gathered:
-            raise ValueError("under a tool's profile stochastic rounding is for blocks that lie in one piece")
         rng, random_bits, first = self.random
         rounding = self.scheme.own_profile.elements.rounding
         randoms, key = randomness(rounding, rng, random_bits, first, self.numbers.shape)
         if isinstance(self.stages, Stepped):
-            return SteppedElements(self.stages, self.cut.block, Randoms(randoms, key, first))
+            return SteppedElements(self.stages, 1 if self.in_order else self.cut.block, Randoms(randoms, key, first))
         how = way(self.scheme, self.numbers.dtype, own_scales)
         return None if how is None else Elements(self.scheme, how, self.cut.block, Randoms(randoms, key, first))
 
@@ -526,11 +507,11 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     """Scales, flat, less their offset, in a scheme of their own."""
     if scheme.scale_rule.offset is not None:
         if offset is None:
-            offset = float(np.asarray(mean(values, result="float32"))) if values.size else 0.0
+            offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
         values = Arithmetic(find_format("float32")).subtract(values, offset)
     assert isinstance(scheme.block, int)
     found = _Job(
         scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, find_format("float32")
-    ).run(_Known(None, None, None))
+    ).run(Known(None, None, None))
     found.offset = offset
     return found

@@ -19,7 +19,7 @@ from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
 from fpemu.scaling.scheme import ScaledFormat
-from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit
+from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
 
 __all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "statistics"]
 
@@ -51,7 +51,7 @@ def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
     low, high = extremes(x, block, rule.statistic)
     if rule.statistic == "signed_absmax":
         low, high = np.zeros_like(low), _farther(x, block, low, high)
-    return Statistics(_wide(low), _wide(high))
+    return Statistics(wide(low), wide(high))
 
 
 def _farther(x: Floats, block: int, low: Floats, high: Floats) -> Floats:
@@ -72,16 +72,11 @@ def _farther(x: Floats, block: int, low: Floats, high: Floats) -> Floats:
 def of_whole_rows(found: Statistics, rule: ScaleRule) -> Statistics:
     """The statistics of rows from those of their parts."""
     if rule.statistic == "signed_absmax":
-        first = np.argmax(np.abs(found.high), axis=1, keepdims=True)  # of NaN too
+        first = np.argmax(np.abs(found.high).view(np.uint64), axis=1, keepdims=True)  # of NaN too
         return Statistics(found.low[:, :1], np.take_along_axis(found.high, first, axis=1))
-    return Statistics(found.low.min(axis=1, keepdims=True), found.high.max(axis=1, keepdims=True))
-
-
-def _wide(x: Floats) -> NDArray[np.float64]:
-    """Floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
-    if fpu_is_fit():
-        return x.astype(np.float64)
-    return np.asarray(cast(x, "float64"))
+    # Numbers of one sign are in their bits' order, whatever the FPU takes subnormals for.
+    low, high = (ends.view(np.uint64).max(axis=1, keepdims=True).view(np.float64) for ends in found)
+    return Statistics(low, high)
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,7 +88,7 @@ def _digits(element: Any) -> FloatFormat:
 
 def _extent(found: Statistics) -> NDArray[np.float64]:
     """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once."""
-    if not found.low.any():
+    if is_zero(found.low).all():
         return found.high
     if not fpu_is_fit():
         return np.asarray(subtract(found.high, found.low, result="float64", rounding="to_odd"))
@@ -122,7 +117,8 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
     unsure = np.flatnonzero(ratio.view(np.uint64) & low == 0)
     if unsure.size:  # then the product is exact, and shows whether the quotient is
         few, given = ratio.flat[unsure], extent.flat[unsure]
-        unsure = unsure[np.isfinite(given) & (few * divisor != given)]
+        with np.errstate(all="ignore"):
+            unsure = unsure[np.isfinite(given) & (few * divisor != given)]
         codes.flat[unsure] = _divided(extent.flat[unsure], divisor, fmt, how)
     return codes
 
@@ -185,16 +181,23 @@ class Exact:
         self.scheme = scheme
 
     def second_scale(self, found: Statistics) -> float:
-        """The second level's scale: the largest scale over the scale format's largest value; 1 where all are 0."""
+        """The second level's scale: the largest scale over the scale format's largest value, and never 0.
+
+        It is 1 where all are 0, and the format's smallest positive number where it would round to 0.
+        """
         scheme = self.scheme
         assert isinstance(scheme.second_level, FloatFormat)
         extent = _extent(found)
-        largest = float(np.max(extent, initial=0.0, where=np.isfinite(extent)))
-        if largest == 0:
+        finite = extent[np.isfinite(extent)].view(np.uint64)  # none is negative: in their bits' order
+        largest = np.max(finite, initial=np.uint64(0), keepdims=True).reshape(1).view(np.float64)
+        if is_zero(largest).all():
             return 1.0
         divisor = scheme.divisor * float(finite_ends(scheme.scale)[1])
-        code = quotients(np.array([largest]), divisor, scheme.second_level, scale_rule("absmax"))
-        return float(decode(code, scheme.second_level, dtype=np.float64)[0])
+        code = quotients(largest, divisor, scheme.second_level, scale_rule("absmax"))
+        found_scale = np.asarray(decode(code, scheme.second_level, dtype=np.float64))
+        if is_zero(found_scale).all():  # the smallest, so that numbers do not all become 0
+            found_scale = np.asarray(decode(code + code.dtype.type(1), scheme.second_level, dtype=np.float64))
+        return float(found_scale[0])
 
     def kept(self, second: float | None) -> float | None:
         """The second level's scale as it is kept."""
@@ -218,12 +221,12 @@ class Exact:
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
         """Scales from their codes."""
         values = decode(codes, self.scheme.scale)
-        divisors = np.asarray(values, np.float64)
+        divisors = wide(np.asarray(values))
         if second is not None:  # exact: of at most 24 digits each
             fit = fpu_is_fit()
             divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
         if self.scheme.scale.zero:
-            divisors = np.where(divisors == 0, np.inf, divisors)
+            divisors = np.where(is_zero(divisors), np.inf, divisors)
         return Scales(codes, values, divisors)
 
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:

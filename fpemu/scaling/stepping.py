@@ -21,7 +21,7 @@ from fpemu.scaling.rules import finite_ends
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.steps import Steps
 
-__all__ = ["Arithmetic", "Scales", "Statistics", "Stepped", "fpu_is_fit"]
+__all__ = ["Arithmetic", "Scales", "Statistics", "Stepped", "fpu_is_fit", "is_zero", "wide"]
 
 Floats = NDArray[Any]
 Single = NDArray[np.float32]
@@ -58,6 +58,26 @@ def fpu_is_fit() -> bool:
     return bool(fpu_is_standard(FPU_PROBE))
 
 
+def wide(x: Floats) -> NDArray[np.float64]:
+    """Floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
+    if fpu_is_fit():
+        return x.astype(np.float64)
+    return np.asarray(cast(x, "float64"))
+
+
+def single(x: Any) -> Single:
+    """Numbers in float32, to nearest even, whatever the FPU's modes are."""
+    if isinstance(x, np.ndarray) and x.dtype == np.float32:
+        return x
+    return np.asarray(x, np.float32) if fpu_is_fit() else np.asarray(cast(x, FLOAT32, dtype=np.float32))
+
+
+def is_zero(x: Floats) -> NDArray[np.bool_]:
+    """Whether floats of 32 or 64 bits are zeros; subnormal ones are none, whatever the FPU takes them for."""
+    words = x.view(f"u{x.itemsize}")
+    return np.asarray(words << words.dtype.type(1) == 0)
+
+
 class Arithmetic:
     """Operations on float32 arrays, each rounded once to a type: by the FPU where it is fit, and the type float32."""
 
@@ -83,11 +103,10 @@ class Arithmetic:
         return np.asarray(cast(np.asarray(a, np.float64), self.fmt, dtype=np.float32))
 
     def _done(self, fast: Any, exact: Any, a: Any, b: Any) -> Single:
-        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
         if self.native:
             with np.errstate(all="ignore"):
-                return np.asarray(fast(a, b))
-        return np.asarray(exact(a, b, result=self.fmt, profile=X86), np.float32)
+                return np.asarray(fast(np.asarray(a, np.float32), np.asarray(b, np.float32)))
+        return np.asarray(exact(single(a), single(b), result=self.fmt, profile=X86), np.float32)
 
 
 class Stepped:
@@ -113,24 +132,24 @@ class Stepped:
 
     def extent(self, found: Statistics) -> Single:
         """The largest magnitude, or the largest number less the smallest; a NaN if there is one."""
-        return self.ops.subtract(found.high, found.low) if found.low.any() else found.high.astype(np.float32)
+        return single(found.high) if is_zero(found.low).all() else self.ops.subtract(found.high, found.low)
 
     def second_scale(self, found: Statistics) -> float:
         """The second level's scale, as the block's scale needs it."""
         steps, ops = self.steps, self.ops
-        extent = np.max(self.extent(found))
+        extent = np.max(wide(self.extent(found)))
         top = steps.second_top or float(finite_ends(self.scheme.scale)[1])
         whole = np.float32(finite_ends(self.element)[1] * int(top))
         if steps.second == "divide":
-            return float(ops.divide(extent, whole)) or 1.0
-        scale = ops.divide(whole, extent)
-        return 1.0 if extent == 0 or scale == 0 else float(np.minimum(scale, FLOAT32_MAX))
+            return float(wide(ops.divide(extent, whole))) or 1.0
+        scale = float(wide(ops.divide(whole, extent)))
+        return 1.0 if extent == 0 or scale == 0 else float(_at_most(scale))
 
     def kept(self, second: float | None) -> float | None:
         """The second level's scale by which elements are multiplied; from it that of `second_scale` follows again."""
         if second is None or self.steps.second != "inverse":
             return second
-        return float(self.ops.divide(1, second))
+        return float(wide(self.ops.divide(1, second)))
 
     def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
         """Each block's scale; `ragged`: the last one of a row has fewer numbers; `larger`: by how much it is larger."""
@@ -142,9 +161,10 @@ class Stepped:
         if isinstance(least, str):
             least = math.ldexp(1.0, ops.fmt.emin)
         if least:
-            real = np.maximum(real, np.float32(least))
+            real = _at_least(real, least)
         if steps.powers:
-            real = np.where(np.isfinite(real), np.ldexp(np.float32(1), np.frexp(real)[1] - 1) * (real > 0), real)
+            powers = (wide(real).view(np.uint64) & np.uint64(0x7FF << 52)).view(np.float64)
+            real = np.where(np.isfinite(real), single(powers), real)
         by = real
         if steps.factor == "scales":
             real = ops.divide(1, real)
@@ -167,11 +187,11 @@ class Stepped:
             below, above = ops.divide(found.low, self.ends[0]), ops.divide(found.high, self.ends[1])
             return np.where(lost, np.float32(np.nan), np.where(below > above, below, above))
         if steps.scale == "inverse":
-            wide = np.maximum(extent.astype(np.float64), steps.least_statistic)
+            least = np.maximum(wide(extent), steps.least_statistic)
             if ops.native:
                 with np.errstate(all="ignore"):
-                    return (divisor / wide).astype(np.float32)
-            return ops.rounded(divide(np.full(wide.shape, divisor), wide, result="float64"))
+                    return (divisor / least).astype(np.float32)
+            return ops.rounded(divide(np.full(least.shape, divisor), least, result="float64"))
         if steps.scale == "folded":
             return ops.multiply(extent, ops.multiply(second, ops.divide(1, divisor)))
         scale = ops.divide(extent, divisor)
@@ -183,7 +203,7 @@ class Stepped:
         """Scales from their codes."""
         ops, factor = self.ops, self.steps.factor
         values = np.asarray(decode(codes, self.scheme.scale))
-        by = np.asarray(values, np.float32)
+        by = single(values)
         if factor == "scales":
             by = ops.divide(1, by)
         elif factor == "wide":
@@ -191,7 +211,7 @@ class Stepped:
         elif factor == "nested_reciprocal":
             by = ops.divide(ops.divide(1, second), by)
         elif factor == "undone":
-            by = np.minimum(ops.divide(1, ops.multiply(by, ops.divide(1, second))), FLOAT32_MAX)
+            by = _at_most(ops.divide(1, ops.multiply(by, ops.divide(1, second))))
         elif factor in ("normal", "rceil"):  # powers of two
             least = np.where(codes == 0, np.float32(2.0**-126 if factor == "normal" else 1), by)
             by = ops.divide(1, np.where(np.isnan(by) & (factor == "normal"), np.float32(np.inf), least))
@@ -201,7 +221,7 @@ class Stepped:
 
     def _held(self, scales: Single) -> Single:
         least = self.steps.least_divisor
-        return np.maximum(scales, np.float32(least)) if least else scales
+        return _at_least(scales, least) if least else scales
 
     def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
@@ -209,7 +229,7 @@ class Stepped:
         if self.scheme.scale_rule.statistic != "minmax":
             return np.full(made.values.shape, self.scheme.middle, np.int64)
         low, high = self.ends
-        ratio = np.rint(self.ops.divide(found.low, made.values).astype(np.float64))
+        ratio = np.rint(wide(self.ops.divide(found.low, made.values)))
         lost = np.isnan(ratio) | np.isnan(found.high)
         moved = np.clip(low - np.where(lost, 0, ratio), low, high)
         return np.where(lost, self.steps.lost_zero_point, moved).astype(np.int64)
@@ -324,9 +344,22 @@ class Stepped:
         return sums[..., 0]
 
 
+def _at_least(scales: Single, least: float) -> Single:
+    """The larger of both, as numpy's maximum has it; of subnormal ones too, whatever the FPU takes them for."""
+    if fpu_is_fit():
+        return np.maximum(scales, np.float32(least))
+    bound = single(np.full(1, least))
+    return np.where((_in_order(scales) < _in_order(bound)) & ~np.isnan(scales), bound, scales)
+
+
+def _at_most(scales: Any) -> Any:
+    """The smaller of numbers and float32's largest."""
+    return np.where(scales > FLOAT32_MAX, FLOAT32_MAX, scales)
+
+
 def _without_zeros(scales: Single) -> Single:
     """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
-    return np.where(scales.view(np.uint32) << np.uint32(1) == 0, np.float32(np.inf), scales)
+    return np.where(is_zero(scales), np.float32(np.inf), scales)
 
 
 @functools.lru_cache(maxsize=16)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting import cast
 from fpemu.formats import FloatFormat
-from fpemu.scaling.calibration import Calibration, narrow
+from fpemu.scaling.calibration import Calibration
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.quantizing import quantize
 
@@ -26,6 +25,9 @@ __all__ = ["Stream"]
 class Stream:
     """Quantizes the elements of an array, as they come in C order; those that blocks part are kept for the next piece.
 
+    All are kept, for the last piece, where one number follows from all blocks and can not be known before them: scales
+    that are quantized themselves, and profiles that work out the second level's scale themselves.
+
     Parameters
     ----------
     scheme : ScaledFormat
@@ -33,6 +35,11 @@ class Stream:
         Of the array.
     source : Format
         Of the codes that come.
+
+    Raises
+    ------
+    ValueError
+        If the array has no such axis.
 
     Attributes
     ----------
@@ -53,21 +60,24 @@ class Stream:
     """
 
     def __init__(self, scheme: ScaledFormat, shape: tuple[int, ...], source: Format) -> None:
-        level = scheme.second_level
-        if level is not None and not isinstance(level, FloatFormat):
-            raise ValueError(f"{scheme} quantizes its scales too, all of them together: it does not come in pieces")
         self.source = source
-        layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
+        try:
+            layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
+        except ValueError as error:
+            raise ValueError(f"{scheme} does not fit an array of shape {shape}: {error}") from None
         size, count = math.prod(shape), math.prod(layout.blocks)
-        second = 0 if level is None else level.bits
-        over = count * scheme.bits_per_block + second
+        over = count * scheme.bits_per_block + _second_bits(scheme, count)
         self.bits_per_element = scheme.element.bits + (over / size if size else 0.0)
         self.known: Calibration | None = None
-        self._unit, self._shape, self.scheme = _cut(scheme, layout)
-        if self.scheme.block == "tensor" or (self.scheme.block == "channel" and len(shape) > 1):
-            self.known = Calibration(self.scheme)
-        self.looks_first = self.known is not None or scheme.second_level is not None
-        self._largest, self._second = 0.0, None if scheme.second_level is None else 1.0
+        if _needs_all(scheme):
+            self._unit, self._shape, self.scheme = max(size, 1), shape, scheme
+        else:
+            own = scheme.own_profile.replace(name=scheme.profile.name)  # which fits however blocks are cut
+            self._unit, self._shape, self.scheme = _cut(scheme.replace(profile=own), layout)
+            whole = self.scheme.block == "tensor" or (self.scheme.block == "channel" and len(shape) > 1)
+            if whole or scheme.second_level is not None:
+                self.known = Calibration(self.scheme)
+        self.looks_first = self.known is not None
         self._rest: list[NDArray[Any]] = []
         self._waiting = self._done = 0
 
@@ -79,21 +89,11 @@ class Stream:
     def _look(self, part: NDArray[Any]) -> None:
         if self.known is not None:
             self.known.update(part.reshape(self._shape), source=self.source)
-            return
-        values = np.abs(np.asarray(cast(part, "float64", source=self.source)))
-        self._largest = max(self._largest, float(np.max(values, initial=0.0, where=np.isfinite(values))))
 
     def begin(self) -> None:
         """After the last piece of the first time."""
         for part in self._whole(np.zeros(0, self.source.code_dtype), last=True):
             self._look(part)
-        self._done = 0
-        if self.known is None and self._second is not None:
-            found = quantize(
-                narrow(np.array([self._largest])), self.scheme.replace(block="tensor", axis=-1)
-            ).second_scale
-            assert isinstance(found, float)
-            self._second = found
 
     def quantized(
         self, codes: NDArray[Any], last: bool = False, **how: Any
@@ -116,21 +116,11 @@ class Stream:
         """
         for part in self._whole(codes, last):
             x = part.reshape(self._shape)
-            if self.known is None:
-                yield (
-                    part,
-                    quantize(
-                        x,
-                        self.scheme,
-                        pad=True,
-                        source=self.source,
-                        second_scale=self._second,
-                        rng_offset=self._done,
-                        **how,
-                    ),
-                )
+            how |= {"pad": True, "source": self.source, "rng_offset": self._done}
+            if self.known is None or not (self.known.count or isinstance(self.scheme.block, str)):
+                yield part, quantize(x, self.scheme, **how)
             elif self.known.count:
-                yield part, self.known.quantize(x, source=self.source, rng_offset=self._done, **how)
+                yield part, self.known.quantize(x, **how)
             self._done += part.size
 
     def _whole(self, codes: NDArray[Any], last: bool) -> Iterator[NDArray[Any]]:
@@ -142,6 +132,24 @@ class Stream:
             every = np.concatenate(self._rest)
             self._rest, self._waiting = [every[ready:]], self._waiting - ready
             yield every[:ready]
+
+
+def _needs_all(scheme: ScaledFormat) -> bool:
+    """Whether no part of an array can be quantized before all of it is there."""
+    if scheme.second_level is None:
+        return False
+    steps = scheme.own_profile.steps
+    chooses = steps is not None and steps.choose != "no"
+    return scheme.nested is not None or chooses or scheme.scale_rule.statistic == "minmax"
+
+
+def _second_bits(scheme: ScaledFormat, count: int) -> int:
+    """The bits of the second level, beside the codes of the scales, of which there are so many."""
+    level = scheme.nested
+    if level is not None:
+        assert isinstance(level.block, int)
+        return -(-count // level.block) * level.bits_per_block + 32 * (level.scale_rule.offset is not None)
+    return scheme.second_level.bits if isinstance(scheme.second_level, FloatFormat) else 0
 
 
 def _cut(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], ScaledFormat]:
@@ -157,6 +165,8 @@ def _cut(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], Sc
         if length % block == 0 or height == 1:
             return block, (-1,), scheme.replace(block=block, axis=-1)
         return length, (-1, length), scheme.replace(block=block, axis=-1)
+    if scheme.block == "row":  # a length, so that nothing is kept of each
+        scheme = scheme.replace(block=steps[axis])
     first = next(place for place, step in enumerate(steps) if step > 1)
     inner = math.prod(shape[first + 1 :])
     if shape[first] % steps[first] == 0:

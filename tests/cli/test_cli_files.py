@@ -202,6 +202,33 @@ def test_report_takes_scaled_formats_as_the_library_does(run, weights):
     assert [row["mse"] for row in array["rows"]] == [row.mse for row in expected.rows]
 
 
+def test_report_takes_profiles_and_rules_of_scaled_formats(run, weights):
+    def mse(*line):
+        (array,) = run("report", "weights.npy", *line, "--json").json["arrays"]
+        return [row["mse"] for row in array["rows"]]
+
+    names = ["e4m3fn", "mxfp4", "nvfp4"]
+    expected = [row.mse for row in fe.report(weights, names, profile="torchao").rows]
+    assert mse(*names, "--profile", "torchao") == expected
+    assert mse("e4m3fn") == expected[:1]
+    ruled = fe.report(weights, names[:2], profile="torchao", scale_rule="rceil").rows
+    assert mse(*names[:2], "--profile", "torchao", "--scale-rule", "rceil") == [row.mse for row in ruled]
+    assert ruled[1].mse != expected[1]
+
+
+def test_report_takes_scales_that_are_quantized_themselves(run, weights):
+    (array,) = run("report", "weights.npy", "bnb_nf4", "nf4_64", "--profile", "bitsandbytes", "--json").json["arrays"]
+    expected = fe.report(weights, ["bnb_nf4", "nf4_64"], profile="bitsandbytes")
+    assert [row["mse"] for row in array["rows"]] == [row.mse for row in expected.rows]
+
+
+def test_report_names_the_array_that_a_scaled_format_does_not_fit(run, weights):
+    np.savez("mixed.npz", a=weights, b=np.float32(3))
+    done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4")
+    assert done.code == 1
+    assert "mixed.npz, b: mxfp4 does not fit an array of shape (): axis -1 is out of range for 0 dimensions" in done.err
+
+
 def test_report_of_codes_and_of_every_array(run, weights):
     (array,) = run("report", "codes.npy", "--dtype", "e4m3fn", "-f", "e2m1", "--json").json["arrays"]
     expected = fe.report(np.arange(0x7F, dtype=np.uint8), "e2m1", source="e4m3fn")
