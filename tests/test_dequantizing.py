@@ -272,7 +272,9 @@ def test_a_second_scale_that_would_round_to_zero():
     assert fe.quantize(NUMBERS * np.float32(1e30), found.replace(scale="e4m3")).second_scale == 65504
     with pytest.raises(ValueError, match="second_scale: 1e-10 rounds to 0 in float16"):
         fe.quantize(NUMBERS, found, second_scale=1e-10)
-    assert fe.quantize(NUMBERS, found, second_scale=1e10).second_scale == 65504
+    with pytest.raises(ValueError, match=r"second_scale: 1e\+10 is out of range in float16"):
+        fe.quantize(NUMBERS, found, second_scale=1e10)
+    assert fe.quantize(NUMBERS, found, second_scale=65519.0).second_scale == 65504
 
 
 # -- sign-magnitude ---------------------------------------------------------------------------------------------------
