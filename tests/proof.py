@@ -18,10 +18,13 @@ ARITHMETIC = (
     *("arithmetic", "bits", "columns", "comparing", "convert", "elementary", "fpu", "integral", "jit", "lanes"),
     *("operations", "remainders", "results", "rounding", "signs", "spec", "stream", "tables", "wide"),
 )
+# What casts between float32 and float64 are made of where the FPU is fit; elsewhere they are the general kernel's.
+NATIVE = ("bits", "jit", "lanes", "native")
 # The page's sections: the kernels, the command that writes each
 SECTIONS = {
     "exhaustive": (CASTS, "python -m tests.exhaustive"),
     "float32": (CASTS, "python -m tests.exhaustive float32"),
+    "native": (NATIVE, "python -m tests.exhaustive native"),
     "arithmetic": (ARITHMETIC, "python -m tests.exhaustive arithmetic"),
     "triples": (ARITHMETIC, "python -m tests.triples --record"),
 }

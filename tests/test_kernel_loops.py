@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ import fpemu as fe
 from fpemu.grids import native, route, values, widening
 from fpemu.kernels import lanes
 from fpemu.outcomes import kernel_rules
-from fpemu.plans import plan
-from tests import float_environment, grids, sources, spec
-from tests.compare import DETERMINISTIC, Sources, assert_same_codes, profile
+from fpemu.plans import Plan, plan
+from tests import exhaustive_native, float_environment, grids, sources, spec
+from tests.compare import DETERMINISTIC, DifferenceError, Sources, assert_same_codes, profile
 from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
 from tests.test_kernels import NONE, words
 
@@ -174,17 +175,89 @@ def test_native(source, target, served):
     assert tried == served
 
 
-@float_environment.needed
+def native_sources():
+    """Float32s of every sign and exponent field: the first and the last, powers of two, some of those between."""
+    ends = [*range(12), *range(-12, 0), *(1 << n for n in range(4, 23))]
+    ends = np.tile(np.array(ends, np.int64) % (1 << 23), (512, 1))
+    drawn = np.random.default_rng(8).integers(0, 1 << 23, (512, 20))
+    fields = np.arange(512)[:, None] << 23
+    return (np.concatenate([ends, drawn], 1) | fields).astype(np.uint32).ravel()
+
+
+def test_native_slices():
+    """Slices of what `python -m tests.exhaustive native` compares."""
+    codes = native_sources()
+    assert exhaustive_native.widen(codes) == 6 * codes.size
+    assert exhaustive_native.narrow(codes) == 4 * (codes.size - codes.size // 256)
+    fractions = codes[: codes.size // 512]  # those of the first field
+    for target, served in (("float32", 28), ("float64", 46)):
+        assert len(exhaustive_native.rules_of_outcomes(target)) == served
+        assert exhaustive_native.decide(target, fractions) >= served * 2 * fractions.size
+
+
+def test_native_slices_are_right():
+    """What those are held to, in fractions."""
+
+    def exact(code, fmt):
+        number = spec.decode(int(code), fe.dtype(fmt))
+        return Fraction(2**128) if number.kind == "infinite" else number.significand * Fraction(2) ** number.exponent
+
+    codes = native_sources()
+    codes = np.unique(codes[codes < exhaustive_native.INFINITY])[::9]
+    codes = np.append(codes, exhaustive_native.INFINITY - 1).astype(np.uint32)
+    wide, half = exhaustive_native.widened(codes), exhaustive_native.middles(codes)
+    for code, its, middle in zip(codes, wide, half, strict=True):
+        below, above = exact(code, "float32"), exact(code + 1, "float32")
+        assert exact(its, "float64") == below
+        assert 2 * exact(middle, "float64") == below + above
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 1025])
+def test_native_blocks(size):
+    """One NaN among numbers, at either end of its block."""
+    rules = profile(fe.dtype("float32"), nan_payload="drop")
+    for place in {0, size // 2, size - 1}:
+        codes = np.full(size, 0xBF8CCCCD, np.uint32)
+        codes[place] = 0xFFA00001
+        assert exhaustive_native.widen(codes) == 6 * size
+        x = exhaustive_native.as_float64(codes, "keep", "keep")
+        codes[place] = 0xFFC00000
+        assert exhaustive_native.compare("float32", rules, x, codes, "a block") == size
+
+
+def test_native_differences_are_seen():
+    x, rules = np.array([1 << 52], np.uint64), profile(fe.dtype("float32"))
+    with pytest.raises(DifferenceError, match="zero to float32: 1 of 1 differ: 0x10000000000000: 0x0 for 0x1"):
+        exhaustive_native.compare("float32", rules, x, np.ones(1, np.uint32), "zero")
+
+
 @pytest.mark.parametrize(("source", "target"), [("float64", "float32"), ("float32", "float64")])
-def test_native_leaves_it_to_others(source, target):
-    """Where the FPU is unfit."""
-    fmt, x = fe.dtype(target), loop_sources(fe.dtype(target), source)
-    rules = profile(fmt)
-    expected = run_loop(fmt, rules, x, "codes")
+def test_native_is_what_plans_take(source, target, monkeypatch):
+    fmt, seen = fe.dtype(target), []
+    monkeypatch.setattr("fpemu.kernels.native.native_array", lambda *given: seen.append(given) or True)
+    x = np.zeros(3, fe.dtype(source).code_dtype)
+    Plan(fe.dtype(source), fmt, profile(fmt), None)(x, np.zeros(3, fmt.code_dtype))
+    assert len(seen) == 1
+
+
+@float_environment.needed
+@pytest.mark.parametrize("target", ["float32", "float64"])
+def test_native_leaves_it_to_others(target, monkeypatch):
+    """Where the FPU is unfit: nothing is written, and the general kernel is asked (which is integers only)."""
+    fmt, asked = fe.dtype(target), []
+    monkeypatch.setattr(exhaustive_native, "refuse", lambda *given: asked.append(given))
+    work = exhaustive_native.conversion.__wrapped__(target, profile(fmt))
+    x = np.zeros(600, fe.dtype(exhaustive_native.OTHER[target]).code_dtype)
+    out = np.ones(x.size, fmt.code_dtype)
     for name in float_environment.CHANGED:
         with float_environment.changed(name):
-            found = run_loop(fmt, rules, x, "codes")
-        np.testing.assert_array_equal(found, expected)
+            work(x, out, 0, NONE, 0)
+        assert (out == 1).all()
+        assert [given[0] is x and given[1] is out for given in asked] == [True]
+        asked.clear()
+    work(x, out, 0, NONE, 0)
+    assert not asked
+    assert not out.any()
 
 
 @pytest.mark.parametrize("carrier", ["float32", "float64"])

@@ -283,6 +283,10 @@ def test_power_scales(rule, carry):
     codes, inverses = np.empty(bits.shape, np.uint8), np.empty(bits.shape, np.uint32)
     scaling.power_scales(bits, np.uint32(carry), np.int32(8), np.int32(77), codes, inverses)
     assert codes[0, -2:].tolist() == [77, 255]
+    for infinite in (253, 254):
+        few = np.empty((1, 2), np.uint32)
+        scaling.power_scales(bits[:, -2:].copy(), np.uint32(carry), np.int32(8), np.int32(infinite), codes[:, -2:], few)
+        assert few.view(np.float32)[0, 0] == 2.0 ** (127 - infinite)
     assert np.isnan(inverses.view(np.float32)[0, -1])
     for v, code, inverse in zip(
         x[:-1].tolist(), codes[0].tolist(), inverses.view(np.float32)[0].tolist(), strict=False

@@ -267,4 +267,4 @@ def test_every_kernel_has_tests_and_a_proof():
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_kernel*.py"))
     for starts in mutants.CONCERNED.values():
         assert all(f"\ndef {start.replace('[', '(')}" in tests for start in starts), starts
-    assert {f"{name}.py" for name in (*proof.CASTS, *proof.ARITHMETIC)} <= files
+    assert {f"{name}.py" for name in (*proof.CASTS, *proof.NATIVE, *proof.ARITHMETIC)} <= files

@@ -20,7 +20,7 @@ def errors(x, codes, values, scales, numbers, shape, squared, out):
     scaled, sums = np.zeros(values.size, float32), np.zeros(rows, float32)
     for row in range(out.shape[0]):
         for k in range(out.shape[1]):
-            numbers_here, codes_here = x[row, k * block : (k + 1) * block], codes[row, k * block : (k + 1) * block]
+            numbers_here, codes_here = x[row, k * block : (k + 1) * block], codes[row, k * block :]
             scale = scales[row, k]
             for code in range(values.size):
                 scaled[code] = ratio(values[code] * scale * factor, divisor)

@@ -40,15 +40,14 @@ def power_scales(bits, carry, emax, infinite, codes, inverses):
     """The E8M0 codes of blocks' scales from their largest magnitudes' float32 bits, and the scales' inverses' bits.
 
     A scale is 2^(e - emax), e being a magnitude's exponent, or one more where `carry`, added to its fraction, carries
-    into the exponent.  `emax` is 1 or more, so that subnormal magnitudes have the smallest scale.  `infinite`: what a
-    block with an infinity gets; one with a NaN gets the NaN, 255.
+    into the exponent.  `emax` is 1 or more, so that subnormal magnitudes have the smallest scale, and none is beyond
+    2^127.  `infinite`: what a block with an infinity gets; one with a NaN gets the NaN, 255.
     """
     for row in range(bits.shape[0]):
         for k in range(bits.shape[1]):
             magnitude = bits[row, k]
             exponent = int32(uint32(magnitude + carry) >> uint32(23)) - emax
             exponent = exponent if exponent > int32(0) else int32(0)
-            exponent = exponent if exponent < int32(254) else int32(254)
             code = infinite if magnitude == uint32(0x7F800000) else exponent
             code = int32(255) if magnitude > uint32(0x7F800000) else code
             codes[row, k] = code
