@@ -158,14 +158,15 @@ def unpack(
     axis = _axis(axis, len(sizes))
     row = [n for i, n in enumerate(sizes) if i != axis]
     length = sizes[axis] * target.bits
-    count = -(-length // word_bits) * (word_bits // 8) // dtype.itemsize
+    in_row = -(-length // word_bits)
+    count = in_row * (word_bits // 8) // dtype.itemsize
     expected = (*row[:axis], count, *row[axis:])
     if words.shape != expected:
         raise ValueError(f"packed must have shape {expected} for codes of shape {sizes}, not {words.shape}")
     rows = np.ascontiguousarray(np.moveaxis(words, axis, -1).astype(dtype.newbyteorder("<"), copy=False))
     bits = np.unpackbits(rows.view(np.uint8), axis=-1, bitorder="little")
     if order == "high_first":
-        bits = bits.reshape(*row, -1, word_bits)[..., ::-1].reshape(*row, -1)
+        bits = bits.reshape(*row, in_row, word_bits)[..., ::-1].reshape(*row, in_row * word_bits)
     each = bits[..., :length].reshape(*row, sizes[axis], target.bits)
     each = each[..., ::-1] if order == "high_first" else each
     wide = np.zeros((*each.shape[:-1], 64), np.uint8)

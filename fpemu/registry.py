@@ -21,6 +21,7 @@ from fpemu.knobs import near
 __all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]
 
 S = TypeVar("S", bound="Format | Scheme")
+T = TypeVar("T")
 
 
 class _Entry(NamedTuple):
@@ -251,7 +252,9 @@ def register(fmt: S, *aliases: str) -> S:
     with _LOCK:
         names = (fmt.name, *aliases)
         for name in names:
-            taken = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name)
+            taken: Any = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name, parse)
+            if taken is None and isinstance(fmt, Scheme):
+                taken = _parsed(name, fmt._parsed)
             if taken is not None and taken != fmt:
                 raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
         table: dict[str, Any] = _SCHEMES if isinstance(fmt, Scheme) else _NAMES
@@ -277,8 +280,11 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
     found = parsed(key)
     if found is not None:
         return found
-    if key in _NAMES or _parsed(name) is not None:
-        raise ValueError(f"{name!r} is a format of single numbers, without scales; scaled are {', '.join(_schemes())}")
+    single = _NAMES.get(key) or _parsed(name, parse)
+    if single is not None:
+        own = [known for known, scheme in _schemes().items() if scheme.element == single]
+        words = f"; schemes of such elements: {', '.join(own)}" if own else f": ScaledFormat({name!r}, block) has them"
+        raise ValueError(f"{name!r} is a format of single numbers, without scales{words}")
     raise ValueError(f"unknown scheme {name!r}{near(key, _SCHEMES)}")
 
 
@@ -291,9 +297,9 @@ def _schemes() -> dict[str, Scheme]:
     return {scheme.name: scheme for scheme in _SCHEMES.values()}
 
 
-def _parsed(name: str) -> Format | None:
+def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:
     try:
-        return parse(_key(name))
+        return by(_key(name))
     except ValueError:  # it describes an impossible format: nobody's name
         return None
 
@@ -335,7 +341,7 @@ def note(fmt: Format) -> str:
 
 def known_everywhere(fmt: Format) -> bool:
     """Whether a format's own name means it without `register`: in another process too."""
-    meant = _parsed(fmt.name)
+    meant = _parsed(fmt.name, parse)
     return (fmt in _USUAL and _USUAL[fmt].name == fmt.name) or (meant == fmt and fmt not in _USUAL)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,16 @@ from fpemu.files import Outgoing, StoredArray, open_arrays, replacing, write_arr
 from fpemu.formats import Format, same_codes
 from fpemu.portable import format_from, format_of, profile_from, profile_of
 from fpemu.registry import dtype as find_format
+from fpemu.scaling.portable import quantized_from, quantized_of
+from fpemu.scaling.quantized import Packed, Quantized
 from fpemu.sources import as_source
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 __all__ = ["load", "save"]
+
+T = TypeVar("T")
 
 VERSION = 1  # of the descriptions
 
@@ -37,13 +44,13 @@ LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
 
 
 def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
-    """Write Arrays with their formats and profiles, and plain arrays, to one file; it is written whole or not at all.
+    """Write Arrays and Quantized with their formats and profiles, and plain arrays, to one file, whole or not at all.
 
     Parameters
     ----------
     path : path-like
         .npz or .safetensors.
-    **arrays : Array or array_like
+    **arrays : Array, Quantized or array_like
         By name; names that are no identifiers go in by ``**{"layer.0": A}``.  Arrays of ml_dtypes and torch that numpy
         has no dtype for become Arrays.
 
@@ -65,7 +72,8 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
     A format is written by its parameters, so that one which is registered nowhere comes back equal.  An .npz file has
     an Array's codes as ``name.codes`` and its description, JSON in bytes, as ``name.format``.  A .safetensors file has
     codes under safetensors' own type where there is one for the format (BF16, F8_E4M3, ...), else as unsigned integers,
-    and the descriptions in its metadata under ``fpemu``.
+    and the descriptions in its metadata under ``fpemu``.  Of a Quantized the scales are ``name.scales``, the zero
+    points ``name.zero_points``, and scales of scales ``name.second_scales``.
 
     Examples
     --------
@@ -95,9 +103,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns
     -------
-    dict of str to Array or numpy.ndarray
-        In the file's order.  Arrays as they were saved; what has no description is a numpy array, or an Array if numpy
-        has no dtype for it (BF16, F8_E4M3, ...).
+    dict of str to Array, Quantized or numpy.ndarray
+        In the file's order.  Arrays and Quantized as they were saved; what has no description is a numpy array, or an
+        Array if numpy has no dtype for it (BF16, F8_E4M3, ...).
 
     Raises
     ------
@@ -116,7 +124,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         return _load_npz(path) if _kind(path) == ".npz" else _load_safetensors(Path(path))
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: damaged, or not written by fpemu.save: {error!r}") from None
 
 
@@ -127,52 +135,86 @@ def _kind(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
-def _array(x: Any) -> Array | NDArray[Any]:
-    """An Array, or a plain array that numpy has a dtype for."""
-    if isinstance(x, Array):
+Saved = Array | Quantized | NDArray[Any]
+Parts = dict[str, Array | NDArray[Any]]  # the codes first, under "codes"
+
+
+def _array(x: Any) -> Saved:
+    """An Array, a Quantized, or a plain array that numpy has a dtype for."""
+    if isinstance(x, Array | Quantized):
         return x
+    if isinstance(x, Packed):
+        raise TypeError("a Packed is not saved: save what it unpacks to, unpack()")
     given = as_source(x)
     if given.dtype is not None and given.dtype.kind in "biuf":
         return given.codes.view(given.dtype)
     return asarray(x)
 
 
-def _description(x: Array) -> dict[str, Any]:
-    return {"version": VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
+def _description(x: Array | Quantized) -> tuple[Parts, dict[str, Any]]:
+    """What is written of an array that has more than numbers: its parts, and the rest."""
+    if isinstance(x, Array):
+        return {"codes": x}, {"version": VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
+    parts, data = quantized_of(x)
+    return parts, {"version": VERSION, "parts": list(parts)[1:], **data}
 
 
-def _described(codes: NDArray[Any], data: dict[str, Any]) -> Array:
+def _parts(data: dict[str, Any]) -> tuple[str, ...]:
+    return ("codes", *data.get("parts", ()))
+
+
+def _described(codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
+    """The array of a description and its parts' codes."""
     if data["version"] != VERSION:
         raise ValueError(f"a description of version {data['version']}: this fpemu reads version {VERSION}")
-    return Array(codes, format_from(data["format"]), profile_from(data["profile"]))
+    if "scheme" in data:
+        return quantized_from(codes, data)
+    return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
+
+
+def _codes(x: Array | NDArray[Any]) -> NDArray[Any]:
+    return x.codes if isinstance(x, Array) else x
+
+
+def _joined(named: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """A dict of names that must differ."""
+    found: dict[str, T] = {}
+    for name, x in named:
+        if name in found:
+            raise ValueError(f"two arrays would be written as {name}: rename one")
+        found[name] = x
+    return found
 
 
 # -- .npz -------------------------------------------------------------------------------------------------------------
 
 
-def _members(arrays: dict[str, Array | NDArray[Any]]) -> list[Outgoing]:
-    members: dict[str, NDArray[Any]] = {}
-    for name, x in arrays.items():
-        if isinstance(x, Array):
-            text = json.dumps(_description(x)).encode()
-            parts = {f"{name}.codes": x.codes, f"{name}.format": np.frombuffer(text, np.uint8)}
-        else:
-            parts = {name: x}
-        if members.keys() & parts.keys():
-            raise ValueError(f"two arrays would be written as {', '.join(members.keys() & parts.keys())}: rename one")
-        members |= parts
-    return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in members.items()]
+def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
+    def named() -> Iterator[tuple[str, NDArray[Any]]]:
+        for name, x in arrays.items():
+            if not isinstance(x, Array | Quantized):
+                yield name, x
+                continue
+            parts, data = _description(x)
+            yield from ((f"{name}.{part}", _codes(codes)) for part, codes in parts.items())
+            yield f"{name}.format", np.frombuffer(json.dumps(data).encode(), np.uint8)
+
+    return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in _joined(named()).items()]
 
 
 def _load_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     members = {stored.name: stored for stored in open_arrays(path)}
+    stems = [name.removesuffix(".codes") for name in members if name.endswith(".codes")]
+    texts = {stem: _whole(members[f"{stem}.format"]) for stem in stems if f"{stem}.format" in members}
+    descriptions = {stem: json.loads(text.tobytes()) for stem, text in texts.items()}
+    inside = {f"{stem}.{part}" for stem, data in descriptions.items() for part in ("format", *_parts(data))}
     found: dict[str, Any] = {}
     for name, stored in members.items():
         stem, _, part = name.rpartition(".")
-        if part == "codes" and f"{stem}.format" in members:
-            text = _whole(members[f"{stem}.format"]).tobytes()
-            found[stem] = _described(_whole(stored), json.loads(text))
-        elif part != "format" or f"{stem}.codes" not in members:
+        if part == "codes" and stem in descriptions:
+            data = descriptions[stem]
+            found[stem] = _described({part: _whole(members[f"{stem}.{part}"]) for part in _parts(data)}, data)
+        elif name not in inside:
             found[name] = _whole(stored)
     return found
 
@@ -203,18 +245,28 @@ def _little(x: Array | NDArray[Any]) -> tuple[str, NDArray[Any]]:
     return word, np.ascontiguousarray(elements, elements.dtype.newbyteorder("<"))
 
 
-def _write_safetensors(stream: IO[bytes], arrays: dict[str, Array | NDArray[Any]]) -> None:
+def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
     if "__metadata__" in arrays:
         raise ValueError("safetensors keeps the name '__metadata__' for itself: rename that array")
-    parts = {name: _little(x) for name, x in arrays.items()}
-    descriptions = {name: _description(x) for name, x in arrays.items() if isinstance(x, Array)}
+    descriptions: dict[str, Any] = {}
+
+    def named() -> Iterator[tuple[str, Array | NDArray[Any]]]:
+        for name, x in arrays.items():
+            if not isinstance(x, Array | Quantized):
+                yield name, x
+                continue
+            own, descriptions[name] = _description(x)
+            yield from ((name if part == "codes" else f"{name}.{part}", codes) for part, codes in own.items())
+
+    members = _joined(named())
+    parts = {name: _little(x) for name, x in members.items()}
     header: dict[str, Any] = {"__metadata__": {"fpemu": json.dumps(descriptions)}} if descriptions else {}
     places, end = {}, 0
     for name in sorted(parts, key=lambda name: -parts[name][1].itemsize):  # the widest first: all are aligned
         places[name] = (end, end + parts[name][1].nbytes)
         end += parts[name][1].nbytes
     for name, (word, _) in parts.items():
-        header[name] = {"dtype": word, "shape": list(np.shape(arrays[name])), "data_offsets": places[name]}
+        header[name] = {"dtype": word, "shape": list(np.shape(members[name])), "data_offsets": places[name]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     stream.write(len(text).to_bytes(8, "little") + text)
@@ -231,24 +283,36 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path}: not a safetensors file: its header does not fit into {size} bytes")
         header = json.loads(stream.read(length))
         descriptions = json.loads(header.pop("__metadata__", {}).get("fpemu", "{}"))
-        return {
-            name: _read(stream, path, name, 8 + length, size, entry, descriptions.get(name))
-            for name, entry in header.items()
-        }
+        inside = {f"{name}.{part}" for name, data in descriptions.items() for part in _parts(data)[1:]}
+
+        def read(name: str) -> NDArray[Any]:
+            return _read(stream, f"{path}, {name}", 8 + length, size, header[name])
+
+        found: dict[str, Any] = {}
+        for name, entry in header.items():
+            if name in descriptions:
+                data = descriptions[name]
+                codes = {part: read(name if part == "codes" else f"{name}.{part}") for part in _parts(data)}
+                found[name] = _described(codes, data)
+            elif name not in inside:
+                found[name] = _plain(read(name), entry["dtype"])
+        return found
 
 
-def _read(stream: IO[bytes], path: Path, name: str, base: int, size: int, entry: Any, description: Any) -> Any:
+def _read(stream: IO[bytes], where: str, base: int, size: int, entry: Any) -> NDArray[Any]:
+    """The codes of an array."""
     word, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     if word != "BOOL" and word not in WORDS:
-        raise ValueError(f"{path}, {name}: elements of type {word!r}; known are BOOL, {', '.join(WORDS)}")
-    fmt = find_format(WORDS.get(word, "uint8"))
-    dtype = np.dtype(fmt.code_dtype)
+        raise ValueError(f"{where}: elements of type {word!r}; known are BOOL, {', '.join(WORDS)}")
+    dtype = np.dtype(find_format(WORDS.get(word, "uint8")).code_dtype)
     if not (0 <= start <= end <= size - base and math.prod(shape) * dtype.itemsize == end - start):
-        raise ValueError(f"{path}, {name}: {shape} elements of {word} are not at bytes {start} to {end} of the data")
+        raise ValueError(f"{where}: {shape} elements of {word} are not at bytes {start} to {end} of the data")
     stream.seek(base + start)
-    codes = np.fromfile(stream, dtype.newbyteorder("<"), math.prod(shape)).astype(dtype, copy=False).reshape(shape)
-    if description is not None:
-        return _described(codes, description)
+    return np.fromfile(stream, dtype.newbyteorder("<"), math.prod(shape)).astype(dtype, copy=False).reshape(shape)
+
+
+def _plain(codes: NDArray[Any], word: str) -> Array | NDArray[Any]:
+    """An array without a description."""
     if word == "BOOL":
         return codes.view(np.bool_)
-    return codes.view(np.dtype(fmt.name)) if word in NUMPY_WORDS else Array(codes, fmt)
+    return codes.view(np.dtype(NUMPY_WORDS[word])) if word in NUMPY_WORDS else Array(codes, WORDS[word])

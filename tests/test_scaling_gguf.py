@@ -133,7 +133,7 @@ def test_both_signs(element, scale):
     """The numbers' negatives have the same codes under the negative scales, whichever way quotients come about."""
     x = np.random.default_rng(4).standard_t(2, (64, 96)).astype(np.float32)
     x[::3, ::5] = np.rint(x[::3, ::5])
-    scheme = fe.ScaledFormat("signed", element, 32, scale, "signed_absmax")
+    scheme = fe.ScaledFormat(element, 32, scale, "signed_absmax")
     one, other = fe.quantize(x, scheme), fe.quantize(-x, scheme)
     assert 0.3 < np.signbit(one.scale_values).mean() < 0.7
     np.testing.assert_array_equal(one.codes, other.codes)
@@ -158,14 +158,14 @@ def test_infinite_blocks():
 def test_any_element():
     """The rule is for floats, codebooks and signed integers too; the others' scales under a fixed zero point."""
     x = np.float32([1.0, -6.0, 3.0, 6.0])
-    q = fe.quantize(x, fe.ScaledFormat("a", "e2m1", 4, "float32", "signed_absmax"))
+    q = fe.quantize(x, fe.ScaledFormat("e2m1", 4, "float32", "signed_absmax"))
     assert (q.scale_values.item(), q.dequantize().tolist()) == (1.0, x.tolist())
-    q = fe.quantize(x, fe.ScaledFormat("a", "nf4", 4, "bfloat16", "signed_absmax"))
+    q = fe.quantize(x, fe.ScaledFormat("nf4", 4, "bfloat16", "signed_absmax"))
     assert (q.scale_values.item(), q.dequantize()[[1, 3]].tolist()) == (6.0, [-6.0, 6.0])
-    q = fe.quantize(x, fe.ScaledFormat("a", "int4", 4, "float16", "signed_absmax"))
+    q = fe.quantize(x, fe.ScaledFormat("int4", 4, "float16", "signed_absmax"))
     assert (q.scale_values.item(), q.elements.tolist()) == (0.75, [1, -8, 4, 7])
-    middle = fe.ScaledFormat("a", "uint8", 4, zero_point=128)
-    q, plain = fe.quantize(x, middle), fe.quantize(x, fe.ScaledFormat("a", "int8", 4))
+    middle = fe.ScaledFormat("uint8", 4, zero_point=128)
+    q, plain = fe.quantize(x, middle), fe.quantize(x, fe.ScaledFormat("int8", 4))
     np.testing.assert_array_equal(q.codes, plain.elements.astype(int) + 128)
     np.testing.assert_array_equal(q.dequantize(), plain.dequantize())
     assert q.zero_points.tolist() == [128]
@@ -185,7 +185,7 @@ def test_any_element():
 def test_words():
     scheme = fe.scheme("gguf_q4_0")
     assert repr(scheme) == (
-        "ScaledFormat('gguf_q4_0', 'uint4', block=32, scale='float16', scale_rule='signed_absmax', zero_point=8)"
+        "ScaledFormat('uint4', block=32, scale='float16', scale_rule='signed_absmax', zero_point=8, name='gguf_q4_0')"
     )
     assert scheme == scheme.replace(zero_point=np.int64(8)) != scheme.replace(zero_point=7)
     assert scheme_cells(scheme)[4:] == ["signed_absmax", "8", "-", "4.5"]
@@ -202,23 +202,23 @@ def test_words():
     [
         (lambda: fe.scheme("gguf_q4_1"), ValueError, "did you mean 'gguf_q4_0'"),
         (lambda: fe.quantize([1.0] * 40, "gguf_q4_0"), ValueError, "blocks of 32 do not divide"),
-        (lambda: fe.ScaledFormat("a", "int4", 4, "e8m0", "signed_absmax"), ValueError, "scales with a sign, which"),
-        (lambda: fe.ScaledFormat("a", "uint4", 4, "float16", "signed_absmax"), ValueError, "give it a zero_point"),
+        (lambda: fe.ScaledFormat("int4", 4, "e8m0", "signed_absmax"), ValueError, "scales with a sign, which"),
+        (lambda: fe.ScaledFormat("uint4", 4, "float16", "signed_absmax"), ValueError, "give it a zero_point"),
         (
-            lambda: fe.ScaledFormat("a", fe.TableFormat("t", [0.0, 1.0]), 4, "float16", "signed_absmax"),
+            lambda: fe.ScaledFormat(fe.TableFormat("t", [0.0, 1.0]), 4, "float16", "signed_absmax"),
             ValueError,
             "no negative value to scale to",
         ),
-        (lambda: fe.ScaledFormat("a", "e8m0", 4, "float16", "signed_absmax"), ValueError, "no negative value"),
+        (lambda: fe.ScaledFormat("e8m0", 4, "float16", "signed_absmax"), ValueError, "no negative value"),
         (
             lambda: fe.scheme("nvfp4").replace(scale_rule="signed_absmax"),
             ValueError,
             "scales of one level: second_level=None",
         ),
-        (lambda: fe.ScaledFormat("a", "uint4", 4, zero_point=15), ValueError, "is 0 to 14, .*, not 15"),
-        (lambda: fe.ScaledFormat("a", "uint4", 4, zero_point=-1), ValueError, "is 0 to 14, .*, not -1"),
-        (lambda: fe.ScaledFormat("a", "e4m3", 4, zero_point=1), ValueError, "elements that are integers"),
-        (lambda: fe.ScaledFormat("a", "uint4", 4, zero_point=True), TypeError, "not True"),
+        (lambda: fe.ScaledFormat("uint4", 4, zero_point=15), ValueError, "is 0 to 14, .*, not 15"),
+        (lambda: fe.ScaledFormat("uint4", 4, zero_point=-1), ValueError, "is 0 to 14, .*, not -1"),
+        (lambda: fe.ScaledFormat("e4m3", 4, zero_point=1), ValueError, "elements that are integers"),
+        (lambda: fe.ScaledFormat("uint4", 4, zero_point=True), TypeError, "not True"),
         (lambda: fe.scheme("gguf_q4_0").replace(scale_rule="minmax"), ValueError, "needs zero points"),
         (
             lambda: fe.quantize([1.0] * 32, "gguf_q4_0", scales=1.0, zero_points=8),

@@ -51,13 +51,17 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
         return x
     if not isinstance(x, str):
         return dtype(x)
-    with contextlib.suppress(ValueError):
-        return scheme(x)
     try:
         return dtype(x)
     except ValueError as error:
-        if not str(error).startswith("unknown format"):
+        no_format = error
+    try:
+        return scheme(x)
+    except ValueError as error:
+        if not str(error).startswith("unknown scheme"):
             raise
+    if not str(no_format).startswith("unknown format"):
+        raise no_format
     names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
     raise ValueError(f"unknown format {x!r}{near(x.lower(), [*(known.name for known in schemes()), *names])}")
 
@@ -96,7 +100,8 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     >>> from fpemu.scaling.lookup import targets_under
     >>> found = targets_under([fe.dtype("float16"), fe.scheme("mxfp4")], "torchao")
     >>> found.targets[1]
-    ScaledFormat('mxfp4', 'float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', profile='torchao-0.18')
+    ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', profile='torchao-0.18',
+                 name='mxfp4')
     """
     casts, scaled = _casts(profile), _scaled(profile)
     if profile is not None and casts is None and scaled is None:
@@ -152,7 +157,7 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
     >>> import fpemu as fe
     >>> from fpemu.scaling.lookup import with_scale_rule
     >>> with_scale_rule([fe.scheme("mxfp4")], "rceil")
-    [ScaledFormat('mxfp4', 'float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil')]
+    [ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil', name='mxfp4')]
     """
     found = scale_rule(rule)
     if not any(isinstance(fmt, ScaledFormat) for fmt in targets):

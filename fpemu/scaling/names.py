@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from fpemu.formats.scheme import Scheme
 from fpemu.registry import register, registered_scheme, registered_schemes
 from fpemu.scaling.books import DYNAMIC, FP4
 from fpemu.scaling.rules import ScaleRule
@@ -20,7 +20,8 @@ def scheme(x: Any) -> ScaledFormat:
     ----------
     x : str or ScaledFormat
         Of integers any width and group has a name: an integer format, "_asym" for zero points, and "_tensor", "_row"
-        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".
+        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned
+        ones without "_asym" have the middle integer as zero point in all blocks.  "nf4" means `nf4_64`.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def scheme(x: Any) -> ScaledFormat:
     --------
     >>> import fpemu as fe
     >>> fe.scheme("mxfp4")
-    ScaledFormat('mxfp4', 'float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor')
+    ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', name='mxfp4')
     >>> fe.scheme("mxfp5")
     Traceback (most recent call last):
     ...
@@ -49,27 +50,19 @@ def scheme(x: Any) -> ScaledFormat:
         return x
     if not isinstance(x, str):
         raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
-    found = registered_scheme(x, _integers)
+    found = registered_scheme(x, _meant)
     assert isinstance(found, ScaledFormat)
     return found
 
 
-_INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block>tensor|row|channel|group[1-9][0-9]*)")
+# A format of single numbers that means a scheme too, where one is asked for.
+_SINGLE = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
 
 
-def _integers(name: str) -> ScaledFormat | None:
-    """The scheme of a name of the grammar; None if it is no such name."""
-    found = _INTEGERS.fullmatch("".join(name.split()).lower())
-    if found is None:
-        return None
-    element, asymmetric, word = found["element"], found["asym"] is not None, found["block"]
-    if element.startswith("u") and not asymmetric:
-        better = f"{element}_asym_{word}"
-        raise ValueError(f"{name!r}: unsigned integers need zero points, as {better!r} has them")
-    block = int(word[5:]) if word.startswith("group") else word
-    rule, zero = ("minmax", element) if asymmetric else ("absmax", None)
-    own = f"{element}{'_asym' if asymmetric else ''}_{word}"
-    return ScaledFormat(own, element, block, "float32", rule, 0 if word == "channel" else -1, zero)
+def _meant(name: str) -> Scheme | None:
+    """The scheme of a name that is none of the registered ones; None if it is no scheme's."""
+    found = _SINGLE.get(name)
+    return ScaledFormat._parsed(name) if found is None else scheme(found)
 
 
 def schemes() -> list[ScaledFormat]:
@@ -90,7 +83,7 @@ def schemes() -> list[ScaledFormat]:
 
 def _mx(name: str, element: Any, *aliases: str) -> None:
     """OCP Microscaling Formats (MX) v1.0, table 1: blocks of 32, E8M0 scales; clause 6.3's rule."""
-    register(ScaledFormat(name, element, 32, "float8_e8m0fnu", "floor"), *aliases)
+    register(ScaledFormat(element, 32, "float8_e8m0fnu", "floor", name=name), *aliases)
 
 
 _mx("mxfp8_e4m3", "float8_e4m3fn", "mxfp8")
@@ -101,47 +94,53 @@ _mx("mxfp4", "float4_e2m1fn", "mxfp4_e2m1")
 _mx("mxint8", "q1.6")
 
 # NVIDIA's: blocks of 16, e4m3 scales, and one scale of the tensor; without that one; tiles, for weights.
-register(ScaledFormat("nvfp4", "float4_e2m1fn", 16, "float8_e4m3fn", "absmax", second_level="float32"))
-register(ScaledFormat("nvfp4_one_level", "float4_e2m1fn", 16, "float8_e4m3fn", "absmax"))
-register(ScaledFormat("nvfp4_tile", "float4_e2m1fn", (16, 16), "float8_e4m3fn", "absmax", second_level="float32"))
+register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", second_level="float32", name="nvfp4"))
+register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", name="nvfp4_one_level"))
+register(
+    ScaledFormat("float4_e2m1fn", (16, 16), "float8_e4m3fn", "absmax", second_level="float32", name="nvfp4_tile"),
+    "nvfp4_16x16",
+)
 
 # Affine integers. The textbook's: the absolute maximum becomes 127; the range from smallest to largest, all codes.
 # Then for channels and groups; the other widths have names that `scheme` reads.
 for _bits in (8, 4):
-    register(ScaledFormat(f"absmax_int{_bits}", f"int{_bits}", "tensor"), f"int{_bits}_tensor")
+    register(ScaledFormat(f"int{_bits}", "tensor", name=f"absmax_int{_bits}"), f"int{_bits}_tensor")
     for _sign in ("", "u"):
         _element = f"{_sign}int{_bits}"
         register(
-            ScaledFormat(f"zeropoint_{_element}", _element, "tensor", "float32", "minmax", zero_point=_element),
+            ScaledFormat(_element, "tensor", "float32", "minmax", zero_point=_element, name=f"zeropoint_{_element}"),
             f"{_element}_asym_tensor",
         )
     _group = 128 if _bits == 8 else 32
-    register(ScaledFormat(f"int{_bits}_channel", f"int{_bits}", "channel", axis=0))
-    register(ScaledFormat(f"int{_bits}_group", f"int{_bits}", _group), f"int{_bits}_group{_group}")
+    register(ScaledFormat(f"int{_bits}", "channel", axis=0, name=f"int{_bits}_channel"))
+    register(ScaledFormat(f"int{_bits}", _group, name=f"int{_bits}_group"), f"int{_bits}_group{_group}")
     for _sign in ("", "u"):
         _element = f"{_sign}int{_bits}"
         _asym: dict[str, Any] = {"scale_rule": "minmax", "zero_point": _element}
-        register(ScaledFormat(f"{_element}_asym_channel", _element, "channel", axis=0, **_asym))
-        register(ScaledFormat(f"{_element}_asym_group", _element, _group, **_asym), f"{_element}_asym_group{_group}")
+        register(ScaledFormat(_element, "channel", axis=0, **_asym, name=f"{_element}_asym_channel"))
+        register(
+            ScaledFormat(_element, _group, **_asym, name=f"{_element}_asym_group"), f"{_element}_asym_group{_group}"
+        )
 
 # float8 with one float32 scale for a tensor, a row, or tiles, as DeepSeek-V3 has it (arXiv 2412.19437, section 3.3.2);
 # and with powers of two as scales, rounded up.
 for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
     for _word, _block in (("tensor", "tensor"), ("row", "row"), ("1x128", 128), ("128x128", (128, 128))):
-        register(ScaledFormat(f"fp8_{_name}_{_word}", _element, _block))
-        register(ScaledFormat(f"fp8_{_name}_{_word}_pow2", _element, _block, "float8_e8m0fnu", "rceil"))
+        for _powers, _rest in (("", ()), ("_pow2", ("float8_e8m0fnu", "rceil"))):
+            _usual = [f"fp8_{_word}{_powers}"] if _name == "e4m3" else []
+            register(ScaledFormat(_element, _block, *_rest, name=f"fp8_{_name}_{_word}{_powers}"), *_usual)
 
 # bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
 # themselves, less their mean, to a codebook of 8 bits.
 for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
-    register(ScaledFormat(f"{_name}_64", _book, 64))
-_ABSMAXES = ScaledFormat("bnb_absmax", DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"))
-register(ScaledFormat("bnb_nf4", "nf4", 64, second_level=_ABSMAXES))
-register(ScaledFormat("bnb_fp4", FP4, 64, second_level=_ABSMAXES))
+    register(ScaledFormat(_book, 64, name=f"{_name}_64"))
+_ABSMAXES = ScaledFormat(DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"), name="bnb_absmax")
+register(ScaledFormat("nf4", 64, second_level=_ABSMAXES, name="bnb_nf4"))
+register(ScaledFormat(FP4, 64, second_level=_ABSMAXES, name="bnb_fp4"))
 
 # GGUF's blocks with a scale and no minimum, of ggml (ggml-quants.c): the number of the largest magnitude becomes the
 # lowest code.
-register(ScaledFormat("gguf_q8_0", "int8", 32, "float16", "absmax"))
+register(ScaledFormat("int8", 32, "float16", "absmax", name="gguf_q8_0"))
 for _bits in (4, 5):
     _middle = 1 << (_bits - 1)
-    register(ScaledFormat(f"gguf_q{_bits}_0", f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle))
+    register(ScaledFormat(f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle, name=f"gguf_q{_bits}_0"))

@@ -7,34 +7,105 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting import decode
-from fpemu.formats import FloatFormat
-from fpemu.packing import pack
+from fpemu.casting import decode, encode
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.packing import pack, unpack
 from fpemu.scaling.dequantizing import dequantize
 from fpemu.scaling.stepping import wide
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from fpemu.scaling.layout import Layout
     from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = ["Packed", "Quantized"]
 
+OFFSET_BYTES = 4  # float32
+
 
 class Packed(NamedTuple):
-    """What is stored of a quantized array: packed elements, scales (codes), zero points, the second level's scale.
+    """What is stored of a quantized array, and what says how to read it; made by `Quantized.pack`.
 
-    `elements`: as `fpemu.pack` packs them along the last axis, uint8; `scales`: as in `Quantized`; `zero_points` and
-    `second_scale`: None where there are none, or the scheme says them.  `second_scale` of scales in a scheme of their
-    own: they, packed, the codes of `scales` once more; `offset`: what those are larger by.
+    Parameters
+    ----------
+    elements : numpy.ndarray of uint8
+        Their codes as `fpemu.pack` packs them along the last axis.
+    scales : numpy.ndarray
+        As in `Quantized`.
+    zero_points : numpy.ndarray of uint8 or None
+        Their codes, packed in C order; None where there are none, or the scheme says them.
+    second_scale : float, Packed or None
+        The second level's scale.  Of scales in a scheme of their own: they, packed, the codes of `scales` once more.
+    offset : float or None
+        What numbers are larger by; of scales of scales alone.
+    scheme : ScaledFormat
+    layout : Layout
+    order : {"low_first", "high_first"}
+        As for `fpemu.pack`.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> q = fe.quantize([1.0, 2.0, 3.0, 6.0], "uint4_asym_group4")
+    >>> q.pack().zero_points, q.pack().nbytes == q.nbytes
+    (array([0], dtype=uint8), True)
     """
 
     elements: NDArray[np.uint8]
     scales: NDArray[Any]
-    zero_points: NDArray[Any] | None
+    zero_points: NDArray[np.uint8] | None
     second_scale: float | Packed | None
-    offset: float | None = None
+    offset: float | None
+    scheme: ScaledFormat
+    layout: Layout
+    order: str
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of elements, scales, zero points and the second level."""
+        found = self.elements.nbytes + self.scales.nbytes
+        if self.zero_points is not None:
+            found += self.zero_points.nbytes
+        if isinstance(self.second_scale, Packed):
+            found += self.second_scale.nbytes - self.second_scale.elements.nbytes
+        elif isinstance(self.scheme.second_level, FloatFormat):
+            found += _bytes(self.scheme.second_level.bits)
+        return found + (0 if self.offset is None else OFFSET_BYTES)
+
+    def unpack(self) -> Quantized:
+        """The quantized array that was packed.
+
+        Returns
+        -------
+        Quantized
+
+        Raises
+        ------
+        ValueError
+            If the parts are not of the layout's shapes.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack().unpack()
+        <Quantized (4,) mxfp4: 6 bits an element>
+        """
+        scheme, layout = self.scheme, self.layout
+        codes = unpack(self.elements, scheme.element, layout.shape or (1,), order=self.order).reshape(layout.shape)
+        second = self.second_scale
+        level = second.unpack() if isinstance(second, Packed) else second
+        zeros = None
+        if scheme.fixed_zero_point is not None:
+            zeros = np.full(layout.blocks, scheme.fixed_zero_point, np.int64)
+        elif self.zero_points is not None:
+            few = unpack(self.zero_points, scheme.zero_point, math.prod(layout.blocks), order=self.order)
+            zeros = np.asarray(decode(few, scheme.zero_point), np.int64).reshape(layout.blocks)
+        return Quantized(scheme, codes, self.scales, zeros, level, layout, self.offset)
+
+
+def _bytes(bits: int) -> int:
+    return -(-bits // 8)
 
 
 class Quantized:
@@ -64,6 +135,12 @@ class Quantized:
     second_scale : float, Quantized or None
     layout : Layout
     offset : float or None
+
+    Notes
+    -----
+    Scales and zero points have one place for each block.  `spread` gives each element its block's:
+    ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
+    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.
 
     Examples
     --------
@@ -155,6 +232,45 @@ class Quantized:
         """
         return dequantize(self, np.dtype(np.float32 if dtype is None else dtype), out)
 
+    def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
+        """What belongs to blocks, for each element.
+
+        Parameters
+        ----------
+        of_blocks : array_like
+            One for each block, as `scale_values`, `zero_points` and `scales` are, or what broadcasts to that.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the array's shape; read-only.
+
+        Raises
+        ------
+        ValueError
+            If `of_blocks` has another shape.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> q = fe.quantize([-1.0, 0.5, 2.0, 3.0], "uint8_asym_group2")
+        >>> q.spread(q.zero_points)
+        array([170, 170,   0,   0])
+        >>> by_hand = (q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)
+        >>> by_hand.astype("float32") == q.dequantize()
+        array([ True,  True,  True,  True])
+        """
+        given = np.asarray(of_blocks)
+        try:
+            found = np.broadcast_to(given, self.layout.blocks)
+        except ValueError:
+            raise ValueError(
+                f"an array of shape {given.shape} does not fit blocks of shape {self.layout.blocks}"
+            ) from None
+        spread = self.layout.spread(found)
+        spread.flags.writeable = False
+        return spread
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("a Quantized becomes an array of numbers only by a copy: dequantize()")
@@ -176,8 +292,19 @@ class Quantized:
             return second
         places = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
         if places.size and places[-1] - places[0] + 1 != places.size:
-            raise ValueError("the scales of this part do not follow one another, so their own blocks would be cut")
-        return second[places[0] : places[-1] + 1] if places.size else second[:0]
+            raise ValueError(
+                "the scales of this part do not follow one another in C order, so that it would cut the blocks in "
+                "which they are quantized themselves"
+            )
+        if not places.size:
+            return second[:0]
+        start, stop, step = int(places[0]), int(places[-1]) + 1, second.layout.steps[0]
+        if start % step or (stop % step and stop != second.size):
+            raise ValueError(
+                f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: they are "
+                f"quantized themselves, so that a part begins and ends at multiples of {step} scales"
+            )
+        return second[start:stop]
 
     def pack(self, order: str = "low_first") -> Packed:
         """What is stored: elements packed tight, and all that belongs to blocks.
@@ -194,32 +321,57 @@ class Quantized:
         Raises
         ------
         ValueError
-            If `order` is unknown.
+            If `order` is unknown, or a zero point does not fit its format, as torchao's of a block with a NaN.
 
         Examples
         --------
         >>> import fpemu as fe
-        >>> fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack()
-        Packed(elements=array([ 66, 117], dtype=uint8), scales=array([127], dtype=uint8), zero_points=None,
-               second_scale=None, offset=None)
+        >>> packed = fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack()
+        >>> packed.elements, packed.scales
+        (array([ 66, 117], dtype=uint8), array([127], dtype=uint8))
         """
         codes = self.codes if self.ndim else self.codes.reshape(1)
         second = self.second_scale
         level = second.pack(order) if isinstance(second, Quantized) else second
-        zeros = self.zero_points if self.scheme.fixed_zero_point is None else None
-        return Packed(pack(codes, self.scheme.element, order=order), self.scales, zeros, level, self.offset)
+        return Packed(
+            pack(codes, self.scheme.element, order=order),
+            self.scales,
+            self._packed_zero_points(order),
+            level,
+            self.offset,
+            self.scheme,
+            self.layout,
+            order,
+        )
+
+    def _packed_zero_points(self, order: str) -> NDArray[np.uint8] | None:
+        fmt = self.scheme.zero_point
+        if self.zero_points is None or not isinstance(fmt, IntFormat):
+            return None
+        beyond = (self.zero_points < fmt.min_int) | (self.zero_points > fmt.max_int)
+        if beyond.any():
+            raise ValueError(f"the zero point {self.zero_points[beyond].flat[0]} of a block does not fit {fmt}")
+        return pack(np.asarray(encode(self.zero_points, fmt)).reshape(-1), fmt, order=order)
 
     @property
     def bits_per_element(self) -> float:
-        """The bits that are stored, for each element."""
+        """The bits that belong to an element, its share of its block's among them; no padding."""
         if not self.size:
             return float(self.scheme.element.bits)
         return self._bits / self.size
 
     @property
     def nbytes(self) -> int:
-        """The bytes that are stored, everything packed tight."""
-        return -(-self._bits // 8)
+        """The bytes of what `pack` gives: each row of elements, and the zero points, end with a whole byte."""
+        scheme, (*rows, length) = self.scheme, self.shape or (1,)
+        found = math.prod(rows) * _bytes(length * scheme.element.bits) + self.scales.nbytes
+        if isinstance(scheme.zero_point, IntFormat):
+            found += _bytes(self.scales.size * scheme.zero_point.bits)
+        if isinstance(self.second_scale, Quantized):  # whose codes are the scales
+            found += self.second_scale.nbytes - _bytes(self.scales.size * self.second_scale.scheme.element.bits)
+        elif isinstance(scheme.second_level, FloatFormat):
+            found += _bytes(scheme.second_level.bits)
+        return found + (0 if self.offset is None else OFFSET_BYTES)
 
     @property
     def _bits(self) -> int:
@@ -227,8 +379,8 @@ class Quantized:
         own = second.bits if isinstance(second, FloatFormat) else 0
         if isinstance(self.second_scale, Quantized):  # whose codes are the scales
             own = self.second_scale._bits - self.second_scale.size * self.second_scale.scheme.element.bits
-        own += 0 if self.offset is None else 32
-        return self.size * self.scheme.element.bits + math.prod(self.scales.shape) * self.scheme.bits_per_block + own
+        own += 0 if self.offset is None else 8 * OFFSET_BYTES
+        return self.size * self.scheme.element.bits + self.scales.size * self.scheme.bits_per_block + own
 
     def __repr__(self) -> str:
         return f"<Quantized {self.shape} {self.scheme}: {self.bits_per_element:.4g} bits an element>"

@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FloatFormat, Format, TableFormat
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
 from fpemu.profiles import IEEE
@@ -21,13 +21,13 @@ from fpemu.running import check_out, randomness
 from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
+from fpemu.scaling.known import Known, known_parts
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
-from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
-from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
+from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, wide
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ def quantize(
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If something is of the wrong kind, or x is quantized already.
     ValueError
         If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 (or
-        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite, or a
-        zero point is out of range; if the profile does not apply to the scheme.
+        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite or
+        beyond the ends of its format, or a zero point is out of range; if the profile does not apply to the scheme.
 
     See Also
     --------
@@ -131,6 +131,10 @@ def quantize(
     >>> q.dequantize()
     array([ 0., -1.,  3.,  8.], dtype=float32)
     """
+    if isinstance(x, Quantized):
+        raise TypeError("x is quantized already: hand in the numbers that it stands for, x.dequantize()")
+    if not isinstance(out, Quantized | None):
+        raise TypeError(f"out must be a Quantized, as quantize gives, not {type(out).__name__}")
     chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
         chosen = chosen.replace(profile=chosen.profile.replace(rounding=rounding))
@@ -149,7 +153,7 @@ def quantize(
     carried_out = chosen
     if chosen.own_profile.elements.nan is NanRule.ERROR:
         carried_out = _without_nan(chosen, numbers, scales is None)
-    known = _known(chosen, layout, scales, zero_points, second_scale)
+    known = known_parts(chosen, layout, scales, zero_points, second_scale)
     found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
     found.scheme = chosen
     return found
@@ -239,80 +243,6 @@ class _Random(NamedTuple):
     first: int
 
 
-class _Known(NamedTuple):
-    """What need not be worked out: scales' codes, zero points, the second level's scale."""
-
-    scales: NDArray[Any] | None
-    zeros: NDArray[np.int64] | None
-    second: float | None
-
-
-def _known(
-    scheme: ScaledFormat,
-    layout: Layout,
-    scales: ArrayLike | None,
-    zero_points: ArrayLike | None,
-    second_scale: float | None,
-) -> _Known:
-    if second_scale is not None and scheme.second_level is None:
-        raise ValueError(f"{scheme} has no second level: leave second_scale out")
-    if zero_points is not None and (not isinstance(scheme.zero_point, IntFormat) or scales is None):
-        why = "has no zero points" if scheme.zero_point is None else "needs scales together with zero_points"
-        if scheme.fixed_zero_point is not None:
-            why = f"has the zero point {scheme.zero_point} in all blocks: leave zero_points out"
-        raise ValueError(f"{scheme} {why}")
-    second = None
-    if second_scale is not None:
-        assert scheme.second_level is not None
-        if scheme.nested is not None:
-            second = float(np.asarray(cast(second_scale, "float32", dtype=np.float64)))
-        else:
-            number = _positive(second_scale, "second_scale")
-            rounded = np.asarray(cast(number, scheme.second_level, profile=SCALE_RULES, dtype=np.float64))
-            if is_zero(rounded).any():
-                raise ValueError(f"second_scale rounds to 0 in {scheme.second_level}")
-            second = float(rounded)
-            if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
-                raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
-    if scales is None:
-        return _Known(None, None, second)
-    if scheme.second_level is not None and scheme.nested is None and second is None:
-        raise ValueError(f"{scheme} needs second_scale together with scales")
-    if isinstance(scheme.zero_point, IntFormat) and zero_points is None:
-        raise ValueError(f"{scheme} needs zero_points together with scales")
-    values = _of_blocks(_positive(scales, "scales", scheme.scale_rule.signed), layout, "scales")
-    codes = np.asarray(encode(values, scheme.scale, overflow="saturate")).reshape(layout.blocks)
-    if is_zero(np.asarray(decode(codes, scheme.scale))).any():
-        raise ValueError(f"a scale rounds to 0 in {scheme.scale}")
-    return _Known(codes, None if zero_points is None else _zeros(scheme, layout, zero_points), second)
-
-
-def _positive(x: ArrayLike, what: str, signed: bool = False) -> NDArray[np.float64]:
-    """Numbers that are positive, or not zero if they may have a sign."""
-    found = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(found) & ~is_zero(found) & (signed | ~np.signbit(found))).all():
-        raise ValueError(f"{what} must be {'finite and not 0' if signed else 'positive and finite'}")
-    return found
-
-
-def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
-    try:
-        return np.broadcast_to(found, layout.blocks).copy()  # not read-only, which kernels would be compiled for anew
-    except ValueError:
-        raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}") from None
-
-
-def _zeros(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDArray[np.int64]:
-    found = np.asarray(zero_points)
-    if found.dtype.kind not in "iu":
-        raise TypeError(f"zero points are integers, not {found.dtype}")
-    assert isinstance(scheme.zero_point, IntFormat)
-    low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
-    if found.size and not (low <= found.min() and found.max() <= high):
-        raise ValueError(f"zero points are {low} to {high}, as {scheme.zero_point} has them")
-    return _of_blocks(found, layout, "zero_points").astype(np.int64)
-
-
 class _Job:
     """One call of `quantize`: its numbers in rows, and the way from quotients to codes."""
 
@@ -347,7 +277,7 @@ class _Job:
 
     # -- scales -------------------------------------------------------------------------------------------------------
 
-    def run(self, known: _Known) -> Quantized:
+    def run(self, known: Known) -> Quantized:
         codes, scales = self._memory()
         fixed = self.scheme.fixed_zero_point or 0
         zeros = None if self.scheme.zero_point is None else np.full(self.shape, fixed, np.int64)
@@ -582,6 +512,6 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     assert isinstance(scheme.block, int)
     found = _Job(
         scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, find_format("float32")
-    ).run(_Known(None, None, None))
+    ).run(Known(None, None, None))
     found.offset = offset
     return found

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.knobs import near
 from fpemu.registry import dtype
-from fpemu.scaling.layout import Block, check_block
+from fpemu.scaling.layout import WORDS, Block, check_block
 from fpemu.scaling.profiles import ScaleProfile
-from fpemu.scaling.rules import ScaleRule
+from fpemu.scaling.rules import RULES, ScaleRule
 from fpemu.scaling.rules import scale_rule as rule_of
 from fpemu.scaling.tools import PROFILES, profiles_of, scale_profile
 
@@ -32,14 +33,51 @@ def _zero_point(x: Any) -> Any:
     return int(x.__index__()) if fixed else x if x is None else dtype(x)
 
 
+def _check_order(element: Any, block: Any) -> None:
+    """A TypeError where a name stands before the element: then the block is a format."""
+    if isinstance(block, str) and block not in WORDS:
+        try:
+            dtype(block)
+        except ValueError:
+            return
+    elif not isinstance(block, FloatFormat | IntFormat | TableFormat):
+        return
+    raise TypeError(
+        f"the block is {block!r}, a format: a scheme begins with its element, and its name is a keyword: "
+        f"ScaledFormat({str(block)!r}, ..., name={str(element)!r})"
+    )
+
+
+def _word(part: Any) -> str:
+    """A part as one may write it: a name where that means it, else what makes it."""
+    if isinstance(part, FloatFormat | IntFormat | TableFormat):
+        try:
+            known = dtype(part.name) == part
+        except ValueError:
+            known = False
+        return repr(part.name if known else part)
+    if isinstance(part, ScaleRule):
+        if RULES.get(part.name) == part:
+            return repr(part.name)
+        own = {field: getattr(part, field.name) for field in dataclasses.fields(part)[1:]}
+        words = [
+            f"{field.name}={getattr(value, 'value', value)!r}" for field, value in own.items() if value != field.default
+        ]
+        return f"ScaleRule({', '.join([repr(part.name), *words])})"
+    if isinstance(part, ScaleProfile) and PROFILES.get(part.name) == part:
+        return repr(part.name)
+    return repr(part)
+
+
+_INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block>tensor|row|channel|group[1-9][0-9]*)")
+
+
 @dataclasses.dataclass(frozen=True)
 class ScaledFormat(Scheme):
     """A scheme of quantization: a format of elements, and scales that blocks of them share.
 
     Parameters
     ----------
-    name : str
-        Shown in tables and messages; not part of equality.
     element : Format, str or dtype
         What a number over its block's scale is rounded to.
     block : int, (int, int) or str
@@ -60,6 +98,9 @@ class ScaledFormat(Scheme):
         None: neither.
     profile : ScaleProfile or str
         How numbers get to codes and scales; default: "exact", each rounded once; see `profiles`.
+    name : str, optional
+        Shown in tables and messages; not part of equality.  Without it the parts make one: of integers the name that
+        `scheme` reads, where there is one.
 
     Raises
     ------
@@ -76,13 +117,14 @@ class ScaledFormat(Scheme):
     Examples
     --------
     >>> import fpemu as fe
-    >>> mine = fe.ScaledFormat("mine", "float6_e2m3fn", block=8, scale="float8_e4m3fn", scale_rule="absmax")
+    >>> mine = fe.ScaledFormat("float6_e2m3fn", block=8, scale="float8_e4m3fn")
+    >>> mine.name
+    'float6_e2m3fn_8_float8_e4m3fn'
     >>> q = fe.quantize([1.0, -2.0, 3.0, 0.1], mine, pad=True)
     >>> q.dequantize()
     array([ 1.015625 , -2.03125  ,  3.046875 ,  0.1015625], dtype=float32)
     """
 
-    name: str = dataclasses.field(compare=False)
     element: Format
     block: Block
     scale: FloatFormat
@@ -91,10 +133,10 @@ class ScaledFormat(Scheme):
     zero_point: IntFormat | int | None = None
     second_level: FloatFormat | ScaledFormat | None = None
     profile: ScaleProfile = PROFILES["exact"]
+    name: str = dataclasses.field(default="", compare=False)
 
     def __init__(
         self,
-        name: str,
         element: Any,
         block: Any,
         scale: Any = "float32",
@@ -103,15 +145,17 @@ class ScaledFormat(Scheme):
         zero_point: Any = None,
         second_level: Any = None,
         profile: ScaleProfile | str = "exact",
+        *,
+        name: str | None = None,
     ) -> None:
-        if not isinstance(name, str):
+        if not isinstance(name, str | None):
             raise TypeError(f"a scheme's name must be a str, not {type(name).__name__}")
-        if not name:
+        if name is not None and not name.strip():
             raise ValueError("a scheme's name must not be empty")
+        _check_order(element, block)
         if isinstance(axis, bool) or not hasattr(axis, "__index__"):
             raise TypeError(f"axis must be an int, not {type(axis).__name__}")
         found = {
-            "name": name,
             "element": dtype(element),
             "block": check_block(block),
             "scale": dtype(scale),
@@ -123,6 +167,7 @@ class ScaledFormat(Scheme):
         }
         for field, value in found.items():
             object.__setattr__(self, field, value)
+        object.__setattr__(self, "name", self._own_name if name is None else name)
         self._check()
 
     def _check(self) -> None:
@@ -159,6 +204,10 @@ class ScaledFormat(Scheme):
             raise ValueError(f"zero points are for elements that are integers, not for {element}")
         if element.bits > ZERO_POINT_BITS:
             raise ValueError(f"zero points are for integers of {ZERO_POINT_BITS} bits at most, not for {element}")
+        low, high = (self.middle,) * 2 if self.scale_rule.statistic != "minmax" else (element.min_int, element.max_int)
+        if isinstance(zero_point, IntFormat) and not zero_point.min_int <= low <= high <= zero_point.max_int:
+            ends = f"{low}" if low == high else f"{low} to {high}"
+            raise ValueError(f"zero points of {element} are {ends} under {self.scale_rule}, which {zero_point} lacks")
         if isinstance(zero_point, int) and not element.min_int <= zero_point < element.max_int:
             raise ValueError(
                 f"a zero point of {element} is {element.min_int} to {element.max_int - 1}, so that there is a positive "
@@ -273,15 +322,69 @@ class ScaledFormat(Scheme):
         for name in changes:
             if name not in parts:
                 raise TypeError(f"a scheme has no {name!r}{near(name, parts)}")
+        if self.name == self._own_name:
+            parts["name"] = None
         return ScaledFormat(**{**parts, **changes})
 
+    @classmethod
+    def _parsed(cls, name: str) -> ScaledFormat | None:
+        """The scheme of integers that a name describes, as `scheme` says; None if it describes none."""
+        found = _INTEGERS.fullmatch("".join(name.split()).lower())
+        if found is None:
+            return None
+        word = found["block"]
+        rule, zero = "absmax", cls._usual_zero_point(dtype(found["element"]))
+        if found["asym"] is not None:
+            rule, zero = "minmax", found["element"]
+        block = int(word[5:]) if word.startswith("group") else word
+        return cls(found["element"], block, "float32", rule, cls._usual_axis(block), zero)
+
+    @staticmethod
+    def _usual_axis(block: Block) -> int:
+        return 0 if block == "channel" else -1
+
+    @staticmethod
+    def _usual_zero_point(element: Format) -> Any:
+        """Of a symmetric scheme: of unsigned integers the middle one."""
+        return 1 << (element.bits - 1) if isinstance(element, IntFormat) and not element.signed else None
+
+    @property
+    def _own_name(self) -> str:
+        """A name of the parts; of integers the one that `_parsed` reads, where it does."""
+        element, block, rule = self.element, self.block, self.scale_rule
+        whole = isinstance(element, IntFormat) and element.fraction_bits == 0
+        words = [element.name]
+        asymmetric = whole and rule == RULES["minmax"] and self.zero_point == element
+        if asymmetric:
+            words.append("asym")
+        if isinstance(block, int):
+            words.append(f"group{block}" if whole else str(block))
+        else:
+            words.append(block if isinstance(block, str) else "x".join(map(str, block)))
+        if self.scale.codes_key != _FLOAT32.codes_key:
+            words.append(self.scale.name)
+        if not asymmetric:
+            if rule != RULES["absmax"]:
+                words.append(rule.name)
+            if self.zero_point != self._usual_zero_point(element):
+                words.append(f"zero_{self.zero_point}".lower())
+        if self.axis != self._usual_axis(block):
+            words.append(f"axis{self.axis}")
+        if self.second_level is not None:
+            words.append(f"over_{self.second_level}")
+        if self.profile != PROFILES["exact"]:
+            words.append(self.profile.name)
+        return "_".join("_".join(words).split())
+
     def __repr__(self) -> str:
-        words = [f"{self.name!r}, {self.element.name!r}, block={self.block!r}, scale={self.scale.name!r}"]
-        words.append(f"scale_rule={self.scale_rule.name!r}")
+        words = [f"{_word(self.element)}, block={self.block!r}, scale={_word(self.scale)}"]
+        words.append(f"scale_rule={_word(self.scale_rule)}")
         if self.axis != -1:
             words.append(f"axis={self.axis}")
         levels = {"zero_point": self.zero_point, "second_level": self.second_level}
-        words += [f"{field}={getattr(fmt, 'name', fmt)!r}" for field, fmt in levels.items() if fmt is not None]
+        words += [f"{field}={_word(part)}" for field, part in levels.items() if part is not None]
         if self.profile != PROFILES["exact"]:
-            words.append(f"profile={self.profile.name!r}")
+            words.append(f"profile={_word(self.profile)}")
+        if self.name != self._own_name:
+            words.append(f"name={self.name!r}")
         return f"ScaledFormat({', '.join(words)})"
