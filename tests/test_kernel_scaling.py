@@ -256,6 +256,16 @@ def test_looked_up(block, permutes):
         np.testing.assert_array_equal(np.signbit(out), np.signbit(want))
 
 
+def test_looked_up_stays_within():
+    """Rows of any length, in memory that others own too."""
+    table, factors = np.arange(16, dtype=np.float32), np.float32([[2], [3]])
+    for length in range(1, 80):
+        codes, memory = np.full((2, length), 7, np.uint8), np.full(2 * length + 16, np.float32(-1))
+        out = memory[: 2 * length].reshape(2, length)
+        narrow.looked_up(codes, table, True, factors, length, np.float32(1), out)
+        assert memory.tolist() == [14] * length + [21] * length + [-1] * 16
+
+
 @pytest.mark.parametrize("name", ["e4m3", "e5m2", "e3m2", "e2m3", "float8_e3m4"])
 def test_widened_times(name):
     fmt = fe.dtype(name)
