@@ -457,7 +457,9 @@ def test_errors_of_blocks(shape, squared):
 
 
 def test_replaced():
-    codes = np.arange(20, dtype=np.uint8).reshape(2, 10)
-    choosing.replaced(np.array([[True, False, True], [False, True, False]]), codes + np.uint8(100), 4, codes)
+    codes = np.arange(40, dtype=np.uint8).reshape(4, 10)
+    chosen = np.array([[True, False, True], [False, True, False], [False] * 3, [True, False, False]])
+    choosing.replaced(chosen, codes + np.uint8(100), 4, codes)
     changed = [[*range(100, 104), *range(4, 8), 108, 109], [*range(10, 14), *range(114, 118), 18, 19]]
+    changed += [[*range(20, 30)], [*range(130, 134), *range(34, 40)]]
     assert codes.tolist() == changed
