@@ -189,7 +189,7 @@ def at_ties(divisor):
         whole = tie * divisor.numerator
         length = whole.bit_length()
         high = whole >> max(length - 24, 0) << max(length - 24, 0)
-        for much in (0, 1, -1, 3, -3):  # quarters of a unit in the last place
+        for much in (0, 1, -1, 3, -3, 4, -4):  # quarters of a unit in the last place
             rest = Fraction(whole - high) + much * Fraction(2) ** (length - 55)
             if rest >= 0 and Fraction(float(np.float32(float(rest)))) == rest:
                 yield float(Fraction(high) / divisor.denominator), float(rest / divisor.denominator)

@@ -73,29 +73,20 @@ def odd_difference(high, low):
     return beside(total, error) if is_even else total
 
 
-@core
-def deciding_quotient(x, divisor):
-    """X / divisor in float64, on the exact quotient's side of all float32 numbers and middles between two, or on it.
-
-    The divisor has 24 digits at most.  A quotient with 26 digits or fewer shows by its product with the divisor, which
-    is exact, whether it is.
-    """
-    found = ratio(x, divisor)
-    return beside(found, x - found * divisor) if bits_of(found) & uint64((1 << 26) - 1) == uint64(0) else found
-
-
 @loop
 def nearest_scales(low, high, divisor, infinite, bits, inverses, divisors):
     """The bits of blocks' float32 scales: (high - low) / divisor, rounded to nearest once; and the scales' inverses.
 
-    `low`, `high`: float32, around 0.  `divisor`: float64 of 24 digits at most.  `infinite`: the scale of a block with
-    an infinity.  `divisors`: the scales in float64, or infinity for 0, whose inverse is 0; inverses are rounded.
+    `low`, `high`: float32, around 0.  `divisor`: float64 of 24 digits at most; so the float64 quotient is on the exact
+    one's side of every float32 and every middle, or on one that it is (`fpemu.scaling.stages.quotients` says why).
+    `infinite`: the scale of a block with an infinity.  `divisors`: the scales in float64, or infinity for 0, whose
+    inverse is 0; inverses are rounded.
     """
     largest = float_of(uint32(0x7F7FFFFF))
     for row in range(low.shape[0]):
         for k in range(low.shape[1]):
             extent = odd_difference(float64(high[row, k]), float64(low[row, k]))
-            scale = float32(deciding_quotient(extent, divisor))
+            scale = float32(ratio(extent, divisor))
             scale = scale if scale != float32(inf) else largest
             scale = scale if extent != inf else infinite
             bits[row, k] = bits_of(scale) if scale == scale else uint32(0x7FC00000)

@@ -25,6 +25,7 @@ __all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "stat
 
 Floats = NDArray[Any]
 
+TINY = 2.0**-960  # below it float64 may lack digits of a quotient
 SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
 
 
@@ -102,7 +103,12 @@ def _extent(found: Statistics) -> NDArray[np.float64]:
 
 
 def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
-    """Codes of extent / divisor, each rounded once."""
+    """Codes of extent / divisor, each rounded once.
+
+    A number t at which the rounding decides, times the divisor, has 52 digits at most.  So an extent, of 53 digits and
+    rounded to odd, is that product or off by more than 2^-53 of it: then the quotient is off t by more than half a unit
+    in the last place of float64, and rounded to float64 it lies on its own side of t still.
+    """
     how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rule.rounding}
     if not fpu_is_fit() or fmt.precision + 2 + digits_of(divisor) > 53:
         return _divided(extent, divisor, fmt, how)
@@ -110,16 +116,10 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rul
         ratio = extent / divisor
     short = fmt.precision <= SHORT and fmt.emin > LOWEST
     codes = np.asarray(encode(_single(ratio) if short else ratio, fmt, **how))
-    if _power_of_two(divisor):
-        return codes
-    # The quotient in float64 lies on the exact one's side of every number of few digits, unless it is that number.
-    low = np.uint64((1 << max(52 - fmt.precision - 2, 0)) - 1)
-    unsure = np.flatnonzero(ratio.view(np.uint64) & low == 0)
-    if unsure.size:  # then the product is exact, and shows whether the quotient is
-        few, given = ratio.flat[unsure], extent.flat[unsure]
-        with np.errstate(all="ignore"):
-            unsure = unsure[np.isfinite(given) & (few * divisor != given)]
-        codes.flat[unsure] = _divided(extent.flat[unsure], divisor, fmt, how)
+    with np.errstate(all="ignore"):
+        lost = np.flatnonzero((np.abs(ratio) < TINY) & ~is_zero(extent))  # float64 has fewer digits there, or none
+    if lost.size:
+        codes.flat[lost] = _divided(extent.flat[lost], divisor, fmt, how)
     return codes
 
 
@@ -144,26 +144,15 @@ def digits_of(number: float) -> int:
     return (numerator // (numerator & -numerator)).bit_length()
 
 
-def _power_of_two(number: float) -> bool:
-    return digits_of(number) == 1
-
-
-def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], precision: int) -> NDArray[np.int64]:
+def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
     """Quotients to the nearest integers, ties to even, and beyond 2^40 to some of that size; NaN to 0.
 
-    `precision`: the divisors' digits.
+    `digits`: those of a divisor, and of all ties within the range; see `quotients`.
     """
-    if precision > 24 or not fpu_is_fit():
+    if digits > 52 or not fpu_is_fit():
         return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
     with np.errstate(all="ignore"):
-        ratio = low / divisors
-        whole: NDArray[np.int64] = np.nan_to_num(np.clip(np.rint(ratio), -(2.0**40), 2.0**40)).astype(np.int64)
-        # Half an integer in float64 is one if the product, of few digits, says so; else the tie is not one.
-        tie = (np.abs(ratio) < 2.0**20) & (np.abs(ratio - np.trunc(ratio)) == 0.5)
-        unsure = np.flatnonzero(tie & (ratio * divisors != low))
-    if unsure.size:
-        exact = divide(low.flat[unsure], divisors.flat[unsure], result="int64", rounding="nearest_even")
-        whole.flat[unsure] = exact
+        whole: NDArray[np.int64] = np.nan_to_num(np.clip(np.rint(low / divisors), -(2.0**40), 2.0**40)).astype(np.int64)
     return whole
 
 
@@ -234,7 +223,8 @@ class Exact:
         if self.scheme.scale_rule.statistic != "minmax":
             return np.full(made.values.shape, self.scheme.middle, np.int64)
         first, least, most = self.zero_ends
-        whole = _rounded_quotients(found.low, made.divisors, self.scheme.scale.precision)
+        digits = self.scheme.scale.precision + self.scheme.element.bits + 2
+        whole = _rounded_quotients(found.low, made.divisors, digits)
         return np.asarray(np.clip(first - whole, least, most), np.int64)
 
     @property
