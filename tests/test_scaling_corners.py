@@ -140,3 +140,44 @@ def test_integers_with_zero_points_have_32_bits():
     for word in ("int33", "uint64"):
         with pytest.raises(ValueError, match="32 bits at most"):
             fe.scheme(f"{word}_asym_tensor")
+
+
+MANY = [("uint2", "float64"), ("int32", "float32"), ("uint8", "float64"), ("int28", "float32"), ("int4", "float32")]
+
+
+@pytest.mark.parametrize(("element", "scale"), MANY)
+def test_ranges_of_many_digits(element, scale):
+    """A range that no float64 is, over a span of many digits: rounded once."""
+    draw, fmt = np.random.default_rng(7), fe.dtype(element)
+    x = np.stack([-np.abs(draw.normal(size=60)), np.abs(draw.normal(size=60))], axis=-1)
+    x *= 2.0 ** np.stack([draw.integers(-80, 20, 60), draw.integers(-20, 20, 60)], axis=-1)
+    x[0], x[1] = (-(2.0**-54), 3), (-5e-324, 2432.015738010348)
+    q = fe.quantize(x, fe.ScaledFormat(element, "row", scale, "minmax", zero_point=element))
+    digits, emin = (53, -1022) if scale == "float64" else (24, -126)
+    for (low, high), found in zip(x.tolist(), q.scale_values[:, 0].tolist(), strict=True):
+        exact = (Fraction(high) - Fraction(low)) / (fmt.max_int - fmt.min_int)
+        significand, last = round_ratio(*exact.as_integer_ratio(), digits, emin)
+        assert Fraction(found) == significand * Fraction(2) ** last, (low, high)
+
+
+def test_second_levels_of_many_digits():
+    scheme = fe.ScaledFormat("int32", 2, "float32", second_level="float32")
+    q = fe.quantize(np.float64([742407660.1183932, 0]), scheme, second_scale=0.5061768293380737)
+    assert q.scale_values.item() == np.float32(0.6829836368560791)
+    wide = fe.quantize(np.ones(8), fe.ScaledFormat("int8", 8, "float64", second_level="float32"))
+    assert wide.second_scale == 2.0**-149
+    np.testing.assert_allclose(wide.dequantize(), np.ones(8))
+
+
+def test_ends_of_float64():
+    """Ranges beyond float64's, and its largest numbers under each rule: the largest scale, and no NaN."""
+    largest = float(np.finfo(np.float32).max)
+    assert fe.quantize(np.float64([-1e308, 1e308]), "zeropoint_uint8").scale_values.tolist() == [largest]
+    wide = fe.ScaledFormat("uint8", "tensor", "float64", "minmax", zero_point="uint8")
+    q = fe.quantize(np.float64([-1.5e308, 1.5e308]), wide)
+    assert q.scale_values.item() == float(Fraction(1.5e308) * 2 / 255)
+    assert q.elements.tolist() == [0, 255]
+    for rule in ("floor", "ceil", "even", "rceil"):
+        found = fe.quantize(np.full(32, 1.79e308), "mxfp4", scale_rule=rule)
+        assert found.scale_values.tolist() == [2.0**127]
+        assert found.elements.tolist() == [6] * 32

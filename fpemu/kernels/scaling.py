@@ -78,7 +78,7 @@ def nearest_scales(low, high, divisor, infinite, bits, inverses, divisors):
     """The bits of blocks' float32 scales: (high - low) / divisor, rounded to nearest once; and the scales' inverses.
 
     `low`, `high`: float32, around 0.  `divisor`: float64 of 24 digits at most; so the float64 quotient is on the exact
-    one's side of every float32 and every middle, or on one that it is (`fpemu.scaling.stages.quotients` says why).
+    one's side of every float32 and every middle, or on one that it is (`fpemu.scaling.ratios.quotients` says why).
     `infinite`: the scale of a block with an infinity.  `divisors`: the scales in float64, or infinity for 0, whose
     inverse is 0; inverses are rounded.
     """

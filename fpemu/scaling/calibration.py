@@ -150,8 +150,8 @@ class Calibration:
     "mse" takes each bin for the mean of its numbers, which is each number itself where no two of a block share a bin,
     and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a binade,
     over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone; and for scales
-    that are powers of two twice the range.  The whole range is tried first: by this measure no result is worse than
-    that of "minmax".
+    that are powers of two twice the range, for other elements than integers up to that in sixteenths.  The whole range
+    is tried first: by this measure no result is worse than that of "minmax".
 
     Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
 
@@ -486,12 +486,18 @@ def _searched(
         fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
         limit = upper(best(np.clip(fine, lowest, top), *way))
         low, high = (np.maximum(low, -limit) if way[0] else low), (np.minimum(high, limit) if way[1] else high)
-    if scheme.scale.precision == 1:  # scales rounded down leave numbers beyond: twice the range too
+    # Larger ranges too: powers of two as scales, rounded down, leave numbers beyond; float elements are denser below.
+    larger = [2.0] if scheme.scale.precision == 1 else []
+    if not larger and not isinstance(scheme.element, IntFormat):
+        larger = [1 + step / 16 for step in range(1, 17)]
+    if larger:
         half = np.finfo(np.float64).max / 2
-        below, above = (2 * np.clip(end, -half, half) for end in whole)
-        errors = _errors(scheme, numbers, counts, np.stack([low, below]), np.stack([high, above]))
-        better = errors[1] < errors[0]
-        low, high = np.where(better, below, low), np.where(better, above, high)
+        lows, highs = (
+            np.stack([end, *(by * np.clip(side, -half, half) for by in larger)])
+            for end, side in zip((low, high), whole, strict=True)
+        )
+        least = np.argmin(_errors(scheme, numbers, counts, lows, highs), axis=0)[None]
+        low, high = (np.take_along_axis(ends, least, axis=0)[0] for ends in (lows, highs))
     return low, high
 
 

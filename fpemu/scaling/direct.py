@@ -12,8 +12,9 @@ from fpemu.formats import FloatFormat, IntFormat, same_codes
 from fpemu.knobs import Rounding
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.elements import INTEGERS, MULTIPLIED, Way
+from fpemu.scaling.ratios import digits_of
 from fpemu.scaling.scheme import ScaledFormat
-from fpemu.scaling.stages import Exact, digits_of, extremes
+from fpemu.scaling.stages import Exact, extremes
 from fpemu.scaling.stepping import Statistics
 
 __all__ = ["Factors", "Powers", "Singles", "direct"]

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import divide, multiply, subtract
-from fpemu.array import Array
-from fpemu.casting import cast, decode, encode
+from fpemu.arithmetic import multiply, subtract
+from fpemu.casting import cast, decode
 from fpemu.formats import FloatFormat, Format, IntFormat
-from fpemu.scaling.profiles import SCALE_RULES
-from fpemu.scaling.rules import ScaleRule, finite_ends, scale_rule
+from fpemu.knobs import Rounding
+from fpemu.profiles import IEEE
+from fpemu.scaling.ratios import are_few, by_fractions, quotients, rounded_quotients
+from fpemu.scaling.rules import ScaleRule, finite_ends
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
 
-__all__ = ["Exact", "digits_of", "extremes", "of_whole_rows", "stages_of", "statistics"]
+__all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
 
 Floats = NDArray[Any]
 
-TINY = 2.0**-960  # below it float64 may lack digits of a quotient
-SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
+_AWAY = IEEE.replace(rounding="nearest_away", overflow="saturate")
 
 
 def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
@@ -84,76 +84,28 @@ def of_whole_rows(found: Statistics, rule: ScaleRule) -> Statistics:
 def _digits(element: Any) -> FloatFormat:
     """Float64 with an element's precision; without infinities and NaN, for which one digit has no room."""
     digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
-    return FloatFormat("digits", 11 + digits, digits, nan="none", infinities=False)
+    return FloatFormat("digits", 11 + digits, digits, bias=1024, nan="none", infinities=False)
 
 
 def _extent(found: Statistics) -> NDArray[np.float64]:
-    """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once."""
+    """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once.
+
+    What is too large for float64 is its largest number.
+    """
     if is_zero(found.low).all():
         return found.high
     if not fpu_is_fit():
-        return np.asarray(subtract(found.high, found.low, result="float64", rounding="to_odd"))
+        rules = IEEE.replace(rounding="to_odd", overflow="saturate")
+        return np.asarray(subtract(found.high, found.low, result="float64", profile=rules))
     with np.errstate(all="ignore"):  # TwoSum: the error of the difference, exactly
         total = found.high - found.low
         back = total - found.high
         error = (found.high - (total - back)) + (-found.low - back)
         beside = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
     even = total.view(np.uint64) & np.uint64(1) == 0
-    return np.where(np.isfinite(total) & (error != 0) & even, beside, total)
-
-
-def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rule: ScaleRule) -> NDArray[Any]:
-    """Codes of extent / divisor, each rounded once.
-
-    A number t at which the rounding decides, times the divisor, has 52 digits at most.  So an extent, of 53 digits and
-    rounded to odd, is that product or off by more than 2^-53 of it: then the quotient is off t by more than half a unit
-    in the last place of float64, and rounded to float64 it lies on its own side of t still.
-    """
-    how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rule.rounding}
-    if not fpu_is_fit() or fmt.precision + 2 + digits_of(divisor) > 53:
-        return _divided(extent, divisor, fmt, how)
-    with np.errstate(all="ignore"):
-        ratio = extent / divisor
-    short = fmt.precision <= SHORT and fmt.emin > LOWEST
-    codes = np.asarray(encode(_single(ratio) if short else ratio, fmt, **how))
-    with np.errstate(all="ignore"):
-        lost = np.flatnonzero((np.abs(ratio) < TINY) & ~is_zero(extent))  # float64 has fewer digits there, or none
-    if lost.size:
-        codes.flat[lost] = _divided(extent.flat[lost], divisor, fmt, how)
-    return codes
-
-
-def _single(x: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Numbers rounded to odd to float32, for whose casts the loop is that of elements."""
-    with np.errstate(all="ignore"):
-        near = x.astype(np.float32)
-        off = np.abs(near) - np.abs(x)
-    words = near.view(np.int32)
-    words += ((off < 0).view(np.int8) - (off > 0).view(np.int8)) * (words & 1 == 0)
-    return near
-
-
-def _divided(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, how: dict[str, Any]) -> NDArray[Any]:
-    """The same by the general kernel."""
-    return np.asarray(divide(Array(extent.view(np.uint64), "float64"), divisor, result=fmt, **how).codes)
-
-
-def digits_of(number: float) -> int:
-    """Binary digits of a number."""
-    numerator = abs(number.as_integer_ratio()[0])
-    return (numerator // (numerator & -numerator)).bit_length()
-
-
-def _rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
-    """Quotients to the nearest integers, ties to even, and beyond 2^40 to some of that size; NaN to 0.
-
-    `digits`: those of a divisor, and of all ties within the range; see `quotients`.
-    """
-    if digits > 52 or not fpu_is_fit():
-        return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
-    with np.errstate(all="ignore"):
-        whole: NDArray[np.int64] = np.nan_to_num(np.clip(np.rint(low / divisors), -(2.0**40), 2.0**40)).astype(np.int64)
-    return whole
+    total = np.where(np.isfinite(total) & (error != 0) & even, beside, total)
+    beyond = np.isinf(total) & np.isfinite(found.high) & np.isfinite(found.low)
+    return np.where(beyond, np.finfo(np.float64).max, total)
 
 
 class Exact:
@@ -176,13 +128,17 @@ class Exact:
         """
         scheme = self.scheme
         assert isinstance(scheme.second_level, FloatFormat)
-        extent = _extent(found)
-        finite = extent[np.isfinite(extent)].view(np.uint64)  # none is negative: in their bits' order
-        largest = np.max(finite, initial=np.uint64(0), keepdims=True).reshape(1).view(np.float64)
-        if is_zero(largest).all():
+        extent = _extent(found).reshape(-1)
+        words = np.where(np.isfinite(extent), extent.view(np.uint64), np.uint64(0))  # in order: none is negative
+        if not words.any():
             return 1.0
-        divisor = scheme.divisor * float(finite_ends(scheme.scale)[1])
-        code = quotients(largest, divisor, scheme.second_level, scale_rule("absmax"))
+        most = slice(np.argmax(words), np.argmax(words) + 1)
+        divisors = scheme.divisor, float(finite_ends(scheme.scale)[1])
+        if are_few(divisors, scheme.second_level):
+            code = quotients(extent[most], divisors[0] * divisors[1], scheme.second_level, Rounding.NEAREST_EVEN)
+        else:
+            low, high = (part.reshape(-1)[most] for part in found)
+            code = by_fractions(low, high, divisors, scheme.second_level, Rounding.NEAREST_EVEN)
         found_scale = np.asarray(decode(code, scheme.second_level, dtype=np.float64))
         if is_zero(found_scale).all():  # the smallest, so that numbers do not all become 0
             found_scale = np.asarray(decode(code + code.dtype.type(1), scheme.second_level, dtype=np.float64))
@@ -197,15 +153,22 @@ class Exact:
         scheme, rule = self.scheme, self.scheme.scale_rule
         extent = _extent(found)
         infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
-        if infinite is not None and np.isinf(extent).any():
-            extent = np.where(np.isinf(extent), np.copysign(infinite, extent), extent)
+        lost = np.isinf(extent)
+        if infinite is not None and lost.any():
+            extent = np.where(lost, np.copysign(infinite, extent), extent)
+            found = Statistics(np.where(lost, 0.0, found.low), np.where(lost, extent, found.high))
         if rule.digits:
-            few = cast(extent, _digits(scheme.element), rounding="nearest_away", dtype=np.float64)
+            few = np.asarray(cast(extent, _digits(scheme.element), profile=_AWAY, dtype=np.float64))
             extent = np.where(np.isfinite(extent), few, extent)
+            found = Statistics(np.zeros_like(extent), extent)
         if not scheme.scale.has("nan") and np.isnan(extent).any():
             raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
-        divisor = scheme.divisor * (1.0 if second is None else second)
-        return self.given(quotients(extent, divisor, scheme.scale, rule), second)
+        divisors = scheme.divisor, 1.0 if second is None else second
+        if are_few(divisors, scheme.scale):
+            codes = quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
+        else:
+            codes = by_fractions(*found, divisors, scheme.scale, rule.rounding)
+        return self.given(codes, second)
 
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
         """Scales from their codes."""
@@ -224,7 +187,7 @@ class Exact:
             return np.full(made.values.shape, self.scheme.middle, np.int64)
         first, least, most = self.zero_ends
         digits = self.scheme.scale.precision + self.scheme.element.bits + 2
-        whole = _rounded_quotients(found.low, made.divisors, digits)
+        whole = rounded_quotients(found.low, made.divisors, digits)
         return np.asarray(np.clip(first - whole, least, most), np.int64)
 
     @property
