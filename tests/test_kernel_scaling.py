@@ -80,7 +80,8 @@ def near_ties(element, divisors, block):
     marks = np.array([*values, *((a + b) / 2 for a, b in itertools.pairwise(values))])
     draw = np.random.default_rng(3)
     x = (draw.choice(marks, divisors.shape[1] * block) * np.repeat(divisors, block)).astype(np.float32)
-    return (x.view(np.int32) + draw.integers(-3, 4, x.size).astype(np.int32)).view(np.float32)[None, :]
+    beside = (x.view(np.int32) + draw.integers(-3, 4, x.size).astype(np.int32)).view(np.float32)[None, :]
+    return beside * draw.choice(np.float32([-1, 1]), x.size)
 
 
 @pytest.mark.parametrize("element", ELEMENTS)
@@ -105,7 +106,7 @@ def test_quotients_near_ties(element):
         exact = abs(Fraction(v)) / Fraction(divisor)
         want, have = (nearest(ratio, spec) for ratio in (exact, abs(Fraction(got))))
         assert want == have, (v, divisor)
-        assert (got < 0) == (v < 0)
+        assert np.signbit(got) == (v < 0)
     assert fmt.precision == spec.precision
 
 

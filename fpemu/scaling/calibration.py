@@ -155,6 +155,8 @@ class Calibration:
 
     Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
 
+    Where the FPU takes subnormal numbers for zero, so do the statistics of batches that have some.
+
     Examples
     --------
     >>> import fpemu as fe

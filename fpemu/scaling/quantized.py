@@ -140,7 +140,8 @@ class Quantized:
     -----
     Scales and zero points have one place for each block.  `spread` gives each element its block's:
     ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
-    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.
+    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.  Under torchao's profile of
+    float8 training elements are divided instead: the scales are what numbers were multiplied by.
 
     Examples
     --------
