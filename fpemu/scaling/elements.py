@@ -14,7 +14,7 @@ from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import spec as places
 from fpemu.knobs import Overflow, Rounding
 from fpemu.outcomes import kernel_rules
-from fpemu.plans import plan
+from fpemu.plans import Plan, plan
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.dequantizing import deciding_digits, digits
 from fpemu.scaling.scheme import ScaledFormat
@@ -114,6 +114,7 @@ class Elements:
     def __init__(self, scheme: ScaledFormat, how: Way, block: int, randoms: Randoms) -> None:
         self.scheme, self.how, self.block, self.randoms = scheme, how, block, randoms
         self.scratch = Scratch()
+        self._plans: dict[str, Plan] = {}
         rules = scheme.own_profile.elements
         self._target = scheme.element if scheme.zero_point is None else _WIDE
         short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
@@ -169,11 +170,8 @@ class Elements:
             kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
             return
         randoms, key, first = self.randoms
-        target = self._target
         words = quotients.view(f"u{quotients.itemsize}")
-        work = plan(
-            find_format(quotients.dtype.name), target, target.check_profile(self.scheme.own_profile.elements), None
-        )
+        work = self._plan(quotients.dtype.name)
         flat = words.reshape(-1)
         drawn = randoms[place : place + quotients.size]
         if zeros is None:
@@ -183,6 +181,13 @@ class Elements:
         work(flat, wide, first + place, drawn, key)
         spread = np.repeat(zeros, self.block, axis=1)[:, : quotients.shape[1]]
         out[...] = shifted(wide.view(np.int32).reshape(quotients.shape), spread, self.scheme)
+
+    def _plan(self, source: str) -> Plan:
+        """From quotients to codes; looked up once, not for each piece."""
+        if source not in self._plans:
+            rules = self._target.check_profile(self.scheme.own_profile.elements)
+            self._plans[source] = plan(find_format(source), self._target, rules, None)
+        return self._plans[source]
 
     @functools.cached_property
     def _limits(self) -> NDArray[np.float64]:
