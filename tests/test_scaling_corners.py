@@ -181,3 +181,5 @@ def test_ends_of_float64():
         found = fe.quantize(np.full(32, 1.79e308), "mxfp4", scale_rule=rule)
         assert found.scale_values.tolist() == [2.0**127]
         assert found.elements.tolist() == [6] * 32
+    with pytest.raises(ValueError, match="out of range in float32"):
+        fe.quantize(np.ones(2), "absmax_int8", scales=1.79e308)

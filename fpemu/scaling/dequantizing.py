@@ -41,13 +41,10 @@ LOOKED_UP = 4  # bits of elements whose values fit a register
 
 def digits(fmt: Format) -> int:
     """The most binary digits that a value of a format has."""
-    if isinstance(fmt, FloatFormat):
-        return fmt.precision
-    if isinstance(fmt, IntFormat):
-        return fmt.bits
-    return max(abs(fmt.scaled(code)[0]).bit_length() for code in range(fmt.code_count))
+    return _span(fmt).digits
 
 
+@functools.lru_cache(maxsize=64)
 def deciding_digits(fmt: Format) -> int:
     """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
     if not isinstance(fmt, TableFormat):
@@ -266,6 +263,7 @@ def _decoding(element: Format) -> Plan:
     return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
 
 
+@functools.lru_cache(maxsize=64)
 def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
     """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
     from fpemu.grids import widening

@@ -8,6 +8,7 @@ import numpy as np
 
 from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.scaling.ratios import with_digits
 from fpemu.scaling.stepping import is_zero
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def _one(second_scale: Any, scheme: ScaledFormat) -> float:
 def _within(values: NDArray[np.float64], fmt: FloatFormat, what: str) -> NDArray[Any]:
     """Codes of scales, none of which may round to something beyond the format's ends."""
     least, most = (fmt.value(code) for code in (fmt.min_code, fmt.max_code))
-    wide = FloatFormat("digits", 11 + fmt.precision, fmt.precision, infinities=False, nan="none")
-    digits = np.abs(cast(values, wide, dtype=np.float64))
+    digits = np.abs(cast(values, with_digits(fmt.precision), overflow="saturate", dtype=np.float64))
     codes = np.asarray(encode(values, fmt, overflow="saturate"))
     zero = is_zero(np.asarray(decode(codes, fmt, dtype=np.float64)))
     beyond = zero | (digits > most) | (digits < (0 if fmt.zero else least))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -17,7 +18,7 @@ from fpemu.knobs import Rounding
 from fpemu.scaling.profiles import SCALE_RULES
 from fpemu.scaling.stepping import fpu_is_fit
 
-__all__ = ["are_few", "by_fractions", "digits_of", "quotients", "rounded_quotients"]
+__all__ = ["are_few", "by_fractions", "digits_of", "quotients", "rounded_quotients", "with_digits"]
 
 TINY = 2.0**-960  # below it float64 may lack digits of a quotient
 SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
@@ -30,6 +31,12 @@ def digits_of(number: float) -> int:
         return 0
     numerator = abs(number.as_integer_ratio()[0])
     return (numerator // (numerator & -numerator)).bit_length()
+
+
+@functools.lru_cache(maxsize=64)
+def with_digits(digits: int) -> FloatFormat:
+    """Float64 with fewer digits; without infinities and NaN, for which one digit has no room."""
+    return FloatFormat("digits", 11 + digits, digits, bias=1024, nan="none", infinities=False)
 
 
 def are_few(divisors: tuple[float, float], fmt: FloatFormat) -> bool:

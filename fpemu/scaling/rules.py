@@ -120,11 +120,13 @@ class ScaleRule:
 def _divisor(word: str, element: Format, zero_point: int) -> float:
     from fractions import Fraction
 
+    from fpemu.anatomy import floor_log2
+
     low, high = (end - zero_point for end in finite_ends(element))
     if word in ("span", "lowest"):
         return float(high - low if word == "span" else low)
     largest = high if isinstance(element, IntFormat) else max(high, -low)
-    return float(largest if word == "largest" else Fraction(2) ** _exponent(largest))
+    return float(largest if word == "largest" else Fraction(2) ** floor_log2(largest))
 
 
 def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
@@ -139,14 +141,6 @@ def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
     assert isinstance(fmt, FloatFormat)
     high = fmt.exact(fmt.max_code)
     return (-high if fmt.signed else Fraction(0)), high
-
-
-def _exponent(number: Fraction) -> int:
-    """Floor(log2) of a positive number."""
-    from fractions import Fraction
-
-    found = number.numerator.bit_length() - number.denominator.bit_length()
-    return found if Fraction(2) ** found <= number else found - 1
 
 
 def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:

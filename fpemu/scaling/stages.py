@@ -6,7 +6,6 @@ once, from exact numbers, or says that it cannot by FPU (then `fpemu.scaling.qua
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from fpemu.casting import cast, decode
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import Rounding
 from fpemu.profiles import IEEE
-from fpemu.scaling.ratios import are_few, by_fractions, quotients, rounded_quotients
+from fpemu.scaling.ratios import are_few, by_fractions, quotients, rounded_quotients, with_digits
 from fpemu.scaling.rules import ScaleRule, finite_ends
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
@@ -78,13 +77,6 @@ def of_whole_rows(found: Statistics, rule: ScaleRule) -> Statistics:
     # Numbers of one sign are in their bits' order, whatever the FPU takes subnormals for.
     low, high = (ends.view(np.uint64).max(axis=1, keepdims=True).view(np.float64) for ends in found)
     return Statistics(low, high)
-
-
-@functools.lru_cache(maxsize=64)
-def _digits(element: Any) -> FloatFormat:
-    """Float64 with an element's precision; without infinities and NaN, for which one digit has no room."""
-    digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
-    return FloatFormat("digits", 11 + digits, digits, bias=1024, nan="none", infinities=False)
 
 
 def _extent(found: Statistics) -> NDArray[np.float64]:
@@ -158,7 +150,9 @@ class Exact:
             extent = np.where(lost, np.copysign(infinite, extent), extent)
             found = Statistics(np.where(lost, 0.0, found.low), np.where(lost, extent, found.high))
         if rule.digits:
-            few = np.asarray(cast(extent, _digits(scheme.element), profile=_AWAY, dtype=np.float64))
+            element: Any = scheme.element
+            digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
+            few = np.asarray(cast(extent, with_digits(digits), profile=_AWAY, dtype=np.float64))
             extent = np.where(np.isfinite(extent), few, extent)
             found = Statistics(np.zeros_like(extent), extent)
         if not scheme.scale.has("nan") and np.isnan(extent).any():
