@@ -17,7 +17,8 @@ from fpemu.catalogue import ALIASES, OPERATIONS, SYMBOLS
 from fpemu.errstate import errstate
 from fpemu.formats import Format, TableFormat
 from fpemu.integral import convert
-from fpemu.knobs import KNOBS, NanRule, Rounding, Stochastic, Through, near, rounding_mode
+from fpemu.knobs import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, choose, near, rounding_mode
+from fpemu.operating import checked_bool
 from fpemu.portable import format_from_text, format_text
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
@@ -28,6 +29,12 @@ CASTS = ("cast", "convert")
 _COMPARISONS = {name: getattr(comparisons, name) for name in comparisons.__all__ if name not in OPERATIONS}
 _PREDICATES = {name: getattr(predicates, name) for name in predicates.__all__}
 _TRUTH_VALUES: dict[str, Callable[..., Any]] = {**_COMPARISONS, **_PREDICATES}
+# Arguments that are some operations' own: name -> (operation -> its usual value)
+_USUAL: dict[str, dict[str, Any]] = {
+    "exact": {"cast": True, "convert": True, "round_to_integral": False},
+    "signaling": dict(comparisons.SIGNALING),
+    "extremum": dict.fromkeys(("minimum", "maximum"), Extremum.IEEE_2019.value),
+}
 _OTHER_NAMES = {"encode": "cast", **ALIASES, **SYMBOLS}
 _NAMES = [*CASTS, *OPERATIONS, *_TRUTH_VALUES]
 _OWN_SECOND = {"scaleb": "int16"}  # operations whose second operand is of another format unless one says so
@@ -61,6 +68,8 @@ class Claim:
         The result's format; None where it is a truth value.
     profile : Profile
         The rules, every knob as it stands for the result's format.
+    arguments : tuple of pairs, optional
+        The operation's own arguments that are not its usual ones, by name: ``(("exact", False),)``.
 
     Notes
     -----
@@ -81,6 +90,7 @@ class Claim:
     operands: tuple[Format, ...]
     result: Format | None
     profile: Profile
+    arguments: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def of(
@@ -93,6 +103,9 @@ class Claim:
         result: Any = None,
         rounding: str | Rounding | Stochastic | None = None,
         profile: str | Profile | None = None,
+        exact: bool | None = None,
+        signaling: bool | None = None,
+        extremum: str | Extremum | None = None,
         **knobs: Any,
     ) -> Claim:
         """The claim that names and words mean.
@@ -114,6 +127,13 @@ class Claim:
             Instead of the profile's.
         profile : str or Profile, optional
             Default the result format's own.
+        exact : bool, optional
+            Conversions and `round_to_integral`: whether a number that is no integer raises inexact; default as the
+            operation's.  TestFloat's option ``-notexact``, its default, is ``exact=False``.
+        signaling : bool, optional
+            Comparisons: whether a quiet NaN raises invalid; default as the comparison's.
+        extremum : {"2019", "2008", "x86", "arm"} or Extremum, optional
+            `minimum` and `maximum`: which operation of this name; default "2019".
         **knobs
             Other knobs of `Profile`; `random_bits`, the number of bits of stochastic rounding.
 
@@ -146,7 +166,8 @@ class Claim:
         else:
             target = dtype(format if result is None else result)
         formats = _operand_formats(name, format, source, operands)
-        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs))
+        arguments = _arguments(name, {"exact": exact, "signaling": signaling, "extremum": extremum})
+        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs), arguments)
         claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # all checks of the call
         return claim
 
@@ -319,7 +340,7 @@ class Claim:
             words["rounding"] = rounding.value
         words |= {knob: getattr(self.profile, knob).value for knob in KNOBS}
         words["nan_code"] = "none" if code is None else hex(code)
-        return words
+        return words | {argument: str(value).lower() for argument, value in self.arguments}
 
     @classmethod
     def from_description(cls, words: Mapping[str, str]) -> Claim:
@@ -353,7 +374,7 @@ class Claim:
             formats = [format_from_text(rest.pop(f"operand {place}")) for place in range(1, count + 1)]
         except KeyError as error:
             raise ValueError(f"the description of a claim has no {error}") from None
-        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS]
+        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS, *_USUAL]
         for word in rest:
             if word not in known:
                 raise ValueError(f"the description of a claim has an unknown word {word!r}{near(word, known)}")
@@ -361,6 +382,11 @@ class Claim:
         knobs["nan_code"] = None if knobs.get("nan_code", "none") == "none" else _number(knobs, "nan_code")
         if "random_bits" in knobs:
             knobs["random_bits"] = _number(knobs, "random_bits")
+        for argument in ("exact", "signaling"):
+            if argument in knobs:
+                if knobs[argument] not in ("true", "false"):
+                    raise ValueError(f"{argument} must be true or false, not {knobs[argument]!r}")
+                knobs[argument] = knobs[argument] == "true"
         target = None if result == "bool" else format_from_text(result)
         return cls.of(name, operands=formats, result=target, profile=Profile(), **knobs)
 
@@ -369,16 +395,18 @@ class Claim:
         to = "" if self.result is None else f" to {self.result}"
         rounding = self.profile.rounding
         how = rounding.value if isinstance(rounding, Rounding) else str(rounding)
-        return f"{self.operation} of {' and '.join(map(str, self.operands))}{to}{'' if not to else f', {how}'}"
+        own = "".join(f", {argument}={value}" for argument, value in self.arguments)
+        return f"{self.operation} of {' and '.join(map(str, self.operands))}{to}{'' if not to else f', {how}'}{own}"
 
     @functools.cached_property
     def _call(self) -> Callable[..., Any]:
         """The function of fpemu that gives the answer."""
+        own = dict(self.arguments)
         if self.operation in _TRUTH_VALUES:
-            return _TRUTH_VALUES[self.operation]
+            return functools.partial(_TRUTH_VALUES[self.operation], **own)
         if self.operation in CASTS:
-            return functools.partial(convert, fmt=self.result, profile=self.profile)
-        return functools.partial(OPERATIONS[self.operation].call, result=self.result, profile=self.profile)
+            return functools.partial(convert, fmt=self.result, profile=self.profile, **own)
+        return functools.partial(OPERATIONS[self.operation].call, result=self.result, profile=self.profile, **own)
 
     def _called(
         self, codes: Sequence[ArrayLike], random_bits: ArrayLike | None, flags: bool, out: NDArray[Any] | None = None
@@ -420,6 +448,21 @@ def _operation(name: Any) -> str:
     if known not in _NAMES:
         raise ValueError(f"no operation {name!r}: there are {', '.join(_NAMES)}{near(name, [*_NAMES, *_OTHER_NAMES])}")
     return known
+
+
+def _arguments(operation: str, given: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """An operation's own arguments, as far as they are not its usual ones."""
+    kept = []
+    for argument, value in given.items():
+        if value is None:
+            continue
+        usual = _USUAL[argument]
+        if operation not in usual:
+            raise ValueError(f"{operation} has no argument {argument}: it is one of {', '.join(usual)}")
+        word = choose(Extremum, value, argument).value if argument == "extremum" else checked_bool(argument, value)
+        if word != usual[operation]:
+            kept.append((argument, word))
+    return tuple(kept)
 
 
 def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] | None) -> tuple[Format, ...]:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.errstate import asked, check, value_text
 from fpemu.flags import Flags
 from fpemu.kernels import operations
-from fpemu.operating import Options, as_operand, broadcast, documented, flat, operate
+from fpemu.knobs import Extremum, choose
+from fpemu.operating import Options, as_operand, broadcast, checked_bool, documented, flat, operate
 from fpemu.running import check_out, in_pieces, small_pieces
 from fpemu.sources import Coded
 
@@ -35,6 +36,12 @@ __all__ = [
 # Which NaN are invalid
 _SIGNALLING, _NAN, _NONE = "a signalling NaN", "a NaN, quiet or signalling", "nothing"
 
+# The comparisons that come in two kinds, and whether a quiet NaN is invalid if nobody says which
+SIGNALING = {
+    **{"equal": False, "not_equal": False},
+    **{"less": True, "less_equal": True, "greater": True, "greater_equal": True},
+}
+
 _LESS_EQUAL = operations.LESS, operations.EQUAL
 # name -> (which order, what of it is wanted, what is invalid)
 _PREDICATES: dict[str, tuple[int, tuple[int, ...], str]] = {
@@ -53,7 +60,7 @@ _PARAMETERS = """Parameters
     ----------
     x, y : array_like or Array
         Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    return_flags : bool
+    {signaling}return_flags : bool
         Also give the flags.
     out : numpy.ndarray of bool, optional
         Where to put the result.
@@ -72,6 +79,16 @@ _PARAMETERS = """Parameters
     ValueError
         If the shapes do not broadcast, or `out` does not fit.{error}"""
 
+_SIGNALING = """signaling : bool
+        Whether a quiet NaN raises invalid too; a signalling one always does.
+    """
+# IEEE 754-2019's other names for negations of the predicates, table 5.2
+_NEGATED = {
+    "less": ("compareSignalingNotLess", "compareQuietNotLess"),
+    "less_equal": ("compareSignalingGreaterUnordered", "compareQuietGreaterUnordered"),
+    "greater": ("compareSignalingNotGreater", "compareQuietNotGreater"),
+    "greater_equal": ("compareSignalingLessUnordered", "compareQuietLessUnordered"),
+}
 _ERROR = """
     FloatingPointError
         If invalid is raised and is an error in this context; see `errstate`."""
@@ -79,18 +96,31 @@ _ERROR = """
 
 def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
     """Fill in what all comparisons have in common."""
-    _, wanted, invalid = _PREDICATES[function.__name__]
+    name = function.__name__
+    _, wanted, invalid = _PREDICATES[name]
     total = "ordered by its sign and payload"
     nan = total if invalid == _NONE else str(operations.UNORDERED in wanted)
-    assert function.__doc__ is not None
-    text = _PARAMETERS.format(nan=nan, invalid=invalid, error="" if invalid == _NONE else _ERROR)
-    function.__doc__ = function.__doc__.replace("{parameters}", text)
+    if name in SIGNALING:
+        invalid = f"{_NAN} with `signaling`, else {_SIGNALLING}"
+    signaling = _SIGNALING if name in SIGNALING else ""
+    error = "" if invalid == _NONE else _ERROR
+    text = _PARAMETERS.format(nan=nan, invalid=invalid, error=error, signaling=signaling)
+    others = _NEGATED.get(name)
+    negated = "" if others is None else f"  Their negations are {others[0]} and {others[1]}."
+    doc = function.__doc__
+    assert doc is not None
+    function.__doc__ = doc.replace("{parameters}", text).replace("{negated}", negated)
     return function
 
 
 @_compared
 def equal(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = False,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Equal: x == y; -0 and +0 are.
 
@@ -98,7 +128,7 @@ def equal(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareQuietEqual.
+    IEEE 754-2019 clause 5.11: compareQuietEqual, with ``signaling=True`` compareSignalingEqual.{negated}
 
     Examples
     --------
@@ -106,12 +136,17 @@ def equal(
     >>> fe.equal(fe.array([0.1, 0.5], "bfloat16"), [0.1, 0.5])
     array([False,  True])
     """
-    return _ordered("equal", x, y, return_flags, out)
+    return _ordered("equal", x, y, return_flags, out, signaling)
 
 
 @_compared
 def not_equal(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = False,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Not equal: x != y.
 
@@ -119,7 +154,7 @@ def not_equal(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareQuietNotEqual.
+    IEEE 754-2019 clause 5.11: compareQuietNotEqual, with ``signaling=True`` compareSignalingNotEqual.{negated}
 
     Examples
     --------
@@ -127,12 +162,17 @@ def not_equal(
     >>> fe.not_equal([1.0, float("nan")], [1, float("nan")])
     array([False,  True])
     """
-    return _ordered("not_equal", x, y, return_flags, out)
+    return _ordered("not_equal", x, y, return_flags, out, signaling)
 
 
 @_compared
 def less(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = True,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Less: x < y.
 
@@ -140,7 +180,7 @@ def less(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareSignalingLess.
+    IEEE 754-2019 clause 5.11: compareSignalingLess, with ``signaling=False`` compareQuietLess.{negated}
 
     Examples
     --------
@@ -149,12 +189,17 @@ def less(
     >>> fe.less(2**53, np.int64(2**53 + 1))
     np.True_
     """
-    return _ordered("less", x, y, return_flags, out)
+    return _ordered("less", x, y, return_flags, out, signaling)
 
 
 @_compared
 def less_equal(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = True,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Less or equal: x <= y.
 
@@ -162,7 +207,7 @@ def less_equal(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareSignalingLessEqual.
+    IEEE 754-2019 clause 5.11: compareSignalingLessEqual, with ``signaling=False`` compareQuietLessEqual.{negated}
 
     Examples
     --------
@@ -170,12 +215,17 @@ def less_equal(
     >>> fe.less_equal([1.0, 2.0, -0.0], [1.0, 1.0, 0.0])
     array([ True, False,  True])
     """
-    return _ordered("less_equal", x, y, return_flags, out)
+    return _ordered("less_equal", x, y, return_flags, out, signaling)
 
 
 @_compared
 def greater(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = True,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Greater: x > y.
 
@@ -183,7 +233,7 @@ def greater(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareSignalingGreater.
+    IEEE 754-2019 clause 5.11: compareSignalingGreater, with ``signaling=False`` compareQuietGreater.{negated}
 
     Examples
     --------
@@ -192,12 +242,17 @@ def greater(
     >>> found, flags.invalid
     (array([ True, False]), array([False,  True]))
     """
-    return _ordered("greater", x, y, return_flags, out)
+    return _ordered("greater", x, y, return_flags, out, signaling)
 
 
 @_compared
 def greater_equal(
-    x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    signaling: bool = True,
+    return_flags: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Greater or equal: x >= y.
 
@@ -205,7 +260,7 @@ def greater_equal(
 
     Notes
     -----
-    IEEE 754-2019 clause 5.11, compareSignalingGreaterEqual.
+    IEEE 754-2019 clause 5.11: compareSignalingGreaterEqual, with ``signaling=False`` compareQuietGreaterEqual.{negated}
 
     Examples
     --------
@@ -213,7 +268,7 @@ def greater_equal(
     >>> fe.greater_equal(fe.array(1.0, "int8"), fe.array(0.75, "float16"))
     np.True_
     """
-    return _ordered("greater_equal", x, y, return_flags, out)
+    return _ordered("greater_equal", x, y, return_flags, out, signaling)
 
 
 @_compared
@@ -281,33 +336,46 @@ def total_order_magnitude(
 
 
 @documented
-def minimum(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+def minimum(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, extremum: str | Extremum = "2019", **options: Unpack[Options]
+) -> Any:
     """The smaller one; NaN if either is.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, minimum: -0 is less than +0; of a number and a NaN it is NaN.
+    IEEE 754-2019 clause 9.6, minimum: -0 is less than +0; of a number and a NaN it is NaN.  ``extremum="2008"`` is
+    minNum of IEEE 754-2008 clause 5.3.1: of a number and a quiet NaN the number, of a number and a signalling NaN a
+    quiet NaN.  ``"arm"`` is FMINNM, which does the same and says that -0 is less than +0 (Arm Architecture Reference
+    Manual, FPMinNum).  ``"x86"`` is MINPS: y where x or y is NaN, and where both are zeros; every NaN raises invalid,
+    and y's NaN stays as it is (Intel 64 and IA-32 Software Developer's Manual, volume 2).
 
     Examples
     --------
     >>> import fpemu as fe
     >>> fe.minimum([0.0, 1.0, float("nan")], [-0.0, 2.0, 3.0], result="float16")
     array([-0.,  1., nan], dtype=float32)
+    >>> fe.minimum(1.0, float("nan"), result="float16", extremum="x86"), fe.minimum(
+    ...     float("nan"), 1.0, result="float16", extremum="x86"
+    ... )
+    (np.float32(nan), np.float32(1.0))
     """
-    return operate("minimum", (x, y), options)
+    return operate("minimum", (x, y), options, extremum=choose(Extremum, extremum, "extremum"))
 
 
 @documented
-def maximum(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+def maximum(
+    x: ArrayLike | Coded, y: ArrayLike | Coded, *, extremum: str | Extremum = "2019", **options: Unpack[Options]
+) -> Any:
     """The larger one; NaN if either is.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, maximum: -0 is less than +0; of a number and a NaN it is NaN.
+    IEEE 754-2019 clause 9.6, maximum: -0 is less than +0; of a number and a NaN it is NaN.  ``extremum`` as in
+    `minimum`: maxNum, FMAXNM and MAXPS.
 
     Examples
     --------
@@ -315,7 +383,7 @@ def maximum(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Option
     >>> fe.maximum([-0.0, 1.0, float("nan")], [0.0, 2.0, 3.0], result="float16")
     array([ 0.,  2., nan], dtype=float32)
     """
-    return operate("maximum", (x, y), options)
+    return operate("maximum", (x, y), options, extremum=choose(Extremum, extremum, "extremum"))
 
 
 @documented
@@ -364,10 +432,17 @@ def _truth(wanted: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.isin(np.arange(operations.SIGNALS * 2) % operations.SIGNALS, wanted)
 
 
-def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | None) -> Any:
-    """Whether x and y stand in one of the orders that a predicate wants."""
+def _ordered(
+    name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | None, signaling: bool | None = None
+) -> Any:
+    """Whether x and y stand in one of the orders that a predicate names.
+
+    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.
+    """
     from fpemu.kernels.comparing import order_loop
 
+    if name in SIGNALING:
+        checked_bool("signaling", signaling)
     (x_codes, x_format), (y_codes, y_format) = as_operand(x), as_operand(y)
     shape = broadcast(name, [x_codes, y_codes])
     if out is not None:
@@ -375,6 +450,8 @@ def _ordered(name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | 
     left, right = flat(x_codes, shape), flat(y_codes, shape)
     found = np.empty(left.size, np.uint8)
     which, wanted, invalid = _PREDICATES[name]
+    if signaling is not None:
+        invalid = _NAN if signaling else _SIGNALLING
     loop = order_loop(which)
 
     def piece(start: int, stop: int) -> None:

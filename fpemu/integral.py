@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.formats import Format, IntFormat
-from fpemu.operating import Options, documented, operate, with_own_format
+from fpemu.operating import Options, checked_bool, documented, operate, with_own_format
 from fpemu.sources import Coded, as_source
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_to_integral", "scaleb"]
@@ -43,7 +43,7 @@ def convert(x: ArrayLike | Coded, fmt: Any, *, exact: bool = True, **options: Un
     """
     if "result" in options:
         raise TypeError("convert() got an unexpected keyword argument 'result'; the format is fmt")
-    return operate("convert", (x,), Options(**{**options, "result": fmt}), exact=_checked(exact))
+    return operate("convert", (x,), Options(**{**options, "result": fmt}), exact=checked_bool("exact", exact))
 
 
 @documented
@@ -66,7 +66,7 @@ def round_to_integral(x: ArrayLike | Coded, *, exact: bool = False, **options: U
     >>> fe.round_to_integral(fe.array([2.5, 1.25], "float16"), rounding="toward_positive")
     Array([3., 2.], format='float16')
     """
-    return operate("round_to_integral", (x,), with_own_format(x, options), exact=_checked(exact))
+    return operate("round_to_integral", (x,), with_own_format(x, options), exact=checked_bool("exact", exact))
 
 
 @documented
@@ -157,12 +157,6 @@ def right_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Op
     if own.get("rounding") is None:
         own["rounding"] = "toward_negative"
     return operate("scaleb", (_shifted("right_shift", x), -_counts("right_shift", n)), own)
-
-
-def _checked(exact: Any) -> bool:
-    if not isinstance(exact, bool | np.bool_):
-        raise TypeError(f"exact must be a bool, not {type(exact).__name__}")
-    return bool(exact)
 
 
 def _is_integer(fmt: Format) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 __all__ = [
+    "DivisionByZero",
+    "Extremum",
     "FloatToIntInvalid",
     "FmaInvalid",
     "InfinityRule",
@@ -204,6 +206,22 @@ class FmaInvalid(enum.Enum):
     QUIET = "quiet"  # raises nothing and gives the addend
 
 
+class DivisionByZero(enum.Enum):
+    """Operations: what divide, reciprocal and rsqrt give for a divisor of zero."""
+
+    INFINITY = "infinity"  # IEEE 754-2019 clause 7.3: raises divide by zero
+    NAN = "nan"  # P3109: raises the same; an infinity divided by zero is invalid
+
+
+class Extremum(enum.Enum):
+    """Which minimum and maximum are meant: an argument of these two, no knob of a profile."""
+
+    IEEE_2019 = "2019"  # IEEE 754-2019 clause 9.6: NaN if either is; -0 is less than +0
+    IEEE_2008 = "2008"  # IEEE 754-2008 clause 5.3.1, minNum: the number beside a quiet NaN, NaN beside a signalling one
+    X86 = "x86"  # MINPS: the second operand where either is NaN or both are zeros; every NaN raises invalid
+    ARM = "arm"  # FMINNM: as minNum; -0 is less than +0
+
+
 class FloatToIntInvalid(enum.Enum):
     """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid."""
 
@@ -352,6 +370,7 @@ KNOBS: dict[str, type[enum.Enum]] = {
     "nan_result": NanResult,
     "invalid_nan": InvalidNan,
     "fma_invalid": FmaInvalid,
+    "division_by_zero": DivisionByZero,
     "float_to_int_invalid": FloatToIntInvalid,
     "through": Through,
 }

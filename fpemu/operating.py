@@ -17,6 +17,8 @@ from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import (
+    DivisionByZero,
+    Extremum,
     FmaInvalid,
     InvalidNan,
     NanPayload,
@@ -29,8 +31,8 @@ from fpemu.knobs import (
     Tininess,
     near,
 )
-from fpemu.outcomes import kernel_rules
-from fpemu.profiles import Profile
+from fpemu.outcomes import kernel_rules, rounding_numbers
+from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, in_pieces, randomness, same_places
@@ -114,6 +116,9 @@ _OWN = {
     "exact": """exact : bool
         Whether a number that is no integer raises inexact.
     """,
+    "extremum": """extremum : {"2019", "2008", "x86", "arm"} or Extremum
+        Which operation of this name: IEEE 754-2019's, IEEE 754-2008's, an x86 CPU's or an Arm CPU's; see the notes.
+    """,
 }
 _RESULT = """result : str, Format or dtype, optional
         The result's format; default {default}.
@@ -173,17 +178,34 @@ class Work(NamedTuple):
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
 CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 
+_FLOAT32 = find_format("float32")
+assert isinstance(_FLOAT32, FloatFormat)
 NO_FLAGS = np.zeros(0, np.uint8)
 _NAN_RESULTS = {
     NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
     NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
     NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
 }
+_EXTREMA = {
+    Extremum.IEEE_2019: operations.EXTREMUM_2019,
+    Extremum.IEEE_2008: operations.EXTREMUM_2008,
+    Extremum.X86: operations.EXTREMUM_X86,
+    Extremum.ARM: operations.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
+}
+# The operations that divide by an operand
+_QUOTIENTS = ("divide", "reciprocal", "rsqrt")
 # What more than one operand goes into, or digits without end come out of
 _SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
 _SIGNS = ("absolute", "negative", "copysign")
 # What one operand goes into, as it is: all digits of the exact result are there
 _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
+
+
+def checked_bool(name: str, value: Any) -> bool:
+    """An argument that is a bool; a TypeError for everything else."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return bool(value)
 
 
 def with_own_format(x: Any, options: Options) -> Options:
@@ -194,11 +216,16 @@ def with_own_format(x: Any, options: Options) -> Options:
 
 
 def operate(
-    name: str, operands: tuple[Any, ...], options: Options, carry_out: CarryOut | None = None, exact: bool = True
+    name: str,
+    operands: tuple[Any, ...],
+    options: Options,
+    carry_out: CarryOut | None = None,
+    exact: bool = True,
+    extremum: Extremum = Extremum.IEEE_2019,
 ) -> Any:
     """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given.
 
-    `exact`: conversions and roundings to integers raise inexact.
+    `exact`: conversions and roundings to integers raise inexact; `extremum`: which minimum and maximum are meant.
     """
     for option in options:
         if option not in DEFAULTS:
@@ -208,7 +235,7 @@ def operate(
     arrays = [x for x in operands if carries_codes(x)]
     target, profile = where(name, arrays, given["result"], given["profile"])
     formats = tuple(fmt for _, fmt in sources)
-    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact)
+    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
     wanted = asked()
     check_once(name, task.profile, given["return_flags"], wanted)
     check_wrap(name, formats, task)
@@ -220,9 +247,14 @@ def operate(
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
-        first = operate(name, operands, Options(result="float32", profile="ieee"), carry_out, exact)
-        how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
-        codes, bits = encode(first, task.target, profile=task.profile.replace(through="none"), **how), NO_FLAGS
+        operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
+        wide_rules = IEEE.replace(**operand_rules)
+        wide = task_for(name, formats, _FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
+        work = Work(name, sources, wide, shape, randoms, key, offset, False, None)
+        first, bits = (carry_out or by_loop)(work)[0], NO_FLAGS
+        random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
+        once = task.profile.replace(through="none", subnormals_in="keep")
+        codes = encode(first, task.target, source=_FLOAT32, profile=once, **random_options)
     else:
         flags_wanted = given["return_flags"] or wanted is not None
         place = out if wanted is None else None  # who asks for an error wants `out` as it was
@@ -327,8 +359,13 @@ def task_for(
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
     exact: bool = True,
+    extremum: Extremum = Extremum.IEEE_2019,
+    integral: Rounding | Stochastic | None = None,
 ) -> Task:
-    """The rules as they stand for these operands, this target and these keywords."""
+    """The rules as they stand for these operands, this target and these keywords.
+
+    `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
+    """
     rules = rules_for(target, profile, rounding, overflow)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
@@ -336,6 +373,9 @@ def task_for(
     made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
     floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
     numbers = kernel_rules(target, made_quiet, passes_on, floats)
+    mode, random_bits = rounding_numbers(integral or rules.rounding) if name == "round_to_integral" else (0, 0)
+    second = extremum is Extremum.X86  # MINPS passes on the second operand's code
+    passed = formats[-1] if second else formats[0]
     has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
     knobs = {
         operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
@@ -346,7 +386,11 @@ def task_for(
         operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
         operations.EXACT: int(exact),
         operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
-        operations.SIGN_ONLY: int(name in _SIGNS and has_sign_bit and formats[0].codes_key == target.codes_key),
+        operations.DIVISION_BY_ZERO: int(rules.division_by_zero is DivisionByZero.NAN and name in _QUOTIENTS),
+        operations.EXTREMUM: _EXTREMA[extremum],
+        operations.INTEGRAL_ROUNDING: mode,
+        operations.INTEGRAL_BITS: random_bits,
+        operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
     }
     return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 

@@ -204,6 +204,13 @@ def _wrap64(code: int) -> int:
     return code - (1 << 64) if code >> 63 else code
 
 
+def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
+    """A rounding mode as kernels read it, and its random bits."""
+    if isinstance(rounding, Stochastic):
+        return _STOCHASTIC_NUMBERS[rounding.variant], rounding.bits
+    return ROUNDING_NUMBERS[rounding], 0
+
+
 @functools.lru_cache(maxsize=1024)
 def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
     """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
@@ -233,8 +240,7 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, f
         infinity, wrap = overflow, places.WRAP_NONE
     codes = (*overflow, *infinity, *nans)
     return (
-        _STOCHASTIC_NUMBERS[rounding.variant] if isinstance(rounding, Stochastic) else ROUNDING_NUMBERS[rounding],
-        rounding.bits if isinstance(rounding, Stochastic) else 0,
+        *rounding_numbers(rounding),
         *map(_wrap64, codes),
         _PAYLOADS[payload if rules.nan is NanRule.STANDARD and rules.nan_code is None else NanPayload.DROP],
         *map(_wrap64, _zeros(fmt, rules)),

@@ -12,6 +12,7 @@ from typing import Any
 
 from fpemu.knobs import (
     KNOBS,
+    DivisionByZero,
     FloatToIntInvalid,
     FmaInvalid,
     InfinityRule,
@@ -66,6 +67,7 @@ class Profile:
     nan_result : NanResult or str
     invalid_nan : InvalidNan or str
     fma_invalid : FmaInvalid or str
+    division_by_zero : DivisionByZero or str
     float_to_int_invalid : FloatToIntInvalid or str
     through : Through or str
     rows : tuple, optional
@@ -102,6 +104,7 @@ class Profile:
     nan_result: NanResult = NanResult.CANONICAL
     invalid_nan: InvalidNan = InvalidNan.POSITIVE
     fma_invalid: FmaInvalid = FmaInvalid.INVALID
+    division_by_zero: DivisionByZero = DivisionByZero.INFINITY
     float_to_int_invalid: FloatToIntInvalid = FloatToIntInvalid.STANDARD
     through: Through = Through.NONE
     rows: tuple[tuple[Any, Row], ...] = ()
@@ -221,6 +224,8 @@ _CUDA: Rows = {
 }
 
 
+_P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
+
 # name -> (knobs, rows).  Sources: docs/profiles.md says where each line was measured or read.
 _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "ieee": ({}, {}),
@@ -264,9 +269,12 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
         },
         {},
     ),
-    "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero"}, {}),
-    "p3109-satpropagate": ({"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero"}, {}),
-    "p3109-satnone": ({"overflow": "p3109", "infinity": "p3109", "unsigned_negative": "p3109"}, {}),
+    "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero", **_P3109}, {}),
+    "p3109-satpropagate": (
+        {"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero", **_P3109},
+        {},
+    ),
+    "p3109-satnone": ({"overflow": "p3109", "infinity": "p3109", "unsigned_negative": "p3109", **_P3109}, {}),
 }
 
 # An unversioned name means the newest.

@@ -95,6 +95,8 @@ def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) 
     """A faster way than the general kernel's for arrays of this size, or None."""
     if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
         return None
+    if task.knobs[operations.INTEGRAL_ROUNDING] >= places.STOCHASTIC_A:
+        return None
     bits = sum(fmt.bits for fmt in formats)
     if bits <= TABLE_BITS:
         return _table(name, formats, task) if size >= TABLE_SIZE else None
@@ -147,6 +149,7 @@ def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way 
         or task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL
         or task.knobs[operations.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
         or (task.knobs[operations.FMA_QUIET] and name == "fma")
+        or task.knobs[operations.DIVISION_BY_ZERO]
         or not isinstance(target, FloatFormat)
     ):
         return None

@@ -192,7 +192,15 @@ def extremum(name, x, y):
     return (x if (below < 0) == name.startswith("min") else y), 0
 
 
-def operate(name, numbers, toward_negative, daz=False, mode=None, exact=True):
+def divide_without_infinities(x, y):
+    """P3109's Divide: whatever is divided by zero is NaN."""
+    number, flags = divide(x, y)
+    if y.kind == "finite" and y.significand == 0:
+        return NAN, flags or INVALID
+    return number, flags
+
+
+def operate(name, numbers, toward_negative, daz=False, mode=None, exact=True, division_by_zero="infinity"):
     """What an operation gives: (a number, flags); `mode`, `exact`: of roundings to integers."""
     if daz:
         numbers = [n._replace(significand=0) if n.subnormal else n for n in numbers]
@@ -203,7 +211,7 @@ def operate(name, numbers, toward_negative, daz=False, mode=None, exact=True):
         "add": lambda x, y: add(x, y, toward_negative),
         "subtract": lambda x, y: add(x, negated(y), toward_negative),
         "multiply": multiply,
-        "divide": divide,
+        "divide": divide if division_by_zero == "infinity" else divide_without_infinities,
         "fma": lambda x, y, z: fma(x, y, z, toward_negative),
         "sqrt": sqrt,
         "fmod": lambda x, y: remainder(x, y, False),

@@ -252,3 +252,36 @@ def test_incomplete_descriptions(missing):
 def test_errors_at_the_door(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_arguments_of_operations():
+    """exact=, signaling= and extremum= are part of a claim: its answers, its words, its equality."""
+    inexact = np.uint16([0x3E00])  # 1.5
+    for operation in ("convert", "cast"):
+        usual, other = (Claim.of(operation, "int8", source="float16", exact=exact) for exact in (None, False))
+        assert usual.answer_with_flags(inexact)[1] == [1]
+        assert other.answer_with_flags(inexact)[1] == [0]
+        assert usual == Claim.of(operation, "int8", source="float16", exact=True) != other
+        assert "exact" not in usual.described()
+        assert other.described()["exact"] == "false"
+        assert Claim.from_description(other.described()) == other
+        assert str(other).endswith("exact=False")
+    assert Claim.of("round_to_integral", "float16", exact=True).answer_with_flags(inexact)[1] == [1]
+    nan, one = np.uint16([0x7E00]), np.uint16([0x3C00])
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+        for signaling in (True, False):
+            claim = Claim.of(name, "float16", signaling=signaling)
+            assert claim.answer_with_flags(nan, one)[1] == [16 * signaling]
+            assert Claim.from_description(claim.described()) == claim
+    claim = Claim.of("minimum", "float16", extremum="x86")
+    assert claim.answer(nan, one) == one
+    assert claim.answer(one, nan) == nan
+    assert Claim.from_description(claim.described()) == claim
+    assert claim.replaced(rounding="toward_zero").arguments == (("extremum", "x86"),)
+    with pytest.raises(ValueError, match="add has no argument exact: it is one of cast, convert, round_to_integral"):
+        Claim.of("add", "float16", exact=True)
+    with pytest.raises(TypeError, match="exact must be a bool"):
+        Claim.of("convert", "float16", exact=1)
+    words = Claim.of("less", "float16", signaling=False).described()
+    with pytest.raises(ValueError, match="signaling must be true or false"):
+        Claim.from_description({**words, "signaling": "perhaps"})

@@ -18,12 +18,14 @@ BINARY = ("add", "subtract", "multiply", "divide")
 
 def expected(name, operands, formats, target, rules, random_bits=None, exact=True):
     """Codes and flags by the specification, operation and rounding worked out once for equal operands."""
-    toward_negative = rules.rounding is fe.Rounding.TOWARD_NEGATIVE
+    # what is rounded to float32 first is so to nearest even, zeros' signs included
+    toward_negative = rules.rounding is fe.Rounding.TOWARD_NEGATIVE and rules.through.value == "none"
     daz = rules.subnormals_in.value == "zero"
     numbers, flags = [], []
     for codes in zip(*(c.tolist() for c in operands), strict=True):
         given = [spec.decode(code, fmt) for code, fmt in zip(codes, formats, strict=True)]
-        number, happened = operate(name, given, toward_negative, daz, getattr(rules.rounding, "value", None), exact)
+        mode, by_zero = getattr(rules.rounding, "value", None), rules.division_by_zero.value
+        number, happened = operate(name, given, toward_negative, daz, mode, exact, by_zero)
         numbers.append(number)
         flags.append(happened)
     return rounded(numbers, flags, target, rules.replace(subnormals_in="keep"), random_bits)

@@ -236,7 +236,10 @@ def _through_half(claim: Claim, operands: tuple[Codes, ...]) -> Codes:
     how: dict[str, Any] = {"subnormals_in": claim.profile.subnormals_in}
     if claim.operation in CASTS:
         how["nan_payload"] = "keep"
-    first = Claim.of(claim.operation, operands=claim.operands, result=_HALF, profile="ieee", **how)
+    if claim.operation == "round_to_integral":  # its rounding is what it computes
+        how["rounding"] = claim.profile.rounding
+    own = dict(claim.arguments)
+    first = Claim.of(claim.operation, operands=claim.operands, result=_HALF, profile="ieee", **how, **own)
     rules = claim.profile.replace(subnormals_in=SubnormalsIn.KEEP)
     assert not isinstance(rules.rounding, Stochastic)
     return np.asarray(encode(first.answer(*operands), claim.result, source=_HALF, profile=rules))

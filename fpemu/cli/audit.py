@@ -14,7 +14,15 @@ from fpemu.auditing import Recorded, function, library, program
 from fpemu.auditing import audit as run_audit
 from fpemu.auditing.recordings import is_recording
 from fpemu.claims import Claim
-from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
+from fpemu.cli.options import (
+    ExactOption,
+    ExtremumOption,
+    JsonOption,
+    OverflowOption,
+    ProfileOption,
+    RoundingOption,
+    SignalingOption,
+)
 from fpemu.cli.output import console, print_json, progress
 from fpemu.cli.replay import Wanted, replay
 from fpemu.vectors import generate, read
@@ -57,6 +65,9 @@ def audit(
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
     profile: ProfileOption = None,
+    exact: ExactOption = None,
+    signaling: SignalingOption = None,
+    extremum: ExtremumOption = None,
     flags: Annotated[bool, typer.Option("--flags", help="Audit flags too, in TestFloat's numbering.")] = False,
     exact_nan: Annotated[bool, typer.Option("--exact-nan", help="Compare the codes of NaN too.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many inputs all are tried.")] = 1 << 20,
@@ -91,9 +102,12 @@ def audit(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
+    own = {"exact": exact, "signaling": signaling, "extremum": extremum}
+    how |= {argument: value for argument, value in own.items() if value is not None}
     if answers is not None and is_recording(answers):
-        if flags or resume is not None or operands:
-            raise typer.BadParameter("a device's recording has no use for --flags, --resume, --operand")
+        if flags or resume is not None or operands or any(value is not None for value in own.values()):
+            options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
+            raise typer.BadParameter(f"a device's recording has no use for {options}")
         wanted = Wanted(item, operation, format, source)
         rules = {key: how[key] for key in ("rounding", "profile", "overflow") if how.get(key) is not None}
         if not replay(answers, wanted, rules, "exact" if exact_nan else "class", json):

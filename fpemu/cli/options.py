@@ -18,6 +18,8 @@ from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = [
     "DtypeOption",
+    "ExactOption",
+    "ExtremumOption",
     "FileArgument",
     "FormatOption",
     "FormatsArgument",
@@ -30,6 +32,7 @@ __all__ = [
     "RoundingOption",
     "SeedOption",
     "ShapeOption",
+    "SignalingOption",
     "code",
     "formats_of",
     "is_code",
@@ -63,6 +66,16 @@ RoundingOption = Annotated[
 ]
 OverflowOption = Annotated[
     str | None, typer.Option("--overflow", help="Instead of the profile's: standard, saturate, infinity, nan, wrap.")
+]
+ExactOption = Annotated[
+    bool | None,
+    typer.Option("--exact/--notexact", help="Conversions, round_to_integral: whether they raise inexact."),
+]
+SignalingOption = Annotated[
+    bool | None, typer.Option("--signaling/--quiet", help="Comparisons: whether a quiet NaN raises invalid.")
+]
+ExtremumOption = Annotated[
+    str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or arm's.")
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of stochastic rounding.")]
 PlotOption = Annotated[

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from fpemu.claims import Claim
-from fpemu.cli.options import JsonOption, OverflowOption, ProfileOption, RoundingOption
+from fpemu.cli.options import (
+    ExactOption,
+    ExtremumOption,
+    JsonOption,
+    OverflowOption,
+    ProfileOption,
+    RoundingOption,
+    SignalingOption,
+)
 from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.vectors import SITUATIONS, Vectors, generate, write, write_bench
 from fpemu.vectors.bench import check_unit
@@ -46,6 +54,9 @@ def vectors(
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
     profile: ProfileOption = None,
+    exact: ExactOption = None,
+    signaling: SignalingOption = None,
+    extremum: ExtremumOption = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many operands all are taken.")] = 1 << 18,
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Cases for each cell.")] = 4,
     random: Annotated[int, typer.Option("--random", min=0, help="Random cases after those.")] = 10_000,
@@ -90,6 +101,8 @@ def vectors(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
+    own = {"exact": exact, "signaling": signaling, "extremum": extremum}
+    how |= {argument: value for argument, value in own.items() if value is not None}
     try:
         claim = Claim.of(operation, format, **how)
         found = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)

@@ -17,10 +17,13 @@ from fpemu.kernels.operations import (
     CONVERT,
     DIVIDE,
     DIVIDE_BY_ZERO_FLAG,
+    DIVISION_BY_ZERO,
     FMA,
     FMA_QUIET,
     FMOD,
     IEEE_REMAINDER,
+    INTEGRAL_BITS,
+    INTEGRAL_ROUNDING,
     INVALID_FLAG,
     INVALID_NAN,
     LOGB,
@@ -161,12 +164,18 @@ def divide(x_code, y_code, x_spec, y_spec, target, rules, knobs, random):
     if x_kind == NOT_A_NUMBER or y_kind == NOT_A_NUMBER:
         return propagate(x_operand, y_operand, target, rules, knobs)
     negative = x_negative != y_negative
+    by_zero = y_kind == FINITE and y == U0
     if x_kind == INFINITE:
-        return invalid_result(knobs) if y_kind == INFINITE else (infinite(negative, rules), 0)
+        if y_kind == INFINITE or (by_zero and knobs[DIVISION_BY_ZERO]):
+            return invalid_result(knobs)
+        return infinite(negative, rules), 0
     if y_kind == INFINITE:
         return encode_zero(negative, rules), 0
-    if y == U0:
-        return invalid_result(knobs) if x == U0 else (infinite(negative, rules), DIVIDE_BY_ZERO_FLAG)
+    if by_zero:
+        if x == U0:
+            return invalid_result(knobs)
+        code = uint64(knobs[INVALID_NAN]) if knobs[DIVISION_BY_ZERO] else infinite(negative, rules)
+        return code, DIVIDE_BY_ZERO_FLAG
     if x == U0:
         return encode_zero(negative, rules), 0
     high, rest = divide_words(x >> ONE, x << uint64(63), y)
@@ -253,8 +262,8 @@ def operation_loop(operation):
     @loop
     def operate_array(x, y, z, x_spec, y_spec, z_spec, target, rules, knobs, randoms, key, first, out, flags):
         """`flags`: an array for them, or an empty one where nobody asks; else as `convert_array`."""
-        stochastic = rules[ROUNDING] >= STOCHASTIC_A
-        drawn = uint64(32 - rules[RANDOM_BITS])
+        stochastic = rules[ROUNDING] >= STOCHASTIC_A or knobs[INTEGRAL_ROUNDING] >= STOCHASTIC_A
+        drawn = uint64(32 - max(rules[RANDOM_BITS], knobs[INTEGRAL_BITS]))
         random = U0
         for i in range(x.size):
             if stochastic:

@@ -2,9 +2,24 @@
 
 import functools
 
+from numpy import uint64
+
 from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.operations import COMPARE, EQUAL, GREATER, INVALID_FLAG, LESS, SIGNALS, TOTAL_ORDER, UNORDERED
+from fpemu.kernels.operations import (
+    COMPARE,
+    EQUAL,
+    EXTREMUM,
+    EXTREMUM_2008,
+    EXTREMUM_X86,
+    GREATER,
+    INVALID_FLAG,
+    LESS,
+    SIGN_ONLY,
+    SIGNALS,
+    TOTAL_ORDER,
+    UNORDERED,
+)
 from fpemu.kernels.results import U0, converted, operand, propagate
 
 NO_RULES = (0,) * 17  # nothing is rounded, and subnormals are what they are
@@ -65,6 +80,21 @@ def total_order(x_operand, y_operand):
 
 
 @core
+def second_unless(wanted, x_operand, y_operand, y_code, target, rules, knobs, random):
+    """The second operand unless the first stands in the wanted order to it: (code, flags).
+
+    MINPS and MAXPS of x86 (Intel SDM, volume 2): of zeros and NaN the second, a NaN as it is; any NaN is invalid.
+    """
+    order = compare(x_operand, y_operand)
+    if order == UNORDERED:
+        if y_operand[0] == NOT_A_NUMBER and knobs[SIGN_ONLY]:
+            return uint64(y_code), INVALID_FLAG
+        code, flags = converted(y_operand, target, rules, knobs, random)
+        return code, flags | INVALID_FLAG
+    return converted(x_operand if order == wanted else y_operand, target, rules, knobs, random)
+
+
+@core
 def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, knobs, random):
     """The smaller or the larger one of two numbers: (code, flags); -0 is below +0.  IEEE 754-2019 clause 9.6.
 
@@ -72,6 +102,10 @@ def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, kno
     """
     x_operand, y_operand = operand(x_code, x_spec, rules), operand(y_code, y_spec, rules)
     x_nan, y_nan = x_operand[0] == NOT_A_NUMBER, y_operand[0] == NOT_A_NUMBER
+    if knobs[EXTREMUM] == EXTREMUM_X86:
+        return second_unless(GREATER if larger else LESS, x_operand, y_operand, y_code, target, rules, knobs, random)
+    if knobs[EXTREMUM] == EXTREMUM_2008:
+        numbers = not (x_operand[4] or y_operand[4])
     if (x_nan or y_nan) and (not numbers or x_nan == y_nan):
         return propagate(x_operand, y_operand, target, rules, knobs)
     if x_nan or y_nan:

@@ -17,7 +17,7 @@ from fpemu.kernels.columns import (
 )
 from fpemu.kernels.convert import encode_zero
 from fpemu.kernels.jit import loop
-from fpemu.kernels.operations import INVALID_NAN
+from fpemu.kernels.operations import DIVIDE_BY_ZERO_FLAG, DIVISION_BY_ZERO, INVALID_NAN
 from fpemu.kernels.results import infinite, operand, round_exact
 from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
 from fpemu.kernels.stream import random_word
@@ -56,7 +56,7 @@ def round_values_array(places, values, target, rules, knobs, randoms, key, first
             code, raised = round_exact(negative, words, exponent, more, target, rules, knobs, random)
         elif kind == ZERO:
             code = encode_zero(negative, rules)
-        elif kind == INFINITE:
+        elif kind == INFINITE and not (knobs[DIVISION_BY_ZERO] and raised & DIVIDE_BY_ZERO_FLAG):
             code = infinite(negative, rules)
         else:
             code = uint64(knobs[INVALID_NAN])

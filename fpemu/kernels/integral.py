@@ -4,10 +4,17 @@ from numpy import int64, uint64
 
 from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER, encode_zero
 from fpemu.kernels.jit import core
-from fpemu.kernels.operations import DIVIDE_BY_ZERO_FLAG, EXACT, FLOAT_TO_INTEGER, INEXACT_FLAG, INVALID_FLAG
+from fpemu.kernels.operations import (
+    DIVIDE_BY_ZERO_FLAG,
+    EXACT,
+    FLOAT_TO_INTEGER,
+    INEXACT_FLAG,
+    INTEGRAL_BITS,
+    INTEGRAL_ROUNDING,
+    INVALID_FLAG,
+)
 from fpemu.kernels.results import U0, converted, infinite, operand, round_exact
 from fpemu.kernels.rounding import rounds_up, shift_right_jam
-from fpemu.kernels.spec import RANDOM_BITS, ROUNDING
 
 ONE = uint64(1)
 FARTHEST = uint64(1 << 30)  # a power of two beyond every format's range
@@ -28,7 +35,8 @@ def round_to_integral(x_code, x_spec, target, rules, knobs, random):
     if kind != FINITE or exponent >= 0:
         return converted(x_operand, target, rules, knobs, random)
     kept, fraction, below = shift_right_jam(x, U0, False, -exponent)
-    up = rounds_up(kept & ONE != U0, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+    mode, bits = knobs[INTEGRAL_ROUNDING], knobs[INTEGRAL_BITS]
+    up = rounds_up(kept & ONE != U0, fraction, below, negative, mode, bits, random)
     integer = kind, negative, kept + uint64(up), int64(0), False
     code, flags = converted(integer, target, rules, knobs, random)
     if knobs[EXACT] and (fraction != U0 or below) and not flags & INVALID_FLAG:

@@ -47,7 +47,15 @@ INVALID_NAN = 2  # the code that an invalid operation gives, and any NaN where t
 FMA_QUIET = 3  # whether infinity times 0 plus a quiet NaN raises nothing and gives that NaN
 EXACT = 4  # conversions and roundings to integers raise inexact
 FLOAT_TO_INTEGER = 5  # an operand is of a float format, the result's is not: what has no integer there is invalid
-SIGN_ONLY = 6  # the result's format is the operand's and has a sign bit
+DIVISION_BY_ZERO = 6  # whether a division by zero gives NaN instead of an infinity
+EXTREMUM = 7  # one of the EXTREMUM_ numbers
+INTEGRAL_ROUNDING = 8  # how round_to_integral gets to an integer, as ROUNDING of `spec` has it
+INTEGRAL_BITS = 9  # the random bits of that rounding, as RANDOM_BITS of `spec` has them
+SIGN_ONLY = 10  # the result's format is the operand's, and its code is passed on but for the sign bit
+
+EXTREMUM_2019 = 0  # IEEE 754-2019 clause 9.6
+EXTREMUM_2008 = 1  # IEEE 754-2008 clause 5.3.1: the number of a number and a quiet NaN
+EXTREMUM_X86 = 2  # MINPS and MAXPS: the second operand unless the first is less, or greater
 
 NAN_RESULT_CANONICAL = 0
 NAN_RESULT_FIRST = 1

@@ -65,3 +65,20 @@ def test_a_library_that_is_not_there(run, weights):
     done = run(*ADD, "--library", "lib.so:add")
     assert done.code == 1
     assert "lib.so: no such file" in done.err
+
+
+def test_arguments_of_operations(run, tmp_path):
+    """TestFloat's -notexact conversions, quiet comparisons, a CPU's minimum: one command writes, the other audits."""
+    for number, words in enumerate(
+        (
+            ("convert", "--from", "float16", "-f", "int8", "--notexact"),
+            ("less", "--operand", "float16", "--operand", "float16", "--quiet"),
+            ("minimum", "-f", "float16", "--extremum", "x86"),
+        )
+    ):
+        path = tmp_path / f"{number}.csv"
+        assert run("vectors", *words, "-o", path, "--random", "50", "--limit", "1000").code == 0
+        assert run("audit", "--recorded", path, "--flags", "--exact-nan").code == 0
+    done = run("vectors", "add", "-f", "float16", "--extremum", "x86")
+    assert done.code == 2
+    assert "add has no argument extremum" in done.err
