@@ -72,7 +72,7 @@ def test_arguments_of_operations(run, tmp_path):
     for number, words in enumerate(
         (
             ("convert", "--from", "float16", "-f", "int8", "--notexact"),
-            ("less", "--operand", "float16", "--operand", "float16", "--quiet"),
+            ("less", "-f", "float16", "--quiet"),
             ("minimum", "-f", "float16", "--extremum", "x86"),
         )
     ):
