@@ -81,4 +81,4 @@ def test_arguments_of_operations(run, tmp_path):
         assert run("audit", "--recorded", path, "--flags", "--exact-nan").code == 0
     done = run("vectors", "add", "-f", "float16", "--extremum", "x86")
     assert done.code == 2
-    assert "add has no argument extremum" in done.err
+    assert "has no argument" in done.err
