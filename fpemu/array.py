@@ -20,7 +20,7 @@ from fpemu.knobs import near
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
-from fpemu.sources import as_source
+from fpemu.sources import as_source, codes_of
 
 __all__ = ["Array", "array", "asarray"]
 
@@ -162,7 +162,7 @@ class Array(Methods):
             digits = iter(f"{code:0{self.format.bits}b}")
             return ".".join("".join(itertools.islice(digits, width)) for width in widths)
 
-        codes, places = np.unique(self.codes, return_inverse=True)
+        codes, places = np.unique(codes_of(self), return_inverse=True)
         return np.array([text(code) for code in codes.tolist()], np.str_)[places].reshape(self.shape)
 
     def item(self, *index: int) -> int | float:
@@ -520,8 +520,9 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     Returns
     -------
     Array
-        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (ml_dtypes' types
-        below 8 bits are copied, since their bytes may hold more).
+        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (types of ml_dtypes
+        and torch below 8 bits are copied, since their bytes may hold more, and so are arrays of bool with other bytes
+        than 0 and 1).
 
     Raises
     ------

@@ -16,7 +16,7 @@ from fpemu.errstate import errstate
 from fpemu.knobs import near
 from fpemu.ordering import nonzero, ranks
 from fpemu.predicates import is_nan
-from fpemu.sources import Coded, carries_codes
+from fpemu.sources import Coded, carries_codes, codes_of
 
 Function = Callable[..., Any]
 Rule = Callable[..., Any]  # called with numpy's function, and its arguments
@@ -60,7 +60,7 @@ def joined(x: Any, like: Coded, what: str) -> NDArray[Any]:
     if not carries_codes(x):
         return np.asarray(encode(x, like.format, profile=like.profile))
     check_same(what, like, x)
-    return x.codes
+    return codes_of(x)
 
 
 def _plain(function: Function, *others: Any) -> None:
@@ -155,7 +155,7 @@ def _of_truth(function: Function, a: Any, *args: Any, **keywords: Any) -> Any:
 
 def truth(x: Any) -> Any:
     """Which elements count as true: all but zeros."""
-    return nonzero(x.codes, x.format) if carries_codes(x) else np.asarray(x, np.bool_)
+    return nonzero(codes_of(x), x.format) if carries_codes(x) else np.asarray(x) != 0
 
 
 def _filled(value: int | None) -> Rule:
@@ -193,7 +193,7 @@ def _where(function: Function, condition: Any, *choices: Any) -> Any:
 def _sort(function: Function, a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, **stable: Any) -> Any:
     """By value, -0 before +0, NaN last; equal codes stay in order."""
     _no_options(function, order=order)
-    codes = a.codes
+    codes = codes_of(a)
     if axis is None:
         codes, axis = codes.reshape(-1), -1
     numbers, nans = ranks(codes, a.format)
@@ -214,7 +214,7 @@ def _extreme(largest: bool) -> Rule:
     ) -> Any:
         _no_options(function, out=out, **options)
         axes = range(a.codes.ndim) if axis is None else np.atleast_1d(axis).tolist()
-        codes = np.moveaxis(a.codes, axes, range(-len(axes), 0))
+        codes = np.moveaxis(codes_of(a), axes, range(-len(axes), 0))
         codes = codes.reshape(*codes.shape[: codes.ndim - len(axes)], -1)
         place = _place(codes, a, largest)
         found = np.take_along_axis(codes, place[..., np.newaxis], -1)[..., 0]
@@ -228,7 +228,7 @@ def _arg_extreme(largest: bool) -> Rule:
 
     def rule(function: Function, a: Any, axis: int | None = None, out: Any = None, keepdims: Any = False) -> Any:
         _no_options(function, out=out)
-        codes = a.codes.reshape(-1) if axis is None else np.moveaxis(a.codes, axis, -1)
+        codes = codes_of(a).reshape(-1) if axis is None else np.moveaxis(codes_of(a), axis, -1)
         place = _place(codes, a, largest)
         if keepdims is not True:
             return place[()]

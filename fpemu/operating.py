@@ -37,7 +37,7 @@ from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, in_pieces, randomness, same_places
 from fpemu.shortcuts import Randoms, Task, general, way
-from fpemu.sources import Coded, as_source, carries_codes
+from fpemu.sources import Coded, as_source, carries_codes, codes_of
 
 
 class Options(TypedDict, total=False):
@@ -303,7 +303,7 @@ def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
 def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
     """An operand as codes of a float or integer format; a codebook's codes become its values."""
     if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
-        return x.codes, x.format
+        return codes_of(x), x.format
     source = as_source(x)
     if isinstance(source.format, TableFormat):
         source = as_source(decode(source.codes, source.format, dtype=np.float64))

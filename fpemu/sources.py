@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fpemu.formats import Format
 from fpemu.profiles import Profile
 from fpemu.registry import dtype as find_format
+from fpemu.storage import cleared, in_range, truths
 
 _UNSIGNED: dict[int, np.dtype[Any]] = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 # numpy's own types that hold real numbers: booleans, integers, floats
@@ -46,6 +47,25 @@ def carries_codes(x: Any) -> TypeGuard[Coded]:
     return hasattr(x, "codes") and hasattr(x, "format") and hasattr(x, "profile")
 
 
+def codes_of(x: Coded) -> NDArray[Any]:
+    """The codes of an object that carries some: unsigned integers, none of which is beyond its format.
+
+    Looked at each time: the memory may have been written to since the object was made.
+
+    Raises
+    ------
+    TypeError
+        If they are no array of unsigned integers.
+    ValueError
+        If a code is out of range.
+    """
+    codes = x.codes
+    if not isinstance(codes, np.ndarray) or codes.dtype.kind != "u":
+        what = codes.dtype if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise TypeError(f"the codes of a {type(x).__name__} are an array of unsigned integers, not {what}")
+    return in_range(codes, x.format)
+
+
 def as_source(x: Any, source: Any = None) -> Source:
     """`x` as codes of a format: its own exact values' format, or `source`'s.
 
@@ -72,7 +92,8 @@ def as_source(x: Any, source: Any = None) -> Source:
     if type(x) is np.ndarray:
         return _from_array(x, False)
     if carries_codes(x):
-        return Source(x.codes, x.format, None, x.codes.ndim == 0)
+        codes = codes_of(x)
+        return Source(codes, x.format, None, codes.ndim == 0)
     if type(x).__module__.partition(".")[0] == "torch":
         return _from_tensor(x)
     if isinstance(x, np.ma.MaskedArray):
@@ -85,25 +106,23 @@ def _from_array(array: NDArray[Any], scalar: bool) -> Source:
     known = _layout(array.dtype)
     if known is None:
         return _from_other(array, scalar)
-    return Source(array.view(known[0]), known[1], array.dtype, scalar)
+    bits, fmt, boolean = known
+    return Source(truths(array) if boolean else array.view(bits), fmt, array.dtype, scalar)
 
 
 @functools.lru_cache(maxsize=256)
-def _layout(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Format] | None:
-    """For numpy's own real numbers: the unsigned type of their bits, in their byte order, and their format."""
+def _layout(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Format, bool] | None:
+    """For numpy's own real numbers: the unsigned type of their bits, in their byte order; their format; if booleans."""
     if dtype.kind not in _KINDS or dtype.itemsize > 8:
         return None
-    return _UNSIGNED[dtype.itemsize].newbyteorder(dtype.byteorder), find_format(dtype)
+    return _UNSIGNED[dtype.itemsize].newbyteorder(dtype.byteorder), find_format(dtype), dtype.kind == "b"
 
 
 def _from_other(array: NDArray[Any], scalar: bool) -> Source:
     """Arrays of ml_dtypes' types; everything else is refused."""
     if array.dtype.kind == "V" and array.dtype.type.__module__.partition(".")[0] == "ml_dtypes":
         fmt = find_format(array.dtype)
-        codes = array.view(_UNSIGNED[array.dtype.itemsize])
-        if fmt.bits < 8:  # int4's bytes may carry more than the code
-            codes = codes & np.uint8((1 << fmt.bits) - 1)
-        return Source(codes, fmt, array.dtype, scalar)
+        return Source(cleared(array.view(_UNSIGNED[array.dtype.itemsize]), fmt), fmt, array.dtype, scalar)
     hint = {
         "c": "cast x.real and x.imag apart",
         "O": "convert it to a numeric dtype first (integers beyond 64 bits have none)",
@@ -113,14 +132,10 @@ def _from_other(array: NDArray[Any], scalar: bool) -> Source:
 
 
 def _from_codes(x: Any, fmt: Format) -> Source:
-    codes = x.codes if carries_codes(x) else _integers(x)
+    codes = codes_of(x) if carries_codes(x) else _integers(x)
     if codes.dtype.kind not in "iu":
         raise TypeError(f"codes of {fmt.name} are unsigned integers, not {codes.dtype}")
-    if codes.size and (codes.dtype.kind == "i" or fmt.code_count < 1 << (8 * codes.itemsize)):
-        low, high = int(codes.min()) if codes.dtype.kind == "i" else 0, int(codes.max())
-        if low < 0 or high >= fmt.code_count:
-            wrong = hex(low if low < 0 else high)
-            raise ValueError(f"code {wrong} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+    in_range(codes, fmt)
     if codes.dtype.kind == "i":
         codes = codes.astype(np.dtype(fmt.code_dtype))
     return Source(codes, fmt, None, not isinstance(x, np.ndarray) and codes.ndim == 0)
@@ -160,5 +175,5 @@ def _from_tensor(tensor: Any) -> Source:
                 f"cannot cast a tensor of {tensor.dtype}: view it as torch.uint8, unpack the codes, and say source="
             ) from None
         bits = tensor.view({1: torch.uint8, 2: torch.int16}[size]).numpy()
-        return Source(bits.view(_UNSIGNED[size]), fmt, None, False)
+        return Source(cleared(bits.view(_UNSIGNED[size]), fmt), fmt, None, False)
     return as_source(array)

@@ -25,7 +25,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
     *("version", "kernels", "knobs", "profiles", "formats"),
-    *("literals", "grammar", "registry", "portable", "sources", "chunks"),
+    *("literals", "grammar", "registry", "portable", "storage", "sources", "chunks"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "operating"),
