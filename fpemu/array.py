@@ -520,9 +520,9 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     Returns
     -------
     Array
-        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (types of ml_dtypes
-        and torch below 8 bits are copied, since their bytes may hold more, and so are arrays of bool with other bytes
-        than 0 and 1).
+        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (types below 8
+        bits of ml_dtypes and torch are copied, since their bytes may hold more, and so are arrays of bool with other
+        bytes than 0 and 1).
 
     Raises
     ------

@@ -25,10 +25,7 @@ def truths(x: NDArray[np.bool_]) -> NDArray[np.uint8]:
     array([0, 1, 1], dtype=uint8)
     """
     bits = x.view(np.uint8)
-    if x.size <= FEW:
-        clean = not x.tobytes().strip(b"\0\1")
-    else:
-        clean = bool(np.maximum.reduce(bits, axis=None) <= 1)
+    clean = not x.tobytes().strip(b"\0\1") if x.size <= FEW else np.maximum.reduce(bits, axis=None) <= 1
     return bits if clean else (bits != 0).view(np.uint8)
 
 

@@ -99,7 +99,7 @@ def anything(found, draw, shape=(2, 16)):
     layout = Layout(shape, block_shape(found.block, found.axis, shape))
     codes, scales = np.zeros(shape, found.element.code_dtype), np.zeros(layout.blocks, found.scale.code_dtype)
     zeros = None if found.zero_point is None else np.full(layout.blocks, found.fixed_zero_point or 0, np.int64)
-    q = fe.Quantized(found, codes, scales, zeros, None, layout)
+    q = fe.Quantized(found, codes, scales, zeros, found.second_level and 1.0, layout)
     for part, fmt in ((q.codes, found.element), (q.scales, found.scale)):
         codes = draw.integers(0, fmt.code_count - 1, part.shape, dtype=np.uint64, endpoint=True)
         near = draw.integers(0, 3, part.shape, dtype=np.uint64)

@@ -116,7 +116,7 @@ def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> 
 def _with_offset(q: Quantized, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
     if _decode(q) == "plain_sum":
-        plain = type(q)(q.scheme, q.codes, q.scales, q.zero_points, q.second_scale, q.layout)
+        plain = q._of(q.scheme, q.codes, q.scales, q.zero_points, q.second_scale, q.layout)
         product = dequantize(plain, np.dtype(np.float32), None)
         return Arithmetic(FLOAT32).add(product, offset)
     scales = q.layout.spread(decode(q.scales, q.scheme.scale))

@@ -11,17 +11,30 @@ from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.packing import pack, unpack
 from fpemu.scaling.dequantizing import dequantize
+from fpemu.scaling.layout import Layout, block_shape
+from fpemu.scaling.names import scheme as find_scheme
+from fpemu.scaling.parts import (
+    check_layout,
+    check_memory,
+    element_codes,
+    exact_number,
+    offset_of,
+    scale_codes,
+    sizes_of,
+    unpacked,
+    zero_points_in,
+)
 from fpemu.scaling.stepping import wide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from fpemu.scaling.layout import Layout
     from fpemu.scaling.scheme import ScaledFormat
 
 __all__ = ["Packed", "Quantized"]
 
 OFFSET_BYTES = 4  # float32
+PARTS = ("scheme", "codes", "scales", "zero_points", "second_scale", "layout", "offset")
 
 
 class Packed(NamedTuple):
@@ -108,20 +121,44 @@ def _bytes(bits: int) -> int:
     return -(-bits // 8)
 
 
+def _second_level(x: Any, scheme: ScaledFormat, scales: NDArray[Any]) -> float | Quantized | None:
+    """The second level's scale, checked; see `Quantized`."""
+    if scheme.second_level is None:
+        if x is not None:
+            raise ValueError(f"{scheme} has no second level: leave second_scale out")
+        return None
+    if scheme.nested is None:
+        if x is None:
+            raise ValueError(f"{scheme} needs second_scale, the second level's scale")
+        assert isinstance(scheme.second_level, FloatFormat)
+        return exact_number(x, scheme.second_level, "second_scale")
+    if not isinstance(x, Quantized):
+        raise TypeError(
+            f"{scheme} needs second_scale, its scales as a Quantized of {scheme.nested}, not {type(x).__name__}"
+        )
+    if x.scheme != scheme.nested:
+        raise ValueError(f"second_scale is quantized to {x.scheme}, not to {scheme.nested} under {scheme.profile}")
+    if x.ndim != 1 or not np.array_equal(x.codes, scales.reshape(-1)):
+        raise ValueError("second_scale does not have the codes of scales, in one dimension and C order")
+    return x
+
+
 class Quantized:
-    """An array in a scheme: codes, and the scales that blocks of them share; made by `quantize`.
+    """An array in a scheme: codes, and the scales that blocks of them share; made by `quantize`, or `from_parts`.
 
     Parameters
     ----------
-    scheme : ScaledFormat
-    codes : numpy.ndarray of unsigned int
-        Bit patterns of the elements, of the array's shape.
-    scales : numpy.ndarray of unsigned int
-        Bit patterns of the scales; along each axis one for each block.
-    zero_points : numpy.ndarray of int or None
-        Of the scales' shape.
+    scheme : str or ScaledFormat
+    codes : array_like of unsigned int
+        Bit patterns of the elements, of the array's shape; kept without a copy where they are of the codes' dtype.
+    scales : array_like of unsigned int
+        Bit patterns of the scales; along each axis one for each block.  Or floats, each of them a value of the scales'
+        format.
+    zero_points : array_like of int or None
+        Of the scales' shape; None where the scheme has none, or says them.
     second_scale : float, Quantized or None
-        The second level's scale; the scales themselves, flat, where they have a scheme of their own.
+        The second level's scale, a value of its format; the scales themselves, flat, where they have a scheme of their
+        own.
     layout : Layout
         Where the blocks lie.
     offset : float or None
@@ -136,8 +173,22 @@ class Quantized:
     layout : Layout
     offset : float or None
 
+    Raises
+    ------
+    TypeError
+        If a part is of the wrong kind, as zero points that are no integers.
+    ValueError
+        If a part is missing, one too many, of another shape, or out of range.
+
+    See Also
+    --------
+    Quantized.from_parts : the same from packed words, the layout by the scheme's own blocks.
+
     Notes
     -----
+    An attribute that is set goes through the same checks.  What is written into `codes`, `scales` and `zero_points`
+    themselves is looked at when numbers are made of them.
+
     Scales and zero points have one place for each block.  `spread` gives each element its block's:
     ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
     Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.  Under torchao's profile of
@@ -159,8 +210,127 @@ class Quantized:
     array([0.    , 0.09375, 0.1875 , 0.25   ], dtype=float32)
     """
 
+    scheme: ScaledFormat
+    codes: NDArray[Any]
+    scales: NDArray[Any]
+    zero_points: NDArray[Any] | None
+    second_scale: float | Quantized | None
+    layout: Layout
+    offset: float | None
+
     def __init__(
         self,
+        scheme: str | ScaledFormat,
+        codes: ArrayLike,
+        scales: ArrayLike,
+        zero_points: ArrayLike | None,
+        second_scale: float | Quantized | None,
+        layout: Layout,
+        offset: float | None = None,
+    ) -> None:
+        found = find_scheme(scheme)
+        own_codes = element_codes(codes, found.element)
+        check_layout(layout, found, own_codes.shape)
+        own_scales = scale_codes(scales, found, layout)
+        vars(self).update(
+            scheme=found,
+            codes=own_codes,
+            scales=own_scales,
+            zero_points=zero_points_in(zero_points, found, layout, own_scales),
+            second_scale=_second_level(second_scale, found, own_scales),
+            layout=layout,
+            offset=offset_of(offset, found),
+        )
+
+    @classmethod
+    def from_parts(
+        cls,
+        scheme: str | ScaledFormat,
+        *,
+        codes: ArrayLike | None = None,
+        packed: ArrayLike | None = None,
+        scales: ArrayLike,
+        zero_points: ArrayLike | None = None,
+        second_scale: float | Quantized | None = None,
+        shape: int | tuple[int, ...] | None = None,
+        order: str = "low_first",
+        word_bits: int = 8,
+    ) -> Quantized:
+        """A quantized array from what others have stored of one, each part checked.
+
+        Parameters
+        ----------
+        scheme : str or ScaledFormat
+            Which: see `schemes`; its block and axis say where the scales belong.  The last block of an axis may be
+            shorter.
+        codes : array_like of unsigned int, optional
+            The elements' codes, of the array's shape; or an array of the elements' own dtype (numpy's, ml_dtypes',
+            torch's, an `Array`).  Either these or `packed`.
+        packed : array_like of int, optional
+            The codes packed along the last axis, as `fpemu.pack` packs them, in signed or unsigned words.
+        scales : array_like
+            Of one number for each block: unsigned integers are codes of the scales' format; floats are the scales
+            themselves, each a value of that format.  Zero and negative ones are taken where the format has them.
+        zero_points : array_like of int, optional
+            Of the scales' shape, where the scheme has zero points of the blocks' own.
+        second_scale : float or Quantized, optional
+            The second level's scale, where the scheme has one.  Where scales have a scheme of their own, they, flat, as
+            a Quantized of it: the codes of that are `scales` once more; its own parts are those of ``scheme.nested``,
+            and `second_scale` is its offset.
+        shape : int or tuple of int, optional
+            The array's; needed with `packed`.
+        order : {"low_first", "high_first"}
+            Of `packed`, as for `fpemu.pack`.
+        word_bits : {8, 16, 32, 64}
+            Of `packed`: bits of a word.
+
+        Returns
+        -------
+        Quantized
+
+        Raises
+        ------
+        TypeError
+            If a part is of the wrong kind, or words are not of `word_bits`.
+        ValueError
+            If a part is missing, one too many, of another shape, or out of range.
+
+        Examples
+        --------
+        >>> import fpemu as fe, numpy as np
+        >>> words = np.int32([0x65432190, 0x7FED])
+        >>> q = fe.Quantized.from_parts(
+        ...     "mxfp4", packed=words, scales=np.uint8([128]), shape=12, word_bits=32
+        ... )
+        >>> q.dequantize()
+        array([  0.,  -1.,   1.,   2.,   3.,   4.,   6.,   8.,  -6.,  -8., -12.,
+                12.], dtype=float32)
+        >>> fe.Quantized.from_parts("absmax_int8", codes=np.int8([127, -64]), scales=0.5).dequantize()
+        array([ 63.5, -32. ], dtype=float32)
+        """
+        found = find_scheme(scheme)
+        if (codes is None) == (packed is None):
+            raise ValueError("give either codes or packed")
+        if packed is not None:
+            if shape is None:
+                raise ValueError("packed needs shape: how many codes there are")
+            own = unpacked(packed, found, shape, order, word_bits)
+        else:
+            own = element_codes(codes, found.element)
+            if shape is not None and own.shape != sizes_of(shape):
+                raise ValueError(f"codes are of shape {own.shape}, not {sizes_of(shape)}")
+        layout = Layout(own.shape, block_shape(found.block, found.axis, own.shape))
+        if found.scale_rule.offset is None:
+            return cls(found, own, scales, zero_points, second_scale, layout)
+        if second_scale is None:
+            raise ValueError(f"{found} needs second_scale, its offset")
+        if isinstance(second_scale, Quantized):
+            raise TypeError(f"second_scale of {found} is its offset, a number, not a Quantized")
+        return cls(found, own, scales, zero_points, None, layout, second_scale)
+
+    @classmethod
+    def _of(
+        cls,
         scheme: ScaledFormat,
         codes: NDArray[Any],
         scales: NDArray[Any],
@@ -168,10 +338,23 @@ class Quantized:
         second_scale: float | Quantized | None,
         layout: Layout,
         offset: float | None = None,
-    ) -> None:
-        self.scheme, self.codes, self.scales = scheme, codes, scales
-        self.zero_points, self.second_scale, self.layout = zero_points, second_scale, layout
-        self.offset = offset
+    ) -> Quantized:
+        """The same from parts that are known to be right."""
+        found = cls.__new__(cls)
+        vars(found).update(zip(PARTS, (scheme, codes, scales, zero_points, second_scale, layout, offset), strict=True))
+        return found
+
+    def _under(self, scheme: ScaledFormat, offset: float | None = None) -> Quantized:
+        """The same parts under another profile of the scheme, or with an offset."""
+        found = self._of(scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout, self.offset)
+        if offset is not None:
+            vars(found)["offset"] = offset
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in PARTS:
+            raise AttributeError(f"a Quantized has no part {name!r}: {', '.join(PARTS)}")
+        vars(self).update(vars(type(self)(**{**{part: vars(self)[part] for part in PARTS}, name: value})))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -231,6 +414,7 @@ class Quantized:
         >>> fe.quantize([100.0, -3.0], "absmax_int8").dequantize()
         array([100.       ,  -3.1496062], dtype=float32)
         """
+        check_memory(self)
         return dequantize(self, np.dtype(np.float32 if dtype is None else dtype), out)
 
     def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
@@ -285,7 +469,7 @@ class Quantized:
         elements, blocks, layout = self.layout.part(index)
         zeros = None if self.zero_points is None else self.zero_points[blocks]
         second = self._scales_of_scales(self.second_scale, blocks)
-        return Quantized(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
+        return self._of(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
 
     def _scales_of_scales(self, second: float | Quantized | None, blocks: Any) -> float | Quantized | None:
         """The second level of a part: where scales have blocks of their own, those must stay whole."""

@@ -155,8 +155,7 @@ def quantize(
         carried_out = _without_nan(chosen, numbers, scales is None)
     known = known_parts(chosen, layout, scales, zero_points, second_scale)
     found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
-    found.scheme = chosen
-    return found
+    return found if carried_out is chosen else found._under(chosen)
 
 
 def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
@@ -467,9 +466,9 @@ class _Job:
         blocks = self.layout.blocks
         zeros = None if zeros is None else zeros.reshape(blocks)
         if self.scheme.nested is None:
-            return Quantized(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
+            return Quantized._of(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
         level = _scales_of_scales(self.scheme.nested, scales.view(np.float32).reshape(-1), second)
-        return Quantized(self.scheme, codes, level.codes.reshape(blocks), zeros, level, self.layout)
+        return Quantized._of(self.scheme, codes, level.codes.reshape(blocks), zeros, level, self.layout)
 
     # -- elements -----------------------------------------------------------------------------------------------------
 
@@ -513,5 +512,4 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     found = _Job(
         scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, find_format("float32")
     ).run(Known(None, None, None))
-    found.offset = offset
-    return found
+    return found if offset is None else found._under(found.scheme, offset)
