@@ -27,7 +27,8 @@ __all__ = ["load", "save"]
 
 T = TypeVar("T")
 
-VERSION = 1  # of the descriptions
+VERSION = 1  # of the descriptions of Arrays
+PACKED_VERSION = 2  # of a Quantized's: narrow codes and zero points are packed; in version 1 each has bytes of its own
 
 # safetensors' words for types: numpy's own, and the formats that it has beside them.
 NUMPY_WORDS = {
@@ -73,7 +74,8 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
     an Array's codes as ``name.codes`` and its description, JSON in bytes, as ``name.format``.  A .safetensors file has
     codes under safetensors' own type where there is one for the format (BF16, F8_E4M3, ...), else as unsigned integers,
     and the descriptions in its metadata under ``fpemu``.  Of a Quantized the scales are ``name.scales``, the zero
-    points ``name.zero_points``, and scales of scales ``name.second_scales``.
+    points ``name.zero_points``, and scales of scales ``name.second_scales``; codes narrower than their bytes, and zero
+    points, are packed as `Quantized.pack` packs them, so that the file has `Quantized.nbytes` of them all.
 
     Examples
     --------
@@ -156,7 +158,7 @@ def _description(x: Array | Quantized) -> tuple[Parts, dict[str, Any]]:
     if isinstance(x, Array):
         return {"codes": x}, {"version": VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
     parts, data = quantized_of(x)
-    return parts, {"version": VERSION, "parts": list(parts)[1:], **data}
+    return parts, {"version": PACKED_VERSION, "parts": list(parts)[1:], **data}
 
 
 def _parts(data: dict[str, Any]) -> tuple[str, ...]:
@@ -165,8 +167,10 @@ def _parts(data: dict[str, Any]) -> tuple[str, ...]:
 
 def _described(codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
     """The array of a description and its parts' codes."""
-    if data["version"] != VERSION:
-        raise ValueError(f"a description of version {data['version']}: this fpemu reads version {VERSION}")
+    known = (VERSION, PACKED_VERSION) if "scheme" in data else (VERSION,)
+    if data["version"] not in known:
+        versions = " and ".join(map(str, known))
+        raise ValueError(f"a description of version {data['version']}: this fpemu reads version {versions}")
     if "scheme" in data:
         return quantized_from(codes, data)
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -144,6 +146,53 @@ def test_saved_and_back(kind, arrays, tmp_path):
     first = path.read_bytes()
     fe.save(path, **found)
     assert path.read_bytes() == first
+
+
+def test_files_have_the_bytes_that_quantized_arrays_count(arrays, tmp_path):
+    """Of everything but descriptions; in safetensors' own words for the parts."""
+    for name, q in arrays.items():
+        fe.save(tmp_path / "x.npz", q=q)
+        with np.load(tmp_path / "x.npz") as file:
+            stored = sum(file[member].nbytes for member in file.files if member != "q.format")
+            data = json.loads(file["q.format"].tobytes())
+        assert data["version"] == 2
+        beside = [x for x in (data["offset"], data["second_scale"]) if x is not None]  # numbers of the description
+        second = q.scheme.second_level.bits // 8 if isinstance(q.second_scale, float) else 4
+        assert stored + second * len(beside) == q.nbytes, name
+    q = fe.quantize(X[:2, :64].copy(), "uint4_asym_group32")
+    fe.save(tmp_path / "x.npz", q=q)
+    with np.load(tmp_path / "x.npz") as file:
+        np.testing.assert_array_equal(file["q.codes"], q.codes[:, ::2] | q.codes[:, 1::2] << 4)
+        points = q.zero_points.reshape(-1)
+        np.testing.assert_array_equal(file["q.zero_points"], points[::2] | points[1::2] << 4)
+
+
+@pytest.mark.parametrize("kind", [".npz", ".safetensors"])
+def test_damaged_parts(kind, tmp_path):
+    """A file whose parts do not fit each other is a ValueError, whatever part it is."""
+    q = fe.quantize(X, "uint4_asym_group32")
+    path = tmp_path / f"x{kind}"
+    fe.save(path, q=q)
+    good = path.read_bytes()
+    for old, new in (
+        ('"shape": [6, 640], "steps"', '"shape": [6, 642], "steps"'),
+        ('"steps": [1, 32]', '"steps": [1, 16]'),
+        ('"steps": [1, 32]', '"steps": [1,0.5]'),
+        ('"packed": ["codes", "zero_points"]', '"packed": ["codes", "zero_pointz"]'),
+        ('"packed": ["codes", "zero_points"]', '"packed": ["kodes", "zero_points"]'),
+        ('"version": 2', '"version": 3'),
+    ):
+        texts = [text if kind == ".npz" else text.replace('"', '\\"') for text in (old, new)]
+        bad = good.replace(*(text.encode() for text in texts))
+        assert bad != good
+        if kind == ".npz":  # whose checksums would tell
+            with zipfile.ZipFile(io.BytesIO(good)) as archive, zipfile.ZipFile(path, "w") as target:
+                for name in archive.namelist():
+                    target.writestr(name, archive.read(name).replace(old.encode(), new.encode()))
+        else:
+            path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"packed|blocks|zero points|version|damaged|u?int"):
+            fe.load(path)
 
 
 def test_others_read_the_parts(tmp_path):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.casting import decode
+from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
 from fpemu.neighbours import exact_codes
-from fpemu.packing import unpack
+from fpemu.packing import pack, unpack
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.layout import Layout
 from fpemu.sources import as_source, carries_codes
@@ -30,9 +30,11 @@ __all__ = [
     "element_codes",
     "exact_number",
     "offset_of",
+    "packed_zero_points",
     "scale_codes",
     "sizes_of",
     "unpacked",
+    "unpacked_zero_points",
     "zero_points_in",
 ]
 
@@ -211,7 +213,7 @@ def sizes_of(shape: Any) -> tuple[int, ...]:
 
 
 def unpacked(
-    packed: Any, scheme: ScaledFormat, shape: int | tuple[int, ...], order: str, word_bits: int
+    packed: Any, scheme: ScaledFormat, shape: int | tuple[int, ...], order: str = "low_first", word_bits: int = 8
 ) -> NDArray[Any]:
     """The elements' codes from words, signed or unsigned."""
     if isinstance(word_bits, int | np.integer) and not isinstance(word_bits, bool) and word_bits not in WORD_BITS:
@@ -221,6 +223,28 @@ def unpacked(
         words = words.view(words.dtype.str.replace("i", "u"))
     sizes = sizes_of(shape)
     return unpack(words, scheme.element, sizes or (1,), order=order, word_bits=word_bits).reshape(sizes)
+
+
+def packed_zero_points(zeros: NDArray[Any], fmt: IntFormat, order: str = "low_first") -> NDArray[np.uint8]:
+    """Their codes, packed in C order.
+
+    Raises
+    ------
+    ValueError
+        If one does not fit the format, as torchao's of a block with a NaN.
+    """
+    beyond = (zeros < fmt.min_int) | (zeros > fmt.max_int)
+    if beyond.any():
+        raise ValueError(f"the zero point {zeros[beyond].flat[0]} of a block does not fit {fmt}")
+    return pack(np.asarray(encode(zeros, fmt)).reshape(-1), fmt, order=order)
+
+
+def unpacked_zero_points(
+    packed: NDArray[np.uint8], fmt: IntFormat, blocks: tuple[int, ...], order: str = "low_first"
+) -> NDArray[np.int64]:
+    """The way back from `packed_zero_points`."""
+    codes = unpack(packed, fmt, math.prod(blocks), order=order)
+    return np.asarray(decode(codes, fmt)).astype(np.int64).reshape(blocks)
 
 
 def offset_of(x: Any, scheme: ScaledFormat) -> float | None:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.array import Array
+from fpemu.formats import IntFormat
+from fpemu.packing import pack
 from fpemu.portable import format_from, format_of, profile_from, profile_of
 from fpemu.scaling.layout import Layout
+from fpemu.scaling.parts import check_layout, packed_zero_points, unpacked, unpacked_zero_points
 from fpemu.scaling.profiles import Of, ScaleProfile
 from fpemu.scaling.quantized import Quantized
 from fpemu.scaling.rules import ScaleRule
@@ -112,31 +115,50 @@ def _row_from(data: dict[str, Any]) -> Of:
 def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[str, Any]]:
     """A quantized array's arrays by their words, "codes" first, and all else as plain data.
 
+    Codes narrower than their bytes and zero points are packed, as `Quantized.pack` packs them: `packed` says which.
+
     Examples
     --------
     >>> import fpemu as fe
     >>> from fpemu.scaling.portable import quantized_of
-    >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int8"))
-    >>> list(parts), data["steps"]
-    (['codes', 'scales', 'zero_points'], (2,))
+    >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int4"))
+    >>> parts["codes"], data["packed"], data["shape"], data["steps"]
+    (array([104], dtype=uint8), ['codes', 'zero_points'], (2,), (2,))
     """
     scheme, second = q.scheme, q.second_scale
     parts: dict[str, Array | NDArray[Any]] = {
         "codes": Array(q.codes, scheme.element),
         "scales": Array(q.scales, scheme.scale_format),
     }
-    if q.zero_points is not None and scheme.fixed_zero_point is None:
-        parts["zero_points"] = q.zero_points
+    packed = []
+    if scheme.element.bits < 8 * q.codes.itemsize:
+        parts["codes"] = pack(q.codes if q.ndim else q.codes.reshape(1), scheme.element)
+        packed.append("codes")
+    if q.zero_points is not None and isinstance(scheme.zero_point, IntFormat):
+        try:
+            parts["zero_points"] = packed_zero_points(q.zero_points, scheme.zero_point)
+            packed.append("zero_points")
+        except ValueError:  # beyond their format, as a tool's of a block with a NaN
+            parts["zero_points"] = q.zero_points
     own: Any = second
     if isinstance(second, Quantized):  # whose codes are the scales
         parts["second_scales"] = Array(second.scales, second.scheme.scale)
         own = second.offset
-    data = {"scheme": scheme_of(scheme), "steps": q.layout.steps, "second_scale": own, "offset": q.offset}
+    data = {
+        "scheme": scheme_of(scheme),
+        "shape": q.shape,
+        "steps": q.layout.steps,
+        "packed": packed,
+        "second_scale": own,
+        "offset": q.offset,
+    }
     return parts, data
 
 
 def quantized_from(parts: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quantized:
     """The quantized array of these codes and data, as `quantized_of` gives them.
+
+    Data without `packed` are of version 1, in which nothing is.
 
     Raises
     ------
@@ -152,20 +174,23 @@ def quantized_from(parts: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quan
     >>> quantized_from(codes, data).dequantize()
     array([ 1., -2.], dtype=float32)
     """
-    scheme, codes, scales = scheme_from(data["scheme"]), parts["codes"], parts["scales"]
+    scheme, codes, scales, packed = scheme_from(data["scheme"]), parts["codes"], parts["scales"], data.get("packed", ())
+    if "codes" in packed:
+        codes = unpacked(codes, scheme, tuple(data["shape"]))
     layout = Layout(codes.shape, tuple(data["steps"]))
-    if len(layout.steps) != codes.ndim or scales.shape != layout.blocks:
-        raise ValueError(f"scales of shape {scales.shape} do not fit blocks of {layout.steps} in shape {codes.shape}")
-    Array(codes, scheme.element), Array(scales, scheme.scale_format)  # an error, unless they are codes of these
+    check_layout(layout, scheme, codes.shape)
     zeros = None
-    if scheme.fixed_zero_point is not None:
-        zeros = np.full(layout.blocks, scheme.fixed_zero_point, np.int64)
-    elif scheme.zero_point is not None:
-        zeros = parts["zero_points"].view(np.int64).reshape(layout.blocks)
+    if isinstance(scheme.zero_point, IntFormat):
+        zeros = parts["zero_points"]
+        if "zero_points" in packed:
+            zeros = unpacked_zero_points(zeros, scheme.zero_point, layout.blocks)
+        elif zeros.itemsize != 8:
+            raise ValueError(f"zero points are int64 where they are not packed, not {zeros.dtype}")
+        else:
+            zeros = zeros.view(np.int64)
     second: Any = data["second_scale"]
     if scheme.nested is not None:
         assert isinstance(scheme.nested.block, int)
         flat = Layout((scales.size,), (scheme.nested.block,))
-        own = parts["second_scales"].reshape(flat.blocks)
-        second = Quantized(scheme.nested, scales.reshape(-1), own, None, None, flat, second)
+        second = Quantized(scheme.nested, scales.reshape(-1), parts["second_scales"], None, None, flat, second)
     return Quantized(scheme, codes, scales, zeros, second, layout, data["offset"])

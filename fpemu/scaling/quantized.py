@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting import decode, encode
+from fpemu.casting import decode
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.packing import pack, unpack
+from fpemu.packing import pack
 from fpemu.scaling.dequantizing import dequantize
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.names import scheme as find_scheme
@@ -19,9 +19,11 @@ from fpemu.scaling.parts import (
     element_codes,
     exact_number,
     offset_of,
+    packed_zero_points,
     scale_codes,
     sizes_of,
     unpacked,
+    unpacked_zero_points,
     zero_points_in,
 )
 from fpemu.scaling.stepping import wide
@@ -105,15 +107,12 @@ class Packed(NamedTuple):
         <Quantized (4,) mxfp4: 6 bits an element>
         """
         scheme, layout = self.scheme, self.layout
-        codes = unpack(self.elements, scheme.element, layout.shape or (1,), order=self.order).reshape(layout.shape)
+        codes = unpacked(self.elements, scheme, layout.shape, self.order)
         second = self.second_scale
         level = second.unpack() if isinstance(second, Packed) else second
-        zeros = None
-        if scheme.fixed_zero_point is not None:
-            zeros = np.full(layout.blocks, scheme.fixed_zero_point, np.int64)
-        elif self.zero_points is not None:
-            few = unpack(self.zero_points, scheme.zero_point, math.prod(layout.blocks), order=self.order)
-            zeros = np.asarray(decode(few, scheme.zero_point), np.int64).reshape(layout.blocks)
+        zeros: NDArray[np.int64] | None = None
+        if self.zero_points is not None and isinstance(scheme.zero_point, IntFormat):
+            zeros = unpacked_zero_points(self.zero_points, scheme.zero_point, layout.blocks, self.order)
         return Quantized(scheme, codes, self.scales, zeros, level, layout, self.offset)
 
 
@@ -518,25 +517,19 @@ class Quantized:
         codes = self.codes if self.ndim else self.codes.reshape(1)
         second = self.second_scale
         level = second.pack(order) if isinstance(second, Quantized) else second
+        points, zeros = self.scheme.zero_point, None
+        if self.zero_points is not None and isinstance(points, IntFormat):
+            zeros = packed_zero_points(self.zero_points, points, order)
         return Packed(
             pack(codes, self.scheme.element, order=order),
             self.scales,
-            self._packed_zero_points(order),
+            zeros,
             level,
             self.offset,
             self.scheme,
             self.layout,
             order,
         )
-
-    def _packed_zero_points(self, order: str) -> NDArray[np.uint8] | None:
-        fmt = self.scheme.zero_point
-        if self.zero_points is None or not isinstance(fmt, IntFormat):
-            return None
-        beyond = (self.zero_points < fmt.min_int) | (self.zero_points > fmt.max_int)
-        if beyond.any():
-            raise ValueError(f"the zero point {self.zero_points[beyond].flat[0]} of a block does not fit {fmt}")
-        return pack(np.asarray(encode(self.zero_points, fmt)).reshape(-1), fmt, order=order)
 
     @property
     def bits_per_element(self) -> float:
