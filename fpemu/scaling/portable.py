@@ -123,7 +123,7 @@ def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[st
     >>> from fpemu.scaling.portable import quantized_of
     >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int4"))
     >>> parts["codes"], data["packed"], data["shape"], data["steps"]
-    (array([104], dtype=uint8), ['codes', 'zero_points'], (2,), (2,))
+    (array([135], dtype=uint8), ['codes', 'zero_points'], (2,), (2,))
     """
     scheme, second = q.scheme, q.second_scale
     parts: dict[str, Array | NDArray[Any]] = {
