@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu import reductions
+from fpemu.advice import refusal
 from fpemu.array_ufuncs import check_same
+from fpemu.axes import Axis, axes_of, one_axis, switch
 from fpemu.casting import encode
 from fpemu.comparisons import equal, greater, less
 from fpemu.errstate import errstate
-from fpemu.knobs import near
 from fpemu.ordering import nonzero, ranks
 from fpemu.predicates import is_nan
 from fpemu.sources import Coded, carries_codes, codes_of
@@ -26,19 +30,8 @@ def call(function: Function, args: tuple[Any, ...], keywords: dict[str, Any]) ->
     """One of numpy's functions on arguments of which one at least is an Array."""
     rule = TABLE.get(function)
     if rule is None:
-        raise TypeError(_refusal(function))
+        raise TypeError(refusal(_name(function).removeprefix("np.")))
     return rule(function, *args, **keywords)
-
-
-def _refusal(function: Function) -> str:
-    name = _name(function)
-    if function in (np.save, np.savez, np.savez_compressed):
-        return f"{name} would lose the format of an Array: use fpemu.save(path, name=A), and fpemu.load"
-    names = [known.__name__ for known in TABLE]
-    return (
-        f"{name} does not work on Arrays{near(function.__name__, names)}; on values: {name}(A.values). "
-        f"What works: {', '.join(sorted(names))}"
-    )
 
 
 def _name(function: Function) -> str:
@@ -69,10 +62,27 @@ def _plain(function: Function, *others: Any) -> None:
             raise TypeError(f"{_name(function)}: only the first argument can be an Array; give A.values")
 
 
+_NOT_GIVEN: Any = np._NoValue  # what numpy's signatures have for it
+# What changes nothing, of the options that do not work on Arrays
+_NEUTRAL: dict[str, tuple[Any, ...]] = {"where": (True,), "casting": ("same_kind",), "initial": (), "subok": (True,)}
+
+
 def _no_options(function: Function, **options: Any) -> None:
+    """A TypeError for options that would change what is computed."""
     for option, value in options.items():
-        if value is not None:
+        neutral = _NEUTRAL.get(option, (None,))
+        if value is not _NOT_GIVEN and not any(type(value) is type(one) and value == one for one in neutral):
             raise TypeError(f"{_name(function)}: {option}= does not work on Arrays")
+
+
+def _keeps(function: Function, keepdims: Any) -> bool:
+    return keepdims is not _NOT_GIVEN and switch(_name(function), "keepdims", keepdims)
+
+
+@functools.lru_cache(maxsize=256)
+def _first(function: Function) -> str:
+    """The name of a function's first parameter."""
+    return next(iter(inspect.signature(function).parameters))
 
 
 def _into(out: Any, function: Function, like: Coded) -> dict[str, Any]:
@@ -93,11 +103,14 @@ def _moves(function: Function, *args: Any, out: Any = None, **keywords: Any) -> 
     if args:
         like, args = args[0], args[1:]
     else:
-        like = keywords.pop(next(iter(keywords)))
+        like = keywords.pop(_first(function))
     if not carries_codes(like):
         raise TypeError(f"{_name(function)}: the first argument must be the Array; give A.values for the others")
     _plain(function, *args, *keywords.values())
-    found = function(like.codes, *args, **_into(out, function, like), **keywords)
+    try:
+        found = function(like.codes, *args, **_into(out, function, like), **keywords)
+    except AttributeError as error:  # numpy's own, where an array is asked for
+        raise TypeError(f"{_name(function)}: {error}") from None
     return _wrap(found, like) if out is None else out
 
 
@@ -107,7 +120,7 @@ def _joins(
     *args: Any,
     out: Any = None,
     dtype: Any = None,
-    casting: Any = None,
+    casting: Any = "same_kind",
     **keywords: Any,
 ) -> Any:
     """Codes of several Arrays in one; plain values among them are cast."""
@@ -124,6 +137,7 @@ def _joins(
 
 def _each(function: Function, *arrays: Any, **keywords: Any) -> Any:
     """Each array by itself: Arrays' codes, and plain arrays as they are."""
+    _no_options(function, subok=keywords.pop("subok", _NOT_GIVEN) or _NOT_GIVEN)
     found = function(*(x.codes if carries_codes(x) else x for x in arrays), **keywords)
     if len(arrays) == 1 and not isinstance(found, list | tuple):
         return _wrap(found, arrays[0])
@@ -150,6 +164,8 @@ def _values(x: Any) -> Any:
 
 def _of_truth(function: Function, a: Any, *args: Any, **keywords: Any) -> Any:
     """The function of numpy itself, on which elements are not zero."""
+    _first_is(function, a)
+    _plain(function, *args, *keywords.values())
     return function(truth(a), *args, **keywords)
 
 
@@ -158,26 +174,42 @@ def truth(x: Any) -> Any:
     return nonzero(codes_of(x), x.format) if carries_codes(x) else np.asarray(x) != 0
 
 
-def _filled(value: int | None) -> Rule:
+def _empty(
+    function: Function,
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """An Array of code 0, which is in range everywhere."""
+    _no_options(function, dtype=dtype, subok=subok)
+    _first_is(function, a)
+    return _wrap(np.zeros_like(a.codes, order=order, shape=shape, device=device), a)
+
+
+def _filled(value: int) -> Rule:
     """Arrays of one value, cast under the profile."""
 
-    def rule(
-        function: Function,
-        a: Any,
-        fill_value: Any = value,
-        dtype: Any = None,
-        order: Any = "K",
-        subok: bool = True,
-        shape: Any = None,
-        device: Any = None,
-    ) -> Any:
-        _no_options(function, dtype=dtype)
-        codes = np.zeros_like(a.codes, order=order, shape=shape, device=device)  # code 0 is in range everywhere
-        if fill_value is not None:
-            codes[...] = joined(fill_value, a, _name(function))
-        return _wrap(codes, a)
+    def rule(function: Function, a: Any, *args: Any, **keywords: Any) -> Any:
+        return _full(function, a, value, *args, **keywords)
 
     return rule
+
+
+def _full(function: Function, a: Any, fill_value: Any, *args: Any, **keywords: Any) -> Any:
+    """An Array of one value or several, cast under the profile."""
+    found = _empty(function, a, *args, **keywords)
+    found.codes[...] = joined(fill_value, a, _name(function))
+    return found
+
+
+def _first_is(function: Function, a: Any) -> None:
+    """A TypeError if the first argument is no Array."""
+    if not carries_codes(a):
+        raise TypeError(f"{_name(function)}: the first argument must be the Array, not a {type(a).__name__}")
 
 
 def _where(function: Function, condition: Any, *choices: Any) -> Any:
@@ -190,9 +222,13 @@ def _where(function: Function, condition: Any, *choices: Any) -> Any:
     return _wrap(function(truth(condition), *(joined(x, like, _name(function)) for x in choices)), like)
 
 
-def _sort(function: Function, a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, **stable: Any) -> Any:
-    """By value, -0 before +0, NaN last; equal codes stay in order."""
+def _sort(
+    function: Function, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
+    """By value, -0 before +0, NaN last; equal codes stay in order, as all kinds allow."""
     _no_options(function, order=order)
+    axis = one_axis(_name(function), axis)
+    function(np.zeros(1), kind=kind, **({} if stable is None else {"stable": stable}))  # numpy's checks of the words
     codes = codes_of(a)
     if axis is None:
         codes, axis = codes.reshape(-1), -1
@@ -207,18 +243,21 @@ def _extreme(largest: bool) -> Rule:
     def rule(
         function: Function,
         a: Any,
-        axis: int | tuple[int, ...] | None = None,
+        axis: Axis = None,
         out: Any = None,
-        keepdims: Any = False,
-        **options: Any,
+        keepdims: Any = _NOT_GIVEN,
+        initial: Any = _NOT_GIVEN,
+        where: Any = _NOT_GIVEN,
     ) -> Any:
-        _no_options(function, out=out, **options)
-        axes = range(a.codes.ndim) if axis is None else np.atleast_1d(axis).tolist()
+        _no_options(function, out=out, initial=initial, where=where)
+        _first_is(function, a)
+        axes, keeps = axes_of(_name(function), axis, a.codes.ndim), _keeps(function, keepdims)
         codes = np.moveaxis(codes_of(a), axes, range(-len(axes), 0))
-        codes = codes.reshape(*codes.shape[: codes.ndim - len(axes)], -1)
+        kept = codes.shape[: codes.ndim - len(axes)]
+        codes = codes.reshape(*kept, math.prod(codes.shape[len(kept) :]))
         place = _place(codes, a, largest)
         found = np.take_along_axis(codes, place[..., np.newaxis], -1)[..., 0]
-        return _wrap(np.expand_dims(found, tuple(axes)) if keepdims is True else found, a)
+        return _wrap(np.expand_dims(found, axes) if keeps else found, a)
 
     return rule
 
@@ -226,11 +265,13 @@ def _extreme(largest: bool) -> Rule:
 def _arg_extreme(largest: bool) -> Rule:
     """Where the first of the largest or smallest codes is, or the first NaN."""
 
-    def rule(function: Function, a: Any, axis: int | None = None, out: Any = None, keepdims: Any = False) -> Any:
+    def rule(function: Function, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _NOT_GIVEN) -> Any:
         _no_options(function, out=out)
+        _first_is(function, a)
+        axis, keeps = one_axis(_name(function), axis), _keeps(function, keepdims)
         codes = codes_of(a).reshape(-1) if axis is None else np.moveaxis(codes_of(a), axis, -1)
         place = _place(codes, a, largest)
-        if keepdims is not True:
+        if not keeps:
             return place[()]
         return place.reshape((1,) * a.codes.ndim) if axis is None else np.expand_dims(place, axis)
 
@@ -248,19 +289,25 @@ def _place(codes: NDArray[Any], like: Coded, largest: bool) -> NDArray[np.intp]:
 def _clip(
     function: Function,
     a: Any,
-    a_min: Any = None,
-    a_max: Any = None,
+    a_min: Any = _NOT_GIVEN,
+    a_max: Any = _NOT_GIVEN,
     out: Any = None,
     *,
-    min: Any = None,
-    max: Any = None,
+    min: Any = _NOT_GIVEN,
+    max: Any = _NOT_GIVEN,
     **options: Any,
 ) -> Any:
     """Values beyond a bound become that bound, cast; the comparison is of exact values, and a NaN bound counts."""
     _no_options(function, **options)
+    _first_is(function, a)
+    if (a_min is _NOT_GIVEN) is not (a_max is _NOT_GIVEN):
+        raise TypeError("np.clip: give both a_min and a_max, one of them may be None; or min= or max= alone")
+    if a_min is not _NOT_GIVEN and (min is not _NOT_GIVEN or max is not _NOT_GIVEN):
+        raise ValueError("np.clip: min= and max= are other names of a_min and a_max: give one of them")
+    low, high = (min, max) if a_min is _NOT_GIVEN else (a_min, a_max)
     result = a
-    for bound, beyond in ((a_min if min is None else min, less), (a_max if max is None else max, greater)):
-        if bound is not None:
+    for bound, beyond in ((low, less), (high, greater)):
+        if bound is not None and bound is not _NOT_GIVEN:
             reached = beyond(result, bound) | is_nan(bound)
             result = _wrap(np.where(reached, joined(bound, a, "np.clip"), result.codes), a)
     if out is None:
@@ -270,16 +317,20 @@ def _clip(
 
 
 @errstate(all="ignore")
-def _array_equal(function: Function, a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+def _array_equal(function: Function, a1: Any, a2: Any, equal_nan: Any = False) -> bool:
     """The same shape and the same exact values, of whatever formats."""
+    equal_nan = switch("np.array_equal", "equal_nan", equal_nan)
     if np.shape(a1) != np.shape(a2):
         return False
     same = equal(a1, a2)
     return bool(np.all(same | (is_nan(a1) & is_nan(a2)) if equal_nan else same))
 
 
-def _text(function: Function, arr: Any, *args: Any, **keywords: Any) -> str:
+def _text(
+    function: Function, arr: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None
+) -> str:
     """How an Array prints, with its format."""
+    _no_options(function, max_line_width=max_line_width, precision=precision, suppress_small=suppress_small)
     return repr(arr)
 
 
@@ -289,14 +340,16 @@ def _summed(own: Function) -> Rule:
     def rule(
         function: Function,
         a: Any,
-        axis: int | tuple[int, ...] | None = None,
+        axis: Axis = None,
         dtype: Any = None,
         out: Any = None,
-        keepdims: Any = False,
-        **options: Any,
+        keepdims: Any = _NOT_GIVEN,
+        initial: Any = _NOT_GIVEN,
+        where: Any = _NOT_GIVEN,
     ) -> Any:
-        _no_options(function, dtype=dtype, **options)
-        kept = {"keepdims": True} if keepdims is True else {}
+        _no_options(function, dtype=dtype, initial=initial, where=where)
+        _first_is(function, a)
+        kept = {} if keepdims is _NOT_GIVEN else {"keepdims": keepdims}
         found = own(a, axis=axis, **kept, **_into(out, function, a))
         return found if out is None else out
 
@@ -305,10 +358,8 @@ def _summed(own: Function) -> Rule:
 
 def _dot(function: Function, a: Any, b: Any, out: Any = None) -> Any:
     """Of vectors: the exact sum of the exact products, rounded once."""
-    if np.ndim(_codes(a)) != 1 or np.ndim(_codes(b)) != 1:
-        raise TypeError(
-            "np.dot works on two Arrays of one dimension: fpemu.dot multiplies and adds along an axis of more"
-        )
+    if not (carries_codes(a) or carries_codes(b)):
+        raise TypeError("np.dot: no operand is an Array: give result=out.format to fpemu.dot")
     like = a if carries_codes(a) else b
     found = reductions.dot(a, b, **_into(out, function, like))
     return found if out is None else out
@@ -332,10 +383,10 @@ TABLE: dict[Any, Rule] = {
     **_rows([np.max, np.amax], _extreme(True)),
     **_rows([np.min, np.amin], _extreme(False)),
     **_rows([np.array_repr, np.array_str], _text),
-    np.empty_like: _filled(None),
+    np.empty_like: _empty,
     np.zeros_like: _filled(0),
     np.ones_like: _filled(1),
-    np.full_like: _filled(None),
+    np.full_like: _full,
     np.where: _where,
     np.argmax: _arg_extreme(True),
     np.argmin: _arg_extreme(False),

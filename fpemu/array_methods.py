@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu import reductions
 from fpemu.array_functions import call
 from fpemu.array_operators import Operators
+from fpemu.axes import Axis, one_axis
 from fpemu.operating import Options
 from fpemu.sources import Coded
-from fpemu.summing import Axis
 
 __all__ = ["Methods"]
 
@@ -136,20 +136,17 @@ class Methods(Operators):
         self,
         y: ArrayLike | Coded,
         *,
-        axis: int | None = None,
         accumulate: Any = None,
         summation: str | int = "sequential",
         products: str = "exact",
         **options: Unpack[Options],
     ) -> Any:
-        """The exact sum of the exact products, rounded once, or step by step: `fpemu.dot`.
+        """Of two vectors the exact sum of the exact products, rounded once, or step by step: `fpemu.dot`.
 
         Parameters
         ----------
         y : array_like or Array
             What this is multiplied by.
-        axis : int, optional
-            Along which axis of both; needed where there is more than one.
         accumulate : str, Format or dtype, optional
             Round every step to this format.
         summation : "sequential", "pairwise" or int
@@ -167,8 +164,8 @@ class Methods(Operators):
 
         Raises
         ------
-        TypeError
-            If there is more than one axis and none is named: numpy's `dot` would be a matrix product.
+        ValueError
+            If one has another number of axes than 1: numpy's `dot` would be a matrix product; see `fpemu.vecdot`.
 
         Examples
         --------
@@ -177,20 +174,7 @@ class Methods(Operators):
         >>> x.dot([448.0, 1.0, 448.0])
         Array(1., format='float8_e4m3fn')
         """
-        other = call(np.ndim, (y,), {})
-        if axis is None and (self.codes.ndim > 1 or other > 1):
-            raise TypeError(
-                f"dot: say along which axis of {self.codes.ndim} and {other}: A.dot(B, axis=-1) multiplies and "
-                "adds up rows; it is no matrix product"
-            )
-        return reductions.dot(
-            *(self, y),
-            axis=-1 if axis is None else axis,
-            accumulate=accumulate,
-            summation=summation,
-            products=products,
-            **options,
-        )
+        return reductions.dot(self, y, accumulate=accumulate, summation=summation, products=products, **options)
 
     # -- extremes and order -------------------------------------------------------------------------------------------
 
@@ -323,9 +307,7 @@ class Methods(Operators):
         >>> a
         Array([-1.,  2., nan], format='float16')
         """
-        if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-            raise TypeError(f"sort: axis must be an int, not {axis!r}")
-        self.codes[...] = call(np.sort, (self,), {"axis": axis}).codes
+        self.codes[...] = call(np.sort, (self,), {"axis": one_axis("sort", axis, none=False)}).codes
 
     def argsort(self, axis: int | None = -1) -> NDArray[np.intp]:
         """The places of the elements in the order of their values: -0 before +0, NaN last, equal codes as they are.

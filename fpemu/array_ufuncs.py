@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fpemu import arithmetic, comparisons, elementary, integral, predicates, reductions, remainders, signs
+from fpemu.advice import refusal
 from fpemu.sources import carries_codes
 
 
@@ -67,23 +68,18 @@ TABLE: dict[Any, Callable[..., Any]] = {
     np.tanh: elementary.tanh,
     np.reciprocal: elementary.reciprocal,
     np.power: elementary.pow,
-    np.vecdot: reductions.dot,
+    np.vecdot: reductions.vecdot,
 }
 
-_HINTS: dict[Any, str] = {
-    np.matmul: "of vectors fpemu.dot(A, B), which says how it adds up; of more, fpemu.dot on A[:, np.newaxis] and B.T",
-}
 _REDUCED: dict[Any, str] = {np.maximum: "max", np.minimum: "min", np.add: "sum"}
 
 
 def function_of(ufunc: np.ufunc) -> Callable[..., Any]:
-    """What computes a ufunc on Arrays; a TypeError that lists what there is for every other."""
+    """What computes a ufunc on Arrays; a TypeError that says what to call instead for every other."""
     found = TABLE.get(ufunc)
     if found is not None:
         return found
-    names = sorted(known.__name__ for known in TABLE)
-    hint = _HINTS.get(ufunc, f"for numpy's own, on values: np.{ufunc.__name__}(A.values)")
-    raise TypeError(f"np.{ufunc.__name__} does not work on Arrays; {hint}. What works: {', '.join(names)}")
+    raise TypeError(refusal(ufunc.__name__))
 
 
 def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -97,8 +93,10 @@ def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[s
     if method == "outer":
         x, y = (_as_array(operand) for operand in inputs)
         inputs = (_with_ones(x, len(y.shape)), y)
+    if ufunc is np.vecdot and "axis" in keywords:
+        function = functools.partial(function, axis=keywords.pop("axis"))
     for keyword, value in keywords.items():
-        _refuse(ufunc, keyword, value)
+        _refuse(keyword, value)
     if out is None:
         return function(*inputs)
     return _into(ufunc, function, inputs, out[0])
@@ -121,14 +119,25 @@ def _method_hint(ufunc: np.ufunc, method: str) -> str:
     return f"np.{name}.{method} does not work on Arrays: state the order of the operations in a loop"
 
 
-def _refuse(ufunc: np.ufunc, keyword: str, value: Any) -> None:
+# Of the keywords of ufuncs, what changes nothing: results are C-ordered Arrays of their operands' class.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    **{"where": (True,), "dtype": (None,), "casting": ("same_kind",), "subok": (True,)},
+    **{"order": ("K", "C"), "signature": (None,), "sig": (None,)},
+}
+_INSTEAD = {
+    "where": "use np.where(mask, result, A)",
+    "dtype": "fpemu's own functions take result='bfloat16'",
+    "order": "results are in C order",
+    "casting": "results have the Array's format",
+}
+
+
+def _refuse(keyword: str, value: Any) -> None:
     """A TypeError for a keyword that would change what is computed."""
-    if keyword == "where" and value is not True:
-        raise TypeError("where= does not work on Arrays: use np.where(mask, result, A)")
-    if keyword == "dtype" and value is not None:
-        raise TypeError("dtype= does not work on Arrays: fpemu's own functions take result='bfloat16'")
-    if keyword not in ("where", "dtype", "casting", "order", "subok"):
-        raise TypeError(f"{keyword}= does not work on Arrays: fpemu's own functions have more options")
+    if any(type(value) is type(one) and value == one for one in _NEUTRAL.get(keyword, ())):
+        return
+    instead = _INSTEAD.get(keyword, "fpemu's own functions have more options")
+    raise TypeError(f"{keyword}= does not work on Arrays: {instead}")
 
 
 def _into(ufunc: np.ufunc, function: Callable[..., Any], inputs: tuple[Any, ...], out: Any) -> Any:

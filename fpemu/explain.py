@@ -10,6 +10,7 @@ from fpemu.casting import cast, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
 from fpemu.profiles import Profile
+from fpemu.running import streamed
 
 __all__ = ["explain"]
 
@@ -53,7 +54,7 @@ def explain(x: float, fmt: Format, rules: Profile, seed: int | None = None) -> E
     value: 0.3125 (0x35)
     """
     rules = fmt.check_profile(rules)
-    result = Code(fmt, int(encode(x, fmt, profile=rules, rng=seed)))
+    result = Code(fmt, int(encode(x, fmt, profile=rules, **streamed(rules.rounding, seed, 0))))
     return _Story(x, fmt, rules, result).explanation()
 
 

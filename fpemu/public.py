@@ -41,7 +41,7 @@ from fpemu.predicates import (
     is_zero,
 )
 from fpemu.profiles import Profile, profile, profile_names
-from fpemu.reductions import cumsum, dot, mean, sum  # noqa: A004
+from fpemu.reductions import cumsum, dot, mean, sum, vecdot  # noqa: A004
 from fpemu.registry import dtype, dtypes, register
 from fpemu.remainders import fmod, ieee_remainder
 from fpemu.report import report
@@ -168,4 +168,5 @@ __all__ = [
     "total_order_magnitude",
     "unordered",
     "unpack",
+    "vecdot",
 ]

@@ -10,11 +10,12 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpemu.axes import Axis, one_axis, switch
 from fpemu.casting import decode, encode
 from fpemu.errstate import asked, check
 from fpemu.flags import Flags
 from fpemu.formats import Format
-from fpemu.knobs import Through, near
+from fpemu.knobs import Stochastic, Through, near
 from fpemu.operating import (
     DEFAULTS,
     NO_FLAGS,
@@ -30,9 +31,9 @@ from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.running import check_out, randomness
 from fpemu.sources import Coded, carries_codes
-from fpemu.summing import FLOAT32, Axis, Steps, as_rows, exact_sums, finished, stepped_sums, told
+from fpemu.summing import DOTS, FLOAT32, Steps, as_rows, exact_sums, finished, stepped_sums, told
 
-__all__ = ["cumsum", "dot", "mean", "sum"]
+__all__ = ["cumsum", "dot", "mean", "sum", "vecdot"]
 
 _AXIS = """axis : None, int or tuple of int
         Along which axes; default all.
@@ -170,21 +171,19 @@ def dot(
     x: ArrayLike | Coded,
     y: ArrayLike | Coded,
     *,
-    axis: int = -1,
     accumulate: Any = None,
     summation: str | int = "sequential",
     products: str = "exact",
     **options: Unpack[Options],
 ) -> Any:
-    """The dot product along an axis: the exact sum of the exact products, rounded once, or step by step.
+    """The dot product of two vectors: the exact sum of the exact products, rounded once, or step by step.
 
-    Of vectors it is numpy's `dot`, of arrays of more dimensions numpy's `vecdot` (without complex conjugation).
+    It is numpy's `dot` of operands of one dimension; all others are refused.
 
     Parameters
     ----------
     x, y : array_like or Array
-        Numbers, which are exactly their values, or codes with a format.
-    {dot axis}
+        Numbers, which are exactly their values, or codes with a format; of one dimension.
     {steps}
     {summation}
     {products}
@@ -192,6 +191,7 @@ def dot(
 
     See Also
     --------
+    vecdot : of arrays of more dimensions, along an axis.
     fma : one step.
 
     Notes
@@ -210,9 +210,58 @@ def dot(
     >>> fe.dot(x, y, result="float16", accumulate="bfloat16")
     Array(0., format='float16')
     """
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise TypeError(f"dot: axis must be an int, not {axis!r}")
-    return _reduce("dot", (x, y), int(axis), False, Steps(accumulate, summation, products), options)
+    if "axis" in options:
+        raise TypeError("dot: vectors have one axis: along an axis of more, use vecdot(x, y, axis=...)")
+    return _reduce("dot", (x, y), -1, False, Steps(accumulate, summation, products), options)
+
+
+@_documented
+def vecdot(
+    x: ArrayLike | Coded,
+    y: ArrayLike | Coded,
+    *,
+    axis: int = -1,
+    accumulate: Any = None,
+    summation: str | int = "sequential",
+    products: str = "exact",
+    **options: Unpack[Options],
+) -> Any:
+    """The dot products of the vectors along an axis: exact sums of exact products, rounded once, or step by step.
+
+    It is numpy's and the array API's `vecdot`; formats have no complex numbers, so nothing is conjugated.
+
+    Parameters
+    ----------
+    x, y : array_like or Array
+        Numbers, which are exactly their values, or codes with a format.
+    {dot axis}
+    {steps}
+    {summation}
+    {products}
+    {options}
+
+    See Also
+    --------
+    dot : of two vectors.
+    fma : one step.
+
+    Notes
+    -----
+    Python array API standard 2023.12, vecdot; IEEE 754-2019 clause 9.4.  Zero times infinity is invalid.  With
+    `accumulate` the first step is the first product, rounded.  A matrix product is this of A[:, np.newaxis, :] and B.T.
+
+    Examples
+    --------
+    >>> import fpemu as fe, numpy as np
+    >>> a, b = fe.array([[1.0, 2.0], [3.0, 4.0]], "float16"), fe.array([[5.0, 6.0], [7.0, 8.0]], "float16")
+    >>> fe.vecdot(a, b)
+    Array([17., 53.], format='float16')
+    >>> fe.vecdot(a[:, np.newaxis, :], b.T)  # the matrix product
+    Array([[19., 22.],
+           [43., 50.]], format='float16')
+    """
+    along = one_axis("vecdot", axis, none=False)
+    return _reduce("vecdot", (x, y), along, False, Steps(accumulate, summation, products), options)
 
 
 @_documented
@@ -243,9 +292,7 @@ def cumsum(x: ArrayLike | Coded, *, axis: int | None = None, accumulate: Any = N
     >>> fe.cumsum([256.0, 1.0, 1.0, 1.0], result="bfloat16", accumulate="bfloat16")
     array([256., 256., 256., 256.], dtype=float32)
     """
-    if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int | np.integer)):
-        raise TypeError(f"cumsum: axis must be None or an int, not {axis!r}")
-    return _reduce("cumsum", (x,), axis, False, Steps(accumulate), options)
+    return _reduce("cumsum", (x,), one_axis("cumsum", axis), False, Steps(accumulate), options)
 
 
 def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, steps: Steps, options: Options) -> Any:
@@ -263,30 +310,36 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     through, wanted = task.profile.through is Through.FLOAT32, asked()
     check_once(name, task.profile, given["return_flags"], wanted)
     flags_wanted = given["return_flags"] or wanted is not None
-    inexact = {"mean": "divide", "dot": "multiply"}.get(name, "add")
+    inexact = {"mean": "divide", "dot": "multiply", "vecdot": "multiply"}.get(name, "add")
     check_wrap(inexact, formats if by is None else (by,), task)
-    rows = as_rows(name, [codes for codes, _ in sources], axis, keepdims)
+    rows = as_rows(name, [codes for codes, _ in sources], axis, switch(name, "keepdims", keepdims))
     out = given["out"]
     if out is not None:
         check_out(out, rows.shape, np.dtype(target.code_dtype))
-    offset = given["rng_offset"]
-    randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, rows.shape)
-    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
+    rounding, by_task = task.profile.rounding, None
     if by is not None:
         own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
         by_task = task_for(name, formats, by, own, given["rounding"], given["overflow"])
         if by_task.profile.through is Through.FLOAT32:
             raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
-        check_wrap("fma" if name == "dot" else "add", (*formats, by), by_task)
-        if randoms.size:
+        check_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
+        if given["random_bits"] is not None:
             raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
+        if isinstance(by_task.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding is
+            rounding = by_task.profile.rounding
+    offset = given["rng_offset"]
+    randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
+    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
+    if by_task is not None:
         partial, raised = stepped_sums(name, rows, formats, by_task, steps, key, offset, flags_wanted)
         work = functools.partial(finished, name, rows.length, partial, raised, by_task, rows.shape)
     if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
         float32 = task_for(name, formats, FLOAT32, find_profile("ieee"), None, None)
         first, _ = work(task=float32, randoms=randoms[:0], key=0, first=0)
-        how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         plain = task.profile.replace(through="none")
+        how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
+        if not isinstance(plain.rounding, Stochastic):
+            how = {}
         codes, bits = encode(first, target, source="float32", profile=plain, **how), NO_FLAGS
     else:
         codes, bits = work(task=task, randoms=randoms, key=key, first=offset)

@@ -16,8 +16,10 @@ from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
+from fpemu.knobs import Stochastic
 from fpemu.profiles import Profile
 from fpemu.registry import dtype as lookup
+from fpemu.running import check_randoms, streamed
 from fpemu.scaling.lookup import format_or_scheme, targets_under, with_scale_rule
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.scheme import ScaledFormat
@@ -114,7 +116,8 @@ class _Trial:
             limit = sys.float_info.max
             x = values = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(values))
             source = None
-        y = cast_to_float64(x, self.target, source=source, profile=self.rules, rng=self.rng, rng_offset=offset)
+        random = streamed(self.rules.rounding, self.rng, offset)
+        y = cast_to_float64(x, self.target, source=source, profile=self.rules, **random)
         self.errors.update(values, y, 1.0 if scale is None else scale)
 
 
@@ -162,8 +165,8 @@ class _ScaledTrial:
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
             if not isinstance(self.wider, TableFormat):  # else nothing is beyond
-                how = {"rng": self.rng, "rng_offset": self.place}
-                places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **how)
+                random = streamed(self.wider_rules.rounding, self.rng, self.place)
+                places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **random)
                 self.errors.overflows += self._beyond(places + zeros, finite)
             self.place += part.size
 
@@ -356,6 +359,9 @@ def report_stream(
     for fmt, factor in zip(targets, scales, strict=True):
         chosen = rules or fmt.profile
         trials.append(_Trial(fmt, chosen if rounding is None else chosen.replace(rounding=rounding), factor, seed))
+    roundings = [rules.rounding for rules in (*(trial.rules for trial in trials), *(trial.rules for trial in scaled))]
+    if not any(isinstance(one, Stochastic) for one in roundings):
+        check_randoms(roundings[0], rng, None, 0)
     count = nan = infinite = 0
     for piece in pieces():
         found = as_source(piece, source)

@@ -52,7 +52,7 @@ def run(
     if work.refuses_nan:
         _no_nan(given)
     randoms, key = NO_RANDOMS, 0
-    if random_bits is not None or work.stochastic or rng_offset:
+    if work.stochastic or rng is not None or random_bits is not None or rng_offset:
         randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
     result = np.empty(codes.shape, dtype) if out is None else out
     bits = result.view(work.out_dtype)
@@ -91,23 +91,81 @@ def randomness(
     -------
     tuple
         A one-dimensional array, empty where the stream is used, and a 64-bit key.
+
+    Raises
+    ------
+    TypeError
+        If one of them is of the wrong kind.
+    ValueError
+        If one is out of range, or is given and not used.
     """
-    if rng_offset:
-        _check_offset(rng_offset)
+    if rng is None and random_bits is None and type(rng_offset) is int and not rng_offset:
+        return NO_RANDOMS, _key(None) if isinstance(rounding, Stochastic) else 0
+    check_randoms(rounding, rng, random_bits, rng_offset)
     if random_bits is not None:
+        assert isinstance(rounding, Stochastic)
         return _randoms(random_bits, rounding, shape), 0
     return NO_RANDOMS, _key(rng) if isinstance(rounding, Stochastic) else 0
 
 
+def check_randoms(
+    rounding: Rounding | Stochastic,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+) -> None:
+    """An error if randomness of the wrong kind is given, or some that the rounding does not use.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    random_bits : array_like of int or None
+    rng_offset : int
+    """
+    _check_rng(rng)
+    _check_offset(rng_offset)
+    given = {"rng": rng is not None, "random_bits": random_bits is not None, "rng_offset": bool(rng_offset)}
+    names = [name for name, there in given.items() if there]
+    if names and not isinstance(rounding, Stochastic):
+        raise ValueError(
+            f"{names[0]}= is for stochastic rounding, but the rounding is {rounding.value!r}: say "
+            f"rounding='stochastic', or leave {names[0]} out"
+        )
+    if random_bits is not None and len(names) > 1:
+        other = next(name for name in names if name != "random_bits")
+        raise ValueError(f"random_bits are all random integers that are used: leave {other} out")
+
+
+def streamed(rounding: Rounding | Stochastic, rng: int | np.random.Generator | None, first: int) -> dict[str, Any]:
+    """The keywords of a stream of random integers from a place on, where the rounding uses one; else none.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    first : int
+        The place of the first element.
+
+    Returns
+    -------
+    dict
+    """
+    return {"rng": rng, "rng_offset": first} if isinstance(rounding, Stochastic) else {}
+
+
 def _key(rng: int | np.random.Generator | None) -> int:
     """One 64-bit key from what numpy's SPEC 7 calls rng."""
-    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
-        raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
     if isinstance(rng, int | np.integer):
-        if rng < 0:
-            raise ValueError(f"rng must not be negative, but is {rng}")
         return _key_of_seed(int(rng))
     return _draw(np.random.default_rng() if rng is None else rng)
+
+
+def _check_rng(rng: Any) -> None:
+    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
+        raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise ValueError(f"rng must not be negative, but is {rng}")
 
 
 @functools.lru_cache(maxsize=256)
@@ -120,10 +178,8 @@ def _draw(generator: np.random.Generator) -> int:
     return int(generator.integers(0, 1 << 64, dtype=np.uint64))
 
 
-def _randoms(random_bits: ArrayLike, rounding: Rounding | Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
+def _randoms(random_bits: ArrayLike, rounding: Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
     """The random integers that the caller gives, checked, one-dimensional."""
-    if not isinstance(rounding, Stochastic):
-        raise ValueError(f"random_bits are for stochastic rounding, but rounding is {rounding.value!r}")
     given = np.asarray(random_bits)
     if given.dtype.kind not in "iu":
         raise TypeError(f"random_bits must be integers, not {given.dtype}")

@@ -22,7 +22,7 @@ from fpemu.knobs import Overflow, Stochastic, Through
 from fpemu.operating import task_for
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
-from fpemu.running import randomness
+from fpemu.running import randomness, streamed
 from fpemu.tabulation import round_number
 
 __all__ = ["Evaluation", "Step", "compute", "evaluate", "float_of", "round_literal", "ulp"]
@@ -338,8 +338,7 @@ class _Run:
         operation, out = part.operation, np.empty((), self.format.code_dtype)
         twice = self.rules.through is Through.FLOAT32
         options: dict[str, Any] = {"result": self.format, "profile": self.rules, "out": out, "return_flags": not twice}
-        if self.seed is not None:
-            options.update(rng=self.seed, rng_offset=len(self.steps))
+        options |= streamed(self.rules.rounding, self.seed, len(self.steps))
         try:
             found = operation.call(*(operand.given for operand in operands), **options)
         except (ValueError, ArithmeticError) as error:
@@ -425,7 +424,7 @@ def round_literal(
     number = value if isinstance(value, float) else _plain(value)
     twice = rules.through is Through.FLOAT32
     out = np.empty((), fmt.code_dtype)
-    random = {} if seed is None else {"rng": seed, "rng_offset": place}
+    random = streamed(rules.rounding, seed, place)
     if number is None and twice:
         number = float_of(Fraction(value))
     if number is not None:
@@ -434,7 +433,7 @@ def round_literal(
     if rules.overflow is Overflow.WRAP:
         raise ValueError("overflow='wrap' takes numbers that are a float64 or a 64-bit integer")
     task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
-    _, key = randomness(rules.rounding, seed, None, place, ())
+    _, key = randomness(rules.rounding, random.get("rng"), None, 0, ())
     return round_number(to_value(Fraction(value)), task, key, place)
 
 

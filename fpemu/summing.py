@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.advice import MATRICES, NUMBERS
+from fpemu.axes import Axis, axes_of
 from fpemu.casting import encode
 from fpemu.errstate import listed, value_text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
@@ -19,8 +21,7 @@ from fpemu.registry import dtype as find_format
 from fpemu.running import in_pieces
 from fpemu.shortcuts import Task
 
-Axis = int | tuple[int, ...] | None
-
+DOTS = ("dot", "vecdot")  # reductions of two operands
 _OFTEN = 1 << 30  # terms after which the accumulator passes its carries on
 _STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
 
@@ -91,31 +92,35 @@ class Rows(NamedTuple):
 
 def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) -> Rows:
     """Operands as rows."""
-    if name == "dot":
+    if name in DOTS:
+        shapes = " and ".join(str(part.shape) for part in codes)
+        if name == "dot" and any(part.ndim != 1 for part in codes):
+            number = any(part.ndim == 0 for part in codes)
+            raise ValueError(f"dot takes two vectors, not {shapes}: {NUMBERS if number else MATRICES}")
         for part in codes:
             if part.ndim == 0:
-                raise ValueError("dot: a number has no axis: use multiply")
+                raise ValueError(f"{name}: a number has no axis: {NUMBERS}")
         assert isinstance(axis, int)
-        codes = [np.moveaxis(part, _axes(name, axis, part.ndim)[0], -1) for part in codes]
+        codes = [np.moveaxis(part, axes_of(name, axis, part.ndim)[0], -1) for part in codes]
         lengths = [part.shape[-1] for part in codes]
         shapes = " and ".join(str(part.shape) for part in codes)
         if lengths[0] != lengths[1]:
-            raise ValueError(f"dot: {lengths[0]} and {lengths[1]} numbers along the axis do not fit together")
+            raise ValueError(f"{name}: {lengths[0]} and {lengths[1]} numbers along the axis do not fit together")
         try:
             codes = list(np.broadcast_arrays(*codes))
         except ValueError:
-            raise ValueError(f"dot: the shapes {shapes} (the axis last) do not broadcast") from None
+            raise ValueError(f"{name}: the shapes {shapes} (the axis last) do not broadcast") from None
         shape, length, inner = codes[0].shape[:-1], lengths[0], 1
     elif name == "cumsum":
         (part,) = codes
         if axis is None:
             part, axis = part.reshape(-1), 0
-        (place,) = _axes(name, axis, part.ndim)
+        (place,) = axes_of(name, axis, part.ndim)
         shape, length, inner = part.shape, part.shape[place], int(np.prod(part.shape[place + 1 :], dtype=int))
         codes = [np.moveaxis(part, place, -1)]
     else:
         (part,) = codes
-        places = _axes(name, axis, part.ndim)
+        places = axes_of(name, axis, part.ndim)
         kept = [i for i in range(part.ndim) if i not in places]
         length, inner = int(np.prod([part.shape[i] for i in places], dtype=int)), 1
         shape = tuple(part.shape[i] for i in kept)
@@ -139,22 +144,6 @@ def told(
     operands = ", ".join(listed(part, fmt) for part, fmt in zip(terms, formats, strict=True))
     which = "" if step < 0 else f"[{step}]"
     return f"{name}({operands}){which} = {value_text(codes[index], target)} in {target.name}"
-
-
-def _axes(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes that are meant, in order, from 0 on."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    for one in given:
-        if isinstance(one, bool) or not isinstance(one, int | np.integer):
-            raise TypeError(f"{name}: axis must be None, an int or a tuple of ints, not {axis!r}")
-        if not -ndim <= one < ndim:
-            raise ValueError(f"{name}: axis {one} is out of range: there are {ndim}")
-    found = tuple(sorted(int(one) % ndim for one in given))
-    if len(set(found)) < len(found):
-        raise ValueError(f"{name}: an axis stands twice in {axis}")
-    return found
 
 
 def _span(fmt: FloatFormat | IntFormat) -> int:
@@ -185,7 +174,7 @@ def exact_sums(
     """Exact sums, each rounded once: codes and flags."""
     from fpemu.kernels.reductions import exact_loop
 
-    loop = exact_loop(name == "dot")
+    loop = exact_loop(name in DOTS)
     every = name == "cumsum"
     results = rows.length if every else 1
     count = int(np.prod(rows.shape, dtype=int))
@@ -226,7 +215,7 @@ def stepped_sums(
     out = np.empty(count, np.uint64)
     flags = np.zeros(count if flags_wanted else 0, np.uint8)
     again = np.ones(number, bool)
-    if name != "dot" and not flags_wanted and steps.summation != "pairwise" and rows.length:
+    if name not in DOTS and not flags_wanted and steps.summation != "pairwise" and rows.length:
         again = _by_fpu(rows, formats[0], task, _block(steps, rows.length), every, out, again)
     if again.all():
         _general(name, rows.codes, rows.length, formats, task, steps, every, key, first, 0, out, flags)
@@ -267,9 +256,9 @@ def _general(
     from fpemu.kernels.reductions import accumulate_array
 
     one = np.ones(1, codes[0].dtype)  # int8's code of 1
-    x, y = (codes[0], codes[1]) if name == "dot" else (codes[0], one)
-    specs = formats[0].spec, formats[1].spec if name == "dot" else _INT8.spec
-    step = int(name == "dot")
+    x, y = (codes[0], codes[1]) if name in DOTS else (codes[0], one)
+    specs = formats[0].spec, formats[1].spec if name in DOTS else _INT8.spec
+    step = int(name in DOTS)
     results = length if every else 1
 
     def piece(start: int, stop: int) -> None:

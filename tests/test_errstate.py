@@ -56,10 +56,10 @@ OPERATIONS = {
         r"sum\(\[60000.0, 1.0, 2.0, ... \(4 numbers\)\]\) = inf in float16",
     ),
     "mean": (lambda: fe.mean([], result="float16"), "invalid", r"mean\(\[\]\) = nan in float16"),
-    "dot": (
-        lambda: fe.dot([[1, 1], [300, 2]], [[1, 1], [2, 1]], result=E4M3, accumulate="bfloat16"),
+    "vecdot": (
+        lambda: fe.vecdot([[1, 1], [300, 2]], [[1, 1], [2, 1]], result=E4M3, accumulate="bfloat16"),
         "overflow",
-        r"\[1\]: dot\(\[300, 2\], \[2, 1\]\) = nan in float8_e4m3fn",
+        r"\[1\]: vecdot\(\[300, 2\], \[2, 1\]\) = nan in float8_e4m3fn",
     ),
     "cumsum": (
         lambda: fe.cumsum([[1, 5], [3, 300], [2, 300]], axis=0, result=E4M3),

@@ -330,7 +330,7 @@ def test_cores_in_a_ufunc():
     np.testing.assert_array_equal(product(codes, codes[:, None]), fe.multiply(x, y, overflow="saturate").codes)
     finite = np.flatnonzero(fe.is_finite(x)).astype(np.uint8)
     rows = np.random.default_rng(3).choice(finite, (2, 50, 20))
-    expected = fe.dot(*(fe.Array(side, FIXED) for side in rows), accumulate=FIXED, overflow="saturate").codes
+    expected = fe.vecdot(*(fe.Array(side, FIXED) for side in rows), accumulate=FIXED, overflow="saturate").codes
     np.testing.assert_array_equal(dot(*rows), expected)
 
 

@@ -78,13 +78,13 @@ EXACT = [
 ]
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "dot", "cumsum"])
+@pytest.mark.parametrize("name", ["sum", "mean", "vecdot", "cumsum"])
 @pytest.mark.parametrize(("source", "target"), EXACT)
 def test_exact(name, source, target):
     """Every mode, rows of several lengths."""
     source, target = fe.dtype(source), fe.dtype(target)
     for i, (mode, length) in enumerate(zip(DETERMINISTIC, itertools.cycle((1, 2, 3, 7, 12)), strict=False)):
-        rows = [some_rows(source, 12, length, 7 * i + place) for place in range(2 if name == "dot" else 1)]
+        rows = [some_rows(source, 12, length, 7 * i + place) for place in range(2 if name == "vecdot" else 1)]
         assert_exact(name, rows, [source] * len(rows), target, profile(target, rounding=mode))
 
 
@@ -98,7 +98,7 @@ def test_carries(often, monkeypatch):
         codes[2, ::3] = np.arange(14)
         rules = profile(fe.dtype("binary8p3se"), overflow="saturate")
         assert_exact("sum", [codes | np.uint64(sign)], [fmt], fe.dtype("float64"), fmt.profile)
-        assert_exact("dot", [codes | np.uint64(sign), codes], [fmt] * 2, fe.dtype("binary8p3se"), rules)
+        assert_exact("vecdot", [codes | np.uint64(sign), codes], [fmt] * 2, fe.dtype("binary8p3se"), rules)
     few = np.full((2, 200), 0xFFFFFFFFFFFFFFFF, np.uint64)
     assert_exact("sum", [few], [fe.dtype("uint64")], fmt, profile(fmt, rounding="toward_zero"))
     few[1] = 0x8000000000000000
@@ -114,15 +114,15 @@ def test_zeros():
     )
     for mode, name in itertools.product(DETERMINISTIC, ("sum", "mean", "cumsum")):
         assert_exact(name, [rows], [fmt], fmt, profile(fmt, rounding=mode))
-        assert_exact("dot", [rows, rows[::-1].copy()], [fmt, fmt], fmt, profile(fmt, rounding=mode))
+        assert_exact("vecdot", [rows, rows[::-1].copy()], [fmt, fmt], fmt, profile(fmt, rounding=mode))
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_few(length):
     fmt = fe.dtype("float8_e5m2")
     rows = [some_rows(fmt, 6, length, place) for place in range(2)]
-    for name in ("sum", "mean", "cumsum", "dot"):
-        assert_exact(name, rows[: 1 + (name == "dot")], [fmt] * (1 + (name == "dot")), fmt, profile(fmt))
+    for name in ("sum", "mean", "cumsum", "vecdot"):
+        assert_exact(name, rows[: 1 + (name == "vecdot")], [fmt] * (1 + (name == "vecdot")), fmt, profile(fmt))
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_knobs(knobs):
     for source, target in itertools.product(("float8_e5m2", "uint8", "float16"), ("float8_e5m2", "float16")):
         source, target = fe.dtype(source), fe.dtype(target)
         rows = [some_rows(source, 60, 3, place) for place in range(2)]
-        for name in ("sum", "dot"):
-            given = rows[: 1 + (name == "dot")]
+        for name in ("sum", "vecdot"):
+            given = rows[: 1 + (name == "vecdot")]
             assert_exact(name, given, [source] * len(given), target, profile(target, **knobs))
 
 
@@ -158,7 +158,7 @@ def test_wrapping(name):
         for mode in ("nearest_even", "toward_negative"):
             rules = profile(target, overflow="wrap", rounding=mode)
             assert_exact("sum", rows[:1], [source], target, rules)
-            assert_exact("dot", rows, [source] * 2, target, rules)
+            assert_exact("vecdot", rows, [source] * 2, target, rules)
 
 
 def test_fsum():
@@ -188,7 +188,7 @@ def assert_steps(name, rows, formats, by, rules, summation="sequential", product
     """The last axis, in steps of a format, which is the result's too."""
     sums, flags = stepped("sum", rows, formats, by, rules, summation, products)
     arrays = [fe.Array(part, fmt) for part, fmt in zip(rows, formats, strict=True)]
-    more = {"products": products} if name == "dot" else {}
+    more = {"products": products} if name == "vecdot" else {}
     how = dict(axis=-1, result=by, accumulate=by, summation=summation, profile=rules, **more)
     found, happened = getattr(fe, name)(*arrays, return_flags=True, **how)
     label = np.arange(flags.size)
@@ -212,7 +212,7 @@ def test_orders(by, summation):
         rules = profile(by)
         assert_steps("sum", rows[:1], [source], by, rules, summation)
         for products in ("exact", "rounded"):
-            assert_steps("dot", rows, [source] * 2, by, rules, summation, products)
+            assert_steps("vecdot", rows, [source] * 2, by, rules, summation, products)
 
 
 @pytest.mark.parametrize("mode", DETERMINISTIC)
@@ -222,7 +222,7 @@ def test_modes_of_steps(mode):
         rows = [some_rows(source, 30, 5, place) for place in range(2)]
         for summation in ("sequential", "pairwise"):
             assert_steps("sum", rows[:1], [source], by, profile(by, rounding=mode), summation)
-            assert_steps("dot", rows, [source] * 2, by, profile(by, rounding=mode), summation, "rounded")
+            assert_steps("vecdot", rows, [source] * 2, by, profile(by, rounding=mode), summation, "rounded")
 
 
 @pytest.mark.parametrize("name", ["float8_e5m2", "bfloat16"])
@@ -266,12 +266,12 @@ def test_stochastic_steps(summation):
         return expected_word(key, (row + 100) * 2 * 5 + place) >> 24
 
     for products in ("exact", "rounded"):
-        sums, _ = stepped("dot", rows, [source] * 2, by, rules, summation, products, words)
+        sums, _ = stepped("vecdot", rows, [source] * 2, by, rules, summation, products, words)
         arrays = [fe.Array(part, source) for part in rows]
         how = {"result": by, "accumulate": by, "profile": rules, "summation": summation, "products": products, "rng": 9}
-        found = fe.dot(*arrays, rng_offset=100, **how)
+        found = fe.vecdot(*arrays, rng_offset=100, **how)
         np.testing.assert_array_equal(found.codes, codes_of(sums, by))
-        tail = fe.dot(*(fe.Array(part[20:], source) for part in rows), rng_offset=120, **how)
+        tail = fe.vecdot(*(fe.Array(part[20:], source) for part in rows), rng_offset=120, **how)
         np.testing.assert_array_equal(tail.codes, found.codes[20:])
 
 

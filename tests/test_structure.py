@@ -26,6 +26,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     *("version", "kernels", "knobs", "profiles", "formats"),
     *("literals", "grammar", "registry", "portable", "storage", "sources", "chunks"),
+    *("axes", "advice"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "operating"),

@@ -34,6 +34,7 @@ from fpemu.errors import HEADER, Errors
 from fpemu.files import Outgoing, StoredArray, file_kind, write_arrays
 from fpemu.formats import Format
 from fpemu.profiles import Profile
+from fpemu.running import streamed
 
 __all__ = ["cast"]
 
@@ -104,7 +105,8 @@ class _Job:
         convert = casting.encode if self.codes else casting.cast
         for piece in self.stored.chunks():
             source = self.stored.format
-            result = convert(piece, self.format, profile=self.rules, rng=self.seed, rng_offset=offset, source=source)
+            random = streamed(self.rules.rounding, self.seed, offset)
+            result = convert(piece, self.format, profile=self.rules, source=source, **random)
             yield result
             x = casting.cast(piece, "float64", source=source)
             self.errors.update(x, casting.cast(result, "float64", source=self.format if self.codes else None))

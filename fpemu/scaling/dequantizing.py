@@ -19,7 +19,7 @@ from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.plans import Plan, holds, plan
 from fpemu.predicates import is_finite, is_zero
 from fpemu.profiles import IEEE
-from fpemu.reductions import dot
+from fpemu.reductions import vecdot
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
@@ -338,7 +338,7 @@ def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
     if len(lefts) == len(rights) == 1:
         return found
     left, right = zip(*itertools.product(lefts[1:] or lefts, rights), strict=True)
-    exact = dot(
+    exact = vecdot(
         *(Array(np.stack([x.codes for x in side], -1), side[0].format) for side in (left, right)), result=dtype.name
     )
     plain = [is_finite(side[0]) & ~is_zero(side[0]) for side in (lefts, rights)]

@@ -14,7 +14,7 @@ from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import near
 from fpemu.plans import holds
-from fpemu.reductions import dot
+from fpemu.reductions import vecdot
 from fpemu.registry import dtype as find_format
 from fpemu.scaling.dequantizing import digits
 from fpemu.scaling.quantized import Quantized
@@ -79,7 +79,7 @@ def quantized_matmul(
 
     See Also
     --------
-    dot : of numbers.
+    vecdot : of numbers.
 
     Notes
     -----
@@ -345,7 +345,7 @@ def _rounded(parts: list[Matrix], factors: list[Matrix], target: Any, how: dict[
         left, right = (
             np.stack([np.broadcast_to(m, shape) for m in side], axis=-1) for side in zip(*terms, strict=True)
         )
-        return np.asarray(dot(left, right, result=target, **how))
+        return np.asarray(vecdot(left, right, result=target, **how))
     ((part, factor),) = terms
     if factor.size == 1 and factor[0, 0] == 1:
         return np.asarray(decode(encode(part, target, **how), target))

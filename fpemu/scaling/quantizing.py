@@ -17,7 +17,7 @@ from fpemu.plans import holds
 from fpemu.profiles import IEEE
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
-from fpemu.running import check_out, randomness
+from fpemu.running import check_out, check_randoms, randomness
 from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
@@ -138,6 +138,7 @@ def quantize(
     chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
         chosen = chosen.replace(profile=chosen.profile.replace(rounding=rounding))
+    check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
     given = as_source(x, source)
     numbers = _floats(given.codes, given.format)
     layout = Layout(numbers.shape, block_shape(chosen.block, chosen.axis, numbers.shape))
@@ -491,7 +492,8 @@ class _Job:
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
         rng, random_bits, first = self.random
         how: dict[str, Any] = {"profile": scheme.own_profile.elements}
-        how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
+        if self.stochastic:
+            how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
         if isinstance(scheme.element, TableFormat):
             between = deciding_format(scheme.element)
             odd = divide(x, divisors, result=between, rounding="to_odd", profile=_WITHIN).codes

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import FloatFormat
+from fpemu.running import streamed
 from fpemu.scaling.calibration import Calibration
 from fpemu.scaling.layout import Layout, block_shape
 from fpemu.scaling.quantizing import quantize
@@ -96,7 +97,7 @@ class Stream:
             self._look(part)
 
     def quantized(
-        self, codes: NDArray[Any], last: bool = False, **how: Any
+        self, codes: NDArray[Any], last: bool = False, rng: int | np.random.Generator | None = None
     ) -> Iterator[tuple[NDArray[Any], Quantized]]:
         """Quantize what a piece completes.
 
@@ -106,8 +107,8 @@ class Stream:
             Of one dimension.
         last : bool
             Whether no other comes.
-        **how
-            As for `quantize`.
+        rng : None, int or numpy.random.Generator
+            For stochastic rounding, as for `quantize`.
 
         Yields
         ------
@@ -116,7 +117,8 @@ class Stream:
         """
         for part in self._whole(codes, last):
             x = part.reshape(self._shape)
-            how |= {"pad": True, "source": self.source, "rng_offset": self._done}
+            how: dict[str, Any] = {"pad": True, "source": self.source}
+            how |= streamed(self.scheme.own_profile.elements.rounding, rng, self._done)
             if self.known is None or not (self.known.count or isinstance(self.scheme.block, str)):
                 yield part, quantize(x, self.scheme, **how)
             elif self.known.count:
