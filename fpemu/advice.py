@@ -72,6 +72,7 @@ INSTEAD: dict[str, str] = {
     "hypot": "fpemu.sqrt(fpemu.vecdot(np.stack([A, B], -1), np.stack([A, B], -1)))",
     **dict.fromkeys(("degrees", "rad2deg"), "A * (180 / np.pi)"),
     **dict.fromkeys(("radians", "deg2rad"), "A * (np.pi / 180)"),
+    "float_power": "np.power(A, 2)",
     "floor_divide": "np.floor(A / B)",
     "remainder": "np.fmod(A, B)",
     "modf": "(A - np.trunc(A), np.trunc(A))",

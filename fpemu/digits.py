@@ -290,8 +290,11 @@ def _power(m: int, e: int, y: Operand) -> Value:
         if m == 1:
             exponent = -e * whole if y.negative else e * whole
             return dyadic(False, 1, exponent) if abs(exponent) < FAR else far(large)
-        if not y.negative and whole * m.bit_length() <= LONGEST_POWER:
-            return dyadic(False, m**whole, e * whole)
+        if whole * m.bit_length() <= LONGEST_POWER:
+            return (_reciprocal if y.negative else dyadic)(False, m**whole, e * whole)
+    if (n, f, y.negative) == (1, -1, False):  # a root without end
+        m, e = (2 * m, e - 1) if e & 1 else (m, e)
+        return dyadic(False, math.isqrt(m << 2 * DIGITS), (e >> 1) - DIGITS)._replace(more=True)
 
     def enclose(w: int) -> tuple[bool, Enclosure]:
         guard = max(f + n.bit_length(), 0) + 8  # of 4 n 2^f units less than 1 is left, and a floor

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpemu import powers
 from fpemu.casting import encode
 from fpemu.comparisons import equal
 from fpemu.errstate import errstate
@@ -241,23 +242,28 @@ def reciprocal(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
 @documented
 def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
-    """The power x^y of operands of 8 bits or fewer, rounded once from the exact value.
+    """The power x^y, rounded once from the exact value: of two operands of 8 bits or fewer, or with a small exponent.
+
+    With exponents that are integers from -8 to 8 or 0.5, x may have any format; all others need 8 bits or fewer.
 
     {parameters}
 
     Notes
     -----
     IEEE 754-2019 clause 9.2.1, pow: x^0 and 1^y are 1, of quiet NaNs too; a negative number to a power that is no
-    integer is invalid; zero to a negative power raises divide by zero.  An operand of more than 8 bits is
-    a ValueError, but for plain numbers that the other operand's format or int8 has exactly.
+    integer is invalid; zero to a negative power raises divide by zero; -0 and -infinity to the power 0.5 are +0 and
+    +infinity.  Plain numbers of more than 8 bits count as fewer where the other operand's format or int8 has them
+    exactly.  A distinct x of many bits takes some microseconds, but for squares and roots.
 
     Examples
     --------
     >>> import fpemu as fe
     >>> fe.pow(fe.array([2.0, 1.5, -3.0], "float8_e4m3fn"), fe.array([0.5, -2.0, 3.0], "float8_e4m3fn"))
     Array([  1.375 ,   0.4375, -28.    ], format='float8_e4m3fn')
+    >>> fe.array([1.1, -3.0], "float32") ** 3
+    Array([  1.3310001, -27.       ], format='float32')
     """
-    return operate("pow", (_narrow(x, y), _narrow(y, x)), options, carry_out)
+    return operate("pow", (_narrow(x, y), _narrow(y, x)), options, powers.carry_out)
 
 
 def _narrow(x: Any, other: Any) -> Any:

@@ -80,11 +80,11 @@ class Values(_Table):
 
     def _add(self, rows: NDArray[np.uint16]) -> None:
         if len(self.formats) == 1:
-            values = self._of_one(_operands(rows, self.formats[0], self.rules))
+            values = self._of_one(operands_of(rows, self.formats[0], self.rules))
         else:
             bits = self.formats[1].bits
-            x = _operands(rows >> bits, self.formats[0], self.rules)
-            y = _operands(rows & ((1 << bits) - 1), self.formats[1], self.rules)
+            x = operands_of(rows >> bits, self.formats[0], self.rules)
+            y = operands_of(rows & ((1 << bits) - 1), self.formats[1], self.rules)
             values = list(map(digits.power, x, y))
         self.rows[rows] = [_row(value) for value in values]
 
@@ -145,6 +145,45 @@ def round_values(
     tuple of numpy.ndarray
         Codes of the target, and flags.
     """
+    out, flags = _round_rows(values.rows, rows, task, randoms, key, first)
+    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        _pass_on(values, rows, task, out, flags)
+    return out, flags
+
+
+def rounded(
+    values: list[digits.Value],
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None = None,
+    key: int = 0,
+    first: int = 0,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """The same of exact values that stand in no table; a NaN is the invalid one.
+
+    Parameters
+    ----------
+    values : list of digits.Value
+    rows, task, randoms, key, first
+        As in `round_values`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+    """
+    table = np.array([_row(value) for value in values], np.uint64).reshape(-1, 4)
+    return _round_rows(table, rows, task, randoms, key, first)
+
+
+def _round_rows(
+    table: NDArray[np.uint64],
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None,
+    key: int,
+    first: int,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Codes and flags of rows of a table of exact values."""
     from fpemu.kernels.elementary import round_values_array
 
     given = np.empty(0, np.uint32) if randoms is None else randoms
@@ -153,14 +192,12 @@ def round_values(
     def piece(start: int, stop: int) -> None:
         codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
         round_values_array(
-            *(rows[start:stop], values.rows, task.target.spec, task.rules, task.knobs),
+            *(rows[start:stop], table, task.target.spec, task.rules, task.knobs),
             *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
         )
         out[start:stop] = codes
 
     in_pieces(piece, rows.size)
-    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
-        _pass_on(values, rows, task, out, flags)
     return out, flags
 
 
@@ -194,7 +231,7 @@ def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[
     x_format, y_format = values.formats[0], values.formats[-1]
     bits = y_format.bits if len(values.formats) == 2 else 0
     x, y = rows[where] >> bits, rows[where] & ((1 << y_format.bits) - 1)
-    operands = zip(_operands(x, x_format, values.rules), _operands(y, y_format, values.rules), strict=True)
+    operands = zip(operands_of(x, x_format, values.rules), operands_of(y, y_format, values.rules), strict=True)
     passed = np.array([columns.NOT_A_NUMBER in (one.kind, other.kind) for one, other in operands], np.bool_)
     where, codes = where[passed], [x[passed], y[passed]]
     found, raised = np.empty(where.size, task.target.code_dtype), np.empty(where.size, np.uint8)
@@ -225,7 +262,7 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         if fmt.bits > most:
             raise ValueError(
                 f"{work.name} takes operands of {most} bits or fewer, not {fmt.name}: cast first, as in "
-                f"{work.name}(fe.array(x, {'float16' if most == 16 else 'float8_e4m3fn'!r}))"
+                f"{work.name}(fe.array(x, 'float16'))"
             )
     values = _values(work.name, formats, _zeroes_subnormals(formats, work.task.rules))
     codes = work.codes()
@@ -273,8 +310,8 @@ def _taken(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None =
     return out
 
 
-def _operands(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[digits.Operand]:
-    """What codes of a format stand for."""
+def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[digits.Operand]:
+    """What codes of a format stand for; by the rules subnormal ones may be zero."""
     from fpemu.kernels.elementary import operands_array
 
     table = np.empty((codes.size, 3), np.uint64)

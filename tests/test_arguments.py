@@ -137,7 +137,7 @@ def same(found, expected, label):
         np.testing.assert_array_equal(found.values, expected, err_msg=str(label))
     else:
         assert np.shape(found) == np.shape(expected), label
-        assert np.array_equal(found, expected), label
+        np.testing.assert_array_equal(found, expected, err_msg=str(label))
 
 
 def hold(call, args, keywords, name, value, numpy_call=None):

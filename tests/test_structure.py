@@ -31,7 +31,7 @@ ORDER = [
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "operating"),
     *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
-    *("enclosures", "digits", "tabulation", "elementary", "summing", "reductions", "cores"),
+    *("enclosures", "digits", "tabulation", "powers", "elementary", "summing", "reductions", "cores"),
     *("ordering", "array_ufuncs", "array_functions", "array_operators", "array_methods", "array"),
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
