@@ -87,7 +87,7 @@ def _as_operation(work: Work, y: digits.Operand) -> Work | None:
     if (y.m, y.e) == (1, -1) and isinstance(fmt, FloatFormat):
         if fmt.signed and fmt.has("negative_zero"):
             x = np.where(x == fmt.sign_mask, np.zeros_like(x), x)
-        if fmt.signed and fmt.infinities:
+        if fmt.signed and fmt.infinity_code is not None:
             x = np.where(x == fmt.infinity_code | fmt.sign_mask, np.asarray(fmt.infinity_code, x.dtype), x)
         return work._replace(name="sqrt", sources=[(x, fmt)])
     return None
