@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.kernels import threads
 from fpemu.knobs import Overflow, Rounding, Stochastic, rounding_mode
 from fpemu.plans import Plan, holds, plan
 from fpemu.profiles import Profile
@@ -222,14 +223,14 @@ def set_num_threads(count: int) -> None:
     Parameters
     ----------
     count : int
-        1 or more.
+        1 to 4096.
 
     Raises
     ------
     TypeError
         If `count` is no int.
     ValueError
-        If it is below 1.
+        If it is below 1 or above 4096.
 
     See Also
     --------
@@ -244,12 +245,10 @@ def set_num_threads(count: int) -> None:
     1
     >>> fe.set_num_threads(before)
     """
-    from fpemu.kernels import threads
-
     if isinstance(count, bool) or not isinstance(count, int | np.integer):
         raise TypeError(f"the number of threads must be an int, not {type(count).__name__}")
-    if count < 1:
-        raise ValueError(f"the number of threads must be 1 or more, not {count}")
+    if not 1 <= count <= threads.MOST:
+        raise ValueError(f"the number of threads must be 1 to {threads.MOST}, not {count}")
     threads.set_count(int(count))
 
 
@@ -263,7 +262,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ValueError
-        If the environment's FPEMU_NUM_THREADS is no whole number above 0.
+        If the environment's FPEMU_NUM_THREADS is no whole number from 1 to 4096.
 
     Examples
     --------
@@ -271,8 +270,6 @@ def get_num_threads() -> int:
     >>> fe.get_num_threads() >= 1
     True
     """
-    from fpemu.kernels import threads
-
     return int(threads.get_count())
 
 

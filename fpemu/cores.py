@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fpemu.formats import TableFormat
+from fpemu.kernels.cache import digest
 from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER
-from fpemu.kernels.jit import digest
 from fpemu.kernels.operations import (
     DIVIDE_BY_ZERO_FLAG,
     EQUAL,
@@ -207,7 +207,7 @@ def cache_folder() -> str | None:
     >>> fe.cores.DIGEST in (fe.cores.cache_folder() or fe.cores.DIGEST)
     True
     """
-    from fpemu.kernels import jit
+    from fpemu.kernels import cache
 
-    folder: str | None = jit._folder
+    folder: str | None = cache.folder
     return folder

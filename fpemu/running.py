@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.chunks import flat_chunks
 from fpemu.formats import FloatFormat
+from fpemu.kernels import threads
 from fpemu.knobs import Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
 from fpemu.sources import Source
 
 SMALL = 1 << 14  # elements: their wide codes stay in the cache
+
+threads.wished()  # a number of threads that cannot be is refused here, not first where an array is large
 
 
 def run(
@@ -242,13 +245,8 @@ def small_pieces(start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def in_pieces(work: Callable[[int, int], None], size: int) -> None:
     """Call work(start, stop) for pieces that cover range(size), on several threads where it is worth it."""
-    if size <= 1 << 16:  # not worth the threads' import
-        if size > 0:
-            work(0, size)
-        return
-    from fpemu.kernels import threads
-
-    threads.run(work, size)
+    if size > 0:
+        threads.run(work, size)
 
 
 def _contiguous(

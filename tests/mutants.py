@@ -83,7 +83,8 @@ CONCERNED = {
     "convert.py": ["test_general", "test_codebook", "test_wrapping"],
     "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals", "test_stochastic_functions"],
     "fpu.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
-    "jit.py": ["test_cache", "test_digest", "test_loops"],
+    "cache.py": ["test_cache", "test_digest", "test_loops", "test_a_kept"],
+    "jit.py": ["test_loops", "test_no_jit"],
     "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
     "moving.py": ["test_moved", "test_integers"],
     "narrow.py": ["test_looked_up", "test_widened_times"],
@@ -105,7 +106,10 @@ CONCERNED = {
     "stream.py": ["test_random_words", "test_stochastic_loop"],
     "tables.py": ["test_take", "test_codebook"],
     "texts.py": ["test_docstrings"],
-    "threads.py": ["test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"],
+    "threads.py": [
+        *("test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"),
+        *("test_all_threads", "test_nothing_is", "test_a_second", "test_threads_that"),
+    ],
     "user.py": ["test_cores", "test_signs_and_orders", "test_codes_are", "test_random_numbers", "test_docstrings"],
     "wide.py": ["test_multiply", "test_add", "test_shift_words", "test_normalize", "test_divide", "test_root"],
 }

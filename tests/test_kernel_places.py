@@ -1,16 +1,21 @@
-"""The threads that kernels run in, and the folder that they are cached in; see tests.test_kernels."""
+"""The threads that kernels run in; see tests.test_kernels."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import threading
+import time
 import warnings
-from pathlib import Path
 
-import numba
 import pytest
 
-from fpemu.kernels import jit, tables, threads
+from fpemu.kernels import threads
+
+WRONG_COUNTS = [
+    *("0", "00", "-1", "+1", "", " ", " 2", "two", "abc", "1.5", "1e3", "0x2", "1_0", "inf", "4097", "9" * 5000),
+    *("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT TWO}"),
+]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -37,16 +42,114 @@ def test_a_piece_that_fails(monkeypatch):
 
 
 def test_the_pool_has_as_many_threads(monkeypatch):
+    """With the caller's own, which takes pieces too."""
     monkeypatch.setattr(threads, "CHUNK", 1)
     for count in (2, 3, 3, 2):
         monkeypatch.setattr(threads, "_count", count)
         threads.run(lambda start, stop: None, 5)
-        assert threads._pool._max_workers == count
+        assert threads._pool._max_workers == count - 1
     monkeypatch.setattr(threads, "_count", 50)
     threads.run(lambda start, stop: None, 4)
-    assert threads._pool._max_workers == 4
+    assert threads._pool._max_workers == 3
     before = threads._executor(4)
     assert threads._executor(4) is before
+
+
+def test_all_threads_work_at_once(monkeypatch):
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    monkeypatch.setattr(threads, "_count", 3)
+    together = threading.Barrier(3, timeout=60)
+    found = set()
+
+    def work(start, stop):
+        together.wait()
+        found.add(threading.get_ident())
+
+    threads.run(work, 3)
+    assert len(found) == 3
+    assert threading.get_ident() in found
+
+
+@pytest.mark.parametrize("caller", [True, False])
+def test_nothing_is_written_after_an_error(caller, monkeypatch):
+    """What ends one piece ends all: no other begins, and those that have begun are waited for."""
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    monkeypatch.setattr(threads, "_count", 3)
+    main = threading.get_ident()
+    all_work, failed, begun, done = threading.Barrier(3, timeout=60), threading.Event(), [], []
+
+    def work(start, stop):
+        begun.append(start)
+        if start < 3:
+            all_work.wait()
+        if (threading.get_ident() == main) == caller and not failed.is_set():
+            failed.set()
+            raise KeyboardInterrupt
+        assert failed.wait(60)
+        time.sleep(0.1)  # the others go on for a while after the error
+        done.append(start)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(work, 1000)
+    assert len(done) == len(begun) - 1 < 10
+    before = len(begun)
+    threads.run(lambda start, stop: None, 2)  # the pool's threads are free again
+    assert len(begun) == before
+
+
+def test_a_second_interrupt_waits_too(monkeypatch):
+    """Whoever presses Ctrl-C again while pieces end gets no array that is still written to."""
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    monkeypatch.setattr(threads, "_count", 2)
+    main, interrupts, done = threading.get_ident(), [], []
+    begun = threading.Event()
+    end = threads._Job.end
+
+    def interrupted(job):
+        if len(interrupts) < 3:
+            interrupts.append(job)
+            raise KeyboardInterrupt
+        end(job)
+
+    def work(start, stop):
+        if threading.get_ident() == main:
+            assert begun.wait(60)
+            return
+        begun.set()
+        time.sleep(0.1)
+        done.append(start)
+
+    monkeypatch.setattr(threads._Job, "end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(work, 2)
+    assert len(interrupts) == 3
+    assert done
+
+
+def test_threads_that_the_system_does_not_give(monkeypatch):
+    """The caller then does all; and a pool that another thread has shut down gives way to the newer one."""
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    monkeypatch.setattr(threads, "_count", 4)
+    pieces = []
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(threads, "_pool", None)
+        threads.run(lambda start, stop: pieces.append(start), 7)
+        assert pieces == list(range(7))
+    threads._pool = None
+    closed = threads._executor(3)
+    closed.shutdown()
+    asked = []
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        monkeypatch.setattr(threads, "_pool", pool)
+        monkeypatch.setattr(threads, "_executor", lambda count: asked.append(count) or (pool, closed)[len(asked) < 3])
+        threads.run(lambda start, stop: pieces.append(start), 7)
+        assert asked == [3] * 5
+    assert sorted(pieces[7:]) == list(range(7))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -66,17 +169,20 @@ def test_the_pool_after_a_fork(monkeypatch):
 
 def test_the_number_of_threads(monkeypatch):
     monkeypatch.setattr(threads, "available_cpus", lambda: 5)
-    for wish, expected in (("", 5), ("3", 3), ("1", 1), ("12", 12)):
+    for wish, expected in ((None, 5), ("3", 3), ("1", 1), ("012", 12), ("4096", 4096)):
         monkeypatch.setattr(threads, "_count", None)
-        monkeypatch.setenv("FPEMU_NUM_THREADS", wish)
+        monkeypatch.delenv("FPEMU_NUM_THREADS", raising=False)
+        if wish is not None:
+            monkeypatch.setenv("FPEMU_NUM_THREADS", wish)
         assert threads.get_count() == expected
         monkeypatch.setenv("FPEMU_NUM_THREADS", "9")
         assert threads.get_count() == expected
-    for wish in ("0", "-1", "two", "1.5", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT TWO}"):
+    for wish in WRONG_COUNTS:
         monkeypatch.setattr(threads, "_count", None)
         monkeypatch.setenv("FPEMU_NUM_THREADS", wish)
-        with pytest.raises(ValueError, match="FPEMU_NUM_THREADS"):
+        with pytest.raises(ValueError, match="FPEMU_NUM_THREADS must be a whole number, 1 to 4096, not '") as refused:
             threads.get_count()
+        assert len(str(refused.value)) < 160
 
 
 def test_available_cpus(monkeypatch):
@@ -86,91 +192,3 @@ def test_available_cpus(monkeypatch):
     for count, expected in ((7, 7), (None, 1)):
         monkeypatch.setattr(threads.os, "cpu_count", lambda count=count: count)
         assert threads.available_cpus() == expected
-
-
-def test_cache_folders(monkeypatch, tmp_path):
-    """The user's folder alone where there is one; else the package's, else the user's cache."""
-    kernels = Path(jit.__file__).parent
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(jit.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / "xdg" / "fpemu"]
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / ".cache" / "fpemu"]
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert list(jit._candidates()) == [kernels / "__pycache__"]
-    monkeypatch.setattr(jit.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert list(jit._candidates()) == [kernels / "__pycache__", tmp_path / "local" / "fpemu"]
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "own"))
-    assert list(jit._candidates()) == [tmp_path / "own"]
-    assert jit._cache_folder() == str(tmp_path / "own" / f"fpemu-{jit.digest()}")
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
-    assert jit._cache_folder() is None
-
-
-def test_cache_folder_is_tidied(monkeypatch, tmp_path):
-    """What is empty goes, and what nobody has used for a month; a folder in use is marked so."""
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    own = tmp_path / f"fpemu-{jit.digest()}"
-    names = ("fpemu-0000000000000000", "fpemu-1111111111111111", "somebody else's", own.name)
-    long_ago = jit.time.time() - (jit.UNUSED_DAYS + 1) * 86400
-    for name in names:
-        (tmp_path / name).mkdir()
-        for file in ("empty.nbi", "empty.nbc", "empty.txt", "full.nbi"):
-            (tmp_path / name / file).write_text("full" if file == "full.nbi" else "")
-        if name != names[1]:
-            os.utime(tmp_path / name, (long_ago, long_ago))
-    assert jit._cache_folder() == str(own)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
-    assert sorted(path.name for path in own.iterdir()) == ["empty.txt", "full.nbi"]
-    assert own.stat().st_mtime > long_ago + 86400
-    assert len(list((tmp_path / names[1]).iterdir())) == 4
-
-
-def test_digest(monkeypatch, tmp_path):
-    """Another digest for another byte, name or file; the same for the same."""
-    monkeypatch.setattr(jit, "_sources", tmp_path)
-    found = [jit.digest()]
-    for name, text in (("a.py", "1"), ("a.py", "2"), ("b.py", ""), ("b.py", "\n")):
-        (tmp_path / name).write_text(text)
-        found.append(jit.digest())
-    (tmp_path / "b.py").rename(tmp_path / "c.py")
-    found.append(jit.digest())
-    assert len(set(found)) == len(found)
-    (tmp_path / "note.txt").write_text("no kernel")
-    assert jit.digest() == found[-1]
-    assert len(found[-1]) == 16
-
-
-def test_loops_are_cached_in_the_digests_folder(monkeypatch, tmp_path):
-    users = numba.config.CACHE_DIR
-    monkeypatch.setattr(jit, "_folder", str(tmp_path))
-    kept = jit.loop(tables.take_array.py_func)
-    assert users == numba.config.CACHE_DIR
-    assert Path(kept._cache.cache_path).parent == tmp_path
-    assert kept.targetoptions["nogil"]  # else threads would wait for each other
-    monkeypatch.setattr(jit, "_folder", None)
-    assert not hasattr(jit.loop(tables.take_array.py_func)._cache, "_impl")
-
-
-def test_loops_give_the_cache_folder_back(monkeypatch, tmp_path):
-    """To numba, also where a loop cannot be kept; and two threads' loops never see each other's."""
-    monkeypatch.setattr(jit, "_folder", str(tmp_path / "own"))
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "users"))
-    names = {}
-    exec("def no_file(x):\n    return x", names)
-    with pytest.raises(RuntimeError, match="cannot cache"):
-        jit.loop(names["no_file"])
-    assert str(tmp_path / "users") == numba.config.CACHE_DIR
-    done = threading.Event()
-    worker = threading.Thread(target=lambda: (jit.loop(tables.take_array.py_func), done.set()))
-    with jit._lock:
-        worker.start()
-        assert not done.wait(0.2)
-        assert str(tmp_path / "users") == numba.config.CACHE_DIR
-    worker.join()
-    assert done.is_set()
-    assert str(tmp_path / "users") == numba.config.CACHE_DIR

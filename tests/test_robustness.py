@@ -368,8 +368,8 @@ def codes_of(package, dtype="float16", mode="nearest_even", **environment):
 
 
 def cached(folder):
-    """The indexes and machine codes of kernels below a folder."""
-    return sorted(path for path in folder.rglob("*.nb[ci]"))
+    """The kernels kept below a folder."""
+    return sorted(folder.rglob("*.kernel"))
 
 
 @pytest.mark.parametrize(
@@ -422,8 +422,8 @@ def test_a_cache_that_goes_away(package, then):
         import pathlib, shutil
         import numpy as np
         import fpemu as fe
-        from fpemu.kernels import jit
-        folder = pathlib.Path(jit._folder)
+        from fpemu.kernels import cache
+        folder = pathlib.Path(cache.folder)
         {then}
         print(*fe.encode(np.array([1.0625], np.float16), "float8_e4m3fn"))
     """

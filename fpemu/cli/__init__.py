@@ -40,6 +40,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, _terminated)
     try:
+        from fpemu.kernels import threads
+
+        threads.wished()  # what the environment says wrongly is refused before there is any output
         try:
             app(args=args, prog_name="fpemu")
         finally:
@@ -70,6 +73,6 @@ def _message(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}" if str(error) else "not enough memory"
-    if isinstance(error, OSError | ValueError | TypeError | OverflowError):
+    if isinstance(error, OSError | ValueError | TypeError | OverflowError | ImportError):
         return str(error)
     return f"{type(error).__name__}: {error} (please report this: it should have been a clear message)"

@@ -5,7 +5,6 @@ Codes may be of any integer type, results are uint64.  What does the work is com
 call is a thin skin that brings all arguments to one type, so that a new loop compiles in a moment.
 """
 
-import numba
 from numba import TypingError, types
 from numba.extending import intrinsic
 from numpy import float64, int64, uint64
@@ -594,7 +593,4 @@ def njit(function):
     >>> hex(square(0x4200, fp16.spec, fe.cores.rules(fp16)))  # 3 squared
     '0x4880'
     """
-    try:
-        return loop(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
+    return loop(function)
