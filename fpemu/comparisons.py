@@ -107,8 +107,7 @@ def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
     text = _PARAMETERS.format(nan=nan, invalid=invalid, error=error, signaling=signaling)
     others = _NEGATED.get(name)
     negated = "" if others is None else f"  Their negations are {others[0]} and {others[1]}."
-    doc = function.__doc__
-    assert doc is not None
+    doc = function.__doc__ or ""  # python -OO leaves none
     function.__doc__ = doc.replace("{parameters}", text).replace("{negated}", negated)
     return function
 

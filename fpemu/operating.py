@@ -141,8 +141,7 @@ def documented(function: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
         for name in names
     ]
-    doc = function.__doc__
-    assert doc is not None
+    doc = function.__doc__ or ""  # python -OO leaves none
     own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
     operands = ", ".join(p.name for p in named if p.name not in _OWN)
     for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):

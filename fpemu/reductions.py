@@ -63,8 +63,7 @@ def _documented(function: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
         for name, default in DEFAULTS.items()
     ]
-    text = function.__doc__
-    assert text is not None
+    text = function.__doc__ or ""  # python -OO leaves none
     for mark, said in {
         **_TEXTS,
         "{steps}": _STEPS,

@@ -40,7 +40,7 @@ def documented(function):
     text = "Parameters\n----------"
     for (kind, said), names in itertools.groupby(inspect.signature(function).parameters, _TEXTS.__getitem__):
         text += f"\n{', '.join(names)} : {kind}\n    {said}"
-    doc = function.__doc__
+    doc = function.__doc__ or ""  # python -OO leaves none
     for mark, section in {"{parameters}": text, **_RETURNS}.items():
         doc = doc.replace(mark, textwrap.indent(section, "    ").lstrip())
     function.__doc__ = doc
