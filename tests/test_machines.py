@@ -127,7 +127,7 @@ x = np.float32([1.1, 2, 3])
 found = [fe.encode(x, "bfloat16"), fe.add(x, x, result="bfloat16"), fe.less(x, 2), fe.sum(x, result="bfloat16")]
 found += [fe.exp(fe.array(x, "bfloat16")).codes, (fe.array(x, "bfloat16") * 2).codes, fe.sqrt(x, result="bfloat16")]
 print(len(found), [int(code) for code in found[0]], found[1].tolist(), found[2].tolist(), float(found[3]))
-print(all(callable(getattr(fe, name)) for name in fe.__all__), fe.cores.add.__doc__ or None, fe.add.__doc__ or None)
+print(all(hasattr(fe, name) for name in fe.__all__), fe.cores.add.__doc__ or None, fe.add.__doc__ or None)
 for module in pkgutil.walk_packages(fe.__path__, "fpemu."):
     if module.name.rpartition(".")[2] not in ("__main__", "train", "recorder"):
         importlib.import_module(module.name)
