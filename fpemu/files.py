@@ -1,50 +1,45 @@
-"""Arrays in files (.npy, .npz, raw): read by map or as a stream, written whole or not at all."""
+"""Arrays in files (.npy, .npz, .safetensors, raw): read by map or as a stream, written whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import os
-import tempfile
+import warnings
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fpemu import archives, safetensors
+from fpemu.boundary import Budget, reading, shown
 from fpemu.chunks import CHUNK, flat_chunks
-from fpemu.formats import Format
+from fpemu.containers import file_kind, kind_of_input, kind_of_output
+from fpemu.formats import Format, same_codes
+from fpemu.knobs import near
 from fpemu.registry import dtype as lookup
+from fpemu.replacement import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from zipfile import ZipFile, ZipInfo
 
     from numpy.typing import NDArray
 
-__all__ = ["Outgoing", "StoredArray", "element_type", "file_kind", "open_arrays", "replacing", "write_arrays"]
+__all__ = [
+    "Outgoing",
+    "StoredArray",
+    "element_type",
+    "file_kind",
+    "open_arrays",
+    "replacing",
+    "stored_arrays",
+    "stored_tensors",
+    "write_arrays",
+]
 
+T = TypeVar("T")
 Element = np.dtype[Any] | Format
-
-
-def file_kind(path: str | os.PathLike[str]) -> str:
-    """What kind of file a name means: ".npy", ".npz", or "raw" for every other ending.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    {".npy", ".npz", "raw"}
-
-    Examples
-    --------
-    >>> from fpemu.files import file_kind
-    >>> file_kind("weights.npz"), file_kind("weights.bin")
-    ('.npz', 'raw')
-    """
-    suffix = Path(path).suffix.lower()
-    return suffix if suffix in (".npy", ".npz") else "raw"
 
 
 def element_type(name: Any) -> Element:
@@ -87,12 +82,14 @@ class StoredArray:
     ----------
     path : Path
     name : str
-        The member's name in an .npz file, else "".
+        The member's name in a file that has members, else "".
     shape : tuple of int
     dtype : numpy.dtype
         Of the numbers, or of the codes where there is a `format`.
     format : Format, optional
         The format whose codes the elements are; None for numbers.
+    unknown : str, optional
+        Why the elements cannot be read, where they cannot.
     """
 
     path: Path
@@ -101,6 +98,18 @@ class StoredArray:
     dtype: np.dtype[Any]
     format: Format | None
     _pieces: Callable[[int], Iterator[NDArray[Any]]] = dataclasses.field(repr=False)
+    unknown: str = ""
+
+    @property
+    def where(self) -> str:
+        """The path and the name, for messages."""
+        return f"{self.path}, {shown(self.name)}" if self.name else f"{self.path}"
+
+    def checked(self) -> StoredArray:
+        """The array itself; a ValueError where the elements cannot be read."""
+        if self.unknown:
+            raise ValueError(f"{self.where}: {self.unknown}")
+        return self
 
     @property
     def size(self) -> int:
@@ -123,9 +132,34 @@ class StoredArray:
         ValueError
             If the file turns out to be damaged on the way.
         """
-        with _damage(self.path):
-            for piece in self._pieces(size):
+        with reading(self.path, _readable(self.path)):
+            for piece in self.checked()._pieces(size):
                 yield piece.view(self.dtype)
+
+    def whole(self, budget: Budget) -> NDArray[Any]:
+        """All elements in memory, in the machine's order of bytes.
+
+        Parameters
+        ----------
+        budget : Budget
+            Of the file: the elements are counted before they are read.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        ValueError
+            If the file turns out to be damaged on the way, or takes more memory than it may.
+        """
+        budget.take(self.size * self.dtype.itemsize, "its arrays")
+        found = np.empty(self.size, self.dtype.newbyteorder("="))
+        place = 0
+        for piece in self.chunks():
+            found[place : place + piece.size] = piece
+            place += piece.size
+        return found.reshape(self.shape)
 
 
 def open_arrays(
@@ -134,23 +168,27 @@ def open_arrays(
     dtype: Any = None,
     shape: tuple[int, ...] | None = None,
     member: str | None = None,
+    raw: bool = False,
 ) -> list[StoredArray]:
     """The arrays of a file, none of them read yet.
 
-    .npy and raw files are mapped into memory, .npz files read as streams (an .npz member in Fortran order is read
-    whole).  Nothing is unpickled.
+    What kind of file it is its first bytes tell, and its ending where they say nothing.  .npy, .safetensors and raw
+    files are mapped into memory, .npz files read as streams (an .npz member in Fortran order is read whole).  Nothing
+    is unpickled.
 
     Parameters
     ----------
     path : path-like
-        .npy, .npz, or anything else: raw numbers in C order.
+        .npy, .npz, .safetensors; or raw numbers in C order: .bin, .raw, .dat, any other unknown ending with `raw`.
     dtype : str, numpy.dtype or Format, optional
         What the elements are, see `element_type`.  Raw files need it; for the others it says which format's codes the
         file's unsigned integers (or the opaque bytes that numpy makes of ml_dtypes arrays) are.
     shape : tuple of int, optional
         Raw files only; one dimension without it.
     member : str, optional
-        The one array of an .npz file to open, instead of all.
+        The one array of an .npz or .safetensors file to open, instead of all.
+    raw : bool
+        The file holds raw numbers, although its ending does not say so.
 
     Returns
     -------
@@ -161,7 +199,13 @@ def open_arrays(
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, holds no real numbers, or disagrees with `dtype`, `shape` or `member`.
+        If it is a file of another kind, is damaged, holds no real numbers, or disagrees with `dtype`, `shape` or
+        `member`.
+
+    Warns
+    -----
+    UserWarning
+        If a tensor of a .safetensors file is of a type that fpemu has no format for: it is left out.
 
     Examples
     --------
@@ -173,41 +217,51 @@ def open_arrays(
     ...     print(x.shape, x.dtype, next(x.chunks(4)))
     (2, 3) float32 [1. 1. 1. 1.]
     """
-    path, kind = Path(path), file_kind(path)
-    element = None if dtype is None else element_type(dtype)
-    if kind != ".npz" and member is not None:
-        raise ValueError(f"{path}: only .npz files have members; {member!r} cannot be selected")
+    path = Path(path)
+    with reading(path):
+        kind = kind_of_input(path, raw)
+    if kind in ("raw", ".npy") and member is not None:
+        raise ValueError(f"{path}: only .npz and .safetensors files have members; {member!r} cannot be selected")
     if kind != "raw" and shape is not None:
         raise ValueError(f"{path}: shape is for raw files; {kind} files know theirs")
-    if kind == "raw":
-        if element is None:
-            raise ValueError(f"{path}: a raw file needs dtype: a numpy dtype, or the format whose codes it holds")
-        return [_open_raw(path, element, shape)]
-    if kind == ".npy":
-        with _damage(path):
-            mapped = np.lib.format.open_memmap(path, mode="r")
-        return [_stored(path, "", mapped.shape, mapped.dtype, element, lambda size: flat_chunks(mapped, size))]
-    return _open_npz(path, element, member)
+    found = stored_arrays(path, kind, member=member, dtype=dtype, shape=shape)
+    if member is not None or all(stored.unknown for stored in found):
+        return [stored.checked() for stored in found]
+    for stored in found:
+        if stored.unknown:
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=2)
+    return [stored for stored in found if not stored.unknown]
 
 
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Whatever a damaged file makes numpy, zipfile and zlib raise becomes a ValueError that names the file."""
-    import zipfile
-    import zlib
+def stored_arrays(
+    path: Path,
+    kind: str,
+    *,
+    member: str | None = None,
+    under: str | None = None,
+    dtype: Any = None,
+    shape: tuple[int, ...] | None = None,
+) -> list[StoredArray]:
+    """The arrays of a file of a kind, as `open_arrays` gives them, with those whose elements cannot be read.
 
-    try:
-        yield
-    except (
-        ValueError,
-        EOFError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise ValueError(f"{path}: not a readable {file_kind(path)} file: {error}") from error
+    `under`: of an .npz file only the member of that name, and those whose names begin with it and a point.
+    """
+    element = None if dtype is None else element_type(dtype)
+    with reading(path, _readable(path)):
+        if kind == "raw":
+            if element is None:
+                raise ValueError(f"{path}: a raw file needs dtype: a numpy dtype, or the format whose codes it holds")
+            return [_open_raw(path, element, shape)]
+        if kind == ".npy":
+            return [_open_npy(path, element)]
+        if kind == ".npz":
+            return _open_npz(path, element, member, under)
+        return _open_safetensors(path, element, member)
+
+
+def _readable(path: Path) -> str:
+    """What a file is taken for, in messages."""
+    return f"a readable {file_kind(path)} file"
 
 
 def _stored(
@@ -219,23 +273,25 @@ def _stored(
     pieces: Callable[[int], Iterator[NDArray[Any]]],
 ) -> StoredArray:
     """A StoredArray whose stored dtype is checked against what the caller says that the elements are."""
-    where = f"{path}, {name}" if name else f"{path}"
+    where = f"{path}, {shown(name)}" if name else f"{path}"
+    told = "Python objects" if dtype.hasobject else dtype
+    unknown = ""
     if isinstance(element, np.dtype):
         if dtype != element:
-            raise ValueError(f"{where}: the elements are {dtype}, not {element}")
+            raise ValueError(f"{where}: the elements are {told}, not {element}")
     elif element is not None:
         if dtype.kind not in "uV" or dtype.itemsize != np.dtype(element.code_dtype).itemsize:
-            raise ValueError(f"{where}: the elements are {dtype}; codes of {element.name} are {element.code_dtype}")
+            raise ValueError(f"{where}: the elements are {told}; codes of {element.name} are {element.code_dtype}")
         code_dtype = np.dtype(element.code_dtype)
         return StoredArray(path, name, shape, dtype if dtype.kind == "u" else code_dtype, element, pieces)
     elif dtype.kind == "V" and dtype.names is None and dtype.itemsize <= 8:
-        raise ValueError(
-            f"{where}: the elements are {dtype.itemsize} opaque bytes (numpy saves ml_dtypes arrays so); "
+        unknown = (
+            f"the elements are {dtype.itemsize} opaque bytes (numpy saves ml_dtypes arrays so); "
             "say with dtype which format's codes they are"
         )
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise ValueError(f"{where}: the elements are {dtype}; only real numbers up to 64 bits can be cast")
-    return StoredArray(path, name, shape, dtype, None, pieces)
+    elif dtype.kind not in "fiub" or dtype.itemsize > 8:
+        unknown = f"the elements are {told}; only real numbers up to 64 bits can be cast"
+    return StoredArray(path, name, shape, dtype, None, pieces, unknown)
 
 
 def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> StoredArray:
@@ -252,54 +308,104 @@ def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> St
     return _stored(path, "", shape, dtype, element, lambda size: flat_chunks(mapped, size))
 
 
-def _open_npz(path: Path, element: Element | None, member: str | None) -> list[StoredArray]:
-    import zipfile
-
-    with _damage(path), zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    members = {name.removesuffix(".npy"): name for name in names}
-    if member is not None:
-        if member not in members:
-            raise ValueError(f"{path}: no array {member!r}; there are {', '.join(members) or 'none'}")
-        members = {member: members[member]}
-    return [_open_member(path, entry, element) for entry in members.values()]
-
-
-def _open_member(path: Path, entry: str, element: Element | None) -> StoredArray:
-    import zipfile
-
-    if not entry.endswith(".npy"):
-        raise ValueError(f"{path}: member {entry!r} is no array; select an array by its name")
-    with _damage(path), zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
-        shape, fortran_order, dtype = _read_header(stream)
-    name = entry.removesuffix(".npy")
+def _open_npy(path: Path, element: Element | None) -> StoredArray:
+    with path.open("rb") as stream:
+        header = archives.read_header(stream)
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END)
+    shape, fortran_order, dtype = header
+    if header.nbytes > size - start and not dtype.hasobject:
+        raise ValueError(f"{shape} elements of {dtype} have {header.nbytes:,} bytes, the file {size - start:,} of them")
 
     def pieces(size: int) -> Iterator[NDArray[Any]]:
-        with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
+        if header.nbytes:
+            yield from flat_chunks(np.memmap(path, dtype, "r", start, shape, "F" if fortran_order else "C"), size)
+
+    return _stored(path, "", shape, dtype, element, pieces)
+
+
+def _open_npz(path: Path, element: Element | None, member: str | None, under: str | None) -> list[StoredArray]:
+    size = path.stat().st_size
+    with archives.opened(path) as archive:
+        members = {name.removesuffix(".npy"): entry for name, entry in archives.entries(archive, size).items()}
+        if member is not None:
+            members = {member: _named(path, members, member)}
+        if under is not None:
+            if f"{under}.codes" not in members:
+                _named(path, members, under)
+            members = {name: entry for name, entry in members.items() if f"{name}.".startswith(f"{under}.")}
+        return [_open_member(path, archive, entry, element) for entry in members.values()]
+
+
+def _named(path: Path, members: Mapping[str, T], member: str) -> T:
+    if member not in members:
+        names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
+        close = near(member, list(members)[:1000])
+        raise ValueError(f"{path}: no array {member!r}; there are {names or 'none'}{close}")
+    return members[member]
+
+
+def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element | None) -> StoredArray:
+    if not entry.filename.endswith(".npy"):
+        why = f"member {entry.filename!r} is no array; select an array by its name"
+        return StoredArray(path, entry.filename, (), np.dtype("V"), None, lambda size: iter(()), why)
+    name = entry.filename.removesuffix(".npy")
+    with archive.open(entry) as stream:
+        header = archives.read_header(stream)
+    shape, fortran_order, dtype = header
+    if header.nbytes > entry.file_size and not dtype.hasobject:
+        raise ValueError(f"member {name!r} ends early")
+
+    def pieces(size: int) -> Iterator[NDArray[Any]]:
+        with archives.opened(path) as archive:
             if fortran_order and len(shape) > 1:
-                yield from flat_chunks(np.lib.format.read_array(stream, allow_pickle=False), size)
+                yield from flat_chunks(archives.member_array(archive, entry, Budget.of(path)), size)
                 return
-            _read_header(stream)
-            left = math.prod(shape)
-            while left:
-                count = min(size, left)
-                block = stream.read(count * dtype.itemsize)
-                if len(block) < count * dtype.itemsize:
-                    raise ValueError(f"member {name!r} ends early")
-                yield np.frombuffer(block, dtype)
-                left -= count
-            stream.read(1)  # at the member's end zipfile checks the checksum
+            with archive.open(entry) as stream:
+                archives.read_header(stream)
+                left = math.prod(shape)
+                while left:
+                    count = min(size, left)
+                    block = stream.read(count * dtype.itemsize)
+                    if len(block) < count * dtype.itemsize:
+                        raise ValueError(f"member {name!r} ends early")
+                    yield np.frombuffer(block, dtype)
+                    left -= count
+                stream.read(1)  # at the member's end zipfile checks the checksum
 
     return _stored(path, name, shape, dtype, element, pieces)
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(stream)
-    raise ValueError(f"version {version} of the .npy format is for structured arrays")
+def _open_safetensors(path: Path, element: Element | None, member: str | None) -> list[StoredArray]:
+    found = safetensors.contents(path, Budget.of(path), member).entries
+    if member is not None:
+        found = {member: _named(path, found, member)}
+    return stored_tensors(path, found, element)
+
+
+def stored_tensors(
+    path: Path, entries: Mapping[str, safetensors.Entry], element: Element | None = None
+) -> list[StoredArray]:
+    """The tensors of a .safetensors file, with those whose elements cannot be read."""
+    return [_stored_tensor(path, name, entry, element) for name, entry in entries.items()]
+
+
+def _stored_tensor(path: Path, name: str, entry: safetensors.Entry, element: Element | None) -> StoredArray:
+    if not entry.known:
+        why = f"elements of type {entry.word}: fpemu has no format for it"
+        return StoredArray(path, name, entry.shape, np.dtype("V"), None, lambda size: iter(()), why)
+
+    def pieces(size: int) -> Iterator[NDArray[Any]]:
+        return safetensors.pieces(path, entry, size)
+
+    if entry.word in safetensors.NUMPY_TYPES or entry.word == "BOOL":
+        dtype = np.dtype(safetensors.NUMPY_TYPES.get(entry.word, "bool")).newbyteorder("<")
+        return _stored(path, name, entry.shape, dtype, element, pieces)
+    own = entry.format
+    assert own is not None
+    if element is not None and (isinstance(element, np.dtype) or not same_codes(element, own)):
+        raise ValueError(f"{path}, {name}: the elements are codes of {own}, not {element}")
+    return StoredArray(path, name, entry.shape, np.dtype(own.code_dtype).newbyteorder("<"), own, pieces)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -309,34 +415,40 @@ class Outgoing:
     Parameters
     ----------
     name : str
-        The member's name in an .npz file; of no meaning elsewhere.
+        The member's name in an .npz or .safetensors file; of no meaning elsewhere.
     shape : tuple of int
     dtype : numpy.dtype
     chunks : iterable of numpy.ndarray
         The elements in C order, in one-dimensional pieces.
+    format : Format, optional
+        The format whose codes the elements are; None for numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: Iterable[NDArray[Any]]
+    format: Format | None = None
 
 
-def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing]) -> None:
+def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing], *, raw: bool = False) -> None:
     """Write arrays piece by piece; the file is there in the end, whole, or it is as it was before.
 
     Parameters
     ----------
     path : path-like
-        .npy (one array), .npz (any number), or anything else: one array, raw and in C order.
+        .npy (one array), .npz or .safetensors (any number); .bin, .raw, .dat, a device: one array, raw, in C order.
     arrays : list of Outgoing
+    raw : bool
+        Write one array raw, although the ending is unknown.
 
     Raises
     ------
     OSError
         If the file cannot be written, or the disk is full.
     ValueError
-        If this kind of file holds one array and `arrays` has another number of them.
+        If the ending is that of another kind of file, or unknown; if this kind of file holds one array and `arrays` has
+        another number of them; or if two have one name.
 
     Examples
     --------
@@ -348,12 +460,16 @@ def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing]) -> None:
     ...     print(np.load(f"{folder}/x.npy").tolist())
     [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
     """
-    kind = file_kind(path)
-    if kind != ".npz" and len(arrays) != 1:
+    kind = kind_of_output(path, raw)
+    if kind in ("raw", ".npy") and len(arrays) != 1:
         raise ValueError(f"{path}: a file of this kind holds one array, not {len(arrays)}; use .npz")
+    if len({array.name for array in arrays}) < len(arrays):
+        raise ValueError(f"{path}: two arrays have one name: {', '.join(array.name for array in arrays)}")
     with replacing(path) as stream:
         if kind == ".npz":
             _write_npz(stream, arrays)
+        elif kind == ".safetensors":
+            _write_safetensors(stream, arrays)
         else:
             _write_array(stream, arrays[0], header=kind == ".npy")
 
@@ -377,73 +493,12 @@ def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
                 _write_array(member, array)
 
 
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of `path` when the block ends well, and vanishes when it does not.
+def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing]) -> None:
+    def place(array: Outgoing) -> safetensors.Place:
+        if array.format is not None:
+            return safetensors.Place(safetensors.word_of(array.format, math.prod(array.shape)), array.shape)
+        words = {np.dtype(name): word for word, name in safetensors.NUMPY_TYPES.items()}
+        return safetensors.Place({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
 
-    What is written goes to a new file in the same folder.  A pipe or a device (``/dev/stdout``) cannot be replaced and
-    is written to directly.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Yields
-    ------
-    binary file
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> from fpemu.files import replacing
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(f"{folder}/a.txt") as stream:
-    ...         _ = stream.write(b"whole")
-    ...     print(os.listdir(folder))
-    ['a.txt']
-    """
-    target = Path(path).resolve()  # through links: the file that a link points to is what gets replaced
-    if target.exists() and not target.is_file():
-        with _named(target), target.open("wb") as stream:
-            yield stream
-        return
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target.parent}: no such folder")
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    try:
-        with _named(target):
-            with os.fdopen(handle, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, _mode(target))
-            os.replace(temporary, target)
-    except BaseException:  # an interrupt too
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-@contextlib.contextmanager
-def _named(target: Path) -> Iterator[None]:
-    """A full disk is reported without the file's name: add it."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(target)
-        raise
-
-
-def _mode(target: Path) -> int:
-    """The permissions that `target` has, or would have if it were made by `open`."""
-    if target.exists():
-        return target.stat().st_mode & 0o7777
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
+    elements = {array.name: array.chunks for array in arrays}
+    safetensors.write(stream, {array.name: place(array) for array in arrays}, elements, {})

@@ -7,6 +7,7 @@ import enum
 import json
 from typing import Any
 
+from fpemu.boundary import parsed
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import Stochastic
 from fpemu.profiles import Profile
@@ -93,8 +94,8 @@ def format_from_text(text: str) -> Format:
     if not text.startswith("{"):
         return dtype(text)
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+        data = parsed(text)
+    except ValueError as error:
         raise ValueError(f"not a format's parameters: {error}") from None
     return format_from(data)
 

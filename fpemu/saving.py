@@ -1,21 +1,23 @@
-"""Arrays in files with their formats: .npz and .safetensors."""
+"""Arrays in files with their formats: .npz and .safetensors; .npy is read too."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
+import warnings
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu import safetensors
 from fpemu.array import Array, asarray
-from fpemu.files import Outgoing, StoredArray, open_arrays, replacing, write_arrays
-from fpemu.formats import Format, same_codes
+from fpemu.boundary import Budget, reading, shown
+from fpemu.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
+from fpemu.files import Outgoing, StoredArray, replacing, stored_arrays, stored_tensors, write_arrays
+from fpemu.knobs import near
 from fpemu.portable import format_from, format_of, profile_from, profile_of
-from fpemu.registry import dtype as find_format
 from fpemu.scaling.portable import quantized_from, quantized_of
 from fpemu.scaling.quantized import Packed, Quantized
 from fpemu.sources import as_source
@@ -30,18 +32,10 @@ T = TypeVar("T")
 VERSION = 1  # of the descriptions of Arrays
 PACKED_VERSION = 2  # of a Quantized's: narrow codes and zero points are packed; in version 1 each has bytes of its own
 
-# safetensors' words for types: numpy's own, and the formats that it has beside them.
-NUMPY_WORDS = {
-    **{f"F{bits}": f"float{bits}" for bits in (64, 32, 16)},
-    **{
-        f"{letter}{bits}": f"{name}{bits}" for letter, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)
-    },
-}
-WORDS = {
-    **NUMPY_WORDS,
-    **{"BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu"},
-}
-LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
+# safetensors' words for the types of whole bytes.
+WORDS = {word: name for word, name in safetensors.FORMATS.items() if safetensors.BITS[word] >= 8}
+SAVED = (".npz", ".safetensors")
+_MUST = "the ending must be .npz, .safetensors or .npy,"
 
 
 def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
@@ -86,7 +80,7 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
     ...     fe.load(f"{folder}/x.npz")
     {'a': Array([1.    , 0.3125], format='float8_e4m3fn', profile='torch-2.14')}
     """
-    kind = _kind(path)
+    kind = _kind_to_save(path)
     found = {name: _array(x) for name, x in arrays.items()}
     if kind == ".npz":
         write_arrays(path, _members(found))
@@ -95,26 +89,42 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
             _write_safetensors(stream, found)
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The arrays of a file that `save` wrote, or numpy or safetensors.
+def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: int | None = None) -> Any:
+    """The arrays of a file that `save` wrote, or numpy or safetensors; or one of them, without reading the rest.
 
     Parameters
     ----------
     path : path-like
-        .npz or .safetensors.
+        .npz, .safetensors or .npy: the file's first bytes tell.
+    name : str, optional
+        The one array that is wanted.
+    max_bytes : int, optional
+        How much memory the arrays may take; default a gibibyte, and sixteen bytes for each byte of the file, which only
+        a compressed file can go beyond.
 
     Returns
     -------
     dict of str to Array, Quantized or numpy.ndarray
         In the file's order.  Arrays and Quantized as they were saved; what has no description is a numpy array, or an
-        Array if numpy has no dtype for it (BF16, F8_E4M3, ...).
+        Array if numpy has no dtype for it (BF16, F8_E4M3, F4, ...).  With `name`, and of an .npy file: the array.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, or the path has another ending.
+        If it is damaged or of another kind, has no array of that name, or takes more memory than it may; the message
+        begins with the path.
+
+    Warns
+    -----
+    UserWarning
+        If an array is of a type that fpemu has no format for (C64, texts): it is named and left out.
+
+    Notes
+    -----
+    A .safetensors file is refused where safetensors itself refuses it: offsets with holes or overlaps, bytes after the
+    last tensor, names that are there twice.  Nothing is unpickled.
 
     Examples
     --------
@@ -122,19 +132,43 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fe.save(f"{folder}/x.safetensors", plain=np.arange(3), a=fe.array([1, -2], "int4"))
     ...     fe.load(f"{folder}/x.safetensors")
+    ...     fe.load(f"{folder}/x.safetensors", "a")
     {'plain': array([0, 1, 2]), 'a': Array([ 1, -2], format='int4')}
+    Array([ 1, -2], format='int4')
     """
-    try:
-        return _load_npz(path) if _kind(path) == ".npz" else _load_safetensors(Path(path))
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: damaged, or not written by fpemu.save: {error!r}") from None
+    file = Path(path)
+    _check_limits(name, max_bytes)
+    if told_by_name(file) is None and not file.exists():
+        raise ValueError(f"{file}: no such file; {_MUST} not {file.suffix!r}")
+    with reading(file):
+        try:
+            kind = kind_of_input(file)
+        except UnknownEndingError:
+            kind = "raw"
+        if kind == "raw":
+            raise ValueError(f"{file}: {_MUST} not {file.suffix!r}")
+        if kind == ".npy" and name is not None:
+            raise ValueError(f"{file}: an .npy file has one array, without a name; {name!r} cannot be selected")
+        budget = Budget.of(file, max_bytes=max_bytes)
+    with reading(file, "written by fpemu.save, or damaged"):
+        if kind == ".npy":
+            (stored,) = stored_arrays(file, kind)
+            return stored.whole(budget)
+        found = (_load_npz if kind == ".npz" else _load_safetensors)(file, name, budget)
+    return found if name is None else found[name]
 
 
-def _kind(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"{path}: the ending must be .npz or .safetensors, not {suffix!r}")
-    return suffix
+def _check_limits(name: Any, max_bytes: Any) -> None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if max_bytes is not None and (isinstance(max_bytes, bool) or not hasattr(max_bytes, "__index__")):
+        raise TypeError(f"max_bytes must be an int, not {type(max_bytes).__name__}")
+
+
+def _kind_to_save(path: str | os.PathLike[str]) -> str:
+    if file_kind(path) not in SAVED:
+        raise ValueError(f"{path}: the ending must be .npz or .safetensors, not {Path(path).suffix!r}")
+    return file_kind(path)
 
 
 Saved = Array | Quantized | NDArray[Any]
@@ -165,12 +199,12 @@ def _parts(data: dict[str, Any]) -> tuple[str, ...]:
     return ("codes", *data.get("parts", ()))
 
 
-def _described(codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
+def _described(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
     """The array of a description and its parts' codes."""
     known = (VERSION, PACKED_VERSION) if "scheme" in data else (VERSION,)
     if data["version"] not in known:
         versions = " and ".join(map(str, known))
-        raise ValueError(f"a description of version {data['version']}: this fpemu reads version {versions}")
+        raise ValueError(f"{where}: a description of version {data['version']}: this fpemu reads version {versions}")
     if "scheme" in data:
         return quantized_from(codes, data)
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
@@ -206,52 +240,61 @@ def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
     return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in _joined(named()).items()]
 
 
-def _load_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
-    members = {stored.name: stored for stored in open_arrays(path)}
-    stems = [name.removesuffix(".codes") for name in members if name.endswith(".codes")]
-    texts = {stem: _whole(members[f"{stem}.format"]) for stem in stems if f"{stem}.format" in members}
-    descriptions = {stem: json.loads(text.tobytes()) for stem, text in texts.items()}
-    inside = {f"{stem}.{part}" for stem, data in descriptions.items() for part in ("format", *_parts(data))}
+def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
+    members = {stored.name: stored for stored in stored_arrays(path, ".npz", under=name)}
+    described = [
+        stem
+        for stem, _, part in (each.rpartition(".") for each in members)
+        if part == "codes" and f"{stem}.format" in members
+    ]
+    descriptions = {
+        stem: budget.json(members[f"{stem}.format"].whole(budget).tobytes(), f"the description of {shown(stem)}")
+        for stem in described
+        if name in (None, stem)
+    }
+    inside = {f"{stem}.{part}" for stem, data in descriptions.items() for part in ("format", *_parts(data)[1:])}
+    names = {
+        each.removesuffix(".codes") if each.removesuffix(".codes") in described else each: each for each in members
+    }
+    names = {own: each for own, each in names.items() if each not in inside - {name}}
     found: dict[str, Any] = {}
-    for name, stored in members.items():
-        stem, _, part = name.rpartition(".")
-        if part == "codes" and stem in descriptions:
-            data = descriptions[stem]
-            found[stem] = _described({part: _whole(members[f"{stem}.{part}"]) for part in _parts(data)}, data)
-        elif name not in inside:
-            found[name] = _whole(stored)
+    for own in _chosen(path, name, {stem: members[each] for stem, each in names.items()}):
+        if own in descriptions:
+            data = descriptions[own]
+            codes = {part: members[f"{own}.{part}"].whole(budget) for part in _parts(data)}
+            found[own] = _described(f"{path}, {shown(own)}", codes, data)
+        else:
+            found[own] = members[names[own]].whole(budget)
     return found
 
 
-def _whole(stored: StoredArray) -> NDArray[Any]:
-    pieces = list(stored.chunks())
-    flat = np.concatenate(pieces) if pieces else np.empty(0, stored.dtype)
-    return flat.astype(stored.dtype.newbyteorder("="), copy=False).reshape(stored.shape)
+def _chosen(path: Path, name: str | None, arrays: dict[str, StoredArray]) -> list[str]:
+    """The names to load: the one that is wanted, else all whose elements can be read."""
+    if name is not None:
+        if name not in arrays:
+            names = list(arrays)[:1000]
+            told = ", ".join(map(shown, names[:20])) + ", ..." * (len(arrays) > 20)
+            raise ValueError(f"{path}: no array {name!r}; there are {told or 'none'}{near(name, names)}")
+        return [name]
+    for stored in arrays.values():
+        if stored.unknown:
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=4)
+    return [each for each, stored in arrays.items() if not stored.unknown]
 
 
 # -- .safetensors: the header's length in 8 bytes, the header in JSON, the elements -----------------------------------
 
 
-def _word(fmt: Format) -> str:
-    for word, name in WORDS.items():
-        if same_codes(fmt, find_format(name)):
-            return word
-    return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
-
-
-def _little(x: Array | NDArray[Any]) -> tuple[str, NDArray[Any]]:
-    """An array's type in safetensors' word, and its elements in C order and little endian."""
-    word, elements = ("BOOL", x) if not isinstance(x, Array) and x.dtype == np.bool_ else ("", x)
-    if not word:
-        given = as_source(x)
-        word, elements = _word(given.format), given.codes
-    assert isinstance(elements, np.ndarray)
-    return word, np.ascontiguousarray(elements, elements.dtype.newbyteorder("<"))
+def _elements(x: Array | NDArray[Any]) -> tuple[safetensors.Place, list[NDArray[Any]]]:
+    """An array's type in safetensors' word with its shape, and its elements."""
+    if not isinstance(x, Array) and x.dtype == np.bool_:
+        return safetensors.Place("BOOL", x.shape), [x]
+    given = as_source(x)
+    assert isinstance(given.codes, np.ndarray)
+    return safetensors.Place(safetensors.word_of(given.format, given.codes.size), given.codes.shape), [given.codes]
 
 
 def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
-    if "__metadata__" in arrays:
-        raise ValueError("safetensors keeps the name '__metadata__' for itself: rename that array")
     descriptions: dict[str, Any] = {}
 
     def named() -> Iterator[tuple[str, Array | NDArray[Any]]]:
@@ -262,61 +305,34 @@ def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
             own, descriptions[name] = _description(x)
             yield from ((name if part == "codes" else f"{name}.{part}", codes) for part, codes in own.items())
 
-    members = _joined(named())
-    parts = {name: _little(x) for name, x in members.items()}
-    header: dict[str, Any] = {"__metadata__": {"fpemu": json.dumps(descriptions)}} if descriptions else {}
-    places, end = {}, 0
-    for name in sorted(parts, key=lambda name: -parts[name][1].itemsize):  # the widest first: all are aligned
-        places[name] = (end, end + parts[name][1].nbytes)
-        end += parts[name][1].nbytes
-    for name, (word, _) in parts.items():
-        header[name] = {"dtype": word, "shape": list(np.shape(members[name])), "data_offsets": places[name]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    stream.write(len(text).to_bytes(8, "little") + text)
-    for name in places:
-        stream.write(parts[name][1].reshape(-1).view(np.uint8).data)
+    found = {name: _elements(x) for name, x in _joined(named()).items()}
+    metadata = {"fpemu": json.dumps(descriptions)} if descriptions else {}
+    safetensors.write(
+        stream,
+        {name: place for name, (place, _) in found.items()},
+        {name: x for name, (_, x) in found.items()},
+        metadata,
+    )
 
 
-def _load_safetensors(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(0)
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > min(size - 8, LONGEST_HEADER):
-            raise ValueError(f"{path}: not a safetensors file: its header does not fit into {size} bytes")
-        header = json.loads(stream.read(length))
-        descriptions = json.loads(header.pop("__metadata__", {}).get("fpemu", "{}"))
-        inside = {f"{name}.{part}" for name, data in descriptions.items() for part in _parts(data)[1:]}
-
-        def read(name: str) -> NDArray[Any]:
-            return _read(stream, f"{path}, {name}", 8 + length, size, header[name])
-
-        found: dict[str, Any] = {}
-        for name, entry in header.items():
-            if name in descriptions:
-                data = descriptions[name]
-                codes = {part: read(name if part == "codes" else f"{name}.{part}") for part in _parts(data)}
-                found[name] = _described(codes, data)
-            elif name not in inside:
-                found[name] = _plain(read(name), entry["dtype"])
-        return found
+def _as_codes(x: NDArray[Any]) -> NDArray[Any]:
+    """The elements' bits as unsigned integers."""
+    return x.view(f"u{x.dtype.itemsize}")
 
 
-def _read(stream: IO[bytes], where: str, base: int, size: int, entry: Any) -> NDArray[Any]:
-    """The codes of an array."""
-    word, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-    if word != "BOOL" and word not in WORDS:
-        raise ValueError(f"{where}: elements of type {word!r}; known are BOOL, {', '.join(WORDS)}")
-    dtype = np.dtype(find_format(WORDS.get(word, "uint8")).code_dtype)
-    if not (0 <= start <= end <= size - base and math.prod(shape) * dtype.itemsize == end - start):
-        raise ValueError(f"{where}: {shape} elements of {word} are not at bytes {start} to {end} of the data")
-    stream.seek(base + start)
-    return np.fromfile(stream, dtype.newbyteorder("<"), math.prod(shape)).astype(dtype, copy=False).reshape(shape)
-
-
-def _plain(codes: NDArray[Any], word: str) -> Array | NDArray[Any]:
-    """An array without a description."""
-    if word == "BOOL":
-        return codes.view(np.bool_)
-    return codes.view(np.dtype(NUMPY_WORDS[word])) if word in NUMPY_WORDS else Array(codes, WORDS[word])
+def _load_safetensors(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
+    metadata, entries = safetensors.contents(path, budget, name)
+    members = {stored.name: stored for stored in stored_tensors(path, entries)}
+    descriptions = budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions")
+    inside = {f"{each}.{part}" for each, data in descriptions.items() for part in _parts(data)[1:]}
+    found: dict[str, Any] = {}
+    for own in _chosen(path, name, {each: stored for each, stored in members.items() if each not in inside - {name}}):
+        if own in descriptions:
+            data = descriptions[own]
+            parts = {part: own if part == "codes" else f"{own}.{part}" for part in _parts(data)}
+            codes = {part: _as_codes(members[each].whole(budget)) for part, each in parts.items()}
+            found[own] = _described(f"{path}, {shown(own)}", codes, data)
+        else:
+            numbers, fmt = members[own].whole(budget), members[own].format
+            found[own] = numbers if fmt is None else Array(numbers, fmt)
+    return found

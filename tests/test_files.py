@@ -104,7 +104,7 @@ class TestReading:
 
 def test_raw_without_a_shape_has_one_dimension(tmp_path):
     SHAPED.tofile(tmp_path / "x.f32")
-    (stored,) = open_arrays(tmp_path / "x.f32", dtype="float32")
+    (stored,) = open_arrays(tmp_path / "x.f32", dtype="float32", raw=True)
     assert stored.shape == (24,)
 
 
@@ -162,7 +162,7 @@ def test_wrong_questions(tmp_path):
     np.save(tmp_path / "x.npy", SHAPED)
     np.savez(tmp_path / "x.npz", a=SHAPED)
     SHAPED.tofile(tmp_path / "x.bin")
-    with pytest.raises(ValueError, match=r"only \.npz files have members"):
+    with pytest.raises(ValueError, match=r"only \.npz and \.safetensors files have members"):
         open_arrays(tmp_path / "x.npy", member="a")
     with pytest.raises(ValueError, match="shape is for raw files"):
         open_arrays(tmp_path / "x.npy", shape=(24,))
@@ -222,8 +222,10 @@ def test_a_member_shorter_than_its_header_says(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", (tmp_path / "x.npy").read_bytes()[:-4])
         archive.writestr("notes.txt", "no array")
-    with pytest.raises(ValueError, match=r"'notes.txt' is no array"):
+    with pytest.warns(UserWarning, match=r"x.npz, notes.txt, left out: member 'notes.txt' is no array"):
         open_arrays(tmp_path / "x.npz")
+    with pytest.raises(ValueError, match=r"'notes.txt' is no array"):
+        open_arrays(tmp_path / "x.npz", member="notes.txt")
     (stored,) = open_arrays(tmp_path / "x.npz", member="x")
     with pytest.raises(ValueError, match="'x' ends early"):
         elements(stored)

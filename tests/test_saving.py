@@ -171,7 +171,7 @@ def test_damaged_files(tmp_path):
     for header, data, match in (
         (b"{", b"", "damaged"),
         (b"[1]", b"", "damaged"),
-        ({"a": {**entry, "dtype": "F4"}}, b"1234", "elements of type 'F4'"),
+        ({"a": {**entry, "dtype": "F2"}}, b"1234", "elements of type 'F2'"),
         ({"a": entry}, b"123", "are not at bytes 0 to 4"),
         ({"a": {**entry, "shape": [5]}}, b"12345", "are not at bytes"),
         ({"a": {**entry, "data_offsets": [-4, 0]}}, b"1234", "are not at bytes"),

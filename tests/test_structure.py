@@ -25,7 +25,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
     *("version", "kernels", "knobs", "profiles", "formats"),
-    *("literals", "grammar", "registry", "portable", "storage", "sources", "chunks"),
+    *("literals", "grammar", "registry", "boundary", "portable", "storage", "sources", "chunks"),
     *("axes", "advice"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
@@ -36,7 +36,7 @@ ORDER = [
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     "scaling",
-    *("files", "saving", "report", "plotting"),
+    *("containers", "archives", "safetensors", "replacement", "files", "saving", "report", "plotting"),
     *("claims", "vectors", "matching", "causes", "failures", "hardness", "auditing"),
     *("testing", "strategies", "pytest_plugin"),
     "public",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu import archives
 from fpemu.auditing.fitting import Evidence, same
-from fpemu.files import replacing
+from fpemu.boundary import Budget, reading
+from fpemu.replacement import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,19 +165,34 @@ class Ledger:
 
     def restore(self, path: Path, about: dict[str, Any]) -> None:
         """Go on from a file; a ValueError where it is not this audit's."""
-        try:
-            with np.load(path) as file:
-                state = json.loads(str(file["state"]))
-                columns = [file[str(k)] for k in range(len(file.files) - 1)]
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{path} is no audit to go on with: {error}") from None
-        for word, value in about.items():
-            if state["about"].get(word) != value:
-                raise ValueError(
-                    f"{path} is of another audit: its {word} is {state['about'].get(word)!r}, here {value!r}"
-                )
-        self.checked, self.different, self._wrong = state["checked"], state["different"], state["wrong"]
-        self.differences = [Difference(tuple(operands), *rest) for operands, *rest in state["differences"]]
+        with reading(path, "an audit to go on with"):
+            budget = Budget.of(path)
+            with archives.opened(path) as archive:
+                members = archives.entries(archive, budget.size)
+                arrays = {name: archives.member_array(archive, entry, budget) for name, entry in members.items()}
+            state = budget.json(str(arrays.pop("state.npy")[()]).encode(), "its state")
+            for word, value in about.items():
+                if state["about"].get(word) != value:
+                    raise ValueError(
+                        f"{path} is of another audit: its {word} is {state['about'].get(word)!r}, here {value!r}"
+                    )
+            self._enter(state, [arrays[f"{place}.npy"] for place in range(len(arrays))])
+
+    def _enter(self, state: dict[str, Any], columns: list[NDArray[Any]]) -> None:
+        """All that a file has, where it fits together."""
+        numbers = [state[word] for word in ("checked", "different", "wrong")]
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError(f"its counts are {numbers}")
+        count = self.claim.arity
+        if columns and (len(columns) != count + 2 + 2 * self.flags or any(each.dtype.kind != "u" for each in columns)):
+            raise ValueError("its columns are not those of this audit")
+        if any(column.ndim != 1 or column.size != columns[0].size for column in columns):
+            raise ValueError("its columns are not of one length")
+        differences = [Difference(tuple(operands), *rest) for operands, *rest in state["differences"]]
+        if any(len(each.operands) != count for each in differences):
+            raise ValueError("its differences have another number of operands")
+        self.checked, self.different, self._wrong = numbers
+        self.differences = differences
         self._kept = [columns] if columns else []
 
 

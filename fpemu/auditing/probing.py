@@ -17,10 +17,10 @@ from fpemu.auditing import recorder
 from fpemu.casting import decode, encode
 from fpemu.catalogue import ALIASES, SYMBOLS
 from fpemu.claims import Claim
-from fpemu.files import replacing
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.knobs import near
 from fpemu.registry import dtype
+from fpemu.replacement import replacing
 from fpemu.vectors import generate
 from fpemu.version import __version__
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu import archives
 from fpemu.auditing.recorder import HASH, HEAD, KIND
 from fpemu.auditing.subjects import Recorded
+from fpemu.boundary import Budget, reading
 from fpemu.claims import Batch, Claim
 from fpemu.formats import Format
 
 __all__ = ["Recordings", "is_recording", "recordings"]
 
 SUFFIX = ".probe"
-LARGEST = 1 << 28  # bytes of a member
+LARGEST = 1 << 29  # bytes of memory that a recording may take: all that torch can be asked takes a tenth
 
 
 class Recordings(Mapping[str, Recorded]):
@@ -128,50 +127,50 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
     recording.probe: no recording, or a truncated one: File is not a zip file
     """
     target = Path(path)
-    try:
-        with target.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-            members = _members(target, archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{target}: no recording, or a truncated one: {error}") from None
+    with reading(target, "a recording, or a truncated one"):
+        budget = Budget.of(target, max_bytes=LARGEST)
+        members = _members(target, budget)
+    with reading(target, "a recording"):
+        return _checked(target, members, budget)
+
+
+def _members(path: Path, budget: Budget) -> dict[str, bytes]:
+    with archives.opened(path) as archive:
+        entries = archives.entries(archive, budget.size)
+        budget.take(sum(entry.file_size for entry in entries.values()), "its members")
+        return {name: archive.read(entry) for name, entry in entries.items()}
+
+
+def _checked(target: Path, members: dict[str, bytes], budget: Budget) -> Recordings:
+    """What the members tell, every one of them checked."""
     for missing in {HEAD, HASH} - set(members):
         raise ValueError(f"{target}: no recording: it has no {missing}")
     if hashlib.sha256(members[HEAD]).hexdigest().encode() != members[HASH]:
         raise ValueError(f"{target}: {HEAD} does not fit its hash: the file was edited")
     for name, raw in members.items():
         if name not in (HEAD, HASH) and hashlib.sha256(raw).hexdigest() != name:
-            raise ValueError(f"{target}: what it has under {name[:12]}... is something else: the file was edited")
-    try:
-        about = json.loads(members[HEAD])
-        if about.get("kind") != KIND:
-            raise ValueError(f"its kind is {about.get('kind')!r}, not {KIND!r}: it is of another version")
-        items, used = {}, {HEAD, HASH}
-        for each in about["items"]:
-            claim = Claim.from_description(each["claim"])
-            batches = [_batch(batch, claim, members, used) for batch in each["batches"]]
-            items[each["name"]] = Recorded(each["name"], batches, claim)
-        found = Recordings(target, about, items)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{target}: no recording: {type(error).__name__}: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{target}: {error}") from None
+            raise ValueError(f"{target}: what it has under {name[:12]!r}... is something else: the file was edited")
+    about = budget.json(members[HEAD], HEAD)
+    if about.get("kind") != KIND:
+        raise ValueError(f"{target}: its kind is {about.get('kind')!r}, not {KIND!r}: it is of another version")
+    items, used = {}, {HEAD, HASH}
+    for each in about["items"]:
+        claim = Claim.from_description(each["claim"])
+        batches = [_batch(batch, claim, members, used, budget) for batch in each["batches"]]
+        items[str(each["name"])] = Recorded(each["name"], batches, claim)
+    found = Recordings(target, about, items)
     if set(members) != used:
         raise ValueError(f"{target}: it has {len(set(members) - used)} more members than it tells of: it was edited")
     return found
 
 
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
-    for entry in archive.infolist():
-        if entry.file_size > LARGEST:
-            raise ValueError(f"{path}: {entry.filename} is too large for a recording: {entry.file_size:,} bytes")
-    return {name: archive.read(name) for name in archive.namelist()}
-
-
-def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str]) -> Batch:
+def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str], budget: Budget) -> Batch:
     """Operands and results as codes; a ValueError or KeyError where they do not fit together."""
 
     def of(name: str, fmt: Format) -> NDArray[Any]:
         used.add(name)
         kind = np.dtype(fmt.code_dtype)
+        budget.take(len(members[name]), "its codes")
         codes = np.frombuffer(members[name], kind.newbyteorder("<")).astype(kind)
         if fmt.bits < 8 * kind.itemsize and codes.size and int(codes.max()) >= fmt.code_count:
             raise ValueError(f"there are codes beyond those of {fmt}")
@@ -180,7 +179,7 @@ def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used:
     assert claim.result is not None
     result = of(batch["result"], claim.result)
     if "rule" in batch:
-        operands: tuple[NDArray[Any], ...] = (_by_rule(batch["rule"], claim.operands[0]),)
+        operands: tuple[NDArray[Any], ...] = (_by_rule(batch["rule"], claim.operands[0], budget),)
     else:
         operands = tuple(of(name, fmt) for name, fmt in zip(batch["operands"], claim.operands, strict=True))
     if any(part.size != result.size for part in operands) or len(operands) != claim.arity:
@@ -188,10 +187,11 @@ def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used:
     return Batch(operands, result, None)
 
 
-def _by_rule(rule: dict[str, Any], fmt: Format) -> NDArray[Any]:
+def _by_rule(rule: dict[str, Any], fmt: Format, budget: Budget) -> NDArray[Any]:
     """Codes that follow from a rule, as `fpemu.auditing.recorder.by_rule` has them."""
     count, shift, added = rule["count"], rule["shift"], rule["add"]
     if not (0 < count <= 1 << 16 and 0 <= shift <= 48 and 0 < len(added) <= 64):
         raise ValueError(f"no rule of inputs: {rule}")
+    budget.take(count * len(added) * 8, "its operands")
     numbers = np.arange(count, dtype=np.uint64) << np.uint64(shift)
     return np.concatenate([numbers + np.uint64(each) for each in added]).astype(fmt.code_dtype)

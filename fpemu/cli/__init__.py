@@ -37,8 +37,10 @@ def main(args: list[str] | None = None) -> NoReturn:
             raise
         sys.stderr.write(NEEDS)
         sys.exit(2)
-    if sys.platform != "win32":
-        signal.signal(signal.SIGTERM, _terminated)
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
+        number = getattr(signal, name, None)  # Windows has only the first
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _terminated)
     try:
         from fpemu.kernels import threads
 

@@ -20,6 +20,7 @@ from fpemu.cli.options import (
     MemberOption,
     OverflowOption,
     ProfileOption,
+    RawOption,
     RoundingOption,
     SeedOption,
     ShapeOption,
@@ -30,8 +31,9 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import console, print_json, print_table, progress
+from fpemu.containers import UnknownEndingError, kind_of_output, told_by_name
 from fpemu.errors import HEADER, Errors
-from fpemu.files import Outgoing, StoredArray, file_kind, write_arrays
+from fpemu.files import Outgoing, StoredArray, write_arrays
 from fpemu.formats import Format
 from fpemu.profiles import Profile
 from fpemu.running import streamed
@@ -42,7 +44,10 @@ __all__ = ["cast"]
 def cast(
     file: FileArgument,
     format: FormatOption,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=".npy, .npz, or raw.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help=".npy, .npz, .safetensors, or raw.", show_default=False),
+    ],
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, not values.")] = False,
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
@@ -50,6 +55,7 @@ def cast(
     seed: SeedOption = None,
     dtype: DtypeOption = None,
     shape: ShapeOption = None,
+    raw: RawOption = False,
     member: MemberOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -66,27 +72,41 @@ def cast(
 
         fpemu cast codes.npy --dtype e4m3fn -f float32 -o values.npy
 
-        fpemu cast x.f32 --dtype float32 --shape 128,256 -f e5m2 --rounding stochastic --seed 0 -o y.npy
+        fpemu cast model.safetensors -f bf16 --codes -o smaller.safetensors
+
+        fpemu cast x.f32 --raw --dtype float32 --shape 128,256 -f e5m2 --rounding stochastic --seed 0 -o y.npy
     """
     (fmt,) = formats_of([format])
     rules = rules_of(fmt, profile, rounding, overflow)
     seed = seed_of(seed, [rules])
-    arrays = open_file(file, dtype, shape, member)
+    kind = _kind_of(out, raw, file)
+    arrays = open_file(file, dtype, shape, member, raw and told_by_name(file) is None)
     if not arrays:
         raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
-    if len(arrays) != 1 and file_kind(out) != ".npz":
+    if len(arrays) != 1 and kind not in (".npz", ".safetensors"):
         raise typer.BadParameter(
             f"{file} has {len(arrays)} arrays: write an .npz file, or choose one with --member",
             param_hint="'-o' / '--out'",
         )
     jobs = [_Job(stored, fmt, rules, codes, seed) for stored in arrays]
     with progress(f"casting {file.name}", sum(stored.size for stored in arrays)) as advance:
-        write_arrays(out, [Outgoing(j.stored.name, j.stored.shape, j.dtype, j.pieces(advance)) for j in jobs])
+        write_arrays(out, [job.outgoing(advance) for job in jobs], raw=raw and kind == "raw")
     if json:
         rule = {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
         print_json({"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]})
     else:
         _print(out, jobs)
+
+
+def _kind_of(out: Path, raw: bool, file: Path) -> str:
+    """How the output is written; an error where --raw says nothing of either file."""
+    wanted = raw and told_by_name(out) is None
+    if raw and not wanted and told_by_name(file) is not None:
+        raise typer.BadParameter(f"{file} and {out} are no raw numbers by their names", param_hint="'--raw'")
+    try:
+        return kind_of_output(out, wanted)
+    except UnknownEndingError as error:
+        raise typer.BadParameter(str(error), param_hint="'-o' / '--out'") from None
 
 
 class _Job:
@@ -98,6 +118,11 @@ class _Job:
         nothing = np.empty(0, stored.dtype)
         values = None if codes else np.asarray(casting.cast(nothing, fmt, source=stored.format))
         self.dtype: np.dtype[Any] = np.dtype(fmt.code_dtype) if values is None else values.dtype
+
+    def outgoing(self, advance: Callable[[int], None]) -> Outgoing:
+        """What is written: an array that has no name gets its file's."""
+        name, fmt = self.stored.name or self.stored.path.stem, self.format if self.codes else None
+        return Outgoing(name, self.stored.shape, self.dtype, self.pieces(advance), fmt)
 
     def pieces(self, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
         """The results piece by piece; an element's random bits depend on its place in the array alone."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fpemu.files import StoredArray, element_type, file_kind, open_arrays
+from fpemu.containers import UnknownEndingError, kind_of_input
+from fpemu.files import StoredArray, element_type, open_arrays
 from fpemu.formats import Format
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.profiles import Profile, profile
@@ -29,6 +32,7 @@ __all__ = [
     "OverflowOption",
     "PlotOption",
     "ProfileOption",
+    "RawOption",
     "RoundingOption",
     "SeedOption",
     "ShapeOption",
@@ -51,13 +55,20 @@ FormatsOption = Annotated[
 ]
 FormatsArgument = Annotated[list[str] | None, typer.Argument(metavar="FORMAT", help="Names of formats, as -f.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; numbers that JSON lacks are texts.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help=".npy, .npz, or raw numbers.", show_default=False)]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help=".npy, .npz, .safetensors, or raw numbers.", show_default=False)
+]
 DtypeOption = Annotated[
     str | None,
     typer.Option("--dtype", help="What the file's elements are: a numpy dtype (raw files), or the format of codes."),
 ]
 ShapeOption = Annotated[str | None, typer.Option("--shape", metavar="N,N...", help="Shape of a raw file's array.")]
-MemberOption = Annotated[str | None, typer.Option("--member", help="The one array of an .npz file to take.")]
+RawOption = Annotated[
+    bool, typer.Option("--raw", help="Files whose endings are unknown hold raw numbers, as .bin, .raw, .dat do.")
+]
+MemberOption = Annotated[
+    str | None, typer.Option("--member", help="The one array of an .npz or .safetensors file to take.")
+]
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", help="Rules of the cast: ieee, torch, ml_dtypes, onnx, cuda-satfinite ...")
 ]
@@ -144,16 +155,28 @@ def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
     return seed
 
 
-def open_file(file: Path, dtype: str | None, shape: str | None, member: str | None) -> list[StoredArray]:
-    """The arrays of a file, as the options say."""
+def open_file(
+    file: Path, dtype: str | None, shape: str | None, member: str | None, raw: bool = False
+) -> list[StoredArray]:
+    """The arrays of a file, as the options say; those that cannot be read are named."""
     if dtype is not None:
         try:
             element_type(dtype)
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(str(error), param_hint="'--dtype'") from None
-    elif file_kind(file) == "raw":
+    sizes = _shape(shape)
+    try:
+        kind = kind_of_input(file, raw)
+    except UnknownEndingError as error:
+        raise typer.BadParameter(str(error), param_hint="'--raw'") from None
+    if dtype is None and kind == "raw":
         raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
-    return open_arrays(file, dtype=dtype, shape=_shape(shape), member=member)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        found = open_arrays(file, dtype=dtype, shape=sizes, member=member, raw=raw)
+    for each in told:
+        sys.stderr.write(f"fpemu: warning: {each.message}\n")
+    return found
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

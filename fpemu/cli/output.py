@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from fpemu.files import replacing
+from fpemu.replacement import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

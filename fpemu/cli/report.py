@@ -20,6 +20,7 @@ from fpemu.cli.options import (
     JsonOption,
     MemberOption,
     PlotOption,
+    RawOption,
     RoundingOption,
     SeedOption,
     ShapeOption,
@@ -67,6 +68,7 @@ def report(
     seed: SeedOption = None,
     dtype: DtypeOption = None,
     shape: ShapeOption = None,
+    raw: RawOption = False,
     member: MemberOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -87,7 +89,9 @@ def report(
 
         fpemu report weights.npy -f mxfp4 -f nvfp4 --profile torchao
 
-        fpemu report activations.f32 --dtype float32 -f e5m2 --plot errors.png
+        fpemu report model.safetensors -f e4m3 mxfp4
+
+        fpemu report activations.f32 --raw --dtype float32 -f e5m2 --plot errors.png
     """
     chosen = targets_of(format, names) or targets_of(MAIN_FORMATS)
     scaled = [fmt for fmt in chosen if isinstance(fmt, ScaledFormat)]
@@ -101,7 +105,7 @@ def report(
     seed = seed_of(seed, rules)
     factor = _scale(scale)
     picture_path(plot)
-    arrays = open_file(file, dtype, shape, member)
+    arrays = open_file(file, dtype, shape, member, raw)
     if plot is not None and len(arrays) != 1:
         raise typer.BadParameter(
             f"a picture shows one array, {file} has {len(arrays)}: add --member", param_hint="'--plot'"

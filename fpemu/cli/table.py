@@ -26,9 +26,9 @@ from fpemu.cli.options import (
     rules_of,
 )
 from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture
-from fpemu.files import replacing
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.replacement import replacing
 
 __all__ = ["table"]
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.replacement import replacing
+
 DATA = Path(__file__).with_name("digits.npz")
 
 SEED = 0
@@ -74,7 +76,8 @@ def main(path: Path) -> None:
     parameters = {f"weight{i}": w.astype(np.float32) for i, w in enumerate(weights)}
     parameters |= {f"bias{i}": b.astype(np.float32) for i, b in enumerate(biases)}
     arrays = {"images": images, "labels": labels, "test": test.astype(np.uint16)} | parameters
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    with replacing(path) as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

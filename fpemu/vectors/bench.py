@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fpemu.claims import Claim
-from fpemu.files import replacing
 from fpemu.formats import FloatFormat, Format
 from fpemu.knobs import near
+from fpemu.replacement import replacing
 from fpemu.vectors.headers import number_of
 from fpemu.vectors.layouts import FLAG_BITS, Words, ending_of, fields_of
 from fpemu.vectors.reading import VectorFile, read

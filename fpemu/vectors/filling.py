@@ -78,11 +78,14 @@ class Fill:
     claim : Claim
     per_cell : int
         How many are enough.
+    most : int, optional
+        How many there may be in all.
     """
 
-    def __init__(self, claim: Claim, per_cell: int) -> None:
-        self.claim, self.per_cell = claim, per_cell
+    def __init__(self, claim: Claim, per_cell: int, most: int | None = None) -> None:
+        self.claim, self.per_cell, self.most = claim, per_cell, most
         self.counts = Counts(claim)
+        self.size = 0
         self._seen: set[tuple[int, ...]] = set()
         self._parts: list[list[NDArray[np.unsignedinteger]]] = [[] for _ in claim.operands]
 
@@ -102,9 +105,15 @@ class Fill:
         counts.add(cells[np.isin(rows, taken)])
         self._seen.difference_update(_rows(codes, np.setdiff1d(fresh, taken).astype(np.int64)))
         chosen = tuple(part[taken] for part in codes)
+        self.size += taken.size
         for parts, part in zip(self._parts, chosen, strict=True):
             parts.append(part)
         return chosen
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more cases than there may be."""
+        return self.most is not None and self.size > self.most
 
     def _new(self, case: tuple[int, ...]) -> bool:
         known = case in self._seen
@@ -124,23 +133,25 @@ def _rows(codes: Codes, rows: NDArray[np.int64]) -> list[tuple[int, ...]]:
     return list(zip(*(part[rows].tolist() for part in codes), strict=True))
 
 
-def from_all(claim: Claim, per_cell: int, words: Words) -> Fill:
+def from_all(claim: Claim, per_cell: int, words: Words, most: int | None = None) -> Fill:
     """Fill from all operands, in random order."""
-    fill = Fill(claim, per_cell)
+    fill = Fill(claim, per_cell, most)
     codes = every(claim, 0, tuples(claim))
     order = words.order(tuples(claim))
     for start in range(0, order.size, PIECE):
         fill.offer(tuple(part[order[start : start + PIECE]] for part in codes))
+        if fill.full:
+            break
     return fill
 
 
-def by_construction(claim: Claim, per_cell: int, words: Words) -> Fill:
+def by_construction(claim: Claim, per_cell: int, words: Words, most: int | None = None) -> Fill:
     """Fill by construction, until nothing new comes.
 
     Half of each round goes through all the ways that the operands' classes can meet, half to those among which a cell
     has cases but not enough.
     """
-    fill = Fill(claim, per_cell)
+    fill = Fill(claim, per_cell, most)
     ways = fill.counts.every_operand_class()
     idle = place = 0
     for _ in range(ROUNDS):
@@ -154,7 +165,7 @@ def by_construction(claim: Claim, per_cell: int, words: Words) -> Fill:
         for codes in mirrored(claim, taken):
             fill.offer(codes)
         idle = 0 if taken[0].size else idle + 1
-        if idle == PATIENCE:
+        if idle == PATIENCE or fill.full:
             break
     return fill
 

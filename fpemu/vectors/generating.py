@@ -33,6 +33,8 @@ class Vectors:
     claim : Claim
     limit, per_cell, random, seed : int
         As `generate` takes them.
+    most : int, optional
+        So many vectors are enough: the cells are filled no further.
 
     Attributes
     ----------
@@ -42,8 +44,11 @@ class Vectors:
         Whether these are all the operands that there are.
     """
 
-    def __init__(self, claim: Claim, limit: int, per_cell: int, random: int, seed: int) -> None:
+    def __init__(
+        self, claim: Claim, limit: int, per_cell: int, random: int, seed: int, most: int | None = None
+    ) -> None:
         self.claim, self.limit, self.per_cell, self.random, self.seed = claim, limit, per_cell, random, seed
+        self.most = most
         self.exhaustive = tuples(claim) <= limit
 
     @property
@@ -108,7 +113,7 @@ class Vectors:
     def _fill(self) -> Fill:
         words = Words(self.seed, _FILLING)
         fill = from_all if tuples(self.claim) <= ALL else by_construction
-        return fill(self.claim, self.per_cell, words)
+        return fill(self.claim, self.per_cell, words, self.most)
 
     @functools.cached_property
     def _ways(self) -> NDArray[np.uint8]:

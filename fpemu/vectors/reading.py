@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
+import errno
 import os
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fpemu import archives
+from fpemu.boundary import Budget, line_blocks, reading
 from fpemu.claims import Batch, Claim
-from fpemu.vectors.generating import generate
+from fpemu.vectors.generating import Vectors
 from fpemu.vectors.headers import Hash, claim_of, number_of
 from fpemu.vectors.layouts import LAYOUTS, Columns, columns_of, companion, ending_of, fields_of, layout_of, record_of
 
@@ -21,6 +21,9 @@ __all__ = ["VectorFile", "read"]
 
 AT_ONCE = 1 << 16  # lines
 LONGEST_HEADER = 200  # lines
+LONGEST_LINE = 1 << 16  # bytes, of a header
+LONGEST_MAP = 1 << 20  # bytes, of a header in JSON
+READABLE = "a readable file of vectors"
 
 
 class VectorFile:
@@ -61,9 +64,10 @@ class VectorFile:
     def __iter__(self) -> Iterator[Batch]:
         """Batches of bounded size."""
         arity = self.claim.arity
-        for _, columns in self._lines():
-            flags = columns[arity + 1] if self.has_flags else None
-            yield Batch(tuple(columns[:arity]), columns[arity], flags)
+        with reading(self.path, READABLE):
+            for _, columns in self._lines():
+                flags = columns[arity + 1] if self.has_flags else None
+                yield Batch(tuple(columns[:arity]), columns[arity], flags)
 
     def check(self) -> None:
         """Go through everything once: the number of vectors and the hash."""
@@ -93,13 +97,18 @@ class VectorFile:
         return ": the hash does not fit: the header was edited, or is another file's"
 
     def _again(self) -> Iterator[Batch] | None:
-        """The vectors made anew, where the header says how, in batches of this file's."""
+        """The vectors made anew, where the header says how, in batches of this file's.
+
+        None where that gives another number of vectors: no more are made than the file has.
+        """
         try:
-            numbers = {name: number_of(self.header, name) for name in ("limit", "random", "seed")}
-            made = generate(self.claim, per_cell=number_of(self.header, "per cell"), **numbers)
-        except (ValueError, TypeError):
+            limit, per_cell, random, seed = (
+                number_of(self.header, name) for name in ("limit", "per cell", "random", "seed")
+            )
+        except ValueError:
             return None
-        if made.count != self.count:
+        made = Vectors(self.claim, limit, per_cell, random, seed, most=self.count)
+        if max(limit, per_cell, random, seed) >= 1 << 64 or made.count != self.count:
             return None
         return _rebatched(made, AT_ONCE)
 
@@ -171,9 +180,7 @@ class VectorFile:
         line, number = self._line, 1
         first = 0
         with self.path.open("rb") as stream:
-            while text := b"".join(stream.readlines(AT_ONCE * line.length)):
-                if not text.endswith(b"\n"):
-                    text += b"\n"
+            for text in line_blocks(stream, AT_ONCE * line.length, LONGEST_LINE):
                 words = [each.split() for each in text.splitlines()]
                 plain = b"".join(b" ".join(each) + b"\n" for each in words)
                 lengths = {len(b" ".join(each)) + 1 for each in words}
@@ -193,26 +200,23 @@ class VectorFile:
     def _records(self) -> Iterator[tuple[int, Columns]]:
         fields = fields_of(self.claim, self.has_flags)
         kind, count = record_of(fields), number_of(self.header, "vectors")
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open("vectors.npy") as member:
-                np.lib.format.read_magic(member)
-                shape, _, found = np.lib.format.read_array_header_1_0(member)
-                if found != kind or shape != (count,):
-                    raise ValueError(
-                        f"{self.path}: it holds {shape} of {found}, but its header tells of {count} of {kind}"
-                    )
-                for start in range(0, count, AT_ONCE):
-                    size = min(AT_ONCE, count - start)
-                    rows = np.frombuffer(member.read(size * kind.itemsize), kind)
-                    columns = [rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in kind.names or ()]
-                    for field, column in zip(fields, columns, strict=True):
-                        if field.codes < 1 << (8 * column.itemsize) and (column >= field.codes).any():
-                            where = int(np.argmax(column >= field.codes))
-                            wrong = f"{field.name} is {int(column[where]):#x}, but its codes are below {field.codes:#x}"
-                            raise ValueError(f"{self.path}, vector {start + where}: {wrong}")
-                    yield start, columns
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
-            raise ValueError(f"{self.path}: it is damaged: {error}") from None
+        with archives.opened(self.path) as archive, archive.open("vectors.npy") as member:
+            shape, _, found = archives.read_header(member)
+            if found != kind or shape != (count,):
+                raise ValueError(f"{self.path}: it holds {shape} of {found}, but its header tells of {count} of {kind}")
+            for start in range(0, count, AT_ONCE):
+                size = min(AT_ONCE, count - start)
+                raw = member.read(size * kind.itemsize)
+                if len(raw) < size * kind.itemsize:
+                    raise ValueError(f"{self.path}: the file ends, before {count:,} vectors")
+                rows = np.frombuffer(raw, kind)
+                columns = [rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in kind.names or ()]
+                for field, column in zip(fields, columns, strict=True):
+                    if field.codes < 1 << (8 * column.itemsize) and (column >= field.codes).any():
+                        where = int(np.argmax(column >= field.codes))
+                        wrong = f"{field.name} is {int(column[where]):#x}, but its codes are below {field.codes:#x}"
+                        raise ValueError(f"{self.path}, vector {start + where}: {wrong}")
+                yield start, columns
 
 
 def _text_of(words: list[bytes]) -> str:
@@ -246,7 +250,7 @@ def _head(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:
     lines: list[str] = []
     with path.open("rb") as stream:
         while len(lines) < LONGEST_HEADER:
-            text = stream.readline(1 << 16).decode(errors="replace")
+            text = stream.readline(LONGEST_LINE).decode(errors="replace")
             if not text.startswith(mark.strip() or "\0") or text.startswith(f"{mark}sha256: "):
                 if layout == "csv":
                     lines.append(text.rstrip("\n"))
@@ -263,25 +267,21 @@ def _head(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:
 
 def _header(path: Path, layout: str) -> dict[str, str]:
     """The words of a file's header, with the hash."""
+    budget = Budget.of(path)
     if layout == "npz":
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open("header.npy") as member:
-                found = json.loads(str(np.lib.format.read_array(io.BytesIO(member.read()))))
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-            raise ValueError(f"{path} is no npz file of vectors: {error}") from None
-        return _words(path, found)
+        with reading(path, "an npz file of vectors"), archives.opened(path) as archive:
+            members = archives.entries(archive, budget.size)
+            text = str(archives.member_array(archive, members["header.npy"], budget)[()])
+            return _words(path, budget.json(text.encode(), "its header"))
     if layout == "testfloat":
         beside = companion(path)
-        try:
-            found = json.loads(beside.read_text())["header"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{beside} is no companion of a file of vectors: {error}") from None
-        return _words(beside, found)
+        with reading(beside, "a companion of a file of vectors"):
+            return _words(beside, budget.json(_short(beside), "its header")["header"])
     if layout == "jsonl":
         with path.open("rb") as stream:
-            line = stream.readline(1 << 20)
+            line = stream.readline(LONGEST_MAP)
         try:
-            words = _words(path, json.loads(line)["header"])
+            words = _words(path, budget.json(line, "its header")["header"])
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path}, line 1: there is no header") from None
     else:
@@ -289,6 +289,15 @@ def _header(path: Path, layout: str) -> dict[str, str]:
         if not words:
             raise ValueError(f"{path}, line 1: there is no header")
     return {**words, "sha256": _last_hash(path, layout)}
+
+
+def _short(path: Path) -> bytes:
+    """A file that must be short."""
+    with path.open("rb") as stream:
+        text = stream.read(LONGEST_MAP + 1)
+    if len(text) > LONGEST_MAP:
+        raise ValueError(f"{path}: it has more than {LONGEST_MAP:,} bytes")
+    return text
 
 
 def _words(path: Path, found: Any) -> dict[str, str]:
@@ -309,7 +318,8 @@ def _last_hash(path: Path, layout: str) -> str:
     if len(text) == len(wanted) and text.startswith(start) and text.endswith(end):
         return digest
     with path.open("rb") as stream:
-        lines = sum(1 for _ in stream)
+        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    lines += not text.endswith(b"\n")
     last = text.rstrip(b"\n").split(b"\n")[-1][-60:].decode(errors="replace")
     raise ValueError(
         f"{path}, line {lines}: {last!r}: it is not the line with the hash: the file is truncated, or was edited"
@@ -357,29 +367,37 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
     """
     target = Path(path)
     how = layout_of(layout, target.suffix.lower())
+    with reading(target, READABLE):
+        found = _opened(target, how, claim)
+        found.check()
+    return found
+
+
+def _opened(target: Path, how: str, claim: Claim | None) -> VectorFile:
+    """The file with its header, not yet gone through."""
     if not target.is_file():
-        raise FileNotFoundError(f"{target}: no such file")
+        with target.open("rb"):  # the system says what is wrong with it
+            raise ValueError(f"{target}: it is no file")
     if how == "testfloat" and not companion(target).is_file():
         if claim is None:
             raise FileNotFoundError(
-                f"{companion(target)}: no such companion; say what the vectors are: read(path, claim=...)"
+                errno.ENOENT,
+                "no such companion; say what the vectors are: read(path, claim=...)",
+                str(companion(target)),
             )
-        found = VectorFile(target, how, {}, claim, _foreign_flags(target, claim))
-    else:
-        header = _header(target, how)
-        if header.get("layout") != how:
-            raise ValueError(f"{target}: its header is of the layout {header.get('layout')!r}, not {how!r}")
-        try:
-            told = claim_of(header)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{target}: its header tells of no claim: {error}") from None
-        if claim is not None and claim != told:
-            raise ValueError(f"{target}: its header tells of {told}, not of {claim}")
-        if "sha256" not in header:
-            raise ValueError(f"{target}: its header has no 'sha256'")
-        found = VectorFile(target, how, header, told, header.get("flags") == "yes")
-    found.check()
-    return found
+        return VectorFile(target, how, {}, claim, _foreign_flags(target, claim))
+    header = _header(target, how)
+    if header.get("layout") != how:
+        raise ValueError(f"{target}: its header is of the layout {header.get('layout')!r}, not {how!r}")
+    try:
+        told = claim_of(header)
+    except Exception as error:  # whatever a hostile description of formats raises
+        raise ValueError(f"{target}: its header tells of no claim: {error}") from None
+    if claim is not None and claim != told:
+        raise ValueError(f"{target}: its header tells of {told}, not of {claim}")
+    if "sha256" not in header:
+        raise ValueError(f"{target}: its header has no 'sha256'")
+    return VectorFile(target, how, header, told, header.get("flags") == "yes")
 
 
 def _foreign_flags(path: Path, claim: Claim) -> bool:

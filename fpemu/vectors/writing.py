@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from fpemu.claims import Batch, Claim
-from fpemu.files import replacing
+from fpemu.replacement import replacing_together
 from fpemu.vectors.generating import Vectors
 from fpemu.vectors.headers import Hash, header_of
 from fpemu.vectors.layouts import (
@@ -88,15 +88,15 @@ def write(
     how = layout_of(layout, target.suffix.lower())
     if word_bits is not None and how != "readmemh":
         raise ValueError(f"word_bits is for the layout readmemh, not for {how}")
-    with replacing(target) as stream:
+    together = [target, companion(target)] if how == "testfloat" else [target]
+    with replacing_together(*together) as streams:
         words = (
-            _write_npz(stream, vectors, claim, progress)
+            _write_npz(streams[0], vectors, claim, progress)
             if how == "npz"
-            else write_lines(stream, vectors, how, claim=claim, word_bits=word_bits, progress=progress)
+            else write_lines(streams[0], vectors, how, claim=claim, word_bits=word_bits, progress=progress)
         )
-    if how == "testfloat":
-        with replacing(companion(target)) as stream:
-            stream.write((json.dumps({"header": words}, indent=2) + "\n").encode())
+        for beside in streams[1:]:
+            beside.write((json.dumps({"header": words}, indent=2) + "\n").encode())
     return target
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import fpemu as fe
 from fpemu.cli import main
 
 # What `fpemu audit` is shown with
@@ -58,8 +59,9 @@ def wide(monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Runs the command in this process; the signal handler that it sets is taken back."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Runs the command in this process; the signal handlers that it sets are taken back."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in signals}
 
     def call(*args):
         with pytest.raises(SystemExit) as stopped:
@@ -69,7 +71,8 @@ def run(capsys):
         return Result(stopped.value.code, out, err)
 
     yield call
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -84,6 +87,7 @@ def weights(tmp_path, monkeypatch):
     np.save("codes.npy", np.arange(0x7F, dtype=np.uint8))
     (tmp_path / "mymodule.py").write_text(MODULE)
     (tmp_path / "my_converter.py").write_text(CONVERTER)
+    fe.save("model.safetensors", a=x[0], b=fe.array(x[:2], "bfloat16"))
     shutil.copy(Path(__file__).parents[1] / "torch_cpu.probe", "recording.probe")
     for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
         with open(copy, "wb") as to, open(name, "rb") as source:

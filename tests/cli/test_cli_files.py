@@ -29,7 +29,7 @@ def test_cast_writes_values_and_codes(run, weights):
     np.testing.assert_array_equal(codes, fe.encode(weights, "e4m3fn"), strict=True)
     run("cast", "codes.npy", "--dtype", "e4m3fn", "-f", "float32", "-o", "back.npy")
     np.testing.assert_array_equal(np.load("back.npy"), values, strict=True)
-    run("cast", "x.f32", "--dtype", "float32", "--shape", "128x256", "-f", "e4m3fn", "-o", "raw.bin")
+    run("cast", "x.f32", "--raw", "--dtype", "float32", "--shape", "128x256", "-f", "e4m3fn", "-o", "raw.bin")
     np.testing.assert_array_equal(np.fromfile("raw.bin", np.float32).reshape(128, 256), values)
 
 
