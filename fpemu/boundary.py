@@ -20,6 +20,7 @@ __all__ = ["DEPTH", "Budget", "line_blocks", "parsed", "reading", "shown"]
 ROOM = 1 << 30  # bytes of memory that a file may take however small it is
 GROWTH = 16  # bytes of memory for each byte of a file
 DEPTH = 100  # lists and maps inside each other
+LONGEST = 500  # signs of a message
 TOKEN = 64  # bytes of memory, at most and about, for each list, map or entry of JSON
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
@@ -65,12 +66,21 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), name) from error
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(name):
-            raise
+            told = str(error).removeprefix(name)
+            if told == _line(told):
+                raise
+            raise ValueError(name + _line(told)) from error
         _refuse(name, what, error)
 
 
+def _line(text: str) -> str:
+    """A text that may have come from a file on one line, without signs that a terminal would obey, not too long."""
+    cut = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else repr(sign)[1:-1] for sign in cut)
+
+
 def _refuse(name: str, what: str, error: Exception) -> NoReturn:
-    told = " ".join(str(error).split())[:300]
+    told = _line(str(error)).strip()
     if not isinstance(error, ValueError | EOFError | OSError) or not told:
         told = f"{type(error).__name__}: {told}".removesuffix(": ")
     raise ValueError(f"{name}: {f'not {what}: ' if what else ''}{told}") from error
@@ -134,16 +144,16 @@ class Budget:
                 f"{self.limit:,}"
             )
 
-    def json(self, text: bytes, what: str) -> Any:
+    def json(self, text: bytes, what: str, *, constants: bool = False) -> Any:
         """What JSON stands for, its memory counted first; a ValueError where it is damaged or too deep."""
         self.take(len(text) + TOKEN * sum(map(text.count, (b"[", b"{", b","))), what)
         try:
-            return parsed(text, self.depth)
+            return parsed(text, self.depth, constants=constants)
         except ValueError as error:
             raise ValueError(f"{self.path}: {what}: damaged: {error}") from None
 
 
-def parsed(text: bytes | str, depth: int = DEPTH) -> Any:
+def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) -> Any:
     """What JSON stands for, read more strictly than Python reads it.
 
     Parameters
@@ -152,6 +162,8 @@ def parsed(text: bytes | str, depth: int = DEPTH) -> Any:
         In UTF-8.
     depth : int
         How deep lists and maps may lie in each other.
+    constants : bool
+        Whether NaN, Infinity and -Infinity are numbers, as Python itself writes them.
 
     Returns
     -------
@@ -180,7 +192,11 @@ def parsed(text: bytes | str, depth: int = DEPTH) -> Any:
     plain = raw.decode("utf-8")
     try:
         found = json.loads(
-            plain, object_pairs_hook=_map, parse_constant=_no_number, parse_int=_whole, parse_float=_float
+            plain,
+            object_pairs_hook=_map,
+            parse_constant=float if constants else _no_number,
+            parse_int=_whole,
+            parse_float=_float,
         )
     except RecursionError:  # text that is no JSON may look less deep than it is
         raise ValueError("lists and maps lie too deep in each other") from None

@@ -94,7 +94,7 @@ def format_from_text(text: str) -> Format:
     if not text.startswith("{"):
         return dtype(text)
     try:
-        data = parsed(text)
+        data = parsed(text, constants=True)
     except ValueError as error:
         raise ValueError(f"not a format's parameters: {error}") from None
     return format_from(data)

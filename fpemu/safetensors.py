@@ -125,7 +125,8 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
         raise ValueError(f"{path}: its header: damaged: {METADATA} is no map of texts")
     base = 8 + length
     found = {
-        name: _entry(f"{path}, {shown(name)}", told, base, only not in (None, name)) for name, told in header.items()
+        name: _entry(f"{path}, {shown(name)}", told, base, size - base, only not in (None, name))
+        for name, told in header.items()
     }
     end, last = base, ""
     for name, entry in sorted(found.items(), key=lambda item: item[1][2:]):
@@ -134,12 +135,11 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
             raise ValueError(f"{path}, {shown(name)}: bytes {entry.start - base} to {entry.stop - base} {what}")
         end, last = entry.stop, name
     if end != size:
-        what = f"{size - end} bytes follow the last tensor's" if end < size else "the last tensor's bytes are not there"
-        raise ValueError(f"{path}: {what}")
+        raise ValueError(f"{path}: {size - end} bytes follow the last tensor's")
     return Contents(metadata, found)
 
 
-def _entry(where: str, told: Any, base: int, lenient: bool) -> Entry:
+def _entry(where: str, told: Any, base: int, room: int, lenient: bool) -> Entry:
     if not isinstance(told, dict) or not told.keys() >= _FIELDS:
         raise ValueError(f"{where}: damaged: a tensor has dtype, shape and data_offsets")
     word, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
@@ -147,8 +147,9 @@ def _entry(where: str, told: Any, base: int, lenient: bool) -> Entry:
         raise ValueError(
             f"{where}: elements of type {str(word)[:40]!r}; there are {', '.join(BITS)}; others can be loaded by name"
         )
-    if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1]):
-        raise ValueError(f"{where}: damaged: shape {str(shape)[:60]}, offsets {str(offsets)[:60]}")
+    misplaced = f"{where}: {str(shape)[:60]} elements of {word} are not at bytes {_range(offsets)} of the data"
+    if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room):
+        raise ValueError(misplaced)
     start, stop = offsets
     size = 1
     for length in shape:
@@ -156,7 +157,7 @@ def _entry(where: str, told: Any, base: int, lenient: bool) -> Entry:
         if size >= 1 << 64:
             raise ValueError(f"{where}: shape {str(shape)[:60]} has too many elements")
     if word in BITS and (size * BITS[word] >= 1 << 64 or size * BITS[word] != 8 * (stop - start)):
-        raise ValueError(f"{where}: {tuple(shape)} elements of {word} are not at bytes {start} to {stop} of the data")
+        raise ValueError(misplaced)
     return Entry(word, tuple(shape), base + start, base + stop)
 
 
@@ -184,6 +185,10 @@ def _unpacked(raw: NDArray[np.uint8], fmt: Format, count: int, size: int) -> Ite
         codes = unpack(np.asarray(raw[start * fmt.bits // 8 : stop * fmt.bits // 8]), fmt, stop - start)
         for place in range(0, stop - start, size):
             yield codes[place : place + size]
+
+
+def _range(offsets: Any) -> str:
+    return " to ".join(str(each)[:20] for each in offsets) if isinstance(offsets, list) else str(offsets)[:20]
 
 
 def _sizes(told: Any) -> bool:

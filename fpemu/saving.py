@@ -248,7 +248,9 @@ def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
         if part == "codes" and f"{stem}.format" in members
     ]
     descriptions = {
-        stem: budget.json(members[f"{stem}.format"].whole(budget).tobytes(), f"the description of {shown(stem)}")
+        stem: budget.json(
+            members[f"{stem}.format"].whole(budget).tobytes(), f"the description of {shown(stem)}", constants=True
+        )
         for stem in described
         if name in (None, stem)
     }
@@ -323,7 +325,7 @@ def _as_codes(x: NDArray[Any]) -> NDArray[Any]:
 def _load_safetensors(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
     metadata, entries = safetensors.contents(path, budget, name)
     members = {stored.name: stored for stored in stored_tensors(path, entries)}
-    descriptions = budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions")
+    descriptions = budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions", constants=True)
     inside = {f"{each}.{part}" for each, data in descriptions.items() for part in _parts(data)[1:]}
     found: dict[str, Any] = {}
     for own in _chosen(path, name, {each: stored for each, stored in members.items() if each not in inside - {name}}):
