@@ -12,8 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.errstate import asked, check, value_text
 from fpemu.flags import Flags
 from fpemu.kernels import operations
+from fpemu.kernels.spec import NO_RULES
 from fpemu.knobs import Extremum, choose
 from fpemu.operating import Options, as_operand, broadcast, checked_bool, documented, flat, operate
+from fpemu.outcomes import operand_rules
+from fpemu.profiles import Profile
+from fpemu.profiles import profile as find_profile
 from fpemu.running import check_out, in_pieces, small_pieces
 from fpemu.sources import Coded
 
@@ -60,7 +64,7 @@ _PARAMETERS = """Parameters
     ----------
     x, y : array_like or Array
         Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    {signaling}return_flags : bool
+    {options}return_flags : bool
         Also give the flags.
     out : numpy.ndarray of bool, optional
         Where to put the result.
@@ -77,7 +81,11 @@ _PARAMETERS = """Parameters
     TypeError
         If an operand holds no real numbers, or `out` is no array of bool.
     ValueError
-        If the shapes do not broadcast, or `out` does not fit.{error}"""
+        If the shapes do not broadcast, a name is unknown, or `out` does not fit.{error}"""
+
+_PROFILE = """profile : str or Profile, optional
+        Whose `subnormals_in` says which subnormals count as zero; default: none do, whatever profile an Array has.
+    """
 
 _SIGNALING = """signaling : bool
         Whether a quiet NaN raises invalid too; a signalling one always does.
@@ -102,9 +110,9 @@ def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
     nan = total if invalid == _NONE else str(operations.UNORDERED in wanted)
     if name in SIGNALING:
         invalid = f"{_NAN} with `signaling`, else {_SIGNALLING}"
-    signaling = _SIGNALING if name in SIGNALING else ""
+    options = _SIGNALING + _PROFILE if name in SIGNALING else ""
     error = "" if invalid == _NONE else _ERROR
-    text = _PARAMETERS.format(nan=nan, invalid=invalid, error=error, signaling=signaling)
+    text = _PARAMETERS.format(nan=nan, invalid=invalid, error=error, options=options)
     others = _NEGATED.get(name)
     negated = "" if others is None else f"  Their negations are {others[0]} and {others[1]}."
     doc = function.__doc__ or ""  # python -OO leaves none
@@ -118,6 +126,7 @@ def equal(
     y: ArrayLike | Coded,
     *,
     signaling: bool = False,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -135,7 +144,7 @@ def equal(
     >>> fe.equal(fe.array([0.1, 0.5], "bfloat16"), [0.1, 0.5])
     array([False,  True])
     """
-    return _ordered("equal", x, y, return_flags, out, signaling)
+    return _ordered("equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -144,6 +153,7 @@ def not_equal(
     y: ArrayLike | Coded,
     *,
     signaling: bool = False,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -161,7 +171,7 @@ def not_equal(
     >>> fe.not_equal([1.0, float("nan")], [1, float("nan")])
     array([False,  True])
     """
-    return _ordered("not_equal", x, y, return_flags, out, signaling)
+    return _ordered("not_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -170,6 +180,7 @@ def less(
     y: ArrayLike | Coded,
     *,
     signaling: bool = True,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -188,7 +199,7 @@ def less(
     >>> fe.less(2**53, np.int64(2**53 + 1))
     np.True_
     """
-    return _ordered("less", x, y, return_flags, out, signaling)
+    return _ordered("less", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -197,6 +208,7 @@ def less_equal(
     y: ArrayLike | Coded,
     *,
     signaling: bool = True,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -214,7 +226,7 @@ def less_equal(
     >>> fe.less_equal([1.0, 2.0, -0.0], [1.0, 1.0, 0.0])
     array([ True, False,  True])
     """
-    return _ordered("less_equal", x, y, return_flags, out, signaling)
+    return _ordered("less_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -223,6 +235,7 @@ def greater(
     y: ArrayLike | Coded,
     *,
     signaling: bool = True,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -241,7 +254,7 @@ def greater(
     >>> found, flags.invalid
     (array([ True, False]), array([False,  True]))
     """
-    return _ordered("greater", x, y, return_flags, out, signaling)
+    return _ordered("greater", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -250,6 +263,7 @@ def greater_equal(
     y: ArrayLike | Coded,
     *,
     signaling: bool = True,
+    profile: str | Profile | None = None,
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
@@ -267,7 +281,7 @@ def greater_equal(
     >>> fe.greater_equal(fe.array(1.0, "int8"), fe.array(0.75, "float16"))
     np.True_
     """
-    return _ordered("greater_equal", x, y, return_flags, out, signaling)
+    return _ordered("greater_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -432,11 +446,17 @@ def _truth(wanted: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _ordered(
-    name: str, x: Any, y: Any, return_flags: bool, out: NDArray[Any] | None, signaling: bool | None = None
+    name: str,
+    x: Any,
+    y: Any,
+    return_flags: bool,
+    out: NDArray[Any] | None,
+    signaling: bool | None = None,
+    profile: str | Profile | None = None,
 ) -> Any:
     """Whether x and y stand in one of the orders that a predicate names.
 
-    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.
+    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.  `profile`: its `subnormals_in` counts.
     """
     from fpemu.kernels.comparing import order_loop
 
@@ -452,11 +472,12 @@ def _ordered(
     if signaling is not None:
         invalid = _NAN if signaling else _SIGNALLING
     loop = order_loop(which)
+    rules = NO_RULES if profile is None else operand_rules(find_profile(profile))
 
     def piece(start: int, stop: int) -> None:
         for begin, end in small_pieces(start, stop):
             wide = (part[begin:end].astype(np.uint64, copy=False) for part in (left, right))
-            loop(*wide, x_format.spec, y_format.spec, found[begin:end])
+            loop(*wide, x_format.spec, y_format.spec, rules, found[begin:end])
 
     in_pieces(piece, found.size)
     result = _truth(wanted)[found].reshape(shape)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from fpemu.anatomy import Code, Explanation, Step, floor_log2, text
 from fpemu.casting import cast, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through
+from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through, Tininess
 from fpemu.profiles import Profile
 from fpemu.running import streamed
 
@@ -95,8 +95,9 @@ class _Story:
                 self.say("rule", f"infinity={self.rules.infinity.value}: {self.gives}")
                 return
             source = Fraction(nearest)
-        if source and self.rules.subnormals_in is SubnormalsIn.ZERO and abs(source) < Fraction(1, 1 << 1022):
-            self.say("subnormal", "subnormals_in=zero: a subnormal source counts as zero")
+        zeroes = self.rules.subnormals_in is not SubnormalsIn.KEEP  # a float64 has more than 16 bits
+        if source and zeroes and abs(source) < Fraction(1, 1 << 1022):
+            self.say("subnormal", f"subnormals_in={self.rules.subnormals_in.value}: a subnormal source counts as zero")
             source = Fraction(0)
         if source == 0:
             self.zero()
@@ -144,8 +145,11 @@ class _Story:
             self.say("sign", f"{fmt.name} is unsigned, unsigned_negative=magnitude: the sign is dropped")
             negative = False
         smallest = fmt.exact(fmt.min_normal_code) if isinstance(fmt, FloatFormat) else Fraction(0)
-        if rules.subnormals_out is SubnormalsOut.FLUSH_BEFORE and magnitude < smallest:
-            self.say("flush", f"subnormals_out=flush_before: below the smallest normal {text(smallest)}: {self.gives}")
+        if (
+            isinstance(fmt, FloatFormat)
+            and magnitude < smallest
+            and self.is_flushed(fmt, magnitude, negative, smallest)
+        ):
             return
         quantum = self.quantum(fmt, magnitude)
         if quantum is None:
@@ -164,6 +168,31 @@ class _Story:
         self.say("decision", f"{why}: {low + up}")
         self.rounded = (-1 if negative else 1) * (low + up) * quantum
         self.outcome(fmt, negative, smallest)
+
+    def is_flushed(self, fmt: FloatFormat, magnitude: Fraction, negative: bool, smallest: Fraction) -> bool:
+        """Whether a magnitude below the smallest normal is flushed before it is rounded; what it is judged by."""
+        rules = self.rules
+        rule, below = rules.subnormals_out, f"below the smallest normal {text(smallest)}"
+        if rule is SubnormalsOut.FLUSH_BEFORE:
+            self.say("flush", f"subnormals_out=flush_before: {below}: {self.gives}")
+            return True
+        if rule is not SubnormalsOut.FLUSH_TINY:
+            return False
+        if rules.tininess is Tininess.BEFORE:
+            self.say("flush", f"subnormals_out=flush_tiny, tininess=before: {below} before rounding: {self.gives}")
+            return True
+        quantum = Fraction(2) ** (floor_log2(magnitude) - fmt.trailing_bits)
+        low = math.floor(magnitude / quantum)
+        up, _ = decision(rules.rounding, magnitude / quantum - low, negative, self.is_odd(fmt, low, quantum))
+        if up is None:  # stochastic: the kernels drew the bits
+            up = self.result.exact is not None and abs(self.result.exact) >= smallest
+        rounded = (low + up) * quantum
+        word = f"{_word(rules.rounding)} to {fmt.precision} digits, exponents unbounded, gives {text(rounded)}"
+        if rounded < smallest:
+            self.say("flush", f"subnormals_out=flush_tiny: {word}, {below}: {self.gives}")
+        else:
+            self.say("not tiny", f"{word}, which is no longer below the smallest normal: nothing is flushed")
+        return rounded < smallest
 
     def quantum(self, fmt: FloatFormat | IntFormat, magnitude: Fraction) -> Fraction | None:
         """The spacing at a magnitude; None, and the end of the story, below the range of a format without zero."""

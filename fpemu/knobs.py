@@ -12,6 +12,7 @@ __all__ = [
     "DivisionByZero",
     "Extremum",
     "FloatToIntInvalid",
+    "FlushFlags",
     "FmaInvalid",
     "InfinityRule",
     "InvalidNan",
@@ -167,18 +168,27 @@ class SubnormalsIn(enum.Enum):
 
     KEEP = "keep"
     ZERO = "zero"
+    ZERO_ABOVE_16_BITS = "zero_above_16_bits"  # of formats wider than 16 bits; x86's DAZ, Arm's FZ
 
 
 class SubnormalsOut(enum.Enum):
-    """Flush to zero: whether subnormal results become zero of the same sign."""
+    """Flush to zero: whether results below the smallest normal become zero of the same sign."""
 
     KEEP = "keep"
     FLUSH_BEFORE = "flush_before"  # below the smallest normal before rounding
     FLUSH_AFTER = "flush_after"  # the rounded result is subnormal
+    FLUSH_TINY = "flush_tiny"  # tiny, as `tininess` says: rounded with unbounded exponents, or before rounding
+
+
+class FlushFlags(enum.Enum):
+    """Operations: the flags that a result raises which is flushed to zero."""
+
+    UNDERFLOW_INEXACT = "underflow_inexact"  # x86's FTZ
+    UNDERFLOW = "underflow"  # Arm's FZ
 
 
 class Tininess(enum.Enum):
-    """When underflow is detected (IEEE 754-2019 clause 7.5); flags only, never the bits of a cast."""
+    """When underflow is detected (IEEE 754-2019 clause 7.5): flags, and what `flush_tiny` makes zero."""
 
     AFTER = "after"
     BEFORE = "before"
@@ -366,6 +376,7 @@ KNOBS: dict[str, type[enum.Enum]] = {
     "negative_zero": NegativeZero,
     "subnormals_in": SubnormalsIn,
     "subnormals_out": SubnormalsOut,
+    "flush_flags": FlushFlags,
     "tininess": Tininess,
     "nan_result": NanResult,
     "invalid_nan": InvalidNan,

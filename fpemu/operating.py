@@ -19,6 +19,7 @@ from fpemu.kernels import spec as places
 from fpemu.knobs import (
     DivisionByZero,
     Extremum,
+    FlushFlags,
     FmaInvalid,
     InvalidNan,
     NanPayload,
@@ -190,6 +191,10 @@ _EXTREMA = {
     Extremum.IEEE_2008: operations.EXTREMUM_2008,
     Extremum.X86: operations.EXTREMUM_X86,
     Extremum.ARM: operations.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
+}
+_FLUSH_FLAGS = {
+    FlushFlags.UNDERFLOW_INEXACT: operations.UNDERFLOW_FLAG | operations.INEXACT_FLAG,
+    FlushFlags.UNDERFLOW: operations.UNDERFLOW_FLAG,
 }
 # The operations that divide by an operand
 _QUOTIENTS = ("divide", "reciprocal", "rsqrt")
@@ -389,6 +394,7 @@ def task_for(
         operations.EXTREMUM: _EXTREMA[extremum],
         operations.INTEGRAL_ROUNDING: mode,
         operations.INTEGRAL_BITS: random_bits,
+        operations.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
         operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
     }
     return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))

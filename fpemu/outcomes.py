@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.kernels import spec as places
 from fpemu.knobs import (
     FloatToIntInvalid,
@@ -19,6 +19,7 @@ from fpemu.knobs import (
     Stochastic,
     SubnormalsIn,
     SubnormalsOut,
+    Tininess,
     UnsignedNegative,
 )
 from fpemu.profiles import Profile
@@ -48,7 +49,9 @@ _FLUSHES = {
     SubnormalsOut.KEEP: places.FLUSH_NEVER,
     SubnormalsOut.FLUSH_BEFORE: places.FLUSH_BEFORE,
     SubnormalsOut.FLUSH_AFTER: places.FLUSH_AFTER,
+    SubnormalsOut.FLUSH_TINY: places.FLUSH_TINY,
 }
+_ZERO_FROM = {SubnormalsIn.KEEP: 0, SubnormalsIn.ZERO: 1, SubnormalsIn.ZERO_ABOVE_16_BITS: 17}
 
 
 def largest(fmt: FloatFormat | IntFormat, negative: bool) -> int:
@@ -200,6 +203,27 @@ def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     return places.WRAP_POSITIVE
 
 
+def operand_rules(rules: Profile) -> Rules:
+    """Rules that tell how operands are read and nothing else: which formats' subnormals are zero."""
+    place = places.SUBNORMAL_SOURCES_ARE_ZERO
+    return (*places.NO_RULES[:place], _ZERO_FROM[rules.subnormals_in], *places.NO_RULES[place + 1 :])
+
+
+def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
+    """Whether a format's subnormals count as zero in a source."""
+    least = _ZERO_FROM[rules.subnormals_in]
+    return isinstance(fmt, FloatFormat) and 0 < least <= fmt.bits
+
+
+def _flush(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """Which results become zero for being small; tiny before rounding is below the smallest normal before it."""
+    if not isinstance(fmt, FloatFormat):
+        return places.FLUSH_NEVER
+    if rules.subnormals_out is SubnormalsOut.FLUSH_TINY and rules.tininess is Tininess.BEFORE:
+        return places.FLUSH_BEFORE
+    return _FLUSHES[rules.subnormals_out]
+
+
 def _wrap64(code: int) -> int:
     return code - (1 << 64) if code >> 63 else code
 
@@ -245,8 +269,8 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, f
         _PAYLOADS[payload if rules.nan is NanRule.STANDARD and rules.nan_code is None else NanPayload.DROP],
         *map(_wrap64, _zeros(fmt, rules)),
         *map(_wrap64, _underflows(fmt, rules)),
-        int(rules.subnormals_in is SubnormalsIn.ZERO),
-        _FLUSHES[rules.subnormals_out] if isinstance(fmt, FloatFormat) else places.FLUSH_NEVER,
+        _ZERO_FROM[rules.subnormals_in],
+        _flush(fmt, rules),
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
         wrap,
     )

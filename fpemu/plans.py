@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import spec as places
 from fpemu.knobs import NanRule, Rounding, SubnormalsIn, Through
-from fpemu.outcomes import Rules, kernel_rules
+from fpemu.outcomes import Rules, kernel_rules, zeroes_subnormals
 from fpemu.profiles import IEEE, Profile
 from fpemu.registry import dtype as find_format
 
@@ -361,7 +361,7 @@ def _to_codebook(
         words = np.empty(target.code_count, final.code_dtype)
         plan(_FLOAT64, final, final.check_profile(_EXACT), None)(np.array(target.entries).view(np.uint64), words)
         results, specials = words[results], words[specials]
-    spec, daz = source.spec, rules.subnormals_in is SubnormalsIn.ZERO
+    spec, daz = source.spec, zeroes_subnormals(source, rules)
 
     def search(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
         codebook_array(codes, spec, daz, book.binades, book.digits, book.inclusive, results, specials, out)

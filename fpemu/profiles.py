@@ -14,6 +14,7 @@ from fpemu.knobs import (
     KNOBS,
     DivisionByZero,
     FloatToIntInvalid,
+    FlushFlags,
     FmaInvalid,
     InfinityRule,
     InvalidNan,
@@ -63,6 +64,7 @@ class Profile:
     negative_zero : NegativeZero or str
     subnormals_in : SubnormalsIn or str
     subnormals_out : SubnormalsOut or str
+    flush_flags : FlushFlags or str
     tininess : Tininess or str
     nan_result : NanResult or str
     invalid_nan : InvalidNan or str
@@ -100,6 +102,7 @@ class Profile:
     negative_zero: NegativeZero = NegativeZero.KEEP
     subnormals_in: SubnormalsIn = SubnormalsIn.KEEP
     subnormals_out: SubnormalsOut = SubnormalsOut.KEEP
+    flush_flags: FlushFlags = FlushFlags.UNDERFLOW_INEXACT
     tininess: Tininess = Tininess.AFTER
     nan_result: NanResult = NanResult.CANONICAL
     invalid_nan: InvalidNan = InvalidNan.POSITIVE
@@ -223,6 +226,16 @@ _CUDA: Rows = {
     **{fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
 }
 
+_X86 = {
+    **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
+    "float_to_int_invalid": "x86",
+}
+_ARM = {
+    **{"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before"},
+    "float_to_int_invalid": "arm",
+}
+_FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny"}
+
 
 _P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
 
@@ -255,20 +268,11 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "gguf": ({}, {_BFLOAT16: {"nan_payload": "quiet"}, _FLOAT16: {"nan_payload": "keep"}}),
     # Berkeley SoftFloat's specialisations of the same names.
     "riscv": ({"nan_sign": "drop", "float_to_int_invalid": "riscv"}, {}),
-    "x86-sse": (
-        {
-            **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
-            "float_to_int_invalid": "x86",
-        },
-        {},
-    ),
-    "arm": (
-        {
-            **{"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before"},
-            "float_to_int_invalid": "arm",
-        },
-        {},
-    ),
+    "x86-sse": (_X86, {}),
+    "arm": (_ARM, {}),
+    # The same with subnormals flushed: MXCSR's FTZ and DAZ, FPCR's FZ; neither is about half precision.
+    "x86-sse-ftz": ({**_X86, **_FLUSHED, "fma_invalid": "quiet"}, {_FLOAT16: {"subnormals_out": "keep"}}),
+    "arm-fz": ({**_ARM, **_FLUSHED, "flush_flags": "underflow"}, {_FLOAT16: {"subnormals_out": "keep"}}),
     "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero", **_P3109}, {}),
     "p3109-satpropagate": (
         {"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero", **_P3109},

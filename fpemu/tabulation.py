@@ -20,7 +20,8 @@ from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import Stochastic
 from fpemu.operating import Work, may_write
-from fpemu.outcomes import Rules
+from fpemu.outcomes import Rules, operand_rules, zeroes_subnormals
+from fpemu.profiles import Profile
 from fpemu.running import in_pieces
 from fpemu.shortcuts import Task, general
 
@@ -264,7 +265,7 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
                 f"{work.name} takes operands of {most} bits or fewer, not {fmt.name}: cast first, as in "
                 f"{work.name}(fe.array(x, 'float16'))"
             )
-    values = _values(work.name, formats, _zeroes_subnormals(formats, work.task.rules))
+    values = _values(work.name, formats, _reading(formats, work.task.profile))
     codes = work.codes()
     rows = codes[0] if len(codes) == 1 else codes[0].astype(np.uint16) << formats[1].bits | codes[1]
     flags = np.empty(0, np.uint8)
@@ -283,11 +284,9 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     return out if out is work.out else out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
-def _zeroes_subnormals(formats: Formats, rules: Rules) -> Rules:
-    """Rules that tell operands apart, and no more: all zeros but whether subnormal ones are zero."""
-    place = places.SUBNORMAL_SOURCES_ARE_ZERO
-    floats = any(isinstance(fmt, FloatFormat) for fmt in formats)
-    return tuple(int(floats and rules[place] != 0) if i == place else 0 for i in range(len(rules)))
+def _reading(formats: Formats, rules: Profile) -> Rules:
+    """Rules of how operands are read, the same wherever they are read the same."""
+    return operand_rules(rules) if any(zeroes_subnormals(fmt, rules) for fmt in formats) else places.NO_RULES
 
 
 @functools.lru_cache(maxsize=24)

@@ -48,7 +48,8 @@ class Sources:
     def known(self, rules):
         """Where the sources lie under these rules."""
         rules = rules.for_codes(self.fmt.codes_key)
-        grid = rules.subnormals_in, rules.through, rules.unsigned_negative.value == "magnitude"
+        flushes = (rules.subnormals_out, rules.tininess) if rules.subnormals_out.value == "flush_tiny" else None
+        grid = rules.subnormals_in, rules.through, rules.unsigned_negative.value == "magnitude", flushes
         if grid not in self.grids:
             self.grids[grid] = spec.classify(self.numbers, spec.target(self.fmt, rules))
         return self.grids[grid]

@@ -20,8 +20,9 @@ KNOBS = {
     "unsigned_negative": ["standard", "zero", "nan", "magnitude", "p3109"],
     "missing_zero": ["standard", "nan", "smallest"],
     "negative_zero": ["keep", "drop"],
-    "subnormals_in": ["keep", "zero"],
-    "subnormals_out": ["keep", "flush_before", "flush_after"],
+    "subnormals_in": ["keep", "zero", "zero_above_16_bits"],
+    "subnormals_out": ["keep", "flush_before", "flush_after", "flush_tiny"],
+    "tininess": ["after", "before"],
     "through": ["none", "float32"],
 }
 ODD_FORMATS = [

@@ -98,6 +98,11 @@ def into(
         code = np.where(code < normal, 0, code)
     if flush == "before":
         code = np.where(finite < fmt.magnitudes[normal], 0, code)
+    if (
+        flush == "tiny"
+    ):  # to nearest even: the last number with as many digits lies half a quantum below the normal ones
+        half = (fmt.magnitudes[1] - fmt.magnitudes[0]) / 2
+        code = np.where(finite < fmt.magnitudes[normal] - half / 2, 0, code)
     top = fmt.magnitudes.size - 1
     beyond = {"saturate": top, "nan": fmt.nan}.get(overflow, fmt.infinity)
     beyond = fmt.nan if beyond is None else beyond
@@ -259,6 +264,13 @@ FAULTS = (
         "subnormal results are flushed", cast("float16", flush="after"), _to("float16"), "subnormals_out=flush_after"
     ),
     Planted("flushed before rounding", cast(E5M2, flush="before"), _to(E5M2), "subnormals_out=flush_before"),
+    Planted("tiny results are flushed", cast(E5M2, flush="tiny"), _to(E5M2), "subnormals_out=flush_tiny"),
+    Planted(
+        "subnormals are zeros, tiny results too",
+        binary(E5M2, np.multiply, daz=True, flush="tiny"),
+        _op("multiply", E5M2),
+        "subnormals_in=zero, subnormals_out=flush_tiny",
+    ),
     Planted("rounded to float16 first", through_half, _to(E4M3), "through=float16"),
     Planted("rounded to float32 first", through_single, _to("float16", source="float64"), "through=float32"),
     Planted("negative zeros lose their sign", cast("float16", zero_sign=False), _to("float16"), "negative_zero=drop"),

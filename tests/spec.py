@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.spec_values import Number, aligned, as_float, decode, magnitude_value, numbers, order_key, top
+from tests.spec_values import Number, aligned, as_float, decode, magnitude_value, numbers, order_key, read, top
 
 __all__ = ["Classified", "Number", "as_float", "classify", "decode", "encode", "numbers", "target"]
 
@@ -38,6 +38,7 @@ class Case(NamedTuple):
     low: int = 0  # the neighbour below: a magnitude's code, counted on above the largest; a codebook's rank
     position: int = EXACT
     payload: tuple[int, int] | None = None
+    near_normal: int | None = None  # floats that flush what is tiny after rounding: see `Float.classify`
 
 
 def position(x, low, high):
@@ -80,8 +81,7 @@ class Target:
         """The case of a source."""
         if number.kind == "nan":
             return Case("nan", number.negative, payload=number.payload)
-        if number.kind == "finite" and self.knob("subnormals_in") == "zero" and number.subnormal:
-            number = number._replace(significand=0)
+        number = read(number, self.knob("subnormals_in"))
         if number.kind == "finite" and self.knob("through") == "float32":
             number = through_float32(number)
         negative = number.negative and not self.drops_sign()
@@ -183,18 +183,18 @@ class SignMagnitude(Target):
             return self.zero(case.negative, exact=True)
         if case.negative and not self.fmt.signed and not self.has_zero:  # nothing it could round to
             return self.below_unsigned(NO_ZERO)
-        if self.knob("subnormals_out") == "flush_before" and case.low < self.smallest_normal:
-            return self.zero(case.negative)
         rounded = case.low + up
-        if rounded == (0 if self.has_zero else NO_ZERO):
-            return self.zero(case.negative)
-        if self.knob("subnormals_out") == "flush_after" and rounded < self.smallest_normal:
+        if self.flushes(case, up) or rounded == (0 if self.has_zero else NO_ZERO):
             return self.zero(case.negative)
         if case.negative and not self.fmt.signed:
             return self.below_unsigned(rounded)
         if rounded > self.largest(case.negative):
             return self.of_overflow(case.negative, rounded)
         return self.code(case.negative, rounded)
+
+    def flushes(self, case, up):
+        """Whether a finite number, not zero, becomes zero for being small."""
+        return False
 
     def largest(self, negative):
         """The largest finite magnitude's code."""
@@ -314,6 +314,15 @@ class Float(SignMagnitude):
         self.has_zero = fmt.zero
         self.smallest = 1 if fmt.zero else 0
         self.smallest_normal = 1 << (fmt.precision - 1) if fmt.subnormals else self.smallest
+        tiny, before = self.knob("subnormals_out") == "flush_tiny", self.knob("tininess") == "before"
+        self.flushes_tiny = tiny and not before
+        self.flushes_unrounded = (tiny and before) or self.knob("subnormals_out") == "flush_before"
+        significand, exponent = magnitude_value(self.smallest_normal, fmt)
+        if fmt.zero and not fmt.subnormals:  # one quantum, of the same binade or (precision 1) of the one below
+            last = (significand - 1, exponent) if fmt.precision > 1 else (significand, exponent - 1)
+        else:
+            last = 2 * significand - 1, exponent - 1
+        self.last_two = last, (significand, exponent)
         self.max_code = top(fmt) - (fmt.nan == "all_ones") - fmt.infinities
         sign = 1 << (fmt.bits - 1)
         if fmt.nan == "ieee":
@@ -333,6 +342,43 @@ class Float(SignMagnitude):
 
     def largest(self, negative):
         return self.max_code
+
+    def flushes(self, case, up):
+        """By the unrounded magnitude, by the rounded one, or by one that is rounded with unbounded exponents.
+
+        That one reaches the smallest normal or stays below it; `goes_up` and `stochastic_up` say which.
+        """
+        rule = self.knob("subnormals_out")
+        if self.flushes_unrounded:
+            return case.low < self.smallest_normal
+        if self.flushes_tiny or (rule == "flush_after" and self.fmt.subnormals):
+            return case.low + up < self.smallest_normal
+        return False
+
+    def classify(self, number):
+        """Where tiny numbers are flushed, also the place between the smallest normal and what precedes it.
+
+        With unbounded exponents that is half a quantum below; where zero has the code of 2^emin, it is 2^emin.
+        """
+        case = super().classify(number)
+        if case.kind != "finite" or not self.flushes_tiny or case.low >= self.smallest_normal:
+            return case
+        number = through_float32(number) if self.knob("through") == "float32" else number
+        last, smallest, x = aligned(*self.last_two, self.measure(number))
+        return case._replace(near_normal=position((x, 0), (last, 0), (smallest, 0)) if x >= last else EXACT)
+
+    def goes_up(self, case):
+        if case.near_normal is None:
+            return super().goes_up(case)
+        parity = (self.smallest_normal - 1) % 2
+        return super().goes_up(Case("finite", case.negative, parity, case.near_normal))
+
+    def stochastic_up(self, number, case, random):
+        if case.near_normal is None:
+            return super().stochastic_up(number, case, random)
+        number = through_float32(number) if self.knob("through") == "float32" else number
+        last, smallest, x = aligned(*self.last_two, self.measure(number))
+        return x > last and stochastic_up(x - last, smallest - last, self.rules.rounding, random)
 
     def code(self, negative, magnitude):
         return magnitude + (1 << (self.fmt.bits - 1) if negative and self.fmt.signed else 0)

@@ -14,6 +14,7 @@ import numpy as np
 import fpemu as fe
 from tests import spec
 from tests.spec import Number
+from tests.spec_values import read
 
 INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID = 1, 2, 4, 8, 16
 KEPT = 150  # bits: float64's 53 and 32 random bits are far fewer
@@ -200,10 +201,12 @@ def divide_without_infinities(x, y):
     return number, flags
 
 
-def operate(name, numbers, toward_negative, daz=False, mode=None, exact=True, division_by_zero="infinity"):
-    """What an operation gives: (a number, flags); `mode`, `exact`: of roundings to integers."""
-    if daz:
-        numbers = [n._replace(significand=0) if n.subnormal else n for n in numbers]
+def operate(name, numbers, toward_negative, subnormals="keep", mode=None, exact=True, division_by_zero="infinity"):
+    """What an operation gives: (a number, flags).
+
+    `subnormals`: what `subnormals_in` is set to; `mode`, `exact`: of roundings to integers.
+    """
+    numbers = [read(n, subnormals) for n in numbers]
     flags = INVALID if any(map(signals, numbers)) else 0
     if any(n.kind == "nan" for n in numbers) and not name.endswith("number"):
         return NAN, flags | (fma(*numbers, toward_negative)[1] if name == "fma" else 0)
@@ -240,6 +243,8 @@ def unbounded(fmt):
 
 def raised(number, case, into, beyond, before=False):
     """The flags of rounding a number: `case` in the format `into` is of; `beyond`: the one that goes on below."""
+    if into.flushes(case, into.goes_up(case)):
+        return {"underflow_inexact": UNDERFLOW | INEXACT, "underflow": UNDERFLOW}[into.knob("flush_flags")]
     overflow = case.low + into.goes_up(case) > into.max_code
     inexact = case.position != spec.EXACT or overflow
     below = into.fmt.emin - (number.significand.bit_length() + number.exponent - 1)  # binades

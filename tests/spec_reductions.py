@@ -21,12 +21,9 @@ from tests.spec_arithmetic import (
     sticky,
     unbounded,
 )
+from tests.spec_values import read
 
 ONE = Number("finite", False, 1, 0)
-
-
-def flushed(number, daz):
-    return number._replace(significand=0) if daz and number.subnormal else number
 
 
 def term(x, y):
@@ -41,8 +38,8 @@ def term(x, y):
 
 def total(pairs, rules, mean=False):
     """The exact sum of products (with `mean` divided by their number): (a number, flags)."""
-    toward_negative, daz = rules.rounding is fe.Rounding.TOWARD_NEGATIVE, rules.subnormals_in.value == "zero"
-    terms = [term(flushed(x, daz), flushed(y, daz)) for x, y in pairs]
+    toward_negative, subnormals = rules.rounding is fe.Rounding.TOWARD_NEGATIVE, rules.subnormals_in.value
+    terms = [term(read(x, subnormals), read(y, subnormals)) for x, y in pairs]
     wrong = any(invalid for _, invalid in terms)
     numbers = [number for number, _ in terms]
     if wrong or any(n.kind == "nan" for n in numbers):
@@ -91,11 +88,9 @@ class Steps:
 
     def do(self, name, operands, place):
         """One operation in all rows: `operands` holds the numbers of each row."""
-        toward_negative, daz = (
-            self.rules.rounding is fe.Rounding.TOWARD_NEGATIVE,
-            self.rules.subnormals_in.value == "zero",
-        )
-        found = [operate(name, list(given), toward_negative, daz) for given in operands]
+        toward_negative = self.rules.rounding is fe.Rounding.TOWARD_NEGATIVE
+        subnormals = self.rules.subnormals_in.value
+        found = [operate(name, list(given), toward_negative, subnormals) for given in operands]
         randoms = None
         if self.words is not None:
             randoms = np.array([self.words(row, place) for row in range(len(self.rows))], np.uint64)

@@ -19,7 +19,7 @@ class Number(NamedTuple):
     negative: bool
     significand: int = 0
     exponent: int = 0
-    subnormal: bool = False  # in the format it comes from
+    subnormal: int = 0  # the width of the format it comes from, where it is subnormal there
     payload: tuple[int, int] | None = None  # a NaN's trailing significand and the width of that field
 
 
@@ -97,7 +97,13 @@ def decode(code, fmt):
         return Number("infinite", negative)
     significand, exponent = magnitude_value(magnitude, fmt)
     subnormal = fmt.subnormals and 0 < magnitude < 1 << (fmt.precision - 1)
-    return Number("finite", negative, significand, exponent, subnormal)
+    return Number("finite", negative, significand, exponent, fmt.bits if subnormal else 0)
+
+
+def read(number, rule):
+    """A source under a rule for subnormal ones, the word that `subnormals_in` is set to."""
+    least = {"keep": 65, "zero": 1, "zero_above_16_bits": 17}[rule]  # bits
+    return number._replace(significand=0) if number.subnormal >= least else number
 
 
 class Layout(NamedTuple):

@@ -80,6 +80,7 @@ def test_differences_of_two_kinds_have_no_cause():
         ("multiply", {"rounding": "toward_zero"}, "looks like rounding toward zero (truncation)"),
         ("divide", {"rounding": "toward_negative"}, "looks like rounding downward (rounding='toward_negative')"),
         ("multiply", {"subnormals_out": "flush_after"}, "looks like subnormals_out='flush_after'"),
+        ("multiply", {"subnormals_out": "flush_tiny"}, "looks like subnormals_out='flush_tiny'"),
         ("multiply", {"subnormals_in": "zero"}, "looks like subnormals_in='zero'"),
         ("multiply", {"overflow": "saturate"}, "the largest value instead of infinity; looks like overflow='saturate'"),
         ("add", {"negative_zero": "drop"}, "the sign of zero; looks like negative_zero='drop'"),

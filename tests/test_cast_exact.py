@@ -98,7 +98,7 @@ def double_rounders(fmt):
     return np.concatenate([ties * (1 + sign * 2.0**-e) for sign in (-1, 1) for e in (25, 26, 40, 52)])
 
 
-@pytest.mark.parametrize("knob", ["flush_before", "flush_after"])
+@pytest.mark.parametrize("knob", ["flush_before", "flush_after", "flush_tiny"])
 @pytest.mark.parametrize("name", MAIN)
 def test_flushed_results(name, knob):
     """Flush to zero, all float16 sources and those near the smallest normal of wide formats."""

@@ -150,7 +150,13 @@ def test_widening(fmt):
     np.testing.assert_array_equal(out, Sources(codes.astype(np.uint64), float32, fmt).codes(rules))
 
 
-KNOBS = [{}, *OUTCOMES, {"rounding": "toward_zero"}, {"subnormals_out": "flush_after"}]
+KNOBS = [
+    {},
+    *OUTCOMES,
+    {"rounding": "toward_zero"},
+    {"subnormals_out": "flush_after"},
+    {"subnormals_out": "flush_tiny"},
+]
 KNOBS += [{"nan_payload": rule, "nan_sign": sign} for rule in ("quiet", "keep") for sign in ("keep", "drop")]
 
 

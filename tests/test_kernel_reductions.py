@@ -126,7 +126,17 @@ def test_few(length):
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"subnormals_in": "zero"}, {"overflow": "saturate"}, {"tininess": "before"}], ids=str
+    "knobs",
+    [
+        *(
+            {"subnormals_in": "zero"},
+            {"overflow": "saturate"},
+            {"tininess": "before"},
+            {"subnormals_out": "flush_tiny"},
+        ),
+        {"subnormals_out": "flush_tiny", "flush_flags": "underflow", "tininess": "before"},
+    ],
+    ids=str,
 )
 def test_knobs(knobs):
     for source, target in itertools.product(("float8_e5m2", "uint8", "float16"), ("float8_e5m2", "float16")):
@@ -223,6 +233,17 @@ def test_modes_of_steps(mode):
         for summation in ("sequential", "pairwise"):
             assert_steps("sum", rows[:1], [source], by, profile(by, rounding=mode), summation)
             assert_steps("vecdot", rows, [source] * 2, by, profile(by, rounding=mode), summation, "rounded")
+
+
+@pytest.mark.parametrize("flags", ["underflow_inexact", "underflow"])
+def test_steps_that_flush(flags):
+    for by, source in (("float8_e4m3fn", "float8_e4m3fn"), ("bfloat16", "bfloat16"), ("float16", "float8_e5m2")):
+        by, source = fe.dtype(by), fe.dtype(source)
+        rows = [some_rows(source, 40, 5, place) for place in range(2)]
+        for mode in ("nearest_even", "toward_positive"):
+            rules = profile(by, rounding=mode, subnormals_out="flush_tiny", flush_flags=flags)
+            assert_steps("sum", rows[:1], [source], by, rules, "sequential")
+            assert_steps("dot", rows, [source] * 2, by, rules, "pairwise", "rounded")
 
 
 @pytest.mark.parametrize("name", ["float8_e5m2", "bfloat16"])
@@ -367,7 +388,7 @@ def test_fpu_is_asked_where_it_may_be():
     assert summing.carrier(bf16, profile(bf16), fe.dtype("float8_e4m3fn")) is not None
     for source in ("float16", "float32", "int16", "e8m8"):
         assert summing.carrier(bf16, profile(bf16), fe.dtype(source)) is None
-    for knobs in ({"rounding": "toward_zero"}, {"subnormals_in": "zero"}, {"subnormals_out": "flush_after"}):
+    for knobs in ({"rounding": "toward_zero"}, {"subnormals_in": "zero"}, {"subnormals_out": "flush_tiny"}):
         assert summing.carrier(f16, profile(f16, **knobs), f16) is None
     for name in ("float8_e4m3fnuz", "float8_e8m0fnu", "int8", "e11m26"):
         fmt = fe.dtype(name)

@@ -155,6 +155,8 @@ def _singles(evidence: Evidence) -> Iterator[Change]:
     """Every knob with every value that is not the claim's."""
     claim = evidence.claim
     kinds: dict[str, type[enum.Enum]] = {"rounding": Rounding, **KNOBS}
+    if evidence.actual_flags is None:
+        del kinds["flush_flags"]
     for knob, kind in kinds.items():
         for value in kind:
             if value is not getattr(claim.profile, knob) and value is not NanRule.ERROR:

@@ -153,7 +153,7 @@ class IntFormat(BaseFormat):
     def spec(self) -> Spec:
         """The format as the kernels read it: a fixed-length tuple of integers (see `fpemu.kernels.spec`)."""
         return (
-            1 if self.signed and self.encoding == "twos_complement" else 0,
+            1 if self.signed and self.encoding == "twos_complement" else 2,
             self.bits,
             64,
             -self.fraction_bits,

@@ -7,18 +7,17 @@ passed on yet, so that a term touches three digits (a product five) and no more.
 from numpy import int64, uint64
 
 from fpemu.kernels.arithmetic import zero_sum
-from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER, decode, encode_zero, is_subnormal
+from fpemu.kernels.convert import INFINITE, NOT_A_NUMBER, counts_as_zero, decode, encode_zero
 from fpemu.kernels.jit import core
 from fpemu.kernels.operations import INVALID_FLAG, INVALID_NAN
 from fpemu.kernels.results import infinite, invalid_result, round_exact
-from fpemu.kernels.spec import NAN, NAN_IEEE, PRECISION, SUBNORMAL_SOURCES_ARE_ZERO
+from fpemu.kernels.spec import NAN, NAN_IEEE
 from fpemu.kernels.wide import divide_words, normalize_words
 
 U0 = uint64(0)
 ONE = uint64(1)
 DIGIT = uint64(0xFFFFFFFF)
 HALF_WORD = uint64(32)
-INTEGER_PRECISION = 64  # what a spec says of integers: they have no subnormals
 
 # What has been added so far, beside the digits
 SEEN_NAN = 1
@@ -35,7 +34,7 @@ def term(code, spec, rules):
     category, negative, significand, exponent = decode(uint64(code), spec)
     if category == NOT_A_NUMBER:
         return category, negative, U0, exponent, spec[NAN] == NAN_IEEE and significand >> uint64(63) == U0
-    if rules[SUBNORMAL_SOURCES_ARE_ZERO] and spec[PRECISION] < INTEGER_PRECISION and is_subnormal(significand, spec):
+    if counts_as_zero(significand, spec, rules):
         significand = U0
     return category, negative, significand, exponent, False
 

@@ -22,8 +22,6 @@ from fpemu.kernels.operations import (
 )
 from fpemu.kernels.results import U0, converted, operand, propagate
 
-NO_RULES = (0,) * 17  # nothing is rounded, and subnormals are what they are
-
 
 @core
 def compare_magnitudes(x_operand, y_operand):
@@ -120,13 +118,13 @@ def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, kno
 def order_loop(which):
     """The loop of one order of two operands (COMPARE, TOTAL_ORDER, TOTAL_ORDER_MAGNITUDE), over arrays of one length.
 
-    `out`: LESS to UNORDERED, and SIGNALS where an operand is a signalling NaN.
+    `rules`: which subnormals are zero; `out`: LESS to UNORDERED, and SIGNALS where an operand is a signalling NaN.
     """
 
     @loop
-    def order_array(x, y, x_spec, y_spec, out):
+    def order_array(x, y, x_spec, y_spec, rules, out):
         for i in range(x.size):
-            x_operand, y_operand = operand(x[i], x_spec, NO_RULES), operand(y[i], y_spec, NO_RULES)
+            x_operand, y_operand = operand(x[i], x_spec, rules), operand(y[i], y_spec, rules)
             if which == COMPARE:
                 order = compare(x_operand, y_operand)
             elif which == TOTAL_ORDER:

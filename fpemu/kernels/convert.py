@@ -15,6 +15,8 @@ from fpemu.kernels.spec import (
     FLUSH,
     FLUSH_AFTER,
     FLUSH_BEFORE,
+    FLUSH_TINY,
+    FLUSHED,
     INEXACT,
     INFINITIES,
     INFINITY_NEGATIVE,
@@ -38,6 +40,7 @@ from fpemu.kernels.spec import (
     QUANTUM,
     RANDOM_BITS,
     ROUNDING,
+    SIGN_MAGNITUDE,
     SIGNED,
     STOCHASTIC_A,
     SUBNORMAL_SOURCES_ARE_ZERO,
@@ -99,13 +102,20 @@ def decode(code, spec):
 
 @core
 def is_subnormal(significand, spec):
-    """Whether a finite value decoded from this float format is subnormal there (zero is not)."""
+    """Whether a finite value decoded from this format is subnormal there (zero is not, and no integer is)."""
     return (
-        spec[KIND] != TWOS_COMPLEMENT
+        spec[KIND] == SIGN_MAGNITUDE
         and spec[SUBNORMALS] != 0
         and significand != U0
         and significand < U1 << uint64(spec[PRECISION] - 1)
     )
+
+
+@core
+def counts_as_zero(significand, spec, rules):
+    """Whether a finite value decoded from this format is subnormal there, and zero by the rules."""
+    least = rules[SUBNORMAL_SOURCES_ARE_ZERO]
+    return least != 0 and spec[BITS] >= least and is_subnormal(significand, spec)
 
 
 @core
@@ -160,12 +170,33 @@ def is_tiny_after(negative, high, low, sticky, spec, rules, random):
     kept, fraction, sticky = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
     parity = kept if spec[PRECISION] > 1 else kept - U1 - uint64(1 - spec[SUBNORMALS])
     up = rounds_up(parity & U1 != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
-    return not up or (kept + U1) >> uint64(spec[PRECISION]) == U0
+    digits = ((U1 << uint64(spec[PRECISION] - 1)) << U1) - U1  # all ones; with 64 digits, too
+    return not up or kept != digits
+
+
+@core
+def is_flushed(negative, top, high, low, sticky, in_gap, spec, rules, random):
+    """Whether a magnitude is zero before it is rounded, for being below the smallest normal one.
+
+    With `FLUSH_TINY` it is rounded with unbounded exponents first.  `in_gap`: as `encode` has it.
+    """
+    emin = spec[QUANTUM] + spec[PRECISION] - 1
+    if rules[FLUSH] == FLUSH_BEFORE:
+        return in_gap or top < emin
+    if rules[FLUSH] != FLUSH_TINY or not (in_gap or top < emin):
+        return False
+    if top < emin - 1:
+        return True
+    if top < emin:  # where zero has the place of 2^emin, rounding up to that is not enough
+        gap = spec[ZERO] and not spec[SUBNORMALS]
+        return gap or is_tiny_after(negative, high, low, sticky, spec, rules, random)
+    _, fraction, below = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
+    return not rounds_up(False, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
 
 
 @core
 def encode(negative, top, high, low, sticky, spec, rules, random):
-    """A number that is not 0, rounded once: its code, and what happened (INEXACT, OVERFLOW, TINY_...).
+    """A number that is not 0, rounded once: its code, and what happened (INEXACT, OVERFLOW, TINY_..., FLUSHED).
 
     The magnitude is 2^top (high + low 2^-64) / 2^63, and where `sticky` is set less than one unit of `low` more; the
     top bit of `high` is set.  `random`: for stochastic modes.
@@ -191,8 +222,8 @@ def encode(negative, top, high, low, sticky, spec, rules, random):
     in_gap = not spec[SUBNORMALS] and (
         top < emin or (top == emin and spec[ZERO] != 0 and high >> uint64(63 - trailing_bits) < lowest)
     )
-    if rules[FLUSH] == FLUSH_BEFORE and (in_gap or top < emin):
-        return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags | INEXACT
+    if rules[FLUSH] and is_flushed(negative, top, high, low, sticky, in_gap, spec, rules, random):
+        return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags | FLUSHED
     if in_gap:
         kept, rest, below = shift_right_jam(high, low, sticky, 63 + spec[QUANTUM] - top)
         fraction, below = quotient(kept, rest, below, lowest)
@@ -218,7 +249,7 @@ def encode(negative, top, high, low, sticky, spec, rules, random):
     up = rounds_up((code & U1) != U0, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
     code += uint64(up)
     if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not beyond and code < U1 << uint64(trailing_bits):
-        return encode_zero(negative, rules), flags | INEXACT
+        return encode_zero(negative, rules), flags | FLUSHED
     if beyond or code > maximum:
         flags |= OVERFLOW | INEXACT
         if rules[WRAP] == WRAP_ALL or (rules[WRAP] == WRAP_POSITIVE and not negative):
@@ -250,7 +281,7 @@ def convert(code, source, target, rules, random):
         return encode_nan(negative, significand, target, rules)
     if category == INFINITE:
         return uint64(rules[INFINITY_NEGATIVE] if negative else rules[INFINITY_POSITIVE])
-    if significand == U0 or (rules[SUBNORMAL_SOURCES_ARE_ZERO] and is_subnormal(significand, source)):
+    if significand == U0 or counts_as_zero(significand, source, rules):
         return encode_zero(negative, rules)
     zeros = leading_zeros(significand)
     top = exponent + 63 - int64(zeros)

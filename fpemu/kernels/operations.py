@@ -51,7 +51,8 @@ DIVISION_BY_ZERO = 6  # whether a division by zero gives NaN instead of an infin
 EXTREMUM = 7  # one of the EXTREMUM_ numbers
 INTEGRAL_ROUNDING = 8  # how round_to_integral gets to an integer, as ROUNDING of `spec` has it
 INTEGRAL_BITS = 9  # the random bits of that rounding, as RANDOM_BITS of `spec` has them
-SIGN_ONLY = 10  # the result's format is the operand's, and its code is passed on but for the sign bit
+FLUSH_FLAGS = 10  # the flags that a result raises which is flushed to zero
+SIGN_ONLY = 11  # the last one: the result's format is the operand's, and its code is passed on but for the sign bit
 
 EXTREMUM_2019 = 0  # IEEE 754-2019 clause 9.6
 EXTREMUM_2008 = 1  # IEEE 754-2008 clause 5.3.1: the number of a number and a quiet NaN

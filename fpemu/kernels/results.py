@@ -7,10 +7,20 @@ lies so far below the last bit that only its being there matters.
 from numpy import int64, uint64
 
 from fpemu.kernels.bits import leading_zeros
-from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER, decode, encode, encode_nan, encode_zero, is_subnormal
+from fpemu.kernels.convert import (
+    FINITE,
+    INFINITE,
+    NOT_A_NUMBER,
+    counts_as_zero,
+    decode,
+    encode,
+    encode_nan,
+    encode_zero,
+)
 from fpemu.kernels.jit import core
 from fpemu.kernels.operations import (
     FLOAT_TO_INTEGER,
+    FLUSH_FLAGS,
     INEXACT_FLAG,
     INVALID_FLAG,
     INVALID_NAN,
@@ -23,6 +33,7 @@ from fpemu.kernels.operations import (
 )
 from fpemu.kernels.spec import (
     DROP_SIGN,
+    FLUSHED,
     INEXACT,
     INFINITY_NEGATIVE,
     INFINITY_POSITIVE,
@@ -30,7 +41,6 @@ from fpemu.kernels.spec import (
     NAN_IEEE,
     OVERFLOW,
     QUANTUM,
-    SUBNORMAL_SOURCES_ARE_ZERO,
     WRAP,
     WRAP_ALL,
     WRAP_POSITIVE,
@@ -50,7 +60,7 @@ def operand(code, spec, rules):
     category, negative, significand, exponent = decode(uint64(code), spec)
     if category == NOT_A_NUMBER:
         return category, negative, significand, exponent, spec[NAN] == NAN_IEEE and significand & QUIET_BIT == U0
-    if rules[SUBNORMAL_SOURCES_ARE_ZERO] and is_subnormal(significand, spec):
+    if counts_as_zero(significand, spec, rules):
         significand = U0
     if significand != U0:
         zeros = leading_zeros(significand)
@@ -122,6 +132,8 @@ def round_exact(negative, words, exponent, sticky, target, rules, knobs, random)
         words, shift = normalize_words(words)
         top -= above + shift
     code, rounded = encode(negative, top, words[0], words[1], sticky or words[2] != U0, target, rules, random)
+    if rounded & FLUSHED:
+        return code, knobs[FLUSH_FLAGS]
     happened |= rounded
     flags = 0
     if happened & INEXACT:

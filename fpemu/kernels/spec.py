@@ -5,7 +5,7 @@ of signed 64-bit integers (magnitudes of 64 bits wrap), so that no format and no
 """
 
 # spec: what a format is
-KIND = 0  # SIGN_MAGNITUDE or TWOS_COMPLEMENT
+KIND = 0  # SIGN_MAGNITUDE, TWOS_COMPLEMENT or INTEGER_MAGNITUDE
 BITS = 1
 PRECISION = 2  # significant digits p; integers: 64, the quantum alone says where to round
 QUANTUM = 3  # exponent of the smallest quantum
@@ -19,6 +19,7 @@ NAN = 10  # one of the NAN_ numbers
 
 SIGN_MAGNITUDE = 0
 TWOS_COMPLEMENT = 1
+INTEGER_MAGNITUDE = 2  # an unsigned integer, or one of sign and magnitude: it has no subnormals
 
 NAN_NONE = 0
 NAN_IEEE = 1
@@ -39,10 +40,12 @@ ZERO_POSITIVE = 9  # what a zero source gives, and in formats with zero what rou
 ZERO_NEGATIVE = 10
 UNDERFLOW_POSITIVE = 11  # formats without zero: what would round to zero
 UNDERFLOW_NEGATIVE = 12
-SUBNORMAL_SOURCES_ARE_ZERO = 13
+SUBNORMAL_SOURCES_ARE_ZERO = 13  # in formats of so many bits and more; 0: in none
 FLUSH = 14  # one of the FLUSH_ numbers
 DROP_SIGN = 15  # unsigned targets: the sign is dropped before rounding
 WRAP = 16  # one of the WRAP_ numbers
+
+NO_RULES = (0,) * (WRAP + 1)  # where nothing is rounded and subnormals are what they are
 
 PAYLOAD_DROP = 0
 PAYLOAD_QUIET = 1
@@ -51,6 +54,7 @@ PAYLOAD_KEEP = 2
 FLUSH_NEVER = 0
 FLUSH_BEFORE = 1
 FLUSH_AFTER = 2
+FLUSH_TINY = 3  # where tininess is looked for after rounding; before, it is FLUSH_BEFORE
 
 # WRAP: which overflows of integers are modulo 2^bits
 WRAP_NONE = 0
@@ -77,3 +81,4 @@ INEXACT = 1
 OVERFLOW = 2
 TINY_BEFORE = 4  # nonzero and below 2^emin before rounding
 TINY_AFTER = 8  # nonzero and below 2^emin after rounding as though with unbounded exponents
+FLUSHED = 16  # zero for being too small

@@ -15,7 +15,7 @@ from fpemu.kernels.jit import core, loop
 from fpemu.kernels.operations import SIGN_ONLY
 from fpemu.kernels.reductions import drawn_word
 from fpemu.kernels.results import U0, operand
-from fpemu.kernels.spec import KIND, SIGN_MAGNITUDE, SIGNED, WRAP
+from fpemu.kernels.spec import KIND, NO_RULES, SIGNED, TWOS_COMPLEMENT, WRAP
 from fpemu.kernels.texts import documented
 
 KNOBS = WRAP + 1  # from this place in `rules` on stand what operations have and casts have not
@@ -482,7 +482,7 @@ def maximum(x, y, spec, rules):
 @core
 def sign_knobs(spec, rules):
     """Operations' knobs, with the one by which a sign bit alone changes."""
-    sign_bit = spec[KIND] == SIGN_MAGNITUDE and spec[SIGNED] != 0
+    sign_bit = spec[KIND] != TWOS_COMPLEMENT and spec[SIGNED] != 0
     return (*rules[KNOBS:SIGN_ONLY_PLACE], int64(sign_bit))
 
 
@@ -524,8 +524,10 @@ def absolute(x, spec, rules):
 
 
 @public
-def compare(x, y, x_spec, y_spec):
+def compare(x, y, x_spec, y_spec, rules=NO_RULES):
     """LESS, EQUAL, GREATER or UNORDERED, of any two formats (IEEE 754-2019 clause 5.11).
+
+    Subnormals are what they are, unless `rules` say that they count as zero.
 
     {parameters}
 
@@ -540,9 +542,7 @@ def compare(x, y, x_spec, y_spec):
     >>> fe.cores.compare(2, 0x4001, int8, fp16) == fe.cores.LESS
     True
     """
-    return comparing.compare(
-        operand(code_of(x), x_spec, comparing.NO_RULES), operand(code_of(y), y_spec, comparing.NO_RULES)
-    )
+    return comparing.compare(operand(code_of(x), x_spec, rules), operand(code_of(y), y_spec, rules))
 
 
 @public

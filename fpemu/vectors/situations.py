@@ -18,8 +18,9 @@ from fpemu.array import Array
 from fpemu.claims import CASTS, Claim
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import Overflow, Rounding, SubnormalsIn
+from fpemu.knobs import Overflow, Rounding
 from fpemu.neighbours import exact_codes
+from fpemu.outcomes import zeroes_subnormals
 from fpemu.profiles import Profile
 from fpemu.sources import as_source
 from fpemu.vectors import classes as kinds
@@ -197,7 +198,7 @@ def _aligned(
             return {}
         significand, exponent = kinds.significands(part, given)
         both &= significand != 0
-        if claim.profile.subnormals_in is SubnormalsIn.ZERO:
+        if zeroes_subnormals(given, claim.profile):
             both &= ~np.isin(kinds.fine_classes(part, given), kinds.SUBNORMAL)
         parts.append((significand, exponent + kinds.bit_length(significand) - 1))
     if claim.operation == "fma":
