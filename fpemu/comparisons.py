@@ -456,7 +456,7 @@ def _ordered(
 ) -> Any:
     """Whether x and y stand in one of the orders that a predicate names.
 
-    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.  `profile`: its `subnormals_in` counts.
+    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.  `profile`: which subnormals are 0.
     """
     from fpemu.kernels.comparing import order_loop
 

@@ -279,7 +279,22 @@ SCALES = [
     ),
 ]  # fmt: skip
 
-ROWS = [*FLOATS, *INTEGERS, *SCALES]
+LEAST = 2.0**-126
+JUST_BELOW = LEAST * (1 - 2.0**-26)  # rounds to the smallest normal number, with unbounded exponents too
+TINY = (LEAST, JUST_BELOW, -JUST_BELOW, -LEAST * (1 - 2.0**-24), LEAST / 2, -(2.0**-1074))
+FLUSHED = [
+    *(
+        Row("FTZ and DAZ" if profile[0] == "x" else "FZ", profile, "float32", TINY,
+            (0x800000, below, below | 0x80000000 if below else 0x80000000, 0x80000000, 0, 0x80000000), dtype="float64")
+        for profile, below in (("x86-sse-ftz", 0x800000), ("arm-fz", 0))
+    ),
+    *(Row("half precision is apart", profile, "float16", (2.0**-24, 1.5 * 2.0**-15, -(2.0**-126)), (1, 0x300, 0x8000))
+      for profile in ("x86-sse-ftz", "arm-fz")),
+    *(Row("the source's subnormals", profile, "float32", np.array([1, 0x8001], np.uint16).view(np.float16),
+          (0x33800000, 0xB3800000)) for profile in ("x86-sse-ftz", "arm-fz")),
+]  # fmt: skip
+
+ROWS = [*FLOATS, *INTEGERS, *SCALES, *FLUSHED]
 # What C leaves undefined, and what becomes of a signalling NaN, is the CPU's: the rows have x86's.
 LIVE = [
     row
@@ -326,11 +341,16 @@ def test_fp4_nan_may_be_an_error():
 
 @pytest.mark.parametrize("tininess", ["after", "before"])
 def test_tininess_changes_no_bit(tininess):
-    """Underflow may be detected before or after rounding: both can be chosen, for flags; the codes are the same."""
+    """Underflow may be detected before or after rounding: both can be chosen, for flags; the codes are the same.
+
+    Only what `flush_tiny` makes zero depends on it.
+    """
     x = np.float32([2**-14 * (1 - 2**-12), 2**-14 * (1 - 2**-13), 2**-25, 6e-8])
     rules = fe.profile("ieee").replace(tininess=tininess)
     assert rules.tininess.value == tininess
     assert fe.encode(x, "float16", profile=rules).tolist() == [0x0400, 0x0400, 0, 1]
+    flushed = fe.encode(x, "float16", profile=rules.replace(subnormals_out="flush_tiny")).tolist()
+    assert flushed == ([0x0400, 0x0400, 0, 0] if tininess == "after" else [0, 0, 0, 0])
 
 
 def test_mxint8_minus_two():
