@@ -39,7 +39,10 @@ def __getattr__(name: str) -> object:
     if name in _ROOMS:
         return importlib.import_module(f"fpemu.{name}")
     if name in _APART:
-        return getattr(importlib.import_module(f"fpemu.{_APART[name]}"), name)
+        from fpemu.keywords import with_hints
+
+        found = globals()[name] = with_hints(getattr(importlib.import_module(f"fpemu.{_APART[name]}"), name))
+        return found
     module = name not in _HIDDEN_MODULES and importlib.util.find_spec(f"fpemu.{name}") is not None
     if not module and (name == "__all__" or not name.startswith("_")):  # a module is imported, not asked for
         from fpemu import public
@@ -47,8 +50,10 @@ def __getattr__(name: str) -> object:
         if name == "__all__":
             return sorted([*public.__all__, *_APART])
         if name in public.__all__:
+            from fpemu.keywords import with_hints
+
             names = globals()
-            names.update((known, getattr(public, known)) for known in public.__all__)
+            names.update((known, with_hints(getattr(public, known))) for known in public.__all__)
             return names[name]
     raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
 

@@ -16,7 +16,7 @@ from fpemu.array_methods import Methods
 from fpemu.casting import decode, encode
 from fpemu.formats import Format, same_codes
 from fpemu.infotext import fields
-from fpemu.knobs import near
+from fpemu.keywords import refusal
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
@@ -373,7 +373,7 @@ class Array(Methods):
         """
         for option in options:
             if option not in _OPTIONS:
-                raise TypeError(f"astype() got an unexpected keyword argument {option!r}{near(option, _OPTIONS)}")
+                raise TypeError(refusal("astype", option, options[option], ["fmt", *_OPTIONS]))
         target = find_format(fmt)
         profile = options.pop("profile", None)
         if profile is None and target == self.format:

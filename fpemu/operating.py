@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -16,6 +16,7 @@ from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.kernels import operations
 from fpemu.kernels import spec as places
+from fpemu.keywords import refusal
 from fpemu.knobs import (
     DivisionByZero,
     Extremum,
@@ -30,7 +31,6 @@ from fpemu.knobs import (
     Stochastic,
     Through,
     Tininess,
-    near,
 )
 from fpemu.outcomes import kernel_rules, rounding_numbers
 from fpemu.profiles import IEEE, Profile
@@ -231,9 +231,7 @@ def operate(
 
     `exact`: conversions and roundings to integers raise inexact; `extremum`: which minimum and maximum are meant.
     """
-    for option in options:
-        if option not in DEFAULTS:
-            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
+    check_options(name, options, [*DEFAULTS, "fmt"] if name == "convert" else DEFAULTS)
     given: dict[str, Any] = {**DEFAULTS, **options}
     sources = [as_operand(x) for x in operands]
     arrays = [x for x in operands if carries_codes(x)]
@@ -275,6 +273,13 @@ def operate(
     else:
         found = decode(codes, task.target)
     return (found, Flags(bits)) if given["return_flags"] else found
+
+
+def check_options(name: str, options: Options, known: Collection[str]) -> None:
+    """A TypeError that says what is meant, if a keyword is no option of operations; `known`: all that there are."""
+    for option, value in options.items():
+        if option not in DEFAULTS:
+            raise TypeError(refusal(name, option, value, known))
 
 
 def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | None) -> None:

@@ -15,7 +15,7 @@ from fpemu.casting import decode, encode
 from fpemu.errstate import asked, check
 from fpemu.flags import Flags
 from fpemu.formats import Format
-from fpemu.knobs import Stochastic, Through, near
+from fpemu.knobs import Stochastic, Through
 from fpemu.operating import (
     DEFAULTS,
     NO_FLAGS,
@@ -23,6 +23,7 @@ from fpemu.operating import (
     Options,
     as_operand,
     check_once,
+    check_options,
     check_wrap,
     task_for,
     where,
@@ -52,6 +53,13 @@ _SUMMATION = """summation : "sequential", "pairwise" or int
         sums sequentially."""
 _PRODUCTS = """products : "exact" or "rounded"
         With `accumulate`: acc = fma(x, y, acc), or each product rounded first, then added."""
+# Parameters that reductions have beside the options of operations
+_OWN = {
+    **dict.fromkeys(("sum", "mean"), ("axis", "keepdims", "accumulate", "summation")),
+    "cumsum": ("axis", "accumulate"),
+    "dot": ("accumulate", "summation", "products"),
+    "vecdot": ("axis", "accumulate", "summation", "products"),
+}
 _TEXTS = {"{axis}": _AXIS, "{running axis}": _RUNNING_AXIS, "{dot axis}": _DOT_AXIS, "{products}": _PRODUCTS}
 
 
@@ -296,9 +304,7 @@ def cumsum(x: ArrayLike | Coded, *, axis: int | None = None, accumulate: Any = N
 
 def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, steps: Steps, options: Options) -> Any:
     """One reduction."""
-    for option in options:
-        if option not in DEFAULTS:
-            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}{near(option, list(DEFAULTS))}")
+    check_options(name, options, [*DEFAULTS, *_OWN[name]])
     given: dict[str, Any] = {**DEFAULTS, **options}
     sources = [as_operand(x) for x in operands]
     formats = tuple(fmt for _, fmt in sources)

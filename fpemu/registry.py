@@ -17,6 +17,7 @@ from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.grammar import parse
 from fpemu.knobs import near
+from fpemu.spellings import key, meant, plain, with_group
 
 __all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]
 
@@ -59,12 +60,12 @@ _TABLE: tuple[_Entry, ...] = (
     _Entry(
         _fn("float8_e4m3fn", 8, 4),
         "e4m3fn e4m3 fp8 fp8_e4m3 fp8_e4m3fn Float8E4M3FN f8E4M3FN fp8e4nv __nv_fp8_e4m3 __hip_fp8_e4m3 OFP8_E4M3 "
-        "OCP_E4M3",
+        "OCP_E4M3 F8_E4M3 float8e4nv",
         "OCP's E4M3: max 448, no infinity",
     ),
     _Entry(
         FloatFormat("float8_e5m2", 8, 3),
-        "e5m2 fp8_e5m2 Float8E5M2 f8E5M2 fp8e5 __nv_fp8_e5m2 __hip_fp8_e5m2 OFP8_E5M2 OCP_E5M2",
+        "e5m2 fp8_e5m2 Float8E5M2 f8E5M2 fp8e5 __nv_fp8_e5m2 __hip_fp8_e5m2 OFP8_E5M2 OCP_E5M2 F8_E5M2 float8e5",
     ),
     _Entry(
         FloatFormat("float8_e4m3", 8, 4),
@@ -74,12 +75,12 @@ _TABLE: tuple[_Entry, ...] = (
     _Entry(FloatFormat("float8_e3m4", 8, 5), "e3m4 Float8E3M4 f8E3M4"),
     _Entry(
         _fn("float8_e4m3fnuz", 8, 4, bias=8, nan="negative_zero"),
-        "e4m3fnuz fp8_e4m3fnuz Float8E4M3FNUZ f8E4M3FNUZ fp8e4b8 __hip_fp8_e4m3_fnuz",
+        "e4m3fnuz fp8_e4m3fnuz Float8E4M3FNUZ f8E4M3FNUZ fp8e4b8 __hip_fp8_e4m3_fnuz F8_E4M3FNUZ float8e4b8",
         "the codes of P3109's binary8p4sf, which overflows to its maximum",
     ),
     _Entry(
         _fn("float8_e5m2fnuz", 8, 3, bias=16, nan="negative_zero"),
-        "e5m2fnuz fp8_e5m2fnuz Float8E5M2FNUZ f8E5M2FNUZ fp8e5b16 __hip_fp8_e5m2_fnuz",
+        "e5m2fnuz fp8_e5m2fnuz Float8E5M2FNUZ f8E5M2FNUZ fp8e5b16 __hip_fp8_e5m2_fnuz F8_E5M2FNUZ float8e5b16",
         "the codes of P3109's binary8p3sf, which overflows to its maximum",
     ),
     _Entry(
@@ -88,7 +89,7 @@ _TABLE: tuple[_Entry, ...] = (
     ),
     _Entry(
         _fn("float8_e8m0fnu", 8, 1, bias=127, signed=False, subnormals=False, zero=False),
-        "e8m0 e8m0fnu ue8m0 Float8E8M0 Float8E8M0FNU f8E8M0FNU __nv_fp8_e8m0 OCP_E8M0",
+        "e8m0 e8m0fnu ue8m0 Float8E8M0 Float8E8M0FNU f8E8M0FNU __nv_fp8_e8m0 OCP_E8M0 F8_E8M0 fp8_e8m0",
         "powers of two, the scale of MX blocks: no zero",
     ),
     _Entry(
@@ -103,17 +104,17 @@ _TABLE: tuple[_Entry, ...] = (
     ),
     _Entry(
         _fn("float6_e3m2fn", 6, 3, nan="none"),
-        "e3m2 e3m2fn fp6 fp6_e3m2 Float6E3M2 Float6E3M2FN f6E3M2FN __nv_fp6_e3m2 OCP_E3M2",
+        "e3m2 e3m2fn fp6 fp6_e3m2 Float6E3M2 Float6E3M2FN f6E3M2FN __nv_fp6_e3m2 OCP_E3M2 F6_E3M2",
         "an element of MXFP6; fp6 without more means this one",
     ),
     _Entry(
         _fn("float6_e2m3fn", 6, 4, nan="none"),
-        "e2m3 e2m3fn fp6_e2m3 Float6E2M3 Float6E2M3FN f6E2M3FN __nv_fp6_e2m3 OCP_E2M3",
+        "e2m3 e2m3fn fp6_e2m3 Float6E2M3 Float6E2M3FN f6E2M3FN __nv_fp6_e2m3 OCP_E2M3 F6_E2M3",
         "an element of MXFP6",
     ),
     _Entry(
         _fn("float4_e2m1fn", 4, 2, nan="none"),
-        "e2m1 e2m1fn fp4 fp4_e2m1 Float4E2M1 Float4E2M1FN f4E2M1FN __nv_fp4_e2m1 float4_e2m1fn_x2 OCP_E2M1",
+        "e2m1 e2m1fn fp4 fp4_e2m1 Float4E2M1 Float4E2M1FN f4E2M1FN __nv_fp4_e2m1 float4_e2m1fn_x2 OCP_E2M1 F4",
         "an element of MXFP4 and NVFP4; torch's float4_e2m1fn_x2 packs two in a byte",
     ),
     _Entry(TableFormat("nf4", _NF4), "NormalFloat4", "bitsandbytes' codebook, scaled by each block's absmax"),
@@ -129,19 +130,16 @@ _CACHE: dict[Any, Format] = {}  # what dtype() was asked -> what it answered
 _LOCK = threading.Lock()
 
 
-def _key(name: str) -> str:
-    return "".join(name.split()).lower()
-
-
 def dtype(x: Any) -> Format:
     """The format that a name, an alias, a dtype object or a format itself means.
 
     Parameters
     ----------
     x : str, Format, dtype or type
-        A registered name or alias in any case ("float8_e4m3fn", "e4m3", "fp8e4nv", "bf16"), a name that describes a
-        format ("e5m10", "int5", "q3.12", "ap_fixed<16,4>", "binary8p4se": see `fpemu.grammar`), a numpy, ml_dtypes
-        or torch dtype, a scalar type, or Python's float (float64), int (int64) and bool (uint1).
+        A registered name or alias ("float8_e4m3fn", "e4m3", "fp8e4nv", "bf16") in any case, its words parted by "_",
+        "-" or spaces, as it is pasted ("torch.float8_e4m3fn"); a name that describes a format ("e5m10", "int5",
+        "q3.12", "ap_fixed<16,4>", "binary8p4se": see `fpemu.grammar`); a numpy, ml_dtypes or torch dtype, a scalar
+        type, or Python's float (float64), int (int64) and bool (uint1).
 
     Returns
     -------
@@ -150,7 +148,7 @@ def dtype(x: Any) -> Format:
     Raises
     ------
     ValueError
-        If the name is unknown, with the names near it, or describes an impossible format.
+        If the name is unknown, with the names near it, may mean several formats ("f4"), or describes an impossible one.
     TypeError
         If `x` is nothing of the kind.
 
@@ -178,14 +176,15 @@ def dtype(x: Any) -> Format:
 
 
 def _named(name: str) -> Format:
-    key = _key(name)
-    if key in _NAMES:
-        return _NAMES[key]
-    if key in _SCHEMES:
-        raise ValueError(f"{_SCHEMES[key]} is a scaled format, not one of single numbers: see quantize and scheme")
-    found = parse(key)
+    known = meant(name, _NAMES)
+    if known is not None:
+        return known
+    scheme = meant(name, _SCHEMES)
+    if scheme is not None:
+        raise ValueError(f"{scheme} is a scaled format, not one of single numbers: see quantize and scheme")
+    found = parse(key(name)) or parse(plain(name))
     if found is None:
-        raise ValueError(f"unknown format {name!r}{near(key, _NAMES)}")
+        raise ValueError(f"unknown format {name!r}{near(key(name), _NAMES)}")
     return _USUAL.get(found, found)
 
 
@@ -247,20 +246,20 @@ def register(fmt: S, *aliases: str) -> S:
     for alias in aliases:
         if not isinstance(alias, str):
             raise TypeError(f"an alias must be a str, not {type(alias).__name__}")
-        if not _key(alias):
+        if not key(alias):
             raise ValueError("an alias must not be empty")
     with _LOCK:
         names = (fmt.name, *aliases)
         for name in names:
-            taken: Any = _NAMES.get(_key(name)) or _SCHEMES.get(_key(name)) or _parsed(name, parse)
+            taken: Any = _NAMES.get(key(name)) or _SCHEMES.get(key(name)) or _parsed(name, parse)
             if taken is None and isinstance(fmt, Scheme):
                 taken = _parsed(name, fmt._parsed)
             if taken is not None and taken != fmt:
                 raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
         table: dict[str, Any] = _SCHEMES if isinstance(fmt, Scheme) else _NAMES
-        known: S = table.get(_key(fmt.name), fmt)
+        known: S = table.get(key(fmt.name), fmt)
         for name in names:
-            table.setdefault(_key(name), known)
+            table.setdefault(key(name), known)
         if not isinstance(known, Scheme):
             _add_entry(_Entry(known, " ".join("".join(alias.split()) for alias in aliases)))
     return known
@@ -274,18 +273,19 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
     ValueError
         If it means none, with the names near it.
     """
-    key = _key(name)
-    if key in _SCHEMES:
-        return _SCHEMES[key]
-    found = parsed(key)
-    if found is not None:
-        return found
-    single = _NAMES.get(key) or _parsed(name, parse)
+    known = meant(name, _SCHEMES)
+    if known is not None:
+        return known
+    for spelled in dict.fromkeys((key(name), with_group(name))):
+        found = _SCHEMES.get(spelled) or parsed(spelled)
+        if found is not None:
+            return found
+    single = meant(name, _NAMES) or _parsed(name, parse)
     if single is not None:
         own = [known for known, scheme in _schemes().items() if scheme.element == single]
         words = f"; schemes of such elements: {', '.join(own)}" if own else f": ScaledFormat({name!r}, block) has them"
         raise ValueError(f"{name!r} is a format of single numbers, without scales{words}")
-    raise ValueError(f"unknown scheme {name!r}{near(key, _SCHEMES)}")
+    raise ValueError(f"unknown scheme {name!r}{near(key(name), _SCHEMES)}")
 
 
 def registered_schemes() -> list[Scheme]:
@@ -299,7 +299,7 @@ def _schemes() -> dict[str, Scheme]:
 
 def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:
     try:
-        return by(_key(name))
+        return by(key(name))
     except ValueError:  # it describes an impossible format: nobody's name
         return None
 
@@ -347,7 +347,7 @@ def known_everywhere(fmt: Format) -> bool:
 
 for _entry in _TABLE:
     for _name in (_entry.format.name, *_entry.aliases.split()):
-        _NAMES[_key(_name)] = _entry.format
+        _NAMES[key(_name)] = _entry.format
     _add_entry(_entry)
 
 # A name of the grammar that means a format of the table gives that one, with its usual name: e5m10 is float16.

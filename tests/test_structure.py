@@ -25,8 +25,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports only what stands before it.  A package stands for all its modules.
 ORDER = [
     *("version", "kernels", "knobs", "profiles", "formats"),
-    *("literals", "grammar", "registry", "boundary", "portable", "storage", "sources", "chunks"),
-    *("axes", "advice"),
+    *("literals", "grammar", "spellings", "registry", "boundary", "portable", "storage", "sources", "chunks"),
+    *("axes", "advice", "keywords"),
     *("classes", "infotext", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "operating"),
@@ -213,7 +213,8 @@ def own_raises(function):
     """Whether a function's own body, or a class's __init__, raises."""
     if inspect.isclass(function):
         bodies = [vars(function).get(name) for name in ("__init__", "__post_init__")]
-        written = [body for body in bodies if body is not None and body.__code__.co_filename != "<string>"]
+        own = [inspect.unwrap(body) for body in bodies if body is not None]
+        written = [body for body in own if body.__code__.co_filename != "<string>"]
     else:
         written = [inspect.unwrap(function)]
     trees = [ast.parse(textwrap.dedent(inspect.getsource(body))) for body in written]

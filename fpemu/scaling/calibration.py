@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fpemu.casting import cast
 from fpemu.formats import IntFormat
 from fpemu.info import finfo
+from fpemu.keywords import hinted
 from fpemu.knobs import Stochastic
 from fpemu.scaling.counting import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
 from fpemu.scaling.layout import Layout, block_shape
@@ -384,7 +385,7 @@ class Calibration:
             blocks = Layout(shape, block_shape(self.scheme.block, self.scheme.axis, shape)).blocks
             if blocks != scales.shape:
                 raise ValueError(f"scales of shape {scales.shape} do not fit blocks of shape {blocks}")
-        return quantize(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
+        return hinted(quantize)(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
 
     # -- methods ------------------------------------------------------------------------------------------------------
 

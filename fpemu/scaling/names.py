@@ -128,6 +128,7 @@ for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
     for _word, _block in (("tensor", "tensor"), ("row", "row"), ("1x128", 128), ("128x128", (128, 128))):
         for _powers, _rest in (("", ()), ("_pow2", ("float8_e8m0fnu", "rceil"))):
             _usual = [f"fp8_{_word}{_powers}"] if _name == "e4m3" else []
+            _usual += ["fp8_block"] if "fp8_128x128" in _usual else []  # vLLM's and compressed-tensors' word
             register(ScaledFormat(_element, _block, *_rest, name=f"fp8_{_name}_{_word}{_powers}"), *_usual)
 
 # bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
@@ -140,7 +141,10 @@ register(ScaledFormat(FP4, 64, second_level=_ABSMAXES, name="bnb_fp4"))
 
 # GGUF's blocks with a scale and no minimum, of ggml (ggml-quants.c): the number of the largest magnitude becomes the
 # lowest code.
-register(ScaledFormat("int8", 32, "float16", "absmax", name="gguf_q8_0"))
+register(ScaledFormat("int8", 32, "float16", "absmax", name="gguf_q8_0"), "q8_0")
 for _bits in (4, 5):
     _middle = 1 << (_bits - 1)
-    register(ScaledFormat(f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle, name=f"gguf_q{_bits}_0"))
+    register(
+        ScaledFormat(f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle, name=f"gguf_q{_bits}_0"),
+        f"q{_bits}_0",
+    )

@@ -12,6 +12,7 @@ from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, Format, TableFormat
+from fpemu.keywords import hinted
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
 from fpemu.profiles import IEEE
@@ -181,7 +182,7 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArr
     >>> fe.fake_quantize([1.0, -2.0, 0.3], "absmax_int8")
     array([ 1.00787401, -1.99999999,  0.2992126 ])
     """
-    found = quantize(x, scheme, **how)
+    found = hinted(quantize)(x, scheme, **how)
     own = as_source(x, how.get("source")).dtype
     return found.dequantize(np.float64 if own == np.float64 else np.float32)
 
