@@ -37,6 +37,7 @@ ORDER = [
     *("catalogue", "expressions", "stepwise", "accuracy"),
     "scaling",
     *("containers", "archives", "safetensors", "replacement", "files", "saving", "report", "plotting"),
+    "diagnosis",
     *("claims", "vectors", "matching", "causes", "failures", "hardness", "auditing"),
     *("testing", "strategies", "pytest_plugin"),
     "public",

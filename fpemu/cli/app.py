@@ -29,6 +29,7 @@ COMMANDS = (
     "vectors",
     "audit",
     "probe",
+    "doctor",
 )
 
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
