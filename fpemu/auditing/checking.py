@@ -299,10 +299,13 @@ def _in_order(
         yield from itertools.starmap(piece, operands)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="fpemu-audit") as pool:
-        waiting = [pool.submit(piece, *each) for each in itertools.islice(operands, 2 * threads)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(piece, *each) for each in itertools.islice(operands, 1)]
+        try:
+            waiting = [pool.submit(piece, *each) for each in itertools.islice(operands, 2 * threads)]
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(piece, *each) for each in itertools.islice(operands, 1)]
+        finally:  # an error or Ctrl-C waits for what has begun, and begins no more
+            pool.shutdown(cancel_futures=True)
 
 
 def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progress: Progress | None) -> str | None:
