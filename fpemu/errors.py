@@ -52,6 +52,8 @@ class Row:
         Share beyond the finite range, for which the errors take the range's end.
     nan : int
         Results that are NaN.
+    note : str
+        Why there is nothing to count, in a row that is marked; its numbers are NaN.
     """
 
     format: str
@@ -65,16 +67,32 @@ class Row:
     underflow: float
     saturation: float
     nan: int
+    note: str = ""
+
+    @classmethod
+    def marked(cls, name: str, note: str) -> Row:
+        """A row of a format that the numbers do not fit.
+
+        Examples
+        --------
+        >>> from fpemu.errors import Row
+        >>> Row.marked("mxfp4", "one number has no axis").cells()[:3]
+        ['mxfp4', '-', '-']
+        """
+        mse = max_error = relative = sqnr = overflow = underflow = saturation = math.nan
+        return cls(
+            *(name, math.nan, None, mse, max_error, relative, sqnr, overflow, underflow, saturation), nan=0, note=note
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return dataclasses.asdict(self)
+        """The fields by name; a note only where there is one."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "note" or value}
 
     def cells(self) -> list[str]:
         """The fields, but for bits and scale, as text under `HEADER`."""
         numbers = [_cell(x, ".4g") for x in (self.mse, self.max_error, self.max_relative_error)]
         shares = [_cell(100 * x, ".3g", " %") for x in (self.overflow, self.underflow, self.saturation)]
-        return [self.format, *numbers, _cell(self.sqnr, ".2f"), *shares, str(self.nan)]
+        return [self.format, *numbers, _cell(self.sqnr, ".2f"), *shares, "-" if self.note else str(self.nan)]
 
 
 def _cell(number: float, digits: str, unit: str = "") -> str:

@@ -20,7 +20,8 @@ from fpemu.knobs import Stochastic
 from fpemu.profiles import Profile
 from fpemu.registry import dtype as lookup
 from fpemu.running import check_randoms, streamed
-from fpemu.scaling.lookup import format_or_scheme, targets_under, with_scale_rule
+from fpemu.scaling.layout import layout_of
+from fpemu.scaling.lookup import check_scaled, format_or_scheme, targets_under, with_axis, with_scale_rule
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
@@ -81,7 +82,8 @@ class Report:
             for cells, scale in zip(lines, ["scale", *scales], strict=True):
                 cells.insert(1, scale)
         if self.scaled:
-            for cells, bits in zip(lines, ["bits", *(f"{row.bits:.4g}" for row in self.rows)], strict=True):
+            every = ["-" if row.note else f"{row.bits:.4g}" for row in self.rows]
+            for cells, bits in zip(lines, ["bits", *every], strict=True):
                 cells.insert(1, bits)
         return lines
 
@@ -124,7 +126,7 @@ class _Trial:
 class _ScaledTrial:
     """One scaled format of a report."""
 
-    def __init__(self, scheme: ScaledFormat, rules: Profile | None, rounding: Any, rng: Any) -> None:
+    def __init__(self, scheme: ScaledFormat, rules: Profile | None, rounding: Any, rng: Any, pad: bool) -> None:
         element = scheme.element
         changes: dict[str, Any] = {"overflow": "saturate", "infinity": "saturate"}
         changes |= {} if rules is None else {"elements": rules}
@@ -135,13 +137,13 @@ class _ScaledTrial:
         self.lowest, self.largest = finite_range(element)
         self.wider = _wider(element) if scheme.zero_point is None else _signed(element.bits + 2)
         self.wider_rules = self.rules.replace(overflow="saturate")
-        self.rng = rng
+        self.rng, self.pad = rng, pad
         self.stream: Stream | None = None
         self.place = 0
 
     def begin(self, shape: tuple[int, ...], source: Format) -> Stream:
         """Before the first piece."""
-        self.stream = Stream(self.scheme, shape, source)
+        self.stream = Stream(self.scheme, shape, source, self.pad)
         return self.stream
 
     def row(self) -> Row:
@@ -226,6 +228,8 @@ def report(
     rounding: Any = None,
     rng: Any = None,
     source: Any = None,
+    axis: int | None = None,
+    pad: bool = False,
 ) -> Report:
     """What casting an array costs: its errors in each of some formats, all under saturation.
 
@@ -251,6 +255,10 @@ def report(
         For stochastic rounding, as in `cast`.
     source : format, optional
         The format whose codes x holds.
+    axis : int, optional
+        The axis that blocks of scaled formats lie along, instead of their own.
+    pad : bool
+        Whether the last block of an axis may be shorter, in scaled formats.
 
     Returns
     -------
@@ -260,8 +268,8 @@ def report(
     Raises
     ------
     ValueError
-        If a format or a rule is unknown, a profile or a rule does not apply to a scaled format, or a scale is not
-        positive and finite.
+        If a format or a rule is unknown, a profile or a rule does not apply to a scaled format, a scale is not positive
+        and finite, or x does not fit a scaled format: as `quantize` refuses it.
     TypeError
         If x holds no real numbers.
 
@@ -285,6 +293,8 @@ def report(
     chosen = _chosen(formats)
     if scale_rule is not None:
         chosen = with_scale_rule(chosen, scale_rule)
+    if axis is not None:
+        chosen = with_axis(chosen, axis)
     if scale is not None and np.ndim(scale):  # neither a word nor one number
         scale = np.broadcast_to(np.asarray(scale, np.float64), found.codes.shape)
     return report_stream(
@@ -296,6 +306,7 @@ def report(
         rng=rng,
         source=found.format,
         shape=found.codes.shape,
+        pad=pad,
     )
 
 
@@ -309,6 +320,8 @@ def report_stream(
     rng: Any = None,
     source: Any = None,
     shape: tuple[int, ...] | None = None,
+    pad: bool = False,
+    marked: bool = False,
 ) -> Report:
     """`report` for what does not fit in memory.
 
@@ -317,10 +330,13 @@ def report_stream(
     pieces : callable
         Gives the elements in order, in one-dimensional arrays; called twice for "absmax" and for some scaled formats.
         Those with scales that are quantized themselves keep them all.
-    formats, scale, profile, rounding, rng, source
+    formats, scale, profile, rounding, rng, source, pad
         As in `report`; an array of scales has as many elements as the pieces together.
     shape : tuple of int, optional
         Of the whole array; for scaled formats.
+    marked : bool
+        Whether a scaled format whose blocks need an axis gets a row that says so where there is one number, instead of
+        an error.
 
     Returns
     -------
@@ -339,6 +355,9 @@ def report_stream(
         raise ValueError("scale is for formats without scales of their own")
     if shape is None and len(targets) < len(chosen_formats):
         raise ValueError("a report of scaled formats needs the shape of the array: shape=")
+    if pad:
+        check_scaled(chosen_formats, "pad")
+    notes = _notes(chosen_formats) if marked and shape == () else {}
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))
     scales: list[float | None] = [None] * len(targets)
     if isinstance(scale, str):
@@ -353,7 +372,8 @@ def report_stream(
             raise ValueError("scales must be positive and finite")
         if scale.ndim == 0:
             scales, scale = [float(scale)] * len(targets), None
-    scaled = [_ScaledTrial(fmt, of_elements, rounding, seed) for fmt in chosen_formats if isinstance(fmt, ScaledFormat)]
+    fitting = [fmt for fmt in chosen_formats if isinstance(fmt, ScaledFormat) and fmt not in notes]
+    scaled = [_ScaledTrial(fmt, of_elements, rounding, seed, pad) for fmt in fitting]
     _begin(scaled, pieces, source, shape or ())
     trials = []
     for fmt, factor in zip(targets, scales, strict=True):
@@ -377,8 +397,25 @@ def report_stream(
     for other in scaled:
         other.finish()
     plain, with_scales = iter(trials), iter(scaled)
-    rows = [next(with_scales).row() if isinstance(fmt, ScaledFormat) else next(plain).row() for fmt in chosen_formats]
-    return Report(tuple(rows), count, nan, infinite, bool(scaled))
+    rows = [
+        Row.marked(fmt.name, notes[fmt])
+        if fmt in notes
+        else (next(with_scales).row() if isinstance(fmt, ScaledFormat) else next(plain).row())
+        for fmt in chosen_formats
+    ]
+    return Report(tuple(rows), count, nan, infinite, len(targets) < len(chosen_formats))
+
+
+def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, str]:
+    """Why one number does not fit scaled formats whose blocks need an axis."""
+    found: dict[Format | ScaledFormat, str] = {}
+    for fmt in formats:
+        if isinstance(fmt, ScaledFormat):
+            try:
+                layout_of(fmt.block, fmt.axis, ())
+            except ValueError as error:
+                found[fmt] = str(error)
+    return found
 
 
 def _chosen(formats: Any) -> list[Format | ScaledFormat]:

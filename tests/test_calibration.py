@@ -167,6 +167,15 @@ def test_what_is_not_finite_counts_for_nothing():
         found = fe.calibrate([1.0, np.nan, np.inf, -np.inf, -2.0], "absmax_int8", method)
         assert same_but_nan(found, fe.calibrate([1.0, -2.0], "absmax_int8", method))
         assert (found.count, found.nan, found.infinite) == (2, 1, 2)
+        assert repr(found) == f"<Calibration absmax_int8 {method}: 2 numbers, 1 NaN and 2 infinite left out>"
+        q = found.quantize([np.inf, -np.inf, np.nan, 1.0])  # to the ends; integers have no NaN
+        assert q.elements.tolist()[:3] == [127, -128, 0]
+        assert fe.calibrate([1.0, np.nan], "fp8_e4m3_tensor", method).quantize([np.nan, np.inf]).codes.tolist() == [
+            *(0x7F, 0x7E),
+        ]
+    assert repr(fe.calibrate([1.0, np.inf], "absmax_int8")).endswith(": 1 numbers, 1 infinite left out>")
+    nothing = fe.calibrate([[np.nan] * 32, [448.0] + [np.inf] * 31], "mxfp8")  # a block without a number is zeros
+    assert nothing.scales.tolist() == [[1.0], [1.0]]
 
 
 def same_but_nan(one, other):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from fractions import Fraction
 
 import ml_dtypes
@@ -287,13 +288,15 @@ def test_scaled_formats_are_as_quantize_has_them(scheme, shape):
     error = q.dequantize(np.float64) - x
     flat = x.reshape(-1)
     for size in (1 << 20, 17):
-        found = report_stream(lambda s=size: flat_chunks(flat, s), [scheme], shape=shape)
+        found = report_stream(lambda s=size: flat_chunks(flat, s), [scheme], shape=shape, pad=True)
         (row,) = found.rows
         assert (row.format, row.bits, row.scale, row.nan) == (str(q.scheme), q.bits_per_element, None, 0)
         assert row.mse == pytest.approx(np.mean(error**2), rel=1e-12)
         assert row.max_error == np.abs(error).max()
         assert row.underflow == pytest.approx(np.mean((q.dequantize() == 0) & (x != 0)))
-    assert fe.report(x, scheme).rows == report_stream(lambda: iter([flat]), scheme, shape=shape).rows
+    assert (
+        fe.report(x, scheme, pad=True).rows == report_stream(lambda: iter([flat]), scheme, shape=shape, pad=True).rows
+    )
 
 
 UNDER = [
@@ -311,7 +314,9 @@ def test_profiles_of_scaled_formats_are_as_quantize_has_them(name, profile, shap
     q = fe.quantize(x, name, pad=True, profile=profile)
     error = q.dequantize(np.float64) - x
     for size in (1 << 20, 17):
-        found = report_stream(lambda s=size: flat_chunks(x.reshape(-1), s), [name], profile=profile, shape=shape)
+        found = report_stream(
+            lambda s=size: flat_chunks(x.reshape(-1), s), [name], profile=profile, shape=shape, pad=True
+        )
         (row,) = found.rows
         assert (row.bits, row.nan) == (q.bits_per_element, 0)
         assert row.mse == pytest.approx(np.mean(error**2), rel=1e-12)
@@ -349,6 +354,7 @@ def test_profiles_mean_casts_to_formats_and_tools_for_scaled_formats():
     assert whole == fe.report(x, "float8_e4m3fn", profile=fe.profile("torch")).rows[0]
     y = fe.quantize(x, "absmax_int8", profile="torch").dequantize(np.float64)
     assert scaled.max_error == np.abs(y - x).max() != fe.report(x, "absmax_int8").rows[0].max_error
+    x = np.tile(x, 8)
     (casts,) = fe.report(x, "mxfp8", profile=fe.profile("ieee").replace(rounding="toward_zero")).rows
     assert casts.mse == fe.report(x, "mxfp8", rounding="toward_zero").rows[0].mse
     own = scale_profile("exact").replace(rounding="toward_zero")
@@ -378,7 +384,7 @@ def test_overflow_in_blocks_is_of_numbers_over_their_scale():
 
 def test_scaled_formats_beside_others():
     x = numbers(3)[:1000]
-    found = fe.report(x, ["float8_e4m3fn", "mxfp8", "int8"], scale="absmax")
+    found = fe.report(x, ["float8_e4m3fn", "mxfp8", "int8"], scale="absmax", pad=True)
     alone = fe.report(x, ["float8_e4m3fn", "int8"], scale="absmax")
     assert found.rows[::2] == alone.rows
     lines = str(found).splitlines()
@@ -423,3 +429,70 @@ def test_scaled_formats_of_nothing():
     for x in (np.zeros((0, 64), np.float32), np.zeros((64, 0))):
         found = fe.report(x, ["mxfp4", "nvfp4", "bnb_nf4", "absmax_int8", "bf16"])
         assert (found.count, [row.nan for row in found.rows]) == (0, [0] * 5)
+
+
+# -- arrays that blocks do not divide ----------------------------------------------------------------------------------
+
+UNFIT = [
+    ("nf4_64", (128, 1, 512, 1), "x.reshape(128, 512), axis=0 or axis=2 makes them whole"),
+    ("mxfp4", (64, 32, 3, 3), "x.reshape(64, 288), axis=0 or axis=1 makes them whole"),
+    ("mxfp4", (4, 24), "x.reshape(96) makes them whole"),
+    ("nvfp4", (5, 7), "pad=True lets the last ones be shorter"),
+    ("nvfp4_tile", (16, 1, 16), "x.reshape(16, 16) makes them whole"),
+    ("fp8_e4m3_128x128", (130, 140), "pad=True lets the last ones be shorter"),
+    (fe.scheme("int4_group").replace(axis=0, block=16), (3, 32), "axis=1 makes them whole"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "shape", "ends"), UNFIT, ids=str)
+def test_report_refuses_what_quantize_refuses(scheme, shape, ends):
+    x = np.ones(shape, np.float32)
+    said = []
+    for function in (fe.quantize, fe.fake_quantize, fe.report):
+        with pytest.raises(ValueError, match="do not divide an array of shape") as caught:
+            function(x, scheme)
+        said.append(str(caught.value))
+    with pytest.raises(ValueError, match="do not divide an array of shape"):
+        fe.report(x, ["float16", scheme])
+    assert said[0] == said[1]
+    assert said[2] == f"{fe.scheme(scheme)} does not fit an array of shape {shape}: {said[0]}"
+    assert said[0].endswith(ends)
+    for way in re.findall(r"x\.reshape\([^)]*\)|axis=\d+", said[0]):  # each does what it says
+        given, how = (eval(way, {"x": x}), {}) if way.startswith("x") else (x, {"axis": int(way[5:])})
+        (row,) = fe.report(given, scheme, **how).rows
+        assert row.bits == fe.quantize(given, scheme, **how).bits_per_element
+    (row,) = fe.report(x, scheme, pad=True).rows
+    assert row.bits == fe.quantize(x, scheme, pad=True).bits_per_element
+
+
+def test_report_along_an_axis():
+    x = (np.random.default_rng(9).standard_t(3, (64, 10)) * 5).astype(np.float32)
+    found = fe.report(x, ["float16", "mxfp4", "int8_channel"], axis=0)
+    for row, name in zip(found.rows[1:], ("mxfp4", "int8_channel"), strict=True):
+        q = fe.quantize(x, name, axis=0)
+        assert row.bits == q.bits_per_element
+        assert row.max_error == np.abs(q.dequantize(np.float64) - x).max()
+    with pytest.raises(ValueError, match=r"axis 2 is out of range for 2 dimensions"):
+        fe.report(x, "mxfp4", axis=2)
+    with pytest.raises(TypeError, match="axis must be an int"):
+        fe.report(x, "mxfp4", axis=0.0)
+    for how in ({"axis": 0}, {"pad": True}):
+        with pytest.raises(ValueError, match=f"{next(iter(how))} is for scaled formats, of which there are none here"):
+            fe.report(x, ["float16", "int8"], **how)
+
+
+def test_one_number_has_no_blocks():
+    for function in (fe.quantize, fe.report, fe.calibrate):
+        for scheme in ("mxfp4", "fp8_e4m3_row", "int8_channel"):
+            with pytest.raises(ValueError, match=r"one number has no axis .* x\.reshape\(1\) has one"):
+                function(np.float32(3), scheme)
+    names = ["float16", "mxfp4", "absmax_int8", "int8_channel"]
+    found = report_stream(lambda: iter([np.ones(1, np.float32)]), names, shape=(), marked=True)
+    assert [bool(row.note) for row in found.rows] == [False, True, False, True]
+    assert [row.format for row in found.rows] == names
+    assert found.rows[::2] == fe.report(np.float32(1), names[::2]).rows
+    assert found.rows[1].cells() == ["mxfp4", *["-"] * (len(HEADER) - 1)]
+    assert "note" in found.to_dict()["rows"][1]
+    assert "note" not in found.to_dict()["rows"][0]
+    alone = report_stream(lambda: iter([np.ones(1, np.float32)]), ["mxfp4"], shape=(), marked=True)
+    assert (alone.count, alone.nan, len(alone.rows)) == (1, 0, 1)

@@ -35,7 +35,7 @@ from fpemu.formats import Format
 from fpemu.plotting import Binades, report_picture
 from fpemu.profiles import Profile
 from fpemu.report import Report, report_stream
-from fpemu.scaling.lookup import targets_under, with_scale_rule
+from fpemu.scaling.lookup import targets_under, with_axis, with_scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
 
@@ -65,6 +65,13 @@ def report(
         str | None,
         typer.Option("--scale-rule", help="Of scaled formats, instead of their own: floor, ceil, even, rceil, absmax."),
     ] = None,
+    axis: Annotated[
+        int | None,
+        typer.Option("--axis", help="The axis that blocks of scaled formats lie along, instead of their own."),
+    ] = None,
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Let the last block of an axis be shorter, in scaled formats.")
+    ] = False,
     seed: SeedOption = None,
     dtype: DtypeOption = None,
     shape: ShapeOption = None,
@@ -78,6 +85,9 @@ def report(
     Errors are those under saturation, whatever a profile says. Without -f: the main formats.
 
     A profile of scaled formats leaves the others as they are. A name of both kinds, as torch, is each one's own.
+
+    Arrays that blocks do not divide are refused, as quantize refuses them, unless there is --pad. One number by itself
+    gets a row that says so where blocks need an axis.
 
     For example:
 
@@ -95,7 +105,7 @@ def report(
     """
     chosen = targets_of(format, names) or targets_of(MAIN_FORMATS)
     scaled = [fmt for fmt in chosen if isinstance(fmt, ScaledFormat)]
-    chosen, rules = _rules(chosen, profile, scale_rule, rounding)
+    chosen, rules = _rules(_along(chosen, axis, pad), profile, scale_rule, rounding)
     if scaled and plot is not None:
         raise typer.BadParameter(
             f"a picture is of formats of single numbers, not of {scaled[0]}", param_hint="'--plot'"
@@ -111,7 +121,9 @@ def report(
             f"a picture shows one array, {file} has {len(arrays)}: add --member", param_hint="'--plot'"
         )
     binades = Binades() if plot is not None else None
-    reports = [_measure(stored, chosen, factor, rounding, profile, seed, binades) for stored in arrays]
+    again = [_looks_first(stored, chosen, profile, pad) for stored in arrays]  # all of them, before any is measured
+    how: dict[str, Any] = {"scale": factor, "profile": profile, "rounding": rounding, "rng": seed, "pad": pad}
+    reports = [_measure(stored, chosen, passes, binades, how) for stored, passes in zip(arrays, again, strict=True)]
     if json:
         facts = [{"name": a.name, "shape": a.shape, **r.to_dict()} for a, r in zip(arrays, reports, strict=True)]
         print_json({"file": str(file), "seed": seed, "arrays": facts})
@@ -155,17 +167,22 @@ def _scale(text: str | None) -> str | float | None:
     return factor
 
 
+def _along(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> list[Format | ScaledFormat]:
+    """The formats, with blocks along an axis if one is asked for."""
+    for word, asked in (("--axis", axis is not None), ("--pad", pad)):
+        if asked and not any(isinstance(fmt, ScaledFormat) for fmt in chosen):
+            raise typer.BadParameter("is for scaled formats, of which there are none here", param_hint=f"'{word}'")
+    return chosen if axis is None else with_axis(chosen, axis)
+
+
 def _measure(
     stored: StoredArray,
     chosen: list[Format | ScaledFormat],
-    scale: str | float | None,
-    rounding: str | None,
-    profile: str | None,
-    seed: int | None,
+    looks_first: bool,
     binades: Binades | None,
+    how: dict[str, Any],
 ) -> Report:
-    again = [_looks_first(stored, fmt, profile) for fmt in chosen if isinstance(fmt, ScaledFormat)]
-    passes = 1 + (scale == "absmax") + any(again)
+    passes = 1 + (how["scale"] == "absmax") + looks_first
     with progress(f"reading {stored.path.name} {stored.name}".rstrip(), passes * stored.size) as advance:
 
         def pieces() -> Iterator[NDArray[Any]]:
@@ -173,28 +190,27 @@ def _measure(
                 yield piece
                 advance(piece.size)
 
-        how: dict[str, Any] = {
-            "profile": profile,
-            "rounding": rounding,
-            "rng": seed,
-            "source": stored.format,
-            "shape": stored.shape,
-        }
-        found = report_stream(pieces, chosen, scale, **how)
+        found = report_stream(pieces, chosen, source=stored.format, shape=stored.shape, marked=True, **how)
     if binades is not None:
         for piece in stored.chunks():
             binades.update(np.asarray(cast(piece, "float64", source=stored.format)))
     return found
 
 
-def _looks_first(stored: StoredArray, scheme: ScaledFormat, profile: str | None) -> bool:
-    """Whether a scaled format needs another pass; an error where it does not fit the array."""
-    (under,) = targets_under([scheme], profile).targets
-    assert isinstance(under, ScaledFormat)
-    try:
-        return Stream(under, stored.shape, scheme.element).looks_first
-    except ValueError as error:
-        raise ValueError(f"{_name(stored)}: {error}") from None
+def _looks_first(stored: StoredArray, chosen: list[Format | ScaledFormat], profile: str | None, pad: bool) -> bool:
+    """Whether a scaled format needs another pass over an array; an error where one does not fit it."""
+    found = False
+    for scheme in chosen:
+        if not isinstance(scheme, ScaledFormat) or (not stored.shape and scheme.block != "tensor"):
+            continue  # one number gets a row that is marked
+        (under,) = targets_under([scheme], profile).targets
+        assert isinstance(under, ScaledFormat)
+        try:
+            found |= Stream(under, stored.shape, scheme.element, pad).looks_first
+        except ValueError as error:
+            words = str(error).replace("pad=True", "--pad").replace("axis=", "--axis ")
+            raise ValueError(f"{_name(stored)}: {words}") from None
+    return found
 
 
 def _name(stored: StoredArray) -> str:
@@ -212,4 +228,7 @@ def _print(stored: StoredArray, found: Report, seed: int | None) -> None:
     if seed is not None:
         out.print(f"seed {seed}")
     print_table(out, found.cells())
+    for row in found.rows:
+        if row.note:
+            out.print(Text(f"{row.format}: {row.note}"))
     out.print()

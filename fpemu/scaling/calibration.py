@@ -16,7 +16,7 @@ from fpemu.info import finfo
 from fpemu.keywords import hinted
 from fpemu.knobs import Stochastic
 from fpemu.scaling.counting import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
-from fpemu.scaling.layout import Layout, block_shape
+from fpemu.scaling.layout import Layout, block_shape, layout_of
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.quantizing import quantize
 from fpemu.scaling.rules import check_word
@@ -69,7 +69,8 @@ def calibrate(
     Returns
     -------
     Calibration
-        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.
+        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.  NaN and infinities are left out, and counted:
+        `.nan`, `.infinite`.
 
     Raises
     ------
@@ -155,6 +156,11 @@ class Calibration:
     is tried first: by this measure no result is worse than that of "minmax".
 
     Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
+
+    NaN and infinities count for nothing, by every method: the scales are those of the finite numbers alone, where
+    `quantize` by itself makes a NaN of the scale of a block that has one.  How many there were is in `nan` and
+    `infinite`, and shown.  A block without any finite number counts as zeros, and where no batch has one, there are no
+    scales: a ValueError.  `Calibration.quantize` then takes infinities to the ends, and NaN as the elements have it.
 
     Where the FPU takes subnormal numbers for zero, so do the statistics of batches that have some.
 
@@ -248,17 +254,12 @@ class Calibration:
         """Where what shares a scale lies in an array of some shape, and the shape of scales."""
         block, axis = self.scheme.block, self.scheme.axis
         whole = block == "tensor" or self._second_alone
-        layout = Layout(shape, block_shape("tensor" if whole else block, axis, shape))
+        layout = layout_of("tensor" if whole else block, axis, shape, pad)
         if whole:
             return layout, ()
         if isinstance(block, str):
             own = axis % len(shape)
             return layout, tuple(n if (i == own) == (block == "channel") else 1 for i, n in enumerate(shape))
-        if not layout.divides and not pad:
-            raise ValueError(
-                f"blocks of {' x '.join(map(str, layout.steps))} do not divide an array of shape {shape}: pad=True "
-                "lets the last ones be shorter"
-            )
         return layout, layout.blocks
 
     def merge(self, other: Calibration) -> Calibration:
@@ -419,7 +420,9 @@ class Calibration:
         return low, high
 
     def __repr__(self) -> str:
-        return f"<Calibration {self.scheme} {self.method}: {self.count} numbers>"
+        others = [f"{self.nan} NaN"] * (self.nan > 0) + [f"{self.infinite} infinite"] * (self.infinite > 0)
+        left_out = f", {' and '.join(others)} left out" if others else ""
+        return f"<Calibration {self.scheme} {self.method}: {self.count} numbers{left_out}>"
 
 
 def narrow(x: NDArray[np.float64]) -> NDArray[Any]:

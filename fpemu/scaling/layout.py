@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Layout", "block_shape", "check_block"]
+__all__ = ["Block", "Layout", "block_shape", "check_block", "layout_of"]
 
 Block = int | tuple[int, int] | str
 WORDS = ("tensor", "row", "channel")
@@ -45,6 +45,8 @@ def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, .
     ndim = len(shape)
     if block == "tensor":
         return tuple(max(length, 1) for length in shape)
+    if not ndim:
+        raise ValueError(f"one number has no axis that blocks ({block}) could lie along: x.reshape(1) has one")
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis {axis} is out of range for {ndim} dimensions")
     axis %= ndim
@@ -185,3 +187,53 @@ def _range(word: Any, length: int, axis: int) -> tuple[int, int]:
     if not -length <= place < length:
         raise IndexError(f"index {place} is out of range for axis {axis} with {length} elements")
     return place % length, place % length + 1
+
+
+def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False) -> Layout:
+    """Where the blocks of a shape lie.
+
+    Parameters
+    ----------
+    block : int, (int, int) or str
+    axis : int
+    shape : tuple of int
+    pad : bool
+        Whether the last block of an axis may be shorter.
+
+    Raises
+    ------
+    ValueError
+        If the array has no such axis, or blocks do not divide it and `pad` is not set; what would fit is named.
+
+    Examples
+    --------
+    >>> from fpemu.scaling.layout import layout_of
+    >>> layout_of(32, -1, (4, 64)).blocks
+    (4, 2)
+    """
+    found = Layout(shape, block_shape(block, axis, shape))
+    if found.divides or pad:
+        return found
+    ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
+    ways += [f"axis={other}" for other in range(len(shape)) if _is_whole(block, other, shape)][:2]
+    text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
+    raise ValueError(
+        f"blocks of {' x '.join(map(str, found.steps))} do not divide an array of shape {shape}: pad=True lets the "
+        f"last ones be shorter{text}"
+    )
+
+
+def _is_whole(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
+    """Whether blocks along an axis divide an array."""
+    if isinstance(block, tuple) and axis % max(len(shape), 1) == 0:
+        return False
+    return Layout(shape, block_shape(block, axis, shape)).divides
+
+
+def _reshaped(block: Block, axis: int, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes that blocks along the last axis divide: without axes of length 1, then the last axes in one."""
+    if axis % len(shape) != len(shape) - 1:
+        return []
+    few = tuple(length for length in shape if length != 1)
+    others = [few, *((*few[:first], math.prod(few[first:])) for first in range(len(few) - 2, -1, -1))]
+    return [other for other in others if other and other != shape and _is_whole(block, -1, other)]

@@ -16,7 +16,7 @@ from fpemu.scaling.rules import scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.tools import ALIASES, PROFILES, scale_profile
 
-__all__ = ["Targets", "format_or_scheme", "targets_under", "with_scale_rule"]
+__all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_scale_rule"]
 
 
 def format_or_scheme(x: Any) -> Format | ScaledFormat:
@@ -160,8 +160,7 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
     [ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil', name='mxfp4')]
     """
     found = scale_rule(rule)
-    if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
-        raise ValueError(f"the scale rule {found} is for scaled formats, of which there are none here")
+    check_scaled(targets, f"the scale rule {found}")
     changed: list[Format | ScaledFormat] = []
     for fmt in targets:
         try:
@@ -169,3 +168,39 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
         except ValueError as error:
             raise ValueError(f"{fmt}: {error}") from None
     return changed
+
+
+def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | ScaledFormat]:
+    """Formats as they are, and scaled formats with their blocks along another axis.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    axis : int
+
+    Returns
+    -------
+    list of Format or ScaledFormat
+
+    Raises
+    ------
+    TypeError
+        If the axis is no int.
+    ValueError
+        If there are no scaled formats.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.scaling.lookup import with_axis
+    >>> with_axis([fe.scheme("mxfp4")], 0)[0].axis
+    0
+    """
+    check_scaled(targets, "axis")
+    return [fmt.replace(axis=axis) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets]
+
+
+def check_scaled(targets: list[Format | ScaledFormat], what: str) -> None:
+    """A ValueError if there is no scaled format that something could be for."""
+    if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
+        raise ValueError(f"{what} is for scaled formats, of which there are none here")

@@ -23,7 +23,7 @@ from fpemu.scaling.dequantizing import deciding_format
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.known import Known, known_parts
-from fpemu.scaling.layout import Layout, block_shape
+from fpemu.scaling.layout import Layout, layout_of
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
@@ -142,12 +142,7 @@ def quantize(
     check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
     given = as_source(x, source)
     numbers = _floats(given.codes, given.format)
-    layout = Layout(numbers.shape, block_shape(chosen.block, chosen.axis, numbers.shape))
-    if not layout.divides and not pad:
-        raise ValueError(
-            f"blocks of {' x '.join(map(str, layout.steps))} do not divide an array of shape {numbers.shape}: "
-            "pad=True lets the last ones be shorter"
-        )
+    layout = layout_of(chosen.block, chosen.axis, numbers.shape, pad)
     if chosen.own_profile.steps is not None:
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:

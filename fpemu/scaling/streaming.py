@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fpemu.formats import FloatFormat
 from fpemu.running import streamed
 from fpemu.scaling.calibration import Calibration
-from fpemu.scaling.layout import Layout, block_shape
+from fpemu.scaling.layout import Layout, layout_of
 from fpemu.scaling.quantizing import quantize
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class Stream:
         Of the array.
     source : Format
         Of the codes that come.
+    pad : bool
+        Whether the last block of an axis may be shorter.
 
     Raises
     ------
     ValueError
-        If the array has no such axis.
+        If the array has no such axis, or blocks do not divide it and `pad` is not set.
 
     Attributes
     ----------
@@ -60,15 +62,15 @@ class Stream:
     [[0.0, 1.0], [2.0, 3.0, 4.0, 4.0, 6.0, 6.0]]
     """
 
-    def __init__(self, scheme: ScaledFormat, shape: tuple[int, ...], source: Format) -> None:
+    def __init__(self, scheme: ScaledFormat, shape: tuple[int, ...], source: Format, pad: bool = False) -> None:
         self.source = source
         try:
-            layout = Layout(shape, block_shape(scheme.block, scheme.axis, shape))
+            layout = layout_of(scheme.block, scheme.axis, shape, pad)
         except ValueError as error:
             raise ValueError(f"{scheme} does not fit an array of shape {shape}: {error}") from None
         size, count = math.prod(shape), math.prod(layout.blocks)
         over = count * scheme.bits_per_block + _second_bits(scheme, count)
-        self.bits_per_element = scheme.element.bits + (over / size if size else 0.0)
+        self.bits_per_element = (size * scheme.element.bits + over) / size if size else float(scheme.element.bits)
         self.known: Calibration | None = None
         if _needs_all(scheme):
             self._unit, self._shape, self.scheme = max(size, 1), shape, scheme

@@ -223,10 +223,39 @@ def test_report_takes_scales_that_are_quantized_themselves(run, weights):
 
 
 def test_report_names_the_array_that_a_scaled_format_does_not_fit(run, weights):
-    np.savez("mixed.npz", a=weights, b=np.float32(3))
+    np.savez("mixed.npz", a=weights, b=np.ones((8, 1, 32, 1), np.float32))
     done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4")
-    assert done.code == 1
-    assert "mixed.npz, b: mxfp4 does not fit an array of shape (): axis -1 is out of range for 0 dimensions" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert "mixed.npz, b: mxfp4 does not fit an array of shape (8, 1, 32, 1): blocks of 1 x 1 x 1 x 32" in done.err
+    assert "--pad lets the last ones be shorter; x.reshape(8, 32) or --axis 2 makes them whole" in done.err
+    padded = run("report", "mixed.npz", "-f", "mxfp4", "--pad", "--json").json["arrays"]
+    expected = fe.report(np.ones((8, 1, 32, 1), np.float32), "mxfp4", pad=True).rows[0]
+    assert [array["rows"][0]["bits"] for array in padded] == [4.25, expected.bits]
+    np.save("kernel.npy", np.ones((8, 1, 32, 1), np.float32))
+    (array,) = run("report", "kernel.npy", "-f", "mxfp4", "--axis", 2, "--json").json["arrays"]
+    assert array["rows"][0]["bits"] == 4.25
+    done = run("report", "kernel.npy", "-f", "mxfp4", "--axis", 9)
+    assert (done.code, "axis 9 is out of range for 4 dimensions" in done.err) == (1, True)
+    for option in (["--pad"], ["--axis", 0]):
+        done = run("report", "kernel.npy", "-f", "e4m3fn", *option)
+        assert (done.code, "for scaled formats, of which there are none" in done.err) == (2, True)
+
+
+def test_report_marks_a_number_that_has_no_blocks(run, weights):
+    np.savez("mixed.npz", step=np.float32(3), a=weights)
+    done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4", "absmax_int8")
+    assert done.code == 0
+    assert "mixed.npz, step: one number, float32" in done.out
+    assert "mxfp4: one number has no axis that blocks (32) could lie along" in done.out
+    assert re.search(r"^mxfp4( +-){9}$", done.out, re.MULTILINE)
+    number, array = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4", "absmax_int8", "--json").json["arrays"]
+    assert [row.get("note", "")[:10] for row in number["rows"]] == ["", "one number", ""]
+    assert [row["format"] for row in array["rows"]] == [row["format"] for row in number["rows"]]
+    assert [row["mse"] for row in array["rows"]] == [
+        row.mse for row in fe.report(weights, ["e4m3fn", "mxfp4", "absmax_int8"]).rows
+    ]
+    np.save("number.npy", np.float32(3))
+    assert run("report", "number.npy", "mxfp4").code == 0
 
 
 def test_report_of_codes_and_of_every_array(run, weights):
