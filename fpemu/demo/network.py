@@ -211,7 +211,7 @@ def signal_to_noise(signal: Array, noisy: Array) -> float:
 def _report(tensors: Sequence[Array], fmt: Target, scaled: bool) -> Row:
     """The errors of all tensors together, each with its own scale."""
     if isinstance(fmt, fe.ScaledFormat):
-        return _together([fe.report(_single(t), fmt).rows[0] for t in tensors], tensors)
+        return _together([fe.report(_single(t), fmt, pad=True).rows[0] for t in tensors], tensors)
     scale = _in_a_row([np.full(t.size, _absmax_scale(t, fmt)) for t in tensors]) if scaled else None
     return fe.report(_in_a_row(tensors), [fmt], scale=scale).rows[0]
 
