@@ -380,7 +380,7 @@ def report_stream(
         chosen = rules or fmt.profile
         trials.append(_Trial(fmt, chosen if rounding is None else chosen.replace(rounding=rounding), factor, seed))
     roundings = [rules.rounding for rules in (*(trial.rules for trial in trials), *(trial.rules for trial in scaled))]
-    if not any(isinstance(one, Stochastic) for one in roundings):
+    if roundings and not any(isinstance(one, Stochastic) for one in roundings):
         check_randoms(roundings[0], rng, None, 0)
     count = nan = infinite = 0
     for piece in pieces():
