@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -11,24 +10,12 @@ import numpy as np
 
 from fpemu.array import Array
 from fpemu.classes import NumberClass, classify
+from fpemu.exact_values import exact_text, number_fact, ratio_text
 from fpemu.formats import Format, IntFormat, TableFormat
-from fpemu.infotext import dyadic_text, fields
+from fpemu.infotext import fields
 from fpemu.neighbours import next_down, next_up
 
-__all__ = [
-    "Code",
-    "Explanation",
-    "Step",
-    "exact_text",
-    "explain_code",
-    "fields",
-    "floor_log2",
-    "fraction_text",
-    "neighbour",
-    "text",
-]
-
-DIGITS = 20  # significant decimal digits of an exact value in print
+__all__ = ["Code", "Explanation", "Step", "explain_code", "fields", "neighbour"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,70 +105,8 @@ class Code:
             "fields": dict(self.fields),
             "kind": self.kind,
             "value": self.text,
-            "exact": None if exact is None else str(exact),
+            "exact": None if exact is None else ratio_text(exact),
         }
-
-
-def exact_text(significand: int, exponent: int) -> str:
-    """A significand times 2^exponent in decimal: in full to 20 digits, else the first ones and an ellipsis.
-
-    Examples
-    --------
-    >>> from fpemu.anatomy import exact_text
-    >>> exact_text(3, -5), exact_text(3602879701896397, -55)
-    ('0.09375', '0.10000000000000000555…')
-    """
-    if significand == 0:
-        return "0"
-    if abs(exponent) + significand.bit_length() > 1200:
-        return dyadic_text(significand, exponent)
-    places = max(-exponent, 0)  # decimals: 2^-k is 5^k over 10^k
-    digits = str(abs(significand) * (5**places if places else 2**exponent))
-    return _decimal(significand < 0, digits, len(digits) - places)
-
-
-def fraction_text(x: Fraction) -> str:
-    """A rational number in decimal: in full to 20 digits, else the first ones and an ellipsis.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> from fpemu.anatomy import fraction_text
-    >>> fraction_text(Fraction(1, 10)), fraction_text(Fraction(-2, 3))
-    ('0.1', '-0.66666666666666666666…')
-    """
-    if x == 0:
-        return "0"
-    binade = floor_log2(abs(x))
-    if abs(binade) > 1200:
-        return f"about {'-' if x < 0 else ''}2**{binade}"
-    point = math.floor(binade * math.log10(2)) + 1  # the decimal point, or one place before it
-    scaled = abs(x) * Fraction(10) ** (DIGITS + 1 - point)
-    digits = str(math.floor(scaled))
-    return _decimal(x < 0, digits + "1" * (scaled.denominator > 1), len(digits) - DIGITS - 1 + point)
-
-
-def _decimal(negative: bool, digits: str, point: int) -> str:
-    """Decimal digits with a point after so many of them, or before so many zeros, cut where there are too many."""
-    sign = "-" if negative else ""
-    digits = digits.rstrip("0")
-    cut = "…" if len(digits) > DIGITS else ""
-    digits = digits[:DIGITS]
-    if not -5 < point <= DIGITS:
-        mantissa = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
-        return f"{sign}{mantissa}{cut}e{point - 1:+d}"
-    if point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}{cut}"
-    whole, fraction = digits[:point].ljust(point, "0"), digits[point:]
-    return f"{sign}{whole}{'.' if fraction or cut else ''}{fraction}{cut}"
-
-
-def floor_log2(x: Fraction) -> int:
-    """The largest integer e with 2^e <= x, for x > 0."""
-    exponent = x.numerator.bit_length() - x.denominator.bit_length()
-    bound = (x.denominator << exponent) if exponent >= 0 else x.denominator
-    number = x.numerator if exponent >= 0 else x.numerator << -exponent
-    return exponent if number >= bound else exponent - 1
 
 
 def neighbour(fmt: Format, code: int, up: bool) -> int | None:
@@ -232,15 +157,16 @@ class Explanation:
     ----------
     result : Code
     steps : tuple of Step
-    source : Fraction or float or None
-        The number, a float if it is not finite; None where a code was given.
+    source : Fraction, float, str or None
+        The number, a float if it is not finite, in words ("~2**1000000") if its digits are too many; None where a code
+        was given.
     rounded : Fraction or None
         The source on the format's grid, before overflow and the other rules; None where nothing is rounded.
     """
 
     result: Code
     steps: tuple[Step, ...]
-    source: Fraction | float | None = None
+    source: Fraction | float | str | None = None
     rounded: Fraction | None = None
 
     @property
@@ -250,14 +176,11 @@ class Explanation:
         return exact - self.source if isinstance(self.source, Fraction) and exact is not None else None
 
     @property
-    def relative_error(self) -> float | None:
-        """The error's magnitude over the source's, None where there is no such ratio or float64 cannot hold it."""
+    def relative_error(self) -> Fraction | None:
+        """The error's magnitude over the source's, None where there is no such ratio."""
         if self.error is None or not isinstance(self.source, Fraction) or self.source == 0:
             return None
-        try:
-            return float(abs(self.error / self.source))
-        except OverflowError:  # a subnormal float64, rounded up to a narrow format's smallest number
-            return None
+        return abs(self.error / self.source)
 
     @property
     def neighbours(self) -> tuple[Code | None, Code | None]:
@@ -268,26 +191,23 @@ class Explanation:
         below, above = (neighbour(fmt, self.result.code, up) for up in (False, True))
         return (None if below is None else Code(fmt, below)), (None if above is None else Code(fmt, above))
 
+    def _words(self) -> str | None:
+        """The source where it is no fraction."""
+        return self.source if self.source is None or isinstance(self.source, str) else str(self.source)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything by name, fit for JSON; exact numbers as fractions in text."""
         below, above = self.neighbours
         return {
             "format": self.result.format.name,
-            "source": None if self.source is None else str(self.source),
+            "source": ratio_text(self.source) if isinstance(self.source, Fraction) else self._words(),
             **self.result.to_dict(),
             "below": None if below is None else below.to_dict(),
             "above": None if above is None else above.to_dict(),
-            "error": None if self.error is None else str(self.error),
-            "relative_error": self.relative_error,
+            "error": None if self.error is None else ratio_text(self.error),
+            "relative_error": number_fact(self.relative_error),
             "steps": [dataclasses.asdict(step) for step in self.steps],
         }
-
-
-def text(x: Fraction) -> str:
-    """A dyadic number in decimal, and as an odd integer times a power of two where the decimals are cut."""
-    significand, exponent = x.numerator, 1 - x.denominator.bit_length()
-    decimal, dyadic = exact_text(significand, exponent), dyadic_text(significand, exponent)
-    return f"{decimal} = {dyadic}" if "…" in decimal else decimal
 
 
 def explain_code(code: int, fmt: Format) -> Explanation:

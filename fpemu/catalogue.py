@@ -8,36 +8,25 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from fpemu import arithmetic, comparisons, digits, elementary, integral, remainders, signs
-from fpemu.anatomy import floor_log2, fraction_text
+from fpemu.exact_values import FARTHEST, Exact, exact_digits, floor_log2, odd_bits, power_of_two
 from fpemu.explain import decision
-from fpemu.infotext import dyadic_text
 from fpemu.kernels import columns
 from fpemu.knobs import Rounding, Stochastic, near
+from fpemu.literals import DIGITS, FAR
 
-__all__ = ["ALIASES", "OPERATIONS", "SYMBOLS", "Exact", "Operation", "exact_value", "find_operation", "to_value"]
+__all__ = [
+    "ALIASES",
+    "OPERATIONS",
+    "SYMBOLS",
+    "Operation",
+    "exact_value",
+    "find_operation",
+]
 
-FARTHEST = 1 << 16  # binary exponent, or number of binary digits, of an exact value that is still told
+LONGEST = 1 << 17  # binary digits of an exact value that is told in full, without the zeros at its end...
+FULLEST = 1 << 24  # ...and with them
+MANY = 1 << 13  # binary digits of an operand of an elementary function
 WHOLE_POWERS = 64  # so many factors at most are multiplied out
-
-
-class Exact(NamedTuple):
-    """An exact value: a number, and whether more digits follow (128 are there, cut off)."""
-
-    number: Fraction
-    more: bool = False
-
-    @property
-    def text(self) -> str:
-        """In decimal; where that is cut also as a ratio or with a power of two; "~" before what has more digits."""
-        decimal = fraction_text(self.number)
-        if self.more:
-            return f"~{decimal}"
-        denominator = self.number.denominator
-        if "…" not in decimal or denominator.bit_length() > 200:
-            return decimal
-        if denominator & (denominator - 1) == 0:
-            return f"{decimal} = {dyadic_text(self.number.numerator, 1 - denominator.bit_length())}"
-        return f"{decimal} = {self.number}"
 
 
 class Operation(NamedTuple):
@@ -58,7 +47,7 @@ def _sqrt(_: Any, x: Fraction) -> Exact | None:
     root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
     if root * root == x:
         return Exact(root)
-    up = max(2 * digits.DIGITS - 2 * (floor_log2(x) // 2), 0)
+    up = max(2 * DIGITS - 2 * (floor_log2(x) // 2), 0)
     return Exact(Fraction(math.isqrt(math.floor(x * 4**up)), 2**up), True)
 
 
@@ -68,8 +57,10 @@ def _integral(rounding: Rounding | Stochastic, x: Fraction) -> Fraction | None:
     return None if up is None else Fraction((low + up) * (-1 if x < 0 else 1))
 
 
-def _scaleb(_: Any, x: Fraction, n: Fraction) -> Fraction | None:
-    return x * Fraction(2) ** int(n) if abs(n) <= FARTHEST else None
+def _scaleb(_: Any, x: Fraction, n: Fraction) -> Exact:
+    if not x:
+        return Exact(x)
+    return _first_digits(x, False, int(n)) if abs(n) > FARTHEST else Exact(x * power_of_two(int(n)))
 
 
 def _copysign(_: Any, x: Fraction, y: Fraction) -> Fraction | None:
@@ -90,37 +81,20 @@ def _of_digits(value: Callable[..., digits.Value], *operands: Fraction) -> Exact
     more = found.more or any(more for _, more in cut)
     if found.kind == columns.ZERO:
         return Exact(Fraction(0), more)
-    if found.kind != columns.NUMBER or abs(found.top) > FARTHEST:
+    if found.kind != columns.NUMBER:
         return None
-    number = found.digits * Fraction(2) ** (found.top - digits.DIGITS + 1)
-    return Exact(-number if found.negative else number, more)
+    return exact_digits(found.negative, found.top, found.digits, more)
 
 
 def _cut(x: Fraction) -> tuple[digits.Operand, bool]:
-    """The first 256 digits of a number, and whether more follow."""
-    up = max(x.denominator.bit_length() - 1, 2 * digits.DIGITS - floor_log2(abs(x))) if x else 0
-    scaled = abs(x) * (1 << up)
-    m = math.floor(scaled)
-    zeros = (m & -m).bit_length() - 1 if m else 0
-    return digits.Operand(columns.NUMBER, x < 0, m >> zeros, zeros - up if m else 0), m != scaled
-
-
-def to_value(x: Fraction) -> digits.Value:
-    """A number as its first 128 digits, whether more follow; what kernels round.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> from fpemu.catalogue import to_value
-    >>> to_value(Fraction(3, 4)).top, to_value(Fraction(3, 4)).more, to_value(Fraction(1, 3)).more
-    (-1, False, True)
-    """
-    if x == 0:
-        return digits.zero()
-    top = floor_log2(abs(x))
-    scaled = abs(x) * Fraction(2) ** (digits.DIGITS - 1 - top)
-    found = math.floor(scaled)
-    return digits.Value(columns.NUMBER, x < 0, top, found, found != scaled)
+    """The first digits of a number, as many as the functions of `fpemu.digits` look at, and whether more follow."""
+    if not x:
+        return digits.Operand(columns.NUMBER, False), False
+    binade = floor_log2(abs(x))
+    up = min(max(x.denominator.bit_length() - 1, 2 * DIGITS - min(binade, 0)), max(MANY - binade, 4 * DIGITS))
+    m, rest = divmod(abs(x.numerator) << max(up, 0), x.denominator << max(-up, 0))
+    zeros = (m & -m).bit_length() - 1
+    return digits.Operand(columns.NUMBER, x < 0, m >> zeros, zeros - up), rest != 0
 
 
 def _elementary(name: str) -> Operation:
@@ -215,18 +189,63 @@ def exact_value(
     Examples
     --------
     >>> from fractions import Fraction
-    >>> from fpemu.catalogue import Exact, exact_value, find_operation
+    >>> from fpemu.catalogue import exact_value, find_operation
+    >>> from fpemu.exact_values import Exact
     >>> exact_value(find_operation("fma"), (Exact(Fraction(1, 2)), Exact(Fraction(3)), Exact(Fraction(1))))
-    Exact(number=Fraction(5, 2), more=False)
+    Exact(number=Fraction(5, 2), more=False, scale=0)
     """
     known = [x for x in operands if x is not None]
     if len(known) < len(operands):
         return None
+    if any(x.scale for x in known):
+        return _of_far(operation.name, known)
     try:
         found = operation.exact(rounding, *(x.number for x in known))
     except (ArithmeticError, ValueError):  # a division by zero; the sine of what is too large
         return None
     if found is None:
         return None
-    value = found if isinstance(found, Exact) else Exact(found)
-    return Exact(value.number, value.more or any(x.more for x in known))
+    value = _cut_off(found if isinstance(found, Exact) else Exact(found))
+    return value._replace(more=value.more or any(x.more for x in known))
+
+
+def _of_far(name: str, operands: list[Exact]) -> Exact | None:
+    """The exact value of an operation on operands of which one is far away; None where it would take all its digits."""
+    more = any(x.more for x in operands)
+    first, last = operands[0], operands[-1]
+    if name in ("pow", "exp", "exp2") and last.scale > 0:  # so large a power; a base beside 1 has no 2^(2^16) digits
+        base = first.number if name == "pow" and not first.scale else Fraction(2)
+        if base <= 0 or base == 1 or (name == "pow" and first.scale):
+            return None
+        return Exact(Fraction(1), True, FAR if (base > 1) == (last.number > 0) else -FAR)
+    if any(x.beyond for x in operands) and len(operands) > 1:
+        return None
+    if name in ("negative", "absolute"):
+        return first._replace(number=-first.number if name == "negative" else abs(first.number))
+    if name not in ("multiply", "divide") or not last.number:
+        return Exact(Fraction(0), more) if name == "multiply" else None
+    if not first.number:
+        return first
+    product = first.number * last.number if name == "multiply" else first.number / last.number
+    scale = first.scale + (last.scale if name == "multiply" else -last.scale)
+    return _first_digits(product, more, scale)
+
+
+def _first_digits(x: Fraction, more: bool, scale: int) -> Exact:
+    """A number x 2^scale, x not 0, as its first 128 digits."""
+    top, bottom = abs(x.numerator), x.denominator
+    up = DIGITS + bottom.bit_length() - top.bit_length() + 1
+    whole, rest = divmod(top << max(up, 0), bottom << max(-up, 0))
+    found = digits.dyadic(x < 0, whole, -up)
+    return exact_digits(found.negative, found.top + scale, found.digits, more or found.more or rest != 0)
+
+
+def _cut_off(x: Exact) -> Exact:
+    """An exact value, as its first digits where it has too many to go on with."""
+    if x.scale or not x.number:
+        return x
+    top, bottom = abs(x.number.numerator), x.number.denominator
+    size, odd = (sum(map(bits, (top, bottom))) for bits in (int.bit_length, odd_bits))
+    if odd <= LONGEST and size <= FULLEST:
+        return x
+    return _first_digits(x.number, x.more, 0)

@@ -26,11 +26,10 @@ from typing import NamedTuple
 from fpemu import enclosures
 from fpemu.enclosures import Enclosure
 from fpemu.kernels import columns, operations
+from fpemu.literals import DIGITS, FAR
 
-DIGITS = 128
 FIRST = DIGITS + 32  # digits of the first enclosure
 LAST = 1 << 14
-FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26
 LONGEST_POWER = 512  # digits of an integer power that is computed as it is
 
 
@@ -274,6 +273,13 @@ def power(x: Operand, y: Operand) -> Value:
     return _power(x.m, x.e, y)._replace(negative=negative)
 
 
+def _nearness(m: int, e: int) -> int:
+    """A number n >= 0 with |x - 1| >= 2^-n for x = m 2^e other than 1."""
+    if e + m.bit_length() not in (0, 1) or e > 0:  # not from 1/2 to 2
+        return 1
+    return max(-e - abs(m - (1 << -e)).bit_length() + 1, 1)
+
+
 def _power(m: int, e: int, y: Operand) -> Value:
     """The power of m 2^e by a number."""
     if (m, e) == (1, 0):
@@ -282,8 +288,8 @@ def _power(m: int, e: int, y: Operand) -> Value:
     while f < 0 and e % 2 == 0 and math.isqrt(m) ** 2 == m:  # ends: not both m = 1 and e = 0
         m, e, f = math.isqrt(m), e >> 1, f + 1
     large = (e + m.bit_length() > 0) != y.negative
-    # log x is at least 2^-17 for x of 16 bits
-    if f + n.bit_length() > 50:
+    near = _nearness(m, e)
+    if f + n.bit_length() > near + 33:  # log x is at least 2^(-near - 1), so y log x at least 2^31
         return far(large)
     if f >= 0:
         whole = n << f
@@ -301,6 +307,7 @@ def _power(m: int, e: int, y: Operand) -> Value:
         z = enclosures.scaled(enclosures.log_at(m, e, w + guard) * (-n if y.negative else n), f, -guard)
         return False, enclosures.exp_beside_one(z, w, 2, large)
 
-    if abs(enclosures.log_at(m, e, 80) * n) >> (80 - f) > FAR:
+    w = near + 80
+    if abs(enclosures.log_at(m, e, w) * n) >> (w - f) > FAR:
         return far(large)
     return settle(enclose)

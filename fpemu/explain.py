@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from fpemu.anatomy import Code, Explanation, Step, floor_log2, text
-from fpemu.casting import cast, encode
+from fpemu.anatomy import Code, Explanation, Step
+from fpemu.casting import encode
+from fpemu.exact_values import Exact, exact_literal, floor_log2, number_text, power_of_two, text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through, Tininess
-from fpemu.profiles import Profile
+from fpemu.literals import DIGITS, Literal, read
+from fpemu.profiles import IEEE, Profile
 from fpemu.running import streamed
+from fpemu.tabulation import round_literal
 
 __all__ = ["explain"]
 
 HALF = Fraction(1, 2)
+REACH = 1 << 26  # no format has values beyond 2^REACH: exponents have 24 bits, biases 26
+FLOAT32 = FloatFormat("float32", 32, 24)
 
 
-def explain(x: float, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:
+def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:
     """Why a number rounds as it does, step by step.
 
     Parameters
     ----------
-    x : float or int
-        An int keeps all its digits, as in `cast`.
+    x : float, int or Literal
+        A number that is written out keeps all its digits, as an int does.
     fmt : Format
     rules : Profile
         The rules of the cast.
@@ -54,15 +59,28 @@ def explain(x: float, fmt: Format, rules: Profile, seed: int | None = None) -> E
     value: 0.3125 (0x35)
     """
     rules = fmt.check_profile(rules)
-    result = Code(fmt, int(encode(x, fmt, profile=rules, **streamed(rules.rounding, seed, 0))))
-    return _Story(x, fmt, rules, result).explanation()
+    literal = x if isinstance(x, Literal) else read(x.hex() if isinstance(x, float) else f"{x:#x}p0")
+    code = (
+        _code(literal, fmt, rules, seed)
+        if x is literal
+        else int(encode(x, fmt, profile=rules, **streamed(rules.rounding, seed, 0)))
+    )
+    result = Code(fmt, code)
+    return _Story(x, literal, fmt, rules, result).explanation()
+
+
+def _code(literal: Literal, fmt: Format, rules: Profile, seed: int | None) -> int:
+    number = literal.plain()
+    if number is None and not isinstance(fmt, TableFormat):
+        return round_literal(literal, fmt, rules, seed)[0]
+    return int(encode(literal if number is None else number, fmt, profile=rules, **streamed(rules.rounding, seed, 0)))
 
 
 class _Story:
     """The steps of a cast, told in the order of the pipeline; what the rules gave is read from the result."""
 
-    def __init__(self, x: float, fmt: Format, rules: Profile, result: Code) -> None:
-        self.x, self.format, self.rules, self.result = x, fmt, rules, result
+    def __init__(self, x: float | Literal, literal: Literal, fmt: Format, rules: Profile, result: Code) -> None:
+        self.x, self.literal, self.format, self.rules, self.result = x, literal, fmt, rules, result
         self.steps: list[Step] = []
         self.rounded: Fraction | None = None
         self.gives = f"{result.text} ({result.hex})"
@@ -71,12 +89,14 @@ class _Story:
         self.steps.append(Step(title, text))
 
     def explanation(self) -> Explanation:
-        source: Fraction | float = Fraction(self.x) if math.isfinite(self.x) else self.x
-        if isinstance(source, Fraction):
-            self.finite(source)
-        else:
-            self.not_finite(source)
-        return Explanation(self.result, tuple(self.steps), source, self.rounded)
+        special = self.literal.special()
+        if special is not None and not math.isfinite(special):
+            self.not_finite(special)
+            return Explanation(self.result, tuple(self.steps), special, self.rounded)
+        exact = exact_literal(self.literal)
+        assert exact is not None
+        self.finite(exact)
+        return Explanation(self.result, tuple(self.steps), exact.text if exact.scale else exact.number, self.rounded)
 
     def not_finite(self, source: float) -> None:
         knob = "nan" if math.isnan(source) else "infinity"
@@ -84,19 +104,27 @@ class _Story:
         self.say("source", f"{'NaN' if math.isnan(source) else source}: nothing is rounded")
         self.say("rule", f"{knob}={rule} in {self.format.name}: {self.gives}")
 
-    def finite(self, source: Fraction) -> None:
-        what = "an integer" if isinstance(self.x, int) else f"the float64 {self.x.hex()}"
-        minus = "-" if source == 0 and math.copysign(1, self.x) < 0 else ""
-        self.say("source", f"{minus}{text(source)}, {what}")
+    def finite(self, exact: Exact) -> None:
+        source: Fraction | None = exact.number
+        if isinstance(self.x, float):
+            what = f"the float64 {self.x.hex()}"
+        else:
+            whole = not exact.scale and exact.number.denominator == 1 and not self.literal.is_negative_zero()
+            what = "an integer" if whole else "as it is written"
+        minus = "-" if self.literal.is_negative_zero() else ""
+        self.say("source", f"{minus}{exact.text}, {what}")
         if self.rules.through is Through.FLOAT32:
-            nearest = float(cast(self.x, "float32"))
+            nearest = float(FLOAT32.value(_code(self.literal, FLOAT32, IEEE, None)))
             self.say("through", f"through=float32: rounded to float32 first, {nearest!r}")
             if not math.isfinite(nearest):
                 self.say("rule", f"infinity={self.rules.infinity.value}: {self.gives}")
                 return
             source = Fraction(nearest)
-        zeroes = self.rules.subnormals_in is not SubnormalsIn.KEEP  # a float64 has more than 16 bits
-        if source and zeroes and abs(source) < Fraction(1, 1 << 1022):
+        elif exact.scale:
+            source = self.stand_in(exact)
+        if source is None:
+            return
+        if self.is_subnormal(source):
             self.say("subnormal", f"subnormals_in={self.rules.subnormals_in.value}: a subnormal source counts as zero")
             source = Fraction(0)
         if source == 0:
@@ -105,6 +133,23 @@ class _Story:
             self.nearest_entry(source)
         else:
             self.grid(self.format, source)
+
+    def is_subnormal(self, source: Fraction) -> bool:
+        """Whether the source is a subnormal float64, and the rules make that 0."""
+        if not source or self.rules.subnormals_in is SubnormalsIn.KEEP or self.literal.plain() is None:
+            return False
+        return abs(source) < Fraction(1, 1 << 1022)
+
+    def stand_in(self, exact: Exact) -> Fraction | None:
+        """A number that rounds as the source does, which has too many digits; None where the story ends with it."""
+        if abs(exact.scale) > REACH:
+            large = exact.scale > 0
+            end = f"beyond the values of every format: overflow={self.rules.overflow.value}" if large else "next to 0"
+            end = f"{end}, rounding={_word(self.rules.rounding)}: {self.gives}"
+            self.say("overflow" if large else "underflow", end)
+            return None
+        half = Fraction(exact.more, 1 << DIGITS)  # of a unit of the last digit, for those that follow
+        return (exact.number + (-half if exact.number < 0 else half)) * power_of_two(exact.scale)
 
     def zero(self) -> None:
         if not self.format.has("zero"):
@@ -116,7 +161,7 @@ class _Story:
         sign = ""
         if self.format.has("negative_zero") and self.rules.negative_zero is NegativeZero.KEEP:
             sign = ", its sign kept"
-        elif math.copysign(1, self.x) < 0:
+        elif self.literal.negative:
             sign = ", its sign dropped"
         self.say("zero", f"zero is exact{sign}: {self.gives}")
 
@@ -157,15 +202,15 @@ class _Story:
         scaled = magnitude / quantum
         low = math.floor(scaled)
         nu = scaled - low
-        around = f"S = |x| / quantum = {text(scaled)}"
-        self.say("scaled", around + (f": between {low} and {low + 1}" if nu else ": a whole number"))
+        around, floor = f"S = |x| / quantum = {text(scaled)}", text(Fraction(low))
+        self.say("scaled", around + (f": between {floor} and {text(Fraction(low + 1))}" if nu else ": a whole number"))
         if nu:
-            self.say("fraction", f"nu = S - {low} = {text(nu)}")
+            self.say("fraction", f"nu = S - {floor} = {text(nu)}")
         up, why = decision(rules.rounding, nu, negative, self.is_odd(fmt, low, quantum))
         if up is None:  # stochastic: the kernels drew the bits
             exact = self.result.exact
             up = exact is not None and abs(exact) > low * quantum
-        self.say("decision", f"{why}: {low + up}")
+        self.say("decision", f"{why}: {text(Fraction(low + up))}")
         self.rounded = (-1 if negative else 1) * (low + up) * quantum
         self.outcome(fmt, negative, smallest)
 
@@ -200,7 +245,7 @@ class _Story:
         if isinstance(fmt, IntFormat):
             exponent = -fmt.fraction_bits
             self.say("quantum", f"{_power(exponent)}, the spacing everywhere")
-            return Fraction(2) ** exponent
+            return power_of_two(exponent)
         self.say("binade", f"{_power(binade)} <= |x| < {_power(binade + 1)}")
         first = fmt.exact(fmt.min_code)
         if not fmt.subnormals and magnitude < first:
@@ -224,7 +269,7 @@ class _Story:
             self.say(
                 "quantum", f"{_power(binade - m)}: the spacing in this binade, 2**({binade} - {m}), p = {fmt.precision}"
             )
-        return Fraction(2) ** (max(binade, fmt.emin) - m)
+        return power_of_two(max(binade, fmt.emin) - m)
 
     def is_odd(self, fmt: FloatFormat | IntFormat, low: int, quantum: Fraction) -> bool:
         """Whether the code of the lower candidate is odd."""
@@ -262,7 +307,7 @@ class _Story:
 def _limit(fmt: FloatFormat | IntFormat, negative: bool) -> Fraction:
     if isinstance(fmt, FloatFormat):
         return fmt.exact(fmt.max_code)
-    return Fraction(-fmt.min_int if negative else fmt.max_int) * Fraction(2) ** -fmt.fraction_bits
+    return Fraction(-fmt.min_int if negative else fmt.max_int) * power_of_two(-fmt.fraction_bits)
 
 
 def _power(exponent: int) -> str:
@@ -281,7 +326,7 @@ def decision(rounding: Rounding | Stochastic, nu: Fraction, negative: bool, odd:
         return False, "exact, nothing to round"
     word = _word(rounding)
     if isinstance(rounding, Stochastic):
-        return None, f"{word}: up with a probability of about {float(nu):.6g}"
+        return None, f"{word}: up with a probability of about {number_text(nu)}"
     if rounding.value.startswith("nearest"):
         if nu != HALF:
             return (

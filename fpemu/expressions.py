@@ -5,30 +5,23 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from fractions import Fraction
 from typing import Any, NamedTuple
 
-from fpemu.catalogue import ALIASES, FARTHEST, OPERATIONS, SYMBOLS, Operation
+from fpemu.catalogue import ALIASES, OPERATIONS, SYMBOLS, Operation
 from fpemu.knobs import near
+from fpemu.literals import Literal, is_code, read
 
 __all__ = ["Call", "ExpressionError", "Number", "Part", "Place", "Variable", "Written", "parse"]
 
 LONGEST = 1000  # characters of an expression
-LARGEST_EXPONENT = 5000  # of a decimal number
 DEEPEST = 150  # operations within operations
 
 ALLOWED = (
     "allowed are + - * / **, parentheses, numbers (0.1, 1e-3, 0x1.8p-3), codes (0x3C, 0b101), inf, nan, and "
     f"functions: {', '.join(sorted(OPERATIONS))}"
 )
-_NUMBER = re.compile(
-    r"(?<![\w.])(?:"
-    r"(?P<hex>0x(?P<whole>[0-9a-f_]*)(?:\.(?P<part>[0-9a-f_]*))?(?:p(?P<power>[+-]?\d+))?)"
-    r"|(?P<binary>0b[01_]+)"
-    r"|(?P<decimal>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[+-]?\d+)?)"
-    r")(?![\w.])",
-    re.IGNORECASE,
-)
+# What may be a number or a code, for `fpemu.literals` to read; 0x1e-3 is a difference
+_NUMBER = re.compile(r"(?<![\w.])(?:0x[\w.]*(?:(?<=p)[+-]\w+)?|\.?\d[\w.]*(?:(?<=e)[+-]\w+)?)", re.IGNORECASE)
 _BINARY: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
@@ -59,10 +52,10 @@ class Place(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A number written out; a float where it is a zero, an infinity or NaN."""
+    """A number written out."""
 
     place: Place
-    value: Fraction | float
+    value: Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +176,7 @@ class _Reader:
             if isinstance(node.op, ast.UAdd):
                 return inner
             if isinstance(inner, Number):
-                return Number(place, -inner.value)
+                return Number(place, inner.value.negated())
             return Call(place, OPERATIONS["negative"], (inner,), "-")
         if isinstance(node, ast.BinOp):
             left, right = self.part(node.left, shift, depth), self.part(node.right, shift, depth)
@@ -221,7 +214,7 @@ class _Reader:
             return self.number(found, place)
         name = self.text[slice(*place)]
         if name.lower() in ("inf", "infinity", "nan"):
-            return Number(place, float(name))
+            return Number(place, read(name))
         if name in self.names:
             return Variable(place, name)
         if name in OPERATIONS or name in ALIASES:
@@ -230,24 +223,12 @@ class _Reader:
         raise self.wrong(f"unknown name {name!r}{names}{near(name, [*OPERATIONS, *ALIASES])}", *place, ALLOWED)
 
     def number(self, found: re.Match[str], place: Place) -> Part:
-        if found["binary"]:
-            return Written(place, int(found["binary"].replace("_", ""), 0))
-        if found["hex"]:
-            whole, part = (found["whole"] or "").replace("_", ""), (found["part"] or "").replace("_", "")
-            if not whole + part:
-                raise self.wrong(f"{found[0]!r} has no digits", *place)
-            if found["part"] is None and found["power"] is None:
-                return Written(place, int(whole, 16))
-            power = int(found["power"] or 0)
-            if abs(power) > FARTHEST:
-                raise self.wrong(f"a number's power of two is {FARTHEST} at most", *place)
-            value = int(whole + part, 16) * Fraction(2) ** (power - 4 * len(part))
-        else:
-            digits = found["decimal"].replace("_", "")
-            if abs(int(digits.lower().partition("e")[2] or 0)) > LARGEST_EXPONENT:
-                raise self.wrong(f"a number's power of ten is {LARGEST_EXPONENT} at most", *place)
-            value = Fraction(digits)
-        return Number(place, value or 0.0)
+        if is_code(found[0]):
+            return Written(place, int(found[0], 0))
+        try:
+            return Number(place, read(found[0]))
+        except ValueError as error:
+            raise self.wrong(f"{error}; a code, 0x3C", *place) from None
 
 
 def _end(node: ast.expr) -> int:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.anatomy import Code, fields, fraction_text
+from fpemu.anatomy import Code, fields
 from fpemu.causes import cause_of_flags
 from fpemu.classes import NumberClass, classes_of
+from fpemu.exact_values import fraction_text
 from fpemu.flags import Flags
 from fpemu.matching import distances, index_text, nan_places
 

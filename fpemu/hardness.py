@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from fpemu.anatomy import Code, floor_log2
+from fpemu.anatomy import Code
+from fpemu.exact_values import floor_log2
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 
 __all__ = ["SOLVED", "finite", "halfway", "nearest_code", "quantum", "short", "without_codebooks"]

@@ -80,6 +80,32 @@ class Literal(NamedTuple):
         value = {columns.ZERO: 0.0, columns.INFINITE: math.inf, columns.NOT_A_NUMBER: math.nan}[self.kind]
         return math.copysign(value, -1.0 if self.negative else 1.0)
 
+    def is_negative_zero(self) -> bool:
+        """Whether it is -0."""
+        return self.kind == columns.ZERO and self.negative
+
+    def negated(self) -> Literal:
+        """The same number with the other sign."""
+        return self._replace(negative=not self.negative)
+
+    def plain(self) -> int | float | None:
+        """The number as an int of 64 bits or a float, if it is one exactly."""
+        special = self.special()
+        if special is not None:
+            return special
+        top = self.leading().top
+        if not -1075 < top < 1024:
+            return None
+        number = self.fraction()
+        assert number is not None
+        if number.denominator == 1 and -(1 << 63) <= number < 1 << 64:
+            return int(number)
+        try:
+            nearest = float(number)
+        except OverflowError:  # beyond the largest, in its binade
+            return None
+        return nearest if number == type(number)(nearest) else None
+
     def fraction(self) -> Fraction | None:
         """The number exactly; None for infinities and NaN, and where it is longer than some 2^16 binary digits.
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.anatomy import Code, floor_log2
+from fpemu.anatomy import Code
 from fpemu.classes import is_nan, split
+from fpemu.exact_values import floor_log2
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
 from fpemu.neighbours import exact_codes

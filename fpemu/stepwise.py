@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -11,21 +12,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fpemu.anatomy import Code, floor_log2, neighbour
+from fpemu.anatomy import Code, neighbour
 from fpemu.array import Array
-from fpemu.catalogue import FARTHEST, Exact, exact_value, to_value
+from fpemu.catalogue import Operation, exact_value
+from fpemu.digits import FUNCTIONS
+from fpemu.exact_values import Exact, exact_literal, floor_log2, number_fact, power_of_two, ratio_text
 from fpemu.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.integral import convert
-from fpemu.knobs import Overflow, Stochastic, Through
-from fpemu.operating import task_for
+from fpemu.kernels import columns
+from fpemu.knobs import Stochastic, Through
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
-from fpemu.running import randomness, streamed
-from fpemu.tabulation import round_number
+from fpemu.running import streamed
+from fpemu.tabulation import MAX_BITS, one_result, round_literal
 
-__all__ = ["Evaluation", "Step", "compute", "evaluate", "float_of", "round_literal", "ulp"]
+__all__ = ["Evaluation", "Step", "compute", "evaluate", "ulp"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,16 +71,18 @@ class Step:
         """Where it went: "exact", "up" or "down" (in value), "tie, up", "tie, down", "overflow", or "-"."""
         if self.exact is None:
             return "-"
-        value = self.result.exact
+        value, number = self.result.exact, self.exact.number
         if value is None:
             return "overflow" if self.flags and "overflow" in self.flags else "-"
-        if value == self.exact.number and not self.exact.more:
+        if self.exact.scale:  # then there is no such tie in any format: the numbers beside it have as many digits
+            return _beside(value, self.exact)
+        if value == number and not self.exact.more:
             return "exact"
-        up = value > self.exact.number if value != self.exact.number else self.exact.number < 0
+        up = value > number if value != number else number < 0
         other = neighbour(self.result.format, self.result.code, not up)
         beyond = None if other is None else Code(self.result.format, other).exact
         gap = ulp(value, self.result.format) if beyond is None else abs(value - beyond)
-        tie = not self.exact.more and 2 * abs(value - self.exact.number) == gap
+        tie = not self.exact.more and 2 * abs(value - number) == gap
         return f"{'tie, ' * tie}{'up' if up else 'down'}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,8 +92,8 @@ class Step:
             "operation": self.operation,
             "exact": _exact_facts(self.exact),
             "rounding": self.rounding,
-            "error": None if self.error is None else float_of(self.error),
-            "ulps": None if self.ulps is None else float_of(self.ulps),
+            "error": number_fact(self.error),
+            "ulps": number_fact(self.ulps),
             "flags": self.flags,
             "result": self.result.to_dict(),
             "place": list(self.place),
@@ -142,38 +146,30 @@ class Evaluation:
             "format": self.result.format.name,
             "result": self.result.to_dict(),
             "exact": _exact_facts(self.exact),
-            "error": None if self.error is None else float_of(self.error),
-            "ulps": None if self.ulps is None else float_of(self.ulps),
+            "error": number_fact(self.error),
+            "ulps": number_fact(self.ulps),
             "flags": self.flags,
             "steps": [step.to_dict() for step in self.steps],
         }
 
 
-def float_of(x: Fraction) -> float:
-    """The nearest float64; infinite beyond all."""
-    try:
-        return float(x)
-    except OverflowError:
-        return math.copysign(math.inf, x)
-
-
 def _exact_facts(exact: Exact | None) -> dict[str, Any] | None:
     if exact is None:
         return None
-    top, bottom = exact.number.numerator, exact.number.denominator
-    long = max(abs(top), bottom) >> 1000 > 0  # Python writes no decimal integer of thousands of digits
-    ratio = f"{top:#x}/{bottom:#x}" if long else str(exact.number)
-    return {"text": exact.text, "ratio": ratio, "approximate": exact.more}
+    ratio = None if exact.scale else ratio_text(exact.number)
+    return {"text": exact.text, "ratio": ratio, "approximate": exact.more or exact.scale != 0}
 
 
 def _error(result: Code, exact: Exact | None) -> Fraction | None:
     value = result.exact
-    return None if value is None or exact is None else value - exact.number
+    return None if value is None or exact is None or exact.scale else value - exact.number
 
 
 def _ulps(result: Code, exact: Exact | None) -> Fraction | None:
     error = _error(result, exact)
-    return None if error is None or exact is None else abs(error) / ulp(exact.number, result.format)
+    if error is None or exact is None or (error and not exact.number):  # no quantum to measure by
+        return None
+    return abs(error) / ulp(exact.number, result.format)
 
 
 def ulp(x: Fraction, fmt: Format) -> Fraction:
@@ -197,10 +193,24 @@ def ulp(x: Fraction, fmt: Format) -> Fraction:
     Fraction(1, 512)
     """
     if isinstance(fmt, IntFormat):
-        return Fraction(2) ** -fmt.fraction_bits
+        return power_of_two(-fmt.fraction_bits)
     assert isinstance(fmt, FloatFormat)
     binade = max(floor_log2(abs(x)), fmt.emin) if x else fmt.emin
-    return Fraction(2) ** (binade - fmt.trailing_bits)
+    return power_of_two(binade - fmt.trailing_bits)
+
+
+def _beside(value: Fraction, exact: Exact) -> str:
+    """Where a value lies beside a far exact one: "exact", "up" or "down"."""
+    if not value or exact.beyond or (value < 0) != (exact.number < 0):
+        up = value > 0 if value and (value < 0) != (exact.number < 0) else (exact.number < 0) == (exact.scale > 0)
+        return "up" if up else "down"
+    binade = floor_log2(abs(value))
+    if binade != exact.scale:
+        return "up" if (binade > exact.scale) == (value > 0) else "down"
+    one = value / power_of_two(binade)
+    if one == exact.number:
+        return "exact" if not exact.more else "down" if value > 0 else "up"
+    return "up" if one > exact.number else "down"
 
 
 class _Operand(NamedTuple):
@@ -305,13 +315,11 @@ class _Run:
         return _Operand(given, code.text, None if code.exact is None else Exact(code.exact), whole, code)
 
     def exactly(self, part: Number) -> _Operand:
-        value = part.value
-        if isinstance(value, float):
-            return _Operand(value, repr(value), None if value else Exact(Fraction(0)), _whole(value), None)
-        number = _plain(value)
+        number, exact = part.value.plain(), exact_literal(part.value)
         if number is None:
             raise self.wrong("no float64 and no 64-bit integer: it cannot enter an operation exactly", part.place)
-        return _Operand(number, Exact(value).text, Exact(value), Exact(value), None)
+        text = repr(number) if exact is None or not exact.number else exact.text
+        return _Operand(number, text, exact, exact, None)
 
     def rounded(self, part: Number) -> _Operand:
         value, written = part.value, self.text[slice(*part.place)]
@@ -319,8 +327,9 @@ class _Run:
             code, bits = round_literal(value, self.format, self.rules, self.seed, len(self.steps))
         except ValueError as error:
             raise self.wrong(error, part.place) from None
-        found = self.known(Code(self.format, code), _whole(value))
-        special = isinstance(value, float) and Code(self.format, code).special != _SPECIAL.get(repr(value))
+        result = Code(self.format, code)
+        found = self.known(result, exact_literal(value))
+        special = value.kind != columns.NUMBER and result.special != _SPECIAL.get(repr(value.special()))
         if found.exact != found.whole or bits or special:
             self.add(written, "literal", found.whole, code, bits, part.place)
         return found
@@ -336,11 +345,12 @@ class _Run:
         if _scales(part):
             operands.append(self.count(part.arguments[-1]))
         operation, out = part.operation, np.empty((), self.format.code_dtype)
+        call = functools.partial(one_result, operation.name) if self.is_wide(operation, operands) else operation.call
         twice = self.rules.through is Through.FLOAT32
         options: dict[str, Any] = {"result": self.format, "profile": self.rules, "out": out, "return_flags": not twice}
         options |= streamed(self.rules.rounding, self.seed, len(self.steps))
         try:
-            found = operation.call(*(operand.given for operand in operands), **options)
+            found = call(*(operand.given for operand in operands), **options)
         except (ValueError, ArithmeticError) as error:
             raise self.wrong(error, part.place) from None
         bits = None if twice else int(found[1].bits)
@@ -351,6 +361,13 @@ class _Run:
         )
         return self.known(Code(self.format, int(out)), whole)
 
+    def is_wide(self, operation: Operation, operands: list[_Operand]) -> bool:
+        """Whether an elementary function's operands are beyond its tables."""
+        if operation.name != "pow" and operation.name not in FUNCTIONS:
+            return False
+        widths = [self.format.bits if operand.code else 64 for operand in operands]
+        return max(widths) > MAX_BITS[len(widths)]
+
     def count(self, part: Part) -> _Operand:
         """An exponent, the second operand of `scaleb`."""
         n = _exponent(part, self.text)
@@ -358,10 +375,10 @@ class _Run:
 
 
 def _exponent(part: Part, text: str) -> int:
-    value: Any = part.value if isinstance(part, Number) else math.nan
-    if not abs(value) <= FARTHEST or int(value) != value:
-        raise ExpressionError("the exponent is a whole number, written out", text, *part.place)
-    return int(value)
+    number = part.value.plain() if isinstance(part, Number) else math.nan
+    if number is None or not math.isfinite(number) or int(number) != number:
+        raise ExpressionError("the exponent is a whole number of 64 bits, written out", text, *part.place)
+    return int(number)
 
 
 def _scales(part: Call) -> bool:
@@ -380,66 +397,7 @@ def _words(part: Call, operands: list[str]) -> str:
     return f"{left} {part.symbol} {right}"
 
 
-def _whole(value: Fraction | float) -> Exact | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return Exact(Fraction(value))
-
-
-def _plain(value: Fraction) -> int | float | None:
-    """A number as an int of 64 bits or a float, if it is one."""
-    if value.denominator == 1 and -(1 << 63) <= value < 1 << 64:
-        return int(value)
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if Fraction(number) == value else None
-
-
-def round_literal(
-    value: Fraction | float, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
-) -> tuple[int, int | None]:
-    """Code and flags of a number that is written out, rounded once; rules that round twice start from its float64.
-
-    Parameters
-    ----------
-    value : Fraction or float
-        A float where it is a zero, an infinity or NaN.
-    fmt : FloatFormat or IntFormat
-    rules : Profile
-    seed, place : int
-        For stochastic rounding: the seed, and the place in its stream.
-
-    Returns
-    -------
-    tuple of int
-        The flags are None where the rules have none.
-
-    Raises
-    ------
-    ValueError
-        If the rules forbid the number.
-    """
-    number = value if isinstance(value, float) else _plain(value)
-    twice = rules.through is Through.FLOAT32
-    out = np.empty((), fmt.code_dtype)
-    random = streamed(rules.rounding, seed, place)
-    if number is None and twice:
-        number = float_of(Fraction(value))
-    if number is not None:
-        found = convert(number, fmt, profile=rules, out=out, return_flags=not twice, **random)
-        return int(out), None if twice else int(found[1].bits)
-    if rules.overflow is Overflow.WRAP:
-        raise ValueError("overflow='wrap' takes numbers that are a float64 or a 64-bit integer")
-    task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
-    _, key = randomness(rules.rounding, random.get("rng"), None, 0, ())
-    return round_number(to_value(Fraction(value)), task, key, place)
-
-
 _SPECIAL = {"inf": "inf", "-inf": "-inf", "nan": "NaN"}
-_FLOAT64 = dtype("float64")
-assert isinstance(_FLOAT64, FloatFormat)
 
 
 def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profile | None = None) -> Array:

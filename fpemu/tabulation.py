@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpemu import digits
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.integral import convert
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
-from fpemu.knobs import Stochastic
-from fpemu.operating import Work, may_write
+from fpemu.knobs import Overflow, Stochastic, SubnormalsIn, Through
+from fpemu.literals import DIGITS, Literal
+from fpemu.operating import Options, Work, may_write, operate, task_for
 from fpemu.outcomes import Rules, operand_rules, zeroes_subnormals
-from fpemu.profiles import Profile
-from fpemu.running import in_pieces
+from fpemu.profiles import IEEE, Profile
+from fpemu.running import in_pieces, randomness, streamed
 from fpemu.shortcuts import Task, general
 
 Formats = tuple[FloatFormat | IntFormat, ...]
@@ -31,6 +33,9 @@ MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
 LOW_WORD = (1 << 64) - 1
+SMALLEST_NORMAL = 2.0**-1022
+WRAPPED = 64  # no format that wraps has more digits
+_FLOAT32, _FLOAT64 = FloatFormat("float32", 32, 24), FloatFormat("float64", 64, 53)
 
 
 class _Table:
@@ -216,14 +221,53 @@ def round_number(value: digits.Value, task: Task, key: int = 0, first: int = 0) 
     -------
     tuple of int
     """
-    from fpemu.kernels.elementary import round_values_array
-
-    out, flags = np.empty(1, np.uint64), np.empty(1, np.uint8)
-    round_values_array(
-        *(np.zeros(1, np.uint16), np.array([_row(value)], np.uint64), task.target.spec, task.rules, task.knobs),
-        *(np.empty(0, np.uint32), np.uint64(key), np.uint64(first), out, flags),
-    )
+    out, flags = rounded([value], np.zeros(1, np.uint16), task, None, key, first)
     return int(out[0]), int(flags[0])
+
+
+def round_literal(
+    literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
+) -> tuple[int, int | None]:
+    """Code and flags of a number that is written out, rounded once; rules that round twice round it to float32 first.
+
+    Parameters
+    ----------
+    literal : Literal
+    fmt : FloatFormat or IntFormat
+    rules : Profile
+    seed, place : int
+        For stochastic rounding: the seed, and the place in its stream.
+
+    Returns
+    -------
+    tuple of int
+        The flags are None where the rules have none.
+
+    Raises
+    ------
+    ValueError
+        If the rules forbid the number.
+    """
+    number, random = literal.plain(), streamed(rules.rounding, seed, place)
+    twice = rules.through is Through.FLOAT32
+    if number is None and twice:
+        number = _FLOAT32.value(round_literal(literal, _FLOAT32, IEEE)[0])
+    subnormal = number is not None and abs(number) < SMALLEST_NORMAL and rules.subnormals_in is not SubnormalsIn.KEEP
+    if number is not None and (twice or subnormal or literal.kind != columns.NUMBER):
+        out = np.empty((), fmt.code_dtype)
+        found = convert(number, fmt, profile=rules, out=out, return_flags=not twice, **random)
+        return int(out), None if twice else int(found[1].bits)
+    task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
+    _, key = randomness(rules.rounding, random.get("rng"), None, 0, ())
+    top, found_digits, more = literal.leading()
+    quantum = -fmt.fraction_bits if isinstance(fmt, IntFormat) else 0
+    if rules.overflow is Overflow.WRAP and top > quantum + WRAPPED:
+        # of a wrapped result the lower digits count: those of 2^64 quanta, one above that says there were more, and
+        # below them as many as any rounding looks at, the last one odd where more follow
+        top = quantum + WRAPPED
+        low, more = literal.digits_at(top - DIGITS + 1, DIGITS - 1)
+        found_digits, more = 1 << (DIGITS - 1) | low | more, False
+    return round_number(digits.Value(columns.NUMBER, literal.negative, top, found_digits, more), task, key, place)
 
 
 def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
@@ -234,10 +278,79 @@ def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[
     x, y = rows[where] >> bits, rows[where] & ((1 << y_format.bits) - 1)
     operands = zip(operands_of(x, x_format, values.rules), operands_of(y, y_format, values.rules), strict=True)
     passed = np.array([columns.NOT_A_NUMBER in (one.kind, other.kind) for one, other in operands], np.bool_)
-    where, codes = where[passed], [x[passed], y[passed]]
-    found, raised = np.empty(where.size, task.target.code_dtype), np.empty(where.size, np.uint8)
-    general("multiply", (x_format, y_format), task, codes, found, raised)
-    out[where], flags[where] = found, raised
+    where = where[passed]
+    out[where], flags[where] = _product((x_format, y_format), task, [x[passed], y[passed]])
+
+
+def _product(formats: Formats, task: Task, codes: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    found, raised = np.empty(codes[0].size, task.target.code_dtype), np.empty(codes[0].size, np.uint8)
+    general("multiply", (formats[0], formats[-1]), task, codes, found, raised)
+    return found, raised
+
+
+def one_result(name: str, *operands: Any, **options: Unpack[Options]) -> Any:
+    """An elementary function of operands of any width, each element worked out by itself: slow, for a few of them.
+
+    Parameters
+    ----------
+    name : str
+    *operands : array_like or Array
+    **options
+        As its own function takes them.
+
+    Returns
+    -------
+    Array, numpy.ndarray or numpy scalar
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.tabulation import one_result
+    >>> one_result("exp", fe.array(1.0, "float64"))
+    Array(2.71828183, format='float64')
+    """
+    return operate(name, operands, options, carry_out_each)
+
+
+def carry_out_each(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """One function on the few elements of small arrays of codes of any width, each worked out by itself.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the result's shape, and flags (an empty array where nobody asks).
+
+    Raises
+    ------
+    ValueError, ArithmeticError
+        If a value cannot be worked out: the sine of what is too large.
+    """
+    formats = tuple(fmt for _, fmt in work.sources)
+    rules, codes = _reading(formats, work.task.profile), work.codes()
+    given_operands = [operands_of(part, fmt, rules) for part, fmt in zip(codes, formats, strict=True)]
+    each = list(zip(*given_operands, strict=True))
+    values = [digits.power(*given) if len(given) == 2 else digits.value_of(work.name, *given) for given in each]
+    rows, randoms = np.arange(len(values), dtype=np.uint16), work.randoms if work.randoms.size else None
+    out, raised = rounded(values, rows, work.task, randoms, work.key, work.first)
+    if work.task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        passed = np.array(
+            [
+                value.kind == columns.NOT_A_NUMBER and any(x.kind == columns.NOT_A_NUMBER for x in given)
+                for value, given in zip(values, each, strict=True)
+            ],
+            np.bool_,
+        )
+        nans = [codes[0][passed], codes[-1][passed]]
+        out[passed], raised[passed] = _product((formats[0], formats[-1]), work.task, nans)
+    if work.out is not None:
+        work.out[...] = out.reshape(work.shape)
+        out = work.out
+    flags = raised if work.flags_wanted else np.zeros(0, np.uint8)
+    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
 def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.catalogue import ALIASES, OPERATIONS, Exact, exact_value, find_operation
+from fpemu.catalogue import ALIASES, OPERATIONS, exact_value, find_operation
+from fpemu.exact_values import Exact
 from fpemu.expressions import Call, ExpressionError, Number, Variable, Written, parse
 from fpemu.stepwise import compute, evaluate, ulp
 from tests.spec import Number as Figure
@@ -25,7 +26,9 @@ def shape(part):
         return (part.operation.name, *map(shape, part.arguments))
     if isinstance(part, Written):
         return f"code {part.code}"
-    return part.name if isinstance(part, Variable) else part.value
+    if isinstance(part, Variable):
+        return part.name
+    return part.value.fraction() if part.value.special() is None else part.value.special()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_read(text, tree):
 
 def test_zeros_and_nan_keep_their_signs():
     for text, sign in (("0", 1), ("-0", -1), ("-0x0p0", -1), ("nan", 1), ("-nan", -1)):
-        assert math.copysign(1, parse(text).value) == sign
+        assert math.copysign(1, parse(text).value.special()) == sign
     assert isinstance(parse("-nan"), Number)
 
 
@@ -82,12 +85,12 @@ def test_zeros_and_nan_keep_their_signs():
         ("fma(1, 2)", "fma takes 3 operands, not 2", (0, 9)),
         ("sqrt(x=1)", "no names", (5, 8)),
         ("sqrt(*1)", "no arithmetic", (5, 7)),
-        ("1.5.2", "is no number", (0, 1)),
-        ("3 + 0x3G", "'0x3G' is no number", (4, 5)),
-        ("12abc", "is no number", (0, 1)),
-        ("0xp3", "no digits", (0, 4)),
-        ("1e9999", "power of ten is 5000", (0, 6)),
-        ("0x1p99999", "power of two", (0, 9)),
+        ("1.5.2", "is not a number", (0, 5)),
+        ("3 + 0x3G", "'0x3G' is not a number", (4, 8)),
+        ("12abc", "is not a number", (0, 5)),
+        ("0xp3", "is not a number", (0, 4)),
+        ("1__0 + 1", "is not a number", (0, 4)),
+        ("2 * 1e", "is not a number", (4, 6)),
         ("1 < 2", "no arithmetic", (0, 5)),
         ("x.real", "no arithmetic", (0, 6)),
         ("[1]", "no arithmetic", (0, 3)),
@@ -240,9 +243,9 @@ def test_chance_is_the_seeds():
 
 
 def test_what_an_operation_refuses_has_its_place():
-    for text, place in (("1 + 3 ** 2", (4, 10)), ("1 + 0x1FFFF", (4, 11)), ("scaleb(1, 0.5)", (10, 13))):
+    for text, place in (("1 + sin(1e30000)", (4, 16)), ("1 + 0x1FFFFFFFF", (4, 15)), ("scaleb(1, 0.5)", (10, 13))):
         with pytest.raises(ExpressionError) as caught:
-            evaluate(text, "bfloat16")
+            evaluate(text, "e18m10")
         assert (caught.value.start, caught.value.end) == place
     with pytest.raises(ValueError, match="codebook"):
         evaluate("1", "nf4")
@@ -294,10 +297,10 @@ def test_exact_values(name):
 
 
 def test_there_is_not_always_an_exact_value():
-    zero, one, far = Exact(Fraction(0)), Exact(Fraction(1)), Exact(Fraction(2) ** 400)
+    zero, one, far = Exact(Fraction(0)), Exact(Fraction(1)), Exact(Fraction(1), False, 1 << 20)
     for name, operands in (
-        *(("divide", (one, zero)), ("sqrt", (Exact(Fraction(-1)),)), ("log", (zero,)), ("exp", (far,))),
-        *(("add", (one, None)), ("scaleb", (one, far)), ("logb", (zero,)), ("pow", (Exact(Fraction(3)), far))),
+        *(("divide", (one, zero)), ("sqrt", (Exact(Fraction(-1)),)), ("log", (zero,)), ("add", (far, far))),
+        *(("add", (one, None)), ("logb", (zero,)), ("pow", (far, far)), ("sin", (far,)), ("divide", (far, zero))),
     ):
         assert exact_value(OPERATIONS[name], operands) is None
     assert exact_value(OPERATIONS["divide"], (one, Exact(Fraction(3)))) == Exact(Fraction(1, 3))
@@ -331,7 +334,8 @@ def test_names_of_operations():
         (Fraction(10) ** 22, False, "1e+22"),
         (Fraction(3, 2), True, "~1.5"),
         (Fraction(1, 3), True, "~0.33333333333333333333…"),
-        (Fraction(7) ** -1000, False, "about 2**-2808"),
+        (Fraction(7) ** -1000, False, "7.9792116643192417444…e-846"),
+        (Fraction(7) ** -30000, False, "~2**-84221"),
     ],
 )
 def test_exact_values_in_print(number, more, text):

@@ -27,7 +27,7 @@ ORDER = [
     *("version", "kernels", "knobs", "profiles", "formats"),
     *("literals", "grammar", "spellings", "registry", "boundary", "portable", "storage", "sources", "chunks"),
     *("axes", "advice", "keywords"),
-    *("classes", "infotext", "limits", "info", "comparison", "errors"),
+    *("classes", "infotext", "exact_values", "limits", "info", "comparison", "errors"),
     *("outcomes", "codebooks", "grids", "plans", "running", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "operating"),
     *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),

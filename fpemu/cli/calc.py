@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from fpemu.catalogue import Exact
 from fpemu.cli.options import (
     FormatsOption,
     JsonOption,
@@ -23,10 +21,11 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json, print_table
+from fpemu.exact_values import number_text
 from fpemu.expressions import ExpressionError
 from fpemu.formats import TableFormat
 from fpemu.profiles import Profile
-from fpemu.stepwise import Evaluation, Step, evaluate, float_of
+from fpemu.stepwise import Evaluation, Step, evaluate
 
 __all__ = ["calc"]
 
@@ -122,10 +121,10 @@ def _row(step: Step) -> list[str | Text]:
     result = step.result
     return [
         step.text,
-        _exact_words(step.exact, result.text),
+        _exact_words(step),
         Text(step.rounding, STYLES.get(step.rounding, "yellow")),
-        number(step.error),
-        number(step.ulps),
+        number_text(step.error),
+        number_text(step.ulps),
         flag_words(step.flags),
         result.text,
         result.hex,
@@ -133,14 +132,12 @@ def _row(step: Step) -> list[str | Text]:
     ]
 
 
-def _exact_words(exact: Exact | None, instead: str) -> str:
+def _exact_words(one: Step | Evaluation) -> str:
     """An exact value; where there is no number, the infinity or NaN that stands there."""
-    return exact.text if exact is not None else instead if instead in ("inf", "-inf", "NaN") else "-"
-
-
-def number(x: Fraction | None) -> str:
-    """An error in six digits; "-" where there is none."""
-    return "-" if x is None else f"{float_of(x):.6g}"
+    if one.exact is not None:
+        return one.exact.text
+    unknown = one.flags is None or "overflow" in one.flags  # an infinity in place of a number that is not told
+    return one.result.text if one.result.text in ("inf", "-inf", "NaN") and not unknown else "-"
 
 
 def flag_words(flags: tuple[str, ...] | None) -> str:
@@ -154,13 +151,14 @@ _TITLES = ("result", "code", "exact", "error", "flags")
 def _column(one: Evaluation) -> list[Text]:
     """The whole expression's result, beside its exact value."""
     error = Text("-")
-    if one.error is not None and one.ulps is not None and one.exact is not None:
-        share = f", {100 * float_of(abs(one.error / one.exact.number)):.3g} %" if one.exact.number else ""
-        error = Text(f"{number(one.error)} ({number(one.ulps)} ulp{share})" if one.error else "none")
+    if one.error is not None and one.exact is not None:
+        share = f", {number_text(100 * abs(one.error / one.exact.number), 3)} %" if one.exact.number else ""
+        ulps = "-" if one.ulps is None else f"{number_text(one.ulps)} ulp"
+        error = Text(f"{number_text(one.error)} ({ulps}{share})" if one.error else "none")
     return [
         Text(one.result.text, "bold"),
         Text(one.result.hex + " ") + bits(one.result.fields),
-        Text(_exact_words(one.exact, one.result.text)),
+        Text(_exact_words(one)),
         error,
         Text(flag_words(one.flags) or "none"),
     ]

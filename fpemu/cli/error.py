@@ -19,8 +19,8 @@ from fpemu.cli.options import (
     PlotOption,
     ProfileOption,
     RoundingOption,
+    float_number,
     formats_of,
-    number,
     rounding_word,
     rules_of,
 )
@@ -67,7 +67,8 @@ def error(
     """
     (fmt,) = formats_of([format])
     rules = rules_of(fmt, profile, rounding, overflow)
-    least, most = (None if text is None else float(number(text.replace("\u2212", "-"))) for text in (low, high))
+    least = None if low is None else float_number(low, "'--from'", "toward_positive")  # the first one inside
+    most = None if high is None else float_number(high, "'--to'", "toward_negative")
     picture_path(plot)
     try:
         operation = find_operation(function)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fpemu.anatomy import Explanation, explain_code, text
+from fpemu.anatomy import Explanation, explain_code
 from fpemu.cli.options import (
     FormatsArgument,
     FormatsOption,
@@ -20,16 +20,17 @@ from fpemu.cli.options import (
     SeedOption,
     code,
     formats_of,
-    is_code,
     number,
     rounding_word,
     rules_of,
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json
+from fpemu.exact_values import number_text, text
 from fpemu.explain import explain
 from fpemu.formats import FloatFormat
 from fpemu.knobs import Stochastic
+from fpemu.literals import is_code
 from fpemu.profiles import Profile
 
 __all__ = ["inspect"]
@@ -54,7 +55,7 @@ def inspect(
 ) -> None:
     """Show a number in a format bit by bit, its neighbours, its error, and step by step why it rounds so.
 
-    A decimal number is read as Python reads it (the nearest float64, an integer exactly); then it is rounded once.
+    A number keeps all its digits, decimal or hexadecimal: it is rounded once, from exactly what is written.
 
     For example:
 
@@ -73,9 +74,9 @@ def inspect(
     if as_code and as_value:
         raise typer.BadParameter("a code or a number, not both", param_hint="'--code', '--value'")
     if as_code or (is_code(value) and not as_value):
-        given, rules, seed = code(value), [], None
+        written, rules, seed = code(value), [], None
         for fmt in chosen:
-            if not 0 <= given < fmt.code_count:
+            if not 0 <= written < fmt.code_count:
                 raise typer.BadParameter(
                     f"code {value} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}",
                     param_hint="'VALUE'",
@@ -88,7 +89,7 @@ def inspect(
     if rules:
         told = [explain(given, fmt, rule, seed) for fmt, rule in zip(chosen, rules, strict=True)]
     else:
-        told = [explain_code(given, fmt) for fmt in chosen]
+        told = [explain_code(written, fmt) for fmt in chosen]
     if json:
         print_json([_facts(one, rules[place] if rules else None, seed) for place, one in enumerate(told)])
         return
@@ -114,7 +115,7 @@ def _print_one(out: Console, one: Explanation) -> None:
     kind = f"  ({result.kind})" if isinstance(result.format, FloatFormat) else ""
     lines = [("value", result.text + kind)]
     if one.error is not None:
-        share = "" if one.relative_error is None else f"  ({100 * one.relative_error:.3g} % of the number)"
+        share = "" if one.relative_error is None else f"  ({number_text(100 * one.relative_error, 3)} % of the number)"
         lines.append(("error", "none, it is exact" if one.error == 0 else text(one.error) + share))
     for name, beside in zip(("below", "above"), one.neighbours, strict=True):
         lines.append((name, "-" if beside is None else f"{beside.text}  ({beside.hex})"))

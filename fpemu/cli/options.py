@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fpemu.containers import UnknownEndingError, kind_of_input
 from fpemu.files import StoredArray, element_type, open_arrays
-from fpemu.formats import Format
+from fpemu.formats import FloatFormat, Format
+from fpemu.kernels import columns
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
-from fpemu.profiles import Profile, profile
+from fpemu.literals import Literal, is_code, read
+from fpemu.profiles import IEEE, Profile, profile
 from fpemu.scaling.lookup import format_or_scheme
 from fpemu.scaling.scheme import ScaledFormat
+from fpemu.tabulation import round_literal
 
 __all__ = [
     "DtypeOption",
@@ -38,8 +40,8 @@ __all__ = [
     "ShapeOption",
     "SignalingOption",
     "code",
+    "float_number",
     "formats_of",
-    "is_code",
     "number",
     "open_file",
     "rounding_word",
@@ -48,6 +50,7 @@ __all__ = [
     "targets_of",
 ]
 
+FLOAT64 = FloatFormat("float64", 64, 53)
 _FORMAT = "A format's name."
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=_FORMAT, show_default=False)]
 FormatsOption = Annotated[
@@ -188,11 +191,6 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
         raise typer.BadParameter(f"{text!r} is no shape: write 128,256", param_hint="'--shape'") from None
 
 
-def is_code(text: str) -> bool:
-    """Whether a text is a code in hexadecimal or binary, not a number: 0x7E, 0b101, but not 0x1.8p3."""
-    return re.fullmatch(r"0x[0-9a-f_]+|0b[01_]+", text, re.IGNORECASE) is not None
-
-
 def code(text: str) -> int:
     """The code that a text means: 0x7E, 0b01111110, 126."""
     try:
@@ -201,21 +199,18 @@ def code(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is no code: write 0x7E, 0b01111110 or 126", param_hint="'VALUE'") from None
 
 
-def number(text: str) -> Any:
-    """The number that a text means: an int where it fits 64 bits and is written so, else the nearest float."""
-    plain = text.lower()
+def number(text: str, hint: str = "'VALUE'") -> Literal:
+    """The number that a text means, exactly; integers in hexadecimal and binary too."""
+    plain = text.replace("\u2212", "-")
     try:
-        if "x" in plain:
-            return float.fromhex(plain)
-        value = float(plain)
-    except OverflowError:
-        value = math.inf
-    except ValueError:
-        words = f"{text!r} is no number: write 0.1, -1e-3, 0x1.8p3, inf, nan"
-        raise typer.BadParameter(words, param_hint="'VALUE'") from None
-    if math.isinf(value) and "inf" not in plain:
-        raise typer.BadParameter(f"{text!r} is beyond float64", param_hint="'VALUE'")
-    if re.fullmatch(r"[+-]?[\d_]+", plain) and value:  # not -0
-        exact = int(plain)
-        return exact if -(1 << 63) <= exact < 1 << 64 else value
-    return value
+        if is_code(plain):
+            value = int(plain, 0)
+            return Literal(columns.NUMBER, value < 0, abs(value)) if value else Literal(columns.ZERO, plain[0] == "-")
+        return read(plain)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None
+
+
+def float_number(text: str, hint: str, rounding: str = "nearest_even") -> float:
+    """The float64 that a text's number rounds to."""
+    return FLOAT64.value(round_literal(number(text, hint), FLOAT64, IEEE.replace(rounding=rounding_mode(rounding)))[0])

@@ -24,6 +24,7 @@ from fpemu.cli.options import (
     RoundingOption,
     SeedOption,
     ShapeOption,
+    float_number,
     open_file,
     rules_of,
     seed_of,
@@ -158,10 +159,7 @@ def _rules(
 def _scale(text: str | None) -> str | float | None:
     if text is None or text == "absmax":
         return text
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
+    factor = float_number(text, "'--scale'")
     if not 0 < factor < math.inf:
         raise typer.BadParameter(f"{text!r} is no scale: write absmax, or a number above 0", param_hint="'--scale'")
     return factor

@@ -89,7 +89,7 @@ def by_fractions(
     """Codes of high - low over the product of two divisors, in exact fractions, one after the other."""
     from fractions import Fraction
 
-    from fpemu.anatomy import floor_log2
+    from fpemu.exact_values import floor_log2
 
     divisor = Fraction(divisors[0]) * Fraction(divisors[1])
     ends = np.stack([low, high], axis=-1).reshape(-1, 2)

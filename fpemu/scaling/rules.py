@@ -120,7 +120,7 @@ class ScaleRule:
 def _divisor(word: str, element: Format, zero_point: int) -> float:
     from fractions import Fraction
 
-    from fpemu.anatomy import floor_log2
+    from fpemu.exact_values import floor_log2
 
     low, high = (end - zero_point for end in finite_ends(element))
     if word in ("span", "lowest"):

@@ -72,8 +72,8 @@ def test_calc_in_json(run):
     assert (root["flags"], root["place"], root["rounding"]) == (["inexact"], [6, 13], "down")
     assert facts["result"]["code"] == int(fe.encode(1.5150, "bf16"))
     (facts,) = run("calc", "1e400 * 1e4000", "-f", "bf16", "--json").json
-    assert facts["exact"]["text"] == "about 2**14616"
-    assert facts["exact"]["ratio"] == f"{10**4400:#x}/0x1"
+    assert facts["exact"]["text"] == "1e+4400"
+    assert facts["exact"]["ratio"] == f"{10**4400:#x}"
     (facts,) = run("calc", "1 / 0", "-f", "bf16", "--json").json
     assert (facts["exact"], facts["error"], facts["flags"]) == (None, None, ["divide_by_zero"])
 
@@ -198,7 +198,7 @@ def test_strict_json(run, command):
         ("calc 1+1 -f float33", "unknown format 'float33'"),
         ("calc '1 + sine(2)' -f fp16", "no function 'sine'; did you mean 'sin'"),
         ("calc '2 ^ 3' -f fp16", "a power is written **"),
-        ("calc '3 ** 2.5' -f fp16", "takes the exponents -8 to 8 and 0.5"),
+        ("calc 'sin(1e30000)' -f e18m10", "sin of numbers beyond 2**65536"),
         ("calc '0x1FF' -f e5m2", "code 0x1ff is out of range: the codes of float8_e5m2 are 0 to 0xff"),
         ("calc '0.1 * 2' -f e5m2 --exact-literals", "it cannot enter an operation exactly"),
         ("calc 1 -f e5m2 --rounding up", "unknown rounding 'up'"),
@@ -220,7 +220,7 @@ def test_strict_json(run, command):
         ("error sin -f float32", "formats of 16 bits at most"),
         ("error sin -f fp16 --against 'x +'", "at the end"),
         ("error erf -f fp16 --against numpy", "numpy has no erf"),
-        ("error sin -f fp16 --from a", "'a' is no number"),
+        ("error sin -f fp16 --from a", "'a' is not a number"),
         ("error sin -f fp16 --from 2 --to 1", "no value of float16 lies between 2.0 and 1.0"),
         ("error sin -f fp16 --rounding stochastic", "not stochastic"),
         ("error sin -f nf4", "nf4 is a codebook"),

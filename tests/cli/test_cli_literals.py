@@ -1,0 +1,164 @@
+"""Numbers on the command line: `inspect`, `calc` and Python read the same text, and every one is rounded once."""
+
+import json
+import math
+import random
+from fractions import Fraction
+
+import pytest
+
+import fpemu as fe
+from fpemu.literals import read
+from tests.spec import Number as Figure
+from tests.spec_arithmetic import rounded, sticky
+
+pytest.importorskip("typer")
+
+MODES = ("nearest_even", "nearest_away", "toward_zero", "toward_positive", "toward_negative", "to_odd")
+
+
+def by_ratio(text):
+    """A fraction from JSON, whose long integers are in hexadecimal."""
+    top, _, bottom = text.partition("/")
+    return Fraction(int(top, 0), int(bottom or "1", 0))
+
+
+def by_calc(run, text, *options):
+    (facts,) = run("calc", text, *options, "--json").json
+    return facts["result"]["code"], facts["flags"]
+
+
+# -- the answers that were asked for ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "code", "flags"),
+    [
+        ("1.00048828125000000001", ("-f", "float16"), 0x3C01, ["inexact"]),
+        ("0.1", ("-f", "float64", "--rounding", "toward_negative"), 0x3FB9999999999999, ["inexact"]),
+        ("0.1", ("-f", "float64"), 0x3FB999999999999A, ["inexact"]),
+        ("1e-400", ("-f", "bf16", "--rounding", "toward_positive"), 0x0001, ["inexact", "underflow"]),
+        ("1e-349", ("-f", "bf16", "--rounding", "toward_positive"), 0x0001, ["inexact", "underflow"]),
+        ("0x1.01000000000000001p0", ("-f", "bf16"), 0x3F81, ["inexact"]),
+        ("1e400", ("-f", "float64"), 0x7FF0000000000000, ["inexact", "overflow"]),
+        ("-1e400", ("-f", "float64", "--rounding", "toward_positive"), 0xFFEFFFFFFFFFFFFF, ["inexact", "overflow"]),
+        ("1e9999999999", ("-f", "e5m2"), 0x7C, ["inexact", "overflow"]),
+        ("1e-9999999999", ("-f", "e5m2", "--rounding", "toward_positive"), 0x01, ["inexact", "underflow"]),
+        ("-0x1p-99999999999", ("-f", "e5m2"), 0x80, ["inexact", "underflow"]),
+        *(
+            (text, ("-f", fmt, "--overflow", "wrap", "--rounding", mode), code, ["inexact", "overflow"])
+            for text, fmt, mode, code in (
+                ("1e400", "int8", "nearest_even", 0x00),
+                ("1000.5000000000000000000000000001", "int8", "nearest_even", 0xE9),
+                (f"{2**200 + 77}.5", "uint8", "nearest_even", 0x4E),
+                (f"-{2**200 + 77}.25", "int8", "toward_negative", 0xB2),
+                (f"-{2**200 + 77}.25", "int8", "toward_positive", 0xB3),
+                (f"{2**200}.0000000001", "int8", "toward_positive", 0x01),
+                (f"{2**200}.0000000001", "int8", "to_odd", 0x01),
+            )
+        ),
+    ],
+)
+def test_numbers_are_read_exactly(run, text, options, code, flags):
+    assert by_calc(run, text, *options) == (code, flags)
+    (facts,) = run("inspect", text, *options, "--json").json
+    assert facts["code"] == code
+    assert run("inspect", text, *options).code == 0
+
+
+def test_calc_does_not_die_or_hang(run):
+    """Displays beyond float64's range, and exact values that nobody writes out."""
+    out = run("calc", "0x1p-1074*0x1p-1074", "-f", "float64", "--rounding", "toward_positive").out
+    assert "error  4.94066e-324 (1 ulp, 2.02e+325 %)" in out
+    out = run("calc", "1e400", "-f", "e15m40").out
+    assert "error  -1.33122e+387 (0.249814 ulp, 1.33e-11 %)" in out
+    out = run("calc", "2**1000000000", "-f", "float64").out
+    for line in ("exact  ~2**1000000000", "result inf", "flags  inexact, overflow"):
+        assert line in out
+    assert "exact  ~-2**1000000000" in run("calc", "-(2**1000000000)", "-f", "bf16").out
+    assert "exact  >2**1073741824" in run("calc", "9**9**9**9", "-f", "float32").out
+    assert "exact  <2**-1073741824" in run("calc", "exp(-1e15)", "-f", "float64").out
+
+
+def test_no_ulp_of_an_exact_zero(run):
+    """An error has no unit where the exact value is 0: it has no binade."""
+    (facts,) = run("calc", "(0.1 + 0.2) - 0.3", "-f", "float64", "--json").json
+    assert facts["exact"]["text"] == "0"
+    assert facts["error"] == 0.1 + 0.2 - 0.3
+    assert facts["ulps"] is None
+    assert f"error  {0.1 + 0.2 - 0.3:.6g} (-)" in run("calc", "(0.1 + 0.2) - 0.3", "-f", "float64").out
+
+
+HOSTILE = [
+    *("2**1000000000", "0.5**1000000000", "9**9**9**9", "9**-9**9**9", "1.0000001**1e15", "(1+2**-50)**1e18"),
+    *("1e9999999999", "1e-9999999999", "1e9999999999*1e-9999999999", "0x1p99999999999+1", "1e400**1e400"),
+    *("exp(1e9)", "exp(exp(exp(10)))", "log(1e-9999999999)", "sqrt(1e9999999999)", "scaleb(1, 9000000000000000000)"),
+    *("scaleb(1e-5000, 1000000000)", "fmod(1e300, 1e-300)", "ieee_remainder(1e9999, 1e-9999)", "fmod(1e99999, 3)"),
+    *("*".join(["9e9999"] * 120), "/".join(["7e-9999"] * 120), "+".join([f"1e{9000 - 300 * i}" for i in range(60)])),
+    *("*".join([f"(1/{p})" for p in range(7, 150)]), "sqrt(" * 100 + "2" + ")" * 100, "exp(" * 100 + "2" + ")" * 100),
+    *("tanh(1e-400)", "erf(1e30)", "sin(1e300)", "cos(0x1p65535)", "pow(1e-400, 1e-400)", "rsqrt(1e9999)"),
+    *("**".join(["2"] * 100), "-" * 100 + "1e9999999999", "1" * 990, "0." + "1" * 990, "fma(1e9999,1e9999,-1e9999)"),
+]
+
+
+@pytest.mark.parametrize("fmt", ["float64", "bf16", "float8_e4m3fn", "int32", "e24m20"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_expressions_are_answered(run, text, fmt):
+    """Each is answered or refused in words; that it does not take long shows in this test's being run at all."""
+    done = run("calc", text, "-f", fmt, "--json")
+    assert done.code in (0, 2), done.err
+    assert "please report" not in done.err
+    if done.code == 0:
+        json.loads(done.out)
+        assert run("calc", text, "-f", fmt).code == 0
+
+
+# -- one reading for all ----------------------------------------------------------------------------------------------
+
+
+def literal(draw, fmt):
+    """A number's text: a long decimal beside a midpoint, hexadecimal of many digits, or far away."""
+    sign = draw.choice(["", "-", "+"])
+    kind = draw.randrange(5)
+    if kind == 0:
+        return f"{sign}{draw.randint(1, 9)}e{draw.choice([400, -400, 310, -330, 38, -46, 5000, -5000])}"
+    if kind == 1:
+        return f"{sign}0x{draw.randrange(1, 16)}.{draw.randrange(16**20):020x}p{draw.randint(-160, 140)}"
+    if kind == 2:
+        return f"{sign}{draw.random() * 10.0 ** draw.randint(-45, 40)!r}"
+    code = draw.randrange(fmt.code_count // 2 - 1)
+    try:
+        middle = (fmt.exact(code) + fmt.exact(code + 1)) / 2
+    except ValueError:
+        middle = Fraction(1, 3)
+    # in decimal, to so many places that it is the midpoint, or just beside it
+    places = 400
+    scaled = math.floor(abs(middle) * 10**places) + draw.choice([-1, 0, 0, 1])
+    return (
+        f"{sign}{scaled}e-{places}"
+        if draw.random() < 0.5
+        else f"{sign}{scaled:0402d}"[:-400] + f".{scaled % 10**400:0400d}"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["float16", "bfloat16", "float8_e4m3fn", "float32", "float64", "int8", "uint4", "q3.4"]
+)
+def test_commands_python_and_fractions_agree(run, name):
+    """Drawn literals: `calc`, `inspect`, `fe.encode` and `fe.convert` of the text, and the specification's rounding."""
+    draw, fmt = random.Random(name), fe.dtype(name)
+    for _ in range(40):
+        text, mode = literal(draw, fmt), draw.choice(MODES)
+        exact, rules = Fraction(read(text).fraction()), fmt.profile.replace(rounding=mode)
+        digits, rest = divmod(abs(exact.numerator) << 20000, exact.denominator)
+        number = Figure("finite", exact < 0, *sticky(digits, -20000, rest != 0)) if exact else None
+        code, flags = by_calc(run, text.lstrip("+"), "-f", name, "--rounding", mode)
+        if number is not None:
+            codes, bits = rounded([number], [0], fmt, rules)
+            assert code == int(codes[0]), (text, mode)
+            if not isinstance(fmt, fe.IntFormat):
+                assert sum(1 << fe.Flags.NAMES.index(flag) for flag in flags) == int(bits[0]), (text, mode)
+        (facts,) = run("inspect", text.lstrip("+"), "-f", name, "--rounding", mode, "--json").json
+        assert facts["code"] == code, (text, mode)
+        assert by_ratio(facts["source"]) == exact
+        # PYTHON
