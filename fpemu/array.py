@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +18,11 @@ from fpemu.casting import decode, encode
 from fpemu.formats import Format, same_codes
 from fpemu.infotext import fields
 from fpemu.keywords import refusal
+from fpemu.knobs import Overflow, Rounding, Stochastic, rounding_mode
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
+from fpemu.running import generator_of, is_stochastic, sharing
 from fpemu.sources import as_source, codes_of
 
 __all__ = ["Array", "array", "asarray"]
@@ -47,6 +50,8 @@ class Array(Methods):
         Their format.
     profile : str or Profile, optional
         Default: the format's own.
+    rng : int or numpy.random.Generator, optional
+        Stochastic rounding: where operators draw from; see `array`.
 
     Attributes
     ----------
@@ -81,13 +86,23 @@ class Array(Methods):
     codes: NDArray[Any]
     format: Format
     profile: Profile
+    _rng: np.random.Generator | None = None
 
-    def __init__(self, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> None:
+    def __init__(
+        self,
+        codes: ArrayLike,
+        fmt: Any,
+        profile: str | Profile | None = None,
+        *,
+        rng: int | np.random.Generator | None = None,
+    ) -> None:
         self.format = find_format(fmt)
         self.profile, dtype, full = _rules(self.format, profile)
         if not (full and type(codes) is np.ndarray and codes.dtype == dtype):
             codes = as_source(codes, self.format).codes.astype(dtype, copy=False)
         self.codes = codes
+        if rng is not None:
+            self._rng = _checked_generator(rng, self.format, self.profile)
 
     @classmethod
     def from_codes(cls, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:
@@ -112,6 +127,52 @@ class Array(Methods):
         return cls(codes, fmt, profile)
 
     # -- what it holds ------------------------------------------------------------------------------------------------
+
+    @property
+    def rng(self) -> np.random.Generator | None:
+        """The Generator that operators under stochastic rounding draw a key from each; None: the system's entropy."""
+        return self._rng
+
+    def with_rng(self, rng: int | np.random.Generator) -> Array:
+        """The same codes, with a Generator that operators draw from.
+
+        Parameters
+        ----------
+        rng : int or numpy.random.Generator
+            A seed, which becomes one Generator, or a Generator, which is shared.
+
+        Returns
+        -------
+        Array
+            Its views, and the results of operators on it, share the Generator.
+
+        Raises
+        ------
+        TypeError
+            If `rng` is something else.
+        ValueError
+            If the profile's rounding is not stochastic, or the seed is negative.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> a = fe.array([1.0, 1.0], "bfloat16", rounding="stochastic", rng=7)
+        >>> b = fe.array([2**-9, 2**-9], "bfloat16", rounding="stochastic").with_rng(a.rng)
+        >>> (a + b).rng is a.rng
+        True
+        """
+        return type(self)(self.codes, self.format, self.profile, rng=rng)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if state.pop("_rng", None) is not None:
+            warnings.warn(
+                "the Array's Generator is not pickled: the copy draws from the system's entropy until with_rng gives "
+                "it another",
+                UserWarning,
+                stacklevel=2,
+            )
+        return state
 
     @property
     def values(self) -> Any:
@@ -339,7 +400,7 @@ class Array(Methods):
         >>> a.with_profile("torch") + a.with_profile("torch")
         Array([448.], format='float8_e4m3fn', profile='torch-2.14')
         """
-        return type(self)(self.codes, self.format, profile)
+        return sharing(type(self)(self.codes, self.format, profile), self._rng)
 
     # -- other formats, other arrays ----------------------------------------------------------------------------------
 
@@ -378,7 +439,9 @@ class Array(Methods):
         profile = options.pop("profile", None)
         if profile is None and target == self.format:
             profile = self.profile
-        return type(self)(np.asarray(encode(self, target, profile=profile, **options)), target, profile)
+        return sharing(
+            type(self)(np.asarray(encode(self, target, profile=profile, **options)), target, profile), self._rng
+        )
 
     def view(self, dtype: Any) -> Any:
         """The codes as an array of numpy's, ml_dtypes' or torch's own type, in the same memory.
@@ -469,7 +532,25 @@ class Array(Methods):
         return format(self.item(), spec)
 
 
-def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:
+def _checked_generator(rng: Any, fmt: Format, profile: Profile) -> np.random.Generator:
+    """The Generator that `rng` means; a ValueError where nothing would be drawn from it."""
+    generator = generator_of(rng)
+    if not is_stochastic(fmt, profile):
+        rounding = profile.for_codes(fmt.codes_key).rounding
+        word = rounding.value if isinstance(rounding, Rounding) else rounding
+        raise ValueError(f"rng is for stochastic rounding, but rounding is {word!r}: say rounding='stochastic'")
+    return generator
+
+
+def array(
+    x: ArrayLike,
+    fmt: Any,
+    profile: str | Profile | None = None,
+    *,
+    rounding: str | Rounding | Stochastic | None = None,
+    overflow: str | Overflow | None = None,
+    rng: int | np.random.Generator | None = None,
+) -> Array:
     """Numbers rounded to a format, as an Array.
 
     Parameters
@@ -480,6 +561,13 @@ def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array
         The format.
     profile : str or Profile, optional
         The rules; default the format's own.
+    rounding : str, Rounding or Stochastic, optional
+        Instead of the profile's, for this cast and for the operators on the Array.
+    overflow : str or Overflow, optional
+        Instead of the profile's, likewise.
+    rng : int or numpy.random.Generator, optional
+        Stochastic rounding: this cast draws a key from the Generator, and so does each operator on the Array, on its
+        views and on results.  An int becomes one Generator, seeded by it.  Default: the system's entropy.
 
     Returns
     -------
@@ -488,9 +576,10 @@ def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array
     Raises
     ------
     TypeError
-        If `x` or `fmt` is of the wrong kind.
+        If `x`, `fmt` or `rng` is of the wrong kind.
     ValueError
-        If the format is unknown or the profile does not apply to it.
+        If the format is unknown, the profile or a rule does not apply to it, or there is `rng` and nothing is rounded
+        stochastically.
 
     See Also
     --------
@@ -501,8 +590,32 @@ def array(x: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array
     >>> import fpemu as fe
     >>> fe.array([1.0, 0.3], "bfloat16")
     Array([1.        , 0.30078125], format='bfloat16')
+    >>> walk = fe.array(np.zeros(4), "float16", rounding="stochastic", rng=1)
+    >>> for _ in range(1000):
+    ...     walk += 0.001  # new random numbers at every step
+    >>> np.abs(walk.values - 1.0).max() < 0.05
+    np.True_
     """
-    return Array(encode(x, fmt, profile=profile), fmt, profile)
+    if rounding is not None or overflow is not None:
+        profile = _with_rules(find_format(fmt), profile, rounding, overflow)
+    if rng is None:
+        return Array(encode(x, fmt, profile=profile), fmt, profile)
+    target = find_format(fmt)
+    generator = _checked_generator(rng, target, target.profile if profile is None else find_profile(profile))
+    return Array(encode(x, target, profile=profile, rng=generator), target, profile, rng=generator)
+
+
+def _with_rules(
+    fmt: Format,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+) -> Profile:
+    """A profile with another rounding or overflow."""
+    rules = fmt.profile if profile is None else find_profile(profile)
+    if rounding is not None:
+        rules = rules.replace(rounding=rounding_mode(rounding))
+    return rules if overflow is None else rules.replace(overflow=overflow)
 
 
 def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Array:
@@ -549,5 +662,5 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     if profile is None and isinstance(x, Array) and target == x.format:
         profile = x.profile
     if same_codes(given.format, target):
-        return Array(given.codes, target, profile)
+        return sharing(Array(given.codes, target, profile), getattr(x, "rng", None))
     return Array(encode(x, target, profile=profile), target, profile)

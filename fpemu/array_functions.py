@@ -20,6 +20,7 @@ from fpemu.comparisons import equal, greater, less
 from fpemu.errstate import errstate
 from fpemu.ordering import nonzero, ranks
 from fpemu.predicates import is_nan
+from fpemu.running import sharing
 from fpemu.sources import Coded, carries_codes, codes_of
 
 Function = Callable[..., Any]
@@ -45,13 +46,14 @@ def _wrap(found: Any, like: Any) -> Any:
     """Arrays of codes, in lists and tuples too, as Arrays like another."""
     if isinstance(found, list | tuple):
         return type(found)(_wrap(part, like) for part in found)
-    return type(like)(np.asarray(found), like.format, like.profile)
+    return sharing(type(like)(np.asarray(found), like.format, like.profile), getattr(like, "rng", None))
 
 
 def joined(x: Any, like: Coded, what: str) -> NDArray[Any]:
     """Codes of what joins an Array: its own format's and profile's, or plain values cast under its profile."""
     if not carries_codes(x):
-        return np.asarray(encode(x, like.format, profile=like.profile))
+        rng = getattr(like, "rng", None)
+        return np.asarray(encode(x, like.format, profile=like.profile, rng=rng))
     check_same(what, like, x)
     return codes_of(x)
 

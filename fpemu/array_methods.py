@@ -12,6 +12,7 @@ from fpemu.array_functions import call
 from fpemu.array_operators import Operators
 from fpemu.axes import Axis, one_axis
 from fpemu.operating import Options
+from fpemu.running import sharing
 from fpemu.sources import Coded
 
 __all__ = ["Methods"]
@@ -21,7 +22,8 @@ class Methods(Operators):
     """The methods of `Array` that are functions of numpy's or fpemu's too."""
 
     def _like(self, codes: Any) -> Self:
-        return type(self)(np.asarray(codes), self.format, self.profile)  # type: ignore[call-arg]
+        found: Self = type(self)(np.asarray(codes), self.format, self.profile)  # type: ignore[call-arg]
+        return sharing(found, self.rng) if self.rng is not None else found
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 

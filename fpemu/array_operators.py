@@ -50,6 +50,11 @@ class Operators:
     format: Format
     profile: Profile
 
+    @property
+    def rng(self) -> np.random.Generator | None:
+        """The Generator that operators draw from."""
+        raise NotImplementedError
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         for x in (*inputs, *keywords.get("out", ())):
             own = getattr(type(x), "__array_ufunc__", np.ndarray.__array_ufunc__)

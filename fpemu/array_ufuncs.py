@@ -15,7 +15,7 @@ from fpemu.sources import carries_codes
 
 def _positive(x: Any) -> Any:
     """A copy."""
-    return type(x)(x.codes.copy(), x.format, x.profile)
+    return x.copy()
 
 
 def _square(x: Any) -> Any:

@@ -101,6 +101,8 @@ def cast(
     work, result = _plan_of_cast(
         given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, _as_dtype(dtype)
     )
+    if rng is None and random_bits is None and work.stochastic:
+        rng = getattr(x, "rng", None)
     values = run(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
     # Without a dtype the range is beyond float64's, and each element has to show that it is not.
     return values if result is not None else decode(values, work.target, out=out)
@@ -171,6 +173,8 @@ def encode(
     """
     given = as_source(x, source)
     work = _plan_of_encode(given.format, _hashable(fmt), profile, rounding, overflow)
+    if rng is None and random_bits is None and work.stochastic:
+        rng = getattr(x, "rng", None)
     return run(given, work, rng, random_bits, rng_offset, out, None)
 
 

@@ -271,7 +271,8 @@ def _narrow(x: Any, other: Any) -> Any:
     if carries_codes(x) or as_source(x).format.bits <= MAX_BITS[2]:
         return x
     if carries_codes(other) and other.format.bits <= MAX_BITS[2]:
-        alike = other.__class__(encode(x, other.format, profile=other.profile), other.format, other.profile)
+        nearest = other.profile.replace(rounding="nearest_even")  # exact or not taken
+        alike = other.__class__(encode(x, other.format, profile=nearest), other.format, other.profile)
         if _all_equal(alike, x):
             return alike
     integers = np.asarray(encode(x, "int8")).view(np.int8)

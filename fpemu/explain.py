@@ -316,7 +316,7 @@ def _power(exponent: int) -> str:
 
 def _word(rounding: Rounding | Stochastic) -> str:
     if isinstance(rounding, Stochastic):
-        return f"stochastic {rounding.variant}, {rounding.bits} bits"
+        return f"stochastic {rounding.variant}, {rounding.bits} bit{'s' * (rounding.bits > 1)}"
     return rounding.value
 
 
@@ -326,6 +326,8 @@ def decision(rounding: Rounding | Stochastic, nu: Fraction, negative: bool, odd:
         return False, "exact, nothing to round"
     word = _word(rounding)
     if isinstance(rounding, Stochastic):
+        if rounding.variant == "equal":
+            return None, f"{word}: up or down with a probability of 1/2"
         return None, f"{word}: up with a probability of about {number_text(nu)}"
     if rounding.value.startswith("nearest"):
         if nu != HALF:

@@ -115,7 +115,7 @@ def _simple(rules: Rules) -> bool:
         or rules[places.SUBNORMAL_SOURCES_ARE_ZERO]
         or rules[places.FLUSH]
         or rules[places.WRAP]
-        or rules[places.ROUNDING] in (places.STOCHASTIC_B, places.STOCHASTIC_C)
+        or rules[places.ROUNDING] > places.STOCHASTIC_A  # of the stochastic variants the fast loops have A
     )
 
 

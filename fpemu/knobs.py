@@ -49,7 +49,7 @@ class Rounding(enum.Enum):
     TO_ODD = "to_odd"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False)
 class Stochastic:
     """Stochastic rounding with a stated number of random bits (P3109 interim report 4.0).
 
@@ -57,17 +57,24 @@ class Stochastic:
 
     - variant A: floor(nu 2^N) + R >= 2^N,
     - variant B: floor(nu 2^(N+1)) + 2R + 1 >= 2^(N+1),
-    - variant C: RNE(nu 2^N) + R >= 2^N.
+    - variant C: RNE(nu 2^N) + R >= 2^N,
+    - variant equal: R = 1, one random bit whatever nu is: up and down with a probability of 1/2 each, as in mode 6 of
+      chop (Higham, Pranesh, Simulating low precision floating-point arithmetic, 2019) and in CADNA (Jezequel,
+      Chesneaux, CADNA: a library for estimating round-off error propagation, 2008).
+
+    What is exact stays in all of them.
 
     Parameters
     ----------
-    variant : {"A", "B", "C"}
-        P3109's StochasticA, StochasticB, StochasticC.
-    bits : int
-        Random bits an element, 1 to 32.
+    variant : {"A", "B", "C", "equal"}
+        P3109's StochasticA, StochasticB, StochasticC; up or down with equal probability.
+    bits : int, optional
+        Random bits an element, 1 to 32; default 32.  Of "equal" there is one.
 
     Raises
     ------
+    TypeError
+        If `bits` is not an int.
     ValueError
         If `variant` or `bits` is none of these.
 
@@ -78,16 +85,22 @@ class Stochastic:
     Stochastic(variant='C', bits=8)
     """
 
-    variant: str = "A"
-    bits: int = 32
+    variant: str
+    bits: int
 
-    def __post_init__(self) -> None:
-        if self.variant not in ("A", "B", "C"):
-            raise ValueError(f"unknown stochastic variant {self.variant!r}: allowed are 'A', 'B', 'C'")
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
-            raise TypeError(f"stochastic bits must be an int, not {type(self.bits).__name__}")
-        if not 1 <= self.bits <= 32:
-            raise ValueError(f"stochastic bits must be 1 to 32, not {self.bits}")
+    def __init__(self, variant: str = "A", bits: int | None = None) -> None:
+        if variant not in ("A", "B", "C", "equal"):
+            raise ValueError(f"unknown stochastic variant {variant!r}: allowed are 'A', 'B', 'C', 'equal'")
+        if bits is None:
+            bits = 1 if variant == "equal" else 32
+        if isinstance(bits, bool) or not isinstance(bits, int):
+            raise TypeError(f"stochastic bits must be an int, not {type(bits).__name__}")
+        if not 1 <= bits <= 32:
+            raise ValueError(f"stochastic bits must be 1 to 32, not {bits}")
+        if variant == "equal" and bits != 1:
+            raise ValueError(f"the stochastic variant 'equal' has one random bit, not {bits}")
+        object.__setattr__(self, "variant", variant)
+        object.__setattr__(self, "bits", bits)
 
 
 class Overflow(enum.Enum):
@@ -288,6 +301,10 @@ ROUNDING_ALIASES: dict[str, Rounding] = {
 }
 
 
+# What follows "stochastic" in a name, and the variant
+_STOCHASTIC_WORDS = {"": "A", "a": "A", "b": "B", "c": "C", "equal": "equal", "_equal": "equal"}
+
+
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Words to end an error message with: the known names nearest to `name`, or nothing."""
     close = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.5)
@@ -301,7 +318,8 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     ----------
     rounding : str or Rounding or Stochastic
         A `Rounding` value ("nearest_even"), an alias ("RNE", "roundTiesToEven", TestFloat's "near_even", SystemC's
-        "SC_RND", P3109's "TowardZero"), or "stochastic", "StochasticA", "StochasticB", "StochasticC".
+        "SC_RND", P3109's "TowardZero"), or "stochastic", "StochasticA", "StochasticB", "StochasticC",
+        "stochastic_equal".
 
     Returns
     -------
@@ -327,14 +345,14 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     word = rounding.lower()
     if word in ROUNDING_ALIASES:
         return ROUNDING_ALIASES[word]
-    if word.startswith("stochastic") and word[10:] in ("", "a", "b", "c"):
-        return Stochastic(word[10:].upper() or "A")
+    if word.startswith("stochastic") and word[10:] in _STOCHASTIC_WORDS:
+        return Stochastic(_STOCHASTIC_WORDS[word[10:]])
     names = [m.value for m in Rounding]
     if word in names:
         return Rounding(word)
     raise ValueError(
-        f"unknown rounding {rounding!r}: allowed are {', '.join(names)}, stochastic, and aliases such as RNE, RTZ"
-        + near(word, [*names, "stochastic", *ROUNDING_ALIASES])
+        f"unknown rounding {rounding!r}: allowed are {', '.join(names)}, stochastic, stochastic_equal, and aliases "
+        f"such as RNE, RTZ{near(word, [*names, 'stochastic', 'stochastic_equal', *ROUNDING_ALIASES])}"
     )
 
 

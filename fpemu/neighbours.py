@@ -12,6 +12,7 @@ from fpemu.classes import NumberClass, classes_of, is_nan, split
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.infotext import dyadic_text
 from fpemu.registry import dtype
+from fpemu.running import sharing
 from fpemu.sources import Source, as_source, carries_codes
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _neighbour(x: Any, fmt: Any, up: bool) -> Any:
     else:
         stepped = _step_magnitude(codes, found, up).astype(found.code_dtype)
     if carries_codes(x):
-        return type(x)(stepped, found, x.profile)
+        return sharing(type(x)(stepped, found, x.profile), getattr(x, "rng", None))
     values = decode(stepped, found)
     if given.dtype is None or not isinstance(given.format, FloatFormat):
         return values

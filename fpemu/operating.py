@@ -36,7 +36,7 @@ from fpemu.outcomes import kernel_rules, rounding_numbers
 from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
-from fpemu.running import check_out, in_pieces, randomness, same_places
+from fpemu.running import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.shortcuts import Randoms, Task, general, way
 from fpemu.sources import Coded, as_source, carries_codes, codes_of
 
@@ -245,7 +245,9 @@ def operate(
     out = given["out"]
     if out is not None:
         check_out(out, shape, np.dtype(task.target.code_dtype))
-    offset = given["rng_offset"]
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
+    if given["rng"] is None and given["random_bits"] is None and isinstance(task.profile.rounding, Stochastic):
+        given["rng"] = generator
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
@@ -269,7 +271,7 @@ def operate(
             out[...] = codes
         found: Any = out
     elif arrays:
-        found = arrays[0].__class__(codes, task.target, profile)
+        found = sharing(arrays[0].__class__(codes, task.target, profile), generator)
     else:
         found = decode(codes, task.target)
     return (found, Flags(bits)) if given["return_flags"] else found

@@ -39,7 +39,12 @@ ROUNDING_NUMBERS: dict[Rounding, int] = {
     Rounding.AWAY_FROM_ZERO: places.AWAY_FROM_ZERO,
     Rounding.TO_ODD: places.TO_ODD,
 }
-_STOCHASTIC_NUMBERS = {"A": places.STOCHASTIC_A, "B": places.STOCHASTIC_B, "C": places.STOCHASTIC_C}
+_STOCHASTIC_NUMBERS = {
+    "A": places.STOCHASTIC_A,
+    "B": places.STOCHASTIC_B,
+    "C": places.STOCHASTIC_C,
+    "equal": places.STOCHASTIC_EQUAL,
+}
 _PAYLOADS = {
     NanPayload.DROP: places.PAYLOAD_DROP,
     NanPayload.QUIET: places.PAYLOAD_QUIET,

@@ -30,7 +30,7 @@ from fpemu.operating import (
 )
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
-from fpemu.running import check_out, randomness
+from fpemu.running import check_out, randomness, shared_generator, sharing
 from fpemu.sources import Coded, carries_codes
 from fpemu.summing import DOTS, FLOAT32, Steps, as_rows, exact_sums, finished, stepped_sums, told
 
@@ -325,6 +325,14 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     if by is not None:
         own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
         by_task = task_for(name, formats, by, own, given["rounding"], given["overflow"])
+        if given["random_bits"] is None and isinstance(by_task.profile.rounding, Stochastic):
+            rounding = by_task.profile.rounding
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
+    if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
+        given["rng"] = generator
+    randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
+    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
+    if by is not None and by_task is not None:
         if by_task.profile.through is Through.FLOAT32:
             raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
         check_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
@@ -354,7 +362,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         out[...] = codes
         found: Any = out
     elif arrays:
-        found = arrays[0].__class__(codes, target, profile)
+        found = sharing(arrays[0].__class__(codes, target, profile), generator)
     else:
         found = decode(codes, target)
     return (found, Flags(bits)) if given["return_flags"] else found

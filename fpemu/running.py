@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.chunks import flat_chunks
-from fpemu.formats import FloatFormat
+from fpemu.formats import FloatFormat, Format
 from fpemu.kernels import threads
 from fpemu.knobs import Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
-from fpemu.sources import Source
+from fpemu.profiles import Profile
+from fpemu.sources import Coded, Source
 
+A = TypeVar("A", bound=Coded)
 SMALL = 1 << 14  # elements: their wide codes stay in the cache
 
 threads.wished()  # a number of threads that cannot be is refused here, not first where an array is large
@@ -155,6 +157,43 @@ def streamed(rounding: Rounding | Stochastic, rng: int | np.random.Generator | N
     dict
     """
     return {"rng": rng, "rng_offset": first} if isinstance(rounding, Stochastic) else {}
+
+
+def is_stochastic(fmt: Format, profile: Profile) -> bool:
+    """Whether results in a format are rounded stochastically under a profile."""
+    return isinstance(profile.for_codes(fmt.codes_key).rounding, Stochastic)
+
+
+def shared_generator(name: str, arrays: Iterable[Any], rng: int | np.random.Generator | None = None) -> Any:
+    """The Generator that operands draw from, or None; a ValueError where two differ and the caller gives no `rng`."""
+    shared = None
+    for array in arrays:
+        own = getattr(array, "rng", None)
+        if own is None or own is shared:
+            continue
+        if shared is None:
+            shared = own
+        elif rng is None:
+            raise ValueError(
+                f"{name}: the Arrays draw their random numbers from two Generators: say rng=, or let them share one, "
+                "b.with_rng(a.rng)"
+            )
+    return shared
+
+
+def sharing(array: A, generator: np.random.Generator | None) -> A:
+    """An Array that was just made, drawing from a Generator if its rounding is stochastic."""
+    if generator is not None and is_stochastic(array.format, array.profile):
+        array._rng = generator  # type: ignore[attr-defined]
+    return array
+
+
+def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
+    """The Generator itself, or a new one seeded by an int."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    _key(rng)  # its checks
+    return np.random.default_rng(int(rng))
 
 
 def _key(rng: int | np.random.Generator | None) -> int:

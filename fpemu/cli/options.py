@@ -141,7 +141,7 @@ def rules_of(
 def rounding_word(rounding: Rounding | Stochastic) -> str:
     """A rounding mode in words."""
     if isinstance(rounding, Stochastic):
-        return f"stochastic {rounding.variant}, {rounding.bits} bits"
+        return f"stochastic {rounding.variant}, {rounding.bits} bit{'s' * (rounding.bits > 1)}"
     return rounding.value
 
 

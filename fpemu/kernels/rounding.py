@@ -11,6 +11,7 @@ from fpemu.kernels.spec import (
     NEAREST_TOWARD_POSITIVE,
     STOCHASTIC_A,
     STOCHASTIC_B,
+    STOCHASTIC_EQUAL,
     TO_ODD,
     TOWARD_NEGATIVE,
     TOWARD_POSITIVE,
@@ -68,6 +69,8 @@ def rounds_up(odd, fraction, sticky, negative, rounding, random_bits, random):
             or (rounding == TOWARD_NEGATIVE and negative)
             or (rounding == TO_ODD and not odd)
         )
+    if rounding == STOCHASTIC_EQUAL:
+        return random != NONE
     count = uint64(random_bits)
     if rounding == STOCHASTIC_B:  # floor(nu 2^(N+1)) + 2R + 1 >= 2^(N+1)
         return (fraction >> (uint64(63) - count)) + (random << ONE) + ONE >= ONE << (count + ONE)

@@ -75,6 +75,7 @@ TO_ODD = 9
 STOCHASTIC_A = 10
 STOCHASTIC_B = 11
 STOCHASTIC_C = 12
+STOCHASTIC_EQUAL = 13
 
 # What happened as a number was rounded: bits of `encode`'s second result (IEEE 754-2019 clauses 7.4 to 7.6)
 INEXACT = 1
