@@ -190,6 +190,13 @@ def _array(x: Any) -> Saved:
 def _description(x: Array | Quantized) -> tuple[Parts, dict[str, Any]]:
     """What is written of an array that has more than numbers: its parts, and the rest."""
     if isinstance(x, Array):
+        if x.rng is not None:
+            warnings.warn(
+                "the Array's Generator is not saved: what load gives draws from the system's entropy until with_rng "
+                "gives it another",
+                UserWarning,
+                stacklevel=4,
+            )
         return {"codes": x}, {"version": VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
     parts, data = quantized_of(x)
     return parts, {"version": PACKED_VERSION, "parts": list(parts)[1:], **data}

@@ -10,7 +10,13 @@ import fpemu as fe
 from tests import sources, spec
 
 DETERMINISTIC = [mode.value for mode in fe.Rounding]
-STOCHASTIC = [fe.Stochastic("A", 8), fe.Stochastic("B", 5), fe.Stochastic("C", 32), fe.Stochastic("C", 1)]
+STOCHASTIC = [
+    fe.Stochastic("A", 8),
+    fe.Stochastic("B", 5),
+    fe.Stochastic("C", 32),
+    fe.Stochastic("C", 1),
+    fe.Stochastic("equal"),
+]
 MODES = [*DETERMINISTIC, *STOCHASTIC]
 MAIN = [
     "float8_e4m3fn",

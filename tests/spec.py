@@ -153,6 +153,8 @@ def stochastic_up(part, quantum, mode, random):
     one = 1 << mode.bits
     if mode.variant == "A":
         return part * one // quantum + random >= one
+    if mode.variant == "equal":
+        return part > 0 and random == 1
     if mode.variant == "B":
         return part * 2 * one // quantum + 2 * random + 1 >= 2 * one
     floor, rest = divmod(part * one, quantum)
