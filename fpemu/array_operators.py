@@ -69,6 +69,22 @@ class Operators:
             return NotImplemented
         return array_functions.call(function, args, keywords)
 
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        from fpemu import dlpack
+
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return dlpack.export(self.codes, self.format, **options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # the CPU, as `fpemu.dlpack` says
+
     # -- operators ----------------------------------------------------------------------------------------------------
 
     __add__, __radd__, __iadd__ = _operator(np.add), _operator(np.add, True), _in_place(np.add)

@@ -325,14 +325,6 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     if by is not None:
         own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
         by_task = task_for(name, formats, by, own, given["rounding"], given["overflow"])
-        if given["random_bits"] is None and isinstance(by_task.profile.rounding, Stochastic):
-            rounding = by_task.profile.rounding
-    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
-    if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
-        given["rng"] = generator
-    randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
-    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
-    if by is not None and by_task is not None:
         if by_task.profile.through is Through.FLOAT32:
             raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
         check_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
@@ -340,7 +332,9 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
             raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
         if isinstance(by_task.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding is
             rounding = by_task.profile.rounding
-    offset = given["rng_offset"]
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
+    if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
+        given["rng"] = generator
     randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
     work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
     if by_task is not None:
