@@ -1,7 +1,7 @@
 """The public names, all at once; `fpemu` takes them from here when the first of them is asked for."""
 
 from fpemu.arithmetic import add, divide, fma, multiply, sqrt, subtract
-from fpemu.array import Array, array, asarray
+from fpemu.array import Array
 from fpemu.casting import cast, decode, encode, get_num_threads, set_num_threads
 from fpemu.classes import NumberClass, classify
 from fpemu.comparison import compare
@@ -20,6 +20,7 @@ from fpemu.comparisons import (
     total_order_magnitude,
     unordered,
 )
+from fpemu.creation import array, asarray
 from fpemu.elementary import cos, erf, exp, exp2, log, log2, pow, reciprocal, rsqrt, sigmoid, sin, tanh  # noqa: A004
 from fpemu.errstate import FlagError, FlagWarning, errstate
 from fpemu.flags import Flags

@@ -192,7 +192,7 @@ def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
     """The Generator itself, or a new one seeded by an int."""
     if isinstance(rng, np.random.Generator):
         return rng
-    _key(rng)  # its checks
+    _check_rng(rng)
     return np.random.default_rng(int(rng))
 
 

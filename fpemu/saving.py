@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu import safetensors
-from fpemu.array import Array, asarray
+from fpemu.array import Array
 from fpemu.boundary import Budget, reading, shown
 from fpemu.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
+from fpemu.creation import asarray
 from fpemu.files import Outgoing, StoredArray, replacing, stored_arrays, stored_tensors, write_arrays
 from fpemu.knobs import near
 from fpemu.portable import format_from, format_of, profile_from, profile_of

@@ -161,11 +161,11 @@ def test_two_generators_are_an_error():
 
 
 def test_arguments():
-    with pytest.raises(ValueError, match="rng is for stochastic rounding, but rounding is 'nearest_even'"):
+    with pytest.raises(ValueError, match="rng= is for stochastic rounding, but the rounding is 'nearest_even'"):
         fe.array([1.0], "bfloat16", rng=1)
-    with pytest.raises(ValueError, match="rng is for stochastic rounding"):
+    with pytest.raises(ValueError, match="rng= is for stochastic rounding"):
         fe.array([1.0], "bfloat16").with_rng(1)
-    with pytest.raises(ValueError, match="rng is for stochastic rounding"):
+    with pytest.raises(ValueError, match="rng= is for stochastic rounding"):
         fe.Array([1], "bfloat16", rng=1)
     for wrong in (1.5, "1", True, [1], np.random.RandomState(1)):
         with pytest.raises(TypeError, match="rng must be"):

@@ -32,7 +32,7 @@ ORDER = [
     *("flags", "errstate", "shortcuts", "operating"),
     *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
     *("enclosures", "digits", "tabulation", "powers", "elementary", "summing", "reductions", "cores"),
-    *("ordering", "array_ufuncs", "dlpack", "array_functions", "array_operators", "array_methods", "array"),
+    *("ordering", "array_ufuncs", "dlpack", "array_functions", "array_operators", "array_methods", "array", "creation"),
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     "scaling",
