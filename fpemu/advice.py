@@ -4,9 +4,7 @@ from __future__ import annotations
 
 __all__ = ["INSTEAD", "MATRICES", "NUMBERS", "refusal"]
 
-MATRICES = (
-    "fpemu.vecdot(A, B) multiplies and adds up rows, fpemu.vecdot(A[:, None, :], B.T) is the product of two matrices"
-)
+MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
 NUMBERS = "to multiply by a number, use fpemu.multiply"
 
 _PRODUCT = "fpemu.vecdot(A[:, None, :], B.T)"

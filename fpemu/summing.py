@@ -96,7 +96,7 @@ def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) ->
         shapes = " and ".join(str(part.shape) for part in codes)
         if name == "dot" and any(part.ndim != 1 for part in codes):
             number = any(part.ndim == 0 for part in codes)
-            raise ValueError(f"dot takes two vectors, not {shapes}: {NUMBERS if number else MATRICES}")
+            raise ValueError(f"dot takes two vectors, not {shapes}: {NUMBERS if number else f'use {MATRICES}'}")
         for part in codes:
             if part.ndim == 0:
                 raise ValueError(f"{name}: a number has no axis: {NUMBERS}")
