@@ -62,6 +62,8 @@ def _plain(function: Function, *others: Any) -> None:
     for other in others:
         if carries_codes(other):
             raise TypeError(f"{_name(function)}: only the first argument can be an Array; give A.values")
+        if isinstance(other, complex | np.complexfloating | np.ndarray) and np.iscomplexobj(other):
+            raise TypeError(f"{_name(function)}: places and counts are integers, not complex numbers")
 
 
 _NOT_GIVEN: Any = np._NoValue  # what numpy's signatures have for it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -365,11 +366,23 @@ def _as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if dtype is None:
         return None
     try:
-        found = np.dtype(dtype)
+        found = named_dtype(dtype)
         _value_format(found)
     except (TypeError, ValueError, AssertionError):
         raise TypeError(f"dtype must be a float dtype, not {dtype!r}") from None
     return found
+
+
+def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Numpy's dtype of a name or a type; a TypeError for what numpy takes with a warning."""
+    if not isinstance(dtype, str):
+        return np.dtype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return np.dtype(dtype)
+        except Warning as warning:
+            raise TypeError(str(warning)) from None
 
 
 def _checked(dtype: np.dtype[Any], fmt: Format) -> bool:

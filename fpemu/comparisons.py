@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.axes import switch
 from fpemu.errstate import asked, check, value_text
 from fpemu.flags import Flags
 from fpemu.kernels import operations
@@ -460,6 +461,7 @@ def _ordered(
     """
     from fpemu.kernels.comparing import order_loop
 
+    switch(name, "return_flags", return_flags)
     if name in SIGNALING:
         checked_bool("signaling", signaling)
     (x_codes, x_format), (y_codes, y_format) = as_operand(x), as_operand(y)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.axes import switch
 from fpemu.casting import decode, encode, rules_for
 from fpemu.errstate import Asked, asked, check, value_text
 from fpemu.flags import Flags
@@ -239,6 +240,7 @@ def operate(
     formats = tuple(fmt for _, fmt in sources)
     task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
     wanted = asked()
+    switch(name, "return_flags", given["return_flags"])
     check_once(name, task.profile, given["return_flags"], wanted)
     check_wrap(name, formats, task)
     shape = broadcast(name, [codes for codes, _ in sources])

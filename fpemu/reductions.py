@@ -313,6 +313,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     target, profile = where(name, arrays, given["result"], given["profile"])
     task = task_for(name, formats, target, profile, given["rounding"], given["overflow"])
     through, wanted = task.profile.through is Through.FLOAT32, asked()
+    switch(name, "return_flags", given["return_flags"])
     check_once(name, task.profile, given["return_flags"], wanted)
     flags_wanted = given["return_flags"] or wanted is not None
     inexact = {"mean": "divide", "dot": "multiply", "vecdot": "multiply"}.get(name, "add")

@@ -296,7 +296,7 @@ def report(
     if axis is not None:
         chosen = with_axis(chosen, axis)
     if scale is not None and np.ndim(scale):  # neither a word nor one number
-        scale = np.broadcast_to(np.asarray(scale, np.float64), found.codes.shape)
+        scale = np.broadcast_to(_scales(scale), found.codes.shape)
     return report_stream(
         lambda: flat_chunks(found.codes),
         chosen,
@@ -367,7 +367,7 @@ def report_stream(
         scales = [_absmax(fmt, amax) for fmt in targets]
         scale = None
     if scale is not None:
-        scale = np.asarray(scale, np.float64)
+        scale = _scales(scale)
         if not (np.isfinite(scale) & (scale > 0)).all():
             raise ValueError("scales must be positive and finite")
         if scale.ndim == 0:
@@ -416,6 +416,14 @@ def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, 
             except ValueError as error:
                 found[fmt] = str(error)
     return found
+
+
+def _scales(scale: Any) -> NDArray[np.float64]:
+    """Scales as float64; a TypeError if they are no real numbers."""
+    given = np.asarray(scale)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"scale must be 'absmax' or real numbers, not {given.dtype}")
+    return given.astype(np.float64)
 
 
 def _chosen(formats: Any) -> list[Format | ScaledFormat]:

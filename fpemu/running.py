@@ -57,7 +57,7 @@ def run(
     if work.refuses_nan:
         _no_nan(given)
     randoms, key = NO_RANDOMS, 0
-    if work.stochastic or rng is not None or random_bits is not None or rng_offset:
+    if work.stochastic or rng is not None or random_bits is not None or type(rng_offset) is not int or rng_offset:
         randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
     result = np.empty(codes.shape, dtype) if out is None else out
     bits = result.view(work.out_dtype)

@@ -136,7 +136,7 @@ def _from_codes(x: Any, fmt: Format) -> Source:
     if codes.dtype.kind not in "iu":
         raise TypeError(f"codes of {fmt.name} are unsigned integers, not {codes.dtype}")
     in_range(codes, fmt)
-    if codes.dtype.kind == "i":
+    if codes.dtype.kind == "i" or codes.itemsize < np.dtype(fmt.code_dtype).itemsize:
         codes = codes.astype(np.dtype(fmt.code_dtype))
     return Source(codes, fmt, None, not isinstance(x, np.ndarray) and codes.ndim == 0)
 

@@ -24,6 +24,11 @@ def same_codes(a: Format, b: Format) -> bool:
     -------
     bool
 
+    Raises
+    ------
+    TypeError
+        If one is no Format: a name is not; see `dtype`.
+
     Examples
     --------
     >>> import fpemu as fe
@@ -32,4 +37,7 @@ def same_codes(a: Format, b: Format) -> bool:
     >>> fe.dtype("float8_e4m3fnuz") == fe.dtype("binary8p4sf")
     False
     """
+    for fmt in (a, b):
+        if not isinstance(fmt, FloatFormat | IntFormat | TableFormat):
+            raise TypeError(f"same_codes takes two Formats, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
     return a.codes_key == b.codes_key

@@ -131,6 +131,8 @@ class BaseFormat:
 
         Raises
         ------
+        TypeError
+            If `rules` is no Profile.
         ValueError
             If a knob's outcome does not exist in this format; the message says which.
 
@@ -142,6 +144,8 @@ class BaseFormat:
         ...
         ValueError: overflow='nan' does not apply to float4_e2m1fn: it has no NaN
         """
+        if not isinstance(rules, Profile):
+            raise TypeError(f"rules must be a Profile, as fpemu.profile(name) gives, not {type(rules).__name__}")
         rules = rules.for_codes(self.codes_key)
         lacks: list[tuple[str, Any, bool, str]] = [
             ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
@@ -248,10 +252,10 @@ class BaseFormat:
         >>> fe.dtype("float8_e5m2").value(0xFC)
         -inf
         """
+        code = check_code(self, code)
         try:
             significand, exponent = self.scaled(code)
         except ValueError:
-            check_code(self, code)
             return self._special(code)
         if significand == 0:
             return -0.0 if self._negative(code) else 0.0
@@ -317,9 +321,12 @@ class BaseFormat:
         return names
 
 
-def check_code(fmt: BaseFormat, code: int) -> None:
-    if not 0 <= code < fmt.code_count:
-        raise ValueError(f"code {code:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+def check_code(fmt: BaseFormat, code: Any) -> int:
+    """A code as Python's int; an error if it is none, or none of the format's."""
+    found = as_int(code, "a code")
+    if not 0 <= found < fmt.code_count:
+        raise ValueError(f"code {found:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+    return found
 
 
 def exact_float64(significand: int, exponent: int) -> float | None:

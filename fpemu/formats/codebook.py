@@ -52,6 +52,10 @@ class TableFormat(BaseFormat):
     def __init__(self, name: str, values: Iterable[float], profile: Profile | str = IEEE) -> None:
         check_name(name)
         given = tuple(values)
+        if any(isinstance(v, complex) or getattr(getattr(v, "dtype", None), "kind", "f") == "c" for v in given):
+            raise TypeError("the values of a codebook must be real numbers, not complex")
+        if any(getattr(v, "mask", False) for v in given):
+            raise TypeError("the values of a codebook must be numbers, none of which is masked")
         try:
             entries = tuple(float(v) for v in given)
         except (TypeError, ValueError) as error:
@@ -91,7 +95,7 @@ class TableFormat(BaseFormat):
         return math.copysign(1.0, self.entries[code]) < 0
 
     def scaled(self, code: int) -> tuple[int, int]:
-        check_code(self, code)
+        code = check_code(self, code)
         return _scaled(self.entries[code])
 
 

@@ -244,7 +244,7 @@ class FloatFormat(BaseFormat):
         }
 
     def scaled(self, code: int) -> tuple[int, int]:
-        check_code(self, code)
+        code = check_code(self, code)
         magnitude = code & self.magnitude_mask
         if magnitude > self.max_code or (self.nan == "negative_zero" and code == self.sign_mask):
             raise ValueError(f"code {code:#x} of {self.name} is not a finite value's")

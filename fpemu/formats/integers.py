@@ -141,7 +141,7 @@ class IntFormat(BaseFormat):
         >>> fe.dtype("int4").scaled(0x0F)
         (-1, 0)
         """
-        check_code(self, code)
+        code = check_code(self, code)
         if code & self.sign_mask:
             code = -(code ^ self.sign_mask) if self.encoding == "sign_magnitude" else code - (1 << self.bits)
         return code, -self.fraction_bits

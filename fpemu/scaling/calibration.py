@@ -177,7 +177,7 @@ class Calibration:
     def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float = 99.9) -> None:
         self.scheme = find_scheme(scheme)
         check_word(method, METHODS, "method")
-        if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.number):
+        if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.integer | np.floating):
             raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
         if not 0 < percentile <= 100:
             raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")

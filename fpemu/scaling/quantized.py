@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting import decode
+from fpemu.casting import decode, named_dtype
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.packing import pack
 from fpemu.scaling.dequantizing import dequantize
@@ -414,7 +414,7 @@ class Quantized:
         array([100.       ,  -3.1496062], dtype=float32)
         """
         check_memory(self)
-        return dequantize(self, np.dtype(np.float32 if dtype is None else dtype), out)
+        return dequantize(self, named_dtype(np.float32 if dtype is None else dtype), out)
 
     def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
         """What belongs to blocks, for each element.

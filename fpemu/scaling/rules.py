@@ -138,7 +138,8 @@ def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
     if isinstance(fmt, IntFormat):
         unit = Fraction(1, 1 << fmt.fraction_bits) if fmt.fraction_bits >= 0 else Fraction(1 << -fmt.fraction_bits)
         return fmt.min_int * unit, fmt.max_int * unit
-    assert isinstance(fmt, FloatFormat)
+    if not isinstance(fmt, FloatFormat):
+        raise TypeError(f"the element must be a Format, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
     high = fmt.exact(fmt.max_code)
     return (-high if fmt.signed else Fraction(0)), high
 
