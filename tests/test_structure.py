@@ -260,7 +260,7 @@ def test_sections_are_read():
     assert list(found) == ["Parameters", "Raises"]
     assert own_raises(fe.FloatFormat)
     assert own_raises(fe.rounding_mode)
-    assert not own_raises(fe.same_codes)
+    assert not own_raises(fe.dtypes)
 
 
 def test_every_kernel_has_tests_and_a_proof():
