@@ -16,6 +16,7 @@ from fpemu.array_functions import joined
 from fpemu.array_methods import Methods
 from fpemu.casting import decode, encode
 from fpemu.formats import Format, same_codes
+from fpemu.formats.base import state_of
 from fpemu.infotext import fields
 from fpemu.keywords import refusal
 from fpemu.profiles import Profile
@@ -102,6 +103,12 @@ class Array(Methods):
         self.codes = codes
         if rng is not None:
             self._rng = checked_generator(rng, self.format, self.profile)
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it; what a subclass adds is taken as it is."""
+        own = state_of("Array", state, ("codes", "format", "profile"))
+        Array.__init__(self, own["codes"], own["format"], own["profile"])
+        self.__dict__.update({key: value for key, value in state.items() if key not in own})
 
     @classmethod
     def from_codes(cls, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:

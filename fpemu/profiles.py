@@ -131,6 +131,13 @@ class Profile:
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
 
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it; knobs that it has not are as usual."""
+        if not isinstance(state, dict):
+            raise ValueError("this is no pickled Profile: its state must be a dict")
+        names = {field.name for field in dataclasses.fields(self) if field.init}
+        self.__dict__.update(Profile(**{name: value for name, value in state.items() if name in names}).__dict__)
+
     def replace(self, **knobs: Any) -> Profile:
         """Give the profile with some knobs changed, for every format it has rows for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +13,7 @@ from fpemu.profiles import Profile, profile_names
 from fpemu.profiles import profile as named_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -39,6 +41,13 @@ def check_name(value: Any) -> None:
         raise TypeError(f"a format's name must be a str, not {type(value).__name__}")
     if not value:
         raise ValueError("a format's name must not be empty")
+
+
+def state_of(what: str, state: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The parts of a pickled thing's state; a ValueError where it is not made of them."""
+    if not isinstance(state, dict) or not state.keys() >= set(names):
+        raise ValueError(f"this is no pickled {what}: its state must have {', '.join(names)}")
+    return {name: state[name] for name in names}
 
 
 class BaseFormat:
@@ -72,6 +81,15 @@ class BaseFormat:
         return {
             key: value for key, value in self.__dict__.items() if key not in ("_hash", "spec")
         }  # another process hashes anew
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it."""
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        self.__dict__.update(self._made(state_of(type(self).__name__, state, names)).__dict__)
+
+    def _made(self, parameters: dict[str, Any]) -> BaseFormat:
+        """A format of these parameters."""
+        return type(self)(**parameters)
 
     def __str__(self) -> str:
         return self.name

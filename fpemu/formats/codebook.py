@@ -73,6 +73,9 @@ class TableFormat(BaseFormat):
         object.__setattr__(self, "profile", named_profile(profile))
         self.check_profile(self.profile)
 
+    def _made(self, parameters: dict[str, Any]) -> TableFormat:
+        return TableFormat(parameters["name"], parameters["entries"], parameters["profile"])
+
     def __repr__(self) -> str:
         return (
             f"TableFormat({self.name!r}, {len(self.entries)} values, bits={self.bits}, profile={self.profile.name!r})"

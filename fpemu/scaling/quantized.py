@@ -9,6 +9,7 @@ import numpy as np
 
 from fpemu.casting import decode, named_dtype
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.base import state_of
 from fpemu.packing import pack
 from fpemu.scaling.dequantizing import dequantize
 from fpemu.scaling.layout import Layout, block_shape
@@ -240,6 +241,10 @@ class Quantized:
             layout=layout,
             offset=offset_of(offset, found),
         )
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it."""
+        Quantized.__init__(self, **state_of("Quantized", state, Quantized.__annotations__))
 
     @classmethod
     def from_parts(

@@ -132,7 +132,12 @@ class VectorFile:
     def _line(self) -> Any:
         fields = fields_of(self.claim, self.has_flags)
         made = LAYOUTS[self.layout].line
-        return made(fields, number_of(self.header, "word bits")) if self.layout == "readmemh" else made(fields)
+        if self.layout != "readmemh":
+            return made(fields)
+        bits = number_of(self.header, "word bits")
+        if bits > 4 * self.path.stat().st_size:
+            raise ValueError(f"{self.path}: the header's 'word bits' is {bits}: no such word is in the file")
+        return made(fields, bits)
 
     @property
     def _first_line(self) -> int:
