@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable, Iterator
@@ -371,7 +372,8 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
     line 51: result is 0x3, but was written as 0x2: the file was edited
     """
     target = Path(path)
-    how = layout_of(layout, target.suffix.lower())
+    with reading(target) if layout is None else contextlib.nullcontext():
+        how = layout_of(layout, target.suffix.lower())
     with reading(target, READABLE):
         found = _opened(target, how, claim)
         found.check()
