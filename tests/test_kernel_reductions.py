@@ -243,7 +243,7 @@ def test_steps_that_flush(flags):
         for mode in ("nearest_even", "toward_positive"):
             rules = profile(by, rounding=mode, subnormals_out="flush_tiny", flush_flags=flags)
             assert_steps("sum", rows[:1], [source], by, rules, "sequential")
-            assert_steps("dot", rows, [source] * 2, by, rules, "pairwise", "rounded")
+            assert_steps("vecdot", rows, [source] * 2, by, rules, "pairwise", "rounded")
 
 
 @pytest.mark.parametrize("name", ["float8_e5m2", "bfloat16"])
