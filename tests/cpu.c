@@ -112,6 +112,21 @@ CONVERT(integral_float32, float, float, "sse4.1",
 CONVERT(integral_float64, double, double, "sse4.1",
         _mm_cvtsd_f64(_mm_round_sd(_mm_setzero_pd(), _mm_set_sd(a), _MM_FROUND_CUR_DIRECTION)))
 
+#define EXTREMUM(NAME, REAL, LOW, HIGH)                                                                         \
+  void NAME(int operation, int mode, int flush, size_t count, const REAL *x, const REAL *y, REAL *out,          \
+            unsigned char *flags) {                                                                             \
+    LOOP(REAL, {                                                                                                \
+      volatile REAL a = x[i], b = y[i];                                                                         \
+      feclearexcept(FE_ALL_EXCEPT);                                                                             \
+      result = operation ? HIGH : LOW;                                                                          \
+    })                                                                                                          \
+  }
+
+EXTREMUM(extremum_float32, float, _mm_cvtss_f32(_mm_min_ss(_mm_set_ss(a), _mm_set_ss(b))),
+         _mm_cvtss_f32(_mm_max_ss(_mm_set_ss(a), _mm_set_ss(b))))
+EXTREMUM(extremum_float64, double, _mm_cvtsd_f64(_mm_min_sd(_mm_set_sd(a), _mm_set_sd(b))),
+         _mm_cvtsd_f64(_mm_max_sd(_mm_set_sd(a), _mm_set_sd(b))))
+
 int has_half(void) { return __builtin_cpu_supports("f16c") && __builtin_cpu_supports("sse4.1"); }
 int has_fma(void) { return __builtin_cpu_supports("fma"); }
 #endif

@@ -56,6 +56,13 @@ def compare(comparison, operands, flush=False):
     return _called(f"compare_{x.dtype.name}", (COMPARISONS.index(comparison), 0, int(flush)), (x, y), np.dtype(bool))
 
 
+def extremum(operation, operands, flush=False):
+    """What MINSS and its kind give for "minimum" and "maximum", and flags; on x86-64."""
+    x, y = (np.ascontiguousarray(part) for part in operands)
+    which = int(operation == "maximum"), 0, int(flush)
+    return _called(f"extremum_{x.dtype.name}", which, (x, y), x.dtype)
+
+
 def convert(target, mode, x, flush=False):
     """Numbers of one dtype in another, and flags; on x86-64."""
     dtype = np.dtype(target)

@@ -143,6 +143,21 @@ def test_comparisons_of_the_cpu(name):
 
 
 @needs_x86
+@pytest.mark.parametrize("operation", ["minimum", "maximum"])
+@pytest.mark.parametrize("name", FLOATS)
+def test_extrema_of_the_cpu(name, operation):
+    """A subnormal operand that is passed on is passed on as zero."""
+    fmt, rng = fe.dtype(name), np.random.default_rng(11)
+    x = np.concatenate([codes_near_normal(name, 40_000, rng), some(fmt, 20_000, 12)])
+    y = np.concatenate([codes_near_normal(name, 40_000, rng), some(fmt, 20_000, 13)])
+    theirs, flags = cpu.extremum(operation, [x.view(name), y.view(name)], flush=True)
+    ours, raised = getattr(fe, operation)(
+        fe.Array(x, fmt), fe.Array(y, fmt), profile=PROFILE, extremum="x86", return_flags=True
+    )
+    assert_same(ours.codes, theirs.view(fmt.code_dtype), raised.bits, flags, [x, y], operation)
+
+
+@needs_x86
 @pytest.mark.parametrize("name", FLOATS)
 def test_round_to_integral_of_the_cpu(name):
     if not cpu.has("half"):
