@@ -292,10 +292,11 @@ def rules_for(
     profile: str | Profile | None,
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
+    source: Format | None = None,
 ) -> Profile:
-    """The knobs as they stand for this target and these keywords."""
+    """The knobs as they stand for this target and these keywords, and for this source where it is one format."""
     rules = target.profile if profile is None else find_profile(profile)
-    rules = rules.for_codes(target.codes_key)
+    rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
     if rounding is not None:
         rules = rules.replace(rounding=rounding_mode(rounding))
     if overflow is not None:
@@ -315,7 +316,7 @@ def _plan_of_cast(
 ) -> tuple[Plan, np.dtype[Any] | None]:
     """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
     target = find_format(fmt)
-    rules = rules_for(target, profile, rounding, overflow)
+    rules = rules_for(target, profile, rounding, overflow, source)
     result = _result_dtype(own, target, asked)
     if not _held(result, target):
         return plan(source, target, rules, None), None
@@ -332,7 +333,7 @@ def _plan_of_encode(
 ) -> Plan:
     """The plan of an encode."""
     target = find_format(fmt)
-    return plan(source, target, rules_for(target, profile, rounding, overflow), None)
+    return plan(source, target, rules_for(target, profile, rounding, overflow, source), None)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -167,7 +167,8 @@ class Claim:
             target = dtype(format if result is None else result)
         formats = _operand_formats(name, format, source, operands)
         arguments = _arguments(name, {"exact": exact, "signaling": signaling, "extremum": extremum})
-        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs), arguments)
+        given = formats[0] if name in CASTS else None
+        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs, given), arguments)
         claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # all checks of the call
         return claim
 
@@ -484,7 +485,9 @@ def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] |
     return formats
 
 
-def _rules(target: Format | None, profile: Any, rounding: Any, knobs: dict[str, Any]) -> Profile:
+def _rules(
+    target: Format | None, profile: Any, rounding: Any, knobs: dict[str, Any], source: Format | None = None
+) -> Profile:
     """The rules with every knob as it stands for the result's format."""
     knobs = dict(knobs)
     mode = knobs.pop("rounding", None) if rounding is None else rounding
@@ -497,7 +500,7 @@ def _rules(target: Format | None, profile: Any, rounding: Any, knobs: dict[str, 
     if target is None:  # truth values: no rule of a result's applies
         rules = rules_for(dtype("float64"), profile, mode, None).replace(**knobs)
     else:
-        rules = target.check_profile(rules_for(target, profile, mode, None).replace(**knobs))
+        rules = target.check_profile(rules_for(target, profile, mode, None, source).replace(**knobs))
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' gives no code: there is no right answer to check against")
     return rules

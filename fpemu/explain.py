@@ -13,6 +13,7 @@ from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, Subnor
 from fpemu.literals import DIGITS, Literal, read
 from fpemu.profiles import IEEE, Profile
 from fpemu.running import streamed
+from fpemu.sources import as_source
 from fpemu.tabulation import round_literal
 
 __all__ = ["explain"]
@@ -58,7 +59,9 @@ def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = 
     decision: nearest_even: nu is more than 1/2, up: 5
     value: 0.3125 (0x35)
     """
-    rules = fmt.check_profile(rules)
+    number = x.plain() if isinstance(x, Literal) else x
+    source = None if number is None else as_source(number).format.codes_key
+    rules = fmt.check_profile(rules.for_codes(fmt.codes_key, source))
     literal = x if isinstance(x, Literal) else read(x.hex() if isinstance(x, float) else f"{x:#x}p0")
     code = (
         _code(literal, fmt, rules, seed)

@@ -141,6 +141,7 @@ class NanSign(enum.Enum):
 
     KEEP = "keep"
     DROP = "drop"
+    FLIP = "flip"  # the other sign; without NaN a positive one becomes -0, a negative one +0
 
 
 class NanPayload(enum.Enum):
@@ -246,12 +247,19 @@ class Extremum(enum.Enum):
 
 
 class FloatToIntInvalid(enum.Enum):
-    """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid."""
+    """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid.
+
+    Apart from STANDARD it goes before `overflow`, `infinity` and `nan`; to `Profile.replace` one of these three, or to
+    give a cast its `overflow=`, is to say STANDARD.  C_X86_64 converts to the smaller of int32 and int64 that holds the
+    format (to uint64: from 2^63 up by way of x - 2^63), takes the integer indefinite, the lowest one, for whatever that
+    has not, and keeps the low bits.
+    """
 
     STANDARD = "standard"  # as overflow, infinity and nan say
     X86 = "x86"  # the integer indefinite: the lowest, unsigned the largest
     RISCV = "riscv"  # the largest or the lowest, by direction; NaN: the largest
     ARM = "arm"  # the largest or the lowest, by direction; NaN: 0
+    C_X86_64 = "c_x86_64"  # compiled C: the low bits of an int32 or int64, which is indefinite where that overflows
 
 
 class Through(enum.Enum):

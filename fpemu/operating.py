@@ -379,7 +379,7 @@ def task_for(
 
     `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
     """
-    rules = rules_for(target, profile, rounding, overflow)
+    rules = rules_for(target, profile, rounding, overflow, formats[0] if name == "convert" else None)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
     passes_on = rules.nan_result is not NanResult.CANONICAL

@@ -186,17 +186,24 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
     minus_zero = fmt.sign_mask if keep else 0
     if rules.nan is NanRule.NEGATIVE_ZERO:
         return (fmt.sign_mask,) * 2
-    positive, negative = _nan(fmt, rules, False), _nan(fmt, rules, rules.nan_sign is NanSign.KEEP)
-    return _first(positive, minus_zero), _first(negative, minus_zero)
+    flips = rules.nan_sign is NanSign.FLIP
+    positive, negative = _nan(fmt, rules, flips), _nan(fmt, rules, rules.nan_sign is NanSign.KEEP)
+    return _first(positive, minus_zero), _first(negative, 0 if flips else minus_zero)
 
 
-def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair]:
-    """What an integer format gives for a float that is out of range (or infinite), and for NaN; per sign."""
+def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, int]:
+    """What an integer format gives for a float out of range (or infinite), and for NaN, per sign; what wraps before."""
     most, least = largest(fmt, False), largest(fmt, True)
+    if rule is FloatToIntInvalid.C_X86_64:
+        carrier = 32 if fmt.bits + (not fmt.signed) <= 32 else 64
+        indefinite = (1 << (carrier - 1)) & ((1 << fmt.bits) - 1)
+        # uint64: compilers subtract 2^63 from what is not below it, convert, and flip the top bit of what comes out
+        above = 0 if fmt.bits == 64 and not fmt.signed else indefinite
+        return (above, indefinite), (indefinite,) * 2, carrier
     if rule is FloatToIntInvalid.X86:
         indefinite = least if fmt.signed else most
-        return (indefinite,) * 2, (indefinite,) * 2
-    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2
+        return (indefinite,) * 2, (indefinite,) * 2, places.WRAP_NONE
+    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2, places.WRAP_NONE
 
 
 def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
@@ -265,8 +272,8 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, f
     infinity = _infinite(fmt, rules, False), _infinite(fmt, rules, True)
     nans, wrap = _nans(fmt, rules), _wrap(fmt, rules)
     if floats and isinstance(fmt, IntFormat) and rules.float_to_int_invalid is not FloatToIntInvalid.STANDARD:
-        overflow, nans = _from_float(fmt, rules.float_to_int_invalid)
-        infinity, wrap = overflow, places.WRAP_NONE
+        overflow, nans, wrap = _from_float(fmt, rules.float_to_int_invalid)
+        infinity = overflow
     codes = (*overflow, *infinity, *nans)
     return (
         *rounding_numbers(rounding),

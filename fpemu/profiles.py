@@ -73,8 +73,9 @@ class Profile:
     float_to_int_invalid : FloatToIntInvalid or str
     through : Through or str
     rows : tuple, optional
-        What differs for single formats: pairs of a selector and knobs.  A selector is a format's `codes_key`, or the
-        first word of one ("int", "table").
+        What differs for single formats: pairs of a selector and knobs, later ones before earlier ones.  A selector is a
+        format's `codes_key`, or the first word of one ("float", "int", "table"); or ("from", selector, selector), for
+        casts from the one to the other, the first of which may also be "same", the format itself.
 
     Raises
     ------
@@ -165,18 +166,22 @@ class Profile:
         for knob in knobs:
             if knob not in known:
                 raise ValueError(f"unknown knob {knob!r}: allowed are {', '.join(known)}" + near(knob, known))
+        if knobs.keys() & {"overflow", "infinity", "nan"}:  # which a rule of float_to_int_invalid would go before
+            knobs = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **knobs}
         if "rows" not in knobs:
             rows = ((who, tuple((k, v) for k, v in row if k not in knobs)) for who, row in self.rows)
             knobs["rows"] = tuple((who, row) for who, row in rows if row)
         return dataclasses.replace(self, **knobs)
 
-    def for_codes(self, codes_key: tuple[Any, ...]) -> Profile:
+    def for_codes(self, codes_key: tuple[Any, ...], source_key: tuple[Any, ...] | None = None) -> Profile:
         """The knobs as they stand for a format with this `codes_key`: its row applied, no rows left.
 
         Parameters
         ----------
         codes_key : tuple
             `Format.codes_key`.
+        source_key : tuple, optional
+            The same of the source's format; without one no row for casts between two formats counts.
 
         Returns
         -------
@@ -192,7 +197,13 @@ class Profile:
             return self
         knobs: dict[str, Any] = {}
         for who, row in self.rows:
-            if who in (codes_key, codes_key[0]):
+            if who[0] == "from":
+                _, before, after = who
+                fits = source_key is not None and after in (codes_key, codes_key[0])
+                fits = fits and (codes_key == source_key if before == "same" else before in (source_key, source_key[0]))
+            else:
+                fits = who in (codes_key, codes_key[0])
+            if fits:
                 knobs |= row
         return dataclasses.replace(self, rows=(), **knobs)
 
@@ -203,7 +214,12 @@ _BFLOAT16 = ("float", 16, 8, 127, True, True, True, True, "ieee")
 _FLOAT32 = ("float", 32, 24, 127, True, True, True, True, "ieee")
 _FLOAT64 = ("float", 64, 53, 1023, True, True, True, True, "ieee")
 _E5M2 = ("float", 8, 3, 15, True, True, True, True, "ieee")
+_E4M3 = ("float", 8, 4, 7, True, True, True, True, "ieee")
+_E3M4 = ("float", 8, 5, 3, True, True, True, True, "ieee")
 _E4M3FN = ("float", 8, 4, 7, True, True, True, False, "all_ones")
+_E5M2FNUZ = ("float", 8, 3, 16, True, True, True, False, "negative_zero")
+_E4M3FNUZ = ("float", 8, 4, 8, True, True, True, False, "negative_zero")
+_E4M3B11FNUZ = ("float", 8, 4, 11, True, True, True, False, "negative_zero")
 _E8M0 = ("float", 8, 1, 127, False, False, False, False, "all_ones")
 _E3M2FN = ("float", 6, 3, 3, True, True, True, False, "none")
 _E2M3FN = ("float", 6, 4, 1, True, True, True, False, "none")
@@ -211,27 +227,82 @@ _E2M1FN = ("float", 4, 2, 1, True, True, True, False, "none")
 
 Rows = dict[Any, dict[str, Any]]
 
-# E8M0 where the sign is dropped and zero is the smallest scale; C conversions to integers: toward zero, modulo
-# 2^bits, a NaN or an infinity gives 0 (x86).
+
+def _rows(*parts: Rows) -> Rows:
+    """Rows of several tables; of one format the later ones' knobs before the earlier ones'."""
+    found: Rows = {}
+    for part in parts:
+        for who, row in part.items():
+            found[who] = found.get(who, {}) | row
+    return found
+
+
+# What a tool does with its own formats stands in rows: other formats have the knobs for all, which say no more than
+# the tool's mode ("saturate") does.
+
+# Rounded through float32: what float32 arithmetic lies behind.
+_TWICE = {"through": "float32"}
+_FLOAT8: Rows = dict.fromkeys((_E4M3FN, _E5M2, _E4M3FNUZ, _E5M2FNUZ, _E8M0), _TWICE)
+_ML_DTYPES: Rows = _rows(
+    _FLOAT8,
+    dict.fromkeys((_BFLOAT16, _E4M3, _E3M4, _E4M3B11FNUZ), _TWICE),
+    dict.fromkeys((_E3M2FN, _E2M3FN, _E2M1FN), {**_TWICE, "nan_sign": "flip"}),
+)
+# E8M0 where the sign is dropped and zero is the smallest scale.
 _MAGNITUDE = {"unsigned_negative": "magnitude", "missing_zero": "smallest"}
-_C_INTEGERS = {"rounding": "toward_zero", "overflow": "wrap", "infinity": "zero", "nan": "zero", "through": "none"}
-_TORCH: Rows = {
-    _E5M2: {"nan_code": 0x7F},
-    _FLOAT16: {"nan_payload": "quiet"},
-    _BFLOAT16: {"nan_code": 0xFFFF},
-    _E8M0: {"rounding": "nearest_away", **_MAGNITUDE},
-    "int": _C_INTEGERS,
+_UP: Rows = {_E8M0: {"rounding": "toward_positive", **_MAGNITUDE}}
+# C conversions to integers: toward zero, then as x86-64 does.
+_C_INTEGERS: Rows = {
+    "int": {
+        **{"rounding": "toward_zero", "overflow": "wrap", "infinity": "zero", "nan": "zero"},
+        "float_to_int_invalid": "c_x86_64",
+    }
 }
+# NaN between float32 and float64 as the CPU's instructions have it; a format to itself is copied.
+_CPU_NANS: Rows = {
+    _FLOAT32: {"nan_payload": "keep"},
+    _FLOAT64: {"nan_payload": "keep"},
+    ("from", _FLOAT64, _FLOAT32): {"nan_payload": "quiet"},
+    ("from", _FLOAT32, _FLOAT64): {"nan_payload": "quiet"},
+}
+_COPIED: Rows = {("from", "same", "float"): {"nan_payload": "keep", "nan_code": None, "nan_sign": "keep"}}
+_NUMPY: Rows = _rows({_FLOAT16: {"nan_payload": "keep"}}, _CPU_NANS, _C_INTEGERS)
+_TORCH: Rows = _rows(
+    _FLOAT8,
+    {
+        _E5M2: {"nan_code": 0x7F},
+        _FLOAT16: {**_TWICE, "nan_payload": "quiet"},
+        _BFLOAT16: {**_TWICE, "nan_code": 0xFFFF},
+        ("from", _FLOAT16, _BFLOAT16): {"nan_code": 0x7FC0, "nan_sign": "drop"},
+        _E8M0: {"rounding": "nearest_away", **_MAGNITUDE},
+    },
+    _CPU_NANS,
+    dict.fromkeys(
+        (("from", who, wide) for who, wide in ((_FLOAT16, _FLOAT32), (_FLOAT16, _FLOAT64), (_BFLOAT16, _FLOAT64))),
+        {"nan_payload": "quiet"},
+    ),
+    _COPIED,
+    _C_INTEGERS,
+)
+_ONNX: Rows = _rows(
+    _FLOAT8,
+    {_BFLOAT16: _TWICE, _E2M1FN: {**_TWICE, "nan_sign": "flip"}},
+    _UP,
+    _NUMPY,
+)
+_SATURATES = {"overflow": "saturate", "infinity": "saturate"}
 _IEEE_OVERFLOW = {"overflow": "standard", "infinity": "standard"}
 _WIDE: Rows = dict.fromkeys((_FLOAT16, _BFLOAT16, _FLOAT32, _FLOAT64), _IEEE_OVERFLOW)
 # CUDA's functions from float32, with the rounding of its classes' constructors; every NaN becomes one of all ones.
-_CUDA: Rows = {
-    _E5M2: {"nan_code": 0x7F},
-    _FLOAT16: {"nan_code": 0x7FFF},
-    _BFLOAT16: {"nan_code": 0x7FFF},
-    _E8M0: {"rounding": "toward_positive", **_MAGNITUDE},
-    **{fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
-}
+_CUDA: Rows = _rows(
+    {
+        _E5M2: {"nan_code": 0x7F},
+        _FLOAT16: {"nan_code": 0x7FFF},
+        _BFLOAT16: {"nan_code": 0x7FFF},
+    },
+    _UP,
+    {fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
+)
 
 _X86 = {
     **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
@@ -249,28 +320,13 @@ _P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(
 # name -> (knobs, rows).  Sources: docs/profiles.md says where each line was measured or read.
 _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "ieee": ({}, {}),
-    "ml_dtypes-0.6": (
-        {"through": "float32"},
-        {_E8M0: {"rounding": "nearest_away"}, "int": _C_INTEGERS},
-    ),
-    "numpy": (
-        {},
-        {_FLOAT16: {"nan_payload": "keep"}, _FLOAT32: {"nan_payload": "quiet"}, "int": _C_INTEGERS},
-    ),
-    "torch-2.14": (
-        {"through": "float32"},
-        {**_TORCH, _E4M3FN: {"overflow": "saturate", "infinity": "saturate"}},
-    ),
-    "torch-2.11": ({"through": "float32"}, _TORCH),
-    "onnx-saturate": (
-        {"overflow": "saturate", "infinity": "saturate"},
-        {**_WIDE, _E8M0: {"rounding": "toward_positive", "infinity": "standard", **_MAGNITUDE}},
-    ),
-    "onnx": ({}, {_E8M0: {"rounding": "toward_positive", **_MAGNITUDE}}),
-    "cuda-satfinite": (
-        {"overflow": "saturate", "infinity": "saturate", "nan_sign": "drop"},
-        {fmt: {**_WIDE.get(fmt, {}), **_CUDA.get(fmt, {})} for fmt in (*_WIDE, *_CUDA)},
-    ),
+    "ml_dtypes-0.6": ({}, _rows(_ML_DTYPES, {_E8M0: {"rounding": "nearest_away"}}, _COPIED, _C_INTEGERS)),
+    "numpy": ({}, _NUMPY),
+    "torch-2.14": ({}, _rows(_TORCH, {_E4M3FN: _SATURATES})),
+    "torch-2.11": ({}, _TORCH),
+    "onnx-saturate": (_SATURATES, _rows(_WIDE, _ONNX, {_E8M0: {"infinity": "standard"}})),
+    "onnx": ({}, _ONNX),
+    "cuda-satfinite": ({**_SATURATES, "nan_sign": "drop"}, _rows(_WIDE, _CUDA)),
     "cuda-nosat": ({"nan_sign": "drop"}, _CUDA),
     "gguf": ({}, {_BFLOAT16: {"nan_payload": "quiet"}, _FLOAT16: {"nan_payload": "keep"}}),
     # Berkeley SoftFloat's specialisations of the same names.

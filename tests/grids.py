@@ -15,7 +15,7 @@ KNOBS = {
     "overflow": ["standard", "saturate", "infinity", "nan", "wrap", "p3109"],
     "infinity": ["standard", "saturate", "nan", "zero", "propagate", "p3109"],
     "nan": ["standard", "zero", "negative_zero", "max", "min"],
-    "nan_sign": ["keep", "drop"],
+    "nan_sign": ["keep", "drop", "flip"],
     "nan_payload": ["drop", "quiet", "keep"],
     "unsigned_negative": ["standard", "zero", "nan", "magnitude", "p3109"],
     "missing_zero": ["standard", "nan", "smallest"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fpemu.knobs import InfinityRule, MissingZero, NanRule, Overflow, Stochastic, UnsignedNegative
+from fpemu.knobs import FloatToIntInvalid, InfinityRule, MissingZero, NanRule, Overflow, Stochastic, UnsignedNegative
 from fpemu.profiles import Profile, profile_names
 from fpemu.profiles import profile as named_profile
 
@@ -169,6 +169,12 @@ class BaseFormat:
             ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
             ("overflow", Overflow.NAN, not self.has("nan"), "it has no NaN"),
             ("overflow", Overflow.WRAP, not self.has("wrap"), "only integers whose codes are all in use wrap"),
+            (
+                "float_to_int_invalid",
+                FloatToIntInvalid.C_X86_64,
+                self.kind == "int" and not self.has("wrap"),
+                "only integers whose codes are all in use wrap",
+            ),
             ("missing_zero", MissingZero.NAN, not self.has("zero") and not self.has("nan"), "it has no NaN"),
             ("infinity", InfinityRule.NAN, not self.has("nan"), "it has no NaN"),
             ("infinity", InfinityRule.ZERO, not self.has("zero"), "it has no zero"),

@@ -250,15 +250,26 @@ def encode(negative, top, high, low, sticky, spec, rules, random):
     code += uint64(up)
     if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not beyond and code < U1 << uint64(trailing_bits):
         return encode_zero(negative, rules), flags | FLUSHED
-    if beyond or code > maximum:
+    if beyond or code > maximum or (up and code == U0):  # the last: 2^64 quanta
         flags |= OVERFLOW | INEXACT
-        if rules[WRAP] == WRAP_ALL or (rules[WRAP] == WRAP_POSITIVE and not negative):
+        if wraps(negative, kept, up, binades, rules):
             wrapped = (kept + uint64(up)) << uint64(binades) if binades < 64 else U0
             return (U0 - wrapped if negative else wrapped) & code_mask(spec), flags
         return overflow(negative, rules), flags
     if code == U0 and spec[ZERO]:
         return encode_zero(negative, rules), flags
     return with_sign(code, negative, spec), flags
+
+
+@core
+def wraps(negative, kept, up, binades, rules):
+    """Whether the result (kept + up) 2^binades, which is beyond the largest value, is taken modulo 2^bits."""
+    which = rules[WRAP]
+    if which <= WRAP_POSITIVE:
+        return which == WRAP_ALL or (which == WRAP_POSITIVE and not negative)
+    # (kept + up <= 2^(which - 1) for a negative one, else below it; kept + up may be 2^64)
+    limit = U1 << uint64(which - 1)
+    return binades == 0 and (kept < limit - uint64(up) or (negative and kept == limit - uint64(up)))
 
 
 @core

@@ -43,7 +43,7 @@ UNDERFLOW_NEGATIVE = 12
 SUBNORMAL_SOURCES_ARE_ZERO = 13  # in formats of so many bits and more; 0: in none
 FLUSH = 14  # one of the FLUSH_ numbers
 DROP_SIGN = 15  # unsigned targets: the sign is dropped before rounding
-WRAP = 16  # one of the WRAP_ numbers
+WRAP = 16  # one of the WRAP_ numbers, or a width in bits
 
 NO_RULES = (0,) * (WRAP + 1)  # where nothing is rounded and subnormals are what they are
 
@@ -56,7 +56,8 @@ FLUSH_BEFORE = 1
 FLUSH_AFTER = 2
 FLUSH_TINY = 3  # where tininess is looked for after rounding; before, it is FLUSH_BEFORE
 
-# WRAP: which overflows of integers are modulo 2^bits
+# WRAP: which overflows of integers are modulo 2^bits; a width of 32 or 64: those whose rounded integer a two's
+# complement integer of that width holds
 WRAP_NONE = 0
 WRAP_ALL = 1
 WRAP_POSITIVE = 2  # unsigned, with a rule of its own for negative sources
