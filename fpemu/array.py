@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fpemu.array_functions import joined
 from fpemu.array_methods import Methods
 from fpemu.casting import decode, encode
-from fpemu.formats import Format, same_codes
+from fpemu.formats import FloatFormat, Format, same_codes
 from fpemu.formats.base import state_of
 from fpemu.infotext import fields
 from fpemu.keywords import refusal
@@ -37,6 +37,24 @@ def _rules(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtyp
     fmt.check_profile(rules)
     dtype = np.dtype(fmt.code_dtype)
     return rules, dtype, fmt.code_count == 1 << (8 * dtype.itemsize)
+
+
+@functools.lru_cache(maxsize=64)
+def _rules_of_dtype(dtype: np.dtype[Any]) -> tuple[Format, Profile] | None:
+    """The format and the rules of a conversion to one of numpy's or ml_dtypes' float types; None for other types.
+
+    Specials become what the type's own `astype` makes of them; but the number is rounded once, not through float32.
+    """
+    if dtype.kind not in "fV" or dtype.itemsize > 8 or dtype.names is not None:
+        return None
+    try:
+        fmt = find_format(dtype)
+    except (TypeError, ValueError):
+        return None
+    if not isinstance(fmt, FloatFormat):
+        return None
+    own = find_profile("numpy" if dtype.kind == "f" else "ml_dtypes")
+    return fmt, own.replace(through="none")
 
 
 class Array(Methods):
@@ -499,7 +517,19 @@ class Array(Methods):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("the values of an Array are decoded anew each time: copy=False is impossible")
-        return np.asarray(self.values, dtype=dtype)
+        target = None if dtype is None else np.dtype(dtype)
+        rules = None if target is None else _rules_of_dtype(target)
+        if target is None or rules is None:
+            return np.asarray(self.values, dtype=target)
+        native = target.newbyteorder("=")
+        if native.kind == "f":
+            try:
+                return np.asarray(decode(self.codes, self.format, dtype=native)).astype(target, copy=False)
+            except ValueError:  # not every value is one of that type
+                pass
+        fmt, profile = rules
+        codes = np.asarray(encode(self, fmt, profile=profile))
+        return codes.view(native).astype(target, copy=False)
 
     # -- elements -----------------------------------------------------------------------------------------------------
 
@@ -523,7 +553,7 @@ class Array(Methods):
     # -- text ---------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        rules = "" if self.profile == self.format.profile else f", profile={self.profile.name!r}"
+        rules = "" if self.profile == self.format.profile else f", profile={self.profile.spelled}"
         try:
             values, start = np.asarray(self.values), "Array("
         except ValueError:  # beyond float64

@@ -10,6 +10,7 @@ import numpy as np
 
 from fpemu import arithmetic, comparisons, elementary, integral, predicates, reductions, remainders, signs
 from fpemu.advice import refusal
+from fpemu.profiles import apart
 from fpemu.sources import carries_codes
 
 
@@ -172,7 +173,7 @@ def check_same(what: str, one: Any, other: Any) -> None:
         )
     if one.profile != other.profile:
         raise ValueError(
-            f"{what}: the Arrays' profiles, {one.profile.name} and {other.profile.name}, differ: use with_profile"
+            f"{what}: the Arrays' profiles, {' and '.join(apart(one.profile, other.profile))}, differ: use with_profile"
         )
 
 

@@ -298,7 +298,7 @@ def rules_for(
     rules = target.profile if profile is None else find_profile(profile)
     rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
     if rounding is not None:
-        rules = rules.replace(rounding=rounding_mode(rounding))
+        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
     if overflow is not None:
         rules = rules.replace(overflow=overflow)
     return target.check_profile(rules)

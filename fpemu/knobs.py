@@ -252,7 +252,7 @@ class FloatToIntInvalid(enum.Enum):
     Apart from STANDARD it goes before `overflow`, `infinity` and `nan`; to `Profile.replace` one of these three, or to
     give a cast its `overflow=`, is to say STANDARD.  C_X86_64 converts to the smaller of int32 and int64 that holds the
     format (to uint64: from 2^63 up by way of x - 2^63), takes the integer indefinite, the lowest one, for whatever that
-    has not, and keeps the low bits.
+    has not, and keeps the low bits; C_X86_64_LONG never by way of int32.
     """
 
     STANDARD = "standard"  # as overflow, infinity and nan say
@@ -260,6 +260,7 @@ class FloatToIntInvalid(enum.Enum):
     RISCV = "riscv"  # the largest or the lowest, by direction; NaN: the largest
     ARM = "arm"  # the largest or the lowest, by direction; NaN: 0
     C_X86_64 = "c_x86_64"  # compiled C: the low bits of an int32 or int64, which is indefinite where that overflows
+    C_X86_64_LONG = "c_x86_64_long"  # the same, by way of int64 whatever the width
 
 
 class Through(enum.Enum):

@@ -34,7 +34,7 @@ from fpemu.knobs import (
     Tininess,
 )
 from fpemu.outcomes import kernel_rules, rounding_numbers
-from fpemu.profiles import IEEE, Profile
+from fpemu.profiles import IEEE, Profile, apart
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, in_pieces, randomness, same_places, shared_generator, sharing
@@ -357,7 +357,7 @@ def where(
     for other_profile in alike[1:]:
         if other_profile is not alike[0] and other_profile != alike[0]:
             raise ValueError(
-                f"{name}: the Arrays' profiles, {alike[0].name} and {other_profile.name}, differ: say profile=, "
+                f"{name}: the Arrays' profiles, {' and '.join(apart(alike[0], other_profile))}, differ: say profile=, "
                 "or use with_profile"
             )
     return target, alike[0] if alike else target.profile

@@ -194,8 +194,8 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
 def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, int]:
     """What an integer format gives for a float out of range (or infinite), and for NaN, per sign; what wraps before."""
     most, least = largest(fmt, False), largest(fmt, True)
-    if rule is FloatToIntInvalid.C_X86_64:
-        carrier = 32 if fmt.bits + (not fmt.signed) <= 32 else 64
+    if rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG):
+        carrier = 32 if rule is FloatToIntInvalid.C_X86_64 and fmt.bits + (not fmt.signed) <= 32 else 64
         indefinite = (1 << (carrier - 1)) & ((1 << fmt.bits) - 1)
         # uint64: compilers subtract 2^63 from what is not below it, convert, and flip the top bit of what comes out
         above = 0 if fmt.bits == 64 and not fmt.signed else indefinite

@@ -50,7 +50,8 @@ class Profile:
     Parameters
     ----------
     name : str
-        Shown in messages; two profiles with the same knobs are equal whatever their names.
+        Shown in messages; two profiles with the same knobs are equal whatever their names.  `replace` adds what it
+        changes: "ieee, overflow=nan", which `profile` understands.
     rounding : Rounding or Stochastic or str
     overflow : Overflow or str
     infinity : InfinityRule or str
@@ -117,7 +118,8 @@ class Profile:
         object.__setattr__(self, "rounding", rounding_mode(self.rounding))
         for knob, kind in KNOBS.items():
             object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))
-        object.__setattr__(self, "rows", tuple(self.rows))
+        rows = ((who, tuple((knob, getattr(value, "value", value)) for knob, value in row)) for who, row in self.rows)
+        object.__setattr__(self, "rows", tuple(rows))
         if self.nan_code is not None and (isinstance(self.nan_code, bool) or not isinstance(self.nan_code, int)):
             raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
 
@@ -139,13 +141,30 @@ class Profile:
         names = {field.name for field in dataclasses.fields(self) if field.init}
         self.__dict__.update(Profile(**{name: value for name, value in state.items() if name in names}).__dict__)
 
+    def __repr__(self) -> str:
+        words = [f"name={self.name!r}"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "name" and value != field.default:
+                words.append(f"{field.name}={getattr(value, 'value', value)!r}")
+        return f"Profile({', '.join(words)})"
+
+    @property
+    def spelled(self) -> str:
+        """What stands for the profile in an expression: its name, or all of it where `profile` knows no such name."""
+        try:
+            known = profile(self.name) == self
+        except (ValueError, TypeError):
+            known = False
+        return repr(self.name) if known else repr(self)
+
     def replace(self, **knobs: Any) -> Profile:
         """Give the profile with some knobs changed, for every format it has rows for.
 
         Parameters
         ----------
         **knobs
-            Knobs of `Profile` and their new values.
+            Knobs of `Profile` and their new values; without a `name` the old one tells of the others.
 
         Returns
         -------
@@ -159,10 +178,10 @@ class Profile:
         Examples
         --------
         >>> import fpemu as fe
-        >>> fe.profile("ieee").replace(rounding="RTZ").rounding
-        <Rounding.TOWARD_ZERO: 'toward_zero'>
+        >>> fe.profile("ieee").replace(rounding="RTZ")
+        Profile(name='ieee, rounding=toward_zero', rounding='toward_zero')
         """
-        known = [f.name for f in dataclasses.fields(self)]
+        known, asked = [f.name for f in dataclasses.fields(self)], list(knobs)
         for knob in knobs:
             if knob not in known:
                 raise ValueError(f"unknown knob {knob!r}: allowed are {', '.join(known)}" + near(knob, known))
@@ -171,7 +190,10 @@ class Profile:
         if "rows" not in knobs:
             rows = ((who, tuple((k, v) for k, v in row if k not in knobs)) for who, row in self.rows)
             knobs["rows"] = tuple((who, row) for who, row in rows if row)
-        return dataclasses.replace(self, **knobs)
+        made = dataclasses.replace(self, **knobs)
+        if "name" not in asked:
+            object.__setattr__(made, "name", _changed_name(self.name, asked, made))
+        return made
 
     def for_codes(self, codes_key: tuple[Any, ...], source_key: tuple[Any, ...] | None = None) -> Profile:
         """The knobs as they stand for a format with this `codes_key`: its row applied, no rows left.
@@ -199,8 +221,9 @@ class Profile:
         for who, row in self.rows:
             if who[0] == "from":
                 _, before, after = who
-                fits = source_key is not None and after in (codes_key, codes_key[0])
-                fits = fits and (codes_key == source_key if before == "same" else before in (source_key, source_key[0]))
+                source = () if source_key is None else (source_key, source_key[0])
+                first = codes_key == source_key if before == "same" else before in source
+                fits = first and after in (codes_key, codes_key[0])
             else:
                 fits = who in (codes_key, codes_key[0])
             if fits:
@@ -224,6 +247,7 @@ _E8M0 = ("float", 8, 1, 127, False, False, False, False, "all_ones")
 _E3M2FN = ("float", 6, 3, 3, True, True, True, False, "none")
 _E2M3FN = ("float", 6, 4, 1, True, True, True, False, "none")
 _E2M1FN = ("float", 4, 2, 1, True, True, True, False, "none")
+_UINT8 = ("int", 8, False, 0, False, "twos_complement")
 
 Rows = dict[Any, dict[str, Any]]
 
@@ -246,7 +270,7 @@ _FLOAT8: Rows = dict.fromkeys((_E4M3FN, _E5M2, _E4M3FNUZ, _E5M2FNUZ, _E8M0), _TW
 _ML_DTYPES: Rows = _rows(
     _FLOAT8,
     dict.fromkeys((_BFLOAT16, _E4M3, _E3M4, _E4M3B11FNUZ), _TWICE),
-    dict.fromkeys((_E3M2FN, _E2M3FN, _E2M1FN), {**_TWICE, "nan_sign": "flip"}),
+    {fmt: {**_TWICE, "nan_sign": "flip"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
 )
 # E8M0 where the sign is dropped and zero is the smallest scale.
 _MAGNITUDE = {"unsigned_negative": "magnitude", "missing_zero": "smallest"}
@@ -274,15 +298,14 @@ _TORCH: Rows = _rows(
         _FLOAT16: {**_TWICE, "nan_payload": "quiet"},
         _BFLOAT16: {**_TWICE, "nan_code": 0xFFFF},
         ("from", _FLOAT16, _BFLOAT16): {"nan_code": 0x7FC0, "nan_sign": "drop"},
+        ("from", _FLOAT16, _FLOAT32): {"nan_code": 0x7FFFFFFF, "nan_sign": "drop"},
         _E8M0: {"rounding": "nearest_away", **_MAGNITUDE},
     },
     _CPU_NANS,
-    dict.fromkeys(
-        (("from", who, wide) for who, wide in ((_FLOAT16, _FLOAT32), (_FLOAT16, _FLOAT64), (_BFLOAT16, _FLOAT64))),
-        {"nan_payload": "quiet"},
-    ),
+    {("from", who, _FLOAT64): {"nan_payload": "quiet"} for who in (_FLOAT16, _BFLOAT16)},
     _COPIED,
     _C_INTEGERS,
+    {("from", _FLOAT64, _UINT8): {"float_to_int_invalid": "c_x86_64_long"}},
 )
 _ONNX: Rows = _rows(
     _FLOAT8,
@@ -302,6 +325,10 @@ _CUDA: Rows = _rows(
     },
     _UP,
     {fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
+    {
+        ("from", _FLOAT64, _E4M3FN): {"nan_sign": "keep"},
+        ("from", _FLOAT64, _E5M2): {"nan_sign": "keep", "nan_code": None, "nan_payload": "quiet"},
+    },
 )
 
 _X86 = {
@@ -402,4 +429,71 @@ def profile(name: str | Profile) -> Profile:
     >>> fe.profile("cuda-satfinite").overflow
     <Overflow.SATURATE: 'saturate'>
     """
+    if isinstance(name, str) and "=" in name:
+        return _changed(name)
     return named(name, Profile, _PROFILES, "profile", PROFILE_ALIASES)
+
+
+def apart(one: Profile, other: Profile) -> tuple[str, str]:
+    """The names of two profiles that differ; where they have the same one, with the knobs that differ.
+
+    Parameters
+    ----------
+    one, other : Profile
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.profiles import apart
+    >>> apart(fe.Profile("mine"), fe.Profile("mine", overflow="saturate"))
+    ('mine (overflow=standard)', 'mine (overflow=saturate)')
+    """
+    if one.name != other.name:
+        return one.name, other.name
+    knobs = [f.name for f in dataclasses.fields(one) if f.compare and getattr(one, f.name) != getattr(other, f.name)]
+    first, second = (", ".join(f"{knob}={_word(knob, getattr(it, knob))}" for knob in knobs) for it in (one, other))
+    return f"{one.name} ({first})", f"{other.name} ({second})"
+
+
+def _word(knob: str, value: Any) -> str:
+    """A knob's value in a profile's name."""
+    if isinstance(value, Stochastic):
+        return f"Stochastic{value.variant}/{value.bits}"
+    if knob == "rows":
+        return f"{len(value)} of them"
+    return hex(value) if isinstance(value, int) else str(getattr(value, "value", value)).lower()
+
+
+def _parts(name: str) -> tuple[str, dict[str, str]]:
+    """A profile's name apart from what was changed, and that: "ieee, overflow=nan"."""
+    base, *changes = (part.strip() for part in name.split(","))
+    parted = (change.partition("=") for change in changes)
+    return base, {knob.strip(): word.strip() for knob, _, word in parted}
+
+
+def _changed_name(name: str, knobs: list[str], made: Profile) -> str:
+    """The name of a profile of which these knobs were replaced."""
+    base, changes = _parts(name)
+    if base in _PROFILES and made == _PROFILES[base]:
+        return base
+    changes |= {knob: _word(knob, getattr(made, knob)) for knob in knobs}
+    return ", ".join([base, *(f"{knob}={word}" if word else knob for knob, word in changes.items())])
+
+
+def _changed(name: str) -> Profile:
+    """The profile that a name with changes means."""
+    base, changes = _parts(name)
+    knobs: dict[str, Any] = dict(changes)
+    if "rounding" in knobs and "/" in changes["rounding"]:
+        mode, _, bits = changes["rounding"].rpartition("/")
+        known = rounding_mode(mode)
+        if not isinstance(known, Stochastic) or not bits.isdecimal():
+            raise ValueError(f"unknown rounding {changes['rounding']!r} in the profile {name!r}")
+        knobs["rounding"] = Stochastic(known.variant, int(bits))
+    if "nan_code" in knobs:
+        knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
+    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES).replace(**knobs)

@@ -131,7 +131,7 @@ class _ScaledTrial:
         changes: dict[str, Any] = {"overflow": "saturate", "infinity": "saturate"}
         changes |= {} if rules is None else {"elements": rules}
         changes |= {} if rounding is None else {"rounding": rounding}
-        self.scheme = scheme.replace(profile=scheme.profile.replace(**changes))
+        self.scheme = scheme.replace(profile=scheme.profile.replace(name=scheme.profile.name, **changes))
         self.rules = element.check_profile(self.scheme.own_profile.elements)
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)

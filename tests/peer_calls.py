@@ -16,7 +16,7 @@ from tests.witness import cuda
 Array = np.ndarray[Any, Any]
 
 FP6_FP4 = ("float6_e3m2fn", "float6_e2m3fn", "float4_e2m1fn")
-INTS = ("int8", "uint8", "int16", "uint16")
+INTS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 SMALL_INTS = ("int4", "uint4", "int2", "uint2")
 
 # -- numpy and ml_dtypes: astype, which np.copyto does in place ---------------------------------------------------
@@ -47,6 +47,8 @@ def torch_tensor(x: Array, fmt: str | None = None) -> Any:
     """The array's own memory as a tensor, its codes seen as `fmt`."""
     import torch
 
+    if x.dtype.kind == "V":  # ml_dtypes' bfloat16, of which torch's from_numpy knows nothing
+        return torch.from_numpy(x.view(np.uint16)).view(getattr(torch, x.dtype.name))
     tensor = torch.from_numpy(x)
     return tensor.view(getattr(torch, fmt)) if fmt else tensor
 
@@ -80,7 +82,8 @@ def torch_fake_quantize(x: Array, codes: Array, fmt: str) -> None:
 ONNX_NAMES = {
     "bfloat16": "BFLOAT16", "float16": "FLOAT16", "float32": "FLOAT", "float8_e4m3fn": "FLOAT8E4M3FN",
     "float8_e5m2": "FLOAT8E5M2", "float8_e4m3fnuz": "FLOAT8E4M3FNUZ", "float8_e5m2fnuz": "FLOAT8E5M2FNUZ",
-    "float8_e8m0fnu": "FLOAT8E8M0", "float4_e2m1fn": "FLOAT4E2M1", "int8": "INT8", "uint8": "UINT8",
+    "float8_e8m0fnu": "FLOAT8E8M0", "float4_e2m1fn": "FLOAT4E2M1", "float64": "DOUBLE",
+    **{name: name.upper() for name in (*INTS, *SMALL_INTS)},
 }  # fmt: skip
 
 
@@ -90,11 +93,13 @@ def onnx_type(fmt: str) -> Any:
     return getattr(TensorProto, ONNX_NAMES[fmt])
 
 
-def onnx_model(fmt: str, nodes: list[Any], opset: int = 25, constants: tuple[Any, ...] = ()) -> Any:
-    """A model that sends a float32 vector "x" through nodes to a vector "y" of `fmt`."""
+def onnx_model(
+    fmt: str, nodes: list[Any], opset: int = 25, constants: tuple[Any, ...] = (), source: str = "float32"
+) -> Any:
+    """A model that sends a vector "x" of `source` through nodes to a vector "y" of `fmt`."""
     from onnx import helper
 
-    x, y = (helper.make_tensor_value_info(name, onnx_type(to), [None]) for name, to in (("x", "float32"), ("y", fmt)))
+    x, y = (helper.make_tensor_value_info(name, onnx_type(to), [None]) for name, to in (("x", source), ("y", fmt)))
     graph = helper.make_graph(nodes, "cast", [x], [y], initializer=constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 
@@ -125,7 +130,10 @@ def onnx_run(model: Any, x: Array) -> Any:
 
 
 def onnx_encode(saturate: int, round_mode: str | None, x: Array, codes: Array, fmt: str) -> None:
-    codes[...] = onnx_run(onnx_model(fmt, [onnx_cast("x", "y", fmt, saturate, round_mode)]), x).view(codes.dtype)
+    model = onnx_model(fmt, [onnx_cast("x", "y", fmt, saturate, round_mode)], source=x.dtype.name)
+    codes[...] = onnx_run(model, x).view(codes.dtype)
+    if fmt in SMALL_INTS:
+        codes &= (1 << int(fmt[-1])) - 1
 
 
 def onnx_quantize(x: Array, codes: Array, fmt: str) -> None:

@@ -241,7 +241,8 @@ class SignMagnitude(Target):
         flips = self.knob("nan_sign") == "flip"
         if self.nan is None:
             return self.zero(self.fmt.kind == "float" and self.has_zero and not (flips and case.negative))
-        code = self.of_nan_result({"keep": case.negative, "drop": False, "flip": not case.negative}[self.knob("nan_sign")])
+        negative = not case.negative if flips else case.negative and self.knob("nan_sign") == "keep"
+        code = self.of_nan_result(negative)
         if self.knob("nan_payload") == "drop" or case.payload is None or self.fmt.nan != "ieee":
             return code
         if self.rules.nan_code is not None:
@@ -441,8 +442,8 @@ class Integer(SignMagnitude):
         if rule == "standard":
             return super().outcome(case, up)
         rounded = case.low + up if case.kind == "finite" else 0
-        if rule == "c_x86_64":
-            return self.compiled(case, rounded)
+        if rule.startswith("c_x86_64"):
+            return self.compiled(case, rounded, rule == "c_x86_64" and self.fmt.bits <= 31 + self.fmt.signed)
         below = case.negative and not self.fmt.signed and rounded > 0
         if case.kind == "zero" or (case.kind == "finite" and not below and rounded <= self.largest(case.negative)):
             return super().outcome(case, up)
@@ -452,11 +453,11 @@ class Integer(SignMagnitude):
             return self.limit(False) if rule == "riscv" else 0
         return self.limit(case.negative)
 
-    def compiled(self, case, rounded):
+    def compiled(self, case, rounded, by_int32):
         """As a C compiler for x86-64 converts: cvttss2si to 32 or 64 bits, of which the low ones are kept."""
         bits = self.fmt.bits
         number = -rounded if case.negative else rounded
-        indefinite = -(2 ** (31 if bits <= (32 if self.fmt.signed else 31) else 63))
+        indefinite = -(2 ** (31 if by_int32 else 63))
         if bits == 64 and not self.fmt.signed and case.kind != "nan" and not case.negative:
             # from 2^63 up: 2^63 is subtracted before and flipped in after
             if case.kind == "finite" and number < 2**64:

@@ -52,7 +52,6 @@ def f64(*bits):
 
 QUIET = f32(0x7FC00000, 0xFFC00000)  # NaN and its negative
 SIGNALLING = f32(0x7F800001, 0x7FA00000, 0x7F802000, 0xFFA00000)
-CUDA_FROM_FLOAT64 = fe.profile("cuda-satfinite").replace(nan_sign="keep", nan_code=None, nan_payload="quiet")
 QUANTIZER = fe.profile("ieee").replace(name="quantizer", overflow="saturate", infinity="saturate")
 E4M3FN_TIE = (464.0, -464.0, 448.0)
 E4M3FN_OVER = (465.0, 480.0, 1000.0)
@@ -134,7 +133,10 @@ FLOATS = [
             ("cuda-satfinite", "cuda-satfinite", 2, (top, top)), ("cuda-nosat", "cuda-nosat", 2, (top, top)),
         )
     ),
-    Row("fp4 negative NaN", "ml_dtypes", "float4_e2m1fn", QUIET, (8, 8), "ml_dtypes", theirs=(8, 0)),
+    Row("fp4 negative NaN", "ml_dtypes", "float4_e2m1fn", QUIET, (8, 0), "ml_dtypes"),
+    Row("fp6 negative NaN", "ml_dtypes", "float6_e2m3fn", QUIET, (0x20, 0), "ml_dtypes"),
+    Row("fp6 negative NaN", "ml_dtypes", "float6_e3m2fn", QUIET, (0x20, 0), "ml_dtypes"),
+    *(Row("fp4 negative NaN", name, "float4_e2m1fn", QUIET, (8, 0), name) for name in ("onnx", "onnx-saturate")),
     *(
         Row("e5m2 NaN", profile, "float8_e5m2", np.concatenate([QUIET, SIGNALLING]), codes, peer)
         for profile, peer, codes in (
@@ -143,20 +145,20 @@ FLOATS = [
             ("cuda-satfinite", "cuda-satfinite", (0x7F,) * 6), ("cuda-nosat", "cuda-nosat", (0x7F,) * 6),
         )
     ),
-    Row("e5m2 NaN from float64", {"profile": CUDA_FROM_FLOAT64}, "float8_e5m2",
+    Row("e5m2 NaN from float64", "cuda-satfinite", "float8_e5m2",
         f64(0x7FF8 << 48, 0xFFF8 << 48, 0x7FF4 << 48, (0x7FF0 << 48) + 1), (0x7E, 0xFE, 0x7F, 0x7E), "cuda-satfinite"),
     *(
         Row("e4m3fn NaN's sign", rules, "float8_e4m3fn", x, codes, peer)
         for rules, peer, x, codes in (
             ("ml_dtypes-0.6", "ml_dtypes", QUIET, (0x7F, 0xFF)), ("torch-2.14", "torch", QUIET, (0x7F, 0xFF)),
             ("cuda-satfinite", "cuda-satfinite", QUIET, (0x7F, 0x7F)),
-            ({"profile": CUDA_FROM_FLOAT64}, "cuda-satfinite", f64(0x7FF8 << 48, 0xFFF8 << 48), (0x7F, 0xFF)),
+            ("cuda-satfinite", "cuda-satfinite", f64(0x7FF8 << 48, 0xFFF8 << 48), (0x7F, 0xFF)),
         )
     ),
     *(
         Row("bf16 NaN", profile, "bfloat16", np.concatenate([QUIET, SIGNALLING]), codes, peer)
         for profile, peer, codes in (
-            ("torch-2.14", "torch", (0xFFFF,) * 6),
+            ("torch-2.14", None, (0xFFFF,) * 6),  # its vector loop's: tests/peers.py
             ("ml_dtypes-0.6", "ml_dtypes", (0x7FC0, 0xFFC0, 0x7FC0, 0x7FC0, 0x7FC0, 0xFFC0)),
             ("gguf", "gguf", (0x7FC0, 0xFFC0, 0x7FC0, 0x7FE0, 0x7FC0, 0xFFE0)),
             ("cuda-nosat", "cuda-nosat", (0x7FFF,) * 6),

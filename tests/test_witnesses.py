@@ -91,7 +91,10 @@ def test_live_codes(name, fmt):
         assert_codes_agree(name, fmt, kind, x, peer.encode(x, fmt))
 
 
-@pytest.mark.parametrize(("name", "fmt"), [(n, f) for n, f in LIVE if PEERS[n].decode_into], ids=lambda word: word)
+DECODED = [(name, fmt) for name, fmt in LIVE if PEERS[name].decode_into and fe.dtype(fmt).bits <= 16]
+
+
+@pytest.mark.parametrize(("name", "fmt"), DECODED, ids=lambda word: word)
 def test_live_values(name, fmt):
     """Small peers: the value of every code, and cast as decode of encode."""
     codes = np.arange(fe.dtype(fmt).code_count).astype(fe.dtype(fmt).code_dtype)

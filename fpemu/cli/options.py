@@ -129,7 +129,7 @@ def rules_of(
     try:
         rules = fmt.profile if name is None else profile(name)
         if rounding is not None:
-            rules = rules.replace(rounding=rounding_mode(rounding))
+            rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
         if overflow is not None:
             rules = rules.replace(overflow=overflow)
         fmt.check_profile(rules)

@@ -169,11 +169,14 @@ class BaseFormat:
             ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
             ("overflow", Overflow.NAN, not self.has("nan"), "it has no NaN"),
             ("overflow", Overflow.WRAP, not self.has("wrap"), "only integers whose codes are all in use wrap"),
-            (
-                "float_to_int_invalid",
-                FloatToIntInvalid.C_X86_64,
-                self.kind == "int" and not self.has("wrap"),
-                "only integers whose codes are all in use wrap",
+            *(
+                (
+                    "float_to_int_invalid",
+                    rule,
+                    self.kind == "int" and not self.has("wrap"),
+                    "not all its codes are in use",
+                )
+                for rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG)
             ),
             ("missing_zero", MissingZero.NAN, not self.has("zero") and not self.has("nan"), "it has no NaN"),
             ("infinity", InfinityRule.NAN, not self.has("nan"), "it has no NaN"),

@@ -77,9 +77,9 @@ class TableFormat(BaseFormat):
         return TableFormat(parameters["name"], parameters["entries"], parameters["profile"])
 
     def __repr__(self) -> str:
-        return (
-            f"TableFormat({self.name!r}, {len(self.entries)} values, bits={self.bits}, profile={self.profile.name!r})"
-        )
+        if len(self.entries) > 256:  # which nobody would read
+            return f"<TableFormat {self.name!r}: {len(self.entries)} values, profile={self.profile.spelled}>"
+        return f"TableFormat({self.name!r}, {list(self.entries)!r}, profile={self.profile.spelled})"
 
     @property
     def code_count(self) -> int:

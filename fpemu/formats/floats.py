@@ -140,7 +140,7 @@ class FloatFormat(BaseFormat):
         fields = ", ".join(
             f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.name not in ("name", "profile")
         )
-        return f"FloatFormat({self.name!r}, {fields}, profile={self.profile.name!r})"
+        return f"FloatFormat({self.name!r}, {fields}, profile={self.profile.spelled})"
 
     @property
     def trailing_bits(self) -> int:

@@ -87,7 +87,7 @@ class IntFormat(BaseFormat):
         fields = ", ".join(
             f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.name not in ("name", "profile")
         )
-        return f"IntFormat({self.name!r}, {fields}, profile={self.profile.name!r})"
+        return f"IntFormat({self.name!r}, {fields}, profile={self.profile.spelled})"
 
     @property
     def max_int(self) -> int:

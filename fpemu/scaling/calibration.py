@@ -447,7 +447,7 @@ def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
     """The scheme for rows that are a block each; to nearest where it rounds stochastically."""
     profile = scheme.own_profile.replace(name=scheme.profile.name)
     if isinstance(profile.elements.rounding, Stochastic):
-        profile = profile.replace(rounding="nearest_even")
+        profile = profile.replace(name=profile.name, rounding="nearest_even")
     second = None if scheme.nested is not None else scheme.second_level
     return scheme.replace(block="row", axis=-1, second_level=second, profile=profile)
 

@@ -161,7 +161,8 @@ class ScaleProfile:
         Parameters
         ----------
         **changes
-            Parameters of the class, of its `Steps`, or knobs of the elements' `Profile`.
+            Parameters of the class, of its `Steps`, or knobs of the elements' `Profile`; without a `name` the old one
+            tells of the others.
 
         Returns
         -------
@@ -178,6 +179,9 @@ class ScaleProfile:
         >>> scale_profile("exact").replace(rounding="toward_zero").elements.rounding
         <Rounding.TOWARD_ZERO: 'toward_zero'>
         """
+        if "name" not in changes and changes:
+            told = (f"{knob}={getattr(value, 'value', value)}" for knob, value in changes.items())
+            changes = {"name": ", ".join([self.name, *told]), **changes}
         own, of_steps = ({field.name for field in dataclasses.fields(kind)} for kind in (ScaleProfile, Steps))
         found = dataclasses.replace(self, **{word: value for word, value in changes.items() if word in own})
         steps = {word: value for word, value in changes.items() if word in of_steps}

@@ -138,7 +138,8 @@ def quantize(
         raise TypeError(f"out must be a Quantized, as quantize gives, not {type(out).__name__}")
     chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
-        chosen = chosen.replace(profile=chosen.profile.replace(rounding=rounding))
+        own = chosen.profile.replace(name=chosen.profile.name, rounding=rounding)
+        chosen = chosen.replace(profile=own)
     check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
     given = as_source(x, source)
     numbers = _floats(given.codes, given.format)
@@ -228,7 +229,7 @@ def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) 
         return scheme
     if own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
         raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
-    return scheme.replace(profile=scheme.profile.replace(nan=NanRule.STANDARD))
+    return scheme.replace(profile=scheme.profile.replace(name=scheme.profile.name, nan=NanRule.STANDARD))
 
 
 class _Random(NamedTuple):

@@ -6,6 +6,7 @@ import functools
 import json
 import pathlib
 import platform
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -46,17 +47,20 @@ def libraries() -> dict[str, dict[str, Peer]]:
 
 def live_answers(peers: dict[str, Peer]) -> tuple[dict[str, Array], dict[str, Any]]:
     """What a library's peers answer now, by "peer|format|source", and the digest of each source."""
-    answers, digests = {}, {}
+    answers, digests, places = {}, {}, {}
     for name, peer in peers.items():
+        for mask in peer.masks:
+            assert peer.shown(mask) <= {*mask.example[-1]}, f"{name} does otherwise: {mask.example_text()}"
         for fmt in peer.formats:
+            places |= {f"{name}|{fmt}|{kind}": list(counts) for kind, counts in peer.of_places(fmt).items()}
             for kind in peer.sources:
                 x = source(kind, fmt)
                 answers[f"{name}|{fmt}|{kind}"] = peer.encode(x, fmt)
                 digests[f"{fmt}|{kind}"] = digest(x)
-            if peer.decode_into is not None and isinstance(fe.dtype(fmt), fe.FloatFormat):
+            if peer.decode_into is not None and isinstance(fe.dtype(fmt), fe.FloatFormat) and fe.dtype(fmt).bits <= 16:
                 codes = np.arange(fe.dtype(fmt).code_count).astype(fe.dtype(fmt).code_dtype)
                 answers[f"{name}|{fmt}|values"] = peer.decode(codes, fmt).view(np.uint32)
-    return answers, {"sources": digests}
+    return answers, {"sources": digests, **({"places": places} if places else {})}
 
 
 def records() -> dict[str, Record]:
@@ -66,6 +70,15 @@ def records() -> dict[str, Record]:
         one = next(iter(peers.values()))
         found[library] = Record(library, one.available, one.version, functools.partial(live_answers, peers))
     return found
+
+
+def cpu() -> str:
+    """The CPU's maker, model and family, and the widest vectors it has, as Linux tells them."""
+    path = pathlib.Path("/proc/cpuinfo")
+    told = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", path.read_text(), re.MULTILINE)) if path.exists() else {}
+    widest = next((word for word in ("avx512f", "avx2", "avx") if word in told.get("flags", "").split()), "")
+    words = [told.get("model name", "?"), *(f"{word} {told[word]}" for word in ("cpu family", "model") if word in told)]
+    return ", ".join([*words, *([widest] if widest else [])])
 
 
 def save(name: str, record: Record, day: str) -> pathlib.Path:
@@ -79,6 +92,7 @@ def save(name: str, record: Record, day: str) -> pathlib.Path:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{sys.platform} {platform.machine()}",
+        "cpu": cpu(),
         **more,
     }
     if record.joined:

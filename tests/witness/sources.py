@@ -12,6 +12,25 @@ import fpemu as fe
 Array = np.ndarray[Any, Any]
 
 
+# What the sources of each name are, as docs/profiles.md says it.
+KINDS = {
+    "bfloat16": "every bfloat16 pattern, as float32",
+    "float16": "every float16 pattern, as float32",
+    "float32": "float32: every exponent field with 77 significands; each chosen midpoint with its neighbours",
+    "float64": "float64: each chosen midpoint, its neighbours, and what float32 cannot tell from it; extremes; no NaN",
+    "float32 NaN": "float32: NaN of both signs, quiet and signalling, each payload bit",
+    "float64 NaN": "float64: the same",
+    "bfloat16 array": "every bfloat16 pattern, as the tool's own bfloat16",
+    "float16 array": "every float16 pattern, as float16",
+    "float32 edges": "float32: about every power of two to 2^65, halves among them; NaN, infinities, ends",
+    "float64 edges": "float64: the same",
+    "int64": "int64: small ones; about every power of two the midpoints of formats with few digits",
+    **{f"{kind} array": f"{kind}: about every power of two" for kind in (
+        "int8", "uint8", "int16", "uint16", "int32", "uint32", "uint64")},
+    "bool array": "bool: both",
+}  # fmt: skip
+
+
 def every_bfloat16() -> Array:
     """All 65,536 bfloat16 patterns as float32."""
     return (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
@@ -29,6 +48,8 @@ def every_float16() -> Array:
 
 def midpoints(fmt: str, everything: bool) -> Array:
     """What lies halfway between neighbours of `fmt`, and beyond its ends; of a large format some in each binade."""
+    if fe.dtype(fmt).bits > 16:
+        return wide_midpoints(fmt)
     values = fe.dtype(fmt).values()
     values = np.unique(values[np.isfinite(values)])
     halfway = values[:-1] / 2 + values[1:] / 2
@@ -37,6 +58,55 @@ def midpoints(fmt: str, everything: bool) -> Array:
         halfway = halfway[np.isin(place, (0, 1, 31, 32, 62, 63))]
     ends = np.outer(values[[0, -1]], [1, 1.03125, 1.0625, 1.125, 1.25, 1.5, 1.75, 2, 3, 4]).ravel()
     return np.unique(np.concatenate([halfway, ends]))
+
+
+def wide_midpoints(fmt: str) -> Array:
+    """The same for formats of too many values: halves of integers, and of float32's neighbours; float64 has none."""
+    if fmt == "float32":
+        low = float32_grid()
+        low = low[np.isfinite(low)]
+        with np.errstate(over="ignore"):
+            high = np.nextafter(low, np.float32(np.inf))
+        halfway = np.where(np.isfinite(high), low / 2.0 + high.astype(np.float64) / 2, 2.0**128 - 2.0**103)
+        return np.unique(np.concatenate([halfway[::16], [2.0**128 - 2.0**103, -(2.0**128) + 2.0**103]]))
+    return np.array([]) if fmt == "float64" else edges("float64")[1:-2]
+
+
+def edges(kind: str) -> Array:
+    """Numbers about the powers of two where integer formats end, in float32 or float64: -NaN, sorted, infinity, NaN."""
+    dtype = np.dtype(kind)
+    found = {0.0, 0.3, 0.5, 0.7, 1e10, 3e9, 1e20, 1e30, 3e38, float(np.finfo(dtype).max), np.inf}
+    with np.errstate(over="ignore"):
+        for power in range(66):
+            one = dtype.type(2.0**power)
+            near = [np.nextafter(one, dtype.type(0)), one, np.nextafter(one, dtype.type(np.inf)), one * dtype.type(1.5)]
+            near += [one + dtype.type(off) for off in (-1.5, -1, -0.5, 0.5, 1, 1.5)]
+            found |= {float(x) for x in near}
+    numbers = sorted(found | {-x for x in found})
+    return np.array([-np.nan, *numbers, np.nan], dtype)
+
+
+def nans(kind: str) -> Array:
+    """NaN of both signs with every payload bit alone, quiet and signalling, and all ones."""
+    word, trailing = (np.uint32, 23) if kind == "float32" else (np.uint64, 52)
+    infinity = ((1 << (8 if trailing == 23 else 11)) - 1) << trailing
+    payloads = {1 << bit for bit in range(trailing)} | {3 << bit for bit in range(trailing - 1)}
+    payloads |= {payload | 1 << (trailing - 1) for payload in payloads} | {(1 << trailing) - 1}
+    sign = 1 << (8 * np.dtype(word).itemsize - 1)
+    codes = [side | infinity | payload for side in (0, sign) for payload in sorted(payloads)]
+    return np.array(codes, word).view(kind)
+
+
+def integers(kind: str) -> Array:
+    """Integers of a type about every power of two, and its ends; both truth values."""
+    if kind == "bool":
+        return np.array([False, True])
+    info = np.iinfo(kind)
+    found = {0, info.min, info.max}
+    for power in range(info.bits):
+        found |= {sign * (1 << power) + off for sign in (1, -1) for off in (-2, -1, 0, 1, 2)}
+        found |= {sign * 3 * (1 << power) for sign in (1, -1)}
+    return np.array(sorted(n for n in found if info.min <= n <= info.max), kind)
 
 
 def float32_grid() -> Array:
@@ -83,8 +153,22 @@ def source(kind: str, fmt: str, everything: bool = False) -> Array:
         with np.errstate(over="ignore"):
             return np.concatenate([float32_grid(), beside(midpoints(fmt, everything).astype(np.float32))])
     if kind == "float64":
-        return float64_halves(fmt, everything)
-    return int64_halves()
+        with np.errstate(over="ignore"):
+            return float64_halves(fmt, everything)
+    if kind == "int64":
+        return int64_halves()
+    dtype, _, what = kind.partition(" ")
+    if what == "NaN":
+        return nans(dtype)
+    if what == "edges":
+        return edges(dtype)
+    if dtype == "float16":
+        return np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.arange(1 << 16, dtype=np.uint16).view(ml_dtypes.bfloat16)
+    return integers(dtype)
 
 
 def digest(x: Array) -> str:
