@@ -158,7 +158,8 @@ def as_float64(x: Array) -> Array:
 
 def depends_in_uint32(x: Array) -> Array:
     """In floats NaN, -infinity, and what is not from -2^31 to 2^32 and whose low bits are not 0 (2^31 below 0)."""
-    values = np.trunc(as_float64(x))
+    with np.errstate(invalid="ignore"):
+        values = np.trunc(as_float64(x))
     held = (values >= -(2.0**31)) & (values < 2.0**32)
     with np.errstate(invalid="ignore"):
         low = np.where(abs(values) < 2.0**63, np.fmod(values, 2.0**32) % 2.0**32, 0)
