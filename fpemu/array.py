@@ -115,7 +115,8 @@ class Array(Methods):
         rng: int | np.random.Generator | None = None,
     ) -> None:
         self.format = find_format(fmt)
-        self.profile, dtype, full = _rules(self.format, profile)
+        rules, dtype, full = _rules(self.format, profile)
+        self.profile = profile if type(profile) is Profile else rules  # which may be an equal one of another name
         if not (full and type(codes) is np.ndarray and codes.dtype == dtype):
             codes = as_source(codes, self.format).codes.astype(dtype, copy=False)
         self.codes = codes

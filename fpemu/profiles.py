@@ -76,7 +76,7 @@ class Profile:
     rows : tuple, optional
         What differs for single formats: pairs of a selector and knobs, later ones before earlier ones.  A selector is a
         format's `codes_key`, or the first word of one ("float", "int", "table"); or ("from", selector, selector), for
-        casts from the one to the other, the first of which may also be "same", the format itself.
+        casts from the one to the other.
 
     Raises
     ------
@@ -221,9 +221,8 @@ class Profile:
         for who, row in self.rows:
             if who[0] == "from":
                 _, before, after = who
-                source = () if source_key is None else (source_key, source_key[0])
-                first = codes_key == source_key if before == "same" else before in source
-                fits = first and after in (codes_key, codes_key[0])
+                fits = source_key is not None and after in (codes_key, codes_key[0])
+                fits = fits and before in (source_key, (source_key or ("",))[0])
             else:
                 fits = who in (codes_key, codes_key[0])
             if fits:
@@ -289,7 +288,10 @@ _CPU_NANS: Rows = {
     ("from", _FLOAT64, _FLOAT32): {"nan_payload": "quiet"},
     ("from", _FLOAT32, _FLOAT64): {"nan_payload": "quiet"},
 }
-_COPIED: Rows = {("from", "same", "float"): {"nan_payload": "keep", "nan_code": None, "nan_sign": "keep"}}
+_COPIED: Rows = {
+    ("from", fmt, fmt): {"nan_payload": "keep", "nan_code": None, "nan_sign": "keep"}
+    for fmt in (_FLOAT16, _BFLOAT16, _E5M2, _E4M3, _E3M4)
+}
 _NUMPY: Rows = _rows({_FLOAT16: {"nan_payload": "keep"}}, _CPU_NANS, _C_INTEGERS)
 _TORCH: Rows = _rows(
     _FLOAT8,

@@ -43,10 +43,13 @@ class Mask(NamedTuple):
         return f"{self.formats[0]} of {of}{dtype} {x!r}: {' and '.join(map(hex, codes))}"
 
 
-def lengths_and_places(x: Array) -> Iterator[tuple[slice, Array]]:
-    """Every number of an array at every place of arrays of 1 to 70 elements, by turns strided: its place, the array."""
+def lengths_and_places(x: Array, shifts: int = 70) -> Iterator[tuple[slice, Array]]:
+    """Every number of an array at the places of arrays of 1 to 70 elements, by turns strided: its place, the array.
+
+    `shifts`: how many places of each at most, from there on.
+    """
     for length in range(1, 71):
-        for shift in range(length):
+        for shift in range(0, length, max(1, length // shifts)):
             for start in range(shift, x.size - length + 1, length):
                 piece = x[start : start + length]
                 if (shift + start) % 2:
@@ -103,22 +106,22 @@ class Peer(NamedTuple):
         x, dtype, count, _ = mask.example
         return set(self.encode(np.full(count, x, dtype), mask.formats[0]).tolist())
 
-    def of_places(self, fmt: str) -> dict[str, tuple[int, int]]:
+    def of_places(self, fmt: str, shifts: int = 70) -> dict[str, tuple[int, int]]:
         """By source: how many numbers' codes depend on their place, and how many of these no mask leaves out."""
         found = {}
         for kind in self.sources if self.places else ():
             if kind.endswith((" array", " edges", " NaN")) and kind != "bool array":
                 x = sample(source(kind, fmt))
-                depends = self.depends(x, fmt)
+                depends = self.depends(x, fmt, shifts)
                 found[kind] = int(depends.sum()), int((depends & ~self.differs(x, fmt)).sum())
         return found
 
-    def depends(self, x: Array, fmt: str) -> Array:
+    def depends(self, x: Array, fmt: str, shifts: int = 70) -> Array:
         """Whether the code of a number depends on its place, on the array's length, or on the strides."""
         found, codes = np.zeros(x.shape, bool), self.encode(x, fmt)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            for where, piece in lengths_and_places(x):
+            for where, piece in lengths_and_places(x, shifts):
                 spread = np.empty(2 * piece.size, codes.dtype)[::2] if piece.strides[0] > x.itemsize else None
                 out = np.empty(piece.shape, codes.dtype) if spread is None else spread
                 self.encode_into(piece, out, fmt)

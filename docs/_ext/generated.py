@@ -152,7 +152,6 @@ class ProfilesTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         usual = fe.Profile()
-        by_key = {fmt.codes_key: fmt.name for fmt in fe.dtypes()}
         rows = []
         for name in fe.profile_names():
             profile = fe.profile(name)
@@ -161,10 +160,15 @@ class ProfilesTable(Directive):
             rows.append((name, "all formats", self._text(apart) or "the defaults"))
             groups: dict[str, list[str]] = {}
             for who, row in profile.rows:
-                where = by_key.get(who) or {"int": "integers", "table": "codebooks"}[who]
+                where = f"{self._who(who[1])} to {self._who(who[2])}" if who[0] == "from" else self._who(who)
                 groups.setdefault(self._text(dict(row)), []).append(where)
             rows += [("", ", ".join(where), text) for text, where in groups.items()]
         return [table(("profile", "format", "knobs"), rows, literal=(0, 2))]
+
+    def _who(self, selector: Any) -> str:
+        words = {"int": "integers", "table": "codebooks", "float": "floats"}
+        by_key = {fmt.codes_key: fmt.name for fmt in fe.dtypes()}
+        return words[selector] if isinstance(selector, str) else by_key[selector]
 
     def _text(self, apart: dict[str, Any]) -> str:
         return ", ".join(f"{knob}={_word(value)}" for knob, value in apart.items())
@@ -185,7 +189,7 @@ class WitnessesTable(Directive):
 
 def short_signature(app: Sphinx, what: str, name: str, it: Any, options: Any, signature: str, returns: str) -> Any:
     """A default profile by its name, not with all its knobs."""
-    return signature and re.sub(r"Profile\(name=('[^']+'), .*rows=\(\)\)", r"\1", signature), returns
+    return signature and re.sub(r"Profile\(name=('[^']+')[^()]*\)", r"\1", signature), returns
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
