@@ -107,8 +107,8 @@ def profile_of(profile: Profile) -> dict[str, Any]:
     --------
     >>> import fpemu as fe
     >>> from fpemu.portable import profile_of
-    >>> profile_of(fe.profile("torch"))["through"]
-    {'enum': 'float32'}
+    >>> profile_of(fe.profile("x86-sse"))["nan_payload"]
+    {'enum': 'quiet'}
     """
     return {field.name: _plain(getattr(profile, field.name)) for field in dataclasses.fields(profile)}
 

@@ -237,7 +237,7 @@ def register(fmt: S, *aliases: str) -> S:
     --------
     >>> import fpemu as fe
     >>> fe.register(fe.TableFormat("powers", [1, 2, 4, 8, 16, 32, 64, 128]), "p2")
-    TableFormat('powers', [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0], profile='ieee')
+    TableFormat('powers', [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0], profile='ieee')
     >>> fe.dtype("P2").name
     'powers'
     """

@@ -54,10 +54,9 @@ def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 def tables() -> list[str]:
     """The lines of both tables."""
-    answers = [(f"`{name}`", *rest) for name, *rest in asked()]
-    kinds = [(kind, text) for kind, text in KINDS.items()]
+        kinds = [(kind, text) for kind, text in KINDS.items()]
     return [
-        *table(("profile", "asked", "targets", "sources", "not compared, and why"), answers),
+        *table(("profile", "asked", "targets", "sources", "not compared, and why"), asked()),
         "",
         *table(("source", "the numbers"), kinds),
     ]

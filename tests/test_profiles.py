@@ -263,7 +263,7 @@ def test_arrays_and_messages_tell_profiles_apart(tmp_path):
     with pytest.raises(ValueError, match=r"mine \(overflow=infinity\) and mine \(overflow=saturate\), differ"):
         np.concatenate([a.with_profile(mine), b.with_profile(too)])
     assert "Profile(name='mine', overflow='saturate')" in repr(b.with_profile(too))
-    fe.save(tmp_path / "a.npz", {"a": a})
+    fe.save(tmp_path / "a.npz", a=a)
     back = fe.load(tmp_path / "a.npz")["a"]
     assert (back.profile, back.profile.name) == (one, one.name)
     claim = Claim.of("cast", "bfloat16", profile=one)
