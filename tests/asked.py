@@ -54,11 +54,10 @@ def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 def tables() -> list[str]:
     """The lines of both tables."""
-        kinds = [(kind, text) for kind, text in KINDS.items()]
     return [
         *table(("profile", "asked", "targets", "sources", "not compared, and why"), asked()),
         "",
-        *table(("source", "the numbers"), kinds),
+        *table(("source", "the numbers"), list(KINDS.items())),
     ]
 
 

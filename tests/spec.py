@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tests.spec_machines import compiled
 from tests.spec_values import Number, aligned, as_float, decode, magnitude_value, numbers, order_key, read, top
 
 __all__ = ["Classified", "Number", "as_float", "classify", "decode", "encode", "numbers", "target"]
@@ -443,7 +444,7 @@ class Integer(SignMagnitude):
             return super().outcome(case, up)
         rounded = case.low + up if case.kind == "finite" else 0
         if rule.startswith("c_x86_64"):
-            return self.compiled(case, rounded, rule == "c_x86_64" and self.fmt.bits <= 31 + self.fmt.signed)
+            return compiled(case, rounded, self.fmt.bits, self.fmt.signed, rule)
         below = case.negative and not self.fmt.signed and rounded > 0
         if case.kind == "zero" or (case.kind == "finite" and not below and rounded <= self.largest(case.negative)):
             return super().outcome(case, up)
@@ -452,20 +453,6 @@ class Integer(SignMagnitude):
         if case.kind == "nan":
             return self.limit(False) if rule == "riscv" else 0
         return self.limit(case.negative)
-
-    def compiled(self, case, rounded, by_int32):
-        """As a C compiler for x86-64 converts: cvttss2si to 32 or 64 bits, of which the low ones are kept."""
-        bits = self.fmt.bits
-        number = -rounded if case.negative else rounded
-        indefinite = -(2 ** (31 if by_int32 else 63))
-        if bits == 64 and not self.fmt.signed and case.kind != "nan" and not case.negative:
-            # from 2^63 up: 2^63 is subtracted before and flipped in after
-            if case.kind == "finite" and number < 2**64:
-                return number
-            return 0
-        if case.kind in ("nan", "infinite") or not indefinite <= number < -indefinite:
-            number = indefinite
-        return number % 2**bits
 
     def below(self, number):
         quanta = number.exponent + self.fmt.fraction_bits
