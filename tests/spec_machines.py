@@ -1,10 +1,10 @@
-"""What machines do that the exact rules leave open: part of the executable specification, which says it in plain steps."""
+"""What machines do that exact rules leave open: part of the executable specification, in plain steps."""
 
 
 def compiled(case, rounded, bits, signed, rule):
     """An integer's code as a C compiler for x86-64 gets it: cvttss2si to 32 or 64 bits, of which the low ones are kept.
 
-    `case`: of `tests.spec`; `rounded`: its magnitude, rounded; `rule`: "c_x86_64", or "c_x86_64_long" for 64 bits always.
+    `case`: of `tests.spec`; `rounded`: its magnitude, rounded; `rule`: "c_x86_64", or "c_x86_64_long": always 64 bits.
     """
     by_int32 = rule == "c_x86_64" and bits <= 31 + signed
     number = -rounded if case.negative else rounded
