@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["replacing", "replacing_together"]
 
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # the last on Windows
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # file systems without hard links
 
 
@@ -82,27 +83,27 @@ def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[IO[bytes
     """
     files = [_File(path) for path in paths]
     try:
-        for file in files:
-            file.open()
-        with _named(files[0].target):  # a full disk is reported without the file's name
-            yield [file.stream for file in files if file.stream is not None]
-        for file in files:
-            file.complete()
-        for file in files[:-1]:
-            file.keep_old()
-        for file in files:
-            file.replace()
-    except BaseException:  # an interrupt too
-        if not files[-1].is_replaced:  # else all of them are
-            for file in files:
-                file.undo()
-        raise
-    finally:
         try:
-            _clear(files)
-        except BaseException:  # interrupted: once more
-            _clear(files)
+            for file in files:
+                file.open()
+            with _named(files[0].target):  # a full disk is reported without the file's name
+                yield [file.stream for file in files if file.stream is not None]
+            for file in files:
+                file.complete()
+            for file in files[:-1]:
+                file.keep_old()
+            for file in files:
+                file.replace()
+        except BaseException:  # an interrupt too
+            if not files[-1].is_replaced:  # else all of them are
+                for file in files:
+                    file.undo()
             raise
+        finally:
+            _clear(files)
+    except BaseException:  # an interrupt of the clearing: once more
+        _clear(files)
+        raise
 
 
 def _clear(files: list[_File]) -> None:
@@ -139,7 +140,7 @@ class _File:
                 return
             if not self.target.parent.is_dir():
                 raise FileNotFoundError(f"{self.target.parent}: no such folder")
-            self.stream = os.fdopen(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            self.stream = os.fdopen(os.open(self._new, _FLAGS, 0o600), "wb")
 
     def complete(self) -> None:
         """All of it on the disk, with the old file's permissions."""

@@ -201,6 +201,7 @@ def test_every_call_of_the_system_fails_once(tmp_path, monkeypatch, name, old, c
 LINES = 40  # steps at which a writer is interrupted
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # archives that nobody closes
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_interrupt_at_every_step(tmp_path, monkeypatch, name, capsys):
     """Ctrl-C at lines all over fpemu's own code; at each line of `replacement`, where files come and go."""

@@ -21,7 +21,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 import zlib
@@ -229,10 +228,13 @@ def record(torch: Any, device: Any, item: dict[str, Any], inputs: bytes, members
 def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None:
     """Write the recording, whole or not at all."""
     target = os.path.realpath(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=os.path.dirname(target))
+    # The name is known before the file is there, so that an interrupt leaves none behind.
+    hidden = f".{os.path.basename(target)[:40]}.{os.urandom(6).hex()}.tmp"
+    temporary = os.path.join(os.path.dirname(target), hidden)
     try:
         head = json.dumps(about, indent=1).encode()
-        with os.fdopen(handle, "wb") as stream:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(HEAD, head)
                 for name, raw in members.items():
@@ -245,7 +247,8 @@ def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        if os.path.exists(temporary):
+            os.unlink(temporary)
         raise
 
 
