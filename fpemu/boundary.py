@@ -34,7 +34,7 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
     path : path-like
         The file that the block reads.
     what : str, optional
-        What the file was taken for: "a readable .npy file".  It stands in messages that do not name the file yet.
+        What the file is not: "not a readable .npy file".  It stands in messages that do not name the file yet.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
     Examples
     --------
     >>> from fpemu.boundary import reading
-    >>> with reading("x.json", "a readable file"):
+    >>> with reading("x.json", "not a readable file"):
     ...     {}["key"]
     Traceback (most recent call last):
     ...
@@ -81,9 +81,10 @@ def _line(text: str) -> str:
 
 def _refuse(name: str, what: str, error: Exception) -> NoReturn:
     told = _line(str(error)).strip()
-    if not isinstance(error, ValueError | EOFError | OSError) or not told:
+    speaks = isinstance(error, ValueError | EOFError | OSError) or type(error).__module__ in ("zipfile", "zlib")
+    if not (speaks and told):
         told = f"{type(error).__name__}: {told}".removesuffix(": ")
-    raise ValueError(f"{name}: {f'not {what}: ' if what else ''}{told}") from error
+    raise ValueError(f"{name}: {f'{what}: ' if what else ''}{told}") from error
 
 
 def shown(name: str) -> str:

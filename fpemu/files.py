@@ -261,7 +261,7 @@ def stored_arrays(
 
 def _readable(path: Path) -> str:
     """What a file is taken for, in messages."""
-    return f"a readable {file_kind(path)} file"
+    return f"not a readable {file_kind(path)} file"
 
 
 def _stored(

@@ -151,7 +151,7 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
         if kind == ".npy" and name is not None:
             raise ValueError(f"{file}: an .npy file has one array, without a name; {name!r} cannot be selected")
         budget = Budget.of(file, max_bytes=max_bytes)
-    with reading(file, "written by fpemu.save, or damaged"):
+    with reading(file, "not written by fpemu.save, or damaged"):
         if kind == ".npy":
             (stored,) = stored_arrays(file, kind)
             return stored.whole(budget)

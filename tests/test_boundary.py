@@ -274,7 +274,7 @@ def test_an_audit_to_go_on_with(tmp_path):
     )
     refused(lambda path: ledger.restore(path, {}), path, "its counts are")
     np.savez(path, state=np.array(json.dumps({"about": 3})))
-    refused(lambda path: ledger.restore(path, {"seed": 0}), path, "not an audit to go on with")
+    refused(lambda path: ledger.restore(path, {"seed": 0}), path, "no audit to go on with")
 
 
 # -- the boundary itself ----------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_errors_of_the_system_keep_what_they_are(tmp_path):
     ],
 )
 def test_all_other_errors_begin_with_the_path(error):
-    with pytest.raises(ValueError, match=r"^x\.npz: not a file: .") as found, reading("x.npz", "a file"):
+    with pytest.raises(ValueError, match=r"^x\.npz: not a file: .") as found, reading("x.npz", "not a file"):
         raise error
     assert str(found.value).isprintable()
     for stop in (KeyboardInterrupt, SystemExit, GeneratorExit):

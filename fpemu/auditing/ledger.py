@@ -165,7 +165,7 @@ class Ledger:
 
     def restore(self, path: Path, about: dict[str, Any]) -> None:
         """Go on from a file; a ValueError where it is not this audit's."""
-        with reading(path, "an audit to go on with"):
+        with reading(path, "no audit to go on with"):
             budget = Budget.of(path)
             with archives.opened(path) as archive:
                 members = archives.entries(archive, budget.size)

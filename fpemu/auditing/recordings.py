@@ -127,10 +127,10 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
     recording.probe: no recording, or a truncated one: File is not a zip file
     """
     target = Path(path)
-    with reading(target, "a recording, or a truncated one"):
+    with reading(target, "no recording, or a truncated one"):
         budget = Budget.of(target, max_bytes=LARGEST)
         members = _members(target, budget)
-    with reading(target, "a recording"):
+    with reading(target, "no recording"):
         return _checked(target, members, budget)
 
 

@@ -24,7 +24,7 @@ AT_ONCE = 1 << 16  # lines
 LONGEST_HEADER = 200  # lines
 LONGEST_LINE = 1 << 16  # bytes, of a header
 LONGEST_MAP = 1 << 20  # bytes, of a header in JSON
-READABLE = "a readable file of vectors"
+READABLE = "not a readable file of vectors"
 
 
 class VectorFile:
@@ -275,13 +275,13 @@ def _header(path: Path, layout: str) -> dict[str, str]:
     """The words of a file's header, with the hash."""
     budget = Budget.of(path)
     if layout == "npz":
-        with reading(path, "an npz file of vectors"), archives.opened(path) as archive:
+        with reading(path, "no npz file of vectors"), archives.opened(path) as archive:
             members = archives.entries(archive, budget.size)
             text = str(archives.member_array(archive, members["header.npy"], budget)[()])
             return _words(path, budget.json(text.encode(), "its header"))
     if layout == "testfloat":
         beside = companion(path)
-        with reading(beside, "a companion of a file of vectors"):
+        with reading(beside, "no companion of a file of vectors"):
             return _words(beside, budget.json(_short(beside), "its header")["header"])
     if layout == "jsonl":
         with path.open("rb") as stream:
