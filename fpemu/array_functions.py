@@ -15,13 +15,13 @@ from fpemu import reductions
 from fpemu.advice import refusal
 from fpemu.array_ufuncs import check_same
 from fpemu.axes import Axis, axes_of, one_axis, switch
-from fpemu.casting import encode
+from fpemu.casting import cast, encode
 from fpemu.comparisons import equal, greater, less
 from fpemu.errstate import errstate
 from fpemu.ordering import nonzero, ranks
 from fpemu.predicates import is_nan
 from fpemu.running import sharing
-from fpemu.sources import Coded, carries_codes, codes_of
+from fpemu.sources import Coded, as_array, as_numbers, carries_codes, codes_of
 
 Function = Callable[..., Any]
 Rule = Callable[..., Any]  # called with numpy's function, and its arguments
@@ -158,12 +158,17 @@ def _codes(x: Any) -> Any:
 
 
 def _on_values(function: Function, *args: Any, **keywords: Any) -> Any:
-    """The function of numpy itself, on the values."""
+    """The function of numpy itself, on the values; numbers that are none of numpy's are float64 there."""
     return function(*map(_values, args), **{name: _values(value) for name, value in keywords.items()})
 
 
 def _values(x: Any) -> Any:
-    return np.asarray(x) if carries_codes(x) else x
+    if carries_codes(x):
+        return np.asarray(x)
+    if isinstance(x, str | type | dict | None) or callable(x):
+        return x
+    numbers = as_array(x)
+    return numbers if numbers.dtype.kind != "O" else cast(numbers, "float64")
 
 
 def _of_truth(function: Function, a: Any, *args: Any, **keywords: Any) -> Any:
@@ -324,7 +329,7 @@ def _clip(
 def _array_equal(function: Function, a1: Any, a2: Any, equal_nan: Any = False) -> bool:
     """The same shape and the same exact values, of whatever formats."""
     equal_nan = switch("np.array_equal", "equal_nan", equal_nan)
-    if np.shape(a1) != np.shape(a2):
+    if as_numbers(a1).codes.shape != as_numbers(a2).codes.shape:
         return False
     same = equal(a1, a2)
     return bool(np.all(same | (is_nan(a1) & is_nan(a2)) if equal_nan else same))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ __all__ = ["Operators"]
 
 def _joins(x: Any) -> bool:
     """Whether an operator tries its hand at an operand; else the operand's own class may."""
-    return isinstance(x, int | float | complex | list | tuple) or hasattr(x, "__array__")
+    return isinstance(x, numbers.Number | list | tuple | range) or hasattr(x, "__array__")
 
 
 def _operator(ufunc: np.ufunc, reflected: bool = False) -> Callable[[Any, Any], Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from fpemu import arithmetic, comparisons, elementary, integral, predicates, reductions, remainders, signs
 from fpemu.advice import refusal
 from fpemu.profiles import apart
-from fpemu.sources import carries_codes
+from fpemu.sources import as_array, carries_codes
 
 
 def _positive(x: Any) -> Any:
@@ -104,7 +104,8 @@ def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[s
 
 
 def _as_array(x: Any) -> Any:
-    return x if carries_codes(x) else np.asarray(x)
+    """What has a shape: an Array, or an array of the very numbers."""
+    return x if carries_codes(x) else as_array(x)
 
 
 def _with_ones(x: Any, ones: int) -> Any:

@@ -16,8 +16,9 @@ from fpemu.plans import Plan, holds, plan
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
-from fpemu.running import run
-from fpemu.sources import as_source
+from fpemu.running import check_out, no_nan, randomness, run
+from fpemu.significands import cast_rest
+from fpemu.sources import Source, as_numbers, as_source
 
 __all__ = ["cast", "decode", "encode", "get_num_threads", "set_num_threads"]
 
@@ -45,8 +46,8 @@ def cast(
     Parameters
     ----------
     x : array_like
-        Numbers: any numpy bool, integer or float array, ml_dtypes arrays, CPU torch tensors, Python numbers, `Array`.
-        A plain array's elements are exactly their values.
+        Numbers, each exactly itself: numpy, ml_dtypes and `Array` arrays, CPU torch tensors, Python's numbers with
+        Fraction and Decimal, gmpy2's and mpmath's real ones, text ("0.1", "0x1.8p-3"), nested sequences of any of them.
     fmt : str, Format or dtype
         The format; see `dtype`.
     profile : str or Profile, optional
@@ -65,7 +66,8 @@ def cast(
         x holds codes of this format.
     dtype : numpy dtype, optional
         Of the result; default: x's if that is a float which holds every value of the format, else float32 if it
-        does, else float64.
+        does, else float64.  Sequences and single numbers have the dtype that numpy gives them where that changes no
+        number, else int64 or uint64 if all are integers, else float64.
     out : numpy.ndarray, optional
         Where to put the result: x's shape, the result's dtype.
 
@@ -98,12 +100,15 @@ def cast(
     >>> fe.cast(1000.0, "float8_e4m3fn", overflow="saturate")
     np.float64(448.0)
     """
-    given = as_source(x, source)
+    given = as_numbers(x, source)
     work, result = _plan_of_cast(
         given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, _as_dtype(dtype)
     )
     if rng is None and random_bits is None and work.stochastic:
         rng = getattr(x, "rng", None)
+    if given.rest is not None:
+        codes = _exactly(given, work, rng, random_bits, rng_offset)
+        return decode(codes, work.target, dtype=result, out=out)
     values = run(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
     # Without a dtype the range is beyond float64's, and each element has to show that it is not.
     return values if result is not None else decode(values, work.target, out=out)
@@ -172,10 +177,12 @@ def encode(
     >>> fe.encode(124, "float8_e4m3fn", source="float8_e5m2")
     np.uint8(127)
     """
-    given = as_source(x, source)
+    given = as_numbers(x, source)
     work = _plan_of_encode(given.format, _hashable(fmt), profile, rounding, overflow)
     if rng is None and random_bits is None and work.stochastic:
         rng = getattr(x, "rng", None)
+    if given.rest is not None:
+        return _exactly(given, work, rng, random_bits, rng_offset, out)
     return run(given, work, rng, random_bits, rng_offset, out, None)
 
 
@@ -220,6 +227,34 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     if not held and isinstance(work.source, FloatFormat):
         _check_exact(given.codes, work.source, values, result)
     return values
+
+
+def _exactly(
+    given: Source,
+    work: Plan,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+    out: NDArray[Any] | None = None,
+) -> Any:
+    """The codes of numbers that no one format holds: by the plan, but for the rest of them."""
+    assert given.rest is not None
+    if work.final is not None:
+        work = plan(work.source, work.target, work.rules, None)
+    if out is not None:
+        check_out(out, given.codes.shape, work.out_dtype)
+    if work.refuses_nan:
+        no_nan(given)
+    randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
+    codes = np.empty(given.codes.size, work.out_dtype)
+    work.prepare(codes.size)
+    work(np.ascontiguousarray(given.codes).reshape(-1), codes, rng_offset, randoms, key)
+    floats = isinstance(given.format, FloatFormat)
+    codes[given.rest.places] = cast_rest(given.rest, work.target, work.rules, floats, rng_offset, randoms, key)
+    if out is None:
+        return codes.reshape(given.codes.shape)[()]
+    out[...] = codes.reshape(given.codes.shape)
+    return out
 
 
 def set_num_threads(count: int) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import TableFormat
 from fpemu.knobs import InfinityRule, NanRule, Rounding
+from fpemu.literals import Literal
 from fpemu.profiles import Profile
+
+if TYPE_CHECKING:
+    from fpemu.reals import Exact
 
 BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.tables
 MASK = (1 << 64) - 1
+_BEYOND = 2000  # binary exponent: float64's numbers, and halves of their sums, end before it
 
 Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` gives it: equal numbers are equal pairs
 
@@ -159,22 +165,65 @@ def _nearer_tie(low: Number, high: Number, low_code: int, high_code: int, roundi
     return high_code < low_code
 
 
-def _threshold(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> _Threshold:
-    """Where the interval of `high` begins."""
-    above = _place(low, False)  # everything beyond `low` goes to `high`
-    below = _place(high, True)  # nothing below `high` does
+def _bound(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> tuple[Number, bool]:
+    """Where the interval of `high` begins, and whether the number there belongs to it."""
+    above = low, False  # everything beyond `low` goes to `high`
+    below = high, True  # nothing below `high` does
     straddles = low[0] < 0 < high[0]
     if rounding is Rounding.TOWARD_POSITIVE:
         return above
     if rounding is Rounding.TOWARD_NEGATIVE:
         return below
     if rounding is Rounding.AWAY_FROM_ZERO:
-        return _place((0, 0), high_code < low_code) if straddles else above if low[0] >= 0 else below
+        return ((0, 0), high_code < low_code) if straddles else above if low[0] >= 0 else below
     if rounding is Rounding.TOWARD_ZERO and not straddles:
         return below if low[0] >= 0 else above
     if rounding is Rounding.TO_ODD and low_code % 2 != high_code % 2:
         return above if high_code % 2 else below
-    return _place(_mean(low, high), _nearer_tie(low, high, low_code, high_code, rounding))
+    return _mean(low, high), _nearer_tie(low, high, low_code, high_code, rounding)
+
+
+@functools.lru_cache(maxsize=64)
+def _bounds(fmt: TableFormat, rules: Profile) -> tuple[list[tuple[Number, bool]], list[int]]:
+    """Where the intervals of a codebook begin, but for the first one, and their codes."""
+    rounding = rules.rounding
+    assert isinstance(rounding, Rounding)
+    lowest: dict[Number, int] = {}
+    for code in range(fmt.code_count):
+        lowest.setdefault(fmt.scaled(code), code)
+    steps = sorted(lowest.items(), key=lambda step: _place(step[0], False)[:2])
+    bounds = [
+        _bound(low, high, low_code, high_code, rounding)
+        for (low, low_code), (high, high_code) in itertools.pairwise(steps)
+    ]
+    return bounds, [code for _, code in steps]
+
+
+def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
+    """The code of any exact number that is not 0, however many digits it has.
+
+    Parameters
+    ----------
+    fmt : TableFormat
+    rules : Profile
+    number : Fraction or Literal
+
+    Returns
+    -------
+    int
+    """
+    bounds, codes = _bounds(fmt, rules)
+    if isinstance(number, Literal):  # so far away that any number there does as well
+        large = number.leading().top > 0
+        x = Fraction(2) ** (_BEYOND if large else -_BEYOND) * (-1 if number.negative else 1)
+    else:
+        x = number
+
+    def begins(bound: tuple[Number, bool]) -> tuple[Fraction, bool]:
+        (significand, exponent), inclusive = bound
+        return significand * Fraction(2) ** exponent, not inclusive
+
+    return codes[bisect.bisect_right(bounds, (x, False), key=begins)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -190,17 +239,8 @@ def codebook(fmt: TableFormat, rules: Profile) -> Codebook:
     -------
     Codebook
     """
-    rounding = rules.rounding
-    assert isinstance(rounding, Rounding)
-    lowest: dict[Number, int] = {}
-    for code in range(fmt.code_count):
-        lowest.setdefault(fmt.scaled(code), code)
-    steps = sorted(lowest.items(), key=lambda step: _place(step[0], False)[:2])
-    bounds = [
-        _threshold(low, high, low_code, high_code, rounding)
-        for (low, low_code), (high, high_code) in itertools.pairwise(steps)
-    ]
-    codes = [code for _, code in steps]
+    exact, codes = _bounds(fmt, rules)
+    bounds = [_place(*bound) for bound in exact]
     zero = codes[sum(b[:2] < (0, 0) or (b[:2] == (0, 0) and b.inclusive) for b in bounds)]
     nan = {NanRule.MAX: codes[-1], NanRule.MIN: codes[0]}.get(rules.nan, zero)
     infinities = (zero, zero) if rules.infinity is InfinityRule.ZERO else (codes[-1], codes[0])

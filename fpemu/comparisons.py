@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.axes import switch
 from fpemu.errstate import asked, check, value_text
 from fpemu.flags import Flags
-from fpemu.kernels import operations
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.kernels import columns, operations
 from fpemu.kernels.spec import NO_RULES
 from fpemu.knobs import Extremum, choose
-from fpemu.operating import Options, as_operand, broadcast, checked_bool, documented, flat, operate
-from fpemu.outcomes import operand_rules
+from fpemu.operating import Options, Rests, as_operands, broadcast, checked_bool, documented, flat, operate
+from fpemu.outcomes import Rules, operand_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.running import check_out, in_pieces, small_pieces
@@ -464,7 +465,7 @@ def _ordered(
     switch(name, "return_flags", return_flags)
     if name in SIGNALING:
         checked_bool("signaling", signaling)
-    (x_codes, x_format), (y_codes, y_format) = as_operand(x), as_operand(y)
+    ((x_codes, x_format), (y_codes, y_format)), rests = as_operands((x, y))
     shape = broadcast(name, [x_codes, y_codes])
     if out is not None:
         check_out(out, shape, np.dtype(bool))
@@ -482,6 +483,9 @@ def _ordered(
             loop(*wide, x_format.spec, y_format.spec, rules, found[begin:end])
 
     in_pieces(piece, found.size)
+    if rests:
+        sources = (left, x_format), (right, y_format)
+        _order_rests(which, sources, rests, (x_codes.shape, y_codes.shape, shape), rules, found)
     result = _truth(wanted)[found].reshape(shape)
     context = asked()
     bits = np.zeros(0, np.uint8)
@@ -504,3 +508,29 @@ def _ordered(
         result = out
     answer = result if out is not None or result.ndim else result[()]
     return (answer, Flags(bits)) if return_flags else answer
+
+
+def _order_rests(
+    which: int,
+    sources: tuple[tuple[NDArray[Any], FloatFormat | IntFormat], ...],
+    rests: Rests,
+    shapes: tuple[tuple[int, ...], ...],
+    rules: Rules,
+    found: NDArray[np.uint8],
+) -> None:
+    """Put the orders right of numbers that no format holds: with a NaN they are right."""
+    from fpemu.rationals import order, reals_at, slots_of
+
+    slots = [slots_of(rest, shape, shapes[-1]) for rest, shape in zip(rests, shapes[:-1], strict=True)]
+    places = np.flatnonzero(np.any(slots, axis=0) & (found % operations.SIGNALS != operations.UNORDERED))
+    operands = [
+        reals_at(codes[places], fmt, rest, slot[places], rules)
+        for (codes, fmt), rest, slot in zip(sources, rests, slots, strict=True)
+    ]
+    orders = {-1: operations.LESS, 0: operations.EQUAL, 1: operations.GREATER}
+    for place, x, y in zip(places.tolist(), *operands, strict=True):
+        if columns.NOT_A_NUMBER in (x.kind, y.kind):  # has its place in the total orders
+            continue
+        if which == operations.TOTAL_ORDER_MAGNITUDE:
+            x, y = x.unsigned, y.unsigned
+        found[place] = orders[order(x, y)]

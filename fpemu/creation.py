@@ -15,7 +15,7 @@ from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
 from fpemu.running import sharing
-from fpemu.sources import as_source
+from fpemu.sources import as_numbers, as_source
 
 __all__ = ["array", "asarray"]
 
@@ -104,7 +104,7 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     x : array_like or Array
         A numpy or ml_dtypes array, a CPU torch tensor, an Array, or numbers.
     fmt : str, Format or dtype, optional
-        The format; default x's own (of numbers as numpy takes them).
+        The format; default x's own, as `cast` has it for the dtype of sequences.
     profile : str or Profile, optional
         The rules; default an Array's own, else the format's.
 
@@ -135,10 +135,10 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     >>> a
     Array([1. , 5.5, 1. ], format='float16')
     """
-    given = as_source(x)
+    given = as_source(x) if fmt is None else as_numbers(x)
     target = given.format if fmt is None else find_format(fmt)
     if profile is None and isinstance(x, Array) and target == x.format:
         profile = x.profile
-    if same_codes(given.format, target):
+    if same_codes(given.format, target) and given.rest is None:
         return sharing(Array(given.codes, target, profile), getattr(x, "rng", None))
     return Array(encode(x, target, profile=profile), target, profile)

@@ -7,9 +7,10 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.casting import decode
 from fpemu.formats import Format, IntFormat
 from fpemu.operating import Options, checked_bool, documented, operate, with_own_format
-from fpemu.sources import Coded, as_source
+from fpemu.sources import Coded, Source, as_numbers
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_to_integral", "scaleb"]
 
@@ -164,22 +165,34 @@ def _is_integer(fmt: Format) -> bool:
 
 
 def _integers(name: str, n: Any) -> Any:
-    found = as_source(n).format
-    if not _is_integer(found):
-        raise TypeError(f"{name}: n must be integers, not of {found.name}")
-    return n
+    """Integers as they are; as int64 where some are so large that no format has so many powers of two."""
+    given = as_numbers(n)
+    if not _is_integer(given.format):
+        raise TypeError(f"{name}: n must be integers, not of {given.format.name}")
+    return n if given.rest is None else _within(given)
+
+
+def _within(given: Source) -> NDArray[np.int64]:
+    """Integers as int64, those beyond 2^30 as 2^30 with their sign: no format reaches so many powers of two."""
+    found = np.asarray(decode(given.codes, given.format))
+    wide = found if found.dtype.itemsize == 8 else found.astype(np.int64)  # a narrow dtype has no 2^30
+    near = np.minimum(wide, wide.dtype.type(_FARTHEST)).astype(np.int64)
+    near = np.array(np.maximum(near, -_FARTHEST))
+    if given.rest is not None:
+        near.reshape(-1)[given.rest.places] *= _FARTHEST
+    return near
 
 
 def _counts(name: str, n: Any) -> NDArray[np.int64]:
     """How far to shift, as int64."""
-    counts = np.asarray(_integers(name, n))
+    counts = _within(as_numbers(_integers(name, n)))
     if counts.size and counts.min() < 0:
         raise ValueError(f"{name}: n must not be negative, but is {counts.min()}: shift the other way")
-    return np.asarray(np.minimum(counts, _FARTHEST), np.int64)
+    return counts
 
 
 def _shifted(name: str, x: Any) -> Any:
-    found = as_source(x).format
+    found = as_numbers(x).format
     if not isinstance(found, IntFormat):
         raise TypeError(f"{name}: x must be of an integer or fixed-point format, not of {found.name}: use scaleb")
     return x

@@ -20,7 +20,7 @@ from fpemu.kernels import columns
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["DIGITS", "FAR", "LONGEST", "Leading", "Literal", "is_code", "read"]
+__all__ = ["DIGITS", "FAR", "LONGEST", "Leading", "Literal", "is_code", "leading_of", "read"]
 
 DIGITS = 128  # of a number, in binary: what any rounding needs, beside whether more follow
 FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26
@@ -145,7 +145,7 @@ class Literal(NamedTuple):
         if abs(exponent) <= self._reach(1024):
             if exponent >= 0:
                 return _of_dyadic(m * 5**exponent, exponent)
-            return _of_quotient(m, 5**-exponent, exponent)
+            return leading_of(m, 5**-exponent, exponent)
         # Here it is no number of 128 digits: 5^e alone has more, or divides no m that is shorter.
         width = DIGITS + 64
         while True:
@@ -153,7 +153,7 @@ class Literal(NamedTuple):
             if exponent >= 0:
                 ends = _of_dyadic(m * low, power + exponent), _of_dyadic(m * high, power + exponent)
             else:
-                ends = _of_quotient(m, high, exponent - power), _of_quotient(m, low, exponent - power)
+                ends = leading_of(m, high, exponent - power), leading_of(m, low, exponent - power)
             if ends[0][:2] == ends[1][:2]:
                 return ends[0]._replace(more=True)
             width *= 2
@@ -309,8 +309,8 @@ def _of_dyadic(m: int, exponent: int) -> Leading:
     return Leading(top, m >> cut, m & ((1 << cut) - 1) != 0)
 
 
-def _of_quotient(m: int, divisor: int, exponent: int) -> Leading:
-    """Of m / divisor 2^exponent."""
+def leading_of(m: int, divisor: int, exponent: int = 0) -> Leading:
+    """The first 128 binary digits of m / divisor 2^exponent, which is positive."""
     up = max(DIGITS + 1 + divisor.bit_length() - m.bit_length(), 0)
     whole, rest = divmod(m << up, divisor)  # of 129 digits or more
     found = _of_dyadic(whole, exponent - up)

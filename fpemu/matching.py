@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from fpemu.classes import is_nan, split
 from fpemu.exact_values import floor_log2
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
-from fpemu.neighbours import exact_codes
-from fpemu.sources import as_source, carries_codes
+from fpemu.literals import Literal
+from fpemu.neighbours import exact_codes, number_text
+from fpemu.reals import exact_text
+from fpemu.sources import as_numbers, as_source, carries_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,11 +129,12 @@ def codes_of_values(x: Any, fmt: Format, what: str) -> Codes:
     """The codes of `fmt` whose values `x` holds; a ValueError if one of them is no value of `fmt`."""
     if carries_codes(x):
         return codes_in(x, fmt, what)
-    given = as_source(x)
+    given = as_numbers(x)
     codes, exact = exact_codes(x, given, fmt)
     if not exact.all():
         place = int(np.argmin(exact))
-        value = Code(given.format, int(given.codes.flat[place])).text
+        held = given.rest is None or place not in given.rest.places
+        value = Code(given.format, int(given.codes.flat[place])).text if held else number_text(given, place)
         raise ValueError(
             f"{what}{index_text(place, exact.shape)} = {value} is no value of {fmt}; cast it first: "
             f"fe.cast({what}, {fmt.name!r})"
@@ -141,29 +144,16 @@ def codes_of_values(x: Any, fmt: Format, what: str) -> Codes:
 
 def exact_numbers(x: Any) -> NDArray[np.object_]:
     """Exact numbers as objects: a Fraction, or a float where it is NaN or infinite."""
-    if not carries_codes(x) and not hasattr(x, "dtype"):
-        listed = np.asarray(x, dtype=object)
-        if any(isinstance(number, Fraction) for number in listed.flat):
-            return _each(listed, _exact)
-    elif isinstance(x, np.ndarray) and x.dtype.kind == "O":
-        return _each(x, _exact)
-    given = as_source(x)
-    return _each(np.asarray(given.codes), lambda code: _number(given.format, int(code)))
-
-
-def _each(x: NDArray[Any], function: Callable[[Any], Any]) -> NDArray[np.object_]:
-    found = np.empty(x.shape, dtype=object)
-    for place, element in enumerate(x.flat):
-        found.flat[place] = function(element)
+    given = as_numbers(x)
+    found = np.empty(given.codes.shape, dtype=object)
+    for place, code in enumerate(given.codes.flat):
+        found.flat[place] = _number(given.format, int(code))
+    if given.rest is not None:
+        for place, number in zip(given.rest.places.tolist(), given.rest.numbers, strict=True):
+            if isinstance(number, Literal):
+                raise ValueError(f"{exact_text(number)} is too far away to be compared with")
+            found.flat[place] = number
     return found
-
-
-def _exact(number: Any) -> Fraction | float:
-    if isinstance(number, bool) or not isinstance(number, int | float | Fraction | np.integer | np.floating):
-        raise TypeError(f"desired must hold numbers, not {type(number).__name__}")
-    if isinstance(number, Fraction | int | np.integer):
-        return Fraction(number) if isinstance(number, Fraction) else Fraction(int(number))
-    return Fraction(float(number)) if math.isfinite(number) else float(number)
 
 
 def _number(fmt: Format, code: int) -> Fraction | float:

@@ -11,9 +11,10 @@ from fpemu.casting import cast, decode, encode
 from fpemu.classes import NumberClass, classes_of, is_nan, split
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
 from fpemu.infotext import dyadic_text
+from fpemu.reals import exact_text
 from fpemu.registry import dtype
 from fpemu.running import sharing
-from fpemu.sources import Source, as_source, carries_codes
+from fpemu.sources import Source, as_numbers, carries_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = ["next_down", "next_up", "spacing"]
 
 _ZEROS = NumberClass.NEGATIVE_ZERO, NumberClass.POSITIVE_ZERO
 _NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
+_INFINITE = NumberClass.NEGATIVE_INFINITY, NumberClass.POSITIVE_INFINITY
 _TOP = np.uint64((1 << 64) - 1)
 
 
@@ -138,44 +140,55 @@ def spacing(x: Any, fmt: Any = None) -> Any:
 
 def _codes_of(x: Any, fmt: Any) -> tuple[Source, NDArray[Any], Format]:
     """`x` as given, its codes in the format, and the format; ValueError for what is no value of it."""
-    given = as_source(x)
+    given = as_numbers(x)
     if fmt is None:
         if not carries_codes(x):
             raise TypeError("plain values need a format: give fmt")
         fmt = given.format
     found = dtype(fmt)
     own = np.asarray(given.codes, given.codes.dtype.newbyteorder("="))
-    if same_codes(given.format, found):
+    if same_codes(given.format, found) and given.rest is None:
         return given, own, found
     if carries_codes(x):
         raise ValueError(f"x is an Array of {given.format.name}, not of {found.name}: leave fmt out, or cast first")
     codes, exact = exact_codes(x, given, found)
     if not exact.all():
-        wrong = int(own[~exact].flat[0])
-        try:
-            text = repr(given.format.value(wrong))
-        except OverflowError:  # a wide integer
-            text = dyadic_text(*given.format.scaled(wrong))
+        text = number_text(given, int(np.argmin(exact)))
         raise ValueError(f"{text} is no value of {found.name}: cast first, fe.cast(x, {found.name!r})")
     return given, codes, found
 
 
+def number_text(given: Source, place: int) -> str:
+    """The number at a place of a source, in C order, as text."""
+    if given.rest is not None and place in given.rest.places:
+        return exact_text(given.rest.numbers[int(np.searchsorted(given.rest.places, place))])
+    code = int(given.codes.flat[place])
+    try:
+        return repr(given.format.value(code))
+    except OverflowError:  # a wide integer
+        return dyadic_text(*given.format.scaled(code))
+
+
 def exact_codes(x: Any, given: Source, fmt: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The codes of a format for numbers, and which of the numbers are values of it; `given` is ``as_source(x)``."""
+    """The codes of a format for numbers, and which of the numbers are values of it; `given` is ``as_numbers(x)``."""
     own = np.asarray(given.codes, given.codes.dtype.newbyteorder("="))
     codes = np.asarray(encode(x, fmt, profile="ieee", rounding="toward_zero"))
     kinds = classes_of(own, given.format)
-    exact = _among(classes_of(codes, fmt), _NANS) == _among(kinds, _NANS)
+    exact = np.array(_among(classes_of(codes, fmt), _NANS) == _among(kinds, _NANS))
     # What the cast moved does not come back both ways, but for the sign of a zero and what a NaN carries.
     for rounding in ("toward_zero", "away_from_zero"):
         back = np.asarray(encode(codes, given.format, source=fmt, profile="ieee", rounding=rounding))
         kinds_back = classes_of(back, given.format)
         same = (back == own) | (_among(kinds, _ZEROS) & _among(kinds_back, _ZEROS))
         exact &= same | (_among(kinds, _NANS) & _among(kinds_back, _NANS))
+    if given.rest is not None:
+        finite = ~_among(classes_of(codes, fmt), (*_NANS, *_INFINITE)).reshape(-1)
+        for place, number in zip(given.rest.places.tolist(), given.rest.numbers, strict=True):
+            exact.flat[place] = finite[place] and fmt.exact(int(codes.flat[place])) == number
     return codes, exact
 
 
-def _among(kinds: NDArray[np.uint8], wanted: tuple[NumberClass, NumberClass]) -> NDArray[np.bool_]:
+def _among(kinds: NDArray[np.uint8], wanted: tuple[NumberClass, ...]) -> NDArray[np.bool_]:
     return np.isin(kinds, wanted)
 
 

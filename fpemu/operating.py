@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -36,10 +36,14 @@ from fpemu.knobs import (
 from fpemu.outcomes import kernel_rules, rounding_numbers
 from fpemu.profiles import IEEE, Profile, apart
 from fpemu.profiles import profile as find_profile
+from fpemu.reals import exact_text
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, in_pieces, randomness, same_places, shared_generator, sharing
+from fpemu.sequences import Rest
 from fpemu.shortcuts import Randoms, Task, general, way
-from fpemu.sources import Coded, as_source, carries_codes, codes_of
+from fpemu.sources import Coded, as_numbers, as_source, carries_codes, codes_of
+
+Rests = Sequence[Rest | None]
 
 
 class Options(TypedDict, total=False):
@@ -158,7 +162,8 @@ class Work(NamedTuple):
     """One operation to carry out: what there is once operands and options are understood.
 
     `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
-    `randomness` gives them; `flags_wanted`: whether anybody asks for flags; `out`: where results may be put, or None.
+    `randomness` gives them; `flags_wanted`: whether anybody asks for flags; `out`: where results may be put, or None;
+    `rests`: of each operand what its format does not hold, if any has such numbers.
     """
 
     name: str
@@ -170,6 +175,7 @@ class Work(NamedTuple):
     first: int
     flags_wanted: bool
     out: NDArray[Any] | None
+    rests: Rests = ()
 
     def codes(self) -> list[NDArray[Any]]:
         """The operands' codes, broadcast, one-dimensional, in native byte order."""
@@ -201,6 +207,12 @@ _FLUSH_FLAGS = {
 _QUOTIENTS = ("divide", "reciprocal", "rsqrt")
 # What more than one operand goes into, or digits without end come out of
 _SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
+# What is worked out in fractions too, where an operand is no number of a format
+EXACT_NAMES = {
+    *("add", "subtract", "multiply", "divide", "fma", "sqrt", "fmod", "ieee_remainder", "absolute", "negative"),
+    *("copysign", "convert", "round_to_integral", "scaleb", "logb"),
+    *("minimum", "maximum", "minimum_number", "maximum_number"),
+}
 _SIGNS = ("absolute", "negative", "copysign")
 # What one operand goes into, as it is: all digits of the exact result are there
 _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
@@ -234,7 +246,7 @@ def operate(
     """
     check_options(name, options, [*DEFAULTS, "fmt"] if name == "convert" else DEFAULTS)
     given: dict[str, Any] = {**DEFAULTS, **options}
-    sources = [as_operand(x) for x in operands]
+    sources, rests = as_operands(operands)
     arrays = [x for x in operands if carries_codes(x)]
     target, profile = where(name, arrays, given["result"], given["profile"])
     formats = tuple(fmt for _, fmt in sources)
@@ -256,16 +268,16 @@ def operate(
         operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
         wide_rules = IEEE.replace(**operand_rules)
         wide = task_for(name, formats, _FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
-        work = Work(name, sources, wide, shape, randoms, key, offset, False, None)
-        first, bits = (carry_out or by_loop)(work)[0], NO_FLAGS
+        work = Work(name, sources, wide, shape, randoms, key, offset, False, None, rests)
+        first, bits = carried(work, carry_out)[0], NO_FLAGS
         random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         once = task.profile.replace(through="none", subnormals_in="keep")
         codes = encode(first, task.target, source=_FLOAT32, profile=once, **random_options)
     else:
         flags_wanted = given["return_flags"] or wanted is not None
         place = out if wanted is None else None  # who asks for an error wants `out` as it was
-        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, place)
-        codes, bits = (carry_out or by_loop)(work)
+        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, place, rests)
+        codes, bits = carried(work, carry_out)
     if wanted is not None:
         check(wanted, name, bits, lambda index: told(work, codes, index))
     if out is not None:
@@ -286,6 +298,32 @@ def check_options(name: str, options: Options, known: Collection[str]) -> None:
             raise TypeError(refusal(name, option, value, known))
 
 
+def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """An operation carried out: codes and flags, of elements too that have an operand which no format holds."""
+    if not work.rests:
+        return (carry_out or by_loop)(work)
+    if work.name not in EXACT_NAMES:
+        raise ValueError(
+            f"{work.name}: an operand has numbers that no format holds: round it to one first, fe.array(x, fmt)"
+        )
+    from fpemu.rationals import reals_at, results, slots_of
+
+    shapes = [part.shape for part, _ in work.sources]
+    slots = [slots_of(rest, shape, work.shape) for rest, shape in zip(work.rests, shapes, strict=True)]
+    places = np.flatnonzero(np.any(slots, axis=0))
+    operands = [
+        reals_at(part[places], fmt, rest, slot[places], work.task.rules)
+        for part, (_, fmt), rest, slot in zip(work.codes(), work.sources, work.rests, slots, strict=True)
+    ]
+    codes, bits = by_loop(work)  # may write over the operands
+    right, found, flags = results(work.name, operands, places, work.task, work.first, work.randoms, work.key)
+    codes = np.ascontiguousarray(codes).reshape(work.shape)
+    codes.reshape(-1)[right] = found
+    if bits.size:
+        bits.reshape(-1)[right] = flags
+    return codes, bits
+
+
 def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | None) -> None:
     """A ValueError if somebody asks for the flags of what is rounded twice."""
     if profile.through is not Through.FLOAT32 or not (return_flags or wanted):
@@ -297,6 +335,11 @@ def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | 
 def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
     """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
     operands = [value_text(np.broadcast_to(part, work.shape)[index], fmt) for part, fmt in work.sources]
+    for i, rest in enumerate(work.rests):
+        if rest is not None:
+            places = np.arange(work.sources[i][0].size).reshape(work.sources[i][0].shape)
+            found = np.flatnonzero(rest.places == np.broadcast_to(places, work.shape)[index])
+            operands[i] = exact_text(rest.numbers[found[0]]) if found.size else operands[i]
     target = work.task.target
     return f"{work.name}({', '.join(operands)}) = {value_text(codes[index], target)} in {target.name}"
 
@@ -313,15 +356,25 @@ def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
         raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
 
 
-def as_operand(x: Any) -> tuple[NDArray[Any], FloatFormat | IntFormat]:
-    """An operand as codes of a float or integer format; a codebook's codes become its values."""
-    if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
-        return codes_of(x), x.format
-    source = as_source(x)
-    if isinstance(source.format, TableFormat):
-        source = as_source(decode(source.codes, source.format, dtype=np.float64))
-    assert not isinstance(source.format, TableFormat)
-    return source.codes, source.format
+def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], FloatFormat | IntFormat]], Rests]:
+    """Operands as codes of float or integer formats, and what these do not hold; () where they hold all.
+
+    A codebook's codes become its values.
+    """
+    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]] = []
+    rests: list[Rest | None] = []
+    for x in operands:
+        if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
+            sources.append((codes_of(x), x.format))
+            rests.append(None)
+            continue
+        source = as_numbers(x)
+        if isinstance(source.format, TableFormat):
+            source = as_source(decode(source.codes, source.format, dtype=np.float64))
+        assert not isinstance(source.format, TableFormat)
+        sources.append((source.codes, source.format))
+        rests.append(source.rest)
+    return sources, () if all(rest is None for rest in rests) else rests
 
 
 def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:

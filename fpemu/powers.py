@@ -18,6 +18,7 @@ from fpemu.kernels import spec as places
 from fpemu.knobs import Stochastic
 from fpemu.operating import Work, by_loop, may_write
 from fpemu.shortcuts import general
+from fpemu.significands import operands_of
 
 __all__ = ["LARGEST", "carry_out"]
 
@@ -55,7 +56,7 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
 def _exponents(work: Work) -> list[digits.Operand]:
     """The exponents that there are; a ValueError if an exact value may have digits without end."""
     (x, x_format), (y, y_format) = work.sources
-    found = tabulation.operands_of(np.unique(y), y_format, work.task.rules)
+    found = operands_of(np.unique(y), y_format, work.task.rules)
     for exponent in found:
         m, e = exponent.m, exponent.e
         number = exponent.kind == columns.NUMBER
@@ -113,9 +114,7 @@ def _piece(work: Work, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[A
     task, formats = work.task, tuple(fmt for _, fmt in work.sources)
     (xs, x_places), (ys, y_places) = (np.unique(part, return_inverse=True) for part in codes)
     pairs, where = np.unique(x_places.reshape(-1) * ys.size + y_places.reshape(-1), return_inverse=True)
-    x_operands, y_operands = (
-        tabulation.operands_of(met, fmt, task.rules) for met, fmt in zip((xs, ys), formats, strict=True)
-    )
+    x_operands, y_operands = (operands_of(met, fmt, task.rules) for met, fmt in zip((xs, ys), formats, strict=True))
     x_of, y_of = (pairs // ys.size).tolist(), (pairs % ys.size).tolist()
     values = [digits.power(x_operands[i], y_operands[j]) for i, j in zip(x_of, y_of, strict=True)]
     rows = where.reshape(-1).astype(np.uint16)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.classes import NumberClass, classes_of
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
-from fpemu.sources import Coded, Source, as_source
+from fpemu.sources import Coded, Source, as_numbers
 
 __all__ = [
     "is_canonical",
@@ -273,7 +273,7 @@ def is_canonical(x: ArrayLike | Coded) -> Any:
     >>> fe.is_canonical(fe.Array([0x80, 0x81], symmetric))
     array([False,  True])
     """
-    given = as_source(x)
+    given = as_numbers(x)
     return (classes_of(_native(given), given.format) != NumberClass.NONCANONICAL)[()]
 
 
@@ -304,7 +304,7 @@ def is_sign_minus(x: ArrayLike | Coded) -> Any:
     >>> fe.is_sign_minus([-0.0, 0.0, -1.0])
     array([ True, False,  True])
     """
-    given = as_source(x)
+    given = as_numbers(x)
     codes, fmt = _native(given), given.format
     if isinstance(fmt, TableFormat):
         return np.signbit(np.array(fmt.entries))[codes][()]
@@ -320,7 +320,7 @@ def _native(given: Source) -> NDArray[Any]:
 
 def _among(x: Any, wanted: tuple[NumberClass, ...], inside: bool = True) -> Any:
     """Whether the class of x is among the wanted ones (or not among them); a noncanonical code counts as its value."""
-    given = as_source(x)
+    given = as_numbers(x)
     codes, fmt = _native(given), given.format
     kinds = classes_of(codes, fmt)
     if isinstance(fmt, IntFormat):

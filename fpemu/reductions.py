@@ -21,7 +21,7 @@ from fpemu.operating import (
     NO_FLAGS,
     OPTIONS_TEXT,
     Options,
-    as_operand,
+    as_operands,
     check_once,
     check_options,
     check_wrap,
@@ -306,7 +306,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     """One reduction."""
     check_options(name, options, [*DEFAULTS, *_OWN[name]])
     given: dict[str, Any] = {**DEFAULTS, **options}
-    sources = [as_operand(x) for x in operands]
+    sources, rests = as_operands(operands)
     formats = tuple(fmt for _, fmt in sources)
     arrays = [x for x in operands if carries_codes(x)]
     by = steps.checked(name).format(name)
@@ -338,8 +338,18 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         given["rng"] = generator
     randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
     work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
+    if rests:
+        from fpemu import rational_sums
+
+        slots = rational_sums.rest_rows(name, [codes.shape for codes, _ in sources], rests, axis)
+        work = functools.partial(_right, work, rational_sums.exact_rows, name, rows, formats, rests, slots)
     if by_task is not None:
         partial, raised = stepped_sums(name, rows, formats, by_task, steps, key, offset, flags_wanted)
+        if rests:
+            done = partial, raised
+            partial, raised = rational_sums.stepped_rows(
+                name, rows, formats, rests, slots, done, by_task, steps, key, offset
+            )
         work = functools.partial(finished, name, rows.length, partial, raised, by_task, rows.shape)
     if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
         float32 = task_for(name, formats, FLOAT32, find_profile("ieee"), None, None)
@@ -361,6 +371,11 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     else:
         found = decode(codes, target)
     return (found, Flags(bits)) if given["return_flags"] else found
+
+
+def _right(work: Callable[..., Any], put_right: Callable[..., Any], *given: Any, **how: Any) -> Any:
+    """Exact sums, those of rows with numbers that no format holds worked out in fractions."""
+    return put_right(*given, work(**how), **how)
 
 
 def _rules_of(by: Format, target: Format, profile: Profile, arrays: list[Coded]) -> Profile:

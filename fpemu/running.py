@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,11 @@ from fpemu.kernels import threads
 from fpemu.knobs import Rounding, Stochastic
 from fpemu.plans import NO_RANDOMS, Plan
 from fpemu.profiles import Profile
-from fpemu.sources import Coded, Source
 
-A = TypeVar("A", bound=Coded)
+if TYPE_CHECKING:
+    from fpemu.sources import Coded, Source
+
+A = TypeVar("A", bound="Coded")
 SMALL = 1 << 14  # elements: their wide codes stay in the cache
 
 threads.wished()  # a number of threads that cannot be is refused here, not first where an array is large
@@ -55,7 +57,7 @@ def run(
     if out is not None:
         check_out(out, codes.shape, dtype)
     if work.refuses_nan:
-        _no_nan(given)
+        no_nan(given)
     randoms, key = NO_RANDOMS, 0
     if work.stochastic or rng is not None or random_bits is not None or type(rng_offset) is not int or rng_offset:
         randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
@@ -250,7 +252,7 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ValueError("out is read-only")
 
 
-def _no_nan(given: Source) -> None:
+def no_nan(given: Source) -> None:
     """Raise ValueError if a source is NaN, for the rule nan="error"."""
     if not isinstance(given.format, FloatFormat) or given.format.nan == "none":
         return

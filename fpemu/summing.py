@@ -23,7 +23,7 @@ from fpemu.shortcuts import Task
 
 DOTS = ("dot", "vecdot")  # reductions of two operands
 _OFTEN = 1 << 30  # terms after which the accumulator passes its carries on
-_STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
+STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
 
 
 class Steps(NamedTuple):
@@ -216,7 +216,7 @@ def stepped_sums(
     flags = np.zeros(count if flags_wanted else 0, np.uint8)
     again = np.ones(number, bool)
     if name not in DOTS and not flags_wanted and steps.summation != "pairwise" and rows.length:
-        again = _by_fpu(rows, formats[0], task, _block(steps, rows.length), every, out, again)
+        again = _by_fpu(rows, formats[0], task, run_length(steps, rows.length), every, out, again)
     if again.all():
         _general(name, rows.codes, rows.length, formats, task, steps, every, key, first, 0, out, flags)
     else:
@@ -229,7 +229,7 @@ def stepped_sums(
     return rows.back(codes_found, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
 
 
-def _block(steps: Steps, length: int) -> int:
+def run_length(steps: Steps, length: int) -> int:
     """How many numbers are added up one after the other."""
     if steps.summation == "pairwise":
         return 1
@@ -266,8 +266,8 @@ def _general(
         here = slice(start * results, stop * results)
         accumulate_array(
             *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), _INT8.spec),
-            *(_block(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
-            *(task.target.spec, task.rules, task.knobs, np.uint64(key ^ _STEPS_KEY), np.uint64(first + row + start)),
+            *(run_length(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
+            *(task.target.spec, task.rules, task.knobs, np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start)),
             *(out[here], flags[here]),
         )
 

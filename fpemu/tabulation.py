@@ -26,13 +26,13 @@ from fpemu.outcomes import Rules, operand_rules, zeroes_subnormals
 from fpemu.profiles import IEEE, Profile
 from fpemu.running import in_pieces, randomness, streamed
 from fpemu.shortcuts import Task, general
+from fpemu.significands import operands_of, row
 
 Formats = tuple[FloatFormat | IntFormat, ...]
 
 MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
-LOW_WORD = (1 << 64) - 1
 SMALLEST_NORMAL = 2.0**-1022
 WRAPPED = 64  # no format that wraps has more digits
 _FLOAT32, _FLOAT64 = FloatFormat("float32", 32, 24), FloatFormat("float64", 64, 53)
@@ -92,7 +92,7 @@ class Values(_Table):
             x = operands_of(rows >> bits, self.formats[0], self.rules)
             y = operands_of(rows & ((1 << bits) - 1), self.formats[1], self.rules)
             values = list(map(digits.power, x, y))
-        self.rows[rows] = [_row(value) for value in values]
+        self.rows[rows] = [row(value) for value in values]
 
     def _of_one(self, operands: list[digits.Operand]) -> list[digits.Value]:
         """Of odd and even functions one value serves both signs."""
@@ -177,7 +177,7 @@ def rounded(
     -------
     tuple of numpy.ndarray
     """
-    table = np.array([_row(value) for value in values], np.uint64).reshape(-1, 4)
+    table = np.array([row(value) for value in values], np.uint64).reshape(-1, 4)
     return _round_rows(table, rows, task, randoms, key, first)
 
 
@@ -420,30 +420,3 @@ def _taken(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None =
     flat = out.reshape(-1)
     in_pieces(lambda start, stop: take_array(table, rows[start:stop], flat[start:stop]), rows.size)
     return out
-
-
-def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[digits.Operand]:
-    """What codes of a format stand for; by the rules subnormal ones may be zero."""
-    from fpemu.kernels.elementary import operands_array
-
-    table = np.empty((codes.size, 3), np.uint64)
-    operands_array(codes, fmt.spec, rules, table)
-    return [_operand(*row) for row in table.tolist()]
-
-
-def _operand(what: int, exponent: int, significand: int) -> digits.Operand:
-    """An operand from its row; the significand without its last zeros."""
-    kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
-    if significand == 0 or kind == columns.NOT_A_NUMBER:
-        return digits.Operand(kind, negative, signalling=what & columns.MORE != 0)
-    if exponent >> 63:
-        exponent -= 1 << 64
-    cut = (significand & -significand).bit_length() - 1
-    return digits.Operand(kind, negative, significand >> cut, exponent + cut)
-
-
-def _row(value: digits.Value) -> tuple[int, int, int, int]:
-    """A value as a table has it."""
-    what = value.kind | value.flags << columns.FLAGS
-    what |= columns.NEGATIVE * value.negative | columns.MORE * value.more
-    return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD

@@ -300,7 +300,8 @@ def test_exact_results_of_any_type():
         (([1.0], [1.0], 1, "nf4"), ValueError, "nf4 is a codebook"),
         (([1.0], [1.0, 2.0], 1, "float16"), ValueError, "the shapes differ"),
         (([0.1], [0.1], 1, "float16"), ValueError, "is no value of float16"),
-        (([1.0], np.array(["1"], object), 1, "float16"), TypeError, "desired must hold numbers, not str"),
+        (([1.0], np.array([None], object), 1, "float16"), TypeError, "NoneType has no exact value"),
+        (([1.0], ["one"], 1, "float16"), ValueError, "not a number"),
     ],
 )
 def test_bad_input_of_ulps(args, error, words):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -359,8 +359,14 @@ def check_code(fmt: BaseFormat, code: Any) -> int:
 def exact_float64(significand: int, exponent: int) -> float | None:
     """The float64 that is significand times 2^exponent, None if there is none."""
     zeros = (significand & -significand).bit_length() - 1 if significand else 0
-    significand, exponent = significand >> zeros, exponent + zeros  # ldexp rounds; an odd significand shows what fits
+    significand, exponent = significand >> zeros, exponent + zeros  # an odd significand shows what fits
     width = significand.bit_length()
     if width > 53 or (significand and not -1074 <= exponent <= 1024 - width):
         return None
-    return math.ldexp(significand, exponent)
+    if not significand:
+        return 0.0
+    # by its bits: the FPU may have been set to take subnormals for zero
+    field = max(exponent + width + 1022, 1)
+    word = (abs(significand) << (exponent - field + 1075)) + ((field - 1) << 52)
+    value: float = struct.unpack("<d", struct.pack("<Q", word | (significand < 0) << 63))[0]
+    return value

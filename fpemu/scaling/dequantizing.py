@@ -287,7 +287,11 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
     shape = rows.height, rows.blocks
     codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
     factors = factors.reshape(shape)
-    zeros = None if q.zero_points is None else np.maximum(q.zero_points, LEAST).reshape(shape).astype(np.int32)
+    zeros = (
+        None
+        if q.zero_points is None
+        else np.maximum(np.asarray(q.zero_points, np.int64), LEAST).reshape(shape).astype(np.int32)
+    )
     cut, scratch, element = rows.cut, Scratch(), q.scheme.element
     at_once = None if zeros is not None or last is None else _at_once(element, out.dtype)
 
@@ -316,7 +320,9 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
 def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
-        numbers = numbers.astype(np.int32) - q.layout.spread(np.maximum(q.zero_points, LEAST)).astype(np.int32)
+        numbers = numbers.astype(np.int32) - q.layout.spread(
+            np.maximum(np.asarray(q.zero_points, np.int64), LEAST)
+        ).astype(np.int32)
     with np.errstate(all="ignore"):
         numbers, by = numbers.astype(factors.dtype), q.layout.spread(factors)
         out[...] = numbers / by if last is None else numbers * by * last

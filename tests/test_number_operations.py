@@ -1,0 +1,310 @@
+"""Operations, sums and comparisons of numbers that no format holds, beside kernels, fractions and the specification."""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import fpemu as fe
+from fpemu import operating, reductions
+from fpemu.sequences import Rest
+from tests import spec
+from tests.exact_numbers import HARD, THIRD, N, number
+
+ROUNDINGS = [rounding.value for rounding in fe.Rounding]
+
+
+# -- operations -------------------------------------------------------------------------------------------------------
+
+ONE_OPERAND = ("sqrt", "round_to_integral", "convert", "absolute", "negative", "logb")
+TWO = ("add", "subtract", "multiply", "divide", "fmod", "ieee_remainder", "copysign")
+TWO += ("minimum", "maximum", "minimum_number", "maximum_number")
+SOME = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    1.5,
+    2.5,
+    -0.75,
+    3.0,
+    448.0,
+    1e-3,
+    1e5,
+    -1e-40,
+    2.0**-1074,
+    1e300,
+    np.inf,
+    -np.inf,
+    np.nan,
+]
+SOME.append(float(np.array([0x7FF4 << 48], np.uint64).view(np.float64)[0]))
+
+
+def as_rests(operands):
+    """As `as_operands`, but every second finite number that is not 0 is taken for one that no format holds."""
+    sources, _ = operating.as_operands(operands)
+    found, rests = [], []
+    for codes, fmt in sources:
+        if fmt != fe.dtype("float64"):
+            found.append((codes, fmt))
+            rests.append(None)
+            continue
+        flat = np.array(codes).reshape(-1)
+        x = flat.view(np.float64)
+        places = np.flatnonzero(np.isfinite(x) & (x != 0) & (np.arange(x.size) % 2 == 0))
+        numbers = [Fraction(each) for each in x[places].tolist()]
+        x[places] = np.copysign(1.0, x[places])
+        found.append((flat.reshape(codes.shape), fmt))
+        rests.append(Rest(places, numbers))
+    return found, rests
+
+
+def calls():
+    """Every operation on all pairs of some numbers."""
+    x, y = (np.array(each) for each in zip(*itertools.product(SOME, SOME), strict=True))
+    for name in ONE_OPERAND:
+        yield name, (np.array(SOME * 2 + SOME[:1]),)
+    for name in TWO:
+        yield name, (x, y)
+    yield "fma", (x, y, np.roll(x, 5))
+    with np.errstate(all="ignore"):
+        yield "fma", (x, y, -(x * y))
+    yield "scaleb", (x, np.resize(np.array([0, 3, -7, 2**62, -(2**62)]), x.size))
+
+
+CALLS = list(calls())
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@pytest.mark.parametrize("fmt", ["float8_e4m3fn", "bfloat16", "float64", "int8", "float8_e8m0fnu", "uint4"])
+@pytest.mark.parametrize(("name", "operands"), CALLS, ids=[f"{name}{i}" for i, (name, _) in enumerate(CALLS)])
+def test_operations_as_in_kernels(name, operands, fmt, monkeypatch):
+    """Numbers that a format does hold give the same bits and flags in fractions: specials, zeros, all rules."""
+    function = getattr(fe, name)
+    profiles = ["ieee", "riscv", "x86-sse", fe.profile("ieee").replace(subnormals_out="flush_before", nan="zero")]
+    if name in ("absolute", "negative", "copysign") and fmt == "float64":
+        profiles.pop()  # in their own format signs change no other bit: nothing is flushed
+    rules = [{"rounding": rounding} for rounding in (*ROUNDINGS[::2], "toward_negative", fe.Stochastic("C", bits=5))]
+    rules += [{"profile": each} for each in (*profiles, "torch")]
+    if name in ("minimum", "maximum"):
+        rules += [{"extremum": each} for each in ("2008", "x86", "arm")]
+    for how in rules:
+        how = {"rng": 3, "rng_offset": 11, **how} if isinstance(how.get("rounding"), fe.Stochastic) else how
+        for exact in (True, False) if name in ("convert", "round_to_integral") else (None,):
+            how = how if exact is None else {**how, "exact": exact}
+            at = (fmt,) if name == "convert" else ()
+            to = {} if name == "convert" else {"result": fmt}
+            out = [np.zeros(operands[0].shape, fe.dtype(fmt).code_dtype) for _ in range(2)]
+            flags = {} if how.get("profile") == "torch" else {"return_flags": True}
+            try:
+                want = function(*operands, *at, **to, **how, **flags, out=out[0])
+            except ValueError:
+                continue
+            with monkeypatch.context() as patch:
+                patch.setattr(operating, "as_operands", lambda x, real=operating.as_operands: _forced(x, real))
+                got = function(*operands, *at, **to, **how, **flags, out=out[1])
+            np.testing.assert_array_equal(out[1], out[0], str(how))
+            if flags:
+                np.testing.assert_array_equal(got[1].bits, want[1].bits, str(how))
+
+
+def _forced(operands, real):
+    patched = operating.as_operands
+    operating.as_operands = real
+    try:
+        return as_rests(operands)
+    finally:
+        operating.as_operands = patched
+
+
+@pytest.mark.parametrize("fmt", ["float8_e4m3fn", "bfloat16", "float64", "int8"])
+def test_operations_on_hard_numbers(fmt):
+    """Against the specification, and fractions: operands that no format holds, beside others."""
+    found = fe.dtype(fmt)
+    few = [*[x for x in HARD if abs(x.numerator) < 2**130 and x.denominator < 2**150][:24], 0.5, -3.0]
+    x, y = (list(each) for each in zip(*itertools.product(few, few), strict=True))
+    for rounding in ("nearest_even", "toward_negative", "to_odd"):
+        rules = found.check_profile(found.profile.replace(rounding=rounding))
+        for name, exact in [
+            ("add", lambda a, b: a + b),
+            ("subtract", lambda a, b: a - b),
+            ("multiply", lambda a, b: a * b),
+            ("divide", lambda a, b: a / b),
+            ("minimum", min),
+            ("maximum", max),
+            ("fmod", lambda a, b: a - b * int(a / b)),
+        ]:
+            pairs = [(a, b) for a, b in zip(map(Fraction, x), map(Fraction, y), strict=True) if exact(a, b)]
+            got = getattr(fe, name)(*zip(*pairs, strict=True), result=fmt, rounding=rounding, out=None)
+            codes = fe.encode(got, fmt) if fmt != "float64" else np.asarray(got).view(np.uint64)
+            want = spec.encode([number(exact(a, b)) for a, b in pairs], found, rules)
+            np.testing.assert_array_equal(codes, want, name)
+
+
+def test_exact_cancellation():
+    """Sums and products that end at 0 or far below their operands: x + y is 0, and its sign, from no float64."""
+    for rounding, minus in (("nearest_even", False), ("toward_negative", True)):
+        found, flags = fe.add([N, THIRD], [-N, -THIRD], result="float32", rounding=rounding, return_flags=True)
+        assert np.signbit(found).tolist() == [minus] * 2
+        assert not flags.bits.any()
+        assert np.signbit(fe.fma(THIRD, 3, -1, result="float32", rounding=rounding)) == minus
+        assert np.signbit(fe.sum([THIRD, -THIRD], result="float32", rounding=rounding)) == minus
+    assert fe.fma(THIRD, 3, [-1, 1, np.inf], result="float32").tolist() == [0, 2, np.inf]
+    assert fe.subtract(2**100 + 1, 2**100, result="float16") == 1
+    assert fe.subtract(fe.array(N, "int64"), [N - 1, 0.5], result="int64").values.tolist()[0] == 1
+    assert fe.fmod(2**70, 3, result="float16") == 2**70 % 3
+    roots = [fe.sqrt(Fraction(1, 9), result="float64", rounding=f"toward_{way}") for way in ("negative", "positive")]
+    assert Fraction(float(roots[0])) < THIRD < Fraction(float(roots[1]))
+    assert np.nextafter(*roots) == roots[1]
+    found, flags = fe.sqrt([Fraction(4, 9), 2**200, Fraction(-1, 9)], result="float64", return_flags=True)
+    assert found[1] == 2.0**100
+    assert flags.bits.tolist() == [1, 0, 16]
+
+
+def test_flags_and_errstate():
+    found, flags = fe.convert([10**30, THIRD, "300.5"], "int8", return_flags=True)
+    assert found.tolist() == [127, 0, 127]
+    assert flags.bits.tolist() == [16, 1, 16]  # they count as floats
+    found, flags = fe.convert([10**30, 2], "int8", return_flags=True)
+    assert flags.bits.tolist() == [5, 0]  # integers alone are integers
+    assert fe.add("1e400", 0, result="float64", return_flags=True)[1].bits == 5
+    assert fe.add("1e-400", 0, result="float64", return_flags=True)[1].bits == 3
+    out = np.full(2, 7, np.uint32)
+    with fe.errstate(inexact="raise"), pytest.raises(FloatingPointError, match=r"add\(1/3, 2\)"):
+        fe.add([0.5, THIRD], [1, 2], result="float32", out=out)
+    assert out.tolist() == [7, 7]
+    a = fe.array([1.0, 2.0], "bfloat16")
+    fe.add(a, [THIRD, N], out=a.codes)
+    assert a.codes.tolist() == fe.encode([THIRD + 1, N + 2], "bfloat16").tolist()
+    with fe.errstate(inexact="raise"):
+        assert fe.add([THIRD, N], [-THIRD, -N], result="float32").tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["exp", "log2", "pow", "reciprocal", "rsqrt"])
+def test_elementary_functions_refuse(name):
+    with pytest.raises(ValueError, match="first"):
+        getattr(fe, name)(*[[THIRD, 0.5]] * (1 + (name == "pow")), result="float32")
+    assert getattr(fe, name)(*[fe.array("0.5", "bfloat16" if name != "pow" else "float8_e5m2")] * (1 + (name == "pow")))
+
+
+# -- sums -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "cumsum", "vecdot"])
+def test_sums_as_in_kernels(name, monkeypatch):
+    """In fractions, and step by step, as the kernels: axes, orders, specials, zeros, all random numbers."""
+    rng = np.random.default_rng(0)
+    for trial in range(16):
+        shape = tuple(rng.integers(1, 5, rng.integers(1, 4)))
+        x, y = rng.standard_normal(shape) * 2.0 ** rng.integers(-6, 6, shape), rng.standard_normal(shape)
+        x.flat[0] = [np.inf, np.nan, -0.0, 0.5, 0.25, -0.0][trial % 6]
+        if trial % 5 == 0:
+            x, y = np.round(x * 4) / 4, np.sign(y)
+        ways = [{}, {"accumulate": "bfloat16"}]
+        if name != "cumsum":
+            ways += [{"accumulate": "float8_e4m3fn", "summation": order} for order in ("pairwise", 2)]
+        if name == "vecdot":
+            ways += [{"accumulate": "bfloat16", "products": "rounded"}]
+        for way, rounding in itertools.product(ways, ("nearest_even", "toward_negative", "stochastic")):
+            how = {**way, "axis": int(rng.integers(len(shape))), "result": "float16", "rounding": rounding}
+            how |= {"rng": 5, "rng_offset": 7} if rounding == "stochastic" else {}
+            operands = (x, y) if name == "vecdot" else (x,)
+            want, flags = getattr(fe, name)(*operands, **how, return_flags=True)
+            with monkeypatch.context() as patch:
+                patch.setattr(reductions, "as_operands", as_rests)
+                got, raised = getattr(fe, name)(*operands, **how, return_flags=True)
+            np.testing.assert_array_equal(fe.encode(got, "float16"), fe.encode(want, "float16"), str(how))
+            np.testing.assert_array_equal(raised.bits, flags.bits, str(how))
+
+
+def test_sums_of_hard_numbers():
+    rows = [[N, -N + 1, 0.5], [THIRD, THIRD, THIRD], ["0.1", Decimal("0.2"), np.float32(0.5)], [2**100, 1, -(2**100)]]
+    exact = [
+        [Fraction(str(x)) if isinstance(x, str | Decimal) else Fraction(x) for x in map(_plain, row)] for row in rows
+    ]
+    found = fe.sum(rows, axis=1, result="float64")
+    assert found.tolist() == [float(sum(row)) for row in exact]
+    assert fe.mean(rows, axis=1, result="float64").tolist() == [float(sum(row) / 3) for row in exact]
+    assert fe.cumsum(rows, axis=1, result="float64").tolist() == [
+        [float(sum(row[: i + 1])) for i in range(3)] for row in exact
+    ]
+    assert fe.vecdot(rows, [3, 2, Fraction(1, 7)], result="float64").tolist() == [
+        float(3 * a + 2 * b + c / 7) for a, b, c in exact
+    ]
+    assert fe.sum([N, 0.25], result="float64", accumulate="bfloat16") == float(fe.cast(N, "bfloat16"))
+    assert fe.sum([THIRD, np.inf], result="float16") == np.inf
+
+
+def _plain(x):
+    return float(x) if isinstance(x, np.generic) else x
+
+
+# -- comparisons and classes ------------------------------------------------------------------------------------------
+
+
+def test_comparisons():
+    """All pairs, against fractions; with infinities and NaN among them."""
+    few = [*HARD, 0.0, -0.0, 1.0, float(N), 1e300, -0.1, float(Fraction(1, 10))]
+    x, y = (list(each) for each in zip(*itertools.product(few, few), strict=True))
+    for name, compare in [
+        ("equal", lambda a, b: a == b),
+        ("not_equal", lambda a, b: a != b),
+        ("less", lambda a, b: a < b),
+        ("less_equal", lambda a, b: a <= b),
+        ("greater", lambda a, b: a > b),
+        ("greater_equal", lambda a, b: a >= b),
+        ("unordered", lambda a, b: False),
+    ]:
+        want = [compare(Fraction(a), Fraction(b)) for a, b in zip(x, y, strict=True)]
+        assert getattr(fe, name)(x, y).tolist() == want, name
+    specials = [np.inf, -np.inf, np.nan]
+    found, flags = fe.less([THIRD] * 3, specials, return_flags=True)
+    assert found.tolist() == [True, False, False]
+    assert flags.bits.tolist() == [0, 0, 16]
+    assert fe.total_order([THIRD] * 3, [np.nan, -np.nan, np.inf]).tolist() == [True, False, True]
+    assert fe.total_order_magnitude([-THIRD, N], [THIRD, -N - 1]).tolist() == [True, True]
+    assert fe.minimum([THIRD] * 4, [np.inf, -np.inf, np.nan, -0.0], result="float64").tolist()[:2] == [1 / 3, -np.inf]
+    assert fe.minimum_number(THIRD, np.nan, result="float64") == 1 / 3
+
+
+def test_classes():
+    x = [THIRD, -N, np.nan, np.inf, -0.0, "1e-400"]
+    assert fe.is_finite(x).tolist() == [True, True, False, False, True, True]
+    assert fe.is_normal(x).tolist() == [True, True, False, False, False, True]
+    assert fe.is_zero(x).tolist() == [False] * 4 + [True, False]
+    assert fe.is_sign_minus(x).tolist() == [False, True, False, False, True, False]
+    assert fe.is_nan(x).tolist() == [False, False, True, False, False, False]
+    assert fe.is_subnormal(THIRD) is np.False_
+    assert fe.is_canonical(THIRD) is np.True_
+
+
+# -- shifts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(f"{kind}{size}").type for kind in "iu" for size in (1, 2, 4, 8)])
+def test_counts_of_every_dtype(dtype):
+    a = fe.array([5, -5], "int32")
+    one = dtype(1)
+    assert fe.right_shift(a, one).tolist() == [2, -3]
+    assert fe.left_shift(a, np.array([1, 2], dtype)).tolist() == [10, -20]
+    assert fe.scaleb(a, one).tolist() == [10, -10]
+    assert fe.right_shift(a, fe.array(1, "uint2")).tolist() == [2, -3]
+    most = np.iinfo(dtype).max
+    assert fe.right_shift(a, dtype(most)).tolist() == [0, -1]
+    assert fe.left_shift(a, dtype(most)).tolist() == [2**31 - 1, -(2**31)]
+
+
+def test_counts_beyond_64_bits():
+    a = fe.array([5, -5], "int32")
+    assert fe.right_shift(a, 2**70).tolist() == [0, -1]
+    assert fe.left_shift(a, [2**70, 1]).tolist() == [2**31 - 1, -10]
+    assert fe.scaleb(fe.array([1.0, 2.0], "bfloat16"), [2**70, -(2**70)]).tolist() == [np.inf, 0]
+    with pytest.raises(ValueError, match="other way"):
+        fe.right_shift(a, -(2**70))
+    with pytest.raises(TypeError, match="integers"):
+        fe.right_shift(a, Fraction(1, 2))
