@@ -141,7 +141,8 @@ def _wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules) -> tu
 
     minus = number.negative if isinstance(number, Literal) else number < 0
     positive = not minus or rules[places_of.DROP_SIGN]
-    if rules[places_of.WRAP] == places_of.WRAP_POSITIVE and not positive:
+    which = rules[places_of.WRAP]
+    if which > places_of.WRAP_POSITIVE or (which == places_of.WRAP_POSITIVE and not positive):
         return number, False
     quantum = target.spec[places_of.QUANTUM]
     value = value_of(number)
