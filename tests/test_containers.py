@@ -1,6 +1,7 @@
 """What a file is: told by its first bytes and by its ending; read, refused by its name, or raw where one says so."""
 
 import io
+import os
 import pickle
 import sqlite3
 import tarfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu import vectors
 from fpemu.containers import READ, kind_of_input, kind_of_output, told_by_bytes, told_by_name
 from fpemu.files import Outgoing, open_arrays, write_arrays
 
@@ -150,8 +152,9 @@ def test_raw_numbers(tmp_path):
     for ending in READ:
         with pytest.raises(ValueError, match="rename it, or leave raw out"):
             kind_of_output(f"x{ending}", raw=True)
+        (tmp_path / f"x{ending}").touch()
         with pytest.raises(ValueError, match="rename it, or leave raw out"):
-            kind_of_input(f"x{ending}", raw=True)
+            kind_of_input(tmp_path / f"x{ending}", raw=True)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +182,22 @@ def test_a_database_and_what_has_no_bytes(tmp_path):
     assert told_by_name("model.safetensors.index.json") == "a JSON file"
     (stored,) = open_arrays(tmp_path / "empty.bin", dtype="float32")
     assert stored.size == 0
+
+
+def test_pipes_and_devices_are_no_files(tmp_path):
+    """They would be waited for, or have no end."""
+    os.mkfifo(tmp_path / "x.npy")
+    for path in (tmp_path / "x.npy", "/dev/zero"):
+        for call in (
+            lambda path: open_arrays(path, dtype="uint8"),
+            lambda path: open_arrays(path, dtype="uint8", raw=True),
+        ):
+            with pytest.raises(ValueError, match=rf"^{path}: (a pipe or a device|its name says)"):
+                call(path)
+        with pytest.raises(ValueError, match=f"^{path}: a pipe or a device"):
+            fe.load(path)
+        with pytest.raises(ValueError, match=f"^{path}: a folder, a pipe or a device"):
+            vectors.read(path, "csv")
 
 
 def test_damage_under_a_known_name_is_damage(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -382,9 +383,8 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
 
 def _opened(target: Path, how: str, claim: Claim | None) -> VectorFile:
     """The file with its header, not yet gone through."""
-    if not target.is_file():
-        with target.open("rb"):  # the system says what is wrong with it
-            raise ValueError(f"{target}: it is no file")
+    if not stat.S_ISREG(target.stat().st_mode):
+        raise ValueError(f"{target}: a folder, a pipe or a device, no file")
     if how == "testfloat" and not companion(target).is_file():
         if claim is None:
             raise FileNotFoundError(
