@@ -96,6 +96,29 @@ class Code:
             return "-0"
         return exact_text(significand, exponent)
 
+    @property
+    def data(self) -> str:
+        """The value for files: as in `text` where that is exact, else as the float that it is, else hexadecimal.
+
+        `fpemu` reads the same value from it, and so does `float` where a float64 holds the value.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> from fpemu.anatomy import Code
+        >>> one = Code(fe.dtype("bfloat16"), 0x0001)
+        >>> one.text, one.data, float(one.data) == 2.0**-133
+        ('9.1835496157991211560…e-41', '9.183549615799121e-41', True)
+        """
+        text = self.text
+        if "…" not in text and "*" not in text:
+            return text
+        try:
+            return repr(self.format.value(self.code))
+        except OverflowError:
+            significand, exponent = self.format.scaled(self.code)
+            return f"{'-' if significand < 0 else ''}{abs(significand):#x}p{exponent:+d}"
+
     def to_dict(self) -> dict[str, Any]:
         """Everything by name, fit for JSON."""
         exact = self.exact
@@ -104,7 +127,7 @@ class Code:
             "hex": self.hex,
             "fields": dict(self.fields),
             "kind": self.kind,
-            "value": self.text,
+            "value": self.data,
             "exact": None if exact is None else ratio_text(exact),
         }
 

@@ -84,5 +84,5 @@ def _value(code: Code) -> list[str | Text]:
 def _facts(fmt: Format, values: bool) -> dict[str, Any]:
     facts = {**describe(fmt).to_dict(), "aliases": aliases(fmt), "note": note(fmt), "profiles": fmt.profiles()}
     if values:
-        facts["values"] = [Code(fmt, code).text for code in range(fmt.code_count)]
+        facts["values"] = [Code(fmt, code).data for code in range(fmt.code_count)]
     return facts

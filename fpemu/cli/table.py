@@ -162,7 +162,7 @@ def _flag_names(bits: int) -> list[str]:
 
 def _facts(made: OperationTable, flags: bool) -> dict[str, Any]:
     """All results by name, fit for JSON; lists of lists for two operands, x outside."""
-    words = {code: Code(made.result, code).text for code in np.unique(made.codes).tolist()}
+    words = {code: Code(made.result, code).data for code in np.unique(made.codes).tolist()}
 
     def nested(cell: Any) -> Any:
         rows = [cell(place) for place in np.ndindex(made.codes.shape)]
@@ -175,7 +175,7 @@ def _facts(made: OperationTable, flags: bool) -> dict[str, Any]:
         "result": made.result.name,
         "profile": made.profile.name,
         "rounding": rounding_word(made.profile.rounding),
-        "operands": [Code(made.format, code).text for code in range(made.format.code_count)],
+        "operands": [Code(made.format, code).data for code in range(made.format.code_count)],
         "codes": made.codes.tolist(),
         "values": nested(lambda place: words[int(made.codes[place])]),
     }
@@ -203,9 +203,9 @@ def _write_rows(rows: Any, made: OperationTable, codes: bool, flags: bool) -> No
     names = ("x", "y")[: made.codes.ndim]
     rows.writerow([*names, "result", *["flags"] * flags])
     heads = [Code(made.format, code) for code in range(made.format.code_count)]
-    texts = [head.hex if codes else head.text for head in heads]
+    texts = [head.hex if codes else head.data for head in heads]
     known = {code: Code(made.result, code) for code in np.unique(made.codes).tolist()}
-    results = {code: one.hex if codes else one.text for code, one in known.items()}
+    results = {code: one.hex if codes else one.data for code, one in known.items()}
     for place, code in np.ndenumerate(made.codes):
         raised = " ".join(_flag_names(int(made.flags.bits[place]))) if made.flags is not None else ""
         rows.writerow([*(texts[x] for x in place), results[int(code)], *[raised] * flags])

@@ -1,13 +1,16 @@
 """Numbers on the command line: `inspect`, `calc` and Python read the same text, and every one is rounded once."""
 
+import csv
 import json
 import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu.accuracy import operation_table
 from fpemu.literals import read
 from tests.spec import Number as Figure
 from tests.spec_arithmetic import rounded, sticky
@@ -162,3 +165,107 @@ def test_commands_python_and_fractions_agree(run, name):
         assert facts["code"] == code, (text, mode)
         assert by_ratio(facts["source"]) == exact
         # PYTHON
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
+
+
+def same_value(cell, fmt, code):
+    """Whether a cell of a file is exactly a code's value, its sign too."""
+    found = read(cell)
+    try:
+        exact = fmt.exact(code)
+    except ValueError:
+        value = fmt.value(code)
+        return repr(found.special()) == repr(value) and found.negative == (value < 0)
+    try:
+        value = fmt.value(code)
+    except OverflowError:
+        return found.fraction() == exact
+    assert float(cell) == value if "x" not in cell else float.fromhex(cell) == value
+    return Fraction(float(cell)) == exact and found.negative == (math.copysign(1, value) < 0)
+
+
+FILED = [
+    *(
+        ("sqrt", "bf16"),
+        ("reciprocal", "float16"),
+        ("multiply", "e4m3fn"),
+        ("add", "e8m0"),
+        ("sqrt", "e8m7"),
+        ("exp", "q3.4"),
+    ),
+    *(("exp", "binary8p1ue"), ("negative", "e10m3")),
+]
+
+
+@pytest.mark.parametrize(("name", "fmt"), FILED)
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_tables_in_files_are_numbers(run, tmp_path, name, fmt, ending):
+    """Every cell of every file is its value exactly: no ellipsis, no cut digits."""
+    path, fmt = tmp_path / f"t.{ending}", fe.dtype(fmt)
+    assert run("table", name, "-f", fmt.name, "-o", path).code == 0
+    if ending == "csv":
+        with path.open(newline="") as stream:
+            _, *rows = list(csv.reader(stream))
+        cells = np.array(rows, object)
+        operands, results = cells[:, :-1], cells[:, -1]
+        codes = np.array(list(np.ndindex(*[fmt.code_count] * operands.shape[1])))
+        assert all(same_value(cell, fmt, code) for cell, code in zip(operands[:, 0], codes[:, 0].tolist(), strict=True))
+        made = operation_table(name, fmt).codes.reshape(-1)
+    else:
+        facts = json.loads(path.read_text())
+        results, made = np.array(facts["values"], object).reshape(-1), np.array(facts["codes"]).reshape(-1)
+        assert all(same_value(cell, fmt, code) for code, cell in enumerate(facts["operands"]))
+    known = {}  # each different one once: there are 65,536 of some
+    for cell, code in zip(results.tolist(), made.tolist(), strict=True):
+        known.setdefault(code, set()).add(cell)
+    for code, cells in known.items():
+        assert all(same_value(cell, fmt, code) for cell in cells)
+        assert len(cells) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["bf16", "e4m3fn", "int8", "q3.4", "nf4", "e8m0", "binary10p1se", "uq1005.-1000", "e14m1"]
+)
+def test_values_in_json_are_numbers(run, name):
+    fmt = fe.dtype(name)
+    (facts,) = run("info", name, "--values", "--json").json
+    assert all(same_value(cell, fmt, code) for code, cell in enumerate(facts["values"]))
+    for code in range(0, fmt.code_count, max(fmt.code_count // 40, 1)):
+        (facts,) = run("inspect", f"{code:#x}", "-f", name, "--json").json
+        assert same_value(facts["value"], fmt, code)
+        for beside in (facts["below"], facts["above"]):
+            assert beside is None or same_value(beside["value"], fmt, beside["code"])
+
+
+@pytest.mark.parametrize("fmt", ["bf16", "e4m3fn", "int8", "q3.4", "e11m4"])
+def test_no_file_is_formatted_for_a_screen(run, tmp_path, fmt):
+    """All that a command writes beside its screen: no ellipsis anywhere."""
+    commands = [
+        ("calc", "1 / 3 + 1e-30", "-f", fmt, "--json"),
+        ("inspect", "1e-39", "-f", fmt, "--json"),
+        ("info", fmt, "--values", "--json"),
+        ("compare", fmt, "float16", "--json"),
+        ("error", "sqrt", "-f", fmt if fmt != "e11m4" else "float16", "--json", "--binades"),
+        *(
+            ("vectors", "sqrt", "-f", fmt, "--random", "50", "-o", tmp_path / f"v.{ending}")
+            for ending in ("csv", "jsonl")
+        ),
+        *(("table", "sqrt", "-f", fmt, "-o", tmp_path / f"t.{ending}", "--flags") for ending in ("csv", "json")),
+    ]
+    for line in commands:
+        done = run(*line)
+        assert done.code == 0, (line, done.err)
+        if "--json" in line:
+            facts = json.loads(done.out)
+            assert "…" not in json.dumps(without_words(facts), ensure_ascii=False), line
+    for path in tmp_path.iterdir():
+        assert "…" not in path.read_text(), path
+
+
+def without_words(facts):
+    """JSON without what is words in it: titles and explanations, beside the numbers themselves."""
+    if isinstance(facts, dict):
+        return {key: without_words(value) for key, value in facts.items() if key not in ("text", "expression")}
+    return [without_words(value) for value in facts] if isinstance(facts, list) else facts
