@@ -79,6 +79,21 @@ def _line(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " if sign.isspace() else repr(sign)[1:-1] for sign in cut)
 
 
+def visible(text: str) -> str:
+    r"""A text of lines that may have come from a file or a program, without signs that a terminal would obey.
+
+    Examples
+    --------
+    >>> from fpemu.boundary import visible
+    >>> print(visible("layer\x1b[31m\n  0"))
+    layer\x1b[31m
+      0
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
 def _refuse(name: str, what: str, error: Exception) -> NoReturn:
     told = _line(str(error)).strip()
     speaks = isinstance(error, ValueError | EOFError | OSError) or type(error).__module__ in ("zipfile", "zlib")

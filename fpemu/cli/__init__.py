@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import signal
 import sys
@@ -41,6 +43,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         number = getattr(signal, name, None)  # Windows has only the first
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _terminated)
+    _print_what_it_can()
     try:
         from fpemu.kernels import threads
 
@@ -52,9 +55,30 @@ def main(args: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         _forget_output()
     except Exception as error:
-        sys.stderr.write(f"fpemu: error: {_message(error)}\n")
+        from fpemu.boundary import visible
+
+        sys.stderr.write(f"fpemu: error: {visible(_message(error))}\n")
         _forget_output()
     sys.exit(1)
+
+
+# What stands in place of signs that an encoding lacks
+_PLAIN = {"…": "...", "─": "-", "│": "|", "┼": "+", "≤": "<=", "≥": ">=", "\u2013": "-", "\u2212": "-", "\u00d7": "x"}
+_PLAIN |= dict.fromkeys("█▇▆▅▄▃▂▁▉▊▋▌▍▎▏", "#") | dict.fromkeys("░▒▓·", ".") | dict.fromkeys("┴┬├┤╭╮╰╯└┘┌┐", "+")
+
+
+def _print_what_it_can() -> None:
+    """Streams of an encoding that lacks a sign get another one in its place, not an error."""
+    codecs.register_error("fpemu", _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="fpemu")
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def _forget_output() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from fpemu import casting
+from fpemu.boundary import visible
 from fpemu.cli.options import (
     DtypeOption,
     FileArgument,
@@ -153,5 +154,7 @@ def _print(out: Path, jobs: list[_Job]) -> None:
     for job in jobs:
         row = job.errors.row()
         shape = " x ".join(map(str, job.stored.shape)) or "one number"
-        lines.append([job.stored.name or "-", f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]])
+        lines.append(
+            [visible(job.stored.name) or "-", f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]]
+        )
     print_table(screen, lines, texts=(0, 1))

@@ -130,7 +130,7 @@ def _print_table(output: Console, title: str, results: Sequence[Result], columns
     """Print a table with a row for each result; columns that find no place go on in another one beneath."""
     names = ["  absmax" if r.scale == "absmax" else r.format for r in results]
     first = max(map(len, names))
-    output.print(f"[bold]{title}[/bold]\n")
+    output.print(f"{title}\n", style="bold")
     tables: list[tuple[list[str], list[int]]] = []
     left = 0
     for header, cells in columns.items():

@@ -8,17 +8,19 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from fpemu.boundary import visible
 from fpemu.replacement import replacing
 
 if TYPE_CHECKING:
@@ -42,9 +44,17 @@ PATIENCE = 2.0  # seconds without a progress bar
 PICTURES = (".png", ".svg", ".pdf")
 
 
+class _Console(Console):
+    """Prints texts as they are: no markup, and what a terminal would obey is shown, not sent."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def console(stderr: bool = False) -> Console:
     """A console for one of the two streams."""
-    made = Console(stderr=stderr, highlight=False)
+    made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDE
     return made
