@@ -280,6 +280,8 @@ def _merged(groups: list[Group]) -> Group:
 
 def _base(groups: list[Group], rest: dict[int, int | Exact], integers: bool) -> np.dtype[Any]:
     """The dtype for groups of several formats: numpy's for theirs where it holds all, else int64, uint64 or float64."""
+    if not groups and not rest:
+        return _FLOAT64  # as numpy has an empty list
     dtypes = [group.dtype for group in groups if group.dtype is not None and group.dtype.kind in "biuf"]
     if len(dtypes) == len(groups) and not rest:
         common = np.result_type(*dtypes)

@@ -97,9 +97,9 @@ def as_source(x: Any, source: Any = None) -> Source:
     found = as_numbers(x, source)
     if found.rest is not None:
         place = np.unravel_index(int(found.rest.places[0]), found.codes.shape)
-        where = f"element [{', '.join(str(int(i)) for i in place)}], " if place else ""
+        where = f"element [{', '.join(str(int(i)) for i in place)}] is " if place else ""
         raise ValueError(
-            f"{where}{exact_text(found.rest.numbers[0])}, is a number that {found.format.name} does not hold: round it "
+            f"{where}{exact_text(found.rest.numbers[0])}, which {found.format.name} does not hold: round it "
             f"to a format first, fe.array(x, {found.format.name!r}), or say the result's format where there is one"
         )
     return found

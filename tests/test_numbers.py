@@ -310,6 +310,8 @@ def test_dtypes_of_results():
     assert type(fe.cast(THIRD, "bfloat16")) is np.float64
     assert type(fe.encode(N, "bfloat16")) is np.uint16
     assert fe.cast(np.longdouble([1, 3]) / 3, "bfloat16").dtype == np.float64
+    assert fe.cast(np.array([], object), "bfloat16").dtype == np.float64
+    assert fe.encode(np.zeros((2, 0), "U3"), "bfloat16").shape == (2, 0)
     out = np.zeros(2, np.float32)
     assert fe.cast([THIRD, N], "bfloat16", dtype="float32", out=out) is out
     assert out.tolist() == [fe.cast(THIRD, "bfloat16"), fe.cast(N, "bfloat16")]
