@@ -165,7 +165,9 @@ def _on_values(function: Function, *args: Any, **keywords: Any) -> Any:
 def _values(x: Any) -> Any:
     if carries_codes(x):
         return np.asarray(x)
-    if isinstance(x, str | type | dict | None) or callable(x):
+    if isinstance(x, str | type | dict | float | None) or callable(x):
+        return x
+    if isinstance(x, int) and -(1 << 63) <= x < 1 << 63:
         return x
     numbers = as_array(x)
     return numbers if numbers.dtype.kind != "O" else cast(numbers, "float64")

@@ -49,11 +49,12 @@ class Sources:
     def __init__(self, x, fmt, source=None, numbers=None):
         self.x, self.fmt, self.source = x, fmt, source
         self.numbers = numbers or spec.numbers(x) if source is None else [spec.decode(c, source) for c in x.tolist()]
+        self.source_key = (fe.dtype(x.dtype) if source is None else source).codes_key
         self.grids = {}
 
     def known(self, rules):
         """Where the sources lie under these rules."""
-        rules = rules.for_codes(self.fmt.codes_key)
+        rules = rules.for_codes(self.fmt.codes_key, self.source_key)
         flushes = (rules.subnormals_out, rules.tininess) if rules.subnormals_out.value == "flush_tiny" else None
         grid = rules.subnormals_in, rules.through, rules.unsigned_negative.value == "magnitude", flushes
         if grid not in self.grids:
@@ -67,7 +68,8 @@ class Sources:
 
     def codes(self, rules):
         """The codes that the specification gives."""
-        return spec.encode(self.known(rules), self.fmt, rules, self.random_bits(rules))
+        resolved = rules.for_codes(self.fmt.codes_key, self.source_key)
+        return spec.encode(self.known(rules), self.fmt, resolved, self.random_bits(rules))
 
     def assert_encodes(self, rules):
         """Fpemu gives the same; returns the codes."""

@@ -59,7 +59,7 @@ def test_all_operations_are_asked():
             if set(DEFAULTS) - {"result"} <= set(parameters) and "axis" not in parameters:
                 operations.add(name)
     shifts = {"left_shift", "right_shift"}  # scaleb, as integers know it
-    assert operations - shifts == {*OPERATIONS_ASKED, *ELEMENTARY, *SIGNS}
+    assert operations - shifts - {"dot"} == {*OPERATIONS_ASKED, *ELEMENTARY, *SIGNS}
 
 
 def numbers_without_nan_signs(codes, fmt):
@@ -149,7 +149,7 @@ def test_every_function_under_every_profile(profile_name, format_name):
         for number, name in enumerate(ELEMENTARY):
             arity = 2 if name == "pow" else 1
             operands = [some(source, COUNT, 30 * seed + number + place) for place in range(arity)]
-            numbers, flags = oracle(name, operands, [source] * arity, rules.subnormals_in.value == "zero")
+            numbers, flags = oracle(name, operands, [source] * arity, rules.subnormals_in.value)
             if rules.division_by_zero.value == "nan" and name in ("reciprocal", "rsqrt"):
                 numbers = [spec.Number("nan", False) if f & 8 else n for n, f in zip(numbers, flags, strict=True)]
             codes, raised = rounded(numbers, flags, fmt, rules.replace(subnormals_in="keep"), randoms)

@@ -281,7 +281,7 @@ def test_stochastic_steps(summation):
     mode = fe.Stochastic("A", 8)
     rules = profile(by, rounding=mode)
     rows = [some_rows(source, 30, 5, place) for place in range(2)]
-    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ summing._STEPS_KEY
+    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ summing.STEPS_KEY
 
     def words(row, place):
         return expected_word(key, (row + 100) * 2 * 5 + place) >> 24

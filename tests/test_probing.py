@@ -18,6 +18,7 @@ import fpemu as fe
 from fpemu.auditing import probe, recorder, recordings
 from fpemu.auditing.probing import Plan, recorded_name
 from fpemu.auditing.recordings import _by_rule, is_recording
+from fpemu.boundary import Budget
 from fpemu.claims import Claim
 
 STUB = Path(__file__).with_name("stub_torch.py")
@@ -145,7 +146,7 @@ def test_inputs_by_rule_are_the_same_on_both_sides():
     ):
         found = fe.dtype(fmt)
         codes = np.frombuffer(recorder.by_rule(rule, found.bits // 8), found.code_dtype)
-        assert np.array_equal(codes, _by_rule(rule, found))
+        assert np.array_equal(codes, _by_rule(rule, found, Budget("x.probe", 1 << 20)))
         assert len(set(codes.tolist())) == codes.size  # no input twice
     assert set(codes.tolist()) >= {0x3F80FFFF, 0x3F810000, 0x3F810001}
 

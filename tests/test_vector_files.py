@@ -356,7 +356,7 @@ def test_damaged_npz(tmp_path):
             "for the layout readmemh",
         ),
         (lambda f: vectors.write(f / "no" / "a.tv", vectors.generate(NARROW)), FileNotFoundError, "no such folder"),
-        (lambda f: vectors.read(f / "a.tv"), FileNotFoundError, "no such file"),
+        (lambda f: vectors.read(f / "a.tv"), FileNotFoundError, "No such file"),
         (lambda f: vectors.read(written(f, ".csv"), claim=ADD), ValueError, "its header tells of multiply"),
     ],
 )

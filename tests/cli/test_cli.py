@@ -79,7 +79,7 @@ def test_the_examples_of_the_help_work(run, weights, line):
         "info fp4 -f binary16p1se",
         "info int4 --values",
         "info mxfp4 zeropoint_int8 e4m3",
-        "report weights.npz -f mxfp4 -f absmax_int8 -f int8 --scale absmax",
+        "report weights.npz -f mxfp4 -f absmax_int8 -f int8 --scale absmax --pad",
         "compare fp16 bf16 e4m3fn nf4 binary16p1se",
         "inspect nan -f e5m2 -f int4",
         "inspect 0x7C e5m2",

@@ -86,4 +86,4 @@ def test_wrong_usage(run, weights, words, message):
 def test_files_that_are_not_right(run, weights):
     done = run("audit", "--recorded", "weights.npz")
     assert done.code == 1
-    assert "weights.npz is no npz file of vectors" in done.err
+    assert "weights.npz: no npz file of vectors" in done.err
