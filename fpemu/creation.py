@@ -65,7 +65,7 @@ def array(
 
     Examples
     --------
-    >>> import fpemu as fe
+    >>> import fpemu as fe, numpy as np
     >>> fe.array([1.0, 0.3], "bfloat16")
     Array([1.        , 0.30078125], format='bfloat16')
     >>> walk = fe.array(np.zeros(4), "float16", rounding="stochastic", rng=1)

@@ -370,7 +370,7 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
     ...         vectors.read(path)
     ...     except ValueError as error:
     ...         print(str(error).partition(", ")[2] or error)
-    line 51: result is 0x3, but was written as 0x2: the file was edited
+    line 53: result is 0x3, but was written as 0x2: the file was edited
     """
     target = Path(path)
     with reading(target) if layout is None else contextlib.nullcontext():

@@ -212,7 +212,7 @@ def test_strict_json(run, command):
         ("table fma -f int4", "only operations of one or two numbers"),
         ("table add -f fp4 -o x.txt", "a table's name ends in .csv, .json, .npy"),
         ("table add -f fp4 -o x.npy --flags", "an .npy file has no flags"),
-        ("table add -f fp4 --flags --profile torch", "rounds twice: it has no flags"),
+        ("table add -f e5m2 -o x.csv --flags --profile ml_dtypes", "rounds twice: it has no flags"),
         ("table add -f fp4 --rounding stochastic", "not stochastic"),
         ("table pow -f int4 --overflow wrap", "overflow='wrap' is for sums and products"),
         ("table add -f fp4 --plot x.doc", "a picture's name ends in"),
