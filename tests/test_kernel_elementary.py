@@ -28,11 +28,17 @@ def oracle(name, operands, formats, subnormals="keep"):
     return [number for number, _ in found], [flags for _, flags in found]
 
 
+def divided(name, numbers, flags, rules):
+    """Values under the rule on divisions by zero: NaN where `division_by_zero` says so."""
+    if rules.division_by_zero.value == "nan" and name in ("reciprocal", "rsqrt"):
+        return [spec.Number("nan", False) if f & 8 else n for n, f in zip(numbers, flags, strict=True)]
+    return numbers
+
+
 def assert_function(name, operands, formats, target, rules, random_bits=None):
     """Fpemu gives MPFR's values, rounded by the specification, and the flags."""
     numbers, flags = oracle(name, operands, formats, rules.subnormals_in.value)
-    if rules.division_by_zero.value == "nan" and name in ("reciprocal", "rsqrt"):
-        numbers = [spec.Number("nan", False) if f & 8 else n for n, f in zip(numbers, flags, strict=True)]
+    numbers = divided(name, numbers, flags, rules)
     codes, flags = rounded(numbers, flags, target, rules.replace(subnormals_in="keep"), random_bits)
     arrays = [fe.Array(c, fmt) for c, fmt in zip(operands, formats, strict=True)]
     more = {} if random_bits is None else {"random_bits": random_bits}

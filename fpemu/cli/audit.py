@@ -22,6 +22,7 @@ from fpemu.cli.options import (
     ProfileOption,
     RoundingOption,
     SignalingOption,
+    arguments_of,
 )
 from fpemu.cli.output import console, print_json, progress
 from fpemu.cli.replay import Wanted, replay
@@ -102,10 +103,10 @@ def audit(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
-    own = {"exact": exact, "signaling": signaling, "extremum": extremum}
-    how |= {argument: value for argument, value in own.items() if value is not None}
+    own = arguments_of(exact=exact, signaling=signaling, extremum=extremum)
+    how |= own
     if answers is not None and is_recording(answers):
-        if flags or resume is not None or operands or any(value is not None for value in own.values()):
+        if flags or resume is not None or operands or own:
             options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
             raise typer.BadParameter(f"a device's recording has no use for {options}")
         wanted = Wanted(item, operation, format, source)

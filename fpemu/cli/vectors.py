@@ -18,6 +18,7 @@ from fpemu.cli.options import (
     ProfileOption,
     RoundingOption,
     SignalingOption,
+    arguments_of,
 )
 from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.vectors import SITUATIONS, Vectors, generate, write, write_bench
@@ -101,8 +102,7 @@ def vectors(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
-    own = {"exact": exact, "signaling": signaling, "extremum": extremum}
-    how |= {argument: value for argument, value in own.items() if value is not None}
+    how |= arguments_of(exact=exact, signaling=signaling, extremum=extremum)
     try:
         claim = Claim.of(operation, format, **how)
         found = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
