@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import hashlib
 import re
@@ -31,11 +32,30 @@ SECTIONS = {
 
 
 def digest(kernels: tuple[str, ...] = CASTS) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 over the names and contents of kernels."""
+    """The first 16 hexadecimal digits of a SHA-256 of the names and the code of kernels, without comments and docstrings."""
     total = hashlib.sha256()
     for name in kernels:
-        total.update(b"%s\0%s\0" % (name.encode(), (ROOT / "fpemu" / "kernels" / f"{name}.py").read_bytes()))
+        code = code_of((ROOT / "fpemu" / "kernels" / f"{name}.py").read_text())
+        total.update(f"{name}\0{code}\0".encode())
     return total.hexdigest()[:16]
+
+
+def code_of(source: str) -> str:
+    """The syntax tree of a module as text, without docstrings; the same in every version of Python."""
+    return _text(ast.parse(source))
+
+
+def _text(node: object) -> str:
+    if isinstance(node, list):
+        return "[" + " ".join(map(_text, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        fields["body"] = node.body[1:]
+    # Fields that are empty are left out: each version of Python adds some.
+    words = [f"{name}={_text(value)}" for name, value in fields.items() if value is not None and value != []]
+    return f"{type(node).__name__}({' '.join(words)})"
 
 
 def commit() -> str:

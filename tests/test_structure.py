@@ -272,3 +272,15 @@ def test_every_kernel_has_tests_and_a_proof():
     for starts in mutants.CONCERNED.values():
         assert all(f"\ndef {start.replace('[', '(')}" in tests for start in starts), starts
     assert {f"{name}.py" for name in (*proof.CASTS, *proof.NATIVE, *proof.ARITHMETIC)} <= files
+
+
+def test_digests_of_kernels_name_their_code():
+    """A comment or a docstring leaves the digest as it is; a number, a name or an operator does not."""
+    code = proof.code_of('"""A module."""\nX = 1\n\n\ndef f(x):\n    """Do."""\n    return x + X\n')
+    assert code == proof.code_of("X = 1  # a unit\ndef f(x):\n    return (x + X)")
+    for other in (
+        "X = 2\ndef f(x):\n    return x + X",
+        "X = 1\ndef f(x):\n    return x - X",
+        "X = 1\ndef g(x): return x + X",
+    ):
+        assert code != proof.code_of(other)
