@@ -32,7 +32,7 @@ SECTIONS = {
 
 
 def digest(kernels: tuple[str, ...] = CASTS) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 of the names and the code of kernels, without comments and docstrings."""
+    """The first 16 hexadecimal digits of a SHA-256 of kernels' names and code, without comments and docstrings."""
     total = hashlib.sha256()
     for name in kernels:
         code = code_of((ROOT / "fpemu" / "kernels" / f"{name}.py").read_text())
