@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 from fpemu.anatomy import Code, Explanation, Step
 from fpemu.casting import encode
@@ -14,7 +15,6 @@ from fpemu.literals import DIGITS, Literal, read
 from fpemu.profiles import IEEE, Profile
 from fpemu.running import streamed
 from fpemu.sources import as_source
-from fpemu.tabulation import round_literal
 
 __all__ = ["explain"]
 
@@ -63,20 +63,13 @@ def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = 
     source = None if number is None else as_source(number).format.codes_key
     rules = fmt.check_profile(rules.for_codes(fmt.codes_key, source))
     literal = x if isinstance(x, Literal) else read(x.hex() if isinstance(x, float) else f"{x:#x}p0")
-    code = (
-        _code(literal, fmt, rules, seed)
-        if x is literal
-        else int(encode(x, fmt, profile=rules, **streamed(rules.rounding, seed, 0)))
-    )
+    code = _code(x, fmt, rules, seed)
     result = Code(fmt, code)
     return _Story(x, literal, fmt, rules, result).explanation()
 
 
-def _code(literal: Literal, fmt: Format, rules: Profile, seed: int | None) -> int:
-    number = literal.plain()
-    if number is None and not isinstance(fmt, TableFormat):
-        return round_literal(literal, fmt, rules, seed)[0]
-    return int(encode(literal if number is None else number, fmt, profile=rules, **streamed(rules.rounding, seed, 0)))
+def _code(x: Any, fmt: Format, rules: Profile, seed: int | None = None) -> int:
+    return int(encode(x, fmt, profile=rules, **streamed(rules.rounding, seed, 0)))
 
 
 class _Story:
@@ -117,7 +110,7 @@ class _Story:
         minus = "-" if self.literal.is_negative_zero() else ""
         self.say("source", f"{minus}{exact.text}, {what}")
         if self.rules.through is Through.FLOAT32:
-            nearest = float(FLOAT32.value(_code(self.literal, FLOAT32, IEEE, None)))
+            nearest = float(FLOAT32.value(_code(self.literal, FLOAT32, IEEE)))
             self.say("through", f"through=float32: rounded to float32 first, {nearest!r}")
             if not math.isfinite(nearest):
                 self.say("rule", f"infinity={self.rules.infinity.value}: {self.gives}")

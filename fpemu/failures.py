@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.anatomy import Code, fields
 from fpemu.causes import cause_of_flags
 from fpemu.classes import NumberClass, classes_of
-from fpemu.exact_values import fraction_text
+from fpemu.exact_values import fraction_text, number_text
 from fpemu.flags import Flags
 from fpemu.matching import distances, index_text, nan_places
 
@@ -143,20 +143,17 @@ def ulp_failure(
 ) -> Failure:
     """Values that are too far from the exact ones: the largest error, the first, the worst."""
 
-    def size(error: Fraction | None) -> str:
-        return "-" if error is None else f"{float(error):.6g}" if error < 2**1000 else "huge"
-
     def row(i: int) -> list[list[str]]:
         number, place = exact[wrong[i]], wrong[i]
         desired = fraction_text(number) if isinstance(number, Fraction) else str(number)
-        return [[index_text(place, shape), Code(fmt, int(got[place])).text, desired, size(errors[place])]]
+        return [[index_text(place, shape), Code(fmt, int(got[place])).text, desired, number_text(errors[place])]]
 
     order = sorted(range(len(wrong)), key=lambda i: (errors[wrong[i]] is not None, -(errors[wrong[i]] or 0), i))
     finite = [i for i in order if errors[wrong[i]] is not None]
     lines = []
     if finite:
         place = wrong[finite[0]]
-        lines.append(f"  largest error: {size(errors[place])} ulps at {index_text(place, shape)}")
+        lines.append(f"  largest error: {number_text(errors[place])} ulps at {index_text(place, shape)}")
     if len(finite) < len(wrong):
         lines.append(f"  NaN or infinity against a number: {len(wrong) - len(finite):,}")
     head = ["index", "actual", "exact", "error in ulps"]

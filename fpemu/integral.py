@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting import decode
-from fpemu.formats import Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.knobs import Through
+from fpemu.literals import Literal
 from fpemu.operating import Options, checked_bool, documented, operate, with_own_format
+from fpemu.profiles import Profile
+from fpemu.running import streamed
 from fpemu.sources import Coded, Source, as_numbers
 
-__all__ = ["convert", "left_shift", "logb", "right_shift", "round_to_integral", "scaleb"]
+__all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]
 
 _FARTHEST = 1 << 30  # no format reaches so many powers of two
 
@@ -45,6 +49,46 @@ def convert(x: ArrayLike | Coded, fmt: Any, *, exact: bool = True, **options: Un
     if "result" in options:
         raise TypeError("convert() got an unexpected keyword argument 'result'; the format is fmt")
     return operate("convert", (x,), Options(**{**options, "result": fmt}), exact=checked_bool("exact", exact))
+
+
+def round_literal(
+    literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
+) -> tuple[int, int | None]:
+    """Code and flags of a number that is written out, converted as a real number: to integers too.
+
+    Parameters
+    ----------
+    literal : Literal
+    fmt : FloatFormat or IntFormat
+    rules : Profile
+    seed, place : int
+        For stochastic rounding: the seed, and the index in its stream.
+
+    Returns
+    -------
+    tuple of int
+        The flags are None for profiles that round twice, which have none.
+
+    Raises
+    ------
+    ValueError
+        If the rules forbid the number.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.integral import round_literal
+    >>> from fpemu.literals import read
+    >>> round_literal(read("0.1"), fe.dtype("float8_e4m3fn"), fe.profile("ieee"))
+    (29, 1)
+    """
+    twice = rules.through is Through.FLOAT32
+    out = np.empty((), fmt.code_dtype)
+    given: Any = literal
+    result = convert(
+        given, fmt, profile=rules, out=out, return_flags=not twice, **streamed(rules.rounding, seed, place)
+    )
+    return int(out), None if twice else int(result[1].bits)
 
 
 @documented

@@ -20,12 +20,13 @@ from fpemu.exact_values import Exact, exact_literal, floor_log2, number_fact, po
 from fpemu.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.integral import round_literal
 from fpemu.kernels import columns
 from fpemu.knobs import Stochastic, Through
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
 from fpemu.running import streamed
-from fpemu.tabulation import MAX_BITS, one_result, round_literal
+from fpemu.tabulation import MAX_BITS, one_result
 
 __all__ = ["Evaluation", "Step", "compute", "evaluate", "ulp"]
 

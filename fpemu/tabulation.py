@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from fpemu import digits
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.integral import convert
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
-from fpemu.knobs import Overflow, Stochastic, SubnormalsIn, Through
-from fpemu.literals import DIGITS, Literal
-from fpemu.operating import Options, Work, may_write, operate, task_for
+from fpemu.knobs import Stochastic
+from fpemu.operating import Options, Work, may_write, operate
 from fpemu.outcomes import Rules, operand_rules, zeroes_subnormals
-from fpemu.profiles import IEEE, Profile
-from fpemu.running import in_pieces, randomness, streamed
+from fpemu.profiles import Profile
+from fpemu.running import in_pieces
 from fpemu.shortcuts import Task, general
 from fpemu.significands import operands_of, row
 
@@ -33,9 +31,6 @@ Formats = tuple[FloatFormat | IntFormat, ...]
 MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
-SMALLEST_NORMAL = 2.0**-1022
-WRAPPED = 64  # no format that wraps has more digits
-_FLOAT32, _FLOAT64 = FloatFormat("float32", 32, 24), FloatFormat("float64", 64, 53)
 
 
 class _Table:
@@ -223,51 +218,6 @@ def round_number(value: digits.Value, task: Task, key: int = 0, first: int = 0) 
     """
     out, flags = rounded([value], np.zeros(1, np.uint16), task, None, key, first)
     return int(out[0]), int(flags[0])
-
-
-def round_literal(
-    literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
-) -> tuple[int, int | None]:
-    """Code and flags of a number that is written out, rounded once; rules that round twice round it to float32 first.
-
-    Parameters
-    ----------
-    literal : Literal
-    fmt : FloatFormat or IntFormat
-    rules : Profile
-    seed, place : int
-        For stochastic rounding: the seed, and the place in its stream.
-
-    Returns
-    -------
-    tuple of int
-        The flags are None where the rules have none.
-
-    Raises
-    ------
-    ValueError
-        If the rules forbid the number.
-    """
-    number, random = literal.plain(), streamed(rules.rounding, seed, place)
-    twice = rules.through is Through.FLOAT32
-    if number is None and twice:
-        number = _FLOAT32.value(round_literal(literal, _FLOAT32, IEEE)[0])
-    subnormal = number is not None and abs(number) < SMALLEST_NORMAL and rules.subnormals_in is not SubnormalsIn.KEEP
-    if number is not None and (twice or subnormal or literal.kind != columns.NUMBER):
-        out = np.empty((), fmt.code_dtype)
-        found = convert(number, fmt, profile=rules, out=out, return_flags=not twice, **random)
-        return int(out), None if twice else int(found[1].bits)
-    task = task_for("convert", (_FLOAT64,), fmt, rules, None, None)
-    _, key = randomness(rules.rounding, random.get("rng"), None, 0, ())
-    top, found_digits, more = literal.leading()
-    quantum = -fmt.fraction_bits if isinstance(fmt, IntFormat) else 0
-    if rules.overflow is Overflow.WRAP and top > quantum + WRAPPED:
-        # of a wrapped result the lower digits count: those of 2^64 quanta, one above that says there were more, and
-        # below them as many as any rounding looks at, the last one odd where more follow
-        top = quantum + WRAPPED
-        low, more = literal.digits_at(top - DIGITS + 1, DIGITS - 1)
-        found_digits, more = 1 << (DIGITS - 1) | low | more, False
-    return round_number(digits.Value(columns.NUMBER, literal.negative, top, found_digits, more), task, key, place)
 
 
 def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:

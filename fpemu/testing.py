@@ -17,6 +17,7 @@ import numpy as np
 
 from fpemu.causes import cause_by_class, cause_by_rule
 from fpemu.claims import Claim
+from fpemu.exact_values import number_text
 from fpemu.failures import code_failure, flag_failure, ulp_failure
 from fpemu.formats import TableFormat
 from fpemu.matching import (
@@ -260,7 +261,7 @@ def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Frac
     errors = [ulp_error(fmt, int(code), number) for code, number in zip(got, exact, strict=True)]
     wrong = [i for i, error in enumerate(errors) if error is None or error > allowed]
     if wrong:
-        what = f"values of {fmt} are more than {float(allowed):g} ulps off"
+        what = f"values of {fmt} are more than {number_text(allowed)} ulps off"
         raise ulp_failure(fmt, got, exact, errors, wrong, shape, what).error
 
 

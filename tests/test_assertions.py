@@ -251,6 +251,17 @@ def test_errors_in_ulps_are_the_exact_ones(name):
                 assert f"largest error: {float(error):.6g} ulps at [0]" in message
 
 
+def test_errors_in_ulps_far_beyond_float64():
+    """Errors and limits smaller and larger than every float64 are shown in digits."""
+    message = failure(assert_within_ulps, [1.0], [1 + Fraction(1, 10**400)], Fraction(1, 10**500), "bfloat16")
+    assert "more than 1e-500 ulps off" in message
+    assert "largest error: 1.28e-398 ulps" in message  # 2^7 of them
+    message = failure(assert_within_ulps, [1.0], [Fraction(2) ** 2000], Fraction(10) ** 300, "bfloat16")
+    assert "more than 1e+300 ulps off" in message
+    assert "largest error: 8.63758e+565 ulps" in message  # 2^2000 in units of 2^120
+    assert_within_ulps([1.0], [Fraction(1, 3)], 10**400, "bfloat16")
+
+
 @pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "float8_e8m0fnu", "int8", "q3.4"])
 def test_rounding_is_within_half_an_ulp_and_truncation_below_one(name):
     fmt = fe.dtype(name)

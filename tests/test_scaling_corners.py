@@ -142,6 +142,24 @@ def test_integers_with_zero_points_have_32_bits():
             fe.scheme(f"{word}_asym_tensor")
 
 
+@pytest.mark.parametrize(
+    ("element", "block", "others"),
+    [
+        *((element, 32, {}) for element in ("e15m40", "e24m20", "int64", "int55", "uint54", "uq1100.-1090")),
+        ("int4", 32, {"scale_rule": fe.ScaleRule("mine", divisor="span"), "element": "e11m45"}),
+        ("float4_e2m1fn", 16, {"scale": "e15m40", "second_level": "float32"}),
+    ],
+)
+def test_divisors_are_float64(element, block, others):
+    """The largest value that scales are divided by is a float64, or the scheme is refused when it is made."""
+    with pytest.raises(ValueError, match="which no float64 is"):
+        fe.ScaledFormat(**{"element": element, "block": block, **others})
+    for divisor in (2**60 + 1, 10**400):
+        with pytest.raises(ValueError, match="which no float64 is"):
+            fe.ScaleRule("mine", divisor=divisor)
+    assert fe.ScaledFormat("int53", 32).divisor == 2**52 - 1
+
+
 MANY = [("uint2", "float64"), ("int32", "float32"), ("uint8", "float64"), ("int28", "float32"), ("int4", "float32")]
 
 

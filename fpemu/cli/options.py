@@ -13,13 +13,13 @@ import typer
 from fpemu.containers import UnknownEndingError, kind_of_input
 from fpemu.files import StoredArray, element_type, open_arrays
 from fpemu.formats import FloatFormat, Format
+from fpemu.integral import round_literal
 from fpemu.kernels import columns
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.literals import Literal, is_code, read
 from fpemu.profiles import IEEE, Profile, profile
 from fpemu.scaling.lookup import format_or_scheme
 from fpemu.scaling.scheme import ScaledFormat
-from fpemu.tabulation import round_literal
 
 __all__ = [
     "DtypeOption",

@@ -81,6 +81,8 @@ class ScaleRule:
             raise TypeError(f"divisor must be a word or a number, not {type(self.divisor).__name__}")
         elif not 0 < self.divisor < math.inf:
             raise ValueError(f"divisor must be above 0 and finite, not {self.divisor}")
+        elif isinstance(self.divisor, int):
+            exact_float(self.divisor, "the divisor")
         mode = rounding_mode(self.rounding)
         if not isinstance(mode, Rounding):
             raise ValueError("a scale is not rounded stochastically")
@@ -123,10 +125,27 @@ def _divisor(word: str, element: Format, zero_point: int) -> float:
     from fpemu.exact_values import floor_log2
 
     low, high = (end - zero_point for end in finite_ends(element))
-    if word in ("span", "lowest"):
-        return float(high - low if word == "span" else low)
     largest = high if isinstance(element, IntFormat) else max(high, -low)
-    return float(largest if word == "largest" else Fraction(2) ** floor_log2(largest))
+    if word == "power":
+        return exact_float(Fraction(2) ** floor_log2(largest), f"the power of two that scales of {element} divide by")
+    exact = {"span": high - low, "lowest": low, "largest": largest}[word]
+    return exact_float(exact, f"the {word} value of {element}".replace("span value", "span"))
+
+
+def exact_float(x: Fraction | int, what: str) -> float:
+    """The float64 that a number is; a ValueError that names the number where none is."""
+    try:
+        nearest = float(x)
+    except OverflowError:
+        nearest = math.inf
+    if nearest != x:
+        from fractions import Fraction
+
+        from fpemu.exact_values import number_text
+
+        x = Fraction(x)
+        raise ValueError(f"{what} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
+    return nearest
 
 
 def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:

@@ -13,7 +13,7 @@ from fpemu.knobs import near
 from fpemu.registry import dtype
 from fpemu.scaling.layout import WORDS, Block, check_block
 from fpemu.scaling.profiles import ScaleProfile
-from fpemu.scaling.rules import RULES, ScaleRule
+from fpemu.scaling.rules import RULES, ScaleRule, exact_float, finite_ends
 from fpemu.scaling.rules import scale_rule as rule_of
 from fpemu.scaling.tools import PROFILES, profiles_of, scale_profile
 
@@ -187,12 +187,15 @@ class ScaledFormat(Scheme):
         entries = element.entries if isinstance(element, TableFormat) else ()
         if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
             raise ValueError(f"{self.element} has no positive value to scale to")
+        if isinstance(second, FloatFormat):
+            exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
         if self.zero_point is not None:
             self._check_zero_point(self.zero_point)
         if self.scale_rule.statistic == "minmax" and not isinstance(self.zero_point, IntFormat):
             raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
         if self.scale_rule.signed:
             self._check_signs()
+        _ = self.divisor  # a ValueError where no float64 is the divisor
 
     def _check_zero_point(self, zero_point: IntFormat | int) -> None:
         if not isinstance(zero_point, int) and not (

@@ -49,7 +49,7 @@ def by_calc(run, text, *options):
         ("1e-9999999999", ("-f", "e5m2", "--rounding", "toward_positive"), 0x01, ["inexact", "underflow"]),
         ("-0x1p-99999999999", ("-f", "e5m2"), 0x80, ["inexact", "underflow"]),
         *(
-            (text, ("-f", fmt, "--overflow", "wrap", "--rounding", mode), code, ["inexact", "overflow"])
+            (text, ("-f", fmt, "--overflow", "wrap", "--rounding", mode), code, ["invalid"])
             for text, fmt, mode, code in (
                 ("1e400", "int8", "nearest_even", 0x00),
                 ("1000.5000000000000000000000000001", "int8", "nearest_even", 0xE9),
@@ -164,7 +164,28 @@ def test_commands_python_and_fractions_agree(run, name):
         (facts,) = run("inspect", text.lstrip("+"), "-f", name, "--rounding", mode, "--json").json
         assert facts["code"] == code, (text, mode)
         assert by_ratio(facts["source"]) == exact
-        # PYTHON
+        assert int(fe.encode(text, fmt, rounding=mode)) == code, (text, mode)
+        out = np.empty((), fmt.code_dtype)
+        _, raised = fe.convert(text, fmt, rounding=mode, out=out, return_flags=True)
+        assert (int(out), [flag for flag in fe.Flags.NAMES if getattr(raised, flag)]) == (code, flags), (text, mode)
+
+
+@pytest.mark.parametrize("text", ["300", "300.0", "3e2", "-129", "10000000000", "1e10", "1e400", "inf", "nan"])
+@pytest.mark.parametrize("profile", ["ieee", "numpy", "torch"])
+@pytest.mark.parametrize(
+    ("fmt", "least", "largest"),
+    [("int8", -128, 127), ("uint16", 0, 65535), ("int32", -(2**31), 2**31 - 1), ("q3.4", -8, 7.9375)],
+)
+def test_numbers_out_of_an_integer_formats_range_are_invalid(run, text, profile, fmt, least, largest):
+    """Text is a real number in the commands and in Python: its conversion raises invalid (IEEE 754-2019 clause 5.8)."""
+    out = np.empty((), fe.dtype(fmt).code_dtype)
+    fe.convert(text, fmt, profile=profile, out=out)
+    code, flags = by_calc(run, text, "-f", fmt, "--profile", profile)
+    beyond = not least <= float(text) <= largest
+    assert code == int(out)
+    assert flags == (["invalid"] if beyond else [])
+    (facts,) = run("inspect", text, "-f", fmt, "--profile", profile, "--json").json
+    assert facts["code"] == code
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
