@@ -10,7 +10,16 @@ from fpemu.anatomy import Code, Explanation, Step
 from fpemu.casting import encode
 from fpemu.exact_values import Exact, exact_literal, floor_log2, number_text, power_of_two, text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import NegativeZero, Rounding, Stochastic, SubnormalsIn, SubnormalsOut, Through, Tininess
+from fpemu.knobs import (
+    FloatToIntInvalid,
+    NegativeZero,
+    Rounding,
+    Stochastic,
+    SubnormalsIn,
+    SubnormalsOut,
+    Through,
+    Tininess,
+)
 from fpemu.literals import DIGITS, Literal, read
 from fpemu.profiles import IEEE, Profile
 from fpemu.running import streamed
@@ -94,11 +103,17 @@ class _Story:
         self.finite(exact)
         return Explanation(self.result, tuple(self.steps), exact.text if exact.scale else exact.number, self.rounded)
 
+    def invalid_rule(self) -> str | None:
+        """The rule on what an integer format lacks of a float's values, where it goes before the other rules."""
+        rule = self.rules.float_to_int_invalid
+        integer = isinstance(self.format, IntFormat) and not isinstance(self.x, int)
+        return f"float_to_int_invalid={rule.value}" if integer and rule is not FloatToIntInvalid.STANDARD else None
+
     def not_finite(self, source: float) -> None:
         knob = "nan" if math.isnan(source) else "infinity"
-        rule = getattr(self.rules, knob).value
+        rule = self.invalid_rule() or f"{knob}={getattr(self.rules, knob).value}"
         self.say("source", f"{'NaN' if math.isnan(source) else source}: nothing is rounded")
-        self.say("rule", f"{knob}={rule} in {self.format.name}: {self.gives}")
+        self.say("rule", f"{rule} in {self.format.name}: {self.gives}")
 
     def finite(self, exact: Exact) -> None:
         source: Fraction | None = exact.number
@@ -113,7 +128,7 @@ class _Story:
             nearest = float(FLOAT32.value(_code(self.literal, FLOAT32, IEEE)))
             self.say("through", f"through=float32: rounded to float32 first, {nearest!r}")
             if not math.isfinite(nearest):
-                self.say("rule", f"infinity={self.rules.infinity.value}: {self.gives}")
+                self.say("rule", f"{self.invalid_rule() or f'infinity={self.rules.infinity.value}'}: {self.gives}")
                 return
             source = Fraction(nearest)
         elif exact.scale:
@@ -140,8 +155,10 @@ class _Story:
         """A number that rounds as the source does, which has too many digits; None where the story ends with it."""
         if abs(exact.scale) > REACH:
             large = exact.scale > 0
-            end = f"beyond the values of every format: overflow={self.rules.overflow.value}" if large else "next to 0"
-            end = f"{end}, rounding={_word(self.rules.rounding)}: {self.gives}"
+            word = f"rounding={_word(self.rules.rounding)}"
+            rule = self.invalid_rule() or f"overflow={self.rules.overflow.value}, {word}"
+            end = f"beyond the values of every format: {rule}" if large else f"next to 0, {word}"
+            end = f"{end}: {self.gives}"
             self.say("overflow" if large else "underflow", end)
             return None
         half = Fraction(exact.more, 1 << DIGITS)  # of a unit of the last digit, for those that follow
@@ -277,16 +294,17 @@ class _Story:
         """What the rules make of the rounded number."""
         rounded, rules = self.rounded, self.rules
         assert rounded is not None
-        if negative and rounded and not fmt.has("negative") and rules.overflow.value != "wrap":
-            rule = rules.unsigned_negative.value
-            self.say("unsigned", f"negative in an unsigned format, unsigned_negative={rule}: {self.gives}")
+        invalid = self.invalid_rule()
+        if negative and rounded and not fmt.has("negative") and (invalid or rules.overflow.value != "wrap"):
+            rule = invalid or f"unsigned_negative={rules.unsigned_negative.value}"
+            self.say("unsigned", f"negative in an unsigned format, {rule}: {self.gives}")
             return
         limit = _limit(fmt, negative)
         if abs(rounded) > limit:
             self.say(
                 "overflow",
                 f"{text(rounded)} is beyond the largest finite magnitude {text(limit)}; "
-                f"overflow={rules.overflow.value}, rounding={_word(rules.rounding)}: {self.gives}",
+                f"{invalid or f'overflow={rules.overflow.value}, rounding={_word(rules.rounding)}'}: {self.gives}",
             )
         elif rounded and rules.subnormals_out is SubnormalsOut.FLUSH_AFTER and abs(rounded) < smallest:
             self.say("flush", f"{text(rounded)} is subnormal, subnormals_out=flush_after: {self.gives}")

@@ -13,6 +13,7 @@ from fpemu.anatomy import Code, explain_code, fields, neighbour
 from fpemu.errors import finite_range
 from fpemu.exact_values import exact_text, floor_log2
 from fpemu.explain import explain
+from fpemu.literals import read
 
 NAMES = """
 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e8m0fnu float6_e2m3fn float4_e2m1fn
@@ -191,3 +192,24 @@ def test_values_beyond_float64_are_told_exactly():
     told = explain_code(0x7000, fe.dtype("binary16p1se"))
     assert told.result.text == told.steps[-1].text.rsplit(" = ")[-1] == "2**12288"
     assert Code(fe.dtype("binary16p1se"), 0x7000).exact == Fraction(2) ** 12288
+
+
+@pytest.mark.parametrize("profile", ["numpy", "torch", "x86-sse", "arm", "ieee"])
+@pytest.mark.parametrize("text", ["1e10", "-1e10", "300.5", "inf", "nan", "1e999999999"])
+@pytest.mark.parametrize("fmt", ["int8", "uint16", "int32"])
+def test_the_rule_that_decides_is_named(profile, text, fmt):
+    """The last step names the rule on a float's values that the integer format lacks, where the profile has one."""
+    target = fe.dtype(fmt)
+    rules = fe.profile(profile).for_codes(target.codes_key, fe.dtype("float64").codes_key)
+    told = explain(read(text), target, fe.profile(profile))
+    last = told.steps[-1].text
+    assert int(fe.encode(text, target, profile=profile)) == told.result.code
+    rule = rules.float_to_int_invalid.value
+    if text == "300.5" and fmt != "int8":
+        assert "=" not in last
+    elif rule != "standard":
+        assert f"float_to_int_invalid={rule}" in last
+        assert "overflow=" not in last
+    else:
+        assert any(f"{name}=" in last for name in ("overflow", "infinity", "nan", "unsigned_negative"))
+        assert "float_to_int_invalid" not in last
