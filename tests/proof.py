@@ -32,17 +32,29 @@ SECTIONS = {
 
 
 def digest(kernels: tuple[str, ...] = CASTS) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 of kernels' names and code, without comments and docstrings."""
-    total = hashlib.sha256()
-    for name in kernels:
-        code = code_of((ROOT / "fpemu" / "kernels" / f"{name}.py").read_text())
-        total.update(f"{name}\0{code}\0".encode())
-    return total.hexdigest()[:16]
+    """The first 16 hexadecimal digits of a SHA-256 of the kernels' code, which a move leaves as it is."""
+    files = (ROOT / "fpemu" / "kernels" / f"{name}.py" for name in kernels)
+    statements = sorted(text for file in files for text in statements_of(file.read_text()))
+    return hashlib.sha256("\0".join(statements).encode()).hexdigest()[:16]
 
 
-def code_of(source: str) -> str:
-    """The syntax tree of a module as text, without docstrings; the same in every version of Python."""
-    return _text(ast.parse(source))
+def statements_of(source: str) -> list[str]:
+    """The syntax trees of a module's definitions as text, the same in every version of Python.
+
+    Comments, docstrings, imports and ``__all__`` are left out.
+    """
+    statements = ast.parse(source).body
+    return [
+        _text(each) for each in statements if not isinstance(each, ast.Import | ast.ImportFrom) and not _is_aside(each)
+    ]
+
+
+def _is_aside(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
 
 
 def _text(node: object) -> str:
@@ -51,7 +63,7 @@ def _text(node: object) -> str:
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = dict(ast.iter_fields(node))
-    if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
         fields["body"] = node.body[1:]
     # Fields that are empty are left out: each version of Python adds some.
     words = [f"{name}={_text(value)}" for name, value in fields.items() if value is not None and value != []]

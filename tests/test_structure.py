@@ -275,12 +275,8 @@ def test_every_kernel_has_tests_and_a_proof():
 
 
 def test_digests_of_kernels_name_their_code():
-    """A comment or a docstring leaves the digest as it is; a number, a name or an operator does not."""
-    code = proof.code_of('"""A module."""\nX = 1\n\n\ndef f(x):\n    """Do."""\n    return x + X\n')
-    assert code == proof.code_of("X = 1  # a unit\ndef f(x):\n    return (x + X)")
-    for other in (
-        "X = 2\ndef f(x):\n    return x + X",
-        "X = 1\ndef f(x):\n    return x - X",
-        "X = 1\ndef g(x): return x + X",
-    ):
-        assert code != proof.code_of(other)
+    """A comment, a docstring or an import leaves the digest as it is; a number, a name or an operator does not."""
+    code = proof.statements_of('"""A module."""\nimport math\nX = 1\n\n\ndef f(x):\n    """Do."""\n    return x + X\n')
+    assert code == proof.statements_of("X = 1  # a unit\ndef f(x):\n    return (x + X)")
+    for other in ("X = 2\ndef f(x): return x + X", "X = 1\ndef f(x): return x - X", "X = 1\ndef g(x): return x + X"):
+        assert code != proof.statements_of(other)
