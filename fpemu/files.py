@@ -19,6 +19,7 @@ from fpemu.formats import Format, same_codes
 from fpemu.knobs import near
 from fpemu.registry import dtype as lookup
 from fpemu.replacement import replacing
+from fpemu.storage import in_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -134,7 +135,16 @@ class StoredArray:
         """
         with reading(self.path, _readable(self.path)):
             for piece in self.checked()._pieces(size):
-                yield piece.view(self.dtype)
+                yield self._in_range(piece.view(self.dtype))
+
+    def _in_range(self, piece: NDArray[Any]) -> NDArray[Any]:
+        """The piece itself; a ValueError that names the file where codes are beyond their format."""
+        if self.format is not None:
+            try:
+                return in_range(piece, self.format)
+            except ValueError as error:
+                raise ValueError(f"{self.where}: {error}") from None
+        return piece
 
     def whole(self, budget: Budget) -> NDArray[Any]:
         """All elements in memory, in the machine's order of bytes.

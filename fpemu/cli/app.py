@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Container
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import fpemu
 from fpemu.boundary import visible
@@ -37,11 +38,42 @@ _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
 
 
 class Command(TyperCommand):
-    """A command that takes negative numbers (-1.5, -inf, -0x1p-3, -(1 + 2)) as arguments, not as options."""
+    """A command whose arguments may be negative numbers (-1.5, -inf, -0x1p-3, -(1 + 2)).
+
+    An option that takes one value is refused where it is given with two.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # The minus sign U+2212 is no option's first character; the commands turn it back.
-        return super().parse_args(ctx, ["\u2212" + a[1:] if _NEGATIVE.fullmatch(a) else a for a in args])
+        known = [option for option in self.params if isinstance(option, TyperOption)]
+        options = {name: option for option in known for name in (*option.opts, *option.secondary_opts)}
+        words: list[str] = []
+        given: dict[str | None, object] = {}
+        rest = iter(args)
+        for word in rest:
+            name, value = _option_of(word, options)
+            option = options.get(name)
+            if option is None:
+                # The minus sign U+2212 is no option's first character; the commands turn it back.
+                words.append("\u2212" + word[1:] if _NEGATIVE.fullmatch(word) else word)
+                if word == "--":
+                    words += rest
+                continue
+            words.append(word)
+            if not option.is_flag and value is None and (value := next(rest, None)) is not None:
+                words.append(value)  # it may begin with "-"
+            said = name in option.secondary_opts if option.is_flag else value
+            if not option.multiple and given.setdefault(option.name, said) != said:
+                ctx.fail(f"{name} is given twice, with different values: it takes one")
+        return super().parse_args(ctx, words)
+
+
+def _option_of(word: str, options: Container[str]) -> tuple[str, str | None]:
+    """The option that a word names, and the value that is written in the same word, if there is one."""
+    if word.startswith("--"):
+        name, sign, value = word.partition("=")
+        return name, value if sign else None
+    name, value = word[:2], word[2:]
+    return (name, value or None) if name in options else (word, None)
 
 
 class Commands(TyperGroup):

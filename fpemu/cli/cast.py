@@ -31,7 +31,7 @@ from fpemu.cli.options import (
     rules_of,
     seed_of,
 )
-from fpemu.cli.output import console, print_json, print_table, progress
+from fpemu.cli.output import print_json, print_table, progress, summary
 from fpemu.containers import UnknownEndingError, kind_of_output, told_by_name
 from fpemu.errors import HEADER, Errors
 from fpemu.files import Outgoing, StoredArray, write_arrays
@@ -86,7 +86,7 @@ def cast(
         raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
     if len(arrays) != 1 and kind not in (".npz", ".safetensors"):
         raise typer.BadParameter(
-            f"{file} has {len(arrays)} arrays: write an .npz file, or choose one with --member",
+            f"{file} has {len(arrays)} arrays: write an .npz or .safetensors file, or choose one with --member",
             param_hint="'-o' / '--out'",
         )
     jobs = [_Job(stored, fmt, rules, codes, seed) for stored in arrays]
@@ -94,7 +94,8 @@ def cast(
         write_arrays(out, [job.outgoing(advance) for job in jobs], raw=raw and kind == "raw")
     if json:
         rule = {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
-        print_json({"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]})
+        facts = {"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]}
+        print_json(facts, out)
     else:
         _print(out, jobs)
 
@@ -117,7 +118,12 @@ class _Job:
         self.stored, self.format, self.rules, self.codes, self.seed = stored, fmt, rules, codes, seed
         self.errors = Errors(fmt)
         nothing = np.empty(0, stored.dtype)
-        values = None if codes else np.asarray(casting.cast(nothing, fmt, source=stored.format))
+        try:
+            values = None if codes else np.asarray(casting.cast(nothing, fmt, source=stored.format))
+        except ValueError:
+            raise typer.BadParameter(
+                f"no float type holds every value of {fmt.name}: say --codes", param_hint="'-f' / '--format'"
+            ) from None
         self.dtype: np.dtype[Any] = np.dtype(fmt.code_dtype) if values is None else values.dtype
 
     def outgoing(self, advance: Callable[[int], None]) -> Outgoing:
@@ -145,7 +151,7 @@ class _Job:
 
 
 def _print(out: Path, jobs: list[_Job]) -> None:
-    screen = console()
+    screen = summary(out)
     first = jobs[0]
     what = f"{'codes' if first.codes else 'values'} of {first.format.name}"
     mode = rounding_word(first.rules.rounding) + ("" if first.seed is None else f", seed {first.seed}")

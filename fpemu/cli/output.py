@@ -26,7 +26,17 @@ from fpemu.replacement import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["bits", "console", "json_text", "picture_path", "print_json", "print_table", "progress", "save_picture"]
+__all__ = [
+    "bits",
+    "console",
+    "json_text",
+    "picture_path",
+    "print_json",
+    "print_table",
+    "progress",
+    "save_picture",
+    "summary",
+]
 
 FIELD_STYLES = {
     "sign": "bold red",
@@ -60,9 +70,21 @@ def console(stderr: bool = False) -> Console:
     return made
 
 
-def print_json(data: Any) -> None:
-    """Print strict JSON: NaN and infinities become the texts "nan", "inf", "-inf"."""
-    sys.stdout.write(json_text(data))
+def summary(written: Path | None) -> Console:
+    """A console for what is told of a file that was written: the error stream where that file is standard output."""
+    return console(stderr=_is_standard_output(written))
+
+
+def print_json(data: Any, written: Path | None = None) -> None:
+    """Print strict JSON: NaN and infinities become the texts "nan", "inf", "-inf"; where `summary` prints."""
+    (sys.stderr if _is_standard_output(written) else sys.stdout).write(json_text(data))
+
+
+def _is_standard_output(path: Path | None) -> bool:
+    try:
+        return path is not None and os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # no such file, or no such stream
+        return False
 
 
 def json_text(data: Any) -> str:

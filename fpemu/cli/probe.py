@@ -10,7 +10,7 @@ import typer
 from fpemu.auditing.probing import Plan
 from fpemu.auditing.probing import probe as write_probe
 from fpemu.cli.options import FormatsOption, JsonOption
-from fpemu.cli.output import console, print_json, progress
+from fpemu.cli.output import print_json, progress, summary
 
 __all__ = ["probe"]
 
@@ -54,9 +54,9 @@ def probe(
     with progress("inputs", len(plan.claims)) as advance:
         names = write_probe(output, format, operation, per_cell=per_cell, random=random, seed=seed, progress=advance)
     if json:
-        print_json({"script": str(output), "items": names})
+        print_json({"script": str(output), "items": names}, output)
     else:
-        out = console()
+        out = summary(output)
         out.print(
             f"{output}: asks for {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True
         )

@@ -25,7 +25,7 @@ from fpemu.cli.options import (
     rounding_word,
     rules_of,
 )
-from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture
+from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture, summary
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.replacement import replacing
@@ -104,11 +104,11 @@ def table(
     if output is not None:
         _write(made, output, codes, flags)
     if json:
-        print_json(_facts(made, flags))
+        print_json(_facts(made, flags), output)
     elif shown:
         _print(made, codes, flags)
     else:
-        console().print(Text(_summary(made, output)), soft_wrap=True)
+        summary(output).print(Text(_summary(made, output)), soft_wrap=True)
     if plot is not None:
         save_picture(plotting.operation_picture(made), plot)
 

@@ -20,7 +20,7 @@ from fpemu.cli.options import (
     SignalingOption,
     arguments_of,
 )
-from fpemu.cli.output import console, print_json, print_table, progress
+from fpemu.cli.output import console, print_json, print_table, progress, summary
 from fpemu.vectors import SITUATIONS, Vectors, generate, write, write_bench
 from fpemu.vectors.bench import check_unit
 from fpemu.vectors.layouts import LAYOUTS, layout_of
@@ -123,17 +123,18 @@ def vectors(
         if told is not None:
             check_unit(claim, **told)
     except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="'--layout', '--output', '--word-bits', '--bench'") from None
+        words = str(wrong).replace("layout=", "--layout")
+        raise typer.BadParameter(words, param_hint="'--layout', '--output', '--word-bits', '--bench'") from None
     with progress(str(claim), found.count) as advance:
         if output is None:
             write_lines(sys.stdout.buffer, found, kind, word_bits=word_bits, progress=advance)
         else:
             write(output, found, kind, word_bits=word_bits, progress=advance)
     if output is not None:
-        console().print(f"{found.count:,} vectors: {output}", soft_wrap=True)
+        summary(output).print(f"{found.count:,} vectors: {output}", soft_wrap=True)
         if told is not None:
             written = write_bench(output.with_name(f"{output.stem}_bench.v"), output, **told)
-            console().print(f"test bench: {written}", soft_wrap=True)
+            summary(output).print(f"test bench: {written}", soft_wrap=True)
 
 
 def _told_of_bench(bench: str | None, kind: str, output: Path | None, **told: Any) -> dict[str, Any] | None:

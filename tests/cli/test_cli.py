@@ -1,5 +1,6 @@
 """The `fpemu` command: what it prints, and how it fails."""
 
+import importlib
 import os
 import re
 import shlex
@@ -12,6 +13,9 @@ import pytest
 import fpemu as fe
 
 pytest.importorskip("typer")
+
+import typer
+from typer.core import TyperOption
 
 from fpemu.cli.app import COMMANDS
 from tests.cli.conftest import Result
@@ -135,7 +139,7 @@ def test_json_is_strict_json(run, weights, line):
         ("cast weights.npy -o y.npy", "Missing option"),
         ("cast weights.npy -f bf16", "Missing option"),
         ("cast weights.npy -f bf17 -o y.npy", "unknown format 'bf17'"),
-        ("cast weights.npz -f bf16 -o y.npy", "weights.npz has 2 arrays: write an .npz file, or choose one"),
+        ("cast weights.npz -f bf16 -o y.npy", "weights.npz has 2 arrays: write an .npz or .safetensors file, or"),
         ("cast x.f32 --raw -f bf16 -o y.npy", "x.f32 is raw: say what it holds"),
         ("cast x.f32 --dtype float32 -f bf16 -o y.npy", "x.f32: its ending .f32 is unknown"),
         ("report x.f32 --dtype float32", "say raw=True (--raw) if it holds raw numbers"),
@@ -146,6 +150,8 @@ def test_json_is_strict_json(run, weights, line):
         ("cast weights.npy -f bf16 -o y.npy --seed -1", "--seed"),
         ("report weights.npy -f e4m3fn --scale big", "'big' is not a number"),
         ("report weights.npy -f e4m3fn --scale -2", "is no scale"),
+        ("cast weights.npy -f int64 -o y.npy", "no float type holds every value of int64: say --codes"),
+        ("report weights.npy -f mxfp4 --axis 1.5", "'--axis'"),
         ("report weights.npz -f e4m3fn --plot x.png", "a picture shows one array, weights.npz has 2: add --member"),
     ],
 )
@@ -156,6 +162,53 @@ def test_wrong_usage_exits_with_2(run, weights, line, words):
     assert words in done.words
     assert done.out == ""
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_that_take_one_value_take_no_other(run, weights, command):
+    """The last of several would silently win; a value may begin with a minus sign."""
+    app = importlib.import_module("fpemu.cli.app").app
+    group = typer.main.get_command(app)
+    made = group.get_command(group.make_context("fpemu", [command], resilient_parsing=True), command)
+    options = [option for option in made.params if isinstance(option, TyperOption) and option.name != "help"]
+    assert options
+    for option in options:
+        first, second = option.opts[0], option.opts[-1]
+        if option.is_flag:
+            if option.secondary_opts:
+                done = run(command, first, option.secondary_opts[0])
+                assert f"{option.secondary_opts[0]} is given twice" in done.words
+            continue
+        lines = [
+            [first, "-1", f"{second}=-2" if second.startswith("--") else f"{second}-2"],
+            [first, "-1", second, "-2"],
+        ]
+        for line in lines:
+            done = run(command, *line)
+            assert done.code == 2, line
+            assert (f"{second} is given twice, with different values" in done.words) is not option.multiple, line
+            assert "No such option" not in done.words
+
+
+def test_negative_values_of_options(run, weights):
+    whole = run("report", "weights.npy", "mxfp8", "--json").json
+    assert run("report", "weights.npy", "mxfp8", "--axis", "-1", "--json").json == whole
+    assert run("report", "weights.npy", "mxfp8", "--axis=-1", "--json").json == whole
+    other = run("report", "weights.npy", "mxfp8", "--axis", "-2", "--json").json
+    assert other == run("report", "weights.npy", "mxfp8", "--axis", "0", "--json").json != whole
+    done = run("error", "sqrt", "-f", "fp8", "--from", "-1", "--to", "-0x1p-3", "--json")
+    assert done.code == 0
+
+
+def test_a_summary_never_mixes_with_the_output(weights):
+    """Standard output as the output file has the numbers alone."""
+    for line, expected in (
+        ("cast weights.npy -f bf16 -o /dev/stdout", fe.cast(weights, "bf16").tobytes()),
+        ("cast weights.npy -f bf16 -o /dev/stdout --json", fe.cast(weights, "bf16").tobytes()),
+    ):
+        done = subprocess.run([sys.executable, "-m", "fpemu", *line.split()], capture_output=True, check=True)
+        assert done.stdout == expected
+        assert b"inexact" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -175,7 +228,10 @@ def test_wrong_usage_exits_with_2(run, weights, line, words):
         ("cast weights.npy --dtype e5m2 -f bf16 -o y.npy", "the elements are float32; codes of float8_e5m2 are uint8"),
         ("cast weights.npz --member c -f bf16 -o y.npy", "no array 'c'; there are a, b"),
         ("cast weights.npy --member c -f bf16 -o y.npy", "only .npz and .safetensors files have members"),
-        ("cast wrong.npy --dtype int4 -f bf16 -o y.npy", "code 0x10 is out of range: the codes of int4 are 0 to 0xf"),
+        *(
+            (f"{line} --dtype int4", "wrong.npy: code 0x10 is out of range: the codes of int4 are 0 to 0xf")
+            for line in ("cast wrong.npy -f bf16 -o y.npy", "report wrong.npy bf16", "report wrong.npy int8_tensor")
+        ),
         ("cast weights.npy -f bf16 -o absent/y.npy", "absent: no such folder"),
         ("cast weights.npy -f bf16 -o .", "Is a directory"),
         ("compare fp16 --plot absent/x.png", "absent: no such folder"),
