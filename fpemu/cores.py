@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.formats import TableFormat
+from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.kernels.cache import digest
 from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER
 from fpemu.kernels.operations import (
@@ -52,9 +52,9 @@ from fpemu.kernels.user import (
     subtract_mixed,
     to_float,
 )
-from fpemu.knobs import Overflow, Rounding, Stochastic, Through
+from fpemu.knobs import FloatToIntInvalid, NanPayload, NanRule, Overflow, Rounding, Stochastic, Through
 from fpemu.operating import task_for
-from fpemu.outcomes import Rules
+from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
@@ -117,6 +117,7 @@ def rules(
     profile: str | Profile | None = None,
     rounding: str | Rounding | Stochastic | None = None,
     overflow: str | Overflow | None = None,
+    source: Any = None,
 ) -> Rules:
     """What the cores do with results in a format, as they read it.
 
@@ -130,6 +131,10 @@ def rules(
         Instead of the profile's.  Stochastic: the cores take the random integers, below 2^bits, as `random`.
     overflow : str or Overflow, optional
         Instead of the profile's; "wrap" only for sums and products of integers and fixed point.
+    source : str, Format or dtype, optional
+        The format that `recode` casts from ("float64" for `from_float` and `round_float`), or that mixed operations
+        have operands of.  It is needed where the rules depend on it: into integers from floats, and where the profile
+        has rules for casts between two formats or keeps the bits of NaN.
 
     Returns
     -------
@@ -141,7 +146,8 @@ def rules(
     TypeError
         If an argument is of the wrong kind.
     ValueError
-        If a name is unknown, the format is a codebook, or a rule does not apply or is not one of single steps.
+        If a name is unknown, a format is a codebook, a rule does not apply or is not one of single steps, or the
+        rules depend on a source that was not named.
 
     Examples
     --------
@@ -152,15 +158,36 @@ def rules(
     >>> hex(code), fe.cores.to_float(code, e4m3.spec)
     ('0x29', 0.28125)
     """
-    target = find_format(fmt)
-    if isinstance(target, TableFormat):
-        raise ValueError(f"the cores know no codebooks ({target.name}): encode the results")
-    task = task_for(
-        "add", (target,), target, target.profile if profile is None else find_profile(profile), rounding, overflow
-    )
+    target, origin = find_format(fmt), None if source is None else find_format(source)
+    for each in (target, origin):
+        if isinstance(each, TableFormat):
+            raise ValueError(f"the cores know no codebooks ({each.name}): encode the results")
+    given = target.profile if profile is None else find_profile(profile)
+    if origin is not None:
+        given = given.for_codes(target.codes_key, origin.codes_key)
+    # "divide" reads every knob that an operation of the cores reads
+    task = task_for("divide", (target if origin is None else origin,), target, given, rounding, overflow)
     if task.profile.through is not Through.NONE:
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")
-    return (*task.rules, *task.knobs)
+    if origin is None and _depends_on_source(target, given, task.profile):
+        raise ValueError(
+            f"casts to {target.name} under the profile {given.name} depend on the format that they start from: say "
+            f"source='float64' for from_float, else recode's source; source={target.name!r} for operations"
+        )
+    payloads = isinstance(origin, FloatFormat) and origin.nan == "ieee"
+    payloads = payloads or (origin is None and task.profile.nan_payload is NanPayload.QUIET)
+    numbers = kernel_rules(target, task.profile, True, isinstance(origin, FloatFormat)) if payloads else task.rules
+    return (*numbers, *task.knobs)
+
+
+def _depends_on_source(target: FloatFormat | IntFormat, given: Profile, rules: Profile) -> bool:
+    """Whether a cast to a format has other rules from one format than from another."""
+    if isinstance(target, IntFormat) and rules.float_to_int_invalid is not FloatToIntInvalid.STANDARD:
+        return True
+    if any(who[0] == "from" and who[2] in (target.codes_key, target.codes_key[0]) for who, _ in given.rows):
+        return True
+    keeps = rules.nan_payload is NanPayload.KEEP and rules.nan is NanRule.STANDARD and rules.nan_code is None
+    return keeps and isinstance(target, FloatFormat) and target.nan == "ieee"
 
 
 def key(rng: int | np.random.Generator | None = None) -> np.uint64:

@@ -121,6 +121,91 @@ def test_cores_that_convert(source, target, mode):
     np.testing.assert_array_equal(values[:, 1], fe.cast(floats, target, rounding=mode, dtype="float64", **more))
 
 
+@cores.njit
+def recoded(codes, source, target, rules, out):
+    for i in range(codes.size):
+        out[i] = cores.recode(codes[i], source, target, rules)
+
+
+SOURCES = ("float8_e5m2", "float8_e4m3fn", "float8_e8m0fnu", "float16", "float32", "float64", "int32", "q3.4")
+TARGETS = ("float8_e5m2", "float8_e4m3fn", "float16", "bfloat16", "float32", "float64", "int8", "int32", "uint64", "q3.4")
+
+
+def told(call, *args, **keywords):
+    """What a call gives, None where it is refused."""
+    try:
+        return call(*args, **keywords)
+    except ValueError:
+        return None
+
+
+def sources_of(fmt):
+    """Codes of a format: of floats also NaN of many payloads, infinities, and numbers beyond every integer."""
+    codes = some(fmt, 300, 0).astype(np.uint64)
+    if fmt.bits < 32 or not isinstance(fmt, fe.FloatFormat):
+        return codes
+    trailing = fmt.precision - 1
+    payloads = np.uint64(1) << np.arange(trailing, dtype=np.uint64)
+    nans = np.uint64(fmt.infinity_code) + np.concatenate([payloads, payloads + np.uint64(1)])
+    numbers = fe.encode([2.0**31, 3e9, 2.0**33 + 2.0**9, 2.0**64, 1e30, np.inf], fmt).astype(np.uint64)
+    either = np.concatenate([nans[nans < 2 << (fmt.bits - 2)], numbers])
+    return np.concatenate([codes, either, either | np.uint64(1 << (fmt.bits - 1))])
+
+
+@pytest.mark.parametrize("name", fe.profile_names())
+def test_casts_of_cores_follow_every_profile(name):
+    """`recode` gives a cast's bits under rules of its source; without a source the same bits, or they are refused."""
+    agree = 0
+    for source, target in ((fe.dtype(s), fe.dtype(t)) for s in SOURCES for t in TARGETS):
+        codes = sources_of(source)
+        expected, out = fe.encode(codes.astype(source.code_dtype), target, source=source, profile=name), codes.copy()
+        for rules in (told(cores.rules, target, name, source=source), told(cores.rules, target, name)):
+            if rules is not None:
+                recoded(codes, source.spec, target.spec, rules, out)
+                np.testing.assert_array_equal(out, expected, f"{source} to {target}")
+                agree += 1
+    assert agree
+
+
+@pytest.mark.parametrize("name", fe.profile_names())
+def test_operations_of_cores_follow_every_profile(name):
+    """Under the rules of their own format; without naming it the same bits, or it is refused."""
+    for fmt in (fe.dtype(target) for target in (*TARGETS, "binary8p4se")):
+        codes, out = operands([fmt] * 3), np.empty((300, 6), np.uint64)
+        for rules in (told(cores.rules, fmt, name, source=fmt), told(cores.rules, fmt, name)):
+            if rules is None:
+                continue
+            in_one_format(*codes, fmt.spec, rules, randoms_of(None), out)
+            for place, operation in enumerate(NAMES):
+                arrays = [fe.Array(c, fmt) for c in codes[: {"fma": 3, "sqrt": 1}.get(operation, 2)]]
+                expected = told(getattr(fe, operation), *arrays, profile=name)  # no quotient wraps
+                if expected is not None:
+                    np.testing.assert_array_equal(out[:, place], expected.codes, f"{operation} of {fmt}")
+
+
+@pytest.mark.parametrize("name", ["ieee", "riscv", "x86-sse", "arm", "arm-fz"])
+@pytest.mark.parametrize("target", ["int8", "uint16", "q3.4"])
+def test_mixed_cores_from_floats_to_integers(name, target):
+    """Results and flags: beyond an integer format is invalid where the operands are floats."""
+    source, target = fe.dtype("float16"), fe.dtype(target)
+    codes, out = operands([source] * 3), np.empty((300, 12), np.uint64)
+    rules = cores.rules(target, name, source=source)
+    in_many_formats(*codes, *[source.spec] * 3, target.spec, rules, randoms_of(None), out)
+    for place, operation in enumerate(NAMES):
+        arrays = [fe.Array(c, source) for c in codes[: {"fma": 3, "sqrt": 1}.get(operation, 2)]]
+        expected, flags = getattr(fe, operation)(*arrays, result=target, profile=name, return_flags=True)
+        np.testing.assert_array_equal(out[:, place], expected.codes)
+        np.testing.assert_array_equal(out[:, 6 + place], flags.bits)
+
+
+def test_rules_that_depend_on_the_source():
+    for fmt, name in (("int32", "x86-sse"), ("float32", "numpy"), ("float16", "gguf"), ("float8_e5m2", "cuda-nosat")):
+        with pytest.raises(ValueError, match=rf"say source='float64' for from_float.*source='{fmt}' for operations"):
+            cores.rules(fmt, name)
+    with pytest.raises(ValueError, match="no codebooks"):
+        cores.rules("float16", source="nf4")
+
+
 def test_cores_know_float64():
     fmt = fe.dtype("float64")
     assert fmt.spec == user.FLOAT64
