@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ class Claim:
     result : Format or None
         The result's format; None where it is a truth value.
     profile : Profile
-        The rules, every knob as it stands for the result's format.
+        The rules, every knob as it stands for the result's format; of a comparison its `subnormals_in` alone.
     arguments : tuple of pairs, optional
         The operation's own arguments that are not its usual ones, by name: ``(("exact", False),)``.
 
@@ -126,7 +126,7 @@ class Claim:
         rounding : str, Rounding or Stochastic, optional
             Instead of the profile's.
         profile : str or Profile, optional
-            Default the result format's own.
+            Default the result format's own.  Comparisons take its `subnormals_in`; no other rule is about them.
         exact : bool, optional
             Conversions and `round_to_integral`: whether a number that is no integer raises inexact; default as the
             operation's.  TestFloat's option ``-notexact``, its default, is ``exact=False``.
@@ -168,7 +168,10 @@ class Claim:
         formats = _operand_formats(name, format, source, operands)
         arguments = _arguments(name, {"exact": exact, "signaling": signaling, "extremum": extremum})
         given = formats[0] if name in CASTS else None
-        claim = cls(name, formats, target, _rules(target, profile, rounding, knobs, given), arguments)
+        rules = _rules(target, profile, rounding, knobs, given)
+        if target is None:
+            rules = _reading(name, rules, [*knobs, *_given(profile=profile, rounding=rounding)])
+        claim = cls(name, formats, target, rules, arguments)
         claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # all checks of the call
         return claim
 
@@ -312,7 +315,10 @@ class Claim:
         >>> Claim.of("add", "float16").replaced(rounding="RTZ").profile.rounding
         <Rounding.TOWARD_ZERO: 'toward_zero'>
         """
-        return dataclasses.replace(self, profile=_rules(self.result, self.profile, None, knobs))
+        rules = _rules(self.result, self.profile, None, knobs)
+        if self.result is None:
+            rules = _reading(self.operation, rules, knobs)
+        return dataclasses.replace(self, profile=rules)
 
     def described(self) -> dict[str, str]:
         """The claim in words, for headers of files: `from_description` reads them back.
@@ -388,8 +394,12 @@ class Claim:
                 if knobs[argument] not in ("true", "false"):
                     raise ValueError(f"{argument} must be true or false, not {knobs[argument]!r}")
                 knobs[argument] = knobs[argument] == "true"
-        target = None if result == "bool" else format_from_text(result)
-        return cls.of(name, operands=formats, result=target, profile=Profile(), **knobs)
+        if result == "bool":
+            told, name = _rules(None, Profile(), None, _without(knobs, _USUAL)), _operation(name)
+            own = {argument: knobs[argument] for argument in _USUAL if argument in knobs}
+            read = told if name in comparisons.SIGNALING else None  # 0.1.0 wrote all knobs, without a meaning
+            return cls.of(name, operands=formats, profile=read, **own)
+        return cls.of(name, operands=formats, result=format_from_text(result), profile=Profile(), **knobs)
 
     def __str__(self) -> str:
         """The claim as one says it: "add of float16 and float16 to float16, toward_zero"."""
@@ -404,6 +414,7 @@ class Claim:
         """The function of fpemu that gives the answer."""
         own = dict(self.arguments)
         if self.operation in _TRUTH_VALUES:
+            own |= {"profile": self.profile} if self.operation in comparisons.SIGNALING else {}
             return functools.partial(_TRUTH_VALUES[self.operation], **own)
         if self.operation in CASTS:
             return functools.partial(convert, fmt=self.result, profile=self.profile, **own)
@@ -504,6 +515,30 @@ def _rules(
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' gives no code: there is no right answer to check against")
     return rules
+
+
+def _reading(name: str, rules: Profile, words: Iterable[str]) -> Profile:
+    """The rules of a truth value: which subnormals a comparison takes for zero; other rules are about results.
+
+    `words`: those that were given; a ValueError where one of them says something that does not apply.
+    """
+    applies = ["profile", "subnormals_in"] if name in comparisons.SIGNALING else []
+    usual = Profile()
+    for word in words:
+        says = word in ("profile", "random_bits") or getattr(rules, word) != getattr(usual, word)
+        if word not in ("name", *applies) and says:
+            allowed = " and ".join(applies) or "no rules"
+            raise ValueError(f"{name} gives a truth value, which {word} is not about: it takes {allowed}")
+    return Profile(rules.name, subnormals_in=rules.subnormals_in if applies else usual.subnormals_in)
+
+
+def _given(**words: Any) -> list[str]:
+    """The names of what is not None."""
+    return [word for word, value in words.items() if value is not None]
+
+
+def _without(words: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {word: value for word, value in words.items() if word not in names}
 
 
 def _number(words: dict[str, Any], what: str) -> int:

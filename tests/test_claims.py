@@ -285,3 +285,42 @@ def test_arguments_of_operations():
     words = Claim.of("less", "float16", signaling=False).described()
     with pytest.raises(ValueError, match="signaling must be true or false"):
         Claim.from_description({**words, "signaling": "perhaps"})
+
+
+def test_comparisons_read_operands_as_their_rules_say():
+    """A claim answers as the function of its name does under the same profile."""
+    x = np.uint32([0, 1, 0x80000001, 0x00800000, 0x7FC00000, 0x3F800000])
+    pairs = [part.ravel() for part in np.meshgrid(x, x)]
+    arrays = [fe.Array(part, "float32") for part in pairs]
+    for name in comparisons.SIGNALING:
+        for profile in ("ieee", "x86-sse-ftz", "arm-fz", "x86-sse"):
+            claim = Claim.of(name, "float32", profile=profile)
+            expected, flags = getattr(fe, name)(*arrays, profile=profile, return_flags=True)
+            codes, bits = claim.answer_with_flags(*pairs)
+            np.testing.assert_array_equal(codes, expected)
+            np.testing.assert_array_equal(bits, flags.bits)
+            assert Claim.from_description(claim.described()) == claim
+        other = Claim.of(name, "float32").replaced(subnormals_in="zero")
+        np.testing.assert_array_equal(other.answer(*pairs), Claim.of(name, "float32", profile="arm-fz").answer(*pairs))
+    found = fe.audit(Claim.of("less", "float32", profile="x86-sse-ftz").answer, "less", "float32", random=100)
+    assert found.cause == "subnormals_in=zero"
+
+
+RULES = [
+    *({"rounding": "toward_zero"}, {"rounding": "stochastic", "random_bits": 3}, {"overflow": "saturate"}),
+    *({"nan_sign": "drop"}, {"through": "float32"}, {"tininess": "before"}, {"subnormals_out": "flush_tiny"}),
+]
+
+
+@pytest.mark.parametrize("name", [*comparisons.SIGNALING, "unordered", "total_order", "is_nan", "is_subnormal"])
+def test_truth_values_take_no_rules_of_results(name):
+    """What would be ignored is refused, by `of` and by `replaced`."""
+    more = [] if name in comparisons.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
+    for rules in [*RULES, *more]:
+        with pytest.raises(ValueError, match=r"gives a truth value, which .* is not about"):
+            Claim.of(name, "float16", **rules)
+        if not rules.keys() & {"profile", "rounding"}:
+            with pytest.raises(ValueError, match=r"gives a truth value, which .* is not about"):
+                Claim.of(name, "float16").replaced(**rules)
+    words = Claim.of(name, "float16").described() | {"rounding": "toward_zero"}  # as 0.1.0 wrote
+    assert Claim.from_description(words) == Claim.of(name, "float16")
