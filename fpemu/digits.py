@@ -99,15 +99,15 @@ def settled(negative: bool, enclosure: Enclosure) -> Value | None:
     return Value(columns.NUMBER, negative, exponent + size - 1, digits, True)
 
 
-def settle(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST) -> Value:
+def settle(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST, last: int = LAST) -> Value:
     """The value that `enclose(w)` encloses: (negative, its magnitude's enclosure)."""
     w = first
-    while w <= LAST:
+    while w <= last:
         value = settled(*enclose(w))
         if value is not None:
             return value
         w *= 2
-    raise ArithmeticError(f"{LAST} digits do not tell a value from a number of {DIGITS} digits")
+    raise ArithmeticError(f"{last} digits do not tell a value from a number of {DIGITS} digits")
 
 
 def _beside(m: int, e: int) -> int:
@@ -152,19 +152,19 @@ def _log2(negative: bool, m: int, e: int) -> Value:
     return settle(lambda w: enclosures.log2(m, e, w))
 
 
-def _turns(name: str, m: int, e: int) -> None:
+def check_turns(name: str, m: int, e: int) -> None:
     if e + m.bit_length() > enclosures.MAX_TURNS:
         raise ValueError(f"{name} of numbers beyond 2**{enclosures.MAX_TURNS} would need as many digits of pi: refused")
 
 
 def _sin(negative: bool, m: int, e: int) -> Value:
-    _turns("sin", m, e)
+    check_turns("sin", m, e)
     value = settle(lambda w: enclosures.sin(m, e, w))
     return value._replace(negative=value.negative != negative)
 
 
 def _cos(_: bool, m: int, e: int) -> Value:
-    _turns("cos", m, e)
+    check_turns("cos", m, e)
     return settle(lambda w: enclosures.cos(m, e, w), _beside(m, e))
 
 

@@ -207,12 +207,6 @@ _FLUSH_FLAGS = {
 _QUOTIENTS = ("divide", "reciprocal", "rsqrt")
 # What more than one operand goes into, or digits without end come out of
 _SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
-# What is worked out in fractions too, where an operand is no number of a format
-EXACT_NAMES = {
-    *("add", "subtract", "multiply", "divide", "fma", "sqrt", "fmod", "ieee_remainder", "absolute", "negative"),
-    *("copysign", "convert", "round_to_integral", "scaleb", "logb"),
-    *("minimum", "maximum", "minimum_number", "maximum_number"),
-}
 _SIGNS = ("absolute", "negative", "copysign")
 # What one operand goes into, as it is: all digits of the exact result are there
 _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
@@ -302,10 +296,6 @@ def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArr
     """An operation carried out: codes and flags, of elements too that have an operand which no format holds."""
     if not work.rests:
         return (carry_out or by_loop)(work)
-    if work.name not in EXACT_NAMES:
-        raise ValueError(
-            f"{work.name}: an operand has numbers that no format holds: round it to one first, fe.array(x, fmt)"
-        )
     from fpemu.rationals import reals_at, results, slots_of
 
     shapes = [part.shape for part, _ in work.sources]
@@ -315,7 +305,7 @@ def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArr
         reals_at(part[places], fmt, rest, slot[places], work.task.rules)
         for part, (_, fmt), rest, slot in zip(work.codes(), work.sources, work.rests, slots, strict=True)
     ]
-    codes, bits = by_loop(work)  # may write over the operands
+    codes, bits = (carry_out or by_loop)(work)  # may write over the operands
     right, found, flags = results(work.name, operands, places, work.task, work.first, work.randoms, work.key)
     codes = np.ascontiguousarray(codes).reshape(work.shape)
     codes.reshape(-1)[right] = found

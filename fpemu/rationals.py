@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.digits import Value, infinite, zero
+from fpemu.digits import FUNCTIONS, INVALID, Value, infinite, zero
 from fpemu.formats import IntFormat
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places_of
-from fpemu.literals import DIGITS, FAR, Literal
+from fpemu.literals import FAR, Literal
 from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import IEEE
+from fpemu.rational_functions import power, root, value_at
 from fpemu.reals import exact_text
 from fpemu.registry import dtype as find_format
 from fpemu.significands import operands_of, round_values, value_of
@@ -38,7 +39,6 @@ __all__ = [
     "order",
     "reals_at",
     "results",
-    "root",
     "slots_of",
     "truncated_quotient",
 ]
@@ -68,15 +68,6 @@ class Real(NamedTuple):
 # What operands give: a number, a value of another kind, or None: what 1 or -1 in place of a number that no format holds
 # gives is the result.
 Result = Fraction | Literal | Value | None
-
-
-def root(x: Fraction) -> Value:
-    """The square root of a positive number."""
-    exact = math.isqrt(x.numerator), math.isqrt(x.denominator)
-    if exact[0] ** 2 == x.numerator and exact[1] ** 2 == x.denominator:
-        return value_of(Fraction(*exact))
-    up = max(2 * DIGITS - (x.numerator.bit_length() - x.denominator.bit_length()) // 2, 0)
-    return value_of(Fraction(math.isqrt((x.numerator << 2 * up) // x.denominator), 1 << up))._replace(more=True)
 
 
 def truncated_quotient(x: Fraction, y: Fraction) -> int:
@@ -170,6 +161,33 @@ def _extreme(larger: bool, numbers: bool) -> Callable[[Task, Real, Real], Result
     return result
 
 
+def _pow(_: Task, x: Real, y: Real) -> Result:
+    """x^y where one of the two is a number that no format holds; None where what 2 or -2 in its place gives is it.
+
+    Special values as in `fpemu.digits.power`, for IEEE 754-2019 clause 9.2.1.
+    """
+    if columns.NOT_A_NUMBER in (x.kind, y.kind) or (x.finite and x.number == 1) or (y.finite and y.number == 0):
+        return None
+    whole = y.finite and not isinstance(y.number, Literal) and fraction_of(y).denominator == 1
+    odd = whole and fraction_of(y).numerator % 2 == 1
+    negative = x.negative and odd
+    if x.kind == columns.INFINITE:
+        return zero(negative) if y.negative else infinite(negative)
+    if y.kind == columns.INFINITE:
+        large = value_of(x.number).top >= 0
+        return zero() if large == y.negative else infinite(False)
+    if not isinstance(x.number, Literal) and not x.number:
+        return infinite(negative, operations.DIVIDE_BY_ZERO_FLAG) if y.negative else zero(negative)
+    base, exponent = fraction_of(x), fraction_of(y)
+    if x.negative and not whole:
+        return INVALID
+    return power(abs(base), exponent)._replace(negative=negative)
+
+
+def _function(name: str) -> Callable[[Task, Real], Result]:
+    return lambda _, x: value_at(name, fraction_of(x))
+
+
 # name -> the result of a task and operands
 OPERATIONS: dict[str, Callable[..., Result]] = {
     "add": _add,
@@ -191,6 +209,8 @@ OPERATIONS: dict[str, Callable[..., Result]] = {
     "maximum": _extreme(True, False),
     "minimum_number": _extreme(False, True),
     "maximum_number": _extreme(True, True),
+    "pow": _pow,
+    **{name: _function(name) for name in FUNCTIONS},
 }
 # What passes an operand on: from a float to an integer format what is out of range is invalid and nothing else
 _PASSED_ON = {

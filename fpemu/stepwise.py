@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import re
 from collections.abc import Mapping
@@ -14,8 +13,7 @@ import numpy as np
 
 from fpemu.anatomy import Code, neighbour
 from fpemu.array import Array
-from fpemu.catalogue import Operation, exact_value
-from fpemu.digits import FUNCTIONS
+from fpemu.catalogue import exact_value
 from fpemu.exact_values import Exact, exact_literal, floor_log2, number_fact, power_of_two, ratio_text
 from fpemu.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse
 from fpemu.flags import Flags
@@ -26,7 +24,6 @@ from fpemu.knobs import Stochastic, Through
 from fpemu.profiles import Profile
 from fpemu.registry import dtype
 from fpemu.running import streamed
-from fpemu.tabulation import MAX_BITS, one_result
 
 __all__ = ["Evaluation", "Step", "compute", "evaluate", "ulp"]
 
@@ -346,12 +343,11 @@ class _Run:
         if _scales(part):
             operands.append(self.count(part.arguments[-1]))
         operation, out = part.operation, np.empty((), self.format.code_dtype)
-        call = functools.partial(one_result, operation.name) if self.is_wide(operation, operands) else operation.call
         twice = self.rules.through is Through.FLOAT32
         options: dict[str, Any] = {"result": self.format, "profile": self.rules, "out": out, "return_flags": not twice}
         options |= streamed(self.rules.rounding, self.seed, len(self.steps))
         try:
-            found = call(*(operand.given for operand in operands), **options)
+            found = operation.call(*(operand.given for operand in operands), **options)
         except (ValueError, ArithmeticError) as error:
             raise self.wrong(error, part.place) from None
         bits = None if twice else int(found[1].bits)
@@ -361,13 +357,6 @@ class _Run:
             _words(part, [operand.text for operand in operands]), operation.name, exact, int(out), bits, part.place
         )
         return self.known(Code(self.format, int(out)), whole)
-
-    def is_wide(self, operation: Operation, operands: list[_Operand]) -> bool:
-        """Whether an elementary function's operands are beyond its tables."""
-        if operation.name != "pow" and operation.name not in FUNCTIONS:
-            return False
-        widths = [self.format.bits if operand.code else 64 for operand in operands]
-        return max(widths) > MAX_BITS[len(widths)]
 
     def count(self, part: Part) -> _Operand:
         """An exponent, the second operand of `scaleb`."""

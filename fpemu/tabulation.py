@@ -1,15 +1,16 @@
-"""Functions of operands of few bits, by tables: the exact value at each code, and what it is rounded to.
+"""Functions of operands of few bits, by tables: the exact value at each code, and what it is rounded to; of others.
 
 A table has a row for each code of the operand (for each pair of codes, where there are two) and is filled for the codes
 that are met.  Exact values are kept for each function and operand formats, results for each result format and rules
 too; so a call over many elements looks codes up.  Stochastic rounding rounds the exact values, element by element.
+Operands of many bits are worked out one by one, each distinct one once.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places
 from fpemu.knobs import Stochastic
-from fpemu.operating import Options, Work, may_write, operate
+from fpemu.operating import Work, by_loop, may_write
 from fpemu.outcomes import Rules, operand_rules, zeroes_subnormals
 from fpemu.profiles import Profile
 from fpemu.running import in_pieces
@@ -28,9 +29,12 @@ from fpemu.significands import operands_of, row
 
 Formats = tuple[FloatFormat | IntFormat, ...]
 
-MAX_BITS = {1: 16, 2: 8}  # of an operand, by how many there are
+MAX_BITS = {1: 16, 2: 8}  # of an operand that has a table, by how many there are
+MOST = 100_000  # distinct operands without one: some seconds
+PIECE = 1 << 16  # elements whose exact values are kept at the same time
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
+_ONE, _FLOAT64 = np.ones((), np.float64).view(np.uint64), FloatFormat("float64", 64, 53)
 
 
 class _Table:
@@ -234,40 +238,18 @@ def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[
 
 def _product(formats: Formats, task: Task, codes: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     found, raised = np.empty(codes[0].size, task.target.code_dtype), np.empty(codes[0].size, np.uint8)
-    general("multiply", (formats[0], formats[-1]), task, codes, found, raised)
+    general("multiply", (formats[0], formats[-1]), task, [codes[0], codes[-1]], found, raised)
     return found, raised
 
 
-def one_result(name: str, *operands: Any, **options: Unpack[Options]) -> Any:
-    """An elementary function of operands of any width, each element worked out by itself: slow, for a few of them.
-
-    Parameters
-    ----------
-    name : str
-    *operands : array_like or Array
-    **options
-        As its own function takes them.
-
-    Returns
-    -------
-    Array, numpy.ndarray or numpy scalar
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.tabulation import one_result
-    >>> one_result("exp", fe.array(1.0, "float64"))
-    Array(2.71828183, format='float64')
-    """
-    return operate(name, operands, options, carry_out_each)
-
-
-def carry_out_each(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """One function on the few elements of small arrays of codes of any width, each worked out by itself.
+def carry_out_each(work: Work, limited: bool = True) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """One function on arrays of codes of any width, each operand (each pair) that there is worked out by itself.
 
     Parameters
     ----------
     work : Work
+    limited : bool
+        Whether there may be only so many as take some seconds.
 
     Returns
     -------
@@ -277,34 +259,74 @@ def carry_out_each(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     Raises
     ------
     ValueError, ArithmeticError
-        If a value cannot be worked out: the sine of what is too large.
+        If there are too many, or a value cannot be worked out: the sine of what is too large.
     """
-    formats = tuple(fmt for _, fmt in work.sources)
-    rules, codes = _reading(formats, work.task.profile), work.codes()
-    given_operands = [operands_of(part, fmt, rules) for part, fmt in zip(codes, formats, strict=True)]
-    each = list(zip(*given_operands, strict=True))
-    values = [digits.power(*given) if len(given) == 2 else digits.value_of(work.name, *given) for given in each]
-    rows, randoms = np.arange(len(values), dtype=np.uint16), work.randoms if work.randoms.size else None
-    out, raised = rounded(values, rows, work.task, randoms, work.key, work.first)
-    if work.task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
-        passed = np.array(
-            [
-                value.kind == columns.NOT_A_NUMBER and any(x.kind == columns.NOT_A_NUMBER for x in given)
-                for value, given in zip(values, each, strict=True)
-            ],
-            np.bool_,
-        )
-        nans = [codes[0][passed], codes[-1][passed]]
-        out[passed], raised[passed] = _product((formats[0], formats[-1]), work.task, nans)
-    if work.out is not None:
-        work.out[...] = out.reshape(work.shape)
-        out = work.out
-    flags = raised if work.flags_wanted else np.zeros(0, np.uint8)
+    codes = work.codes()
+    if limited and codes[0].size > MOST:
+        _check_count(work, codes)
+    out = np.empty(codes[0].size, work.task.target.code_dtype)
+    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
+    for start in range(0, out.size, PIECE):
+        stop = min(start + PIECE, out.size)
+        out[start:stop], raised = _piece(work, [part[start:stop] for part in codes], start)
+        if flags.size:
+            flags[start:stop] = raised
+    if work.out is not None and may_write(work.out, codes):
+        work.out.reshape(-1)[...] = out
+        return work.out, flags.reshape(work.shape if work.flags_wanted else (0,))
     return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
 
 
+def _check_count(work: Work, codes: list[NDArray[Any]]) -> None:
+    """A ValueError if there are too many distinct operands to be worked out one by one."""
+    count = np.unique(_paired([np.unique(part, return_inverse=True)[1] for part in codes])).size
+    if count > MOST:
+        narrow = "float16" if len(codes) == 1 else "float8_e4m3fn"
+        call = f"fe.{work.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
+        raise ValueError(
+            f"{work.name} works out operands of more than {MAX_BITS[len(codes)]} bits one by one, {MOST} of them at "
+            f"most, and here are {count}: give them in pieces, or cast first, as in {call}"
+        )
+
+
+def _paired(places: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """Each element's place among the operands, or pairs of them, that there may be."""
+    paired = places[0].reshape(-1)
+    for more in places[1:]:
+        paired = paired * (int(more.max(initial=0)) + 1) + more.reshape(-1)
+    return paired
+
+
+def _piece(work: Work, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """The exact values of all operands, or pairs, that there are, rounded."""
+    task, formats = work.task, tuple(fmt for _, fmt in work.sources)
+    rules = _reading(formats, task.profile)
+    met, places = zip(*(np.unique(part, return_inverse=True) for part in codes), strict=True)
+    distinct, where = np.unique(_paired(list(places)), return_inverse=True)
+    operands = [operands_of(each, fmt, rules) for each, fmt in zip(met, formats, strict=True)]
+    here = np.unravel_index(distinct, [each.size for each in met])
+    given = list(zip(*([of[i] for i in at.tolist()] for of, at in zip(operands, here, strict=True)), strict=True))
+    values = [digits.power(*each) if len(each) == 2 else digits.value_of(work.name, *each) for each in given]
+    rows = where.reshape(-1).astype(np.uint16)
+    if isinstance(task.profile.rounding, Stochastic):  # each element by its own random integer
+        randoms = work.randoms[start : start + rows.size] if work.randoms.size else None
+        out, flags = rounded(values, rows, task, randoms, work.key, work.first + start)
+    else:
+        found, raised = rounded(values, np.arange(distinct.size, dtype=np.uint16), task)
+        out, flags = found[rows], raised[rows]
+    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        of_nan = [
+            value.kind == columns.NOT_A_NUMBER and any(x.kind == columns.NOT_A_NUMBER for x in each)
+            for value, each in zip(values, given, strict=True)
+        ]
+        passed = np.flatnonzero(np.array(of_nan, np.bool_)[rows])
+        if passed.size:  # as a product has it
+            out[passed], flags[passed] = _product(formats, task, [part[passed] for part in codes])
+    return out, flags
+
+
 def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """One function on arrays of codes, by tables.
+    """One function on arrays of codes, by tables; of operands of many bits one by one.
 
     Parameters
     ----------
@@ -318,16 +340,13 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     Raises
     ------
     ValueError
-        If an operand has too many bits.
+        If there are too many operands of many bits.
     """
     formats = tuple(fmt for _, fmt in work.sources)
-    most = MAX_BITS[len(formats)]
-    for fmt in formats:
-        if fmt.bits > most:
-            raise ValueError(
-                f"{work.name} takes operands of {most} bits or fewer, not {fmt.name}: cast first, as in "
-                f"{work.name}(fe.array(x, 'float16'))"
-            )
+    if any(fmt.bits > MAX_BITS[len(formats)] for fmt in formats):
+        if work.name == "reciprocal":
+            return by_loop(work._replace(name="divide", sources=[(_ONE, _FLOAT64), *work.sources]))
+        return carry_out_each(work)
     values = _values(work.name, formats, _reading(formats, work.task.profile))
     codes = work.codes()
     rows = codes[0] if len(codes) == 1 else codes[0].astype(np.uint16) << formats[1].bits | codes[1]

@@ -22,6 +22,10 @@ CUT = gmpy2.context(
 LONG = CUT.copy()
 LONG.precision = SIGMOID_DIGITS
 
+RATIONAL_DIGITS = 4000
+RATIONAL = CUT.copy()
+RATIONAL.precision = RATIONAL_DIGITS
+
 BY_MPFR = {
     "exp": CUT.exp,
     "exp2": CUT.exp2,
@@ -91,7 +95,7 @@ def sigmoid(x):
         return Number("finite", False, (2 << KEPT) - 1, -KEPT - 1)
     if x < -FAR:
         return rounded(CUT.exp, x)  # times 1 - exp(x), which is below every format anyway
-    return odd(LONG.div(1, LONG.add(1, LONG.exp(-x))), True)
+    return odd(LONG.div(1, LONG.add(1, LONG.exp(LONG.minus(x)))), True)
 
 
 def minus(number):
@@ -159,3 +163,25 @@ def power(x, y):
     if x.negative and not is_integer(y):
         return NAN, INVALID
     return rounded(CUT.pow, as_mpfr(x), as_mpfr(y)), 0
+
+
+def of_fractions(name, *arguments):
+    """A function of rational numbers other than 0 that is no number of few digits: (a number, flags).
+
+    The arguments have so many digits that what they lose is nowhere near the digits that are kept.
+    """
+    x = [RATIONAL.div(gmpy2.mpz(each.numerator), gmpy2.mpz(each.denominator)) for each in arguments]
+    if name in ("log", "log2", "rsqrt") and x[0] < 0:
+        return NAN, INVALID
+    if name == "sigmoid" and x[0] > RATIONAL_DIGITS // 2:
+        return Number("finite", False, (2 << KEPT) - 1, -KEPT - 1), 0
+    RATIONAL.clear_flags()
+    if name == "sigmoid" and x[0] < -FAR:
+        value = RATIONAL.exp(x[0])  # times 1 - exp(x), which is below every format anyway
+    elif name == "sigmoid":
+        value = RATIONAL.div(1, RATIONAL.add(1, RATIONAL.exp(RATIONAL.minus(x[0]))))
+    else:
+        value = getattr(RATIONAL, {"rsqrt": "rec_sqrt"}.get(name, name))(*x)
+    if RATIONAL.overflow or RATIONAL.underflow:
+        return far(bool(gmpy2.is_signed(value)), RATIONAL.overflow), 0
+    return odd(value, True), 0

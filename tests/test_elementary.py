@@ -93,13 +93,11 @@ def test_rules():
 
 
 def test_bad_input():
-    for wide in (1.0, np.float32(1), 3, fe.array(1.0, "float32"), fe.array(1.0, "nf4")):
-        with pytest.raises(
-            ValueError, match=r"operands of 16 bits or fewer, not .*: cast first, as in exp\(fe.array\(x"
-        ):
-            fe.exp(wide, result=E4M3)
-    with pytest.raises(ValueError, match=r"pow of more than 8 bits \(float16\) takes the exponents -8 to 8 and 0.5"):
-        fe.pow(fe.array(1.0, E4M3), np.float16(0.3))
+    many = np.arange(100_001, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"exp .* 16 bits one by one, .* 100001: .*fe.exp\(fe.array\(x, 'float16'\)\)"):
+        fe.exp(many, result=E4M3)
+    with pytest.raises(ValueError, match=r"pow .* 8 bits .*fe.pow\(fe.array\(x, 'float8_e4m3fn'\), fe.array\(y, "):
+        fe.pow(many, 0.3, result=E4M3)
     with pytest.raises(ValueError, match="say the result's format"):
         fe.exp(np.float16(1))
     with pytest.raises(ValueError, match="codebook"):

@@ -15,6 +15,7 @@ from tests import mpfr, spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.spec_arithmetic import rounded
 from tests.spec_values import read
+from tests.test_kernel_arithmetic import some
 
 KINDS = {"infinite": columns.INFINITE, "nan": columns.NOT_A_NUMBER}
 
@@ -138,6 +139,18 @@ def test_functions_of_narrow_formats(name):
 
 
 TARGETS = ["float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e8m0fnu", "int16", "q3.12", "uint8"]
+
+
+@pytest.mark.parametrize("name", mpfr.FUNCTIONS)
+@pytest.mark.parametrize("format_name", ["float32", "float64", "float24_e7m16f", "int32", "q15.16"])
+def test_functions_of_wide_formats(format_name, name):
+    """Operands that have no table: of all kinds, and numbers around 1; to three targets, all modes taking turns."""
+    fmt = fe.dtype(format_name)
+    near = fe.encode(np.random.default_rng(2).uniform(-8, 8, 100), fmt)
+    codes = np.concatenate([some(fmt, 100, 1), near]).astype(fmt.code_dtype)
+    for i, target in enumerate(map(fe.dtype, (fmt.name, "bfloat16", "float64"))):
+        for mode in DETERMINISTIC[i::3]:
+            assert_function(name, [codes], [fmt], target, profile(target, rounding=mode))
 
 
 @pytest.mark.parametrize("name", mpfr.FUNCTIONS)

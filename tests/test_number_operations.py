@@ -6,14 +6,16 @@ import itertools
 from decimal import Decimal
 from fractions import Fraction
 
+import gmpy2
 import numpy as np
 import pytest
 
 import fpemu as fe
 from fpemu import operating, reductions
 from fpemu.sequences import Rest
-from tests import spec
+from tests import mpfr, spec
 from tests.exact_numbers import HARD, THIRD, N, number
+from tests.spec_arithmetic import rounded
 
 ROUNDINGS = [rounding.value for rounding in fe.Rounding]
 
@@ -185,11 +187,144 @@ def test_flags_and_errstate():
         assert fe.add([THIRD, N], [-THIRD, -N], result="float32").tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("name", ["exp", "log2", "pow", "reciprocal", "rsqrt"])
-def test_elementary_functions_refuse(name):
-    with pytest.raises(ValueError, match="first"):
-        getattr(fe, name)(*[[THIRD, 0.5]] * (1 + (name == "pow")), result="float32")
-    assert getattr(fe, name)(*[fe.array("0.5", "bfloat16" if name != "pow" else "float8_e5m2")] * (1 + (name == "pow")))
+# -- elementary functions ---------------------------------------------------------------------------------------------
+
+# Where digits cancel: beside 1 and multiples of pi, and so small that values lie beside 1, 1/2 or the operand
+NEAR = [
+    *(s * (1 + t * THIRD / 2**k) for k in (1, 20, 140, 600) for s in (1, -1) for t in (1, -1)),
+    *(s * (1 + THIRD / 2**k) / 2**50 for k in (3, 200) for s in (1, -1)),
+    *(Fraction(n, d) * s for n, d in ((355, 113), (245850922, 78256779)) for s in (1, -1, Fraction(1, 2))),
+    Fraction(245850922, 78256779) * 2**70,
+]
+RATIONALS = [x for x in [*HARD, *NEAR] if x not in (1, -1)]
+TARGETS = ["bfloat16", "float8_e4m3fn", "float64", "int8", "e15m40", "float8_e8m0fnu"]
+
+
+def check(name, operands, exact, fmt, rounding):
+    """Fpemu gives these numbers, rounded by the specification, and their flags."""
+    found = fe.dtype(fmt)
+    rules = found.check_profile(found.profile.replace(rounding=rounding))
+    numbers, flags = zip(*exact, strict=True)
+    codes, flags = rounded(list(numbers), list(flags), found, rules)
+    out = np.zeros(len(codes), found.code_dtype)
+    raised = getattr(fe, name)(*operands, result=fmt, rounding=rounding, return_flags=True, out=out)[1]
+    np.testing.assert_array_equal(out, codes, f"{name}, {rounding}")
+    if flags is not None:
+        np.testing.assert_array_equal(raised.bits, flags, f"{name}, {rounding}")
+
+
+def exact_value(name, *x):
+    """A function's value: a fraction where it is one, else MPFR's digits."""
+    if name == "reciprocal":
+        return number(1 / x[0]), 0
+    if name == "pow" and x[1].denominator == 1:
+        return number(x[0] ** int(x[1])), 0
+    if name in ("rsqrt", "pow") and x[0] > 0:
+        power = Fraction(-1, 2) if name == "rsqrt" else x[1]
+        degree = min(power.denominator, 10**6)  # there is no other root of so high a degree than 1
+        roots = [gmpy2.iroot(int(n), degree) for n in (x[0].numerator, x[0].denominator)]
+        if all(exact for _, exact in roots):
+            return number(Fraction(*(int(n) for n, _ in roots)) ** power.numerator), 0
+    return mpfr.of_fractions(name, *x)
+
+
+@pytest.mark.parametrize("name", mpfr.FUNCTIONS)
+def test_elementary_functions(name):
+    """Of numbers that no format holds, rounded once: beside MPFR, every target and mode."""
+    x = [*RATIONALS, Fraction(1, 9), Fraction(4, 25), Fraction(9, 2)]
+    exact = [exact_value(name, each) for each in x]
+    for fmt, rounding in itertools.product(TARGETS, ROUNDINGS):
+        check(name, (x,), exact, fmt, rounding)
+
+
+def test_powers():
+    bases = [THIRD, Fraction(1, 9), Fraction(8, 27), Fraction(4), N, 1 - THIRD / 2**200, Fraction(1, 10), 10**30]
+    exponents = [
+        2,
+        -3,
+        9,
+        Fraction(1, 2),
+        Fraction(-2, 3),
+        Fraction(3, 2),
+        THIRD,
+        Fraction(1, 10),
+        -THIRD / 2**150,
+        1000,
+    ]
+    x, y = (list(map(Fraction, each)) for each in zip(*itertools.product(bases, exponents), strict=True))
+    exact = [exact_value("pow", *each) for each in zip(x, y, strict=True)]
+    for fmt, rounding in itertools.product(TARGETS, ROUNDINGS):
+        check("pow", (x, y), exact, fmt, rounding)
+
+
+def test_powers_special_values():
+    """IEEE 754-2019 clause 9.2.1, where one of the two is a number that no format holds."""
+    inf, nan = np.inf, np.nan
+    signalling = float(np.array([0x7FF4 << 48], np.uint64).view(np.float64)[0])
+    odd, even, far = 2**70 + 1, 2**70 + 2**9, "1e1000000"
+    for x, y, want, flag in [
+        (THIRD, inf, 0, 0),
+        (THIRD, -inf, inf, 0),
+        (-N, inf, inf, 0),
+        (far, inf, inf, 0),
+        (far, -inf, 0, 0),
+        (inf, -THIRD, 0, 0),
+        (-inf, odd, -inf, 0),
+        (-inf, -odd, -0.0, 0),
+        (-inf, even, inf, 0),
+        (-inf, THIRD, inf, 0),
+        (0.0, THIRD, 0, 0),
+        (-0.0, odd, -0.0, 0),
+        (-0.0, -odd, -inf, 8),
+        (-0.0, -even, inf, 8),
+        (0.0, -THIRD, inf, 8),
+        (-1.0, odd, -1, 0),
+        (-1.0, even, 1, 0),
+        (1.0, THIRD, 1, 0),
+        (1.0, far, 1, 0),
+        (THIRD, 0.0, 1, 0),
+        (far, -0.0, 1, 0),
+        (nan, THIRD, nan, 0),
+        (THIRD, nan, nan, 0),
+        (THIRD, signalling, nan, 16),
+        (-THIRD, THIRD, nan, 16),
+        (-THIRD, 0.5, nan, 16),
+        (2.0, odd, inf, 5),
+        (0.5, odd, 0, 3),
+        (-3.0, odd, -inf, 5),
+        (THIRD, 2**400 + 1, 0, 3),
+        (THIRD, -(2**400) - 1, inf, 5),
+    ]:
+        found, flags = fe.pow([x, 0.1], [y, THIRD], result="float64", return_flags=True)
+        np.testing.assert_array_equal(found[0], want, f"{x}, {y}")
+        assert np.signbit(found[0]) == np.signbit(want) or np.isnan(want), (x, y)
+        assert flags.bits[0] == flag, (x, y)
+    with pytest.raises(ValueError, match="too far away"):
+        fe.pow(far, 2, result="float64")
+    first = fe.profile("x86-sse")
+    payload = np.array([0x7FF8000000000123], np.uint64).view(np.float64)
+    assert fe.pow([THIRD], payload, result=fe.dtype("float64"), profile=first).view(np.uint64) == 0x7FF8000000000123
+
+
+@pytest.mark.parametrize("name", [*mpfr.FUNCTIONS, "pow"])
+def test_elementary_functions_beside_others(name):
+    """Each element is what it is alone: beside numbers of float64, in any place, with stochastic rounding too."""
+    x = [THIRD, 0.5, np.inf, np.nan, -0.0, "1e-400", -2.5, np.float32(0.1), 3]
+    more = [[0.75] * len(x)] if name == "pow" else []
+    function = getattr(fe, name)
+    for how in ({}, {"rounding": "stochastic", "rng": 5}):
+        found, flags = function(x, *more, result="bfloat16", return_flags=True, **how)
+        for i, each in enumerate(x):
+            at = {"rng_offset": i} if how else {}
+            one, flag = function(each, *(m[i] for m in more), result="bfloat16", return_flags=True, **how, **at)
+            np.testing.assert_array_equal(found[i], one)
+            assert flags.bits[i] == flag.bits
+    randoms = np.arange(len(x), dtype=np.uint32)
+    rule = fe.Stochastic("A", bits=4)
+    found = function(x, *more, result="bfloat16", rounding=rule, random_bits=randoms)
+    assert np.isfinite(found[0])
+    with pytest.raises(ValueError, match="sums and products"):
+        function(x, *more, result="int8", overflow="wrap")
 
 
 # -- sums -------------------------------------------------------------------------------------------------------------

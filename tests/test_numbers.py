@@ -331,10 +331,10 @@ X, Y = [Fraction(1, 2), Fraction(2), Fraction(-1)], [Fraction(1), Fraction(2), F
 SINGLE = {"sqrt", "absolute", "negative", "round_to_integral", "logb"}
 PAIRS = {"vecdot", "add", "subtract", "multiply", "divide", "fmod", "ieee_remainder", "copysign", "dot", "pow"}
 PAIRS |= {"minimum", "maximum", "minimum_number", "maximum_number"}
-NARROW = {"cos", "erf", "exp", "exp2", "log", "log2", "reciprocal", "rsqrt", "sigmoid", "sin", "tanh"}
+ELEMENTARY = {"cos", "erf", "exp", "exp2", "log", "log2", "reciprocal", "rsqrt", "sigmoid", "sin", "tanh"}
 OF_NUMBERS = {
-    **{name: (lambda f, x: f(x, result="float64")) for name in (*SINGLE, "sum", "mean", "cumsum")},
-    **{name: (lambda f, x: f(x, _like(x, Y), result="float64")) for name in PAIRS - {"pow"}},
+    **{name: (lambda f, x: f(x, result="float64")) for name in (*SINGLE, *ELEMENTARY, "sum", "mean", "cumsum")},
+    **{name: (lambda f, x: f(x, _like(x, Y), result="float64")) for name in PAIRS},
     **{name: (lambda f, x: f(x, _like(x, Y))) for name in fe.__all__ if name in comparisons._PREDICATES},
     **{name: (lambda f, x: f(x)) for name in fe.__all__ if name.startswith("is_")},
     **{name: (lambda f, x: f(x, "bfloat16")) for name in ("array", "asarray", "cast", "convert", "encode")},
@@ -346,7 +346,7 @@ OF_NUMBERS = {
     "fake_quantize": lambda f, x: f(x, "absmax_int8"),
     "calibrate": lambda f, x: f([x], "fp8_e4m3_tensor").scales,
 }
-# What takes codes, integers alone, or files; and what refuses operands of more than 16 bits
+# What takes codes, integers alone, or files
 OTHERS = {
     "Array",
     "Quantized",
@@ -357,8 +357,6 @@ OTHERS = {
     "save",
     "left_shift",
     "right_shift",
-    "pow",
-    *NARROW,
 }
 REFUSE = {"report", "quantize", "fake_quantize", "calibrate"}  # of numbers that no format holds
 

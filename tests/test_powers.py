@@ -13,6 +13,7 @@ from fpemu.kernels.operations import DIVIDE_BY_ZERO_FLAG, INVALID_FLAG
 from tests import spec, spec_arithmetic
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.test_kernel_arithmetic import some
+from tests.test_kernel_elementary import assert_function
 
 EXPONENTS = [*range(-8, 9), 0.5]
 FORMATS = ["float16", "bfloat16", "float32", "float64", "tfloat32", "float24_e7m16f", "binary16p5se", "int16", "q7.8"]
@@ -165,12 +166,28 @@ def test_special_values():
         assert not flags.bits.any()
 
 
-def test_refused():
+def test_other_exponents():
+    """Of operands of many bits, in every mode, beside MPFR."""
+    rng = np.random.default_rng(0)
+    modes = itertools.cycle(DETERMINISTIC)
+    for x_name, y_name in (
+        ("float16", "float16"),
+        ("float32", "float64"),
+        ("float64", "float8_e5m2"),
+        ("int16", "q7.8"),
+    ):
+        formats = fe.dtype(x_name), fe.dtype(y_name)
+        x = operands(formats[0], 7)
+        near = fe.encode(rng.choice([9, -9, 2.5, -0.5, 0.25, 1.3, -70, 3], x.size), y_name, overflow="saturate")
+        y = np.where(rng.random(x.size) < 0.8, near, some(formats[1], x.size, 8)).astype(formats[1].code_dtype)
+        for target in map(fe.dtype, (x_name, "bfloat16", "float64")):
+            assert_function("pow", [x, y], formats, target, profile(target, rounding=next(modes)))
     x = fe.array([1.5, 2.0], "float16")
-    for y in (9, -9, 2.5, -0.5, 0.25, np.nan, np.inf, [1, 2.5]):
-        with pytest.raises(ValueError, match=r"8 bits \(float16\) takes the exponents -8 to 8 and 0.5"):
-            x**y
-    with pytest.raises(ValueError, match=r"2\*\*y is fpemu.exp2\(y\)"):
-        2**x
+    assert np.array_equal((2**x).codes, fe.exp2(x).codes)
+    assert np.isnan((x**np.nan).values).all()
+    assert (x**np.inf).values.tolist() == [np.inf, np.inf]
+
+
+def test_refused():
     with pytest.raises(ValueError, match="sums and products of integers"):
         fe.pow(fe.array([1, 2], "int16"), 2, overflow="wrap")

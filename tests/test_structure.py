@@ -29,7 +29,7 @@ ORDER = [
     *("axes", "advice", "keywords"),
     *("infotext", "exact_values", "limits", "info", "comparison", "errors"),
     *("enclosures", "digits", "outcomes", "codebooks", "grids", "plans", "running"),
-    *("reals", "sequences", "sources", "classes", "significands", "casting", "packing"),
+    *("reals", "sequences", "sources", "classes", "significands", "rational_functions", "casting", "packing"),
     *("flags", "errstate", "shortcuts", "rationals", "operating"),
     *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
     *("tabulation", "powers", "elementary", "summing", "rational_sums", "reductions", "cores"),
