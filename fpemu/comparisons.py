@@ -10,13 +10,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.axes import switch
-from fpemu.errstate import asked, check, value_text
+from fpemu.errstate import asked, check
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.kernels import columns, operations
 from fpemu.kernels.spec import NO_RULES
 from fpemu.knobs import Extremum, choose
-from fpemu.operating import Options, Rests, as_operands, broadcast, checked_bool, documented, flat, operate
+from fpemu.operating import (
+    Options,
+    Rests,
+    as_operands,
+    broadcast,
+    checked_bool,
+    documented,
+    flat,
+    operands_text,
+    operate,
+)
 from fpemu.outcomes import Rules, operand_rules
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
@@ -497,10 +507,8 @@ def _ordered(
     if context is not None:
 
         def told(index: tuple[int, ...]) -> str:
-            place = int(np.ravel_multi_index(index, shape)) if index else 0
-            return (
-                f"{name}({value_text(left[place], x_format)}, {value_text(right[place], y_format)}) = {result[index]}"
-            )
+            sources = (x_codes, x_format), (y_codes, y_format)
+            return f"{name}({operands_text(sources, rests, shape, index)}) = {result[index]}"
 
         check(context, name, bits, told)
     if out is not None:

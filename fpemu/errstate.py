@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -318,8 +318,12 @@ def value_text(code: Any, fmt: Format) -> str:
         return dyadic_text(*fmt.scaled(number))
 
 
-def listed(codes: NDArray[Any], fmt: Format) -> str:
-    """The first values of a row: "[448.0, 1.0, 2.0, ... (512 numbers)]"."""
+def listed(codes: NDArray[Any], fmt: Format, others: Sequence[str] = (), which: Sequence[int] = ()) -> str:
+    """The first values of a row: "[448.0, 1.0, 2.0, ... (512 numbers)]".
+
+    `others`: numbers that the format does not hold; `which`: which of them each is, counted from 1, or 0.
+    """
     texts = [value_text(code, fmt) for code in codes[:SHOWN]]
+    texts = [others[n - 1] if n else text for text, n in zip(texts, which, strict=False)] if others else texts
     more = [f"... ({codes.size} numbers)"] if codes.size > SHOWN else []
     return f"[{', '.join(texts + more)}]"

@@ -13,12 +13,13 @@ from fpemu.knobs import Through
 from fpemu.literals import Literal
 from fpemu.operating import Options, checked_bool, documented, operate, with_own_format
 from fpemu.profiles import Profile
+from fpemu.reals import exact_text
 from fpemu.running import streamed
 from fpemu.sources import Coded, Source, as_numbers
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]
 
-_FARTHEST = 1 << 30  # no format reaches so many powers of two
+_FARTHEST = 1 << 32  # neither a format nor a number that is written out reaches so many powers of two
 
 
 @documented
@@ -217,9 +218,9 @@ def _integers(name: str, n: Any) -> Any:
 
 
 def _within(given: Source) -> NDArray[np.int64]:
-    """Integers as int64, those beyond 2^30 as 2^30 with their sign: no format reaches so many powers of two."""
+    """Integers as int64, those beyond 2^32 as 2^32 with their sign: nothing reaches so many powers of two."""
     found = np.asarray(decode(given.codes, given.format))
-    wide = found if found.dtype.itemsize == 8 else found.astype(np.int64)  # a narrow dtype has no 2^30
+    wide = found if found.dtype.itemsize == 8 else found.astype(np.int64)  # a narrow dtype has no 2^32
     near = np.minimum(wide, wide.dtype.type(_FARTHEST)).astype(np.int64)
     near = np.array(np.maximum(near, -_FARTHEST))
     if given.rest is not None:
@@ -229,9 +230,14 @@ def _within(given: Source) -> NDArray[np.int64]:
 
 def _counts(name: str, n: Any) -> NDArray[np.int64]:
     """How far to shift, as int64."""
+    given = as_numbers(n)
     counts = _within(as_numbers(_integers(name, n)))
     if counts.size and counts.min() < 0:
-        raise ValueError(f"{name}: n must not be negative, but is {counts.min()}: shift the other way")
+        place = int(counts.argmin())
+        wrong = np.asarray(decode(given.codes, given.format)).reshape(-1)[place]
+        if given.rest is not None and place in given.rest.places:
+            wrong = given.rest.numbers[given.rest.places.tolist().index(place)]
+        raise ValueError(f"{name}: n must not be negative, but is {exact_text(wrong)}: shift the other way")
     return counts
 
 

@@ -324,14 +324,22 @@ def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | 
 
 def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
     """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
-    operands = [value_text(np.broadcast_to(part, work.shape)[index], fmt) for part, fmt in work.sources]
-    for i, rest in enumerate(work.rests):
-        if rest is not None:
-            places = np.arange(work.sources[i][0].size).reshape(work.sources[i][0].shape)
-            found = np.flatnonzero(rest.places == np.broadcast_to(places, work.shape)[index])
-            operands[i] = exact_text(rest.numbers[found[0]]) if found.size else operands[i]
     target = work.task.target
-    return f"{work.name}({', '.join(operands)}) = {value_text(codes[index], target)} in {target.name}"
+    operands = operands_text(work.sources, work.rests, work.shape, index)
+    return f"{work.name}({operands}) = {value_text(codes[index], target)} in {target.name}"
+
+
+def operands_text(
+    sources: Sequence[tuple[NDArray[Any], Format]], rests: Rests, shape: tuple[int, ...], index: tuple[int, ...]
+) -> str:
+    """The operands at an index of the broadcast shape, in words: "1/3, 0.0"."""
+    texts = [value_text(np.broadcast_to(part, shape)[index], fmt) for part, fmt in sources]
+    for i, rest in enumerate(rests):
+        if rest is not None:
+            places = np.arange(sources[i][0].size).reshape(sources[i][0].shape)
+            found = np.flatnonzero(rest.places == np.broadcast_to(places, shape)[index])
+            texts[i] = exact_text(rest.numbers[found[0]]) if found.size else texts[i]
+    return ", ".join(texts)
 
 
 def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:

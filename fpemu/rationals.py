@@ -19,7 +19,7 @@ from fpemu.profiles import IEEE
 from fpemu.rational_functions import power, root, value_at
 from fpemu.reals import exact_text
 from fpemu.registry import dtype as find_format
-from fpemu.significands import operands_of, round_values, value_of
+from fpemu.significands import WRAPPED, operands_of, round_values, value_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +43,7 @@ __all__ = [
     "truncated_quotient",
 ]
 
+_FARTHEST = 1 << 40  # powers of two that an operand is multiplied by
 _CLOSE = 1 << 22  # binary digits of two numbers that are compared as fractions, though they are long
 
 
@@ -126,16 +127,34 @@ def _remainder(quotient: Callable[[Fraction, Fraction], int]) -> Callable[[Task,
     return result
 
 
-def _scaleb(_: Task, x: Real, n: Real) -> Result:
+def _scaleb(task: Task, x: Real, n: Real) -> Result:
     if not isinstance(x.number, Literal) and not x.number:
         return None
-    value = value_of(x.number)
-    return value._replace(top=value.top + max(-FAR, min(FAR, int(fraction_of(n)))))
+    return _rounded_later(task, x, max(-_FARTHEST, min(_FARTHEST, int(fraction_of(n)))))
 
 
 def _logb(_: Task, x: Real) -> Result:
-    top = value_of(x.number).top
+    top = _known(x).top
     return Fraction(top) if top else zero()
+
+
+def _known(x: Real) -> Value:
+    """An operand's first digits; a ValueError where it is so far away that not even its exponent is known."""
+    value = value_of(x.number)
+    if abs(value.top) >= FAR:
+        fraction_of(x)
+    return value
+
+
+def _rounded_later(task: Task, x: Real, shift: int = 0, flags: int = 0) -> Value:
+    """An operand times 2^shift, and flags; where overflow wraps, less what that takes away."""
+    if task.rules[places_of.WRAP]:
+        rest, beyond = wrapped(x.number, task.target, task.rules, shift)
+        if beyond:
+            value = rest if isinstance(rest, Value) else value_of(rest)
+            return value._replace(flags=flags | WRAPPED)
+    value = _known(x) if shift else value_of(x.number)
+    return value._replace(top=value.top + shift, flags=flags)
 
 
 def _copysign(_: Task, x: Real, y: Real) -> Result:
@@ -148,11 +167,11 @@ def _extreme(larger: bool, numbers: bool) -> Callable[[Task, Real, Real], Result
         if nan in (x.kind, y.kind):
             signalling = x.signalling or y.signalling
             if which == operations.EXTREMUM_X86:  # the second one, and a NaN is invalid
-                return value_of(y.number)._replace(flags=operations.INVALID_FLAG) if x.kind == nan else None
+                return _rounded_later(task, y, flags=operations.INVALID_FLAG) if x.kind == nan else None
             if not (not signalling if which == operations.EXTREMUM_2008 else numbers):
                 return None
             other = y if x.kind == nan else x
-            return value_of(other.number)._replace(flags=operations.INVALID_FLAG if signalling else 0)
+            return _rounded_later(task, other, flags=operations.INVALID_FLAG if signalling else 0)
         chosen = y if (order(x, y) < 0) == larger else x
         if chosen.kind == columns.INFINITE:
             return infinite(chosen.negative)
@@ -338,6 +357,9 @@ def results(
         exact, inexact = _integers(exact, places, task.knobs, first, randoms, key)
     how = (places, task.target, task.rules, task.knobs, first, randoms, key)
     codes, flags = round_values(exact, *how)
+    for i, value in enumerate(exact):
+        if isinstance(value, Value):
+            flags[i] |= value.flags
     if task.knobs[operations.FLOAT_TO_INTEGER] and name in _PASSED_ON:
         beyond = [isinstance(value, Value) and value.kind == columns.INFINITE for value in exact]
         flags[((flags & operations.OVERFLOW_FLAG) != 0) | np.array(beyond, np.bool_)] = operations.INVALID_FLAG
@@ -345,9 +367,6 @@ def results(
         flags &= np.uint8(0xFF - operations.INEXACT_FLAG)
     if task.knobs[operations.EXACT]:
         flags[inexact & ((flags & operations.INVALID_FLAG) == 0)] |= operations.INEXACT_FLAG
-    for i, value in enumerate(exact):
-        if isinstance(value, Value):
-            flags[i] |= value.flags
     return places, codes.astype(task.target.code_dtype), flags
 
 

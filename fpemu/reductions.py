@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fpemu.axes import Axis, one_axis, switch
 from fpemu.casting import decode, encode
@@ -338,6 +338,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         given["rng"] = generator
     randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
     work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
+    slots: list[NDArray[np.intp]] = []
     if rests:
         from fpemu import rational_sums
 
@@ -362,7 +363,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     else:
         codes, bits = work(task=task, randoms=randoms, key=key, first=offset)
     if wanted is not None:
-        check(wanted, name, bits, lambda index: told(name, rows, formats, codes, target, index))
+        check(wanted, name, bits, lambda index: told(name, rows, formats, codes, target, index, rests, slots))
     if out is not None:
         out[...] = codes
         found: Any = out

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from fpemu.reals import Exact
     from fpemu.sequences import Rest
 
-__all__ = ["NO_KNOBS", "cast_rest", "operands_of", "round_values", "row", "value_of"]
+__all__ = ["NO_KNOBS", "WRAPPED", "cast_rest", "operands_of", "round_values", "row", "value_of", "wrapped"]
 
 LOW_WORD = (1 << 64) - 1
 NO_KNOBS = (0,) * (operations.SIGN_ONLY + 1)  # of operations, which casts have not
-_WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
+WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
 _PIECE = 1 << 16  # rows that a loop takes at once
 
 
@@ -119,7 +119,7 @@ def round_values(
     values: list[tuple[int, int, int, int]] = []
     for number in numbers:
         if not isinstance(number, Value) and rules[places_of.WRAP]:
-            number, beyond[len(values)] = _wrapped(number, target, rules)
+            number, beyond[len(values)] = wrapped(number, target, rules)
         values.append(row(number if isinstance(number, Value) else value_of(number)))
     table = np.array(values, np.uint64).reshape(-1, 4)
     stochastic = rules[places_of.ROUNDING] >= places_of.STOCHASTIC_A
@@ -131,12 +131,15 @@ def round_values(
             *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules, knobs),
             *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
         )
-    flags[beyond] |= _WRAPPED
+    flags[beyond] |= WRAPPED
     return out, flags
 
 
-def _wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules) -> tuple[Exact | Value, bool]:
-    """A number less a multiple of 2^64 quanta, where overflow wraps and that is one; whether it is."""
+def wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules, shift: int = 0) -> tuple[Exact | Value, bool]:
+    """A number times 2^shift less a multiple of 2^64 quanta, where overflow wraps and that is one; whether it is.
+
+    Where it is not, the number is given back without its shift.
+    """
     from fractions import Fraction  # imported late: `import fpemu` stays light
 
     minus = number.negative if isinstance(number, Literal) else number < 0
@@ -145,19 +148,18 @@ def _wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules) -> tu
     if which > places_of.WRAP_POSITIVE or (which == places_of.WRAP_POSITIVE and not positive):
         return number, False
     quantum = target.spec[places_of.QUANTUM]
-    value = value_of(number)
-    if value.top - quantum < 64:
+    lowest = quantum - shift - 64  # exponent of the last of the 128 digits that count
+    if value_of(number).top < lowest + 128:
         return number, False
     if isinstance(number, Literal):
-        digits, more = number.digits_at(quantum - 64, 128)
-        rest, fraction = Fraction(digits), more
+        digits, fraction = number.digits_at(lowest, 128)
     else:
-        scaled = abs(number) / Fraction(2) ** (quantum - 64)
-        whole = scaled.numerator // scaled.denominator
-        rest, fraction = Fraction(whole % (1 << 128)), whole != scaled
-    if not rest and not fraction:
+        top, bottom = abs(number.numerator), number.denominator << max(lowest, 0)
+        whole = top * pow(2, max(-lowest, 0), bottom << 128) % (bottom << 128)
+        digits, fraction = whole // bottom, whole % bottom != 0
+    if not digits and not fraction:
         return zero(minus), True
-    rest = (2 * rest + fraction) * Fraction(2) ** (quantum - 65)  # what follows is but a digit more
+    rest = (2 * Fraction(digits) + fraction) * Fraction(2) ** (quantum - 65)  # what follows is but a digit more
     return -rest if minus else rest, True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from fpemu.casting import encode
 from fpemu.errstate import listed, value_text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, near
-from fpemu.operating import NO_FLAGS, Work, by_loop
+from fpemu.operating import NO_FLAGS, Rests, Work, by_loop
 from fpemu.plans import FPU_PROBE, holds
 from fpemu.profiles import Profile
+from fpemu.reals import exact_text
 from fpemu.registry import dtype as find_format
 from fpemu.running import in_pieces
 from fpemu.shortcuts import Task
@@ -80,14 +82,14 @@ class Rows(NamedTuple):
         outer = results.size // (self.inner * self.length) if results.size else 0
         return results.reshape(outer, self.inner, self.length).swapaxes(1, 2).reshape(self.shape)
 
-    def terms(self, index: tuple[int, ...], every: bool) -> tuple[list[NDArray[Any]], int]:
-        """What is added up to the result at an index: of each operand, and the place in the row; -1 for the last."""
+    def terms(self, index: tuple[int, ...], every: bool) -> tuple[slice, int]:
+        """What is added up to the result at an index: where it is in `codes`, and the place in it; -1 for the last."""
         row, step = int(np.ravel_multi_index(index, self.shape)) if index else 0, -1
         if every:
             outer, inside = divmod(row, self.inner * self.length)
             step, inner = divmod(inside, self.inner)
             row = outer * self.inner + inner
-        return [codes[row * self.length : (row + 1) * self.length] for codes in self.codes], step
+        return slice(row * self.length, (row + 1) * self.length), step
 
 
 def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) -> Rows:
@@ -138,10 +140,20 @@ def told(
     codes: NDArray[Any],
     target: FloatFormat | IntFormat,
     index: tuple[int, ...],
+    rests: Rests = (),
+    slots: Sequence[NDArray[np.intp]] = (),
 ) -> str:
-    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn"."""
-    terms, step = rows.terms(index, name == "cumsum")
-    operands = ", ".join(listed(part, fmt) for part, fmt in zip(terms, formats, strict=True))
+    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn".
+
+    `slots`: for each number of `rows.codes` which of the operand's rest it is, counted from 1, or 0.
+    """
+    where, step = rows.terms(index, name == "cumsum")
+    texts = []
+    for i, (part, fmt) in enumerate(zip(rows.codes, formats, strict=True)):
+        rest = rests[i] if rests else None
+        numbers = [] if rest is None else [exact_text(number) for number in rest.numbers]
+        texts.append(listed(part[where], fmt, numbers, slots[i][where].tolist() if numbers else ()))
+    operands = ", ".join(texts)
     which = "" if step < 0 else f"[{step}]"
     return f"{name}({operands}){which} = {value_text(codes[index], target)} in {target.name}"
 

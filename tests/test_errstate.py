@@ -10,6 +10,7 @@ import pickle
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,38 @@ def test_what_is_said(name):
         operation()
     assert len(warned) == 1
     assert warned[0].message.operation == name
+
+
+THIRD = Fraction(1, 3)
+SUM = {"result": "bfloat16"}
+STEPS = {"result": "bfloat16", "accumulate": "bfloat16"}
+# operations whose first flag is raised by a number that float64 does not hold -> the operands as they are said
+EXACT_OPERANDS = [
+    *((name, (THIRD, 4.0), SUM, "1/3, 4.0") for name in ("add", "multiply", "divide")),
+    ("fmod", (4.0, "0.3"), SUM, "4.0, 3/10"),
+    ("sqrt", ([4, THIRD],), SUM, "1/3"),
+    ("add", ([[2.0], [THIRD]], [4.0, 8.0]), SUM, "1/3, 4.0"),
+    *((name, ([[2.0], ["0.1"]], [4.0, NAN]), {"signaling": True}, "2.0, nan") for name in ("equal", "less")),
+    *((name, ([2.0, "0.1"], [4.0, NAN]), {"signaling": True}, "1/10, nan") for name in ("equal", "less", "greater")),
+    *(
+        (name, ([[2, 4], [4, THIRD]],), {**how, "axis": 1}, "[4.0, 1/3]")
+        for name in ("sum", "mean")
+        for how in (SUM, STEPS)
+    ),
+    *(("sum", ([[2, 4], [THIRD, "0.1"]],), {**how, "axis": 0}, "[2.0, 1/3]") for how in (SUM, STEPS)),
+    *(("cumsum", ([4, THIRD],), how, "[4.0, 1/3]") for how in (SUM, STEPS)),
+    *(("vecdot", ([[2, 4], [2, THIRD]], [2, "0.5"]), how, "[2.0, 1/3], [2.0, 0.5]") for how in (SUM, STEPS)),
+    ("dot", ([2, "0.1"], [4, THIRD]), SUM, "[2.0, 1/10], [4.0, 1/3]"),
+    ("sum", ([1, 2, 3, 4, THIRD],), SUM, "[1.0, 2.0, 3.0, ... (5 numbers)]"),
+]
+
+
+@pytest.mark.parametrize(("name", "operands", "options", "said"), EXACT_OPERANDS)
+def test_numbers_that_no_format_holds_are_said(name, operands, options, said):
+    """Not 1 or -1, which stands in their place."""
+    with fe.errstate(all="raise"), pytest.raises(fe.FlagError) as caught:
+        getattr(fe, name)(*operands, **options)
+    assert f"{name}({said})" in str(caught.value)
 
 
 def test_several_flags_in_one_message():

@@ -12,6 +12,7 @@ import pytest
 
 import fpemu as fe
 from fpemu import operating, reductions
+from fpemu.literals import read
 from fpemu.sequences import Rest
 from tests import mpfr, spec
 from tests.exact_numbers import HARD, THIRD, N, number
@@ -443,3 +444,51 @@ def test_counts_beyond_64_bits():
         fe.right_shift(a, -(2**70))
     with pytest.raises(TypeError, match="integers"):
         fe.right_shift(a, Fraction(1, 2))
+    with pytest.raises(ValueError, match=f"is {-(2**70)}:"):
+        fe.right_shift(a, [1, -(2**70)])
+    with pytest.raises(ValueError, match=f"is {-(2**62)}:"):
+        fe.left_shift(a, np.array([1, -(2**62)]))
+
+
+@pytest.mark.parametrize("fmt", ["int64", "uint64", "int8", "q3.12", "uq20.12"])
+def test_scaled_numbers_wrap(fmt):
+    """Of numbers that are longer than any rounding looks at the lower digits count where overflow wraps."""
+    target, rng = fe.dtype(fmt), np.random.default_rng(25)
+    x = [Fraction(2**300 + 5), Fraction(2**200 + 3) + THIRD, THIRD, Fraction(-(2**130)) - THIRD, Fraction(10) ** 40]
+    x += [Fraction(int.from_bytes(rng.bytes(40)), int(d)) for d in rng.integers(1, 1000, 20)]
+    for n in (0, 1, 64, 200, -1, -70, -300, 70000, *rng.integers(-250, 250, 10).tolist()):
+        scaled = [each * Fraction(2) ** (n + target.fraction_bits) for each in x]
+        want = [int(each) % target.code_count for each in scaled]  # int() rounds toward zero
+        codes, how = np.zeros(len(x), target.code_dtype), {"rounding": "toward_zero", "overflow": "wrap"}
+        _, flags = fe.scaleb(x, n, result=fmt, out=codes, return_flags=True, **how)
+        assert codes.tolist() == want, n
+        alike = np.zeros_like(codes)
+        _, same = fe.convert([each * Fraction(2) ** n for each in x], fmt, out=alike, return_flags=True, **how)
+        assert alike.tolist() == want
+        assert (flags.bits == same.bits).all()
+        whole = [int(each) for each in x]
+        if n >= 0 and not target.fraction_bits:
+            shifted = fe.left_shift(whole, n, result=fmt, out=np.zeros_like(codes), overflow="wrap")
+            assert shifted.tolist() == [(each << n) % target.code_count for each in whole]
+            shifted = fe.right_shift(whole, n, result=fmt, out=np.zeros_like(codes), overflow="wrap")
+            assert shifted.tolist() == [(each >> n) % target.code_count for each in whole]
+
+
+@pytest.mark.parametrize("text", ["1e300000000", "-1e-300000000", "0x1.8p1073741823", "-0x1p-1073741823"])
+def test_far_numbers_have_their_exponents(text):
+    literal = read(text)
+    top = literal.leading().top
+    assert fe.logb(text, result="float64") == top
+    for beside in (-1, 0, 1):
+        found = fe.scaleb(text, beside - top, result="float64")
+        assert np.frexp(found)[1] - 1 == beside
+        assert (found < 0) == literal.negative
+    for n in (-(2**31), 2**31, -(2**63), 2**63 - 1, -(2**70), 2**70):
+        assert abs(fe.scaleb(text, n, result="float64")) == (np.inf if n > 0 else 0)
+
+
+@pytest.mark.parametrize("text", ["1e1000000000", "-1e-1000000000", "0x1p1073741825", "1e999999999999"])
+def test_where_the_exponent_is_not_known_there_is_no_result_of_it(text):
+    for call in (lambda: fe.scaleb(text, 5, result="float64"), lambda: fe.logb(text, result="float64")):
+        with pytest.raises(ValueError, match="too far away for an exact result"):
+            call()
