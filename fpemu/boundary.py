@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEPTH", "Budget", "line_blocks", "parsed", "reading", "shown"]
+__all__ = ["DEPTH", "Budget", "file_path", "line_blocks", "parsed", "reading", "shown", "visible"]
 
 ROOM = 1 << 30  # bytes of memory that a file may take however small it is
 GROWTH = 16  # bytes of memory for each byte of a file
@@ -23,6 +24,45 @@ DEPTH = 100  # lists and maps inside each other
 LONGEST = 500  # signs of a message
 TOKEN = 64  # bytes of memory, at most and about, for each list, map or entry of JSON
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def file_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that a caller names.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    TypeError
+        If it is no text and stands for none: a stream, bytes, a number.
+    ValueError
+        If no file can have that name.
+
+    Examples
+    --------
+    >>> from fpemu.boundary import file_path
+    >>> import io
+    >>> file_path("x.npz").suffix
+    '.npz'
+    >>> file_path(io.BytesIO())
+    Traceback (most recent call last):
+    ...
+    TypeError: path must be a str or a pathlib.Path, not BytesIO: a file is named, not handed over open
+    """
+    given = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(given, str):
+        known = isinstance(given, bytes)
+        why = "say os.fsdecode(path)" if known else "a file is named, not handed over open"
+        raise TypeError(f"path must be a str or a pathlib.Path, not {type(given).__name__}: {why}")
+    if not given or "\0" in given:
+        raise ValueError(f"{given!r}: no file can have this name")
+    return Path(given)
 
 
 @contextlib.contextmanager
@@ -162,7 +202,7 @@ class Budget:
 
     def json(self, text: bytes, what: str, *, constants: bool = False) -> Any:
         """What JSON stands for, its memory counted first; a ValueError where it is damaged or too deep."""
-        self.take(len(text) + TOKEN * sum(map(text.count, (b"[", b"{", b","))), what)
+        self.take(len(text) + TOKEN * sum(map(text.count, (b"[", b"{", b","))), f"the parts of {what}")
         try:
             return parsed(text, self.depth, constants=constants)
         except ValueError as error:

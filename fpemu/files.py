@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from fpemu import archives, safetensors
-from fpemu.boundary import Budget, reading, shown
+from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.chunks import CHUNK, flat_chunks
 from fpemu.containers import file_kind, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
@@ -39,6 +39,7 @@ __all__ = [
     "write_arrays",
 ]
 
+LONGEST_NAME = (1 << 16) - 5  # bytes of a zip archive's member, less the ending
 T = TypeVar("T")
 Element = np.dtype[Any] | Format
 
@@ -227,7 +228,7 @@ def open_arrays(
     ...     print(x.shape, x.dtype, next(x.chunks(4)))
     (2, 3) float32 [1. 1. 1. 1.]
     """
-    path = Path(path)
+    path = file_path(path)
     with reading(path):
         kind = kind_of_input(path, raw)
     if kind in ("raw", ".npy") and member is not None:
@@ -470,6 +471,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing], *, raw: b
     ...     print(np.load(f"{folder}/x.npy").tolist())
     [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
     """
+    path = file_path(path)
     kind = kind_of_output(path, raw)
     if kind in ("raw", ".npy") and len(arrays) != 1:
         raise ValueError(f"{path}: a file of this kind holds one array, not {len(arrays)}; use .npz")
@@ -496,6 +498,9 @@ def _write_array(stream: IO[bytes], array: Outgoing, header: bool = True) -> Non
 def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
     import zipfile
 
+    for array in arrays:
+        if "\0" in array.name or len(safetensors.encoded(array.name)) > LONGEST_NAME:
+            raise ValueError(f"an .npz file cannot have the name {shown(array.name)}: it has a NUL, or is too long")
     with zipfile.ZipFile(stream, "w") as archive:
         for array in arrays:
             # A ZipInfo without a date, so that equal arrays give equal files.

@@ -275,6 +275,14 @@ def _packed(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[NDArray[A
     yield pack(rest, fmt)
 
 
+def encoded(name: str) -> bytes:
+    """An array's name in UTF-8; a ValueError where it has none."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"an array's name must be Unicode text, not {shown(name)}: it has half a character") from None
+
+
 def _header_text(tensors: Mapping[str, Place], metadata: Mapping[str, str]) -> bytes:
     """The header with its length, padded with blanks to whole words of 8 bytes."""
     if METADATA in tensors:
@@ -282,6 +290,7 @@ def _header_text(tensors: Mapping[str, Place], metadata: Mapping[str, str]) -> b
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     offsets = places(tensors)
     for name, (word, shape) in tensors.items():
+        encoded(name)
         header[name] = {"dtype": word, "shape": list(shape), "data_offsets": offsets[name]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fpemu import safetensors
 from fpemu.array import Array
-from fpemu.boundary import Budget, reading, shown
+from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
 from fpemu.creation import asarray
 from fpemu.files import Outgoing, StoredArray, replacing, stored_arrays, stored_tensors, write_arrays
@@ -39,13 +39,15 @@ SAVED = (".npz", ".safetensors")
 _MUST = "the ending must be .npz, .safetensors or .npy,"
 
 
-def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
+def save(path: str | os.PathLike[str], /, *unnamed: Any, **arrays: Any) -> None:
     """Write Arrays and Quantized with their formats and profiles, and plain arrays, to one file, whole or not at all.
 
     Parameters
     ----------
     path : path-like
         .npz or .safetensors.
+    *unnamed
+        None: each array has a name.
     **arrays : Array, Quantized or array_like
         By name; names that are no identifiers go in by ``**{"layer.0": A}``.  Arrays of ml_dtypes and torch that numpy
         has no dtype for become Arrays.
@@ -57,7 +59,7 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
     TypeError
         If something is no array of real numbers.
     ValueError
-        If the path has another ending, or two names would mean the same member.
+        If the path has another ending, two names would mean the same member, or a file cannot have a name.
 
     See Also
     --------
@@ -81,6 +83,9 @@ def save(path: str | os.PathLike[str], /, **arrays: Any) -> None:
     ...     fe.load(f"{folder}/x.npz")
     {'a': Array([1.    , 0.3125], format='float8_e4m3fn', profile='torch-2.14')}
     """
+    if unnamed:
+        raise TypeError("save takes arrays by name: fe.save(path, w=x); of a dict, fe.save(path, **arrays)")
+    path = file_path(path)
     kind = _kind_to_save(path)
     found = {name: _array(x) for name, x in arrays.items()}
     if kind == ".npz":
@@ -137,7 +142,7 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
     {'plain': array([0, 1, 2]), 'a': Array([ 1, -2], format='int4')}
     Array([ 1, -2], format='int4')
     """
-    file = Path(path)
+    file = file_path(path)
     _check_limits(name, max_bytes)
     if told_by_name(file) is None and not file.exists():
         raise ValueError(f"{file}: no such file; {_MUST} not {file.suffix!r}")
@@ -164,6 +169,8 @@ def _check_limits(name: Any, max_bytes: Any) -> None:
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if max_bytes is not None and (isinstance(max_bytes, bool) or not hasattr(max_bytes, "__index__")):
         raise TypeError(f"max_bytes must be an int, not {type(max_bytes).__name__}")
+    if max_bytes is not None and max_bytes < 0:
+        raise ValueError(f"max_bytes must be 0 or more, not {max_bytes}")
 
 
 def _kind_to_save(path: str | os.PathLike[str]) -> str:
@@ -245,7 +252,12 @@ def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
             yield from ((f"{name}.{part}", _codes(codes)) for part, codes in parts.items())
             yield f"{name}.format", np.frombuffer(json.dumps(data).encode(), np.uint8)
 
-    return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in _joined(named()).items()]
+    members = _joined(named())
+    for name in arrays:
+        stem = name.removesuffix(".codes")
+        if stem != name and f"{stem}.format" in arrays:
+            raise ValueError(f"{name} and {stem}.format would be taken for the codes of {stem}: rename one")
+    return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in members.items()]
 
 
 def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import ml_dtypes
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import portable
+from fpemu import portable, vectors
+from fpemu.files import open_arrays
 from fpemu.saving import WORDS
 from tests.families import small_formats
 
@@ -217,3 +219,68 @@ def test_what_is_refused(tmp_path):
         with pytest.raises(error, match=match):
             call()
     assert list(tmp_path.iterdir()) == []
+
+
+# Names that some kind of file cannot have, or reads as another's; and some that all can
+NAMES = [
+    *("a\0b", "\0", "a\ud800", "n" * 70_000, "", "a/", "/abs", "../x", "a\\b", "a.npy", ".", "ä 名", "__metadata__"),
+    *("fpemu", "a.codes", "a.format", "a.scales", "a.codes.codes", "a\nb"),
+]  # fmt: skip
+
+
+def told_by(call):
+    """The text of a ValueError, or nothing."""
+    try:
+        call()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("others", [[], ["a"], ["a.format"], ["a.codes", "a"], ["a.scales"]], ids=str)
+def test_a_name_comes_back_or_is_refused(kind, others, tmp_path):
+    """What save writes load reads, every array under its own name; else there is no file."""
+    plain, path = np.arange(4, dtype=np.uint8), tmp_path / f"x{kind}"
+    written = 0
+    for name in NAMES:
+        for value in (plain, fe.array([1.0, 2.0], "bfloat16"), fe.quantize(np.ones(32), "mxfp4")):
+            given = {**dict.fromkeys(others, plain), name: value}
+            path.unlink(missing_ok=True)
+            told = told_by(lambda given=given: fe.save(path, **given))
+            if told:
+                assert len(told) <= 300, name
+                assert "encode" not in told
+                assert list(tmp_path.iterdir()) == [], name
+                continue
+            written += 1
+            found = fe.load(path)
+            assert set(found) == set(given), name
+            for one in given:
+                assert type(found[one]) is type(given[one]), (name, one)
+    assert written > 20
+
+
+@pytest.mark.parametrize("call", [lambda path: fe.save(path, x=[1]), fe.load, vectors.read, open_arrays])
+def test_what_is_no_path(call, tmp_path):
+    for path, error in (
+        *((wrong, TypeError) for wrong in (3, None, b"x.npz", io.BytesIO(), ["x.npz"], tmp_path.name.encode())),
+        *((wrong, ValueError) for wrong in ("", "a\0b.npz")),
+    ):
+        with pytest.raises(error) as caught:
+            call(path)
+        assert str(caught.value).startswith(
+            repr(path) if error is ValueError else "path must be a str or a pathlib.Path"
+        )
+
+
+def test_save_takes_arrays_by_name(tmp_path):
+    """Other libraries take a dict, or arrays without names; the error says how they are written here."""
+    arrays, path = {"w": np.ones(2)}, tmp_path / "x.npz"
+    for unnamed in (arrays, arrays["w"]):
+        with pytest.raises(TypeError, match=r"of a dict, fe\.save\(path, \*\*arrays\)"):
+            fe.save(path, unnamed)
+    fe.save(path, **arrays)
+    assert list(fe.load(path)) == ["w"]
+    with pytest.raises(ValueError, match="max_bytes must be 0 or more, not -1"):
+        fe.load(path, max_bytes=-1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fpemu import archives
 from fpemu.auditing.recorder import HASH, HEAD, KIND
 from fpemu.auditing.subjects import Recorded
-from fpemu.boundary import Budget, reading
+from fpemu.boundary import Budget, file_path, reading
 from fpemu.claims import Batch, Claim
 from fpemu.formats import Format
 
@@ -126,7 +126,7 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
     ...         print(str(error).removeprefix(f"{folder}/"))
     recording.probe: no recording, or a truncated one: File is not a zip file
     """
-    target = Path(path)
+    target = file_path(path)
     with reading(target, "no recording, or a truncated one"):
         budget = Budget.of(target, max_bytes=LARGEST)
         members = _members(target, budget)

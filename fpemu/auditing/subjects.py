@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from fpemu.auditing import processes
+from fpemu.boundary import file_path
 from fpemu.casting import decode
 from fpemu.formats import same_codes
 from fpemu.matching import ALL_FLAGS, codes_in, codes_of_values, flag_bits
@@ -372,7 +373,7 @@ def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT)
     ...
     FileNotFoundError: no/libhalf.so: no such file
     """
-    found = Path(path)
+    found = file_path(path)
     if not found.is_file():
         raise FileNotFoundError(f"{found}: no such file")
     return _Library(found.resolve(), symbol, timeout)

@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
+from fpemu.boundary import file_path
 from fpemu.claims import Claim
 from fpemu.formats import FloatFormat, Format
 from fpemu.knobs import near
@@ -89,7 +90,7 @@ def write_bench(
     ...     print(bench.read_text().splitlines()[0])
     // Holds the unit `e4m3_multiply` to 65536 vectors of mul.hex:
     """
-    target = Path(path)
+    target = file_path(path)
     found = vectors if isinstance(vectors, VectorFile) else read(vectors)
     if found.layout != "readmemh":
         raise ValueError(f"{found.path}: a bench reads the layout readmemh, not {found.layout}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fpemu import archives
-from fpemu.boundary import Budget, line_blocks, reading
+from fpemu.boundary import Budget, file_path, line_blocks, reading
 from fpemu.claims import Batch, Claim
 from fpemu.vectors.generating import Vectors
 from fpemu.vectors.headers import Hash, claim_of, number_of
@@ -372,7 +372,7 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
     ...         print(str(error).partition(", ")[2] or error)
     line 53: result is 0x3, but was written as 0x2: the file was edited
     """
-    target = Path(path)
+    target = file_path(path)
     with reading(target) if layout is None else contextlib.nullcontext():
         how = layout_of(layout, target.suffix.lower())
     with reading(target, READABLE):

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from fpemu.boundary import file_path
 from fpemu.claims import Batch, Claim
 from fpemu.replacement import replacing_together
 from fpemu.vectors.generating import Vectors
@@ -84,7 +85,7 @@ def write(
     ...     print(path.read_text().splitlines()[64], vectors.read(path).count)
     40 3E 01 256
     """
-    target = Path(path)
+    target = file_path(path)
     how = layout_of(layout, target.suffix.lower())
     if word_bits is not None and how != "readmemh":
         raise ValueError(f"word_bits is for the layout readmemh, not for {how}")
