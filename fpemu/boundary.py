@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,18 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEPTH", "Budget", "file_path", "line_blocks", "parsed", "reading", "shown", "visible"]
+__all__ = [
+    "DEPTH",
+    "Budget",
+    "check_regular",
+    "file_path",
+    "line",
+    "line_blocks",
+    "parsed",
+    "reading",
+    "shown",
+    "visible",
+]
 
 ROOM = 1 << 30  # bytes of memory that a file may take however small it is
 GROWTH = 16  # bytes of memory for each byte of a file
@@ -142,6 +154,29 @@ def _refuse(name: str, what: str, error: Exception) -> NoReturn:
     raise ValueError(f"{name}: {f'{what}: ' if what else ''}{told}") from error
 
 
+def line(text: str) -> str:
+    r"""A text that may have come from a program or a device as reports have it: on one line, not too long.
+
+    Examples
+    --------
+    >>> from fpemu.boundary import line
+    >>> print(line("no\x1b[31m\nresult"))
+    no\x1b[31m result
+    """
+    return _line(text).strip()
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """A ValueError if a path is a pipe or a device, which has no end that one could wait for.
+
+    Of folders, links in circles and files that are not there the system tells.
+    """
+    if not (stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)):
+        raise ValueError(
+            f"{os.fsdecode(path)}: a pipe or a device, which fpemu does not read: write it to a file first"
+        )
+
+
 def shown(name: str) -> str:
     r"""A name out of a file as messages have it: on one line, without signs that a terminal would obey, not too long.
 
@@ -188,7 +223,8 @@ class Budget:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], **limits: Any) -> Budget:
-        """The budget of the file at a path."""
+        """The budget of the file at a path, which must be one."""
+        check_regular(path)
         return cls(path, os.stat(path).st_size, **limits)
 
     def take(self, count: int, what: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
+
+from fpemu.boundary import check_regular
 
 __all__ = [
     "RAW_ENDINGS",
@@ -221,8 +222,7 @@ def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
     'raw'
     """
     by_name = told_by_name(path)
-    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):  # of a folder the system tells
-        raise ValueError(f"{path}: a pipe or a device, which fpemu does not read: write it to a file first")
+    check_regular(path)
     if raw:
         if by_name is not None:
             raise ValueError(_CONTRADICTION.format(path, _article(by_name)))

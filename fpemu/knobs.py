@@ -314,6 +314,19 @@ ROUNDING_ALIASES: dict[str, Rounding] = {
 _STOCHASTIC_WORDS = {"": "A", "a": "A", "b": "B", "c": "C", "equal": "equal", "_equal": "equal"}
 
 
+LONGEST_NAME = 1000  # signs: a profile's name tells of every knob that was changed
+
+
+def check_name(value: Any, what: str) -> None:
+    """A TypeError or ValueError for what is no name: a name stands in messages and tables, on a line of its own."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{what} must not be empty")
+    if not value.isprintable() or len(value) > LONGEST_NAME:
+        raise ValueError(f"{what} must be at most {LONGEST_NAME} printable characters, not {value[:40]!r}")
+
+
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Words to end an error message with: the known names nearest to `name`, or nothing."""
     close = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.5)

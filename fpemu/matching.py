@@ -72,7 +72,7 @@ def _listed_codes(x: Any, fmt: Format, what: str) -> Codes:
     listed = np.asarray(x, dtype=object)
     for position, code in enumerate(listed.flat):
         if isinstance(code, bool) or not isinstance(code, int):
-            raise _no_codes(what, fmt, f"{type(code).__name__}s")
+            raise _no_codes(what, fmt, type(code).__name__ + "s" * (listed.ndim > 0))
         if not 0 <= code < fmt.code_count:
             raise ValueError(
                 f"{what}{index_text(position, listed.shape)} = {code:#x} is out of range: the codes of {fmt} are 0 to "

@@ -32,6 +32,7 @@ from fpemu.knobs import (
     Through,
     Tininess,
     UnsignedNegative,
+    check_name,
     choose,
     named,
     near,
@@ -115,6 +116,7 @@ class Profile:
     rows: tuple[tuple[Any, Row], ...] = ()
 
     def __post_init__(self) -> None:
+        check_name(self.name, "a profile's name")
         object.__setattr__(self, "rounding", rounding_mode(self.rounding))
         for knob, kind in KNOBS.items():
             object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))

@@ -298,6 +298,28 @@ def raises(x, y):
     raise RuntimeError("no more")
 
 
+def throw(error):
+    raise error
+
+
+class Speechless(Exception):  # noqa: N818
+    """An error that has no words."""
+
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Thorny:
+    """An answer that cannot be looked at."""
+
+    @property
+    def __array_interface__(self):
+        return 1 // 0
+
+    def __array__(self, dtype=None, copy=None):
+        return 1 // 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -309,6 +331,12 @@ def raises(x, y):
         (lambda x, y: (x, y), "wrong answer"),
         (lambda x, y: "codes", "wrong answer"),
         (lambda x, y: time.sleep(2), "no answer within 0.3 s"),
+        (lambda x, y: sys.exit(3), "raised SystemExit: 3"),
+        (lambda x, y: throw(GeneratorExit()), "raised GeneratorExit"),
+        (lambda x, y: throw(Speechless()), "raised Speechless"),
+        (lambda x, y: throw(RuntimeError("no\x1b[31m\nPASSED")), r"raised RuntimeError: no\x1b[31m PASSED"),
+        (lambda x, y: throw(RuntimeError("no" * 10_000)), "raised RuntimeError: nonono"),
+        (lambda x, y: Thorny(), "gave an answer that raised ZeroDivisionError"),
     ],
 )
 def test_misbehaviour_is_told_and_what_was_found_is_kept(wrong, words):
@@ -321,9 +349,23 @@ def test_misbehaviour_is_told_and_what_was_found_is_kept(wrong, words):
     assert found.different == 0
     assert "NOT PASSED" in str(found)
     assert words in str(found)
+    assert len(found.problem) <= 500
+    assert all(part.isprintable() for part in str(found).split("\n"))
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), Speechless()], ids=repr)
+def test_what_a_subject_raises_in_its_thread_is_told(error, capfd):
+    """Not as a time that is over, and without a traceback of the thread."""
+    found = fe.audit(function(lambda x, y: throw(error), timeout=60), ADD, limit=0, random=10)
+    assert type(error).__name__ in found.problem
+    assert "within" not in found.problem
+    assert capfd.readouterr() == ("", "")
 
 
 PROGRAMS = {
+    "import sys; [print('-0') for line in sys.stdin]": "printed '-0' as line 1",
+    "import sys; [print('+0') for line in sys.stdin]": "printed '+0' as line 1",
+    "import sys; [print('0_0') for line in sys.stdin]": "printed '0_0' as line 1",
     "import sys; sys.stdin.read()": "answered 0 of",
     "import sys; [print('zz') for line in sys.stdin]": "printed 'zz' as line 1",
     "import sys; [print('100') for line in sys.stdin]": "printed '100' as line 1",
@@ -347,6 +389,41 @@ def test_a_program_that_is_not_there(tmp_path):
     assert found.checked == 0
     assert "could not be started" in found.problem
     assert not found.passed
+
+
+def test_libraries_that_are_none(tmp_path):
+    """What cannot be loaded is told in the system's words, not in a traceback."""
+    text = tmp_path / "text.so"
+    text.write_text("no library")
+    found = fe.audit(library(text, "add"), ADD, limit=0, random=10)
+    assert "ended with status 1: " in found.problem
+    assert "text.so" in found.problem
+    assert "Traceback" not in found.problem
+    assert "line" not in found.problem
+    with pytest.raises(IsADirectoryError):
+        library(tmp_path, "add")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        library(tmp_path / "nothing", "add")
+
+
+def test_an_audit_that_cannot_be_kept_is_refused_before_the_work(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for place in (tmp_path, loop, tmp_path / "no" / "audit.npz", "/dev/null"):
+        with pytest.raises((OSError, ValueError), match=str(place) if place == "/dev/null" else None) as error:
+            fe.audit(lambda x, y: pytest.fail("asked"), ADD, resume=place)
+        named = getattr(error.value, "filename", None) or str(error.value)
+        assert named.startswith((str(place), str(tmp_path / "no")))
+
+
+def test_texts_of_an_audit_are_printable():
+    """A name as well as a problem: what a report prints no terminal obeys."""
+    subject = lambda x, y: x  # noqa: E731
+    subject.__qualname__ = "add\x1b[2J\nPASSED"
+    found = fe.audit(subject, ADD, limit=0, random=10)
+    assert str(found).startswith(r"add\x1b[2J PASSED: add of")
+    assert all(part.isprintable() for part in str(found).split("\n"))
+    assert repr(found).isprintable()
 
 
 # -- long audits ------------------------------------------------------------------------------------------------------

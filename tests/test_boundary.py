@@ -5,7 +5,9 @@ import errno
 import hashlib
 import io
 import json
+import os
 import pickle
+import signal
 import tracemalloc
 import warnings
 import zipfile
@@ -15,9 +17,10 @@ import pytest
 
 import fpemu as fe
 from fpemu import boundary, vectors
-from fpemu.auditing import recordings
+from fpemu.auditing import library, recordings
 from fpemu.auditing.ledger import Ledger
 from fpemu.auditing.recorder import HASH, HEAD, KIND
+from fpemu.auditing.recordings import is_recording
 from fpemu.boundary import Budget, line_blocks, parsed, reading
 from fpemu.claims import Claim
 from fpemu.files import open_arrays
@@ -356,3 +359,60 @@ def test_pickles_are_checked(kind):
     for spoilt in (*({**state, **change} for change in SPOILT[kind]), None, 3, *([{}] if kind != "Profile" else [])):
         with pytest.raises((ValueError, TypeError)):
             object.__new__(type(thing)).__setstate__(spoilt)
+
+
+READERS = {
+    "fe.load": (fe.load, ".npy .npz .safetensors"),
+    "open_arrays": (open_arrays, ".npy .npz .safetensors"),
+    "raw": (lambda path: open_arrays(path, dtype="float32", raw=True), ".bin .odd"),
+    "vectors": (lambda path: vectors.read(path, claim=CLAIM), ".tv .hex .csv .jsonl .npz"),
+    "recordings": (recordings, ".probe .zip"),
+    "is_recording": (is_recording, ".probe .tv"),
+    "resume": (lambda path: fe.audit(CLAIM.answer, CLAIM, resume=path), ".npz"),
+    "library": (lambda path: library(path, "f"), ".so"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", READERS)
+def test_no_reader_waits_for_a_pipe_or_reads_a_device(name, tmp_path):
+    """A pipe that nobody writes to and a device without an end are refused; of folders and circles the system tells."""
+    call, endings = READERS[name]
+
+    def late(number, frame):
+        raise TimeoutError("it waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        for ending in endings.split():
+            pipe, device, circle, folder = (tmp_path / f"{kind}{ending}" for kind in ("p", "d", "c", "f"))
+            os.mkfifo(pipe)
+            device.symlink_to("/dev/zero")
+            circle.symlink_to(circle)
+            folder.mkdir()
+            for path in (pipe, device):
+                signal.alarm(20)
+                refused(call, path, "a pipe or a device")
+                signal.alarm(0)
+            for path in (circle, folder):
+                with pytest.raises(OSError, match=f"{ending}'$") as error:
+                    call(path)
+                assert error.value.filename == str(path)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\u202eb", "x" * 2000, "", " "])
+def test_names_stand_on_a_line(name):
+    """Names of formats, schemes and profiles are printed in every message: they hold nothing that a terminal obeys."""
+    for make in (
+        lambda: fe.FloatFormat(name, bits=8, precision=3),
+        lambda: fe.IntFormat(name, 8),
+        lambda: fe.TableFormat(name, [0, 1]),
+        lambda: fe.ScaledFormat("float8_e4m3fn", 32, name=name),
+        lambda: fe.Profile(name),
+        lambda: fe.profile("ieee").replace(name=name),
+    ):
+        with pytest.raises(ValueError, match=r"name must (not be empty|be at most)"):
+            make()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from fpemu.auditing.fitting import Explanation, explain
 from fpemu.auditing.ledger import Ledger, Right, Seen
 from fpemu.auditing.outcome import Audit
 from fpemu.auditing.subjects import Answer, Ask, Manner, Recorded, as_subject
+from fpemu.boundary import check_regular, file_path
 from fpemu.chunks import Scratch
 from fpemu.claims import CASTS, Batch, Claim
 from fpemu.knobs import near
@@ -148,14 +151,29 @@ def audit(
         ledger = Ledger(claim, nan, flags, None)
         problem = _replay(asked, claim, flags, ledger, progress)
         return Audit(asked.name, ledger, problem, False, _explained(ledger, explained), recorded=True)
+    place = None if resume is None else file_path(resume)
+    if place is not None:
+        _check_place(place)
     inputs = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
     ledger = Ledger(claim, nan, flags, inputs.count)
     ask = asked.asked(Manner(claim, takes, gives, flags))
     about = {**claim.described(), "subject": asked.name, "nan": nan, "flags": flags, "inputs": inputs.count}
     about |= {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
-    problem = _run(ask, inputs, ledger, flags, threads, None if resume is None else Path(resume), about, progress)
+    problem = _run(ask, inputs, ledger, flags, threads, place, about, progress)
     exhaustive = inputs.exhaustive and problem is None
-    return Audit(asked.name, ledger, problem, exhaustive, _explained(ledger, explained))
+    return Audit(asked.name, ledger, problem, exhaustive, _explained(ledger, explained), in_order=inputs.exhaustive)
+
+
+def _check_place(path: Path) -> None:
+    """An error where an audit cannot be kept, before the work."""
+    try:
+        check_regular(path)
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent)) from None
+        return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
 def _explained(ledger: Ledger, wanted: bool) -> list[Explanation]:

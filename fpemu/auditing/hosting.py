@@ -20,7 +20,10 @@ def main() -> None:
     given = sys.stdin.buffer
     operands = [bytearray(given.read(count * int(each))) for each in sizes.split(",")]
     results = [bytearray(count * int(result_size)), *([bytearray(count)] if int(flags) else [])]
-    call = getattr(ctypes.CDLL(path), symbol)
+    try:
+        call = getattr(ctypes.CDLL(path), symbol)
+    except (OSError, AttributeError) as error:
+        sys.exit(str(error))
     call.restype = None
     pointers = [(ctypes.c_char * max(len(array), 1)) for array in (*operands, *results)]
     arrays = [

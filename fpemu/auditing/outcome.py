@@ -10,6 +10,7 @@ import numpy as np
 
 from fpemu.anatomy import Code
 from fpemu.auditing.ledger import Difference
+from fpemu.boundary import line
 from fpemu.flags import Flags
 from fpemu.matching import distances
 from fpemu.vectors.classes import CLASSES
@@ -54,11 +55,13 @@ class Audit:
         exhaustive: bool,
         explanations: list[Explanation],
         recorded: bool = False,
+        in_order: bool = False,
     ) -> None:
-        self.subject, self.claim = subject, ledger.claim
+        self.subject, self.claim = line(subject), ledger.claim
         self.checked, self.different = ledger.checked, ledger.different
-        self.problem, self.exhaustive, self.explanations = problem, exhaustive, explanations
-        self.recorded, self._ledger = recorded, ledger
+        self.problem = None if problem is None else line(problem)
+        self.exhaustive, self.explanations = exhaustive, explanations
+        self.recorded, self._in_order, self._ledger = recorded, in_order, ledger
 
     @property
     def passed(self) -> bool:
@@ -158,7 +161,8 @@ class Audit:
         return "\n".join([*lines, *self._table()])
 
     def _verdict(self) -> str:
-        chosen = "as recorded" if self.recorded else "chosen by cells, and at random"
+        chosen = "the first of all" if self._in_order else "chosen by cells, and at random"
+        chosen = "as recorded" if self.recorded else chosen
         of = "all there are" if self.exhaustive else chosen
         if self.passed:
             return f"PASSED: {self.checked:,} inputs ({of})"

@@ -180,25 +180,30 @@ def probe(
     ['float16 to float8_e5m2', 'bfloat16 to float8_e5m2', 'float8_e5m2 to float32']
     """
     plan = Plan(formats, operations)
+    with replacing(path) as stream:  # a file that cannot be written is told of before the work
+        stream.write(_script(plan, {"per_cell": per_cell, "random": random, "seed": seed}, progress).encode())
+    return list(plan.claims)
+
+
+def _script(plan: Plan, numbers: dict[str, int], progress: Progress | None) -> str:
+    """The text of the script."""
     blob = bytearray()
     items = []
     for name, claim in plan.claims.items():
-        batches = list(_batches(claim, blob, {"per_cell": per_cell, "random": random, "seed": seed}))
+        batches = list(_batches(claim, blob, numbers))
         items.append({"name": name, "claim": claim.described(), "batches": batches})
         if progress is not None:
             progress(1)
     about = {
         "fpemu": __version__,
-        "inputs": {"per cell": per_cell, "random": random, "seed": seed},
+        "inputs": {word.replace("_", " "): number for word, number in numbers.items()},
         "items": items,
     }
     text = Path(recorder.__file__).read_text(encoding="utf-8")
     for constant, data in (("PLAN", json.dumps(about).encode()), ("INPUTS", bytes(blob))):
         head, tail = text.split(f'\n{constant} = ""\n')
         text = f'{head}\n{constant} = """\n{_packed(data)}\n"""\n{tail}'
-    with replacing(path) as stream:
-        stream.write(text.encode())
-    return list(plan.claims)
+    return text
 
 
 def _batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fpemu import archives
 from fpemu.auditing.recorder import HASH, HEAD, KIND
 from fpemu.auditing.subjects import Recorded
-from fpemu.boundary import Budget, file_path, reading
+from fpemu.boundary import Budget, check_regular, file_path, line, reading
 from fpemu.claims import Batch, Claim
 from fpemu.formats import Format
 
@@ -79,7 +79,7 @@ class Recordings(Mapping[str, Recorded]):
         words = [name, f"torch {told['torch']}"]
         names = {"cuda": "CUDA", "hip": "HIP", "driver": "driver"}
         words += [f"{name} {told[what]}" for what, name in names.items() if told.get(what)]
-        return ", ".join([*words, str(told["date"])])
+        return line(", ".join([*words, str(told["date"])]))
 
     def __repr__(self) -> str:
         return f"<{len(self)} recordings in {self.path}: {self}>"
@@ -87,6 +87,7 @@ class Recordings(Mapping[str, Recorded]):
 
 def is_recording(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a recording, whole or not, rather than one of vectors: by its beginning, or its name."""
+    check_regular(path)
     with open(path, "rb") as stream:
         head = stream.read(30 + len(HEAD))
     return head[30:] == HEAD.encode() or Path(path).suffix == SUFFIX

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shlex
 import sys
 import threading
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from fpemu.auditing import processes
-from fpemu.boundary import file_path
+from fpemu.boundary import check_regular, file_path
 from fpemu.casting import decode
 from fpemu.formats import same_codes
 from fpemu.matching import ALL_FLAGS, codes_in, codes_of_values, flag_bits
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Ask", "Manner", "Recorded", "Subject", "as_subject", "function", "library", "program", "recorded"]
 
+_HEXADECIMAL = re.compile(rb"(0[xX])?[0-9a-fA-F]{1,32}")  # int() takes signs and underscores too
 TIMEOUT = 60.0  # seconds for a batch that a program or a library may take
 
 
@@ -111,12 +114,16 @@ class _Function:
                 given = [values_of(part, fmt) for part, fmt in zip(operands, claim.operands, strict=True)]
             try:
                 found = self._in_time(given)
-            except Exception as error:  # whatever the subject raises is about the subject
-                return Answer(nothing, None, f"raised {type(error).__name__}: {error}")
+            except KeyboardInterrupt:  # the user's; a subject's own is told of where it has a thread of its own
+                raise
+            except BaseException as error:  # whatever the subject raises is about the subject
+                return Answer(nothing, None, f"raised {_words(error)}")
             try:
                 return _understood(found, manner, operands[0].size)
             except (TypeError, ValueError) as error:
                 return Answer(nothing, None, f"gave a wrong answer: {error}")
+            except Exception as error:  # what it gave may be an object of its own
+                return Answer(nothing, None, f"gave an answer that raised {_words(error)}")
 
         return ask
 
@@ -129,7 +136,7 @@ class _Function:
         def work() -> None:
             try:
                 outcome.append((self._call(*given), None))
-            except Exception as error:
+            except BaseException as error:
                 outcome.append((None, error))
 
         thread = threading.Thread(target=work, daemon=True)
@@ -138,6 +145,8 @@ class _Function:
         if not outcome:
             raise TimeoutError(f"no answer within {self._timeout:g} s")
         found, error = outcome[0]
+        if isinstance(error, KeyboardInterrupt):  # not the user's, who interrupts the main thread
+            raise RuntimeError(_words(error)) from error
         if error is not None:
             raise error
         return found
@@ -172,6 +181,15 @@ def function(call: Callable[..., Any], timeout: float | None = None) -> Subject:
     if not callable(call):
         raise TypeError(f"a function must be callable, not {type(call).__name__}")
     return _Function(call, timeout)
+
+
+def _words(error: BaseException) -> str:
+    """An error's class and text, whatever the text does."""
+    try:
+        text = str(error)
+    except Exception:  # a subject's class
+        text = ""
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def values_of(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
@@ -256,6 +274,8 @@ def _answers(output: bytes, size: int, count: int, with_flags: bool) -> tuple[li
         words = line.split()
         try:
             if len(words) != 1 + with_flags:
+                raise ValueError
+            if not all(map(_HEXADECIMAL.fullmatch, words)):
                 raise ValueError
             found = [int(word, 16) for word in words]
             if not 0 <= found[0] < count or (with_flags and not 0 <= found[1] <= ALL_FLAGS):
@@ -362,8 +382,10 @@ def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT)
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file, or it is a folder.
+    ValueError
+        If it is a pipe or a device.
 
     Examples
     --------
@@ -374,8 +396,12 @@ def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT)
     FileNotFoundError: no/libhalf.so: no such file
     """
     found = file_path(path)
-    if not found.is_file():
-        raise FileNotFoundError(f"{found}: no such file")
+    if found.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(found))
+    try:
+        check_regular(found)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{found}: no such file") from None
     return _Library(found.resolve(), symbol, timeout)
 
 

@@ -13,6 +13,7 @@ import typer
 from fpemu.auditing import Recorded, function, library, program
 from fpemu.auditing import audit as run_audit
 from fpemu.auditing.recordings import is_recording
+from fpemu.boundary import line
 from fpemu.claims import Claim
 from fpemu.cli.options import (
     ExactOption,
@@ -162,7 +163,10 @@ def _recorded(path: Path, claim: Claim | None) -> Recorded:
 
 def _subject(command: str | None, python: str | None, shared: str | None, timeout: float) -> Any:
     if command is not None:
-        return program(command, timeout)
+        try:
+            return program(command, timeout)
+        except ValueError as wrong:  # quotes without an end
+            raise typer.BadParameter(str(wrong), param_hint="'--program'") from None
     given = python or shared or ""
     path, found, name = given.rpartition(":")
     if not (path and found and name):
@@ -175,5 +179,8 @@ def _subject(command: str | None, python: str | None, shared: str | None, timeou
     sys.path.insert(0, os.getcwd())
     try:
         return function(getattr(importlib.import_module(path), name), timeout)
-    except (ImportError, AttributeError) as wrong:
+    except (ImportError, AttributeError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--python'") from None
+    except (Exception, SystemExit) as wrong:  # the module's own: it must not end the command as if all were right
+        text = line(f"{type(wrong).__name__}: {wrong}").removesuffix(":")
+        raise typer.BadParameter(f"importing {path} raised {text}", param_hint="'--python'") from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from fpemu import casting
-from fpemu.boundary import visible
+from fpemu.boundary import shown
 from fpemu.cli.options import (
     DtypeOption,
     FileArgument,
@@ -160,7 +160,6 @@ def _print(out: Path, jobs: list[_Job]) -> None:
     for job in jobs:
         row = job.errors.row()
         shape = " x ".join(map(str, job.stored.shape)) or "one number"
-        lines.append(
-            [visible(job.stored.name) or "-", f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]]
-        )
+        name = shown(job.stored.name) if job.stored.name else "-"
+        lines.append([name, f"{shape} {job.dtype}", str(job.errors.inexact), *row.cells()[1:]])
     print_table(screen, lines, texts=(0, 1))

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from fpemu.boundary import line
 from fpemu.containers import UnknownEndingError, kind_of_input
 from fpemu.files import StoredArray, element_type, open_arrays
 from fpemu.formats import FloatFormat, Format
@@ -184,7 +185,7 @@ def open_file(
         warnings.simplefilter("always", UserWarning)
         found = open_arrays(file, dtype=dtype, shape=sizes, member=member, raw=raw)
     for each in told:
-        sys.stderr.write(f"fpemu: warning: {each.message}\n")
+        sys.stderr.write(f"fpemu: warning: {line(str(each.message))}\n")
     return found
 
 

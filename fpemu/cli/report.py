@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 from rich.text import Text
 
-from fpemu.boundary import visible
+from fpemu.boundary import line, shown
 from fpemu.casting import cast
 from fpemu.cli.options import (
     DtypeOption,
@@ -213,7 +213,7 @@ def _looks_first(stored: StoredArray, chosen: list[Format | ScaledFormat], profi
 
 
 def _name(stored: StoredArray) -> str:
-    return visible(f"{stored.path}{f', {stored.name}' if stored.name else ''}")
+    return line(str(stored.path)) + (f", {shown(stored.name)}" if stored.name else "")
 
 
 def _print(stored: StoredArray, found: Report, seed: int | None) -> None:

@@ -36,13 +36,6 @@ def wrap64(value: int) -> int:
     return value - (1 << 64) if value >> 63 == 1 else value
 
 
-def check_name(value: Any) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"a format's name must be a str, not {type(value).__name__}")
-    if not value:
-        raise ValueError("a format's name must not be empty")
-
-
 def state_of(what: str, state: Any, names: Iterable[str]) -> dict[str, Any]:
     """The parts of a pickled thing's state; a ValueError where it is not made of them."""
     if not isinstance(state, dict) or not state.keys() >= set(names):

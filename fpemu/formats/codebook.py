@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from fpemu.formats.base import BaseFormat, check_code, check_name
+from fpemu.formats.base import BaseFormat, check_code
+from fpemu.knobs import check_name
 from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as named_profile
 
@@ -50,7 +51,7 @@ class TableFormat(BaseFormat):
     kind: ClassVar[str] = "table"
 
     def __init__(self, name: str, values: Iterable[float], profile: Profile | str = IEEE) -> None:
-        check_name(name)
+        check_name(name, "a format's name")
         given = tuple(values)
         if any(isinstance(v, complex) or getattr(getattr(v, "dtype", None), "kind", "f") == "c" for v in given):
             raise TypeError("the values of a codebook must be real numbers, not complex")

@@ -7,7 +7,8 @@ import functools
 import math
 from typing import Any, ClassVar
 
-from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, check_name, wrap64
+from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
+from fpemu.knobs import check_name
 from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as named_profile
 
@@ -77,7 +78,7 @@ class FloatFormat(BaseFormat):
     kind: ClassVar[str] = "float"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name(self.name, "a format's name")
         for field in ("bits", "precision"):
             object.__setattr__(self, field, as_int(getattr(self, field), field))
         for field in ("signed", "subnormals", "zero", "infinities"):

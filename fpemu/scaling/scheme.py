@@ -9,7 +9,7 @@ from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
-from fpemu.knobs import near
+from fpemu.knobs import check_name, near
 from fpemu.registry import dtype
 from fpemu.scaling.layout import WORDS, Block, check_block
 from fpemu.scaling.profiles import ScaleProfile
@@ -148,10 +148,8 @@ class ScaledFormat(Scheme):
         *,
         name: str | None = None,
     ) -> None:
-        if not isinstance(name, str | None):
-            raise TypeError(f"a scheme's name must be a str, not {type(name).__name__}")
-        if name is not None and not name.strip():
-            raise ValueError("a scheme's name must not be empty")
+        if name is not None:
+            check_name(name, "a scheme's name")
         _check_order(element, block)
         if isinstance(axis, bool) or not hasattr(axis, "__index__"):
             raise TypeError(f"axis must be an int, not {type(axis).__name__}")

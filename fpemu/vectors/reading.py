@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpemu import archives
-from fpemu.boundary import Budget, file_path, line_blocks, reading
+from fpemu.boundary import Budget, check_regular, file_path, line_blocks, reading
 from fpemu.claims import Batch, Claim
 from fpemu.vectors.generating import Vectors
 from fpemu.vectors.headers import Hash, claim_of, number_of
@@ -383,8 +382,9 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
 
 def _opened(target: Path, how: str, claim: Claim | None) -> VectorFile:
     """The file with its header, not yet gone through."""
-    if not stat.S_ISREG(target.stat().st_mode):
-        raise ValueError(f"{target}: a folder, a pipe or a device, no file")
+    check_regular(target)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if how == "testfloat" and not companion(target).is_file():
         if claim is None:
             raise FileNotFoundError(

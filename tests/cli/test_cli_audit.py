@@ -50,12 +50,20 @@ def test_an_audit_is_kept(run, weights, tmp_path):
         ((*ADD, "--library", "lib.so"), "write PATH:SYMBOL"),
         ((*ADD, "--python", "mymodule:nothing"), "nothing"),
         ((*ADD, "--python", "no_such_module:add"), "No module named"),
+        ((*ADD, "--python", "ends:add"), "importing ends raised SystemExit: 0"),
+        ((*ADD, "--python", "raises:add"), "importing raises raised RuntimeError: no"),
+        ((*ADD, "--python", "broken:add"), "importing broken raised SyntaxError"),
+        ((*ADD, "--python", "mymodule:__name__"), "must be callable, not str"),
+        ((*ADD, "--program", "a 'b"), "No closing quotation"),
         (("audit", "ad", "-f", "e4m3fn", "--python", "mymodule:add"), "no operation 'ad'"),
         (("audit", "add", "-f", "e4m3nf", "--python", "mymodule:add"), "unknown format"),
         ((*ADD, "--python", "mymodule:add", "--overflow", "infinity"), "does not apply"),
     ],
 )
-def test_wrong_usage(run, weights, words, message):
+def test_wrong_usage(run, weights, tmp_path, words, message):
+    modules = {"ends": "raise SystemExit(0)", "raises": "raise RuntimeError('no')", "broken": "def f("}
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text)
     done = run(*words)
     assert done.code == 2
     assert message in done.words

@@ -79,6 +79,20 @@ def test_names_out_of_files_are_shown_not_obeyed(weights, run, monkeypatch):
                 assert SEEN in text.replace("\x1b[1m", "").replace("\x1b[0m", ""), line
 
 
+def test_names_with_ends_of_lines_stay_on_their_line(tmp_path, run, monkeypatch):
+    """A member's name does not make lines of its own: neither in headings nor in cells."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("w.npz", **{"a\nfpemu: error: b\r\nc": np.ones(8, np.float32), "d": np.ones(8, np.float32)})
+    for line in (
+        "report w.npz -f bf16",
+        "cast w.npz -f bf16 -o y.npz",
+        "report w.npz -f mxfp4",
+        "report w.npz --member x",
+    ):
+        done = run(*line.split())
+        assert not any(part.startswith(("fpemu: error: b", "c")) for part in (done.out + done.err).splitlines()), line
+
+
 def test_errors_of_programs_are_shown_not_obeyed(weights, run, monkeypatch):
     monkeypatch.chdir(weights)
     script = weights / "bad.py"
