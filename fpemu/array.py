@@ -19,6 +19,7 @@ from fpemu.formats import FloatFormat, Format, same_codes
 from fpemu.formats.base import state_of
 from fpemu.infotext import fields
 from fpemu.keywords import refusal
+from fpemu.knobs import brief
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
 from fpemu.registry import dtype as find_format
@@ -513,7 +514,7 @@ class Array(Methods):
         try:
             return self.codes.view(np.dtype(dtype))
         except TypeError:
-            raise TypeError(f"a view needs a dtype of numpy, ml_dtypes or torch, not {dtype!r}") from None
+            raise TypeError(f"a view needs a dtype of numpy, ml_dtypes or torch, not {brief(dtype)}") from None
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

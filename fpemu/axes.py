@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fpemu.knobs import brief
+
 __all__ = ["Axis", "axes_of", "one_axis", "switch"]
 
 Axis = int | tuple[int, ...] | None
@@ -45,7 +47,7 @@ def switch(name: str, option: str, value: Any) -> bool:
     try:
         return bool(operator.index(value))
     except TypeError:
-        raise TypeError(f"{name}: {option} must be True or False, not {value!r}") from None
+        raise TypeError(f"{name}: {option} must be True or False, not {brief(value)}") from None
 
 
 def one_axis(name: str, axis: Any, none: bool = True) -> int | None:
@@ -82,7 +84,7 @@ def one_axis(name: str, axis: Any, none: bool = True) -> int | None:
         return None
     found = _index(axis)
     if found is None:
-        raise TypeError(f"{name}: axis must be {'None or ' if none else ''}an int, not {axis!r}")
+        raise TypeError(f"{name}: axis must be {'None or ' if none else ''}an int, not {brief(axis)}")
     return found
 
 
@@ -121,9 +123,9 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     found = []
     for one in places:
         if one is None:
-            raise TypeError(f"{name}: axis must be None, an int or a tuple of ints, not {axis!r}")
+            raise TypeError(f"{name}: axis must be None, an int or a tuple of ints, not {brief(axis)}")
         if not -ndim <= one < ndim:
-            raise np.exceptions.AxisError(f"{name}: axis {one} is out of range: there are {ndim}")
+            raise np.exceptions.AxisError(f"{name}: axis {brief(one)} is out of range: there are {ndim}")
         found.append(one % ndim)
     if len(set(found)) < len(found):
         raise ValueError(f"{name}: an axis stands twice in {axis}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.kernels import threads
-from fpemu.knobs import Overflow, Rounding, Stochastic, rounding_mode
+from fpemu.knobs import Overflow, Rounding, Stochastic, brief, rounding_mode
 from fpemu.plans import Plan, holds, plan
 from fpemu.profiles import Profile
 from fpemu.profiles import profile as find_profile
@@ -405,7 +405,7 @@ def _as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
         found = named_dtype(dtype)
         _value_format(found)
     except (TypeError, ValueError, AssertionError):
-        raise TypeError(f"dtype must be a float dtype, not {dtype!r}") from None
+        raise TypeError(f"dtype must be one of numpy's float16, float32, float64, not {brief(dtype)}") from None
     return found
 
 

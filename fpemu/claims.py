@@ -17,7 +17,7 @@ from fpemu.catalogue import ALIASES, OPERATIONS, SYMBOLS
 from fpemu.errstate import errstate
 from fpemu.formats import Format, TableFormat
 from fpemu.integral import convert
-from fpemu.knobs import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, choose, near, rounding_mode
+from fpemu.knobs import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, brief, choose, near, rounding_mode
 from fpemu.operating import checked_bool
 from fpemu.portable import format_from_text, format_text
 from fpemu.profiles import Profile
@@ -384,7 +384,7 @@ class Claim:
         known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS, *_USUAL]
         for word in rest:
             if word not in known:
-                raise ValueError(f"the description of a claim has an unknown word {word!r}{near(word, known)}")
+                raise ValueError(f"the description of a claim has an unknown word {brief(word)}{near(word, known)}")
         knobs: dict[str, Any] = {"name": rest.pop("profile", "custom"), **rest}
         knobs["nan_code"] = None if knobs.get("nan_code", "none") == "none" else _number(knobs, "nan_code")
         if "random_bits" in knobs:
@@ -458,7 +458,9 @@ def _operation(name: Any) -> str:
         raise TypeError(f"an operation is a name, not {type(name).__name__}")
     known = _OTHER_NAMES.get(name, name)
     if known not in _NAMES:
-        raise ValueError(f"no operation {name!r}: there are {', '.join(_NAMES)}{near(name, [*_NAMES, *_OTHER_NAMES])}")
+        raise ValueError(
+            f"no operation {brief(name)}: there are {', '.join(_NAMES)}{near(name, [*_NAMES, *_OTHER_NAMES])}"
+        )
     return known
 
 
@@ -489,7 +491,7 @@ def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] |
     if operands is None and usual[0] is None:
         raise ValueError(f"{name}: say the operands' formats: Claim.of({name!r}, 'float16')")
     if isinstance(operands, str):
-        raise TypeError(f"operands must be a sequence of formats, one for each operand, not {operands!r}")
+        raise TypeError(f"operands must be a sequence of formats, one for each operand, not {brief(operands)}")
     formats = tuple(dtype(each) for each in (usual if operands is None else operands))
     if len(formats) != count:
         raise ValueError(f"{name} takes {count} operand{'s' * (count > 1)}, not {len(formats)}")

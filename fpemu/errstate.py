@@ -20,7 +20,7 @@ from fpemu.classes import NumberClass, classes_of
 from fpemu.flags import Flags
 from fpemu.formats import Format, IntFormat
 from fpemu.infotext import dyadic_text
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 
 __all__ = ["Asked", "FlagError", "FlagWarning", "asked", "check", "errstate", "listed", "value_text"]
 
@@ -248,9 +248,9 @@ def _check_mode(name: str, mode: Any) -> None:
     if mode is None:
         return
     if not isinstance(mode, str):
-        raise TypeError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {mode!r}")
+        raise TypeError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}")
     if mode not in MODES:
-        raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {mode!r}{near(mode, list(MODES))}")
+        raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}{near(mode, list(MODES))}")
 
 
 def check(wanted: Asked, operation: str, bits: NDArray[np.uint8], told: Callable[[tuple[int, ...]], str]) -> None:

@@ -16,7 +16,7 @@ from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.chunks import CHUNK, flat_chunks
 from fpemu.containers import file_kind, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 from fpemu.registry import dtype as lookup
 from fpemu.replacement import replacing
 from fpemu.storage import in_range
@@ -352,7 +352,7 @@ def _named(path: Path, members: Mapping[str, T], member: str) -> T:
     if member not in members:
         names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
         close = near(member, list(members)[:1000])
-        raise ValueError(f"{path}: no array {member!r}; there are {names or 'none'}{close}")
+        raise ValueError(f"{path}: no array {brief(member)}; there are {names or 'none'}{close}")
     return members[member]
 
 

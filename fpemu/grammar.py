@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.knobs import brief
 from fpemu.profiles import P3109_SATNONE
 
 __all__ = ["parse"]
@@ -44,7 +45,7 @@ def parse(name: str) -> Format | None:
             try:
                 return make(match)
             except ValueError as error:
-                raise ValueError(f"{name!r} is no format: {error}") from None
+                raise ValueError(f"{brief(name)} is no format: {error}") from None
     return None
 
 

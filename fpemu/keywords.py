@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 
 __all__ = ["hinted", "hinted_methods", "refusal", "with_hints"]
 
@@ -128,7 +128,7 @@ def refusal(name: str, option: str, value: Any, known: Collection[str]) -> str:
     >>> refusal("cast", "roundin", "to_odd", ["rounding"])
     "cast() got an unexpected keyword argument 'roundin'; did you mean 'rounding'?"
     """
-    text = f"{name}() got an unexpected keyword argument {option!r}"
+    text = f"{name}() got an unexpected keyword argument {brief(option)}"
     for parameter, words in _WORDS.get(option.lower(), ()):
         if parameter in known:
             return f"{text}: say {words(value)}"

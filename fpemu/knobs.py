@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 __all__ = [
@@ -30,7 +31,9 @@ __all__ = [
     "Through",
     "Tininess",
     "UnsignedNegative",
+    "brief",
     "rounding_mode",
+    "unknown",
 ]
 
 
@@ -90,7 +93,7 @@ class Stochastic:
 
     def __init__(self, variant: str = "A", bits: int | None = None) -> None:
         if variant not in ("A", "B", "C", "equal"):
-            raise ValueError(f"unknown stochastic variant {variant!r}: allowed are 'A', 'B', 'C', 'equal'")
+            raise ValueError(f"unknown stochastic variant {brief(variant)}: allowed are 'A', 'B', 'C', 'equal'")
         if bits is None:
             bits = 1 if variant == "equal" else 32
         if isinstance(bits, bool) or not isinstance(bits, int):
@@ -327,9 +330,48 @@ def check_name(value: Any, what: str) -> None:
         raise ValueError(f"{what} must be at most {LONGEST_NAME} printable characters, not {value[:40]!r}")
 
 
-def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
+TEXT = 300  # characters of an error's message
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 60, 60, 40
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
+
+
+def brief(x: Any) -> str:
+    """What a caller gave, for an error's message: as `repr` has it, but short.
+
+    Examples
+    --------
+    >>> from fpemu.knobs import brief
+    >>> brief("nearest"), brief(tuple(range(1000)))
+    ("'nearest'", '(0, 1, 2, 3, ...)')
+    """
+    text = " ".join(_BRIEF.repr(x).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (), listed: str = "") -> str:
+    """The message of an error about a name that is none: what is allowed, or `listed`, who lists it, and what is near.
+
+    Examples
+    --------
+    >>> from fpemu.knobs import unknown
+    >>> unknown("order", "low_last", ["low_first", "high_first"])
+    "unknown order 'low_last': allowed are low_first, high_first; did you mean 'low_first'?"
+    """
+    names = list(known)
+    allowed = f": allowed are {', '.join(names)}"
+    for count in (3, 1):
+        text = f"unknown {what} {brief(x)}{allowed}{near(x, [*names, *others], count)}"
+        if len(text) <= TEXT:
+            return text
+    if not listed:
+        return text
+    return f"unknown {what} {brief(x)}: {listed} lists what is allowed{near(x, [*names, *others])}"
+
+
+def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str:
     """Words to end an error message with: the known names nearest to `name`, or nothing."""
-    close = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
@@ -372,10 +414,7 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     names = [m.value for m in Rounding]
     if word in names:
         return Rounding(word)
-    raise ValueError(
-        f"unknown rounding {rounding!r}: allowed are {', '.join(names)}, stochastic, stochastic_equal, and aliases "
-        f"such as RNE, RTZ{near(word, [*names, 'stochastic', 'stochastic_equal', *ROUNDING_ALIASES])}"
-    )
+    raise ValueError(unknown("rounding", rounding, [*names, "stochastic", "stochastic_equal"], ROUNDING_ALIASES))
 
 
 def choose(kind: type[E], value: str | E, knob: str) -> E:
@@ -388,10 +427,17 @@ def choose(kind: type[E], value: str | E, knob: str) -> E:
         return kind(value.lower())
     except ValueError:
         names = [m.value for m in kind]
-        raise ValueError(f"unknown {knob} {value!r}: allowed are {', '.join(names)}" + near(value, names)) from None
+        raise ValueError(unknown(knob, value, names)) from None
 
 
-def named(x: Any, kind: type[T], known: Mapping[str, T], what: str, aliases: Mapping[str, str] | None = None) -> T:
+def named(
+    x: Any,
+    kind: type[T],
+    known: Mapping[str, T],
+    what: str,
+    aliases: Mapping[str, str] | None = None,
+    listed: str = "",
+) -> T:
     """`x` itself if it is of a kind, else what its name or alias means; a ValueError lists the names."""
     if isinstance(x, kind):
         return x
@@ -400,7 +446,7 @@ def named(x: Any, kind: type[T], known: Mapping[str, T], what: str, aliases: Map
     others = aliases or {}
     found = known.get(others.get(x.lower(), x.lower()))
     if found is None:
-        raise ValueError(f"unknown {what} {x!r}: allowed are {', '.join(known)}{near(x, [*known, *others])}")
+        raise ValueError(unknown(what, x, known, others, listed))
     return found
 
 

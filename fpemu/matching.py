@@ -14,6 +14,7 @@ from fpemu.classes import is_nan, split
 from fpemu.exact_values import floor_log2
 from fpemu.flags import Flags
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
+from fpemu.knobs import brief
 from fpemu.literals import Literal
 from fpemu.neighbours import exact_codes, number_text
 from fpemu.reals import exact_text
@@ -187,7 +188,7 @@ def mask_of(names: Iterable[str], what: str) -> int:
     found = 0
     for name in names:
         if name not in Flags.NAMES:
-            raise ValueError(f"unknown flag {name!r} in {what}: there are {', '.join(Flags.NAMES)}")
+            raise ValueError(f"unknown flag {brief(name)} in {what}: there are {', '.join(Flags.NAMES)}")
         found |= 1 << Flags.NAMES.index(name)
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.knobs import brief
 from fpemu.registry import dtype as find_format
 from fpemu.sources import as_source
 
@@ -19,7 +20,7 @@ def _check(order: str, word_bits: int) -> None:
     if not isinstance(order, str):
         raise TypeError(f"order must be a str, not {type(order).__name__}")
     if order not in _ORDERS:
-        raise ValueError(f"unknown order {order!r}: allowed are {', '.join(_ORDERS)}")
+        raise ValueError(f"unknown order {brief(order)}: allowed are {', '.join(_ORDERS)}")
     if isinstance(word_bits, bool) or not isinstance(word_bits, int | np.integer):
         raise TypeError(f"word_bits must be an int, not {type(word_bits).__name__}")
     if word_bits < 8 or word_bits % 8:
@@ -30,7 +31,7 @@ def _axis(axis: int, ndim: int) -> int:
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
         raise TypeError(f"axis must be an int, not {type(axis).__name__}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of range for {ndim} dimensions")
+        raise ValueError(f"axis {brief(axis)} is out of range for {ndim} dimensions")
     return int(axis) % ndim
 
 
@@ -152,9 +153,9 @@ def unpack(
         raise TypeError(f"packed must be of dtype {dtype}, not {words.dtype}")
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in sizes):
-        raise TypeError(f"shape must be an int or a tuple of int, not {shape!r}")
+        raise TypeError(f"shape must be an int or a tuple of int, not {brief(shape)}")
     if not sizes or any(n < 0 for n in sizes):
-        raise ValueError(f"shape must have one dimension or more, none negative, not {shape!r}")
+        raise ValueError(f"shape must have one dimension or more, none negative, not {brief(shape)}")
     axis = _axis(axis, len(sizes))
     row = [n for i, n in enumerate(sizes) if i != axis]
     length = sizes[axis] * target.bits

@@ -32,6 +32,7 @@ from fpemu.knobs import (
     Through,
     Tininess,
     UnsignedNegative,
+    brief,
     check_name,
     choose,
     named,
@@ -186,7 +187,7 @@ class Profile:
         known, asked = [f.name for f in dataclasses.fields(self)], list(knobs)
         for knob in knobs:
             if knob not in known:
-                raise ValueError(f"unknown knob {knob!r}: allowed are {', '.join(known)}" + near(knob, known))
+                raise ValueError(f"unknown knob {brief(knob)}: allowed are {', '.join(known)}" + near(knob, known))
         if knobs.keys() & {"overflow", "infinity", "nan"}:  # which a rule of float_to_int_invalid would go before
             knobs = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **knobs}
         if "rows" not in knobs:
@@ -435,7 +436,7 @@ def profile(name: str | Profile) -> Profile:
     """
     if isinstance(name, str) and "=" in name:
         return _changed(name)
-    return named(name, Profile, _PROFILES, "profile", PROFILE_ALIASES)
+    return named(name, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()")
 
 
 def apart(one: Profile, other: Profile) -> tuple[str, str]:
@@ -496,8 +497,8 @@ def _changed(name: str) -> Profile:
         mode, _, bits = changes["rounding"].rpartition("/")
         known = rounding_mode(mode)
         if not isinstance(known, Stochastic) or not bits.isdecimal():
-            raise ValueError(f"unknown rounding {changes['rounding']!r} in the profile {name!r}")
+            raise ValueError(f"unknown rounding {brief(changes['rounding'])} in the profile {brief(name)}")
         knobs["rounding"] = Stochastic(known.variant, int(bits))
     if "nan_code" in knobs:
         knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
-    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES).replace(**knobs)
+    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)

@@ -16,8 +16,8 @@ import numpy as np
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.grammar import parse
-from fpemu.knobs import near
-from fpemu.spellings import key, meant, plain, with_group
+from fpemu.knobs import brief, near
+from fpemu.spellings import ends_negative, key, meant, plain, unambiguous, with_group
 
 __all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]
 
@@ -183,8 +183,12 @@ def _named(name: str) -> Format:
     if scheme is not None:
         raise ValueError(f"{scheme} is a scaled format, not one of single numbers: see quantize and scheme")
     found = parse(key(name)) or parse(plain(name))
+    if found is None and name[:1] in tuple("<>=|"):  # numpy's own, with the order of bytes
+        with contextlib.suppress(TypeError):
+            return _of_object(np.dtype(name))
     if found is None:
-        raise ValueError(f"unknown format {name!r}{near(key(name), _NAMES)}")
+        close = near(key(name), unambiguous(_NAMES))
+        raise ValueError(f"unknown format {brief(name)}{close or '; fpemu.dtypes() lists them'}")
     return _USUAL.get(found, found)
 
 
@@ -203,10 +207,10 @@ def _of_object(x: Any) -> Format:
         with contextlib.suppress(TypeError):  # no dtype at all
             name = np.dtype(x).name
     if name is None:
-        raise TypeError(f"a format is a name, a Format or a dtype, not {x!r}")
+        raise TypeError(f"a format is a name, a Format or a dtype, not {brief(x)}")
     found = _NAMES.get(name) or parse(name)  # torch has int3 too
     if found is None:
-        raise TypeError(f"{x!r} is no dtype of real numbers that fpemu knows")
+        raise TypeError(f"{brief(x)} is no dtype of real numbers that fpemu knows")
     return found
 
 
@@ -255,7 +259,7 @@ def register(fmt: S, *aliases: str) -> S:
             if taken is None and isinstance(fmt, Scheme):
                 taken = _parsed(name, fmt._parsed)
             if taken is not None and taken != fmt:
-                raise ValueError(f"the name {name!r} is taken by another format: {taken!r}")
+                raise ValueError(f"the name {brief(name)} is taken by another format: {taken!r}")
         table: dict[str, Any] = _SCHEMES if isinstance(fmt, Scheme) else _NAMES
         known: S = table.get(key(fmt.name), fmt)
         for name in names:
@@ -276,6 +280,10 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
     known = meant(name, _SCHEMES)
     if known is not None:
         return known
+    if ends_negative(name):
+        raise ValueError(
+            f"unknown scheme {brief(name)}: a group has one number or more; 'int4_channel' has one scale for each row"
+        )
     for spelled in dict.fromkeys((key(name), with_group(name))):
         found = _SCHEMES.get(spelled) or parsed(spelled)
         if found is not None:
@@ -284,8 +292,8 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
     if single is not None:
         own = [known for known, scheme in _schemes().items() if scheme.element == single]
         words = f"; schemes of such elements: {', '.join(own)}" if own else f": ScaledFormat({name!r}, block) has them"
-        raise ValueError(f"{name!r} is a format of single numbers, without scales{words}")
-    raise ValueError(f"unknown scheme {name!r}{near(key(name), _SCHEMES)}")
+        raise ValueError(f"{brief(name)} is a format of single numbers, without scales{words}")
+    raise ValueError(f"unknown scheme {brief(name)}{near(key(name), _SCHEMES) or '; fpemu.schemes() lists them'}")
 
 
 def registered_schemes() -> list[Scheme]:

@@ -16,7 +16,7 @@ from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
 from fpemu.infotext import text_table
-from fpemu.knobs import Stochastic
+from fpemu.knobs import Stochastic, brief
 from fpemu.profiles import Profile
 from fpemu.registry import dtype as lookup
 from fpemu.running import check_randoms, streamed
@@ -362,7 +362,7 @@ def report_stream(
     scales: list[float | None] = [None] * len(targets)
     if isinstance(scale, str):
         if scale != "absmax":
-            raise ValueError(f"unknown scale {scale!r}: allowed are 'absmax', numbers, and None")
+            raise ValueError(f"unknown scale {brief(scale)}: allowed are 'absmax', numbers, and None")
         amax = _largest_magnitude(pieces, source)
         scales = [_absmax(fmt, amax) for fmt in targets]
         scale = None

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.chunks import flat_chunks
 from fpemu.formats import FloatFormat, Format
 from fpemu.kernels import threads
-from fpemu.knobs import Rounding, Stochastic
+from fpemu.knobs import Rounding, Stochastic, brief
 from fpemu.plans import NO_RANDOMS, Plan
 from fpemu.profiles import Profile
 
@@ -207,9 +207,12 @@ def _key(rng: int | np.random.Generator | None) -> int:
 
 def _check_rng(rng: Any) -> None:
     if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
-        raise TypeError(f"rng must be None, an int or a numpy Generator, not {type(rng).__name__}")
+        kind = type(rng)
+        seeds = np.random.SeedSequence | np.random.BitGenerator | np.random.RandomState | np.ndarray
+        advice = ": say np.random.default_rng(rng)" if isinstance(rng, seeds) else ""
+        raise TypeError(f"rng must be None, an int or a numpy Generator, not {kind.__module__}.{kind.__name__}{advice}")
     if isinstance(rng, int | np.integer) and rng < 0:
-        raise ValueError(f"rng must not be negative, but is {rng}")
+        raise ValueError(f"rng must not be negative, but is {brief(int(rng))}")
 
 
 @functools.lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
 from fpemu.creation import asarray
 from fpemu.files import Outgoing, StoredArray, replacing, stored_arrays, stored_tensors, write_arrays
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 from fpemu.portable import format_from, format_of, profile_from, profile_of
 from fpemu.scaling.portable import quantized_from, quantized_of
 from fpemu.scaling.quantized import Packed, Quantized
@@ -296,7 +296,7 @@ def _chosen(path: Path, name: str | None, arrays: dict[str, StoredArray]) -> lis
         if name not in arrays:
             names = list(arrays)[:1000]
             told = ", ".join(map(shown, names[:20])) + ", ..." * (len(arrays) > 20)
-            raise ValueError(f"{path}: no array {name!r}; there are {told or 'none'}{near(name, names)}")
+            raise ValueError(f"{path}: no array {brief(name)}; there are {told or 'none'}{near(name, names)}")
         return [name]
     for stored in arrays.values():
         if stored.unknown:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["key", "meant", "plain", "with_group"]
+__all__ = ["ends_negative", "key", "meant", "plain", "unambiguous", "with_group"]
 
 T = TypeVar("T")
 
 # Where names live that are pasted with their place
 _PLACES = re.compile(r"(?:torch|numpy|np|ml_dtypes|jax\.numpy|jnp|triton\.language|tl|tf|mx|mlx\.core)\.(?=[a-z])")
 _GROUP = re.compile(r"_?(?:group_?size|group|gs|g)_?(\d+)$")
+
+_NEGATIVE_GROUP = re.compile(r"(?:group[\s_-]?size|group|gs|g)[\s_]*-(\d+)$")
 
 # What may mean two things, as it is written: numpy's number of bytes, or safetensors' and others' number of bits
 _AMBIGUOUS = {
@@ -79,6 +81,24 @@ def meant(name: str, known: Mapping[str, T]) -> T | None:
     if len(found) > 1:
         raise ValueError(_several(name, [getattr(one, "name", one) for one in found]))
     return found[0] if found else None
+
+
+def unambiguous(names: Iterable[str]) -> list[str]:
+    """The names that mean one thing alone."""
+    return [name for name in names if name not in _AMBIGUOUS]
+
+
+def ends_negative(name: str) -> bool:
+    """Whether a name of a scheme ends with a group of a negative length: what other tools say for a whole row.
+
+    Examples
+    --------
+    >>> from fpemu.spellings import ends_negative
+    >>> ends_negative("int4_g-1"), ends_negative("INT4-G128"), ends_negative("int4_g128")
+    (True, False, False)
+    """
+    found = _NEGATIVE_GROUP.search(name.strip().lower())
+    return found is not None and (found[1] == "1" or "_" in name)
 
 
 def _several(name: str, names: Any) -> str:

@@ -19,6 +19,7 @@ from fpemu.array import Array
 from fpemu.catalogue import find_operation
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.hardness import SOLVED, finite, halfway, nearest_code, quantum, short, without_codebooks
+from fpemu.knobs import brief
 from fpemu.registry import dtype, dtypes
 
 try:
@@ -75,7 +76,7 @@ def formats(
     branches: list[SearchStrategy[Format]] = []
     for kind in chosen:
         if kind not in get_args(Kind):
-            raise ValueError(f"unknown kind {kind!r}: allowed are {', '.join(get_args(Kind))}")
+            raise ValueError(f"unknown kind {brief(kind)}: allowed are {', '.join(get_args(Kind))}")
         lowest, highest, make = _MAKERS[kind]
         low, high = max(min_bits, lowest), min(max_bits, highest)
         if low <= high:
@@ -190,7 +191,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
     """
     fmt = dtype(fmt)
     if width not in (16, 32, 64):
-        raise ValueError(f"width must be 16, 32 or 64, not {width!r}")
+        raise ValueError(f"width must be 16, 32 or 64, not {brief(width)}")
     kind = np.dtype(f"f{width // 8}").type
 
     def near(code: int, tie: bool, steps: int, negate: bool) -> float:

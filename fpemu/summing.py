@@ -14,7 +14,7 @@ from fpemu.axes import Axis, axes_of
 from fpemu.casting import encode
 from fpemu.errstate import listed, value_text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, near
+from fpemu.knobs import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, brief, near
 from fpemu.operating import NO_FLAGS, Rests, Work, by_loop
 from fpemu.plans import FPU_PROBE, holds
 from fpemu.profiles import Profile
@@ -39,18 +39,20 @@ class Steps(NamedTuple):
         """Itself, or an error that says what is allowed."""
         known = ("sequential", "pairwise")
         if isinstance(self.summation, bool) or not isinstance(self.summation, str | int | np.integer):
-            raise TypeError(f"{name}: summation is 'sequential', 'pairwise' or an int, not {self.summation!r}")
+            raise TypeError(f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.summation)}")
         if isinstance(self.summation, str) and self.summation not in known:
             raise ValueError(
-                f"{name}: summation is 'sequential', 'pairwise' or an int, not {self.summation!r}"
+                f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.summation)}"
                 f"{near(self.summation, list(known))}"
             )
         if not isinstance(self.summation, str) and self.summation < 1:
-            raise ValueError(f"{name}: summation by blocks needs 1 or more numbers in each, not {self.summation}")
+            raise ValueError(
+                f"{name}: summation by blocks needs 1 or more numbers in each, not {brief(self.summation)}"
+            )
         if not isinstance(self.products, str):
-            raise TypeError(f"{name}: products is 'exact' or 'rounded', not {self.products!r}")
+            raise TypeError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
         if self.products not in ("exact", "rounded"):
-            raise ValueError(f"{name}: products is 'exact' or 'rounded', not {self.products!r}")
+            raise ValueError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
         if self.accumulate is None and (self.summation, self.products) != ("sequential", "exact"):
             raise ValueError(
                 f"{name}: without accumulate= the exact result is rounded once: no order and no product matters"

@@ -20,6 +20,7 @@ from fpemu.claims import Claim
 from fpemu.exact_values import number_text
 from fpemu.failures import code_failure, flag_failure, ulp_failure
 from fpemu.formats import TableFormat
+from fpemu.knobs import brief
 from fpemu.matching import (
     codes_in,
     codes_of_values,
@@ -329,7 +330,7 @@ def assert_same_flags(
 
 def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
     if word not in allowed:
-        raise ValueError(f"unknown {what} {word!r}: allowed are {', '.join(allowed)}")
+        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}")
 
 
 def _bound(ulps: Any) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -123,3 +124,82 @@ def test_products_of_matrices():
     vector = fe.array([1.0, 2.0, 3.0], "float16")
     assert np.array_equal(fe.vecdot(a, vector).values, a.values @ vector.values)
     assert np.array_equal(fe.vecdot(vector, a).values, vector.values @ a.values.T)
+
+
+# -- errors about names, and what is echoed in them -------------------------------------------------------------------
+
+LONG = "x" * 5000
+X = np.ones(32, np.float32)
+ABOUT_NAMES = {
+    "dtype": fe.dtype,
+    "scheme": fe.scheme,
+    "profile": fe.profile,
+    "rounding_mode": fe.rounding_mode,
+    "cast": lambda name: fe.cast(X, name),
+    "profile=": lambda name: fe.cast(X, "bf16", profile=name),
+    "rounding=": lambda name: fe.cast(X, "bf16", rounding=name),
+    "overflow=": lambda name: fe.cast(X, "bf16", overflow=name),
+    "source=": lambda name: fe.cast(X, "bf16", source=name),
+    "dtype=": lambda name: fe.cast(X, "bf16", dtype=name),
+    "text": lambda name: fe.cast(name, "bf16"),
+    "texts": lambda name: fe.cast([name, "1"], "bf16"),
+    "scale_rule=": lambda name: fe.quantize(X, "mxfp4", scale_rule=name),
+    "block=": lambda name: fe.quantize(X, "mxfp4", block=name),
+    "profile= of quantize": lambda name: fe.quantize(X, "mxfp4", profile=name),
+    "method": lambda name: fe.calibrate(X, "mxfp4", name),
+    "report": lambda name: fe.report(X, name),
+    "scale=": lambda name: fe.report(X, "bf16", name),
+    "profile= of report": lambda name: fe.report(X, "bf16", profile=name),
+    "order=": lambda name: fe.pack([1], "int4", order=name),
+    "accumulate=": lambda name: fe.sum(X, result="bf16", accumulate=name),
+    "summation=": lambda name: fe.sum(X, result="bf16", summation=name),
+    "products=": lambda name: fe.vecdot(X, X, result="bf16", products=name),
+    "invalid=": lambda name: fe.errstate(invalid=name),
+    "extremum=": lambda name: fe.maximum(1, 2, result="bf16", extremum=name),
+    "Stochastic": fe.Stochastic,
+    "Profile": lambda name: fe.Profile("p", overflow=name),
+    "FloatFormat": lambda name: fe.FloatFormat("a", 8, 4, nan=name),
+    "ScaledFormat": lambda name: fe.ScaledFormat("int8", 32, name),
+    "axis=": lambda name: fe.sum(X, axis=name, result="bf16"),
+    "keepdims=": lambda name: np.max(A, keepdims=name),
+    "a keyword": lambda name: fe.cast(X, "bf16", **{name if isinstance(name, str) else "x": 1}),
+}
+MISTAKEN = ["nearest", "float", "torch", "absmaxx", "fp8_e4m3_tensr", "stochastik", "towards_zero", "", "gptq", LONG]
+
+
+@pytest.mark.parametrize("what", ABOUT_NAMES)
+def test_errors_about_names_are_short(what):
+    """Whatever is given is told in a few words, and with it what is allowed or who lists it."""
+    told = 0
+    for name in (*MISTAKEN, {LONG: 1}, [LONG] * 9, tuple(range(5000)), -(10**2000)):
+        try:
+            ABOUT_NAMES[what](name)
+        except (TypeError, ValueError) as error:
+            told += 1
+            text = str(error)
+            assert 0 < len(text) <= 300, name
+            assert "\n" not in text
+        except OverflowError:  # from Python itself
+            told += 1
+    assert told > 5
+
+
+@pytest.mark.parametrize("name", ["f5", "f9", "<f5", "fp4x", "float9", "f48", "flt8", "mxpf"])
+def test_names_that_are_near_are_names(name):
+    """What an error suggests can be given in place of what was given."""
+    for call in (fe.dtype, fe.scheme, lambda name: fe.report(X, name, source=None)):
+        with pytest.raises(ValueError, match="unknown") as caught:
+            call(name)
+        near = re.findall("'([^']*)'", str(caught.value).partition("did you mean ")[2])
+        for other in near:
+            call(other)
+
+
+def test_generators_of_others_are_told_apart():
+    for rng in (np.random.RandomState(0), np.random.SeedSequence(1), np.random.PCG64(2), np.arange(3)):
+        with pytest.raises(TypeError, match=r"not numpy\S*\.\w+: say np\.random\.default_rng\(rng\)"):
+            fe.cast(X, "bf16", rounding="stochastic", rng=rng)
+        fe.cast(X, "bf16", rounding="stochastic", rng=np.random.default_rng(rng))
+    other = type("Generator", (), {"__module__": "torch"})()
+    with pytest.raises(TypeError, match=r"not torch\.Generator"):
+        fe.cast(X, "bf16", rounding="stochastic", rng=other)

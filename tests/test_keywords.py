@@ -233,3 +233,25 @@ def test_listed_cases():
             warnings.simplefilter("error")
             with pytest.raises(TypeError, match=match):
                 call()
+
+
+def test_dtypes_of_numpy_as_text():
+    for name in ("<f4", ">f4", "=f4", "<f8", ">i2", "|u1", "|b1", "<f2"):
+        assert fe.dtype(name) == fe.dtype(np.dtype(name)), name
+    for name in ("<f3", ">c8", "<U3", "<", "|V4"):
+        with pytest.raises((ValueError, TypeError)):
+            fe.dtype(name)
+
+
+@pytest.mark.parametrize("length", [-1, -128])
+def test_a_group_of_negative_length_is_no_group(length):
+    """GPTQ's group_size=-1 is one scale for each row: in a name it must not become a group of one."""
+    for name in (f"int4_g{length}", f"int4_group{length}", f"uint4_asym_g{length}", f"INT4_GROUP_SIZE{length}"):
+        with pytest.raises(
+            ValueError, match="a group has one number or more; 'int4_channel' has one scale for each row"
+        ):
+            fe.scheme(name)
+    with pytest.raises(ValueError, match="unknown scheme"):
+        fe.scheme("int4-g-1")
+    x = np.random.default_rng(0).normal(size=(4, 32))
+    assert fe.quantize(x, "int4_channel").scales.size == 4

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fpemu.knobs import FloatToIntInvalid, InfinityRule, MissingZero, NanRule, Overflow, Stochastic, UnsignedNegative
+from fpemu.knobs import (
+    FloatToIntInvalid,
+    InfinityRule,
+    MissingZero,
+    NanRule,
+    Overflow,
+    Stochastic,
+    UnsignedNegative,
+    brief,
+)
 from fpemu.profiles import Profile, profile_names
 from fpemu.profiles import profile as named_profile
 
@@ -121,7 +130,7 @@ class BaseFormat:
         False
         """
         if what not in SORTS:
-            raise ValueError(f"unknown sort of values {what!r}: allowed are {', '.join(SORTS)}")
+            raise ValueError(f"unknown sort of values {brief(what)}: allowed are {', '.join(SORTS)}")
         return self._sorts().get(what, False)
 
     def _sorts(self) -> dict[str, bool]:

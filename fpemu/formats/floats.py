@@ -8,7 +8,7 @@ import math
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
-from fpemu.knobs import check_name
+from fpemu.knobs import brief, check_name
 from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as named_profile
 
@@ -85,7 +85,7 @@ class FloatFormat(BaseFormat):
             if not isinstance(getattr(self, field), bool):
                 raise TypeError(f"{field} must be a bool, not {type(getattr(self, field)).__name__}")
         if not isinstance(self.nan, str) or self.nan not in NAN_KINDS:
-            raise ValueError(f"unknown nan {self.nan!r}: allowed are {', '.join(NAN_KINDS)}")
+            raise ValueError(f"unknown nan {brief(self.nan)}: allowed are {', '.join(NAN_KINDS)}")
         if not 2 <= self.bits <= 64:
             raise ValueError(f"bits must be 2 to 64, not {self.bits}")
         if not 1 <= self.precision <= self.bits - self.signed:

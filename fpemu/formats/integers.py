@@ -7,7 +7,7 @@ import functools
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
-from fpemu.knobs import check_name
+from fpemu.knobs import brief, check_name
 from fpemu.profiles import IEEE, Profile
 from fpemu.profiles import profile as named_profile
 
@@ -63,7 +63,7 @@ class IntFormat(BaseFormat):
             if not isinstance(getattr(self, field), bool):
                 raise TypeError(f"{field} must be a bool, not {type(getattr(self, field)).__name__}")
         if self.encoding not in ("twos_complement", "sign_magnitude"):
-            raise ValueError(f"unknown encoding {self.encoding!r}: allowed are twos_complement, sign_magnitude")
+            raise ValueError(f"unknown encoding {brief(self.encoding)}: allowed are twos_complement, sign_magnitude")
         if not 1 <= self.bits <= 64:
             raise ValueError(f"bits must be 1 to 64, not {self.bits}")
         if abs(self.fraction_bits) > MAX_FRACTION_BITS:

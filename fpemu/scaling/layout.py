@@ -10,24 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.knobs import brief
+
 __all__ = ["Block", "Layout", "block_shape", "check_block", "layout_of"]
 
 Block = int | tuple[int, int] | str
 WORDS = ("tensor", "row", "channel")
+MANY = 6  # dimensions; more are not told one by one
 
 
 def check_block(block: Any) -> Block:
     """A block as one may write it: a length, (rows, columns), or a word; a TypeError or ValueError if it is none."""
     if isinstance(block, str):
         if block not in WORDS:
-            raise ValueError(f"unknown block {block!r}: allowed are {', '.join(WORDS)}, a length, and (rows, columns)")
+            raise ValueError(
+                f"unknown block {brief(block)}: allowed are {', '.join(WORDS)}, a length, and (rows, columns)"
+            )
         return block
     parts = block if isinstance(block, tuple | list) else (block,)
     if not all(hasattr(part, "__index__") and not isinstance(part, bool) for part in parts):
-        raise TypeError(f"a block is a length, (rows, columns) or a word, not {block!r}")
+        raise TypeError(f"a block is a length, (rows, columns) or a word, not {brief(block)}")
     sizes = tuple(int(part.__index__()) for part in parts)
     if len(sizes) not in (1, 2) or min(sizes) < 1:
-        raise ValueError(f"a block has one or two lengths, each 1 or more, not {block!r}")
+        raise ValueError(f"a block has one or two lengths, each 1 or more, not {brief(block)}")
     return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
@@ -48,7 +53,7 @@ def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, .
     if not ndim:
         raise ValueError(f"one number has no axis that blocks ({block}) could lie along: x.reshape(1) has one")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of range for {ndim} dimensions")
+        raise ValueError(f"axis {brief(axis)} is out of range for {ndim} dimensions")
     axis %= ndim
     whole = [max(length, 1) for length in shape]
     if block == "channel":
@@ -217,9 +222,11 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
     ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
     ways += [f"axis={other}" for other in range(len(shape)) if _is_whole(block, other, shape)][:2]
     text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
+    blocks = " x ".join(map(str, found.steps))
     raise ValueError(
-        f"blocks of {' x '.join(map(str, found.steps))} do not divide an array of shape {shape}: pad=True lets the "
-        f"last ones be shorter{text}"
+        f"blocks of {blocks if len(shape) <= MANY else block} do not divide an array of "
+        f"{f'shape {shape}' if len(shape) <= MANY else f'{len(shape)} dimensions'}: pad=True lets the last ones be "
+        f"shorter{text if len(shape) <= MANY else ''}"
     )
 
 

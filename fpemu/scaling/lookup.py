@@ -6,7 +6,7 @@ import contextlib
 from typing import Any, NamedTuple
 
 from fpemu.formats import Format
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 from fpemu.profiles import PROFILE_ALIASES, Profile, profile_names
 from fpemu.profiles import profile as cast_profile
 from fpemu.registry import aliases, dtype, dtypes
@@ -15,6 +15,7 @@ from fpemu.scaling.profiles import ScaleProfile
 from fpemu.scaling.rules import scale_rule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.tools import ALIASES, PROFILES, scale_profile
+from fpemu.spellings import unambiguous
 
 __all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_scale_rule"]
 
@@ -63,7 +64,8 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
     if not str(no_format).startswith("unknown format"):
         raise no_format
     names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
-    raise ValueError(f"unknown format {x!r}{near(x.lower(), [*(known.name for known in schemes()), *names])}")
+    close = near(x.lower(), unambiguous([*(known.name for known in schemes()), *names]))
+    raise ValueError(f"unknown format {brief(x)}{close or '; fpemu.dtypes() and fpemu.schemes() list them'}")
 
 
 class Targets(NamedTuple):
@@ -107,8 +109,8 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     if profile is not None and casts is None and scaled is None:
         names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *ALIASES])
         raise ValueError(
-            f"unknown profile {profile!r}: of casts there are {', '.join(profile_names())}; of scaled formats "
-            f"{', '.join(PROFILES)}{near(str(profile), list(names))}"
+            f"unknown profile {brief(profile)}: fpemu.profile_names() lists those of casts, "
+            f"fpemu.scheme(name).profiles() those of a scaled format{near(str(profile), list(names))}"
         )
     if scaled is None:
         return Targets(targets, casts, casts)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
+from fpemu.knobs import brief
 from fpemu.neighbours import exact_codes
 from fpemu.packing import pack, unpack
 from fpemu.registry import dtype as find_format
@@ -208,7 +209,7 @@ def sizes_of(shape: Any) -> tuple[int, ...]:
     """A shape of whole numbers."""
     sizes = shape if isinstance(shape, tuple | list) else (shape,)
     if not all(hasattr(n, "__index__") and not isinstance(n, bool) for n in sizes):
-        raise TypeError(f"shape must be an int or a tuple of int, not {shape!r}")
+        raise TypeError(f"shape must be an int or a tuple of int, not {brief(shape)}")
     return tuple(int(n.__index__()) for n in sizes)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import add, multiply
 from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat
-from fpemu.knobs import near
+from fpemu.knobs import brief, near
 from fpemu.plans import holds
 from fpemu.reductions import vecdot
 from fpemu.registry import dtype as find_format
@@ -171,7 +171,7 @@ def _accumulator(accumulate: Any) -> FloatFormat | None:
         found: Format = find_format(accumulate)
     except ValueError:
         raise ValueError(
-            f"accumulate is 'exact' or a float format, not {accumulate!r}{near(accumulate, ['exact', 'float32'])}"
+            f"accumulate is 'exact' or a float format, not {brief(accumulate)}{near(accumulate, ['exact', 'float32'])}"
         ) from None
     if not isinstance(found, FloatFormat):
         raise ValueError(f"accumulate is 'exact' or a float format, not {found}")

@@ -153,7 +153,7 @@ class ScaleProfile:
             if row.fits(scheme):
                 return found
         known = "; ".join(dict.fromkeys(row.what for row, _ in self.rows))
-        raise ValueError(f"the profile {self} does not apply to {scheme!r}: it is for {known}")
+        raise ValueError(f"the profile {self} does not apply to {scheme}: it is for {known}")
 
     def replace(self, **changes: Any) -> ScaleProfile:
         """The profile with other parts, in all its rows.

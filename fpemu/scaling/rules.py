@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.knobs import Rounding, named, near, rounding_mode
+from fpemu.knobs import Rounding, brief, named, near, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +180,7 @@ def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
     if not isinstance(word, str):
         raise TypeError(f"{what} must be a str, not {type(word).__name__}")
     if word not in allowed:
-        raise ValueError(f"unknown {what} {word!r}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
+        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
 
 
 RULES: Mapping[str, ScaleRule] = {

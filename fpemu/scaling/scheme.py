@@ -9,7 +9,7 @@ from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
-from fpemu.knobs import check_name, near
+from fpemu.knobs import brief, check_name, near
 from fpemu.registry import dtype
 from fpemu.scaling.layout import WORDS, Block, check_block
 from fpemu.scaling.profiles import ScaleProfile
@@ -43,7 +43,7 @@ def _check_order(element: Any, block: Any) -> None:
     elif not isinstance(block, FloatFormat | IntFormat | TableFormat):
         return
     raise TypeError(
-        f"the block is {block!r}, a format: a scheme begins with its element, and its name is a keyword: "
+        f"the block is {brief(block)}, a format: a scheme begins with its element, and its name is a keyword: "
         f"ScaledFormat({str(block)!r}, ..., name={str(element)!r})"
     )
 
@@ -322,7 +322,7 @@ class ScaledFormat(Scheme):
         parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in changes:
             if name not in parts:
-                raise TypeError(f"a scheme has no {name!r}{near(name, parts)}")
+                raise TypeError(f"a scheme has no {brief(name)}{near(name, parts)}")
         if self.name == self._own_name:
             parts["name"] = None
         return ScaledFormat(**{**parts, **changes})

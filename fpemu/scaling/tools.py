@@ -230,7 +230,7 @@ def scale_profile(profile: Any) -> ScaleProfile:
     >>> scale_profile("torchao").name
     'torchao-0.18'
     """
-    return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES)
+    return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES, "fpemu.scheme(name).profiles()")
 
 
 def profiles_of(scheme: ScaledFormat) -> list[str]:
