@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -26,6 +27,7 @@ __all__ = [
 LONGEST = 1 << 17  # binary digits of an exact value that is told in full, without the zeros at its end...
 FULLEST = 1 << 24  # ...and with them
 MANY = 1 << 13  # binary digits of an operand of an elementary function
+FEWEST = 70  # known binary digits of an exact value: 20 decimal ones are printed
 WHOLE_POWERS = 64  # so many factors at most are multiplied out
 
 
@@ -184,7 +186,8 @@ def exact_value(
     Returns
     -------
     Exact or None
-        None where there is no number (1/0, the root of -1), and where it is too far away to be told.
+        None where there is no number (1/0, the root of -1), where it is too far away to be told, and where too few of
+        its digits are known: the difference of two that agree in most of theirs.
 
     Examples
     --------
@@ -192,26 +195,54 @@ def exact_value(
     >>> from fpemu.catalogue import exact_value, find_operation
     >>> from fpemu.exact_values import Exact
     >>> exact_value(find_operation("fma"), (Exact(Fraction(1, 2)), Exact(Fraction(3)), Exact(Fraction(1))))
-    Exact(number=Fraction(5, 2), more=False, scale=0)
+    Exact(number=Fraction(5, 2), more=False, scale=0, known=128)
     """
     known = [x for x in operands if x is not None]
     if len(known) < len(operands):
         return None
     if any(x.scale for x in known):
         return _of_far(operation.name, known)
+    value = _exactly(operation, rounding, [x.number for x in known])
+    if value is None or not any(x.more for x in known):
+        return value
+    digits_known = DIGITS
+    ends = [{x.number - _unknown(x), x.number + _unknown(x)} for x in known]
+    beside = [_exactly(operation, rounding, list(numbers)) for numbers in itertools.product(*ends)]
+    if all(each == value for each in beside) and not value.more:
+        return value  # digits that are not known change nothing
+    for each in beside:
+        digits_known = min(digits_known, _alike(value, each))
+    return value._replace(more=True, known=digits_known) if digits_known >= FEWEST else None
+
+
+def _exactly(operation: Operation, rounding: Rounding | Stochastic, numbers: list[Fraction]) -> Exact | None:
     try:
-        found = operation.exact(rounding, *(x.number for x in known))
+        found = operation.exact(rounding, *numbers)
     except (ArithmeticError, ValueError):  # a division by zero; the sine of what is too large
         return None
-    if found is None:
-        return None
-    value = _cut_off(found if isinstance(found, Exact) else Exact(found))
-    return value._replace(more=value.more or any(x.more for x in known))
+    return None if found is None else _cut_off(found if isinstance(found, Exact) else Exact(found))
+
+
+def _unknown(x: Exact) -> Fraction:
+    """How far a number may be from its known digits."""
+    return abs(x.number) / (1 << (x.known - 1)) if x.more else Fraction(0)
+
+
+def _alike(x: Exact, y: Exact | None) -> int:
+    """How many of the first binary digits two values have in common, 128 at most."""
+    if y is None or abs(x.scale - y.scale) > 1 or (x.scale == 0) != (y.scale == 0):
+        return 0
+    difference = abs(x.number - y.number * power_of_two(y.scale - x.scale))
+    if not difference:
+        return DIGITS
+    return max(0, min(DIGITS, floor_log2(abs(x.number)) - floor_log2(difference) - 1)) if x.number else 0
 
 
 def _of_far(name: str, operands: list[Exact]) -> Exact | None:
     """The exact value of an operation on operands of which one is far away; None where it would take all its digits."""
-    more = any(x.more for x in operands)
+    more, digits_known = any(x.more for x in operands), min(x.known for x in operands) - 1
+    if digits_known < FEWEST:
+        return None
     first, last = operands[0], operands[-1]
     if name in ("pow", "exp", "exp2") and last.scale > 0:  # so large a power; a base beside 1 has no 2^(2^16) digits
         base = first.number if name == "pow" and not first.scale else Fraction(2)
@@ -228,7 +259,7 @@ def _of_far(name: str, operands: list[Exact]) -> Exact | None:
         return first
     product = first.number * last.number if name == "multiply" else first.number / last.number
     scale = first.scale + (last.scale if name == "multiply" else -last.scale)
-    return _first_digits(product, more, scale)
+    return _first_digits(product, more, scale)._replace(known=digits_known)
 
 
 def _first_digits(x: Fraction, more: bool, scale: int) -> Exact:

@@ -33,7 +33,7 @@ LONGEST = 1000  # binary digits of integers that are printed in decimal; Python 
 
 
 class Exact(NamedTuple):
-    """An exact value, number 2^scale: and whether more digits follow (128 are there, cut off).
+    """An exact value, number 2^scale: and whether more digits follow the first `known` binary ones, 128 at most.
 
     A value beyond 2^(2^16), or below the inverse of that, has a scale and a number from 1 to 2 (or -2 to -1); others
     have scale 0.  Beyond 2^(2^30) it is only known that it is (`beyond`).
@@ -42,6 +42,7 @@ class Exact(NamedTuple):
     number: Fraction
     more: bool = False
     scale: int = 0
+    known: int = DIGITS
 
     @property
     def beyond(self) -> bool:
@@ -67,7 +68,7 @@ def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
     --------
     >>> from fpemu.exact_values import exact_digits
     >>> exact_digits(True, 1, 3 << 126, False)
-    Exact(number=Fraction(-3, 1), more=False, scale=0)
+    Exact(number=Fraction(-3, 1), more=False, scale=0, known=128)
     >>> exact_digits(False, 1000000, 3 << 126, False).text
     '~2**1000000'
     """

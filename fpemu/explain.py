@@ -8,7 +8,7 @@ from typing import Any
 
 from fpemu.anatomy import Code, Explanation, Step
 from fpemu.casting import encode
-from fpemu.exact_values import Exact, exact_literal, floor_log2, number_text, power_of_two, text
+from fpemu.exact_values import Exact, exact_literal, floor_log2, fraction_text, number_text, power_of_two, text
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.knobs import (
     FloatToIntInvalid,
@@ -29,7 +29,7 @@ __all__ = ["explain"]
 
 HALF = Fraction(1, 2)
 REACH = 1 << 26  # no format has values beyond 2^REACH: exponents have 24 bits, biases 26
-FLOAT32 = FloatFormat("float32", 32, 24)
+FLOAT32, FLOAT64 = FloatFormat("float32", 32, 24), FloatFormat("float64", 64, 53)
 
 
 def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:
@@ -68,8 +68,7 @@ def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = 
     decision: nearest_even: nu is more than 1/2, up: 5
     value: 0.3125 (0x35)
     """
-    number = x.plain() if isinstance(x, Literal) else x
-    source = None if number is None else as_source(number).format.codes_key
+    source = FLOAT64.codes_key if isinstance(x, Literal) else as_source(x).format.codes_key
     rules = fmt.check_profile(rules.for_codes(fmt.codes_key, source))
     literal = x if isinstance(x, Literal) else read(x.hex() if isinstance(x, float) else f"{x:#x}p0")
     code = _code(x, fmt, rules, seed)
@@ -88,10 +87,17 @@ class _Story:
         self.x, self.literal, self.format, self.rules, self.result = x, literal, fmt, rules, result
         self.steps: list[Step] = []
         self.rounded: Fraction | None = None
+        self.cut = False  # whether the source stands for one with more digits
         self.gives = f"{result.text} ({result.hex})"
 
     def say(self, title: str, text: str) -> None:
         self.steps.append(Step(title, text))
+
+    def told(self, x: Fraction) -> str:
+        """What was worked out from the source, in decimal; "~" where only its first digits are the source's own."""
+        if not self.cut or (x.denominator == 1 and abs(x) < 1 << (DIGITS - 1)):
+            return text(x)
+        return f"~{fraction_text(x)}".replace("~~", "~")
 
     def explanation(self) -> Explanation:
         special = self.literal.special()
@@ -161,6 +167,7 @@ class _Story:
             end = f"{end}: {self.gives}"
             self.say("overflow" if large else "underflow", end)
             return None
+        self.cut = exact.more
         half = Fraction(exact.more, 1 << DIGITS)  # of a unit of the last digit, for those that follow
         return (exact.number + (-half if exact.number < 0 else half)) * power_of_two(exact.scale)
 
@@ -191,7 +198,9 @@ class _Story:
             self.say("exact", f"a value of the codebook: {self.gives}")
         else:
             self.say("between", f"{text(below)} and {text(above)}")
-            self.say("distance", f"{text(source - below)} from the lower, {text(above - source)} from the upper")
+            self.say(
+                "distance", f"{self.told(source - below)} from the lower, {self.told(above - source)} from the upper"
+            )
             self.say("decision", f"{rounding}: {self.gives}")
 
     def grid(self, fmt: FloatFormat | IntFormat, source: Fraction) -> None:
@@ -202,7 +211,7 @@ class _Story:
         if negative and not fmt.has("negative") and rules.unsigned_negative.value == "magnitude":
             self.say("sign", f"{fmt.name} is unsigned, unsigned_negative=magnitude: the sign is dropped")
             negative = False
-        smallest = fmt.exact(fmt.min_normal_code) if isinstance(fmt, FloatFormat) else Fraction(0)
+        smallest = _smallest(fmt)
         if (
             isinstance(fmt, FloatFormat)
             and magnitude < smallest
@@ -215,15 +224,18 @@ class _Story:
         scaled = magnitude / quantum
         low = math.floor(scaled)
         nu = scaled - low
-        around, floor = f"S = |x| / quantum = {text(scaled)}", text(Fraction(low))
-        self.say("scaled", around + (f": between {floor} and {text(Fraction(low + 1))}" if nu else ": a whole number"))
-        if nu:
-            self.say("fraction", f"nu = S - {floor} = {text(nu)}")
+        around, floor = f"S = |x| / quantum = {self.told(scaled)}", text(Fraction(low))
+        beyond = self.cut and low >> (DIGITS - 1) > 0  # whether there is a fraction is not known, and changes nothing
+        between = f": between {floor} and {text(Fraction(low + 1))}" if nu else ": a whole number"
+        self.say("scaled", around + between * (not beyond))
+        if nu and not beyond:
+            self.say("fraction", f"nu = S - {floor} = {self.told(nu)}")
         up, why = decision(rules.rounding, nu, negative, self.is_odd(fmt, low, quantum))
         if up is None:  # stochastic: the kernels drew the bits
             exact = self.result.exact
             up = exact is not None and abs(exact) > low * quantum
-        self.say("decision", f"{why}: {text(Fraction(low + up))}")
+        if not beyond:
+            self.say("decision", f"{why}: {text(Fraction(low + up))}")
         self.rounded = (-1 if negative else 1) * (low + up) * quantum
         self.outcome(fmt, negative, smallest)
 
@@ -245,7 +257,7 @@ class _Story:
         if up is None:  # stochastic: the kernels drew the bits
             up = self.result.exact is not None and abs(self.result.exact) >= smallest
         rounded = (low + up) * quantum
-        word = f"{_word(rules.rounding)} to {fmt.precision} digits, exponents unbounded, gives {text(rounded)}"
+        word = f"{_word(rules.rounding)} to {fmt.precision} digits, exponents unbounded, gives {self.told(rounded)}"
         if rounded < smallest:
             self.say("flush", f"subnormals_out=flush_tiny: {word}, {below}: {self.gives}")
         else:
@@ -303,7 +315,7 @@ class _Story:
         if abs(rounded) > limit:
             self.say(
                 "overflow",
-                f"{text(rounded)} is beyond the largest finite magnitude {text(limit)}; "
+                f"{self.told(rounded)} is beyond the largest finite magnitude {text(limit)}; "
                 f"{invalid or f'overflow={rules.overflow.value}, rounding={_word(rules.rounding)}'}: {self.gives}",
             )
         elif rounded and rules.subnormals_out is SubnormalsOut.FLUSH_AFTER and abs(rounded) < smallest:
@@ -316,6 +328,13 @@ class _Story:
             self.say("value", f"{self.gives}, subnormal: below the smallest normal {text(smallest)}")
         else:
             self.say("value", self.gives)
+
+
+def _smallest(fmt: FloatFormat | IntFormat) -> Fraction:
+    """The smallest normal number, also of a format whose exponents end below it; 0 for integers."""
+    if isinstance(fmt, IntFormat):
+        return Fraction(0)
+    return power_of_two(fmt.emin) if fmt.subnormals else fmt.exact(fmt.min_normal_code)
 
 
 def _limit(fmt: FloatFormat | IntFormat, negative: bool) -> Fraction:

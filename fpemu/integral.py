@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.casting import decode
+from fpemu.casting import decode, encode
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import Through
 from fpemu.literals import Literal
@@ -19,6 +19,7 @@ from fpemu.sources import Coded, Source, as_numbers
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]
 
+_FLOAT64 = FloatFormat("float64", 64, 53)
 _FARTHEST = 1 << 32  # neither a format nor a number that is written out reaches so many powers of two
 
 
@@ -55,7 +56,7 @@ def convert(x: ArrayLike | Coded, fmt: Any, *, exact: bool = True, **options: Un
 def round_literal(
     literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
 ) -> tuple[int, int | None]:
-    """Code and flags of a number that is written out, converted as a real number: to integers too.
+    """Code and flags of a number that is written out, cast as a real number: to integers too; NaN keeps its sign.
 
     Parameters
     ----------
@@ -83,13 +84,15 @@ def round_literal(
     >>> round_literal(read("0.1"), fe.dtype("float8_e4m3fn"), fe.profile("ieee"))
     (29, 1)
     """
-    twice = rules.through is Through.FLOAT32
-    out = np.empty((), fmt.code_dtype)
+    rules = fmt.check_profile(rules.for_codes(fmt.codes_key, _FLOAT64.codes_key))
     given: Any = literal
-    result = convert(
-        given, fmt, profile=rules, out=out, return_flags=not twice, **streamed(rules.rounding, seed, place)
-    )
-    return int(out), None if twice else int(result[1].bits)
+    random = streamed(rules.rounding, seed, place)
+    code = int(encode(given, fmt, profile=rules, **random))
+    if rules.through is Through.FLOAT32:
+        return code, None
+    out = np.empty((), fmt.code_dtype)  # a value may be beyond float64
+    _, flags = convert(given, fmt, profile=rules, out=out, return_flags=True, **random)
+    return code, int(flags.bits)
 
 
 @documented

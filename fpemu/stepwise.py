@@ -199,9 +199,10 @@ def ulp(x: Fraction, fmt: Format) -> Fraction:
 
 def _beside(value: Fraction, exact: Exact) -> str:
     """Where a value lies beside a far exact one: "exact", "up" or "down"."""
-    if not value or exact.beyond or (value < 0) != (exact.number < 0):
-        up = value > 0 if value and (value < 0) != (exact.number < 0) else (exact.number < 0) == (exact.scale > 0)
-        return "up" if up else "down"
+    if not value or (value < 0) != (exact.number < 0):
+        return "up" if exact.number < 0 else "down"
+    if exact.beyond:
+        return "up" if (exact.number < 0) == (exact.scale > 0) else "down"
     binade = floor_log2(abs(value))
     if binade != exact.scale:
         return "up" if (binade > exact.scale) == (value > 0) else "down"
@@ -240,7 +241,7 @@ def evaluate(
     seed : int, optional
         For stochastic rounding.
     exact_literals : bool
-        Numbers enter operations as they are; each must be a float64 or a 64-bit integer.
+        Numbers enter operations as they are, from all their digits.
 
     Returns
     -------
@@ -266,7 +267,7 @@ def evaluate(
     target = dtype(fmt)
     if isinstance(target, TableFormat):
         raise ValueError(f"{target.name} is a codebook: results of operations are of float or integer formats")
-    rules = target.check_profile(target.profile if profile is None else profile)
+    rules = target.profile if profile is None else profile
     return _Run(parse(text), re.sub(r"\s", " ", text), target, rules, seed, exact_literals).evaluation()
 
 
@@ -282,8 +283,9 @@ class _Run:
         seed: int | None,
         exact_literals: bool,
     ) -> None:
-        self.tree, self.text, self.format, self.rules = tree, text, fmt, rules
-        self.seed = seed if isinstance(rules.rounding, Stochastic) else None
+        self.tree, self.text, self.format = tree, text, fmt
+        self.rules, self.written_rules = fmt.check_profile(rules), rules  # the latter with rows for casts of float64
+        self.seed = seed if isinstance(self.rules.rounding, Stochastic) else None
         self.exact_literals = exact_literals
         self.steps: list[Step] = []
 
@@ -300,10 +302,7 @@ class _Run:
         if isinstance(part, Number):
             return self.exactly(part) if self.exact_literals else self.rounded(part)
         if isinstance(part, Written):
-            if part.code >= self.format.code_count:
-                words = f"the codes of {self.format.name} are 0 to {self.format.code_count - 1:#x}"
-                raise self.wrong(f"code {part.code:#x} is out of range: {words}", part.place)
-            code = Code(self.format, part.code)
+            code = Code(self.format, _checked(part, self.format, self.text))
             return self.known(code, None if code.exact is None else Exact(code.exact))
         assert isinstance(part, Call)
         return self.call(part)
@@ -313,16 +312,16 @@ class _Run:
         return _Operand(given, code.text, None if code.exact is None else Exact(code.exact), whole, code)
 
     def exactly(self, part: Number) -> _Operand:
-        number, exact = part.value.plain(), exact_literal(part.value)
-        if number is None:
-            raise self.wrong("no float64 and no 64-bit integer: it cannot enter an operation exactly", part.place)
-        text = repr(number) if exact is None or not exact.number else exact.text
-        return _Operand(number, text, exact, exact, None)
+        exact, special = exact_literal(part.value), part.value.special()
+        if exact is not None and part.value.fraction() is None:
+            raise self.wrong("too far away to enter an operation exactly: leave out --exact-literals", part.place)
+        text = repr(special) if special is not None or exact is None else exact.text
+        return _Operand(part.value, text, exact, exact, None)
 
     def rounded(self, part: Number) -> _Operand:
         value, written = part.value, self.text[slice(*part.place)]
         try:
-            code, bits = round_literal(value, self.format, self.rules, self.seed, len(self.steps))
+            code, bits = round_literal(value, self.format, self.written_rules, self.seed, len(self.steps))
         except ValueError as error:
             raise self.wrong(error, part.place) from None
         result = Code(self.format, code)
@@ -362,6 +361,14 @@ class _Run:
         """An exponent, the second operand of `scaleb`."""
         n = _exponent(part, self.text)
         return _Operand(n, str(n), Exact(Fraction(n)), Exact(Fraction(n)), None)
+
+
+def _checked(part: Written, fmt: Format, text: str) -> int:
+    """A code that is one of the format's."""
+    if part.code >= fmt.code_count:
+        words = f"the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}"
+        raise ExpressionError(f"code {part.code:#x} is out of range: {words}", text, *part.place)
+    return part.code
 
 
 def _exponent(part: Part, text: str) -> int:
@@ -420,16 +427,17 @@ def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profil
     """
     target = dtype(fmt)
     assert not isinstance(target, TableFormat)
-    rules = target.check_profile(target.profile if profile is None else profile)
+    written_rules = target.profile if profile is None else profile
+    rules = target.check_profile(written_rules)
     text = re.sub(r"\s", " ", text)
 
     def value(part: Part) -> Any:
         if isinstance(part, Variable):
             return variables[part.name]
         if isinstance(part, Written):
-            return Array.from_codes(np.array(part.code, target.code_dtype), target)
+            return Array.from_codes(np.array(_checked(part, target, text), target.code_dtype), target)
         if isinstance(part, Number):
-            code, _ = round_literal(part.value, target, rules)
+            code, _ = round_literal(part.value, target, written_rules)
             return Array.from_codes(np.array(code, target.code_dtype), target)
         operands = [value(argument) for argument in part.arguments[: -1 if _scales(part) else None]]
         if _scales(part):

@@ -124,6 +124,19 @@ def test_steps(x, name, rules, title, words):
     assert words in steps[title]
 
 
+@pytest.mark.parametrize("rule", ["keep", "flush_before", "flush_after", "flush_tiny"])
+@pytest.mark.parametrize("fmt", ["e1m1", "e1m2", "e2m1", "e8m0", "binary3p1ue", "float8_e8m0fnu", "nosub"])
+def test_formats_at_the_edge_under_every_flush_rule(rule, fmt):
+    """Formats whose exponents end below a normal number, that have no subnormals, of one digit: a story for each."""
+    target = fe.FloatFormat("nosub", 6, 3, subnormals=False) if fmt == "nosub" else fe.dtype(fmt)
+    for rounding in fe.Rounding:
+        rules = target.profile.replace(rounding=rounding, subnormals_out=rule)
+        for x in (0.1, 0.45, 0.5, 0.9, 1.3, 1.9, 2.5, 1e-9, -0.9):
+            told = explain(x, target, rules)
+            assert told.result.code == fe.encode(x, target, profile=rules)
+            assert told.steps
+
+
 def test_a_rule_that_forbids_the_number():
     fmt = fe.dtype("int8")
     with pytest.raises(ValueError, match="NaN"):

@@ -219,8 +219,16 @@ def test_how_a_step_rounds(text, rounding, result, flags):
 
 def test_numbers_that_enter_exactly():
     assert evaluate("0.1 + 0", "float8_e4m3fn").result.text == "0.1015625"
-    with pytest.raises(ExpressionError, match="no float64"):
-        evaluate("0.1 + 0", "float8_e4m3fn", exact_literals=True)
+    found = evaluate("0.1 + 0.2 * 1e-400", "float32", exact_literals=True)
+    assert [step.exact.number for step in found.steps] == [Fraction(2, 10**401), Fraction(1, 10)]
+    found = evaluate("0.1 + 0.2", "float64", exact_literals=True)
+    assert found.result.exact == Fraction(0.3)
+    assert found.steps[0].exact.number == Fraction(3, 10)
+    assert evaluate("exp(0.1)", "float16", exact_literals=True).steps[0].text == "exp(0.1)"
+    for text, code in (("-0 * 1", 0x8000), ("inf * -1", 0xFC00), ("-nan + 0", 0x7E00)):
+        assert evaluate(text, "float16", exact_literals=True).result.code == code
+    with pytest.raises(ExpressionError, match=r"too far away .* leave out --exact-literals"):
+        evaluate("1e-40000 + 1", "float8_e4m3fn", exact_literals=True)
     found = evaluate("1.0625 * 1.0625 - 1", "float8_e4m3fn", exact_literals=True)
     assert [step.operation for step in found.steps] == ["multiply", "subtract"]
     assert found.steps[0].exact.number == Fraction(17, 16) ** 2
@@ -294,6 +302,88 @@ def test_exact_values(name):
         assert difference <= abs(gmpy2.mpq(expected)) / 2**127
         if not found.more and name != "divide" and name != "reciprocal":
             assert difference == 0
+
+
+LEAVES = ["2", "3", "0.1", "1.5", "7", "1e-9", "sqrt(2)", "exp(1)", "log(3)", "sin(1)", "tanh(2)", "sqrt(3)"]
+
+
+def drawn_expression(rng, depth):
+    """An expression some of whose differences are 0, or have lost most of their digits."""
+    if not depth or rng.random() < 0.2:
+        return rng.choice(LEAVES)
+    x, y = drawn_expression(rng, depth - 1), drawn_expression(rng, depth - 1)
+    near = f"(({x} + {rng.choice(['0', '1e-9', '1e-30', '1e-37'])}) - {x})"
+    one = rng.choice(["sqrt", "tanh", "sin", "rint"])
+    two = rng.choice(["min", "max", "fmod"])
+    roots = f"(sqrt(abs({x})) * sqrt(abs({x})) - abs({x}))"
+    return rng.choice([near, roots, *(f"({x} {symbol} {y})" for symbol in "+-*/"), f"{one}({x})", f"{two}({x}, {y})"])
+
+
+def by_mpfr(part):
+    """An expression's value with 400 digits."""
+    if isinstance(part, Number):
+        x = part.value.fraction()
+        return gmpy2.mpfr(gmpy2.mpq(x.numerator, x.denominator))
+    return BY_MPFR[part.operation.name](*map(by_mpfr, part.arguments))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exact_values_are_as_near_as_they_are_told(seed):
+    """What is printed of a whole expression has twenty right digits, or there is none: whatever has cancelled."""
+    rng, told = random.Random(seed), 0
+    for _ in range(60):
+        text = drawn_expression(rng, 3)
+        try:
+            found = evaluate(text, "float64").exact
+        except ExpressionError:  # the sine of what is too large
+            continue
+        with gmpy2.context(MPFR):
+            value = by_mpfr(parse(text))
+        if found is None or found.scale or not gmpy2.is_finite(value):
+            continue
+        told += 1
+        with gmpy2.context(MPFR):
+            number = gmpy2.mpfr(gmpy2.mpq(found.number.numerator, found.number.denominator))
+            if abs(value) < 1e-100:  # that is what 400 digits leave of an exact 0
+                assert number == 0, text
+            else:
+                assert abs(number - value) <= abs(value) / 2 ** (found.known - 1 if found.more else 140), (text, found)
+                assert found.known >= 67  # twenty decimal digits
+    assert told > 15
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *((f"{x} - {x}", None) for x in ("exp(1)", "sqrt(2)", "sin(1)")),
+        *((text, None) for text in ("sqrt(2)*sqrt(2) - 2", "sqrt(2)**2 - 2", "tanh(1e10) - 1", "1/(log(exp(1)) - 1)")),
+        *((text, 0) for text in ("exp(1) * 0", "min(0, exp(1))", "rint(sin(1)/3)", "logb(sqrt(2))")),
+        ("sqrt(2)**0", 1),
+        ("rint(sqrt(2)*sqrt(2)/4)", None),
+        ("fmod(sqrt(2)*sqrt(2), 2)", None),
+    ],
+)
+def test_what_cancels_is_not_told(text, told):
+    found = evaluate(text, "float64")
+    if told is None:
+        assert found.exact is None
+        assert (found.error, found.ulps) == (None, None)
+    else:
+        assert (found.exact.number, found.exact.more) == (told, False)
+
+
+@pytest.mark.parametrize("far", ["1e-1000000000", "0x1p-1000000000", "1e-400000"])
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_zero", "toward_positive", "toward_negative"])
+def test_far_numbers_round_up_or_down_in_value(far, sign, rounding):
+    (step,) = evaluate(sign + far, "bf16", fe.profile("ieee").replace(rounding=rounding)).steps
+    value = Fraction(step.result.exact)
+    assert step.rounding == ("up" if value > 0 or (not value and sign) else "down")
+
+
+def test_codes_are_the_formats():
+    with pytest.raises(ExpressionError, match="code 0x1ff is out of range"):
+        compute("x + 0x1FF", "float8_e5m2", {"x": fe.array([1.0], "float8_e5m2")})
 
 
 def test_there_is_not_always_an_exact_value():

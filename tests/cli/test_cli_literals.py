@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -186,6 +187,60 @@ def test_numbers_out_of_an_integer_formats_range_are_invalid(run, text, profile,
     assert flags == (["invalid"] if beyond else [])
     (facts,) = run("inspect", text, "-f", fmt, "--profile", profile, "--json").json
     assert facts["code"] == code
+
+
+KINDS = ["0.1", "-inf", "inf", "-0", "1", "464", "-300", "1e39", "1e400", "-1e400", "1e-400", "0x1p-1074", "-1e-46"]
+KINDS += ["18446744073709551615", "65519.99999999999999999999", "1.00390625000000000000000001", "1e300", "-3e38"]
+TARGETS = [
+    "bf16",
+    "float16",
+    "e4m3fn",
+    "e5m2",
+    "fp4",
+    "float32",
+    "float64",
+    "int8",
+    "uint16",
+    "e8m0",
+    "e1m2",
+    "e4m3fnuz",
+]
+OPTIONS = [
+    (),
+    ("--rounding", "toward_positive"),
+    ("--overflow", "saturate"),
+    ("--overflow", "nan"),
+    ("--rounding", "RTZ"),
+]
+
+
+@pytest.mark.parametrize("profile", fe.profile_names())
+def test_every_profile_is_read_alike(run, profile):
+    """`calc`, `inspect` and Python give a text one code, NaN's sign and the rules for casts of float64 with it."""
+    draw = random.Random(profile)
+    cases = [(draw.choice(KINDS), draw.choice(TARGETS), draw.choice(OPTIONS)) for _ in range(15)]
+    for text, fmt, options in [*cases, *((nan, draw.choice(TARGETS), ()) for nan in ("nan", "-nan"))]:
+        how = {"profile": profile} | ({options[0][2:]: options[1]} if options else {})
+        line = (text, "-f", fmt, "--profile", profile, *options)
+        try:
+            want = int(fe.encode(text, fmt, **how))
+        except ValueError:
+            assert {run(command, *line).code for command in ("calc", "inspect")} == {2}
+            continue
+        assert by_calc(run, *line)[0] == want, line
+        (facts,) = run("inspect", *line, "--json").json
+        assert facts["code"] == want, line
+
+
+@pytest.mark.parametrize("text", ["1e1000000", "1e100000", "-1e-100000", "1e-70000"])
+@pytest.mark.parametrize("fmt", ["e24m39", "int64", "bf16", "nf4"])
+def test_digits_that_are_not_the_numbers_are_marked(run, text, fmt):
+    """Of a number that is too far away to be written out 128 digits stand in: none of theirs is told as its own."""
+    (facts,) = run("inspect", text, "-f", fmt, "--json").json
+    for step in facts["steps"]:
+        if step["title"] in ("scaled", "fraction", "distance"):
+            assert "= ~" in step["text"] or step["title"] == "distance"
+            assert not re.search(r"\d{30}", step["text"]), step
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
