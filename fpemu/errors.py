@@ -193,7 +193,7 @@ class Errors:
         self.max_error = self.max_relative_error = 0.0
         self._signal, self._noise = _SumOfSquares(), _SumOfSquares()
 
-    def update(self, x: NDArray[Any], y: NDArray[Any], scale: Any = 1.0) -> None:
+    def update(self, x: NDArray[Any], y: NDArray[Any], scale: Any = 1.0, more: NDArray[Any] | None = None) -> None:
         """Add a piece.
 
         Parameters
@@ -205,20 +205,33 @@ class Errors:
             a value of a wider format) counts as an overflow, and for the errors as the range's end.
         scale : float or numpy.ndarray
             The factor that takes both back to the elements' own units.
+        more : numpy.ndarray, optional
+            What the elements are more than `x`, where float64 does not hold them (`fpemu.doubles`); much smaller.
         """
         x, y = np.asarray(x).reshape(-1), np.asarray(y).reshape(-1)
         scale = np.broadcast_to(np.reshape(scale, -1), x.shape)
         for start in range(0, x.size, BLOCK):
             part = slice(start, start + BLOCK)
-            self._add(x[part].astype(np.float64), y[part].astype(np.float64), scale[part])
+            rest = None if more is None else more.reshape(-1)[part]
+            self._add(x[part].astype(np.float64), y[part].astype(np.float64), scale[part], rest)
 
-    def _add(self, x: NDArray[np.float64], y: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
+    def _add(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        more: NDArray[np.float64] | None,
+    ) -> None:
         self.nan += int(np.count_nonzero(np.isnan(y)))
         finite = np.isfinite(x)
         if not finite.all():
             x, y, scale = x[finite], y[finite], scale[finite]
+            more = None if more is None else more[finite]
         self.finite += x.size
         above, below = x > self.largest, x < self.lowest
+        if more is not None:
+            above |= (x == self.largest) & (more > 0)
+            below |= (x == self.lowest) & (more < 0)
         inside = (y >= self.lowest) & (y <= self.largest)
         # A negative number in an unsigned format that becomes NaN is invalid, not an overflow.
         overflow = (above | below if self.lowest < 0 else above) & ~inside
@@ -230,7 +243,8 @@ class Errors:
         valid = ~np.isnan(y)
         if not valid.all():
             x, y, scale = x[valid], y[valid], scale[valid]
-        error = np.abs(y - x)
+            more = None if more is None else more[valid]
+        error = np.abs(y - x if more is None else (y - x) - more)
         self.inexact += int(np.count_nonzero(error))
         with np.errstate(over="ignore"):  # infinitely large beside a subnormal element
             relative = np.divide(error, np.abs(x), out=np.zeros_like(error), where=x != 0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
+from fpemu.doubles import Doubles, difference, doubles, quotients
 from fpemu.errors import HEADER, Errors, Row, finite_range
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.scheme import Scheme
@@ -22,10 +23,10 @@ from fpemu.registry import dtype as lookup
 from fpemu.running import check_randoms, streamed
 from fpemu.scaling.layout import layout_of
 from fpemu.scaling.lookup import check_scaled, format_or_scheme, targets_under, with_axis, with_scale_rule
-from fpemu.scaling.quantizing import quantize
+from fpemu.scaling.quantizing import as_floats, quantize
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.streaming import Stream
-from fpemu.sources import as_source
+from fpemu.sources import Source, as_numbers, as_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,21 +107,24 @@ class _Trial:
         """What was counted."""
         return self.errors.row(self.scale)
 
-    def update(
-        self, x: NDArray[Any], source: Format | None, values: NDArray[np.float64], offset: int, scale: Any
-    ) -> None:
-        """Add a piece: `x` are codes of `source`, `values` the same as float64; `scale` differs by element."""
+    def update(self, x: Source, numbers: Doubles, offset: int, scale: Any) -> None:
+        """Add a piece: `numbers` are x as float64; `scale` differs by element."""
         if self.scale is not None:
             scale = self.scale
+        given: Any = x
         if scale is not None:
-            with np.errstate(over="ignore"):
-                scaled = values / scale
+            scaled = quotients(x, numbers, scale)
             limit = sys.float_info.max
-            x = values = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(values))
-            source = None
+            given = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(numbers.values))
+            numbers = Doubles(given, None)
         random = streamed(self.rules.rounding, self.rng, offset)
-        y = cast_to_float64(x, self.target, source=source, profile=self.rules, **random)
-        self.errors.update(values, y, 1.0 if scale is None else scale)
+        if numbers.more is None:
+            y = cast_to_float64(given, self.target, profile=self.rules, **random)
+            self.errors.update(numbers.values, y, 1.0 if scale is None else scale)
+            return
+        codes = encode(given, self.target, profile=self.rules, **random)
+        there = doubles(as_source(codes, self.target), limited=False)
+        self.errors.update(numbers.values, there.values, more=difference(numbers, there))
 
 
 class _ScaledTrial:
@@ -140,6 +144,7 @@ class _ScaledTrial:
         self.rng, self.pad = rng, pad
         self.stream: Stream | None = None
         self.place = 0
+        self.numbers: Doubles | None = None  # of those that no format holds, which come in one piece
 
     def begin(self, shape: tuple[int, ...], source: Format) -> Stream:
         """Before the first piece."""
@@ -160,8 +165,11 @@ class _ScaledTrial:
         """Add a piece of codes."""
         assert self.stream is not None
         for part, q in self.stream.quantized(codes, last, rng=self.rng):
-            values = np.asarray(cast(part, "float64", source=self.stream.source))
-            self.errors.update(values, q.dequantize(np.float64))
+            if self.numbers is None:
+                values, more = doubles(as_source(part, self.stream.source))
+            else:
+                values, more = (each[self.place : self.place + part.size] for each in self.numbers if each is not None)
+            self.errors.update(values, q.dequantize(np.float64), more=more)
             quotients = self._quotients(values, q)
             zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
@@ -190,7 +198,7 @@ class _ScaledTrial:
         return int(np.count_nonzero(finite & ((quotients > self.largest) | (quotients < self.lowest))))
 
 
-def cast_to_float64(x: NDArray[Any], fmt: Format, **how: Any) -> NDArray[np.float64]:
+def cast_to_float64(x: Any, fmt: Format, **how: Any) -> NDArray[np.float64]:
     """What `cast` gives, as float64; rounded, or an infinity, where float64 does not hold a value of the format."""
     try:
         return np.asarray(cast(x, fmt, dtype=np.float64, **how))
@@ -289,7 +297,7 @@ def report(
     float8_e4m3fn        676         52     0.9531    19.66      25 %        0 %       25 %    0
     int8           3.478e+04        373          1     2.55      25 %       50 %       25 %    0
     """
-    found = as_source(x, source)
+    found = as_numbers(x, source)
     chosen = _chosen(formats)
     if scale_rule is not None:
         chosen = with_scale_rule(chosen, scale_rule)
@@ -298,20 +306,20 @@ def report(
     if scale is not None and np.ndim(scale):  # neither a word nor one number
         scale = np.broadcast_to(_scales(scale), found.codes.shape)
     return report_stream(
-        lambda: flat_chunks(found.codes),
+        (lambda: flat_chunks(found.codes)) if found.rest is None else (lambda: [_flat(found)]),
         chosen,
         scale,
         profile=profile,
         rounding=rounding,
         rng=rng,
-        source=found.format,
+        source=found.format if found.rest is None else None,
         shape=found.codes.shape,
         pad=pad,
     )
 
 
 def report_stream(
-    pieces: Callable[[], Iterable[NDArray[Any]]],
+    pieces: Callable[[], Iterable[NDArray[Any] | Source]],
     formats: Any,
     scale: str | ArrayLike | None = None,
     *,
@@ -384,16 +392,17 @@ def report_stream(
         check_randoms(roundings[0], rng, None, 0)
     count = nan = infinite = 0
     for piece in pieces():
-        found = as_source(piece, source)
-        values = cast(found.codes, "float64", source=found.format)
-        nan += int(np.count_nonzero(np.isnan(values)))
-        infinite += int(np.count_nonzero(np.isinf(values)))
-        factors = None if scale is None else scale.flat[count : count + values.size]
+        found = as_numbers(piece, source)
+        numbers = doubles(found)
+        nan += int(np.count_nonzero(np.isnan(numbers.values)))
+        infinite += int(np.count_nonzero(np.isinf(numbers.values)))
+        factors = None if scale is None else scale.flat[count : count + numbers.values.size]
         for trial in trials:
-            trial.update(found.codes, found.format, values, count, factors)
+            trial.update(found, numbers, count, factors)
         for other in scaled:
-            other.update(found.codes)
-        count += values.size
+            other.numbers = None if found.rest is None else numbers
+            other.update(_as_codes(found, other.scheme).codes)
+        count += numbers.values.size
     for other in scaled:
         other.finish()
     plain, with_scales = iter(trials), iter(scaled)
@@ -437,28 +446,44 @@ def _chosen(formats: Any) -> list[Format | ScaledFormat]:
 
 
 def _begin(
-    trials: list[_ScaledTrial], pieces: Callable[[], Iterable[NDArray[Any]]], source: Any, shape: tuple[int, ...]
+    trials: list[_ScaledTrial],
+    pieces: Callable[[], Iterable[NDArray[Any] | Source]],
+    source: Any,
+    shape: tuple[int, ...],
 ) -> None:
     """Let scaled formats look at all elements, if one has to."""
     if not trials:
         return
     first = next(iter(pieces()), None)
-    own = as_source(first, source).format if first is not None else lookup("float32" if source is None else source)
+    own = lookup("float32" if source is None else source)
+    if first is not None:
+        own = _as_codes(as_numbers(first, source), trials[0].scheme).format
     streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.looks_first]
     if not streams:
         return
     for piece in pieces():
-        codes = as_source(piece, source).codes
+        codes = _as_codes(as_numbers(piece, source), streams[0].scheme).codes
         for stream in streams:
             stream.look(codes)
     for stream in streams:
         stream.begin()
 
 
-def _largest_magnitude(pieces: Callable[[], Iterable[NDArray[Any]]], source: Any) -> float:
+def _flat(x: Source) -> Source:
+    """Numbers in one dimension."""
+    return x._replace(codes=x.codes.reshape(-1))
+
+
+def _as_codes(x: Source, scheme: ScaledFormat) -> Source:
+    """Numbers as codes; what no format holds as the float64 of which a scaled format makes the same."""
+    return x if x.rest is None else as_numbers(as_floats(x, scheme))
+
+
+def _largest_magnitude(pieces: Callable[[], Iterable[Any]], source: Any) -> float:
     amax = 0.0
     for piece in pieces():
-        values = np.abs(cast(piece, "float64", source=source))
+        # away from zero, so that no number over the scale is beyond the largest value
+        values = np.abs(cast(piece, "float64", source=source, rounding="away_from_zero"))
         amax = max(amax, float(np.max(values, initial=0.0, where=np.isfinite(values))))
     return amax
 

@@ -123,6 +123,8 @@ def as_numbers(x: Any, source: Any = None) -> Source:
     kind = type(x)
     if kind is np.ndarray:
         return _from_array(x, False)
+    if isinstance(x, Source):
+        return x
     if carries_codes(x):
         codes = codes_of(x)
         return Source(codes, x.format, None, codes.ndim == 0)

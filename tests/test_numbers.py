@@ -343,7 +343,7 @@ OF_NUMBERS = {
     "scaleb": lambda f, x: f(x, 1, result="float64"),
     "report": lambda f, x: f(x, "float8_e4m3fn").to_dict(),
     "quantize": lambda f, x: f(x, "absmax_int8").dequantize(),
-    "fake_quantize": lambda f, x: f(x, "absmax_int8"),
+    "fake_quantize": lambda f, x: f(x, "absmax_int8").astype(np.float32),
     "calibrate": lambda f, x: f([x], "fp8_e4m3_tensor").scales,
 }
 # What takes codes, integers alone, or files
@@ -358,7 +358,6 @@ OTHERS = {
     "left_shift",
     "right_shift",
 }
-REFUSE = {"report", "quantize", "fake_quantize", "calibrate"}  # of numbers that no format holds
 
 
 def _like(x, numbers):
@@ -408,19 +407,32 @@ def test_every_public_function(name, kind):
     assert same(call(function, x), want)
 
 
+BEYOND = [N, THIRD, Decimal("0.1"), "1e-400", np.longdouble(1) / 3]
+
+
 @pytest.mark.parametrize("name", sorted(set(OF_NUMBERS) - OTHERS))
 def test_every_public_function_beyond_formats(name):
-    """Numbers that no format holds: taken, or refused in words; never rounded first."""
+    """Numbers that no format holds: computed from what they are, the same of every kind, or refused in words."""
     function, call = getattr(fe, name), OF_NUMBERS[name]
-    x = [THIRD, N, 0.5]
-    if name in REFUSE:
-        with pytest.raises(ValueError, match="does not hold"):
-            call(function, x)
-    elif name in ("next_up", "next_down", "spacing"):
-        with pytest.raises(ValueError, match="1/3 is no value of bfloat16"):
-            call(function, x)
-    else:
-        assert call(function, x) is not None
+    if name in ("next_up", "next_down", "spacing"):  # of a format's own values
+        with pytest.raises(ValueError, match=r"is no value of bfloat16: cast first, fe\.cast"):
+            call(function, BEYOND)
+        assert call(function, fe.cast(BEYOND, "bfloat16")) is not None
+        return
+    assert same(call(function, BEYOND[:3]), call(function, [Fraction(each) for each in BEYOND[:3]]))
+    for i in range(len(BEYOND)):
+        alone = [BEYOND[i]] * 3
+        ratio = BEYOND[i].as_integer_ratio() if isinstance(BEYOND[i], np.generic) else (BEYOND[i],)
+        exact = [Fraction(*ratio)] * 3
+        assert same(call(function, alone), call(function, exact)), BEYOND[i]
+
+
+def test_refused_beyond_formats(tmp_path):
+    """What keeps numbers in their own format has to be told one; the advice works."""
+    for call in (fe.asarray, lambda x: fe.save(tmp_path / "x.npz", x=x)):
+        with pytest.raises(ValueError, match=r"does not hold: .*fe.array\(x, 'float64'\)"):
+            call(BEYOND)
+        call(fe.array(BEYOND, "float64"))
 
 
 def test_neighbours_of_numbers_without_a_format():

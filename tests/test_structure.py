@@ -34,6 +34,7 @@ ORDER = [
     *("arithmetic", "remainders", "integral", "signs", "comparisons", "predicates"),
     *("tabulation", "powers", "elementary", "summing", "rational_sums", "reductions", "cores"),
     *("ordering", "array_ufuncs", "dlpack", "array_functions", "array_operators", "array_methods", "array", "creation"),
+    "doubles",
     *("neighbours", "anatomy", "explain"),
     *("catalogue", "expressions", "stepwise", "accuracy"),
     "scaling",

@@ -33,11 +33,13 @@ from fpemu.cli.options import (
 )
 from fpemu.cli.output import print_json, print_table, progress, summary
 from fpemu.containers import UnknownEndingError, kind_of_output, told_by_name
+from fpemu.doubles import difference, doubles
 from fpemu.errors import HEADER, Errors
 from fpemu.files import Outgoing, StoredArray, write_arrays
 from fpemu.formats import Format
 from fpemu.profiles import Profile
 from fpemu.running import streamed
+from fpemu.sources import as_source
 
 __all__ = ["cast"]
 
@@ -140,8 +142,9 @@ class _Job:
             random = streamed(self.rules.rounding, self.seed, offset)
             result = convert(piece, self.format, profile=self.rules, source=source, **random)
             yield result
-            x = casting.cast(piece, "float64", source=source)
-            self.errors.update(x, casting.cast(result, "float64", source=self.format if self.codes else None))
+            x = doubles(as_source(piece, source), limited=False)
+            y = doubles(as_source(result, self.format if self.codes else None), limited=False)
+            self.errors.update(x.values, y.values, more=difference(x, y))
             offset += piece.size
             advance(piece.size)
 

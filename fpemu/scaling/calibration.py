@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting import cast
 from fpemu.formats import IntFormat
 from fpemu.info import finfo
 from fpemu.keywords import hinted
@@ -18,10 +17,10 @@ from fpemu.knobs import Stochastic
 from fpemu.scaling.counting import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
 from fpemu.scaling.layout import Layout, block_shape, layout_of
 from fpemu.scaling.names import scheme as find_scheme
-from fpemu.scaling.quantizing import quantize
+from fpemu.scaling.quantizing import as_floats, quantize
 from fpemu.scaling.rules import check_word
 from fpemu.scaling.stepping import is_zero
-from fpemu.sources import as_source
+from fpemu.sources import as_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -233,8 +232,7 @@ class Calibration:
         array(2., dtype=float32)
         """
         self.__dict__.pop("_result", None)
-        given = as_source(x, source)
-        numbers = np.asarray(cast(given.codes, "float64", source=given.format))
+        numbers = np.asarray(as_floats(as_numbers(x, source), self.scheme), np.float64)
         layout, shape = self._places(numbers.shape, pad)
         self._meet(shape)
         finite, infinite = np.isfinite(numbers), np.isinf(numbers)
@@ -382,7 +380,7 @@ class Calibration:
         """
         scales, zeros, second = self._result
         if scales is not None and not isinstance(self.scheme.block, str):
-            shape = as_source(x, how.get("source")).codes.shape
+            shape = as_numbers(x, how.get("source")).codes.shape
             blocks = Layout(shape, block_shape(self.scheme.block, self.scheme.axis, shape)).blocks
             if blocks != scales.shape:
                 raise ValueError(f"scales of shape {scales.shape} do not fit blocks of shape {blocks}")

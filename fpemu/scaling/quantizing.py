@@ -11,7 +11,8 @@ import numpy as np
 from fpemu.arithmetic import divide
 from fpemu.array import Array
 from fpemu.casting import cast, decode, encode
-from fpemu.formats import FloatFormat, Format, TableFormat
+from fpemu.doubles import to_odd
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.keywords import hinted
 from fpemu.knobs import NanRule, Rounding
 from fpemu.plans import holds
@@ -19,7 +20,7 @@ from fpemu.profiles import IEEE
 from fpemu.reductions import mean
 from fpemu.registry import dtype as find_format
 from fpemu.running import check_out, check_randoms, randomness
-from fpemu.scaling.dequantizing import deciding_format
+from fpemu.scaling.dequantizing import deciding_digits, deciding_format, digits
 from fpemu.scaling.direct import direct
 from fpemu.scaling.elements import Elements, Randoms, SteppedElements, shifted, way
 from fpemu.scaling.known import Known, known_parts
@@ -27,9 +28,10 @@ from fpemu.scaling.layout import Layout, layout_of
 from fpemu.scaling.names import scheme as find_scheme
 from fpemu.scaling.pieces import Piece, Rows, in_pieces
 from fpemu.scaling.quantized import Quantized
+from fpemu.scaling.ratios import digits_of
 from fpemu.scaling.stages import Exact, of_whole_rows, stages_of, statistics
 from fpemu.scaling.stepping import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, wide
-from fpemu.sources import as_source
+from fpemu.sources import as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
     from fpemu.scaling.profiles import ScaleProfile
     from fpemu.scaling.rules import ScaleRule
     from fpemu.scaling.scheme import ScaledFormat
+    from fpemu.sources import Source
 
-__all__ = ["fake_quantize", "quantize"]
+__all__ = ["as_floats", "fake_quantize", "quantize"]
 
+LEAST, LARGEST = -1000, 1000  # exponents of what decides, well within float64
 _WITHIN = IEEE.replace(overflow="saturate")
 _FLOATS: tuple[FloatFormat, ...] = tuple(
     fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
@@ -141,8 +145,8 @@ def quantize(
         own = chosen.profile.replace(name=chosen.profile.name, rounding=rounding)
         chosen = chosen.replace(profile=own)
     check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
-    given = as_source(x, source)
-    numbers = _floats(given.codes, given.format)
+    given = as_numbers(x, source)
+    numbers = as_floats(given, chosen)
     layout = layout_of(chosen.block, chosen.axis, numbers.shape, pad)
     if chosen.own_profile.steps is not None:
         numbers = _singles(numbers, chosen)
@@ -179,7 +183,7 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArr
     array([ 1.00787401, -1.99999999,  0.2992126 ])
     """
     found = hinted(quantize)(x, scheme, **how)
-    own = as_source(x, how.get("source")).dtype
+    own = as_numbers(x, how.get("source")).dtype
     return found.dequantize(np.float64 if own == np.float64 else np.float32)
 
 
@@ -189,8 +193,35 @@ def _changed(scheme: str | ScaledFormat | Scheme, **changes: Any) -> ScaledForma
     return found.replace(**asked) if asked else found
 
 
-def _floats(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """Numbers as float32 or else float64, which hold them; C-ordered, in native byte order."""
+def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
+    """Numbers as float32 or else float64, C-ordered, in native byte order; a scheme makes the same of both.
+
+    What float64 does not hold is rounded to odd, where no rounding of the scheme decides at numbers of so many digits.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    codes, fmt = given.codes, given.format
+    if given.rest is None:
+        found = _held(codes, fmt)
+        if found is not None:
+            return found
+    numbers, held = to_odd(given)
+    if not held:
+        why = _why_not_odd(scheme)
+        if why:
+            carrier = "float64" if scheme.own_profile.steps is None else "float32"
+            raise ValueError(
+                f"{carrier} does not hold each of these numbers, and {why}: cast them to it first, "
+                f"fe.cast(x, {carrier!r})"
+            )
+    return np.ascontiguousarray(numbers).reshape(codes.shape)
+
+
+def _held(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
+    """Codes as float32 or else float64, if one holds all values of the format."""
     for carrier in _FLOATS:
         if fmt.codes_key == carrier.codes_key:
             words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
@@ -198,10 +229,41 @@ def _floats(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
     for carrier in _FLOATS:
         if holds(carrier, fmt):
             return np.ascontiguousarray(decode(codes, fmt, dtype=carrier.name)).reshape(codes.shape)
-    found = np.ascontiguousarray(cast(codes, "float64", source=fmt)).reshape(codes.shape)
-    if not np.array_equal(encode(found, fmt), codes):
-        raise ValueError(f"float64 does not hold each of these numbers of {fmt}: cast them to it first")
-    return found
+    return None
+
+
+def _why_not_odd(scheme: ScaledFormat) -> str:
+    """Why a scheme may make something else of float64 rounded to odd than of the numbers themselves; "" if it does not.
+
+    Scales and elements are decided at products of values: of the divisor, scales, elements and the middles between two.
+    A product that has a digit less than float64, and no smaller unit, is itself no odd number.
+    """
+    element, rule, own = scheme.element, scheme.scale_rule, scheme.own_profile
+    if own.steps is not None:
+        return f"the profile {scheme.profile} computes in float32"
+    if rule.statistic != "absmax":
+        return f"the scale rule {rule} takes two numbers of a block at once"
+    if not isinstance(own.elements.rounding, Rounding):
+        return "stochastic rounding takes all of their digits"
+    levels = [scheme.scale, *([scheme.second_level] if isinstance(scheme.second_level, FloatFormat) else [])]
+    most = sum(map(digits, levels)) + max(deciding_digits(element), digits_of(scheme.divisor) + 1)
+    if most > 52:
+        return f"{scheme} is decided at numbers of {most} digits"
+    ends = [_exponents(fmt) for fmt in (*levels, element)]
+    least, largest = (sum(exponents) for exponents in zip(*ends, strict=True))
+    return f"{scheme} reaches beyond its range" if least < LEAST or largest > LARGEST else ""
+
+
+def _exponents(fmt: Format) -> tuple[int, int]:
+    """The exponents of a format's unit, and of a power of two beyond all its values."""
+    if isinstance(fmt, FloatFormat):
+        significand, exponent = fmt.scaled(fmt.max_code)
+        return fmt.quantum_exponent, exponent + significand.bit_length()
+    if isinstance(fmt, TableFormat):
+        values = [fmt.scaled(code) for code in range(fmt.code_count)]
+        return min(exponent for _, exponent in values), max(e + abs(m).bit_length() for m, e in values)
+    assert isinstance(fmt, IntFormat)
+    return -fmt.fraction_bits, fmt.bits - fmt.fraction_bits
 
 
 def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
@@ -212,7 +274,7 @@ def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
     if not ((wide(found).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
             f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
-            "cast them to it first"
+            "cast them to it first, fe.cast(x, 'float32')"
         )
     return found
 
