@@ -88,6 +88,7 @@ INSTEAD: dict[str, str] = {
     "bitwise_and": "fpemu.Array(A.codes & B.codes, A.format)",
     "bitwise_or": "fpemu.Array(A.codes | B.codes, A.format)",
     "bitwise_xor": "fpemu.Array(A.codes ^ B.codes, A.format)",
+    "invert": "fpemu.Array(A.codes ^ (A.format.code_count - 1), A.format)",
     "left_shift": "fpemu.left_shift(A.astype('int16'), 1)",
     "right_shift": "fpemu.right_shift(A.astype('int16'), 1)",
     "array_equiv": "np.array_equal(*np.broadcast_arrays(A, B))",

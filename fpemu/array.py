@@ -536,6 +536,8 @@ class Array(Methods):
     # -- elements -----------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("an Array of no dimension has no length: item() is its number, np.stack joins a list")
         return len(self.codes)
 
     def __iter__(self) -> Iterator[Array]:

@@ -95,6 +95,13 @@ class Operators:
     __itruediv__ = _in_place(np.divide)
     __mod__, __rmod__, __imod__ = _operator(np.remainder), _operator(np.remainder, True), _in_place(np.remainder)
     __pow__, __rpow__, __ipow__ = _operator(np.power), _operator(np.power, True), _in_place(np.power)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _operator(np.floor_divide, True)
+    __divmod__, __rdivmod__ = _operator(np.divmod), _operator(np.divmod, True)
+    __and__, __rand__ = _operator(np.bitwise_and), _operator(np.bitwise_and, True)
+    __or__, __ror__ = _operator(np.bitwise_or), _operator(np.bitwise_or, True)
+    __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
+    __lshift__, __rlshift__ = _operator(np.left_shift), _operator(np.left_shift, True)
+    __rshift__, __rrshift__ = _operator(np.right_shift), _operator(np.right_shift, True)
     __matmul__, __rmatmul__ = _operator(np.matmul), _operator(np.matmul, True)
     __lt__, __le__ = _operator(np.less), _operator(np.less_equal)
     __gt__, __ge__ = _operator(np.greater), _operator(np.greater_equal)
@@ -109,6 +116,12 @@ class Operators:
 
     def __abs__(self) -> Any:
         return array_ufuncs.function_of(np.absolute)(self)
+
+    def __invert__(self) -> Any:
+        return array_ufuncs.function_of(np.invert)(self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return array_functions.call(np.round, (self,), {})
 
     # -- one number ---------------------------------------------------------------------------------------------------
 

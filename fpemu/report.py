@@ -304,7 +304,11 @@ def report(
     if axis is not None:
         chosen = with_axis(chosen, axis)
     if scale is not None and np.ndim(scale):  # neither a word nor one number
-        scale = np.broadcast_to(_scales(scale), found.codes.shape)
+        given = _scales(scale)
+        try:
+            scale = np.broadcast_to(given, found.codes.shape)
+        except ValueError:
+            raise ValueError(f"scale of shape {given.shape} does not fit x of shape {found.codes.shape}") from None
     return report_stream(
         (lambda: flat_chunks(found.codes)) if found.rest is None else (lambda: [_flat(found)]),
         chosen,

@@ -279,13 +279,30 @@ def _from_tensor(tensor: Any) -> Source:
     """A torch tensor in the CPU's memory, through its bits; torch is imported by whoever made the tensor."""
     torch = sys.modules["torch"]
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"cannot cast a {type(tensor).__module__}.{type(tensor).__name__}")
+        own = f"cannot cast a {type(tensor).__module__}.{type(tensor).__name__}"
+        if hasattr(tensor, "state_dict"):
+            own += ": cast each of its tensors, {name: fe.cast(x, fmt) for name, x in module.state_dict().items()}"
+        raise TypeError(own)
     if tensor.requires_grad:
         raise TypeError("the tensor requires grad, which a cast would lose: use tensor.detach()")
+    if tensor.device.type == "meta":
+        raise TypeError("the tensor is on meta, where tensors have no numbers: make it on the CPU")
     if tensor.device.type != "cpu":
         raise TypeError(f"the tensor is on {tensor.device}: use tensor.cpu()")
+    if getattr(tensor, "is_nested", False):
+        raise TypeError("a nested tensor has rows of several lengths: cast each of tensor.unbind()")
     if tensor.layout is not torch.strided or tensor.is_quantized:
         raise TypeError("only dense tensors can be cast: use tensor.to_dense() or tensor.dequantize()")
+    try:
+        return _from_dense(tensor, torch)
+    except RuntimeError:  # torch's own words are of its inside
+        raise TypeError(
+            f"a {type(tensor).__name__} of torch that is fake, or inside torch.vmap, has no memory to read: hand over "
+            "a plain one"
+        ) from None
+
+
+def _from_dense(tensor: Any, torch: Any) -> Source:
     if tensor.is_conj() or tensor.is_neg():
         tensor = tensor.resolve_conj().resolve_neg()
     try:

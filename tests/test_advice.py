@@ -203,3 +203,34 @@ def test_generators_of_others_are_told_apart():
     other = type("Generator", (), {"__module__": "torch"})()
     with pytest.raises(TypeError, match=r"not torch\.Generator"):
         fe.cast(X, "bf16", rounding="stochastic", rng=other)
+
+
+def test_operators_tell_what_ufuncs_tell():
+    """Every operator of Python's that numpy's arrays have: a result, or the advice of numpy's function."""
+    a = fe.array([1, 2], "int8")
+    told = {
+        "floor_divide": [lambda: a // 2, lambda: 2 // a],
+        "divmod": [lambda: divmod(a, 2), lambda: divmod(2, a)],
+        "bitwise_and": [lambda: a & 1, lambda: 1 & a],
+        "bitwise_or": [lambda: a | 1, lambda: 1 | a],
+        "bitwise_xor": [lambda: a ^ 1, lambda: 1 ^ a],
+        "left_shift": [lambda: a << 1, lambda: 1 << a],
+        "right_shift": [lambda: a >> 1, lambda: 1 >> a],
+        "invert": [lambda: ~a],
+        "round": [lambda: round(a), lambda: round(a[0], 1)],
+        "remainder": [lambda: a % 2, lambda: 2 % a],
+        "matmul": [lambda: a @ a],
+    }
+    for name, calls in told.items():
+        for call in calls:
+            with pytest.raises(TypeError) as caught:
+                call()
+            assert str(caught.value) == advice.refusal(name)
+    operators = {name for name in dir(np.ndarray) if name.startswith("__") and callable(getattr(np.ndarray, name))}
+    binary = {name for name in operators if getattr(object, name, None) is not getattr(np.ndarray, name)}
+    missing = {name for name in binary if not hasattr(fe.Array, name)}
+    assert not {
+        name for name in missing if not name.startswith("__i") and "array" not in name and "dlpack" not in name
+    } - {
+        *("__class_getitem__", "__complex__", "__delitem__", "__index__", "__buffer__"),
+    }

@@ -322,9 +322,10 @@ def test_blocks_of_batches_span_all_of_them():
 def test_order_and_merging_change_no_bit_of_blocks(name, method):
     several = [weights(seed, (3, 64)) for seed in range(4)]
     several[1][2, 5] = np.nan
-    whole = fe.calibrate(several, name, method, percentile=90)
-    assert same(whole, fe.calibrate(reversed(several), name, method, percentile=90))
-    workers = [fe.calibrate(several[start::2], name, method, percentile=90) for start in (0, 1)]
+    how = {"percentile": 90} if method == "percentile" else {}
+    whole = fe.calibrate(several, name, method, **how)
+    assert same(whole, fe.calibrate(reversed(several), name, method, **how))
+    workers = [fe.calibrate(several[start::2], name, method, **how) for start in (0, 1)]
     assert same(whole, workers[1].merge(workers[0]))
     assert whole.scales.shape == (3, 2)
 
@@ -396,8 +397,9 @@ def test_a_bin_counts_as_the_mean_of_its_numbers():
 def test_scales_that_are_quantized_themselves():
     x = weights(15, (16, 128))
     for method in METHODS:
-        plain = fe.calibrate(x, "nf4_64", method, percentile=95)
-        found = fe.calibrate(x, "bnb_nf4", method, percentile=95)
+        how = {"percentile": 95} if method == "percentile" else {}
+        plain = fe.calibrate(x, "nf4_64", method, **how)
+        found = fe.calibrate(x, "bnb_nf4", method, **how)
         np.testing.assert_array_equal(found.scales, plain.scales)
         q, same_codes = found.quantize(x), plain.quantize(x)
         np.testing.assert_array_equal(q.codes, same_codes.codes)
@@ -457,3 +459,62 @@ def test_subnormal_scales_where_the_fpu_flushes():
             got = fe.calibrate(x, name).scales
         assert got.tobytes() == want.tobytes()
         assert want.tobytes() == fe.quantize(x, name).scale_values.tobytes()
+
+
+class Loader:
+    """What goes through batches anew each time, as torch's DataLoader does: no iterator, no sequence, no array."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def __iter__(self):
+        return iter(self.parts)
+
+
+def test_whatever_gives_batches():
+    parts = batches(4, 3)
+    expected = fe.calibrate(parts, "absmax_int8").scales
+    for given in (Loader(parts), dict(enumerate(parts)).values(), iter(parts), tuple(parts), map(np.copy, parts)):
+        found = fe.calibrate(given, "absmax_int8")
+        assert found.scales == expected
+        assert found.count == sum(part.size for part in parts)
+    for whole in (np.concatenate([part.ravel() for part in parts]), fe.array(parts[0], "float32"), range(3), "1.5"):
+        assert fe.calibrate(whole, "absmax_int8").count == np.size(np.asarray(whole))
+    for wrong in ({1.0, 2.0}, {"a": parts[0]}, b"12"):
+        with pytest.raises(TypeError, match="has no exact value"):
+            fe.calibrate(wrong, "absmax_int8")
+
+
+def test_arguments_of_calibrations_are_obeyed_or_refused():
+    x = batches(5, 1)[0]
+    for method in ("minmax", "mse"):
+        for call in (lambda method=method: fe.calibrate(x, "absmax_int8", method, percentile=50),
+                     lambda method=method: fe.Calibration("absmax_int8", method, percentile=99.9)):  # fmt: skip
+            with pytest.raises(ValueError, match=f"is for the method 'percentile', not for '{method}'"):
+                call()
+    assert fe.calibrate(x, "absmax_int8", "percentile").percentile == 99.9
+    found = fe.calibrate(x, "int8_channel")
+    for word, value in (("scales", 1.0), ("zero_points", 0), ("second_scale", 1.0), ("axis", 1), ("block", 4),
+                        ("scale_rule", "ceil")):  # fmt: skip
+        with pytest.raises(TypeError, match=f"^{word}= is the calibration's"):
+            found.quantize(x, **{word: value})
+    assert found.quantize(x, rounding="toward_zero").codes.shape == x.shape
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**60 - 1, 2**63 - 1, -(2**62) - 1, 2**64 - 1])
+@pytest.mark.parametrize("name", ["mxfp4", "absmax_int8", "fp8_e4m3_tensor_pow2"])
+def test_numbers_that_float64_lacks(number, name):
+    """What quantize makes of them: rounded to float64, 2^60 - 1 would get the scale of 2^60."""
+    x = [number] * 32
+    assert np.array_equal(np.ravel(fe.calibrate(x, name).scales), np.ravel(fe.quantize(x, name).scale_values))
+
+
+def test_fake_quantize_has_no_result_of_its_own():
+    x = batches(6, 1)[0]
+    for word, value in (("dtype", "float64"), ("out", np.zeros_like(x))):
+        with pytest.raises(TypeError, match=rf"say fpemu\.quantize\(x, scheme\)\.dequantize\({word}=\.\.\.\)"):
+            fe.fake_quantize(x, "absmax_int8", **{word: value})
+        assert fe.quantize(x, "absmax_int8").dequantize(**{word: value}).shape == x.shape
+    for wrong in ("bfloat16", "fp8", np.longdouble, object):
+        with pytest.raises(TypeError, match="dequantized to float32 or float64"):
+            fe.quantize(x, "absmax_int8").dequantize(wrong)

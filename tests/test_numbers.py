@@ -453,3 +453,38 @@ def test_torch_numbers():
     rows = [torch.tensor([N, 1]), torch.tensor([0.5, 2.0])]
     assert fe.encode(rows, "bfloat16").tolist() == fe.encode([[N, 1], [0.5, 2]], "bfloat16").tolist()
     assert fe.sum(several[:4], result="float64") == float(N + Fraction(11, 2))
+
+
+def test_tensors_without_numbers_are_told_what_to_do():
+    """No words of torch's inside; what the error names can be done."""
+    torch = pytest.importorskip("torch")
+    fake = pytest.importorskip("torch._subclasses.fake_tensor")
+    with fake.FakeTensorMode():
+        fakes = [torch.ones(3), torch.ones(3).bfloat16(), torch.ones(3).to(torch.float8_e5m2)]
+    rows = [torch.ones(2), torch.ones(3)]
+    nested = [torch.nested.nested_tensor(rows), torch.nested.nested_tensor(rows, layout=torch.jagged)]
+    calls = [
+        lambda x: fe.cast(x, "float16"),
+        lambda x: fe.quantize(x, "absmax_int8"),
+        fe.asarray,
+        lambda x: fe.array([x], "int8"),
+    ]
+    for call in calls:
+        for tensor in fakes:
+            with pytest.raises(TypeError, match=r"FakeTensor .* has no memory to read: hand over a plain one"):
+                call(tensor)
+        for tensor in nested:
+            with pytest.raises(TypeError, match=r"cast each of tensor\.unbind\(\)"):
+                call(tensor)
+        with pytest.raises(TypeError, match="on meta, where tensors have no numbers"):
+            call(torch.ones(2, device="meta"))
+        with pytest.raises(TypeError, match="has no memory to read"):
+            torch.vmap(lambda row, call=call: call(row) and row)(torch.ones(2, 2))
+        module = torch.nn.Linear(2, 2)
+        with pytest.raises(
+            TypeError, match=r"\{name: fe\.cast\(x, fmt\) for name, x in module\.state_dict\(\)\.items\(\)\}"
+        ):
+            call(module)
+    assert [fe.cast(part, "float16").tolist() for part in nested[0].unbind()] == [[1, 1], [1, 1, 1]]
+    with pytest.raises(TypeError, match=r"np\.stack joins a list"):
+        torch.tensor([fe.array(1.0, "bfloat16")])

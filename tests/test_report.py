@@ -496,3 +496,9 @@ def test_one_number_has_no_blocks():
     assert "note" not in found.to_dict()["rows"][0]
     alone = report_stream(lambda: iter([np.ones(1, np.float32)]), ["mxfp4"], shape=(), marked=True)
     assert (alone.count, alone.nan, len(alone.rows)) == (1, 0, 1)
+
+
+def test_scales_that_do_not_fit():
+    for scale in (np.ones(63), np.ones((2, 8, 64)), [1, 2]):
+        with pytest.raises(ValueError, match=r"scale of shape \(.*\) does not fit x of shape \(8, 64\)"):
+            fe.report(np.ones((8, 64)), "bf16", scale)

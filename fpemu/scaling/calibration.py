@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "calibrate", "narrow"]
 
 METHODS = ("minmax", "percentile", "mse")
+PERCENTILE = 99.9
 TRIED = 1 << 22  # quotients that are tried at a time
 COARSE = 16  # bins of a binade that are one step of the first search
 REACH = 16  # binades of that search
@@ -41,7 +42,7 @@ def calibrate(
     scheme: str | ScaledFormat,
     method: str = "minmax",
     *,
-    percentile: float = 99.9,
+    percentile: float | None = None,
     source: Any = None,
     pad: bool = False,
 ) -> Calibration:
@@ -50,7 +51,8 @@ def calibrate(
     Parameters
     ----------
     x : array_like, or iterable of arrays
-        One batch; or batches one after the other: an iterator, or a list or tuple of arrays.
+        One batch; or batches one after the other: an iterator or what gives one, as a DataLoader of torch does, or a
+        list or tuple of arrays.
     scheme : str or ScaledFormat
         Its blocks say what a scale is of: "tensor", "channel" or "row"; or blocks of a length or tiles, which have
         their places: all batches of one shape, such as a weight's.  With two levels of scales (nvfp4) the second one's
@@ -59,7 +61,7 @@ def calibrate(
         The range that the elements are to span: of all numbers; of this percentage of them; the one whose mean squared
         error is the least.
     percentile : float
-        For "percentile": above 0, at most 100.
+        For "percentile" alone: above 0, at most 100; default 99.9.
     source : str, Format or dtype, optional
         x holds codes of this format.
     pad : bool
@@ -76,8 +78,8 @@ def calibrate(
     TypeError
         If something is of the wrong kind.
     ValueError
-        If a name is unknown, the method does not fit the scheme, blocks do not divide an axis, or batches do not fit
-        together.
+        If a name is unknown, the method does not fit the scheme or takes no percentile, blocks do not divide an axis,
+        or batches do not fit together.
 
     Examples
     --------
@@ -102,8 +104,12 @@ def calibrate(
 
 def _batches(x: Any) -> Iterator[Any]:
     """One array, or the arrays that an iterator gives or a list or tuple holds."""
-    several = isinstance(x, list | tuple) and len(x) and all(getattr(part, "ndim", 0) for part in x)
-    yield from x if several or isinstance(x, Iterator) else (x,)
+    if isinstance(x, list | tuple):
+        several = len(x) > 0 and all(getattr(part, "ndim", 0) for part in x)
+    else:
+        itself = isinstance(x, Sequence | Mapping | Set) or hasattr(x, "shape") or hasattr(x, "__array__")
+        several = isinstance(x, Iterable) and not itself
+    yield from x if several else (x,)
 
 
 class Calibration:
@@ -118,7 +124,7 @@ class Calibration:
     method : {"minmax", "percentile", "mse"}
         See `calibrate`.
     percentile : float
-        For "percentile".
+        For "percentile"; default 99.9.
 
     Attributes
     ----------
@@ -173,9 +179,13 @@ class Calibration:
     (array(0.02, dtype=float32), array(50))
     """
 
-    def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float = 99.9) -> None:
+    def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float | None = None) -> None:
         self.scheme = find_scheme(scheme)
         check_word(method, METHODS, "method")
+        if percentile is None:
+            percentile = PERCENTILE
+        elif method != "percentile":
+            raise ValueError(f"percentile= is for the method 'percentile', not for {method!r}: leave it out")
         if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.integer | np.floating):
             raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
         if not 0 < percentile <= 100:
@@ -361,7 +371,7 @@ class Calibration:
         ----------
         x : array_like
         **how
-            As for `quantize`, but for what is known.
+            As for `quantize`, but for what the calibration has: scales and zero points, `axis`, `block`, `scale_rule`.
 
         Returns
         -------
@@ -378,6 +388,9 @@ class Calibration:
         >>> fe.calibrate([896.0], "fp8_e4m3_tensor").quantize([3.0, 1000.0]).dequantize()
         array([  3., 896.], dtype=float32)
         """
+        for name in ("scales", "zero_points", "second_scale", "axis", "block", "scale_rule"):
+            if name in how:
+                raise TypeError(f"{name}= is the calibration's: fpemu.quantize takes another one")
         scales, zeros, second = self._result
         if scales is not None and not isinstance(self.scheme.block, str):
             shape = as_numbers(x, how.get("source")).codes.shape

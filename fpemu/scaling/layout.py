@@ -186,7 +186,7 @@ def _range(word: Any, length: int, axis: int) -> tuple[int, int]:
         if step != 1:
             raise ValueError(f"a step of {step} along axis {axis} takes blocks apart")
         return start, max(start, stop)
-    if isinstance(word, bool) or not hasattr(word, "__index__"):
+    if isinstance(word, bool | np.ndarray) or not hasattr(word, "__index__"):
         raise TypeError(f"slices and integers find blocks, not {type(word).__name__}")
     place = int(word.__index__())
     if not -length <= place < length:

@@ -10,6 +10,7 @@ import numpy as np
 from fpemu.casting import decode, named_dtype
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.base import state_of
+from fpemu.knobs import brief
 from fpemu.packing import pack
 from fpemu.scaling.dequantizing import dequantize
 from fpemu.scaling.layout import Layout, block_shape
@@ -419,7 +420,11 @@ class Quantized:
         array([100.       ,  -3.1496062], dtype=float32)
         """
         check_memory(self)
-        return dequantize(self, named_dtype(np.float32 if dtype is None else dtype), out)
+        try:
+            wanted = named_dtype(np.float32 if dtype is None else dtype)
+        except TypeError:
+            raise TypeError(f"numbers are dequantized to float32 or float64 of numpy, not {brief(dtype)}") from None
+        return dequantize(self, wanted, out)
 
     def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
         """What belongs to blocks, for each element.

@@ -176,12 +176,22 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArr
     numpy.ndarray
         Of x's shape; float64 if x is, else float32.
 
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind; if `dtype` or a result's memory is given, which `Quantized.dequantize` takes.
+    ValueError
+        As `quantize` raises it.
+
     Examples
     --------
     >>> import fpemu as fe
     >>> fe.fake_quantize([1.0, -2.0, 0.3], "absmax_int8")
     array([ 1.00787401, -1.99999999,  0.2992126 ])
     """
+    for name in ("dtype", "out"):
+        if name in how and not isinstance(how[name], Quantized | None):
+            raise TypeError(f"fake_quantize has no {name}=: say fpemu.quantize(x, scheme).dequantize({name}=...)")
     found = hinted(quantize)(x, scheme, **how)
     own = as_numbers(x, how.get("source")).dtype
     return found.dequantize(np.float64 if own == np.float64 else np.float32)
