@@ -459,7 +459,8 @@ def _operation(name: Any) -> str:
     known = _OTHER_NAMES.get(name, name)
     if known not in _NAMES:
         raise ValueError(
-            f"no operation {brief(name)}: there are {', '.join(_NAMES)}{near(name, [*_NAMES, *_OTHER_NAMES])}"
+            f"no operation {brief(name)}: there are casts (cast, convert), operations (add, fma, sqrt, exp ...), "
+            f"comparisons (less ...) and tests of classes (is_nan ...){near(name, [*_NAMES, *_OTHER_NAMES])}"
         )
     return known
 

@@ -19,6 +19,7 @@ from fpemu.causes import cause_by_class, cause_by_rule
 from fpemu.claims import Claim
 from fpemu.exact_values import number_text
 from fpemu.failures import code_failure, flag_failure, ulp_failure
+from fpemu.flags import Flags
 from fpemu.formats import TableFormat
 from fpemu.knobs import brief
 from fpemu.matching import (
@@ -296,7 +297,7 @@ def assert_same_flags(
     TypeError
         If `actual` or `expected` holds no flags.
     ValueError
-        If the shapes differ, a flag is unknown, or bits are beyond the five.
+        If the shapes differ, a flag is unknown, no flag is left to compare, or bits are beyond the five.
 
     Examples
     --------
@@ -321,8 +322,18 @@ def assert_same_flags(
     if got.shape != want.shape:
         raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
     compared = np.uint8(named & also_named & ~mask_of((ignore,) if isinstance(ignore, str) else ignore, "ignore"))
+    if not compared:
+        told, also_told = (
+            "|".join(name for name in Flags.NAMES if mask_of([name], "") & m) for m in (named, also_named)
+        )
+        raise ValueError(
+            f"no flag is left to compare: actual tells of {told}, expected of {also_told}, ignore={ignore!r}"
+        )
     shape, got, want = got.shape, got.ravel() & compared, want.ravel() & compared
     given = [as_source(x, _source_of(x, fmt)) for x in operands or ()]
+    for place, source in enumerate(given):
+        if np.broadcast_shapes(shape, source.codes.shape) != shape:
+            raise ValueError(f"operands[{place}] is of shape {source.codes.shape}, the flags are of {shape}")
     shown = [(np.broadcast_to(source.codes, shape).ravel(), source.format) for source in given]
     if (got != want).any():
         raise flag_failure(got, want, shape, shown).error

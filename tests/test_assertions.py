@@ -318,3 +318,25 @@ def test_exact_results_of_any_type():
 def test_bad_input_of_ulps(args, error, words):
     with pytest.raises(error, match=words):
         assert_within_ulps(*args)
+
+
+def test_flags_that_nobody_compares_are_no_success():
+    """An assertion that has nothing to compare cannot hold."""
+    for actual, expected, how in (
+        ({"inexact": [True]}, {"invalid": [True]}, {}),
+        ({"inexact": [True]}, np.uint8([1]), {"ignore": "inexact"}),
+        (np.uint8([1]), np.uint8([2]), {"ignore": fe.Flags.NAMES}),
+    ):
+        with pytest.raises(ValueError, match="no flag is left to compare: actual tells of inexact"):
+            assert_same_flags(actual, expected, **how)
+    x = fe.array([1.0, 2.0], "float16")
+    with pytest.raises(ValueError, match=r"operands\[1\] is of shape \(2,\), the flags are of \(1,\)"):
+        assert_same_flags(np.uint8([1]), np.uint8([2]), operands=[x[:1], x])
+
+
+def test_unknown_operations_are_told_briefly():
+    """At most 300 signs, the name among them, however long that is."""
+    for name in ("foo", "ad", "x" * 1000):
+        with pytest.raises(ValueError, match="no operation") as error:
+            assert_same_codes(np.uint8([0]), np.uint8([0]), "float8_e5m2", operation=name, operands=[1])
+        assert len(str(error.value)) <= 300
