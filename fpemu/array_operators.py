@@ -24,8 +24,8 @@ def _joins(x: Any) -> bool:
 def _operator(ufunc: np.ufunc, reflected: bool = False) -> Callable[[Any, Any], Any]:
     """An operator between an Array and what joins it."""
 
-    def operator(self: Any, other: Any) -> Any:
-        if not _joins(other):
+    def operator(self: Any, other: Any, *modulus: Any) -> Any:
+        if modulus or not _joins(other):  # pow(a, b, c)
             return NotImplemented
         operands = (other, self) if reflected else (self, other)
         return array_ufuncs.function_of(ufunc)(*operands)

@@ -371,7 +371,7 @@ def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (),
 
 def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str:
     """Words to end an error message with: the known names nearest to `name`, or nothing."""
-    close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.5)
+    close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
@@ -383,7 +383,7 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     rounding : str or Rounding or Stochastic
         A `Rounding` value ("nearest_even"), an alias ("RNE", "roundTiesToEven", TestFloat's "near_even", SystemC's
         "SC_RND", P3109's "TowardZero"), or "stochastic", "StochasticA", "StochasticB", "StochasticC",
-        "stochastic_equal".
+        "stochastic_equal"; "StochasticA/8" has 8 random bits.
 
     Returns
     -------
@@ -409,8 +409,9 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     word = rounding.lower()
     if word in ROUNDING_ALIASES:
         return ROUNDING_ALIASES[word]
-    if word.startswith("stochastic") and word[10:] in _STOCHASTIC_WORDS:
-        return Stochastic(_STOCHASTIC_WORDS[word[10:]])
+    mode, slash, bits = word.partition("/")
+    if mode.startswith("stochastic") and mode[10:] in _STOCHASTIC_WORDS and (bits.isdecimal() or not slash):
+        return Stochastic(_STOCHASTIC_WORDS[mode[10:]], int(bits[:9]) if slash else None)
     names = [m.value for m in Rounding]
     if word in names:
         return Rounding(word)
@@ -422,7 +423,8 @@ def choose(kind: type[E], value: str | E, knob: str) -> E:
     if isinstance(value, kind):
         return value
     if not isinstance(value, str):
-        raise TypeError(f"{knob} must be a name or a {kind.__name__}, not {type(value).__name__}")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{knob} must be a name or {article} {kind.__name__}, not {type(value).__name__}")
     try:
         return kind(value.lower())
     except ValueError:

@@ -253,7 +253,8 @@ def operate(
     out = given["out"]
     if out is not None:
         check_out(out, shape, np.dtype(task.target.code_dtype))
-    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
+    drawn = given["random_bits"] if given["rng"] is None else given["rng"]
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
     if given["rng"] is None and given["random_bits"] is None and isinstance(task.profile.rounding, Stochastic):
         given["rng"] = generator
     randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)

@@ -493,12 +493,6 @@ def _changed(name: str) -> Profile:
     """The profile that a name with changes means."""
     base, changes = _parts(name)
     knobs: dict[str, Any] = dict(changes)
-    if "rounding" in knobs and "/" in changes["rounding"]:
-        mode, _, bits = changes["rounding"].rpartition("/")
-        known = rounding_mode(mode)
-        if not isinstance(known, Stochastic) or not bits.isdecimal():
-            raise ValueError(f"unknown rounding {brief(changes['rounding'])} in the profile {brief(name)}")
-        knobs["rounding"] = Stochastic(known.variant, int(bits))
     if "nan_code" in knobs:
         knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
     return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)

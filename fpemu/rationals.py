@@ -242,8 +242,7 @@ def fraction_of(x: Real) -> Fraction:
     """An operand as a fraction; a ValueError where that is too long."""
     if isinstance(x.number, Literal):
         raise ValueError(
-            f"{exact_text(x.number)} is too far away for an exact result: round it to a format first, as in "
-            "fe.array(x, 'float64')"
+            f"{exact_text(x.number)} is too far away for an exact result: round it to a format first, fe.array(x, fmt)"
         )
     return x.number
 

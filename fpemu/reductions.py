@@ -333,7 +333,8 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
             raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
         if isinstance(by_task.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding is
             rounding = by_task.profile.rounding
-    offset, generator = given["rng_offset"], shared_generator(name, arrays, given["rng"])
+    drawn = given["random_bits"] if given["rng"] is None else given["rng"]
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
     if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
         given["rng"] = generator
     randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)

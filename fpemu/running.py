@@ -166,8 +166,11 @@ def is_stochastic(fmt: Format, profile: Profile) -> bool:
     return isinstance(profile.for_codes(fmt.codes_key).rounding, Stochastic)
 
 
-def shared_generator(name: str, arrays: Iterable[Any], rng: int | np.random.Generator | None = None) -> Any:
-    """The Generator that operands draw from, or None; a ValueError where two differ and the caller gives no `rng`."""
+def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
+    """The Generator that operands draw from, or None; a ValueError where two differ, unless the caller gives numbers.
+
+    `rng`: the caller's, or random integers; None where there are none.
+    """
     shared = None
     for array in arrays:
         own = getattr(array, "rng", None)

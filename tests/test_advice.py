@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
+import operator
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import fpemu as fe
 from fpemu import advice, array_functions, array_ufuncs
+from fpemu.catalogue import find_operation
+from fpemu.expressions import parse
 
 A = fe.array([[3.0, -1.0, 1.0], [0.0, 6.0, -3.0]], "float16")
 PARTS = np, np.linalg, np.fft, np.lib.stride_tricks, np.emath, np.char, np.polynomial.polynomial
@@ -82,7 +87,7 @@ def test_the_table_of_advice_has_no_name_too_many():
 @pytest.mark.parametrize("name", advice.INSTEAD)
 def test_advice_works(name, tmp_path):
     """The call that is named can be made; and gives what numpy's gives of the values, where both take the same."""
-    code = advice.INSTEAD[name].removesuffix(", which keeps the format")
+    code = advice.INSTEAD[name].partition(", which ")[0]
     path = tmp_path / ("x.txt" if name == "savetxt" else "x.npz")
     theirs = functools.reduce(getattr, name.split("."), np)
     more = {"mode": "valid"} if name in ("convolve", "correlate") else {}
@@ -106,6 +111,44 @@ def test_advice_works(name, tmp_path):
             for one, other in zip(found, expected if isinstance(expected, list | tuple) else (expected,), strict=True):
                 np.testing.assert_allclose(np.asarray(values(one)), other, rtol=1e-2, err_msg=name)
     assert done
+
+
+BINARY = ("floordiv", "mod", "lshift", "rshift", "and_", "or_", "xor", "matmul")
+BINARY_OPERATORS = [*(getattr(operator, name) for name in BINARY), divmod]
+
+
+@pytest.mark.parametrize("do", BINARY_OPERATORS, ids=lambda do: do.__name__)
+@pytest.mark.parametrize("fmt", ["float16", "int8"])
+def test_operators_say_what_to_do(do, fmt):
+    """Every operator of Python's that Arrays have not names the call, on either side, in place."""
+    a = fe.array([[1, 2], [3, 4]], fmt)
+    for left, right in ((a, a), (a, 2), (2, a), (a, [[1, 2], [3, 4]]), (a, np.ones((2, 2))), (np.ones((2, 2), int), a)):
+        with pytest.raises(TypeError, match=r"^np\.\w+ does not work on Arrays: use \S"):
+            do(left, right)
+    in_place = getattr(operator, f"i{do.__name__.strip('_')}", None)
+    if in_place is not None:
+        with pytest.raises(TypeError, match="use "):
+            in_place(a, 2)
+    with pytest.raises(TypeError, match="use "):
+        operator.invert(a)
+    with pytest.raises(TypeError, match=r"unsupported operand type.* pow\(\)"):
+        pow(a, 2, 3)
+
+
+@pytest.mark.parametrize("signs", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_advised_quotients_are_exact(signs):
+    """The quotient that numpy's floor_divide and divmod's part are, where a rounded quotient is the next integer."""
+    rng = np.random.default_rng(3)
+    x = np.append(rng.integers(1, 2048, 500), [2047, 2045]).astype(float) * signs[0]
+    y = np.append(rng.integers(1, 64, 500), [2048, 2046]).astype(float) * signs[1]
+    a, b = fe.array(x, "float16"), fe.array(y, "float16")
+    exact = [Fraction(p) / Fraction(q) for p, q in zip(x.tolist(), y.tolist(), strict=True)]
+    floors, truncated = (np.array([do(each) for each in exact]) for do in (math.floor, math.trunc))
+    words = {"np": np, "fpemu": fe, "A": a, "B": b}
+    assert np.array_equal(eval(advice.INSTEAD["floor_divide"], words).values, floors)
+    quotient, rest = eval(advice.INSTEAD["divmod"].partition(", which ")[0], words)
+    assert np.array_equal(quotient.values, truncated)
+    assert np.array_equal(rest.values, np.fmod(x, y))
 
 
 def test_products_of_matrices():
@@ -193,6 +236,23 @@ def test_names_that_are_near_are_names(name):
         near = re.findall("'([^']*)'", str(caught.value).partition("did you mean ")[2])
         for other in near:
             call(other)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: fe.sum([1], result="bf16", products="exact"),
+        lambda: fe.errstate(zero="raise"),
+        lambda: fe.dtype("foo"),
+        lambda: find_operation("equal"),
+        lambda: find_operation("convert"),
+        lambda: parse("x + 1"),
+    ],
+)
+def test_what_is_not_near_is_not_suggested(call):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert "did you mean" not in str(caught.value)
 
 
 def test_generators_of_others_are_told_apart():

@@ -160,6 +160,18 @@ def test_two_generators_are_an_error():
     assert (a == b).tolist() == [False]
 
 
+@pytest.mark.parametrize("how", [{"rng": 3}, {"random_bits": [1, 2]}])
+def test_two_generators_are_none_where_numbers_are_given(how):
+    a, b = (fe.array([1.001, 2.3], "bfloat16", rounding="stochastic", rng=seed) for seed in (1, 2))
+    states = [each.rng.bit_generator.state for each in (a, b)]
+    want = fe.add(a.values, b.values, result="bfloat16", rounding="stochastic", **how)
+    assert fe.add(a, b, **how).tolist() == want.tolist()
+    want = fe.vecdot([a.values, a.values], b.values, result="bfloat16", rounding="stochastic", **how)
+    found = fe.vecdot(np.stack([a, a]), b, **how)
+    assert found.tolist() == want.tolist()
+    assert [each.rng.bit_generator.state for each in (a, b)] == states
+
+
 def test_arguments():
     with pytest.raises(ValueError, match="rng= is for stochastic rounding, but the rounding is 'nearest_even'"):
         fe.array([1.0], "bfloat16", rng=1)

@@ -1,7 +1,9 @@
 """What profiles promise: integers as machines have them, nothing beyond what was asked, names that tell the truth."""
 
+import dataclasses
 import itertools
 import pickle
+import re
 from pathlib import Path
 
 import ml_dtypes
@@ -234,6 +236,38 @@ def test_named_profiles_evaluate(name):
     resolved = profile.for_codes(fe.dtype("float8_e5m2").codes_key)
     assert eval(repr(resolved), vars(fe)) == resolved
     assert fe.profile(name).replace().name == name
+
+
+@pytest.mark.parametrize(
+    "rounding", [*(fe.Stochastic(v, n) for v in "ABC" for n in (1, 8, 32)), fe.Stochastic("equal")]
+)
+def test_roundings_are_read_as_they_are_printed(rounding):
+    """In a profile's name, a call and the command line the same word means the same."""
+    printed = fe.profile("ieee").replace(rounding=rounding).name.partition("rounding=")[2]
+    assert fe.rounding_mode(printed) == rounding
+    assert fe.profile(f"ieee, rounding={printed}").rounding == rounding
+    x = np.linspace(1, 2, 50)
+    found = fe.encode(x, "e4m3", rounding=printed, rng=1)
+    assert np.array_equal(found, fe.encode(x, "e4m3", rounding=rounding, rng=1))
+
+
+@pytest.mark.parametrize(
+    "word", ["StochasticA/", "StochasticA/x", "StochasticA/-1", "Stochastic/8/8", "RTZ/8", "StochasticA/8.0"]
+)
+def test_words_of_roundings_that_are_none(word):
+    for call in (lambda: fe.rounding_mode(word), lambda: fe.profile(f"ieee, rounding={word}")):
+        with pytest.raises(ValueError, match="unknown rounding"):
+            call()
+    for bits in (0, 33, 10**30):
+        with pytest.raises(ValueError, match="bits must be 1 to 32"):
+            fe.rounding_mode(f"StochasticA/{bits}")
+
+
+@pytest.mark.parametrize("knob", [field.name for field in dataclasses.fields(fe.Profile) if field.name != "name"])
+def test_knobs_of_wrong_kinds_have_their_article(knob):
+    with pytest.raises(TypeError) as caught:
+        fe.profile("ieee").replace(**{knob: 3.5})
+    assert not re.search(r"\ba [AEIOU]\w", str(caught.value))
 
 
 def test_back_to_the_named_one():
