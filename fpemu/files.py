@@ -32,7 +32,9 @@ __all__ = [
     "StoredArray",
     "element_type",
     "file_kind",
+    "named",
     "open_arrays",
+    "readable",
     "replacing",
     "stored_arrays",
     "stored_tensors",
@@ -235,12 +237,16 @@ def open_arrays(
         raise ValueError(f"{path}: only .npz and .safetensors files have members; {member!r} cannot be selected")
     if kind != "raw" and shape is not None:
         raise ValueError(f"{path}: shape is for raw files; {kind} files know theirs")
-    found = stored_arrays(path, kind, member=member, dtype=dtype, shape=shape)
-    if member is not None or all(stored.unknown for stored in found):
+    return readable(stored_arrays(path, kind, member=member, dtype=dtype, shape=shape), member is not None)
+
+
+def readable(found: list[StoredArray], chosen: bool) -> list[StoredArray]:
+    """The arrays that can be read, the others told in warnings; an error if one that is chosen cannot, or none can."""
+    if chosen or all(stored.unknown for stored in found):
         return [stored.checked() for stored in found]
     for stored in found:
         if stored.unknown:
-            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=2)
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=3)
     return [stored for stored in found if not stored.unknown]
 
 
@@ -340,15 +346,16 @@ def _open_npz(path: Path, element: Element | None, member: str | None, under: st
     with archives.opened(path) as archive:
         members = {name.removesuffix(".npy"): entry for name, entry in archives.entries(archive, size).items()}
         if member is not None:
-            members = {member: _named(path, members, member)}
+            members = {member: named(path, members, member)}
         if under is not None:
             if f"{under}.codes" not in members:
-                _named(path, members, under)
+                named(path, members, under)
             members = {name: entry for name, entry in members.items() if f"{name}.".startswith(f"{under}.")}
         return [_open_member(path, archive, entry, element) for entry in members.values()]
 
 
-def _named(path: Path, members: Mapping[str, T], member: str) -> T:
+def named(path: Path, members: Mapping[str, T], member: str) -> T:
+    """A file's member of a name; a ValueError that says which there are."""
     if member not in members:
         names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
         close = near(member, list(members)[:1000])
@@ -390,7 +397,7 @@ def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element 
 def _open_safetensors(path: Path, element: Element | None, member: str | None) -> list[StoredArray]:
     found = safetensors.contents(path, Budget.of(path), member).entries
     if member is not None:
-        found = {member: _named(path, found, member)}
+        found = {member: named(path, found, member)}
     return stored_tensors(path, found, element)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import warnings
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,19 @@ from fpemu.array import Array
 from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
 from fpemu.creation import asarray
-from fpemu.files import Outgoing, StoredArray, replacing, stored_arrays, stored_tensors, write_arrays
+from fpemu.files import (
+    Outgoing,
+    StoredArray,
+    element_type,
+    named,
+    open_arrays,
+    readable,
+    replacing,
+    stored_arrays,
+    stored_tensors,
+    write_arrays,
+)
+from fpemu.formats import Format, same_codes
 from fpemu.knobs import brief, near
 from fpemu.portable import format_from, format_of, profile_from, profile_of
 from fpemu.scaling.portable import quantized_from, quantized_of
@@ -24,9 +37,9 @@ from fpemu.scaling.quantized import Packed, Quantized
 from fpemu.sources import as_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-__all__ = ["load", "save"]
+__all__ = ["load", "open_saved", "save"]
 
 T = TypeVar("T")
 
@@ -164,6 +177,134 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
     return found if name is None else found[name]
 
 
+def open_saved(
+    path: str | os.PathLike[str],
+    *,
+    dtype: Any = None,
+    shape: tuple[int, ...] | None = None,
+    member: str | None = None,
+    raw: bool = False,
+) -> list[StoredArray]:
+    """As `fpemu.files.open_arrays`, but what `save` wrote of an Array is one array, of its format's codes.
+
+    Parameters
+    ----------
+    path, shape, raw
+        As `open_arrays` takes them.
+    dtype : str, numpy.dtype or Format, optional
+        As there; of an Array its own format alone.
+    member : str, optional
+        The name under which an array was saved, or that of its codes in the file.
+
+    Returns
+    -------
+    list of StoredArray
+
+    Raises
+    ------
+    OSError, ValueError
+        As `open_arrays`; also if `member` is a Quantized, or nothing but such is there.
+
+    Warns
+    -----
+    UserWarning
+        If elements cannot be read, or are a Quantized's: they are left out.
+
+    Examples
+    --------
+    >>> import fpemu as fe, tempfile
+    >>> from fpemu.saving import open_saved
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fe.save(f"{folder}/x.npz", a=fe.array([1, -2], "int4"))
+    ...     (a,) = open_saved(f"{folder}/x.npz")
+    ...     print(a.name, a.format, next(a.chunks()))
+    a int4 [ 1 14]
+    """
+    file = file_path(path)
+    with reading(file):
+        kind = kind_of_input(file, raw)
+    marks = {}
+    if kind in SAVED:
+        with reading(file, "not written by fpemu.save, or damaged"):
+            marks = (_npz_marks if kind == ".npz" else _safetensors_marks)(file, member)
+    if not marks:
+        return open_arrays(file, dtype=dtype, shape=shape, member=member, raw=raw)
+    if shape is not None:
+        raise ValueError(f"{file}: shape is for raw files; {kind} files know theirs")
+    members = {stored.name: stored for stored in stored_arrays(file, kind)}
+    found: list[StoredArray] = []
+    for name, stored in members.items():
+        mark = marks.get(name)
+        if member is not None and member != name and (mark is None or member != mark.name):
+            continue
+        if mark is None:
+            found += [stored] if dtype is None else stored_arrays(file, kind, member=name, dtype=dtype)
+        elif mark.name or member is not None:
+            found.append(_marked(stored, mark, dtype))
+    if member is not None and not found:
+        names = [marks[name].name if name in marks else name for name in members]
+        named(file, dict.fromkeys(filter(None, names)), member)
+    return readable(found, member is not None)
+
+
+class _Mark(NamedTuple):
+    """What a description says of a file's member: the array's name, "" for its other parts; its format, or why not."""
+
+    name: str
+    format: Format | None
+    why: str = ""
+
+
+def _marked(stored: StoredArray, mark: _Mark, dtype: Any) -> StoredArray:
+    """A member of a file as what its description says."""
+    if mark.format is None:
+        return dataclasses.replace(stored, name=mark.name or stored.name, unknown=mark.why)
+    code_dtype = np.dtype(mark.format.code_dtype)
+    if stored.dtype.kind not in "uif" or stored.dtype.itemsize != code_dtype.itemsize:
+        raise ValueError(f"{stored.where}: codes of {mark.format.name} are {code_dtype}, not {stored.dtype}")
+    bits = code_dtype.newbyteorder(stored.dtype.byteorder)
+    found = dataclasses.replace(stored, name=mark.name, format=mark.format, dtype=bits)
+    if dtype is not None:
+        element = element_type(dtype)
+        if isinstance(element, np.dtype) or not same_codes(element, mark.format):
+            raise ValueError(f"{found.where}: an Array of {mark.format}, not of {element}: leave dtype out")
+    return found
+
+
+def _marks(path: Path, name: str, codes: str, data: dict[str, Any]) -> dict[str, _Mark]:
+    """What a description says of its members; `codes`: the one that has the codes."""
+    _check_version(f"{path}, {shown(name)}", data)
+    if "scheme" not in data:
+        return {codes: _Mark(name, format_from(data["format"]))}
+    call = f"fe.load({str(path)!r}, {name!r}).dequantize()"
+    why = f"a Quantized, which has no numbers of its own in the file: save them first, np.save('numbers.npy', {call})"
+    parts = {f"{name}.{part}": _Mark("", None, f"a part of {shown(name)}, {why}") for part in _parts(data)[1:]}
+    return {codes: _Mark(name, None, why), **parts}
+
+
+def _npz_marks(path: Path, member: str | None) -> dict[str, _Mark]:
+    members = {stored.name: stored for stored in stored_arrays(path, ".npz")}
+    budget = Budget.of(path)
+    found: dict[str, _Mark] = {}
+    for stem in _stems(members):
+        description = f"{stem}.format"
+        data = budget.json(
+            members[description].whole(budget).tobytes(), f"the description of {shown(stem)}", constants=True
+        )
+        found |= _marks(path, stem, f"{stem}.codes", data)
+        found[description] = _Mark("", None, f"the description of {shown(stem)}, not numbers")
+    return found
+
+
+def _safetensors_marks(path: Path, member: str | None) -> dict[str, _Mark]:
+    budget = Budget.of(path)
+    found: dict[str, _Mark] = {}
+    metadata, _ = safetensors.contents(path, budget, member)
+    for name, data in budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions", constants=True).items():
+        found |= _marks(path, name, name, data)
+    return found
+
+
 def _check_limits(name: Any, max_bytes: Any) -> None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
@@ -214,12 +355,16 @@ def _parts(data: dict[str, Any]) -> tuple[str, ...]:
     return ("codes", *data.get("parts", ()))
 
 
-def _described(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
-    """The array of a description and its parts' codes."""
+def _check_version(where: str, data: dict[str, Any]) -> None:
     known = (VERSION, PACKED_VERSION) if "scheme" in data else (VERSION,)
     if data["version"] not in known:
         versions = " and ".join(map(str, known))
         raise ValueError(f"{where}: a description of version {data['version']}: this fpemu reads version {versions}")
+
+
+def _described(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
+    """The array of a description and its parts' codes."""
+    _check_version(where, data)
     if "scheme" in data:
         return quantized_from(codes, data)
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
@@ -260,13 +405,15 @@ def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
     return [Outgoing(name, x.shape, x.dtype, [x]) for name, x in members.items()]
 
 
+def _stems(members: Collection[str]) -> list[str]:
+    """The names of arrays that have a description among an archive's members."""
+    parts = (each.rpartition(".") for each in members)
+    return [stem for stem, _, part in parts if part == "codes" and f"{stem}.format" in members]
+
+
 def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
     members = {stored.name: stored for stored in stored_arrays(path, ".npz", under=name)}
-    described = [
-        stem
-        for stem, _, part in (each.rpartition(".") for each in members)
-        if part == "codes" and f"{stem}.format" in members
-    ]
+    described = _stems(members)
     descriptions = {
         stem: budget.json(
             members[f"{stem}.format"].whole(budget).tobytes(), f"the description of {shown(stem)}", constants=True

@@ -12,13 +12,14 @@ import typer
 
 from fpemu.boundary import line
 from fpemu.containers import UnknownEndingError, kind_of_input
-from fpemu.files import StoredArray, element_type, open_arrays
+from fpemu.files import StoredArray, element_type
 from fpemu.formats import FloatFormat, Format
 from fpemu.integral import round_literal
 from fpemu.kernels import columns
 from fpemu.knobs import Rounding, Stochastic, rounding_mode
 from fpemu.literals import Literal, is_code, read
 from fpemu.profiles import IEEE, Profile, profile
+from fpemu.saving import open_saved
 from fpemu.scaling.lookup import format_or_scheme
 from fpemu.scaling.scheme import ScaledFormat
 
@@ -183,7 +184,7 @@ def open_file(
         raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        found = open_arrays(file, dtype=dtype, shape=sizes, member=member, raw=raw)
+        found = open_saved(file, dtype=dtype, shape=sizes, member=member, raw=raw)
     for each in told:
         sys.stderr.write(f"fpemu: warning: {line(str(each.message))}\n")
     return found

@@ -16,6 +16,65 @@ pytest.importorskip("typer")
 from fpemu import casting
 from fpemu.cli import output as printing
 
+# -- Arrays that were saved -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["npz", "safetensors"])
+def test_saved_arrays_are_their_numbers(run, tmp_path, ending):
+    """In every format, whatever type the file has for its codes; a Quantized is told and left out, or refused."""
+    rng = np.random.default_rng(0)
+    names = [
+        "bfloat16",
+        "float32",
+        "int32",
+        "float6_e2m3fn",
+        "float4_e2m1fn",
+        "int4",
+        "q3.12",
+        "float24_e7m16f",
+        "nf4",
+        "e5m2",
+        "float64",
+    ]
+    saved = {name: fe.array(rng.uniform(-1, 1, (2, 4)), name) for name in names}
+    saved["mine"] = fe.array([0.5, 1.0, 2.5], fe.FloatFormat("mine", bits=6, precision=3, infinities=False, nan="none"))
+    path = tmp_path / f"x.{ending}"
+    fe.save(path, plain=np.float32([0.25, 3]), **saved)
+    found = run("report", path, "-f", "float64", "--json").json["arrays"]
+    assert [(each["name"], each["rows"][0]["mse"]) for each in found] == [(name, 0) for name in ("plain", *saved)]
+    assert run("cast", path, "-f", "float64", "-o", tmp_path / "y.npz").code == 0
+    with np.load(tmp_path / "y.npz") as values:
+        for name, a in saved.items():
+            np.testing.assert_array_equal(values[name], a.values)
+    member = "int4.codes" if ending == "npz" else "int4"
+    for each in ("int4", member):
+        assert run("cast", path, "--member", each, "-f", "float32", "-o", tmp_path / "y.npy").code == 0
+        np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), saved["int4"].values)
+        assert run("report", path, "--member", each, "--dtype", "int4", "-f", "float32").code == 0
+    done = run("report", path, "--member", "int4", "--dtype", "uint4", "-f", "float32")
+    assert (done.code, "an Array of int4, not of uint4: leave dtype out" in done.words) == (1, True)
+    done = run("report", path, "--member", "int5", "-f", "float32")
+    assert (done.code, "no array 'int5'; there are plain, bfloat16" in done.words) == (1, True)
+
+
+@pytest.mark.parametrize("ending", ["npz", "safetensors"])
+def test_saved_quantized_are_told(run, tmp_path, ending):
+    path = tmp_path / f"q.{ending}"
+    fe.save(path, q=fe.quantize(np.ones(32, np.float32), "mxfp4"), x=np.float32([1.5]))
+    done = run("report", path, "-f", "bf16", "--json")
+    assert [each["name"] for each in done.json["arrays"]] == ["x"]
+    call = f"fe.load({str(path)!r}, 'q').dequantize()"
+    assert done.code == 0
+    assert "q, left out: a Quantized" in done.words
+    for member in ("q", "q.scales"):
+        done = run("report", path, "--member", member, "-f", "bf16")
+        assert done.code == 1
+        assert call.replace(" ", "") in done.words.replace(" ", "")
+    np.testing.assert_array_equal(eval(call), np.ones(32))  # the advice works
+    fe.save(path, q=fe.quantize(np.ones(32, np.float32), "mxfp4"))
+    assert run("cast", path, "-f", "bf16", "-o", tmp_path / "y.npz").code == 1
+
+
 # -- cast -------------------------------------------------------------------------------------------------------------
 
 
