@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpemu.axes import switch
 from fpemu.casting import cast, encode
 from fpemu.chunks import flat_chunks
 from fpemu.doubles import Doubles, difference, doubles, quotients
@@ -367,7 +368,7 @@ def report_stream(
         raise ValueError("scale is for formats without scales of their own")
     if shape is None and len(targets) < len(chosen_formats):
         raise ValueError("a report of scaled formats needs the shape of the array: shape=")
-    if pad:
+    if switch("report", "pad", pad):
         check_scaled(chosen_formats, "pad")
     notes = _notes(chosen_formats) if marked and shape == () else {}
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,25 @@ def test_parts_of_scales_of_scales():
         q[:, :64]
     with pytest.raises(ValueError, match="0:32 cuts a block of axis 1, whose blocks have 64 elements"):
         q[:, :32]
+
+
+@pytest.mark.parametrize("pad", ["no", "", None, [], 1.0, (1,)])
+def test_pad_is_true_or_false(pad):
+    x = np.ones((4, 40), np.float32)
+    for call in (fe.quantize, fe.fake_quantize, fe.calibrate, fe.report):
+        with pytest.raises(
+            TypeError, match=rf"^(quantize|calibrate|report): pad must be True or False, not {re.escape(repr(pad))}"
+        ):
+            call(x, "mxfp4", pad=pad)
+        for yes in (True, 1, np.True_, np.int64(1)):
+            call(x, "mxfp4", pad=yes)
+
+
+def test_memory_of_other_shapes_is_told():
+    """What is wrong with `out` is told in the words of scales and schemes."""
+    x = np.ones((4, 64), np.float32)
+    for out in (fe.quantize(x, "nvfp4"), fe.quantize(x[:2], "mxfp4"), fe.quantize(x, "mxfp4", axis=0, pad=True)):
+        with pytest.raises(
+            ValueError, match=r"out must be of shape \(4, 64\), as mxfp4 has it, with scales of shape \(4, 2\), not <Q"
+        ):
+            fe.quantize(x, "mxfp4", out=out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.axes import switch
 from fpemu.formats import IntFormat
 from fpemu.info import finfo
 from fpemu.keywords import hinted
@@ -242,6 +243,7 @@ class Calibration:
         array(2., dtype=float32)
         """
         self.__dict__.pop("_result", None)
+        pad = switch("calibrate", "pad", pad)
         numbers = np.asarray(as_floats(as_numbers(x, source), self.scheme), np.float64)
         layout, shape = self._places(numbers.shape, pad)
         self._meet(shape)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fpemu.arithmetic import divide
 from fpemu.array import Array
+from fpemu.axes import switch
 from fpemu.casting import cast, decode, encode
 from fpemu.doubles import to_odd
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
@@ -147,7 +148,7 @@ def quantize(
     check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
     given = as_numbers(x, source)
     numbers = as_floats(given, chosen)
-    layout = layout_of(chosen.block, chosen.axis, numbers.shape, pad)
+    layout = layout_of(chosen.block, chosen.axis, numbers.shape, switch("quantize", "pad", pad))
     if chosen.own_profile.steps is not None:
         numbers = _singles(numbers, chosen)
     if chosen.scale_rule.offset is not None:
@@ -498,6 +499,11 @@ class _Job:
             return np.empty(self.x.shape, kinds[0]), np.empty(self.shape, kinds[1])
         if self.scheme.nested is not None:
             raise ValueError(f"out is of no use for {self.scheme}, whose scales are quantized themselves")
+        if (self.out.shape, self.out.scales.shape) != (self.numbers.shape, self.layout.blocks):
+            raise ValueError(
+                f"out must be of shape {self.numbers.shape}, as {self.scheme} has it, with scales of shape "
+                f"{self.layout.blocks}, not {self.out!r} with {self.out.scales.shape}"
+            )
         check_out(self.out.codes, self.numbers.shape, kinds[0])
         check_out(self.out.scales, self.layout.blocks, kinds[1])
         if self.gathered or not (self.out.codes.flags.c_contiguous and self.out.scales.flags.c_contiguous):
