@@ -426,14 +426,16 @@ def measure(
         if way not in (NUMPY, FLOAT32):
             parse(way, variables)
 
+    least, most = -np.inf if low is None else low, np.inf if high is None else high
+    if np.isnan(least) or np.isnan(most):
+        raise ValueError("operands are measured from one number to another: NaN is no end of a range")
     operands = _all_codes(target, operation.operands)
     values = [_to_float64(codes, target) for codes in operands]
     if low is not None or high is not None:
-        least, most = -np.inf if low is None else low, np.inf if high is None else high
         inside = np.logical_and.reduce([(some >= least) & (some <= most) for some in values])
         operands, values = [codes[inside] for codes in operands], [some[inside] for some in values]
     if not operands[0].size:
-        raise ValueError(f"no value of {target.name} lies between {low} and {high}")
+        raise ValueError(f"no value of {target.name} lies between {least} and {most}")
     exact = np.empty(operands[0].size)
     found = [np.empty(operands[0].size, target.code_dtype) for _ in range(1 + len(ways))]
     for start in range(0, exact.size, PIECE):

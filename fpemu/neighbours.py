@@ -122,6 +122,8 @@ def spacing(x: Any, fmt: Any = None) -> Any:
         If an element is no value of the format.
     TypeError
         If `x` holds no real numbers, or no format is given.
+    OverflowError
+        If a distance is no float64.
 
     Examples
     --------
@@ -268,10 +270,13 @@ def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
         exponents = (magnitude >> np.uint64(fmt.trailing_bits)).astype(np.int64)
         exponents = (np.maximum(exponents, 1) if fmt.subnormals else exponents) - (fmt.bias + fmt.trailing_bits)
         zero, special = (magnitude == 0) & fmt.zero, is_nan(codes, fmt) | (magnitude > fmt.max_code)
-    steps = np.ldexp(1.0, np.clip(exponents, -2000, 2000))
+    with np.errstate(over="ignore", under="ignore"):  # what is no float64 is refused below
+        steps = np.ldexp(1.0, np.clip(exponents, -2000, 2000))
     if isinstance(fmt, FloatFormat) and not fmt.subnormals and zero.any():
         steps = np.where(zero, fmt.value(fmt.min_code), steps)
     unheld = ~special & ((steps == 0) | np.isinf(steps))
     if unheld.any():
-        raise OverflowError(f"the quantum of {fmt.name} is 2**{int(exponents[unheld].flat[0])} there: no float64")
+        raise OverflowError(
+            f"the quantum of {fmt.name} is 2**{int(exponents[unheld].flat[0])} there: no float64; fe.next_up(x) - x has it"
+        )
     return np.where(special, np.nan, np.where(negative & ~zero, -steps, steps))

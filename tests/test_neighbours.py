@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from fractions import Fraction
 
 import gfloat
 import ml_dtypes
@@ -245,6 +247,18 @@ def test_spacing_as_numpy_has_it(name):
     assert actual.dtype == x.dtype
     np.testing.assert_array_equal(actual, np.spacing(x))
     assert fe.spacing(info.max, name) == info.max - np.nextafter(info.max, np.asarray(0, name))
+
+
+@pytest.mark.parametrize(("x", "quantum"), [("1e400", 1288), ("1e-400", -1369), ("0", -16422), ("1e4900", 16237)])
+def test_spacing_beyond_float64_is_an_error_alone(x, quantum):
+    """No warning beside it; what it names has the distance."""
+    a = fe.array([x, "1"], "e15m40")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(OverflowError, match=rf"is 2\*\*{quantum} there: no float64; fe\.next_up\(x\) - x has it"):
+            fe.spacing(a)
+        gap = fe.next_up(a) - a
+    assert gap.format.exact(int(gap.codes[0])) == Fraction(2) ** quantum
 
 
 def test_spacing_finer_than_the_dtype_is_given_in_float64():
