@@ -276,7 +276,6 @@ def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
         steps = np.where(zero, fmt.value(fmt.min_code), steps)
     unheld = ~special & ((steps == 0) | np.isinf(steps))
     if unheld.any():
-        raise OverflowError(
-            f"the quantum of {fmt.name} is 2**{int(exponents[unheld].flat[0])} there: no float64; fe.next_up(x) - x has it"
-        )
+        quantum = f"2**{int(exponents[unheld].flat[0])}"
+        raise OverflowError(f"the quantum of {fmt.name} is {quantum} there: no float64; fe.next_up(x) - x has it")
     return np.where(special, np.nan, np.where(negative & ~zero, -steps, steps))
