@@ -28,7 +28,7 @@ def exp(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     -----
     IEEE 754-2019 clause 9.2: of zeros it is 1, of -infinity +0.  Here and in the other elementary functions
     operands of 16 bits or fewer are looked up; a distinct one of more bits takes some 0.02 ms, and there may be at most
-    100,000 of them at once.
+    262,144 of them at once.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
     IEEE 754-2019 clause 9.2.1, pow: x^0 and 1^y are 1, of quiet NaNs too; a negative number to a power that is no
     integer is invalid; zero to a negative power raises divide by zero; -0 and -infinity to the power 0.5 are +0 and
     +infinity.  Plain numbers of more than 8 bits count as fewer where the other operand's format or int8 has them
-    exactly.  A distinct pair of more bits takes some 0.05 ms, but for squares and roots, so that at most 100,000 may
+    exactly.  A distinct pair of more bits takes some 0.05 ms, but for squares and roots, so that at most 262,144 may
     come at once where exponents are others than the integers from -8 to 8 and 0.5.
 
     Examples

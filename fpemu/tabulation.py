@@ -30,7 +30,7 @@ from fpemu.significands import operands_of, row
 Formats = tuple[FloatFormat | IntFormat, ...]
 
 MAX_BITS = {1: 16, 2: 8}  # of an operand that has a table, by how many there are
-MOST = 100_000  # distinct operands without one: some seconds
+MOST = 1 << 18  # distinct operands without one: some seconds, and as many as an audit keeps of its inputs
 PIECE = 1 << 16  # elements whose exact values are kept at the same time
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements

@@ -93,8 +93,8 @@ def test_rules():
 
 
 def test_bad_input():
-    many = np.arange(100_001, dtype=np.float32)
-    with pytest.raises(ValueError, match=r"exp .* 16 bits one by one, .* 100001: .*fe.exp\(fe.array\(x, 'float16'\)\)"):
+    many = np.arange(262_145, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"exp .* 16 bits one by one, .* 262145: .*fe.exp\(fe.array\(x, 'float16'\)\)"):
         fe.exp(many, result=E4M3)
     with pytest.raises(ValueError, match=r"pow .* 8 bits .*fe.pow\(fe.array\(x, 'float8_e4m3fn'\), fe.array\(y, "):
         fe.pow(many, 0.3, result=E4M3)
