@@ -311,6 +311,38 @@ def test_edited_recordings_are_refused(recording):
             recordings(edited(recording, change))
 
 
+def test_what_a_recording_tells_is_text(recording):
+    """Whatever is printed of a recording is there and is text, so that no print of it fails; names are one item's."""
+
+    def twice(about):
+        about["items"].append(about["items"][0])
+
+    with pytest.raises(ValueError, match="two of its items have the same name"):
+        recordings(about_edited(recording, twice))
+    with zipfile.ZipFile(recording) as archive:
+        told = json.loads(archive.read(recorder.HEAD))
+    assert told["absent"]
+    places = [["fpemu"], *(["machine", word] for word in ("device name", "device", "torch", "date"))]
+    places += [["items", 0, word] for word in ("name", "call")] + [
+        ["absent", 0, word] for word in ("name", "call", "why")
+    ]
+    for *above, word in places:
+        for wrong in (None, 3, [], {}, "gone"):
+
+            def change(about, above=above, word=word, wrong=wrong):
+                for key in above:
+                    about = about[key]
+                about.pop(word) if wrong == "gone" else about.update({word: wrong})
+
+            copy = about_edited(recording, change)
+            with pytest.raises(ValueError, match=f"has no text '{word}'") as error:
+                recordings(copy)
+            assert str(error.value).startswith(str(copy))
+    for wrong in (None, 3, [], ""):
+        with pytest.raises(ValueError, match="its machine has no text 'device name'"):
+            recordings(about_edited(recording, lambda about, wrong=wrong: about.update(machine=wrong)))
+
+
 def test_descriptions_that_mean_nothing_are_refused(recording):
     def first(**changes):
         return lambda about: about["items"][0].update(changes)

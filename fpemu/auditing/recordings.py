@@ -154,6 +154,7 @@ def _checked(target: Path, members: dict[str, bytes], budget: Budget) -> Recordi
     about = budget.json(members[HEAD], HEAD)
     if about.get("kind") != KIND:
         raise ValueError(f"{target}: its kind is {about.get('kind')!r}, not {KIND!r}: it is of another version")
+    _check_texts(about)
     items, used = {}, {HEAD, HASH}
     for each in about["items"]:
         claim = Claim.from_description(each["claim"])
@@ -163,6 +164,20 @@ def _checked(target: Path, members: dict[str, bytes], budget: Budget) -> Recordi
     if set(members) != used:
         raise ValueError(f"{target}: it has {len(set(members) - used)} more members than it tells of: it was edited")
     return found
+
+
+def _check_texts(about: dict[str, Any]) -> None:
+    """A ValueError where what is told of the device and of the items is not there, or no text."""
+    parts = [("its machine", about["machine"], ("device name", "device", "torch", "date")), ("it", about, ("fpemu",))]
+    parts += [(f"item {place}", each, ("name", "call")) for place, each in enumerate(about["items"], 1)]
+    parts += [(f"absent item {place}", each, ("name", "call", "why")) for place, each in enumerate(about["absent"], 1)]
+    for what, part, words in parts:
+        for word in words:
+            if not isinstance(part, dict) or not isinstance(part.get(word), str):
+                raise ValueError(f"{what} has no text {word!r}")
+    names = [each["name"] for each in (*about["items"], *about["absent"])]
+    if len(set(names)) < len(names):
+        raise ValueError("two of its items have the same name")
 
 
 def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str], budget: Budget) -> Batch:
