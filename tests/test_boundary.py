@@ -253,7 +253,8 @@ def recording(path, about, members):
 
 
 def test_recordings_that_grow(tmp_path):
-    about = {"kind": KIND, "machine": {}, "items": [], "absent": []}
+    machine = dict.fromkeys(("device name", "device", "torch", "date"), "")
+    about = {"kind": KIND, "machine": machine, "fpemu": "", "items": [], "absent": []}
     bomb = recording(tmp_path / "a.probe", about, {str(k): bytes(1 << 27) for k in range(5)})
     assert bomb.stat().st_size < 1 << 20
     refused(recordings, bomb, "its members take .* bytes of memory; a file of .* bytes may take")
@@ -416,3 +417,46 @@ def test_names_stand_on_a_line(name):
     ):
         with pytest.raises(ValueError, match=r"name must (not be empty|be at most)"):
             make()
+
+
+def test_an_audit_that_goes_on_goes_on_from_what_fits_together(tmp_path):
+    """Counts, lists and columns of a kept audit are held to each other: no edit makes a failed audit pass."""
+    path, wrong = tmp_path / "audit.npz", CLAIM.replaced(rounding="toward_zero")
+    begun = fe.audit(wrong.answer, CLAIM, resume=path)
+    assert 1 < begun.different < begun.checked == 256
+    with np.load(path) as archive:
+        kept = dict(archive)
+    state = json.loads(str(kept.pop("state")))
+    row = state["differences"][0]
+
+    def states():
+        for word in ("checked", "different", "wrong"):
+            for number in (None, -1, 0, 1, 1.5, True, 1 << 40, 1 << 70, "5", [], state[word] + 1):
+                yield {word: number}
+        yield {"different": 0, "wrong": 0}
+        yield {"different": 0, "wrong": 0, "differences": []}
+        for other in (None, 5, [], [[1]], "abc", [["x"], *row[1:]], [[256], *row[1:]], [[1, 2], *row[1:]]):
+            yield {"differences": [other, *state["differences"][1:]]}
+        for place, number in ((1, -1), (2, 256), (2, 1.5), (3, 1), (4, "\x1b[31m")):
+            yield {"differences": [[*row[:place], number, *row[place + 1 :]], *state["differences"][1:]]}
+        yield {"differences": state["differences"][1:]}
+        yield {"differences": state["differences"] * 2}
+
+    def columns():
+        for name, column in kept.items():
+            yield {name: column[1:]}
+            yield {name: column.astype(np.int16)}
+            yield {name: column.astype(np.uint64) + np.uint64(256)}
+            yield {name: column[:, None]}
+        yield {name: column[1:] for name, column in kept.items()}
+        yield {name: column[:0] for name, column in kept.items()}
+        yield {"3": kept["0"]}
+
+    for changes in states():
+        np.savez(path, state=np.array(json.dumps(state | changes)), **kept)
+        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "no audit to go on with|its state")
+    for changes in columns():
+        np.savez(path, state=np.array(json.dumps(state)), **kept | changes)
+        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "no audit to go on with|its state")
+    np.savez(path, state=np.array(json.dumps(state)), **kept)
+    assert fe.audit(wrong.answer, CLAIM, resume=path).to_dict() == begun.to_dict()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fpemu import archives
 from fpemu.auditing.fitting import Evidence, same
 from fpemu.boundary import Budget, reading
+from fpemu.flags import Flags
 from fpemu.replacement import replacing
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["Difference", "Ledger", "Right", "Seen"]
 KEPT = 1 << 17  # inputs kept as evidence: all where there are no more
 KEPT_WRONG = 1 << 16
 SHOWN = 100  # differences listed
+ALL_FLAGS = (1 << len(Flags.NAMES)) - 1
 
 
 class Difference(NamedTuple):
@@ -80,7 +82,7 @@ class Ledger:
     """
 
     def __init__(self, claim: Claim, nan: str, flags: bool, total: int | None) -> None:
-        self.claim, self.nan, self.flags = claim, nan, flags
+        self.claim, self.nan, self.flags, self._total = claim, nan, flags, total
         self.checked = self.different = 0
         self.differences: list[Difference] = []
         self._stride = 1 if total is None or total <= KEPT else -(-total // (KEPT - KEPT_WRONG))
@@ -183,17 +185,43 @@ class Ledger:
         numbers = [state[word] for word in ("checked", "different", "wrong")]
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"its counts are {numbers}")
-        count = self.claim.arity
-        if columns and (len(columns) != count + 2 + 2 * self.flags or any(each.dtype.kind != "u" for each in columns)):
+        checked, different, wrong = numbers
+        if different > checked or checked > (checked if self._total is None else self._total):
+            raise ValueError(f"it has {different} differences in {checked} inputs of {self._total}")
+        limits = self._limits()
+        if columns and (len(columns) != len(limits) or any(each.dtype.kind != "u" for each in columns)):
             raise ValueError("its columns are not those of this audit")
         if any(column.ndim != 1 or column.size != columns[0].size for column in columns):
             raise ValueError("its columns are not of one length")
-        differences = [Difference(tuple(operands), *rest) for operands, *rest in state["differences"]]
-        if any(len(each.operands) != count for each in differences):
-            raise ValueError("its differences have another number of operands")
+        if any(int(column.max(initial=0)) >= limit for column, limit in zip(columns, limits, strict=False)):
+            raise ValueError("its columns have codes that are none")
+        differences = [self._difference(row, limits) for row in state["differences"]]
         self.checked, self.different, self._wrong = numbers
         self.differences = differences
         self._kept = [columns] if columns else []
+        found = int(np.count_nonzero(~self._agrees())) if columns else 0
+        if (len(differences), wrong, found) != (min(different, SHOWN), *2 * (min(different, KEPT_WRONG),)):
+            raise ValueError(f"it has {different} differences, but lists {len(differences)} and keeps {found}")
+
+    def _agrees(self) -> NDArray[np.bool_]:
+        """Where what is kept is right."""
+        evidence = self.evidence
+        return evidence.agrees(evidence.expected, evidence.expected_flags)
+
+    def _limits(self) -> list[int]:
+        """What the numbers of a row are below: the operands' codes, two results, two sets of flags."""
+        result = 2 if self.claim.result is None else self.claim.result.code_count
+        operands = [fmt.code_count for fmt in self.claim.operands]
+        return [*operands, result, result, *[ALL_FLAGS + 1] * (2 * self.flags)]
+
+    def _difference(self, row: Any, limits: list[int]) -> Difference:
+        """A difference that a file has, its numbers checked."""
+        operands, expected, actual, *flags = row
+        numbers = [*operands, expected, actual, *(flags if self.flags else ())]
+        fits = len(numbers) == len(limits) and len(flags) == 2 and (self.flags or flags == [None, None])
+        if not fits or not all(type(n) is int and 0 <= n < limit for n, limit in zip(numbers, limits, strict=True)):
+            raise ValueError(f"one of its differences is {str(row)[:80]}")
+        return Difference(tuple(operands), expected, actual, *flags)
 
 
 def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
