@@ -59,14 +59,16 @@ def edited(path, change):
     return copy
 
 
-def about_edited(path, change):
-    """A copy of a recording whose description was changed, with a hash that fits."""
+def about_edited(path, change, tidy=False):
+    """A copy of a recording whose description was changed, with a hash that fits; `tidy`: without unused members."""
 
     def of(members):
         about = json.loads(members[recorder.HEAD])
         change(about)
         members[recorder.HEAD] = json.dumps(about).encode()
         members[recorder.HASH] = hashlib.sha256(members[recorder.HEAD]).hexdigest().encode()
+        for name in [name for name in members if tidy and len(name) == 64 and name not in json.dumps(about)]:
+            del members[name]
 
     return edited(path, of)
 

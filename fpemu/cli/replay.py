@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fpemu.auditing import Audit, Recorded, Recordings, audit, recordings
 from fpemu.auditing.probing import operation_of
+from fpemu.boundary import line
 from fpemu.claims import Claim
 from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.knobs import near
@@ -96,15 +97,20 @@ def _tell(found: Recordings, audits: dict[str, Audit], absent: dict[str, str], r
     out = console()
     held = ", ".join(f"{key} {value}" for key, value in rules.items()) or "the rules of each result's format"
     out.print(
-        f"{found}\nrecorded with inputs of fpemu {found.about['fpemu']}, held to {held}", soft_wrap=True, markup=False
+        f"{found}\nrecorded with inputs of fpemu {line(found.about['fpemu'])}, held to {held}",
+        soft_wrap=True,
+        markup=False,
     )
     out.print()
     if len(audits) == 1:
         ((name, only),) = audits.items()
-        out.print(f"{found.calls[name]}\n{only}", soft_wrap=True, markup=False)
+        out.print(f"{line(found.calls[name])}\n{only}", soft_wrap=True, markup=False)
         return
-    rows: list[list[str | Text]] = [_row(name, found.calls[name], each) for name, each in audits.items()]
-    rows += [[name, found.calls[name], "-", "-", "-", Text(f"not there: {why}", "dim")] for name, why in absent.items()]
+    rows: list[list[str | Text]] = [_row(line(name), line(found.calls[name]), each) for name, each in audits.items()]
+    rows += [
+        [line(name), line(found.calls[name]), "-", "-", "-", Text(f"not there: {line(why)}", "dim")]
+        for name, why in absent.items()
+    ]
     print_table(out, [HEADER, *rows], texts=(0, 1, 5))
     passed = sum(each.passed for each in audits.values())
     out.print(f"\n{passed} passed, {len(audits) - passed} differ, {len(absent)} not there")

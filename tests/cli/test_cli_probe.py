@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_probing import about_edited
+
 pytest.importorskip("typer")
 
 CPU = Path(__file__).parents[1] / "torch_cpu.probe"
@@ -51,6 +53,26 @@ def test_a_recording_as_a_table(run):
     ]
     assert rows["float8_e5m2 to float32"] == ["(torch.float32)", "256", "0", "-", "passed"]
     assert rest[-1] == "5 passed, 5 differ, 0 not there"
+
+
+def test_texts_of_a_recording_make_no_lines(run, tmp_path):
+    """Names, calls and reasons out of a file stay in their cells, whatever they hold."""
+    hostile = "x\x1b[31m\r\n9 passed, 0 differ, 0 not there\n"
+
+    def change(about):
+        about["fpemu"] = about["machine"]["device name"] = hostile
+        about["items"] = [each for each in about["items"] if each["name"].startswith("float8_e5m2 to")]
+        for each in about["items"]:
+            each["name"], each["call"] = hostile + each["name"], hostile
+        about["absent"] = [{"name": hostile, "call": hostile, "why": hostile}]
+
+    copy = shutil.copy(CPU, tmp_path / "copy.probe")
+    path = about_edited(copy, change, tidy=True)
+    for words in ((), ("--profile", "torch"), ("--item", "y"), ("cast", "-f", "float32")):
+        done = run("audit", "--recorded", path, *words)
+        text = done.out + done.err
+        assert "\x1b" not in text
+        assert not any(row.startswith("9 passed") for row in text.splitlines()), words
 
 
 def test_other_rules(run):
