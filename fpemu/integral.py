@@ -237,7 +237,7 @@ def _counts(name: str, n: Any) -> NDArray[np.int64]:
     counts = _within(as_numbers(_integers(name, n)))
     if counts.size and counts.min() < 0:
         place = int(counts.argmin())
-        wrong = np.asarray(decode(given.codes, given.format)).reshape(-1)[place]
+        wrong = np.asarray(decode(given.codes, given.format)).reshape(-1)[place].item()
         if given.rest is not None and place in given.rest.places:
             wrong = given.rest.numbers[given.rest.places.tolist().index(place)]
         raise ValueError(f"{name}: n must not be negative, but is {exact_text(wrong)}: shift the other way")

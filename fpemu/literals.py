@@ -20,7 +20,7 @@ from fpemu.kernels import columns
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["DIGITS", "FAR", "LONGEST", "Leading", "Literal", "is_code", "leading_of", "read"]
+__all__ = ["DIGITS", "FAR", "LARGEST_EXPONENT", "LONGEST", "Leading", "Literal", "is_code", "leading_of", "read"]
 
 DIGITS = 128  # of a number, in binary: what any rounding needs, beside whether more follow
 FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26

@@ -13,7 +13,7 @@ from fpemu.digits import FUNCTIONS, INVALID, Value, infinite, zero
 from fpemu.formats import IntFormat
 from fpemu.kernels import columns, operations
 from fpemu.kernels import spec as places_of
-from fpemu.literals import FAR, Literal
+from fpemu.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.outcomes import Rules, kernel_rules
 from fpemu.profiles import IEEE
 from fpemu.rational_functions import power, root, value_at
@@ -270,11 +270,11 @@ def order(x: Real, y: Real) -> int:
 def _order_far(x: Exact, y: Exact) -> int:
     """As `order`, of the magnitudes of numbers of which one is as it is written."""
     x, y = with_sign(x, False), with_sign(y, False)
-    if x == y:
-        return 0
     if (not isinstance(x, Literal) and not x) or (not isinstance(y, Literal) and not y):
         return 1 if isinstance(x, Literal) else -1
     tops = _top(x), _top(y)
+    if min(map(abs, tops)) > LARGEST_EXPONENT / 2 and (tops[0] > 0) == (tops[1] > 0):  # exponents beyond are read alike
+        raise ValueError(f"{exact_text(x)} and {exact_text(y)} are too far away to be compared")
     if abs(tops[0] - tops[1]) > 2 + max(map(abs, tops)) * 1e-12:
         return 1 if tops[0] > tops[1] else -1
     if isinstance(x, Literal) and isinstance(y, Literal) and x.base == y.base:

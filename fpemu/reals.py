@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_float", "exact_text", "real"]
 
+LONGEST_WRITTEN = 4000  # binary digits of integers in messages; Python writes 4300 decimal ones at most
+
 _ADVICE = {
     "NoneType": "for a missing number give float('nan')",
     "dict": "of a dict, as a state dict is, cast each value: {name: fe.cast(x, fmt) for name, x in d.items()}",
@@ -120,8 +122,24 @@ def as_float(x: int | float | Exact) -> float | None:
 
 
 def exact_text(x: int | float | Exact) -> str:
-    """A number in an error message: not long."""
-    text = str(x) if not isinstance(x, Literal) else f"{x.significand} * {x.base}**{x.exponent}"
+    """A number in an error message: not long, however long it is itself.
+
+    Examples
+    --------
+    >>> from fpemu.reals import exact_text, real
+    >>> exact_text(real("0.1")), exact_text(10**9000 + 1), exact_text(real("1e-90000"))
+    ('1/10', 'about 1e+9000', '1 * 10**-90000')
+    """
+    parts = (x.significand,) if isinstance(x, Literal) else () if isinstance(x, float) else (x.numerator, x.denominator)
+    if max((part.bit_length() for part in parts), default=0) > LONGEST_WRITTEN:
+        from fractions import Fraction  # imported late: `import fpemu` stays light
+
+        from fpemu.exact_values import number_text
+
+        number = x.significand if isinstance(x, Literal) else x
+        about = f"about {number_text(Fraction(number))}"
+        return about if not isinstance(x, Literal) else f"{'-' * x.negative}{about} * {x.base}**{x.exponent}"
+    text = str(x) if not isinstance(x, Literal) else f"{'-' * x.negative}{x.significand} * {x.base}**{x.exponent}"
     return text if len(text) <= 60 else f"{text[:40]}…{text[-10:]}"
 
 

@@ -492,3 +492,44 @@ def test_where_the_exponent_is_not_known_there_is_no_result_of_it(text):
     for call in (lambda: fe.scaleb(text, 5, result="float64"), lambda: fe.logb(text, result="float64")):
         with pytest.raises(ValueError, match="too far away for an exact result"):
             call()
+
+
+LONG = 10**6000 + 1
+LONG_NUMBERS = [
+    LONG,
+    -LONG,
+    Fraction(LONG, 3),
+    Fraction(3, LONG),
+    "7" * 6000,
+    f"{'7' * 6000}e80000",
+    f"-0.{'7' * 6000}",
+]
+
+
+@pytest.mark.parametrize("x", LONG_NUMBERS, ids=range(len(LONG_NUMBERS)))
+def test_numbers_longer_than_python_writes(x):
+    """Python writes integers of 4300 digits at most: an error says its own words, and a flag is a FlagError."""
+    for call in (
+        lambda: fe.absolute(x),
+        lambda: fe.next_up(x, "bfloat16"),
+        lambda: fe.logb(f"{'7' * 6000}e{10**20}", result="float64"),
+    ):
+        with pytest.raises(ValueError, match=r"about -?[0-9.]+") as caught:
+            call()
+        assert len(str(caught.value)) <= 300
+        assert "4300" not in str(caught.value)
+    if x in LONG_NUMBERS[:4]:
+        for call in (lambda: fe.add(x, 1, result="bfloat16"), lambda: fe.sum([x, 1], result="bfloat16")):
+            with fe.errstate(all="raise"), pytest.raises(fe.FlagError, match=r"about -?[0-9.]+"):
+                call()
+
+
+def test_exponents_that_are_read_alike_are_not_compared():
+    near, far, farther = "1e400000", "1e" + "9" * 40, "1e" + "9" * 41
+    for low, high in ((near, far), (far.replace("e", "e-"), near.replace("e", "e-")), (far.replace("e", "e-"), far)):
+        assert [bool(do(low, high)) for do in (fe.less, fe.equal, fe.greater)] == [True, False, False]
+        assert [bool(do("-" + low, "-" + high)) for do in (fe.less, fe.equal, fe.greater)] == [False, False, True]
+    assert fe.equal(near, "10e399999")
+    for pair in ((far, farther), (farther, far), ("-" + far, "-" + farther), (far.replace("e", "e-"),) * 2):
+        with pytest.raises(ValueError, match="too far away to be compared"):
+            fe.less(*pair)
