@@ -225,6 +225,10 @@ def test_what_an_integer_format_refuses(fields, error, words):
     [
         ([1.0], ValueError, "a codebook has 2 to 65,536 values, not 1"),
         (np.zeros(65537), ValueError, "a codebook has 2 to 65,536 values, not 65537"),
+        *(
+            ([0, n], ValueError, "are float64 numbers: one of them is beyond")
+            for n in (10**400, -(10**6000), 1 << 1024)
+        ),
         ([0.0, math.inf], ValueError, "the values of a codebook are finite: value 1 is inf"),
         ([math.nan, 0.0], ValueError, "the values of a codebook are finite: value 0 is nan"),
         ([0, 2**53 + 1], ValueError, "value 1, 9007199254740993, is not"),

@@ -59,6 +59,8 @@ class TableFormat(BaseFormat):
             raise TypeError("the values of a codebook must be numbers, none of which is masked")
         try:
             entries = tuple(float(v) for v in given)
+        except OverflowError:
+            raise ValueError("the values of a codebook are float64 numbers: one of them is beyond 2**1024") from None
         except (TypeError, ValueError) as error:
             raise TypeError(f"the values of a codebook must be numbers: {error}") from None
         if not 2 <= len(entries) <= 1 << 16:
