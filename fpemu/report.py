@@ -216,7 +216,7 @@ def _wider(fmt: Format) -> Format:
     if isinstance(fmt, TableFormat):
         return fmt
     try:
-        wide = dataclasses.replace(fmt, bits=fmt.bits + 1, name=f"{fmt.name}, unbounded")
+        wide = dataclasses.replace(fmt, bits=fmt.bits + 1, name=f"{fmt.name[:900]}, unbounded")
     except ValueError:
         return fmt
     return wide if math.isfinite(finite_range(wide)[1]) else fmt

@@ -460,3 +460,14 @@ def test_an_audit_that_goes_on_goes_on_from_what_fits_together(tmp_path):
         refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "no audit to go on with|its state")
     np.savez(path, state=np.array(json.dumps(state)), **kept)
     assert fe.audit(wrong.answer, CLAIM, resume=path).to_dict() == begun.to_dict()
+
+
+def test_the_longest_name_changes_nothing():
+    """Names that are made of a name find room too."""
+    x = np.float32([1.0, 1e30, -0.3, 0.01] * 8)
+    for make in (
+        lambda name: fe.FloatFormat(name, bits=8, precision=3),
+        lambda name: fe.ScaledFormat(fe.TableFormat(name, [-1, 0, 0.25, 1]), 32, name="books"),
+    ):
+        long, short = (fe.report(x, [make(name)], scale=None).to_dict()["rows"][0] for name in ("a" * 1000, "a"))
+        assert long | {"format": ""} == short | {"format": ""}

@@ -72,7 +72,7 @@ def deciding_format(book: TableFormat) -> FloatFormat:
     marks = [(abs(mark.numerator).bit_length(), mark.denominator.bit_length() - 1) for mark in _marks(book)]
     deepest = max(places for _, places in marks)
     for exponent_bits in range(4, 12):
-        fmt = FloatFormat(f"{book.name} and between", 64, 64 - exponent_bits)
+        fmt = FloatFormat(f"{book.name[:900]} and between", 64, 64 - exponent_bits)
         few = all(length < fmt.precision and length - places <= fmt.bias for length, places in marks)
         if few and -deepest > fmt.quantum_exponent:
             return fmt
