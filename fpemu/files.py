@@ -14,7 +14,7 @@ import numpy as np
 from fpemu import archives, safetensors
 from fpemu.boundary import Budget, file_path, reading, shown
 from fpemu.chunks import CHUNK, flat_chunks
-from fpemu.containers import file_kind, kind_of_input, kind_of_output
+from fpemu.containers import file_kind, kind_of_input, kind_of_output, told_by_bytes
 from fpemu.formats import Format, same_codes
 from fpemu.knobs import brief, near
 from fpemu.registry import dtype as lookup
@@ -32,6 +32,7 @@ __all__ = [
     "StoredArray",
     "element_type",
     "file_kind",
+    "metadata_of",
     "named",
     "open_arrays",
     "readable",
@@ -449,7 +450,44 @@ class Outgoing:
     format: Format | None = None
 
 
-def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing], *, raw: bool = False) -> None:
+def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that a .safetensors file has beside its tensors, but for fpemu's own about them; none of other files.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged.
+
+    Examples
+    --------
+    >>> import fpemu as fe, tempfile
+    >>> from fpemu.files import metadata_of
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fe.save(f"{folder}/x.safetensors", a=fe.array([1.0], "bfloat16"))
+    ...     metadata_of(f"{folder}/x.safetensors")
+    {}
+    """
+    path = file_path(path)
+    with reading(path):
+        if told_by_bytes(path) != ".safetensors":
+            return {}
+        found = safetensors.contents(path, Budget.of(path)).metadata
+        return {name: text for name, text in found.items() if name != "fpemu"}
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: list[Outgoing],
+    *,
+    raw: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write arrays piece by piece; the file is there in the end, whole, or it is as it was before.
 
     Parameters
@@ -459,6 +497,8 @@ def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing], *, raw: b
     arrays : list of Outgoing
     raw : bool
         Write one array raw, although the ending is unknown.
+    metadata : mapping of str to str, optional
+        Texts for a .safetensors file.
 
     Raises
     ------
@@ -488,7 +528,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: list[Outgoing], *, raw: b
         if kind == ".npz":
             _write_npz(stream, arrays)
         elif kind == ".safetensors":
-            _write_safetensors(stream, arrays)
+            _write_safetensors(stream, arrays, metadata or {})
         else:
             _write_array(stream, arrays[0], header=kind == ".npy")
 
@@ -508,14 +548,19 @@ def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
     for array in arrays:
         if "\0" in array.name or len(safetensors.encoded(array.name)) > LONGEST_NAME:
             raise ValueError(f"an .npz file cannot have the name {shown(array.name)}: it has a NUL, or is too long")
-    with zipfile.ZipFile(stream, "w") as archive:
+    archive = zipfile.ZipFile(stream, "w")
+    try:
         for array in arrays:
             # A ZipInfo without a date, so that equal arrays give equal files.
             with archive.open(zipfile.ZipInfo(f"{array.name}.npy"), "w", force_zip64=True) as member:
                 _write_array(member, array)
+        archive.close()
+    except BaseException:  # an interrupt too
+        archive.fp = None  # a file that is thrown away needs no end: to write it would be an error that hides this one
+        raise
 
 
-def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing]) -> None:
+def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[str, str]) -> None:
     def place(array: Outgoing) -> safetensors.Place:
         if array.format is not None:
             return safetensors.Place(safetensors.word_of(array.format, math.prod(array.shape)), array.shape)
@@ -523,4 +568,4 @@ def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing]) -> None:
         return safetensors.Place({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
 
     elements = {array.name: array.chunks for array in arrays}
-    safetensors.write(stream, {array.name: place(array) for array in arrays}, elements, {})
+    safetensors.write(stream, {array.name: place(array) for array in arrays}, elements, metadata)

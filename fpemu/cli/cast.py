@@ -35,7 +35,7 @@ from fpemu.cli.output import print_json, print_table, progress, summary
 from fpemu.containers import UnknownEndingError, kind_of_output, told_by_name
 from fpemu.doubles import difference, doubles
 from fpemu.errors import HEADER, Errors
-from fpemu.files import Outgoing, StoredArray, write_arrays
+from fpemu.files import Outgoing, StoredArray, metadata_of, write_arrays
 from fpemu.formats import Format
 from fpemu.profiles import Profile
 from fpemu.running import streamed
@@ -91,9 +91,10 @@ def cast(
             f"{file} has {len(arrays)} arrays: write an .npz or .safetensors file, or choose one with --member",
             param_hint="'-o' / '--out'",
         )
+    metadata = metadata_of(file) if kind == ".safetensors" else {}
     jobs = [_Job(stored, fmt, rules, codes, seed) for stored in arrays]
     with progress(f"casting {file.name}", sum(stored.size for stored in arrays)) as advance:
-        write_arrays(out, [job.outgoing(advance) for job in jobs], raw=raw and kind == "raw")
+        write_arrays(out, [job.outgoing(advance) for job in jobs], raw=raw and kind == "raw", metadata=metadata)
     if json:
         rule = {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
         facts = {"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]}

@@ -13,8 +13,10 @@ import fpemu as fe
 
 pytest.importorskip("typer")
 
-from fpemu import casting
+from fpemu import casting, safetensors
+from fpemu.boundary import Budget
 from fpemu.cli import output as printing
+from fpemu.files import metadata_of
 
 # -- Arrays that were saved -------------------------------------------------------------------------------------------
 
@@ -354,3 +356,18 @@ def test_report_draws_a_picture(run, weights):
     assert run("report", "weights.npy", "-f", "e5m2", "--plot", "x.png").code == 0
     with open("x.png", "rb") as stream:
         assert stream.read(4) == b"\x89PNG"
+
+
+def test_cast_keeps_what_a_checkpoint_says(run, tmp_path):
+    """Other libraries look for it; what fpemu itself says of the old codes would be wrong of the new ones."""
+    path, out = tmp_path / "m.safetensors", tmp_path / "out.safetensors"
+    place = safetensors.Place("F32", (3,))
+    for metadata in ({"format": "pt", "step": "7", "ä": "\n"}, {}, {"format": "pt", "fpemu": "{}"}):
+        with open(path, "wb") as stream:
+            safetensors.write(stream, {"w": place}, {"w": [np.float32([1, 2, 3])]}, metadata)
+        for codes in ([], ["--codes"]):
+            assert run("cast", path, "-f", "bf16", "-o", out, *codes).code == 0
+            kept = {name: text for name, text in metadata.items() if name != "fpemu"}
+            assert safetensors.contents(out, Budget.of(out)).metadata == kept
+            assert metadata_of(out) == kept
+    assert run("cast", path, "-f", "bf16", "-o", tmp_path / "out.npz").code == 0
