@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fpemu.boundary import Budget
 
-__all__ = ["MAGIC", "Header", "entries", "member_array", "opened", "read_header"]
+__all__ = ["MAGIC", "Header", "entries", "member_array", "opened", "read_header", "written"]
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
@@ -43,6 +43,21 @@ class Header(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the elements."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+@contextlib.contextmanager
+def written(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """An archive to write to a stream; its end is written when the block ends well.
+
+    After an error or an interrupt it is not: to write it could raise another error, which would hide the first.
+    """
+    archive = zipfile.ZipFile(stream, "w")
+    try:
+        yield archive
+        archive.close()
+    except BaseException:
+        archive.fp = None
+        raise
 
 
 def read_header(stream: IO[bytes]) -> Header:

@@ -548,16 +548,11 @@ def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
     for array in arrays:
         if "\0" in array.name or len(safetensors.encoded(array.name)) > LONGEST_NAME:
             raise ValueError(f"an .npz file cannot have the name {shown(array.name)}: it has a NUL, or is too long")
-    archive = zipfile.ZipFile(stream, "w")
-    try:
+    with archives.written(stream) as archive:
         for array in arrays:
             # A ZipInfo without a date, so that equal arrays give equal files.
             with archive.open(zipfile.ZipInfo(f"{array.name}.npy"), "w", force_zip64=True) as member:
                 _write_array(member, array)
-        archive.close()
-    except BaseException:  # an interrupt too
-        archive.fp = None  # a file that is thrown away needs no end: to write it would be an error that hides this one
-        raise
 
 
 def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from fpemu import archives
 from fpemu.boundary import file_path
 from fpemu.claims import Batch, Claim
 from fpemu.replacement import replacing_together
@@ -195,7 +196,7 @@ def _write_npz(
     words["layout"] = "npz"
     kind = record_of(fields)
     hashed = Hash()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with archives.written(stream) as archive:
         with archive.open(zipfile.ZipInfo("vectors.npy"), "w", force_zip64=True) as member:
             about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False}
             np.lib.format.write_array_header_1_0(member, {**about, "shape": (int(words["vectors"]),)})
