@@ -151,9 +151,11 @@ def test_integers_with_zero_points_have_32_bits():
     ],
 )
 def test_divisors_are_float64(element, block, others):
-    """The largest value that scales are divided by is a float64, or the scheme is refused when it is made."""
-    with pytest.raises(ValueError, match="which no float64 is"):
-        fe.ScaledFormat(**{"element": element, "block": block, **others})
+    """The largest value that scales are divided by is a float64, or nothing is quantized."""
+    scheme = fe.ScaledFormat(**{"element": element, "block": block, **others})
+    for function in (fe.quantize, fe.fake_quantize, fe.report):
+        with pytest.raises(ValueError, match="which no float64 is"):
+            function([1.0] * 32, scheme)
     for divisor in (2**60 + 1, 10**400):
         with pytest.raises(ValueError, match="which no float64 is"):
             fe.ScaleRule("mine", divisor=divisor)

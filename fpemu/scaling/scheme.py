@@ -185,15 +185,12 @@ class ScaledFormat(Scheme):
         entries = element.entries if isinstance(element, TableFormat) else ()
         if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
             raise ValueError(f"{self.element} has no positive value to scale to")
-        if isinstance(second, FloatFormat):
-            exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
         if self.zero_point is not None:
             self._check_zero_point(self.zero_point)
         if self.scale_rule.statistic == "minmax" and not isinstance(self.zero_point, IntFormat):
             raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
         if self.scale_rule.signed:
             self._check_signs()
-        _ = self.divisor  # a ValueError where no float64 is the divisor
 
     def _check_zero_point(self, zero_point: IntFormat | int) -> None:
         if not isinstance(zero_point, int) and not (
@@ -265,9 +262,17 @@ class ScaledFormat(Scheme):
 
     @property
     def divisor(self) -> float:
-        """What the scale rule divides statistics by; elements count less a zero point that all blocks have."""
+        """What the scale rule divides statistics by; elements count less a zero point that all blocks have.
+
+        A ValueError where no float64 is it.
+        """
         same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
         return self.scale_rule.divisor_of(self.element, self.middle if same else 0)
+
+    @property
+    def largest_scale(self) -> float:
+        """The largest value of scales, which the second level's scale is divided by."""
+        return exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
 
     def profiles(self) -> list[str]:
         """The named profiles that apply to the scheme.

@@ -17,7 +17,7 @@ from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.knobs import Rounding
 from fpemu.profiles import IEEE
 from fpemu.scaling.ratios import are_few, by_fractions, quotients, rounded_quotients, with_digits
-from fpemu.scaling.rules import ScaleRule, finite_ends
+from fpemu.scaling.rules import ScaleRule
 from fpemu.scaling.scheme import ScaledFormat
 from fpemu.scaling.stepping import Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
 
@@ -125,7 +125,7 @@ class Exact:
         if not words.any():
             return 1.0
         most = slice(np.argmax(words), np.argmax(words) + 1)
-        divisors = scheme.divisor, float(finite_ends(scheme.scale)[1])
+        divisors = scheme.divisor, scheme.largest_scale
         if are_few(divisors, scheme.second_level):
             code = quotients(extent[most], divisors[0] * divisors[1], scheme.second_level, Rounding.NEAREST_EVEN)
         else:

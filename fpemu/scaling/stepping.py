@@ -138,7 +138,7 @@ class Stepped:
         """The second level's scale, as the block's scale needs it."""
         steps, ops = self.steps, self.ops
         extent = np.max(wide(self.extent(found)))
-        top = steps.second_top or float(finite_ends(self.scheme.scale)[1])
+        top = steps.second_top or self.scheme.largest_scale
         whole = np.float32(finite_ends(self.element)[1] * int(top))
         if steps.second == "divide":
             return float(wide(ops.divide(extent, whole))) or 1.0
@@ -309,7 +309,7 @@ class Stepped:
 
     def error(self, x: Single, codes: NDArray[Any], scale: NDArray[Any], amax: float, block: int) -> Single:
         """The sum of errors in each block of `codes`, `scale` its value, as `fpemu.kernels.choosing` describes it."""
-        top = self.steps.second_top or float(finite_ends(self.scheme.scale)[1])
+        top = self.steps.second_top or self.scheme.largest_scale
         whole = np.float32(finite_ends(self.element)[1] * int(top))
         squared, scale = self.steps.choose == "mse", np.ascontiguousarray(scale, np.float32)
         width = self.scheme.block[1] if isinstance(self.scheme.block, tuple) else block
