@@ -196,7 +196,7 @@ def test_pipes_and_devices_are_no_files(tmp_path):
                 call(path)
         with pytest.raises(ValueError, match=f"^{path}: a pipe or a device"):
             fe.load(path)
-        with pytest.raises(ValueError, match=f"^{path}: a folder, a pipe or a device"):
+        with pytest.raises(ValueError, match=f"^{path}: a pipe or a device"):
             vectors.read(path, "csv")
 
 

@@ -192,7 +192,8 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArr
     """
     for name in ("dtype", "out"):
         if name in how and not isinstance(how[name], Quantized | None):
-            raise TypeError(f"fake_quantize has no {name}=: say fpemu.quantize(x, scheme).dequantize({name}=...)")
+            call = f"fpemu.quantize(x, scheme).dequantize({name}=...)"
+            raise TypeError(f"fake_quantize() got an unexpected keyword argument '{name}': say {call}")
     found = hinted(quantize)(x, scheme, **how)
     own = as_numbers(x, how.get("source")).dtype
     return found.dequantize(np.float64 if own == np.float64 else np.float32)
