@@ -8,57 +8,42 @@ plugin in every run of every project, also where no test uses it.
 
 import importlib
 import importlib.util
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fpemu.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fpemu.auditing import audit as audit
-    from fpemu.public import *  # noqa: F403
-    from fpemu.public import __all__ as __all__
+    from fpemu._public import *  # noqa: F403
+    from fpemu._public import __all__ as __all__
+    from fpemu.verification.audits import audit as audit
 
-# Modules that have the name of a public function: ``fpemu.array`` is the function, whoever imported the module first.
-_HIDDEN_MODULES = ("array", "errstate", "report")
-_ROOMS = ("cores", "vectors")  # modules that are not imported with the public names
-_APART = {"audit": "auditing"}  # public names that are not either, and their modules
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HIDDEN_MODULES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+_NAMESPACES = ("cores", "vectors")  # public modules that are imported when they are asked for
+_APART = {"audit": "fpemu.verification.audits"}  # public names that load more than the others, and their modules
 
 
 def __getattr__(name: str) -> object:
-    """The public names; `fpemu.cores`, which loads numba, and other rooms apart when they are asked for."""
-    if name in _ROOMS:
+    """Import the public names when the first of them is asked for; `audit`, `cores` and `vectors` each alone."""
+    if name in _NAMESPACES:
         return importlib.import_module(f"fpemu.{name}")
+    module = importlib.util.find_spec(f"fpemu.{name}") is not None  # which is imported, not asked for
+    if module or (name.startswith("_") and name != "__all__"):
+        raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
+    from fpemu.formats.keywords import with_hints
+
     if name in _APART:
-        from fpemu.keywords import with_hints
+        value = globals()[name] = with_hints(getattr(importlib.import_module(_APART[name]), name))
+        return value
+    from fpemu import _public
 
-        found = globals()[name] = with_hints(getattr(importlib.import_module(f"fpemu.{_APART[name]}"), name))
-        return found
-    module = name not in _HIDDEN_MODULES and importlib.util.find_spec(f"fpemu.{name}") is not None
-    if not module and (name == "__all__" or not name.startswith("_")):  # a module is imported, not asked for
-        from fpemu import public
-
-        if name == "__all__":
-            return sorted([*public.__all__, *_APART])
-        if name in public.__all__:
-            from fpemu.keywords import with_hints
-
-            names = globals()
-            names.update((known, with_hints(getattr(public, known))) for known in public.__all__)
-            return names[name]
-    raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
+    if name == "__all__":
+        return sorted([*_public.__all__, *_APART])
+    if name not in _public.__all__:
+        raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
+    globals().update((known, with_hints(getattr(_public, known))) for known in _public.__all__)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    from fpemu import public
+    from fpemu import _public
 
-    return sorted({*globals(), *public.__all__, *_APART, *_ROOMS})
+    return sorted({*globals(), *_public.__all__, *_APART, *_NAMESPACES})

@@ -10,10 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from fpemu.arithmetic.operation import task_for
+from fpemu.casting.execution import randomness
+from fpemu.casting.lowering import Rules, kernel_rules
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.formats.profiles import Profile
+from fpemu.formats.profiles import profile as find_profile
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import FloatToIntInvalid, NanPayload, NanRule, Overflow, Rounding, Stochastic, Through
 from fpemu.kernels.cache import digest
-from fpemu.kernels.convert import FINITE, INFINITE, NOT_A_NUMBER
-from fpemu.kernels.operations import (
+from fpemu.kernels.opcodes import (
     DIVIDE_BY_ZERO_FLAG,
     EQUAL,
     GREATER,
@@ -24,6 +30,7 @@ from fpemu.kernels.operations import (
     UNDERFLOW_FLAG,
     UNORDERED,
 )
+from fpemu.kernels.scalar.convert import FINITE, INFINITE, NOT_A_NUMBER
 from fpemu.kernels.user import (
     absolute,
     add,
@@ -52,13 +59,6 @@ from fpemu.kernels.user import (
     subtract_mixed,
     to_float,
 )
-from fpemu.knobs import FloatToIntInvalid, NanPayload, NanRule, Overflow, Rounding, Stochastic, Through
-from fpemu.operating import task_for
-from fpemu.outcomes import Rules, kernel_rules
-from fpemu.profiles import Profile
-from fpemu.profiles import profile as find_profile
-from fpemu.registry import dtype as find_format
-from fpemu.running import randomness
 
 __all__ = [
     "DIGEST",

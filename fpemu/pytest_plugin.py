@@ -22,8 +22,8 @@ import pytest
 if TYPE_CHECKING:
     import numpy as np
 
-    from fpemu.failures import Failure
     from fpemu.formats import Format
+    from fpemu.verification.failures import Failure
 
 _CASES = 1000
 _SECTION = "fpemu: elements that differ"
@@ -150,7 +150,7 @@ def _failures(error: BaseException) -> Iterator[Failure]:
 
 def _formats(names: Iterable[Any]) -> list[Format]:
     """The formats that names, aliases and patterns mean, each once."""
-    from fpemu.registry import dtype, dtypes
+    from fpemu.formats.registry import dtype, dtypes
 
     found: dict[str, Format] = {}
     for name in names:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 
-from fpemu.array import Array
-from fpemu.catalogue import find_operation
+from fpemu.arrays.array_class import Array
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
-from fpemu.hardness import SOLVED, finite, halfway, nearest_code, quantum, short, without_codebooks
-from fpemu.knobs import brief
-from fpemu.registry import dtype, dtypes
+from fpemu.formats.registry import dtype, dtypes
+from fpemu.formats.rules import brief
+from fpemu.inspection.operations import find_operation
+from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, quantum, short, without_codebooks
 
 try:
     from hypothesis import strategies as st

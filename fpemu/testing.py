@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
-from fpemu.causes import cause_by_class, cause_by_rule
-from fpemu.claims import Claim
-from fpemu.exact_values import number_text
-from fpemu.failures import code_failure, flag_failure, ulp_failure
-from fpemu.flags import Flags
+from fpemu.arithmetic.flags import Flags
+from fpemu.casting.inputs import as_source, carries_codes
 from fpemu.formats import TableFormat
-from fpemu.knobs import brief
-from fpemu.matching import (
+from fpemu.formats.facts.text import number_text
+from fpemu.formats.registry import dtype
+from fpemu.formats.rules import brief
+from fpemu.verification.claims import Claim
+from fpemu.verification.diagnosis import cause_by_class, cause_by_rule
+from fpemu.verification.differences import (
     codes_in,
     codes_of_values,
     common_shape,
@@ -34,15 +35,14 @@ from fpemu.matching import (
     ulp_error,
     zero_places,
 )
-from fpemu.registry import dtype
-from fpemu.sources import as_source, carries_codes
+from fpemu.verification.failures import code_failure, flag_failure, ulp_failure
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.formats import Format
-    from fpemu.knobs import Rounding
-    from fpemu.profiles import Profile
+    from fpemu.formats.profiles import Profile
+    from fpemu.formats.rules import Rounding
 
     Codes = NDArray[np.unsignedinteger[Any]]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import fpemu.scaling.names  # noqa: F401 - registers the schemes that ship, before the registry is copied
-from fpemu import casting, registry
+import fpemu.quantization.definition.registry  # noqa: F401 - registers the schemes that ship, before the registry is copied
+from fpemu.casting import casts as casting
+from fpemu.formats import registry
 from tests import proof
 
 pytest_plugins = ["pytester"]

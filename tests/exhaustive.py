@@ -232,8 +232,7 @@ def inputs_digest(command):
     names += ["exhaustive_native"] if command == "native" else []
     tests = [proof.ROOT / "tests" / f"{name}.py" for name in names]
     for path in [
-        *sorted((proof.ROOT / "fpemu").glob("*.py")),
-        *sorted((proof.ROOT / "fpemu/kernels").glob("*.py")),
+        *sorted((proof.ROOT / "fpemu").rglob("*.py")),
         *tests,
     ]:
         total.update(path.name.encode() + path.read_bytes())

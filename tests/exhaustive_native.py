@@ -13,8 +13,8 @@ import itertools
 import numpy as np
 
 import fpemu as fe
-from fpemu import plans
-from fpemu.outcomes import kernel_rules
+from fpemu.casting import plans
+from fpemu.casting.lowering import kernel_rules
 from tests import grids
 from tests.compare import DETERMINISTIC, DifferenceError, Sources, profile
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 import fpemu as fe
-from fpemu import tabulation
-from fpemu.digits import FUNCTIONS
+from fpemu.arithmetic.elementary import tables as tabulation
+from fpemu.arithmetic.elementary.ziv import FUNCTIONS
 from fpemu.kernels import columns
 
 PAGE = Path(__file__).parents[1] / "docs" / "elementary.md"

@@ -3,7 +3,7 @@
 ``python -m tests.mutants --sample 100 --seed 1 --jobs 2`` draws mutants of fpemu/kernels, at least one of each core,
 loop and function.  With each, in a copy of the package, the tests of tests/test_kernel*.py that concern it are run.  A
 mutant that lives and that tests/mutants_equivalent.toml does not explain is a failure (exit status 1).  Left out:
-fpemu/kernels/spec.py, operations.py and columns.py, whose numbers are names that both sides share.
+fpemu/kernels/spec.py, opcodes.py and columns.py, whose numbers are names that both sides share.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests import proof
 ROOT = Path(__file__).parents[1]
 KERNELS = Path("fpemu/kernels")
 EXPLAINED = Path(__file__).with_name("mutants_equivalent.toml")
-LEFT_OUT = ("__init__.py", "columns.py", "operations.py", "spec.py")
+LEFT_OUT = ("__init__.py", "cpu/__init__.py", "scalar/__init__.py", "columns.py", "opcodes.py", "spec.py")
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -57,8 +57,8 @@ CALLS = {"shifted_left": "shifted_right", "shifted_right": "shifted_left", "min"
 
 # The tests that concern a file, and for some functions those that most likely notice a mutant, to run first.
 CONCERNED = {
-    "accumulator.py": ["test_exact", "test_zeros", "test_carries", "test_few", "test_knobs", "test_wrapping"],
-    "arithmetic.py": [
+    "scalar/accumulator.py": ["test_exact", "test_zeros", "test_carries", "test_few", "test_knobs", "test_wrapping"],
+    "scalar/arithmetic.py": [
         "test_some",
         "test_cancellation",
         "test_every_pair",
@@ -69,27 +69,43 @@ CONCERNED = {
         "test_signs",
         "test_stochastic[",
     ],
-    "choosing.py": ["test_errors_of_blocks", "test_replaced"],
-    "comparing.py": ["test_comparisons", "test_total_order", "test_every_pair", "test_some"],
-    "integral.py": ["test_every_code", "test_some", "test_conversions", "test_shifts", "test_stochastic_rounding"],
-    "remainders.py": ["test_every_pair", "test_remainders", "test_some", "test_triples"],
-    "results.py": [
+    "cpu/choosing.py": ["test_errors_of_blocks", "test_replaced"],
+    "scalar/comparison.py": ["test_comparisons", "test_total_order", "test_every_pair", "test_some"],
+    "scalar/integral.py": [
+        "test_every_code",
+        "test_some",
+        "test_conversions",
+        "test_shifts",
+        "test_stochastic_rounding",
+    ],
+    "scalar/remainders.py": ["test_every_pair", "test_remainders", "test_some", "test_triples"],
+    "scalar/results.py": [
         *("test_some", "test_every_pair", "test_which_nan", "test_nans", "test_floats", "test_wrapping"),
         "test_the_fpu",
     ],
-    "signs.py": ["test_signs", "test_the_cpu"],
-    "bins.py": ["test_bins", "test_an_unfit_fpu"],
-    "bits.py": ["test_bit", "test_general"],
-    "convert.py": ["test_general", "test_codebook", "test_wrapping"],
-    "elementary.py": ["test_functions_of_narrow_formats", "test_functions_of_subnormals", "test_stochastic_functions"],
-    "fpu.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
+    "scalar/signs.py": ["test_signs", "test_the_cpu"],
+    "cpu/bins.py": ["test_bins", "test_an_unfit_fpu"],
+    "scalar/bits.py": ["test_bit", "test_general"],
+    "scalar/convert.py": ["test_general", "test_codebook", "test_wrapping"],
+    "cpu/elementary.py": [
+        "test_functions_of_narrow_formats",
+        "test_functions_of_subnormals",
+        "test_stochastic_functions",
+    ],
+    "cpu/fpu_operations.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
     "cache.py": ["test_cache", "test_digest", "test_loops", "test_a_kept"],
     "jit.py": ["test_loops", "test_no_jit"],
-    "lanes.py": ["test_addition_leaves", "test_fast_loop", "test_stochastic_loop", "test_float_env", "test_widening"],
-    "moving.py": ["test_moved", "test_integers"],
-    "narrow.py": ["test_looked_up", "test_widened_times"],
-    "native.py": ["test_native"],
-    "reductions.py": [
+    "cpu/fast_casts.py": [
+        "test_addition_leaves",
+        "test_fast_loop",
+        "test_stochastic_loop",
+        "test_float_env",
+        "test_widening",
+    ],
+    "cpu/moving.py": ["test_moved", "test_integers"],
+    "cpu/narrow.py": ["test_looked_up", "test_widened_times"],
+    "cpu/native.py": ["test_native"],
+    "cpu/sums.py": [
         "test_fpu",
         "test_orders",
         "test_exact",
@@ -98,20 +114,27 @@ CONCERNED = {
         "test_stochastic",
         "test_few",
     ],
-    "rounding.py": ["test_shift", "test_rounds_up", "test_general"],
-    "scaling.py": [
+    "scalar/rounding.py": ["test_shift", "test_rounds_up", "test_general"],
+    "cpu/blocks.py": [
         *("test_statistics", "test_products_and", "test_quotients_near", "test_integers", "test_back_again"),
         *("test_power_scales", "test_nearest_scales", "test_zero_points"),
     ],
-    "stream.py": ["test_random_words", "test_stochastic_loop"],
-    "tables.py": ["test_take", "test_codebook"],
-    "texts.py": ["test_docstrings"],
+    "scalar/random_bits.py": ["test_random_words", "test_stochastic_loop"],
+    "cpu/lookup.py": ["test_take", "test_codebook"],
+    "user_docs.py": ["test_docstrings"],
     "threads.py": [
         *("test_pieces", "test_a_piece", "test_the_pool", "test_the_number", "test_available"),
         *("test_all_threads", "test_nothing_is", "test_a_second", "test_threads_that"),
     ],
     "user.py": ["test_cores", "test_signs_and_orders", "test_codes_are", "test_random_numbers", "test_docstrings"],
-    "wide.py": ["test_multiply", "test_add", "test_shift_words", "test_normalize", "test_divide", "test_root"],
+    "scalar/multiword.py": [
+        "test_multiply",
+        "test_add",
+        "test_shift_words",
+        "test_normalize",
+        "test_divide",
+        "test_root",
+    ],
 }
 LIKELY = {
     "by_addition": ["test_fast_loop[addition"],
@@ -250,11 +273,16 @@ def source(mutant: Mutant) -> str:
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
+def name_of(file: Path) -> str:
+    """A kernel file's path below the folder of kernels."""
+    return file.relative_to(ROOT / KERNELS).as_posix()
+
+
 def mutants() -> list[Mutant]:
     """All mutants of all kernels, in the order of the files."""
     found: list[Mutant] = []
-    for file in sorted((ROOT / KERNELS).glob("*.py")):
-        if file.name in LEFT_OUT:
+    for file in sorted((ROOT / KERNELS).rglob("*.py")):
+        if name_of(file) in LEFT_OUT:
             continue
         tree = ast.parse(file.read_text())
         finder = _Finder()
@@ -265,7 +293,7 @@ def mutants() -> list[Mutant]:
             for new in edits(node):
                 words = function, statement, _head(node), _head(new)
                 seen[words] = nth = seen.get(words, -1) + 1
-                found.append(Mutant(file.name, *words, nth, path, new))
+                found.append(Mutant(name_of(file), *words, nth, path, new))
     return found
 
 

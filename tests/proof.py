@@ -13,14 +13,45 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
 # What casts are made of: other kernels stand on these, and have proofs of their own.
-CASTS = ("bits", "convert", "jit", "lanes", "rounding", "spec", "stream", "tables", "threads")
+CASTS = (
+    "scalar/bits",
+    "scalar/convert",
+    "jit",
+    "cpu/fast_casts",
+    "scalar/rounding",
+    "spec",
+    "scalar/random_bits",
+    "cpu/lookup",
+    "threads",
+)
 # What operations are made of: their own kernels, and those of the casts that read operands and round results.
 ARITHMETIC = (
-    *("arithmetic", "bits", "columns", "comparing", "convert", "elementary", "fpu", "integral", "jit", "lanes"),
-    *("operations", "remainders", "results", "rounding", "signs", "spec", "stream", "tables", "wide"),
+    *(
+        "scalar/arithmetic",
+        "scalar/bits",
+        "columns",
+        "scalar/comparison",
+        "scalar/convert",
+        "cpu/elementary",
+        "cpu/fpu_operations",
+        "scalar/integral",
+        "jit",
+        "cpu/fast_casts",
+    ),
+    *(
+        "opcodes",
+        "scalar/remainders",
+        "scalar/results",
+        "scalar/rounding",
+        "scalar/signs",
+        "spec",
+        "scalar/random_bits",
+        "cpu/lookup",
+        "scalar/multiword",
+    ),
 )
 # What casts between float32 and float64 are made of where the FPU is fit; elsewhere they are the general kernel's.
-NATIVE = ("bits", "jit", "lanes", "native")
+NATIVE = ("scalar/bits", "jit", "cpu/fast_casts", "cpu/native")
 # The page's sections: the kernels, the command that writes each
 SECTIONS = {
     "exhaustive": (CASTS, "python -m tests.exhaustive"),

@@ -10,9 +10,9 @@ import zipfile
 import numpy as np
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.auditing.ledger import Ledger, Right
-from fpemu.claims import Claim
+from fpemu.verification import vectors
+from fpemu.verification.audits.findings import Ledger, Right
+from fpemu.verification.claims import Claim
 
 # Numbers that sizes, counts and offsets are replaced by
 HOSTILE = (0, 1, 2, 7, 255, 256, 65535, 1 << 31, (1 << 31) - 1, 1 << 32, (1 << 40) + 1, 1 << 62, (1 << 63) - 1, 1 << 64)

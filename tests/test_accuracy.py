@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.accuracy import measure, operation_table, ulps, usual_methods
-from fpemu.catalogue import OPERATIONS
-from fpemu.plotting import accuracy_picture, operation_picture
-from fpemu.stepwise import ulp
+from fpemu.inspection.accuracy import measure, operation_table, ulps, usual_methods
+from fpemu.inspection.evaluation import ulp
+from fpemu.inspection.operations import OPERATIONS
+from fpemu.reports.plotting import accuracy_picture, operation_picture
 
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "binary8p3se", "float16", "int8", "q3.4"])

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import advice, array_functions, array_ufuncs
-from fpemu.catalogue import find_operation
-from fpemu.expressions import parse
+from fpemu.arrays import advice
+from fpemu.arrays import functions as array_functions
+from fpemu.arrays import ufuncs as array_ufuncs
+from fpemu.inspection.expressions import parse
+from fpemu.inspection.operations import find_operation
 
 A = fe.array([[3.0, -1.0, 1.0], [0.0, 6.0, -3.0]], "float16")
 PARTS = np, np.linalg, np.fft, np.lib.stride_tricks, np.emath, np.char, np.polynomial.polynomial

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import array_functions, array_ufuncs
+from fpemu.arrays import functions as array_functions
+from fpemu.arrays import ufuncs as array_ufuncs
 
 VALUES = np.array([[3.0, -1.0, 1.0], [0.0, 6.0, -3.0]])
 A = fe.array(VALUES, "float16")

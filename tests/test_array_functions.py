@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import array_functions, array_ufuncs
+from fpemu.arrays import functions as array_functions
+from fpemu.arrays import ufuncs as array_ufuncs
 
 PAGE = (Path(__file__).parents[1] / "docs/array.md").read_text(encoding="utf-8")
 E5M2 = "float8_e5m2"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.array_methods import Methods
+from fpemu.arrays.mixins import Methods
 
 E5M2 = "float8_e5m2"
 VALUES = [[1.5, -2.0, 3.0], [0.25, -0.0, 4.0]]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.claims import Claim
 from fpemu.testing import assert_same_codes, assert_same_flags, assert_within_ulps
+from fpemu.verification.claims import Claim
 
 E5M2_PAIRS = [part.astype(np.uint8) for part in np.divmod(np.arange(1 << 16), 256)]
 FORMATS = ["float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e8m0fnu", "float4_e2m1fn", "int8", "q3.4"]

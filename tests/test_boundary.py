@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import boundary, vectors
-from fpemu.auditing import library, recordings
-from fpemu.auditing.ledger import Ledger
-from fpemu.auditing.recorder import HASH, HEAD, KIND
-from fpemu.auditing.recordings import is_recording
-from fpemu.boundary import Budget, line_blocks, parsed, reading
-from fpemu.claims import Claim
-from fpemu.files import open_arrays
+from fpemu.files import boundary
+from fpemu.files.boundary import Budget, line_blocks, parsed, reading
+from fpemu.files.data_files import open_arrays
+from fpemu.verification import vectors
+from fpemu.verification.audits import library, recordings
+from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.audits.probe_template import HASH, HEAD, KIND
+from fpemu.verification.audits.recordings import is_recording
+from fpemu.verification.claims import Claim
 
 CLAIM = Claim.of("sqrt", "float8_e5m2")
 SMALL = 128 << 20  # bytes

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import comparisons, predicates
-from fpemu.catalogue import OPERATIONS
-from fpemu.claims import Claim
-from fpemu.portable import format_text
+from fpemu.arithmetic import comparison as comparisons
+from fpemu.arithmetic import predicates
+from fpemu.formats.serialize import format_text
+from fpemu.inspection.operations import OPERATIONS
+from fpemu.verification.claims import Claim
 
 FLOATS = ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e3m2fn"]
 COMPARISONS = [name for name in comparisons.__all__ if name not in OPERATIONS]

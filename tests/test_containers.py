@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.containers import READ, kind_of_input, kind_of_output, told_by_bytes, told_by_name
-from fpemu.files import Outgoing, open_arrays, write_arrays
+from fpemu.files.containers import READ, kind_of_input, kind_of_output, told_by_bytes, told_by_name
+from fpemu.files.data_files import Outgoing, open_arrays, write_arrays
+from fpemu.verification import vectors
 
 X = np.arange(6, dtype=np.float32)
 

@@ -111,7 +111,7 @@ def test_users_cached_loops_after_an_upgrade(tmp_path):
     assert codes() == [0x38, 0x38, 0x38, 0x38, 0]
     assert codes() == [0x38, 0x38, 0x38, 0x38, 4]
     assert codes(FORMAT="float8_e5m2") == [0x38, 0x3C, 0x38, 0x3C, 2]
-    rounding = tmp_path / "fpemu" / "kernels" / "rounding.py"
+    rounding = tmp_path / "fpemu" / "kernels" / "scalar" / "rounding.py"
     before, after = "rounding == NEAREST_EVEN and odd", "rounding == NEAREST_EVEN and not odd"
     assert before in rounding.read_text()
     rounding.write_text(rounding.read_text().replace(before, after))

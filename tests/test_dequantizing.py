@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling import quantizing
-from fpemu.scaling.layout import Layout, block_shape
+from fpemu.quantization import quantizer as quantizing
+from fpemu.quantization.blocks import Layout, block_shape
 from tests import float_environment
 from tests.spec_roundings import round_ratio
 

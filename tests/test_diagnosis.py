@@ -1,4 +1,4 @@
-"""`fpemu.diagnosis` and `fpemu doctor`: digests that any machine gives, and what is said where one differs."""
+"""`fpemu.verification.machine` and `fpemu doctor`: digests that any machine gives, and what is said of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import cli, diagnosis
+from fpemu import cli
+from fpemu.verification import machine as diagnosis
 from tests import float_environment
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.dlpack import data_type
+from fpemu.arrays.dlpack import data_type
 
 # dlpack.h, version 1.1: DLDataTypeCode
 RIGHT = {

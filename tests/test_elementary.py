@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import digits, enclosures, tabulation
+from fpemu.arithmetic.elementary import enclosures
+from fpemu.arithmetic.elementary import tables as tabulation
+from fpemu.arithmetic.elementary import ziv as digits
 from tests import mpfr
 from tests.spec import Number
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.catalogue import ALIASES, OPERATIONS, exact_value, find_operation
-from fpemu.exact_values import Exact
-from fpemu.expressions import Call, ExpressionError, Number, Variable, Written, parse
-from fpemu.stepwise import compute, evaluate, ulp
+from fpemu.formats.facts.text import Exact
+from fpemu.inspection.evaluation import compute, evaluate, ulp
+from fpemu.inspection.expressions import Call, ExpressionError, Number, Variable, Written, parse
+from fpemu.inspection.operations import ALIASES, OPERATIONS, exact_value, find_operation
 from tests.spec import Number as Figure
 from tests.spec_arithmetic import rounded, sticky
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.chunks import flat_chunks
-from fpemu.files import Outgoing, element_type, file_kind, open_arrays, replacing, write_arrays
+from fpemu.casting.buffers import flat_chunks
+from fpemu.files.data_files import Outgoing, element_type, file_kind, open_arrays, replacing, write_arrays
 
 SHAPED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fpemu as fe
 from fpemu import strategies as fst
-from fpemu.hardness import nearest_code
+from fpemu.verification.hard_cases import nearest_code
 from tests.test_strategies import drawn, simplest
 
 EXACT = {

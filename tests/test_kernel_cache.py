@@ -15,7 +15,8 @@ import numba
 import numpy as np
 import pytest
 
-from fpemu.kernels import cache, jit, tables
+from fpemu.kernels import cache, jit
+from fpemu.kernels.cpu import lookup as tables
 
 
 def test_cache_folders(monkeypatch, tmp_path):

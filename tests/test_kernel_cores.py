@@ -10,8 +10,8 @@ import pytest
 
 import fpemu as fe
 from fpemu import cores
+from fpemu.casting.lowering import kernel_rules
 from fpemu.kernels import user
-from fpemu.outcomes import kernel_rules
 from tests.compare import profile
 from tests.test_kernel_arithmetic import some
 

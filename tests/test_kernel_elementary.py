@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import tabulation
+from fpemu.arithmetic.elementary import tables as tabulation
 from fpemu.kernels import columns
 from tests import mpfr, spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile

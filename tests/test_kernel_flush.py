@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import shortcuts
+from fpemu.arithmetic import fast_paths as shortcuts
 from tests import cpu, spec
 from tests.compare import DETERMINISTIC, STOCHASTIC, assert_same_codes, profile
 from tests.spec_arithmetic import order

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import operating, shortcuts
+from fpemu.arithmetic import fast_paths as shortcuts
+from fpemu.arithmetic import operation as operating
 from tests import float_environment
 
 MODES = ["nearest_even", "toward_zero", "toward_negative", "toward_positive", "to_odd", "nearest_away"]

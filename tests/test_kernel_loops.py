@@ -1,4 +1,4 @@
-"""Every fast loop of fpemu.kernels.lanes by itself, beside the specification; see tests.test_kernels."""
+"""Every fast loop of fpemu.kernels.cpu.fast_casts by itself, beside the specification; see tests.test_kernels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.grids import native, route, values, widening
-from fpemu.kernels import lanes
-from fpemu.outcomes import kernel_rules
-from fpemu.plans import Plan, plan
+from fpemu.casting.fast_paths import native, route, values, widening
+from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.plans import Plan, plan
+from fpemu.kernels.cpu import fast_casts as lanes
 from tests import exhaustive_native, float_environment, grids, sources, spec
 from tests.compare import DETERMINISTIC, DifferenceError, Sources, assert_same_codes, profile
 from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
@@ -240,7 +240,7 @@ def test_native_differences_are_seen():
 @pytest.mark.parametrize(("source", "target"), [("float64", "float32"), ("float32", "float64")])
 def test_native_is_what_plans_take(source, target, monkeypatch):
     fmt, seen = fe.dtype(target), []
-    monkeypatch.setattr("fpemu.kernels.native.native_array", lambda *given: seen.append(given) or True)
+    monkeypatch.setattr("fpemu.kernels.cpu.native.native_array", lambda *given: seen.append(given) or True)
     x = np.zeros(3, fe.dtype(source).code_dtype)
     Plan(fe.dtype(source), fmt, profile(fmt), None)(x, np.zeros(3, fmt.code_dtype))
     assert len(seen) == 1

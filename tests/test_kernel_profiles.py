@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.catalogue import OPERATIONS
-from fpemu.operating import DEFAULTS
+from fpemu.arithmetic.operation import DEFAULTS
+from fpemu.inspection.operations import OPERATIONS
 from tests import mpfr, spec
 from tests.compare import DETERMINISTIC, assert_same_codes
 from tests.spec import stochastic_up
@@ -124,7 +124,7 @@ def test_every_operation_under_every_profile(profile_name, format_name):
 
 
 def may_wrap(name, formats):
-    """Whether an operation's exact result has digits enough for overflow="wrap" (`fpemu.operating.check_wrap`)."""
+    """Whether an operation's exact result has digits enough for overflow="wrap" (`operation.check_wrap`)."""
     carried = ("convert", "round_to_integral", "scaleb", "logb", "fmod", "ieee_remainder")
     if name in carried or name.startswith(("minimum", "maximum")):
         return True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import summing
+from fpemu.arithmetic import accumulation as summing
 from tests import float_environment, spec
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.spec_reductions import ONE, Steps, rounded, total

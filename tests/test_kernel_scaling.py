@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.codebooks import bins, codebook
-from fpemu.grids import widening
-from fpemu.kernels import choosing, moving, narrow, scaling
-from fpemu.kernels.bins import bins_array, fpu_is_standard
-from fpemu.plans import FPU_PROBE
+from fpemu.casting.fast_paths import widening
+from fpemu.casting.plans import FPU_PROBE
+from fpemu.casting.thresholds import bins, codebook
+from fpemu.kernels.cpu import blocks as scaling
+from fpemu.kernels.cpu import choosing, moving, narrow
+from fpemu.kernels.cpu.bins import bins_array, fpu_is_standard
 from tests.spec_roundings import ELEMENTS, round_ratio
 
 UNFIT = np.where(FPU_PROBE == 2.0**-24, np.float32(2.0**-20), FPU_PROBE)  # as though the FPU did not round to nearest

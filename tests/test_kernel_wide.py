@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 
-from fpemu.kernels import wide
+from fpemu.kernels.scalar import multiword as wide
 
 ONES = (1 << 64) - 1
 EDGES = [0, 1, ONES, ONES - 1, 1 << 63, (1 << 63) + 1, (1 << 63) - 1, 1 << 32, (1 << 32) - 1, 0xFFFFFFFF00000000]

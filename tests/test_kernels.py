@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.codebooks import codebook
-from fpemu.kernels import bits, convert, rounding, stream, tables
+from fpemu.casting.lowering import ROUNDING_NUMBERS, kernel_rules
+from fpemu.casting.thresholds import codebook
+from fpemu.kernels.cpu import lookup as tables
+from fpemu.kernels.scalar import bits, convert, rounding
+from fpemu.kernels.scalar import random_bits as stream
 from fpemu.kernels.spec import INEXACT, OVERFLOW, TINY_AFTER, TINY_BEFORE
-from fpemu.outcomes import ROUNDING_NUMBERS, kernel_rules
 from tests import grids, sources, spec
 from tests.compare import DETERMINISTIC, MODES, Sources, assert_same_codes, profile
 

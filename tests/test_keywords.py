@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import keywords, public, registry
+from fpemu import _public as public
+from fpemu.formats import keywords, registry
 
 # -- names ------------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from fpemu.literals import DIGITS, FAR, LONGEST, is_code, read
+from fpemu.formats.facts.literals import DIGITS, FAR, LONGEST, is_code, read
 
 LIKE_FLOAT = (
     *("0.1", "+1.", ".5", "-.5e+1_0", "1_000", "1e-400", "1E400", " 7\t\n", "00012e03", "\u0661\u0662.\u0665"),

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import operating, reductions
-from fpemu.literals import read
-from fpemu.sequences import Rest
+from fpemu.arithmetic import operation as operating
+from fpemu.arithmetic import sums as reductions
+from fpemu.casting.sequences import Rest
+from fpemu.formats.facts.literals import read
 from tests import mpfr, spec
 from tests.exact_numbers import HARD, THIRD, N, number
 from tests.spec_arithmetic import rounded

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import comparisons
+from fpemu.arithmetic import comparison as comparisons
 from tests import spec
 from tests.exact_numbers import HARD, THIRD, N, kinds, number
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.plotting import Binades, error_curve, number_line, range_lines, report_picture
+from fpemu.reports.plotting import Binades, error_curve, number_line, range_lines, report_picture
 
 pytest.importorskip("matplotlib")
 
@@ -125,7 +125,7 @@ def test_a_reports_picture(x, scale):
 
 def test_matplotlib_is_loaded_to_draw_alone():
     code = (
-        "import sys, fpemu.plotting as p; p.range_lines(['int8']); assert 'matplotlib' not in sys.modules;"
+        "import sys, fpemu.reports.plotting as p; p.range_lines(['int8']); assert 'matplotlib' not in sys.modules;"
         "p.number_line(['int8']); assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "MPLBACKEND")}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.kernels.operations import DIVIDE_BY_ZERO_FLAG, INVALID_FLAG
+from fpemu.kernels.opcodes import DIVIDE_BY_ZERO_FLAG, INVALID_FLAG
 from tests import spec, spec_arithmetic
 from tests.compare import DETERMINISTIC, assert_same_codes, profile
 from tests.test_kernel_arithmetic import some

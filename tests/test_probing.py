@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.auditing import probe, recorder, recordings
-from fpemu.auditing.probing import Plan, recorded_name
-from fpemu.auditing.recordings import _by_rule, is_recording
-from fpemu.boundary import Budget
-from fpemu.claims import Claim
+from fpemu.files.boundary import Budget
+from fpemu.verification.audits import probe, recordings
+from fpemu.verification.audits import probe_template as recorder
+from fpemu.verification.audits.probe_script import Plan, recorded_name
+from fpemu.verification.audits.recordings import _by_rule, is_recording
+from fpemu.verification.claims import Claim
 
 STUB = Path(__file__).with_name("stub_torch.py")
 CPU = Path(__file__).with_name("torch_cpu.probe")  # torch 2.13.0's CPU kernels, on an x86-64 with AVX-512

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from fpemu.auditing.processes import run
+from fpemu.verification.audits.processes import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions of POSIX")
 LINUX = sys.platform == "linux"

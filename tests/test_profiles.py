@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.claims import Claim
-from fpemu.knobs import KNOBS
+from fpemu.formats.rules import KNOBS
+from fpemu.verification.claims import Claim
 from tests import asked, compare, spec
 from tests.peers import PEERS, X86
 

@@ -16,7 +16,7 @@ REPORTS_MODULES = """
     import sys
 
     def pytest_unconfigure():
-        print("LOADED", *({"numpy", "numba", "fpemu.pytest_plugin", "fpemu.public"} & set(sys.modules)))
+        print("LOADED", *({"numpy", "numba", "fpemu.pytest_plugin", "fpemu._public"} & set(sys.modules)))
 """
 
 

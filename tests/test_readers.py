@@ -11,12 +11,12 @@ import warnings
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.auditing import recordings
-from fpemu.auditing.ledger import Ledger
-from fpemu.auditing.recordings import is_recording
-from fpemu.claims import Claim
-from fpemu.files import open_arrays
+from fpemu.files.data_files import open_arrays
+from fpemu.verification import vectors
+from fpemu.verification.audits import recordings
+from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.audits.recordings import is_recording
+from fpemu.verification.claims import Claim
 from tests.readers import changed, made
 
 ROUNDS = 200  # changed files of each kind

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.claims import Claim
 from fpemu.testing import assert_max_ulp, assert_same_codes, assert_same_flags
+from fpemu.verification.claims import Claim
 from tests import cpu
 from tests.triples import draw
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fpemu as fe
-from fpemu import registry
+from fpemu.formats import registry
 from tests import families
 
 # Each format with the names that ml_dtypes and torch, ONNX, LLVM and MLIR, Triton, CUDA, OCP and people give it.

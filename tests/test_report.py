@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.chunks import flat_chunks
-from fpemu.errors import HEADER, Errors, finite_range
-from fpemu.report import report_stream
-from fpemu.scaling.tools import scale_profile
+from fpemu.casting.buffers import flat_chunks
+from fpemu.quantization.definition.tool_profiles import scale_profile
+from fpemu.reports.cast_errors import HEADER, Errors, finite_range
+from fpemu.reports.cast_report import report_stream
 
 # format: its largest value, the magnitude from which it overflows to nearest, whether that magnitude itself does,
 # and somebody else's rounding of numbers in range

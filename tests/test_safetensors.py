@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.files import open_arrays
-from fpemu.safetensors import BITS, FORMATS
+from fpemu.files.data_files import open_arrays
+from fpemu.files.safetensors import BITS, FORMATS
 
 TENSOR = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import portable, vectors
-from fpemu.files import open_arrays
-from fpemu.saving import WORDS
+from fpemu.files.data_files import open_arrays
+from fpemu.files.saving import WORDS
+from fpemu.formats import serialize as portable
+from fpemu.verification import vectors
 from tests.families import small_formats
 
 KINDS = [".npz", ".safetensors"]

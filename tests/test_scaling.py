@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling import quantizing, ratios, stages
-from fpemu.scaling.rules import RULES
+from fpemu.quantization import exact_scales as stages
+from fpemu.quantization import quantizer as quantizing
+from fpemu.quantization import ratios
+from fpemu.quantization.definition.scale_rules import RULES
 from tests import float_environment
 from tests.spec_roundings import ELEMENTS, round_ratio
 from tests.spec_scaled import largest_of, quantize_exact, shared_exponent
@@ -213,7 +215,7 @@ def test_the_general_kernels_agree(name, monkeypatch):
     x[0, :3] = np.nan, 0.0, -0.0
     fast = fe.quantize(x, name)
     back = fast.dequantize()
-    for module in (stages, quantizing, __import__("fpemu.scaling.dequantizing", fromlist=["_"])):
+    for module in (stages, quantizing, __import__("fpemu.quantization.dequantizer", fromlist=["_"])):
         monkeypatch.setattr(module, "fpu_is_fit", lambda: False)
     slow = fe.quantize(x, name)
     same(fast, slow)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling import pieces
-from fpemu.scaling.infotext import scheme_cells, scheme_lines
+from fpemu.quantization import pieces
+from fpemu.quantization.definition.text import scheme_cells, scheme_lines
 from tests import spec_scaled as spec
 from tests.witness.blocks import blocks
 from tests.witness.scaled import recorded, values_digest

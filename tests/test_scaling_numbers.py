@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.doubles import doubles
-from fpemu.sources import as_numbers
+from fpemu.arithmetic.doubles import doubles
+from fpemu.casting.inputs import as_numbers
 from tests import spec
 from tests.exact_numbers import THIRD, N, number
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling import pieces
-from fpemu.scaling.books import DYNAMIC, FP4
-from fpemu.scaling.tools import PROFILES, scale_profile
+from fpemu.quantization import pieces
+from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
+from fpemu.quantization.definition.tool_profiles import PROFILES, scale_profile
 from tests import float_environment
 from tests import spec_scaled as spec
 from tests.scaled_comparison import DIFFERENCES, EPS, RANGES, just_above, signed

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling.lookup import format_or_scheme
+from fpemu.quantization.definition.targets import format_or_scheme
 
 NAMES = {name: getattr(fe, name) for name in ("ScaledFormat", "ScaleRule", "FloatFormat", "IntFormat")}
 PARTS = ("element", "block", "scale", "scale_rule", "axis", "zero_point", "second_level")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.scaling.portable import scheme_from, scheme_of
-from fpemu.scaling.quantized import Packed, Quantized
-from fpemu.scaling.tools import PROFILES, scale_profile
+from fpemu.quantization.definition.tool_profiles import PROFILES, scale_profile
+from fpemu.quantization.quantized import Packed, Quantized
+from fpemu.quantization.serialize import scheme_from, scheme_of
 
 X = np.random.default_rng(3).standard_t(3, size=(6, 640)).astype(np.float32)
 BOOK = fe.TableFormat("a book", [-1.0, -0.25, 0.0, 0.125, 1.0])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import array_functions, public
+from fpemu import _public as public
+from fpemu.arrays import functions as array_functions
 
 BYTES = np.arange(256, dtype=np.uint8)
 ML = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpemu import vectors
-from fpemu.claims import Claim
+from fpemu.verification import vectors
+from fpemu.verification.claims import Claim
 from tests import testfloat
 
 ROOT = Path(__file__).parents[1]

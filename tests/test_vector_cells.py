@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.claims import Claim
 from fpemu.vectors import SITUATIONS, Cell, generate
-from fpemu.vectors.draws import Words
-from fpemu.vectors.filling import by_construction, every, tuples
-from fpemu.vectors.situations import classify
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors.coverage_fill import by_construction, every, tuples
+from fpemu.verification.vectors.random_codes import Words
+from fpemu.verification.vectors.situations import classify
 from tests.vector_cells import by_floats, by_fractions, class_name
 
 NARROW = ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e3m2fn", "float4_e2m1fn"]

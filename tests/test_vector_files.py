@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.auditing import recorded
-from fpemu.claims import Batch, Claim
-from fpemu.vectors.headers import Hash
-from fpemu.vectors.layouts import Line, Words, fields_of
-from fpemu.vectors.writing import write_lines
+from fpemu.verification import vectors
+from fpemu.verification.audits import recorded
+from fpemu.verification.claims import Batch, Claim
+from fpemu.verification.vectors.headers import Hash
+from fpemu.verification.vectors.layouts import Line, Words, fields_of
+from fpemu.verification.vectors.writing import write_lines
 
 ADD = Claim.of("add", "float16", rounding="toward_zero", profile="riscv")
 NARROW = Claim.of("multiply", "float4_e2m1fn")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.claims import Claim
 from fpemu.vectors import Cell, generate
-from fpemu.vectors.classes import CLASSES, exponents, fine_classes, ranges
-from fpemu.vectors.construct import _inverse
-from fpemu.vectors.draws import Words, in_classes, with_exponents
-from fpemu.vectors.situations import SITUATIONS, _carries, classify
+from fpemu.verification import vectors
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors.code_classes import CLASSES, exponents, fine_classes, ranges
+from fpemu.verification.vectors.construction import _inverse
+from fpemu.verification.vectors.random_codes import Words, in_classes, with_exponents
+from fpemu.verification.vectors.situations import SITUATIONS, _carries, classify
 
 ADD = Claim.of("add", "float16")
 FORMATS = [

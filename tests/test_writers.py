@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import replacement, vectors
-from fpemu.auditing import probe, recorder
-from fpemu.auditing.ledger import Ledger
-from fpemu.claims import Claim
-from fpemu.files import Outgoing, write_arrays
-from fpemu.replacement import replacing, replacing_together
+from fpemu.files import atomic as replacement
+from fpemu.files.atomic import replacing, replacing_together
+from fpemu.files.data_files import Outgoing, write_arrays
+from fpemu.verification import vectors
+from fpemu.verification.audits import probe
+from fpemu.verification.audits import probe_template as recorder
+from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.claims import Claim
 
 X = np.arange(300, dtype=np.float32)
 CLAIM = Claim.of("sqrt", "float8_e5m2")
@@ -265,7 +267,7 @@ def test_signals_of_the_command(tmp_path, word):
         "import os, signal, sys\nfrom fpemu import casting\nfrom fpemu.cli import main\n"
         f"def stop(*a, **k):\n    os.kill(os.getpid(), signal.{word})\n    return old(*a, **k)\n"
         "old = casting.cast\ncasting.cast = stop\n"
-        "import fpemu.files as files\nwrite = files._write_array\n"
+        "import fpemu.files.data_files as files\nwrite = files._write_array\n"
         "def first(stream, *rest, **more):\n"
         "    assert any(name.endswith('.tmp') for name in os.listdir('.'))\n    return write(stream, *rest, **more)\n"
         "files._write_array = first\n"

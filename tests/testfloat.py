@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fpemu as fe
-from fpemu.claims import Claim
-from fpemu.vectors.layouts import LAYOUTS, fields_of
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors.layouts import LAYOUTS, fields_of
 
 PROGRAM = "testfloat_gen"
 CONVENTIONS = ("riscv", "arm", "x86-sse")

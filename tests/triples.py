@@ -19,7 +19,8 @@ import gmpy2
 import numpy as np
 
 import fpemu as fe
-from fpemu import operating, shortcuts
+from fpemu.arithmetic import fast_paths as shortcuts
+from fpemu.arithmetic import operation as operating
 from tests import mpfr_arrays, proof
 from tests.compare import DETERMINISTIC as MODES
 from tests.compare import DifferenceError

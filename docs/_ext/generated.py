@@ -20,9 +20,10 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 import fpemu as fe
-from fpemu import knobs, registry
-from fpemu.anatomy import Code
-from fpemu.infotext import decimal_text
+from fpemu.formats import registry
+from fpemu.formats import rules as knobs
+from fpemu.formats.facts.infotext import decimal_text
+from fpemu.inspection.code import Code
 
 WITNESSES = Path(__file__).parents[2] / "tests/witness"
 

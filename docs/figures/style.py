@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fpemu.plotting import COLOURS, GREY
+from fpemu.reports.plotting import COLOURS, GREY
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = COLOURS
 

@@ -55,7 +55,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         _forget_output()
     except Exception as error:
-        from fpemu.boundary import visible
+        from fpemu.files.boundary import visible
 
         sys.stderr.write(f"fpemu: error: {visible(_message(error))}\n")
         _forget_output()

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import fpemu
-from fpemu.boundary import visible
-from fpemu.knobs import near
+from fpemu.files.boundary import visible
+from fpemu.formats.rules import near
 
 __all__ = ["COMMANDS", "app"]
 

@@ -10,11 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fpemu.auditing import Recorded, function, library, program
-from fpemu.auditing import audit as run_audit
-from fpemu.auditing.recordings import is_recording
-from fpemu.boundary import line
-from fpemu.claims import Claim
+from fpemu.cli.audit_recording import Wanted, replay
 from fpemu.cli.options import (
     ExactOption,
     ExtremumOption,
@@ -26,9 +22,13 @@ from fpemu.cli.options import (
     arguments_of,
 )
 from fpemu.cli.output import console, print_json, progress
-from fpemu.cli.replay import Wanted, replay
-from fpemu.vectors import generate, read
-from fpemu.vectors.layouts import LAYOUTS
+from fpemu.files.boundary import line
+from fpemu.verification.audits import Recorded, function, library, program
+from fpemu.verification.audits import audit as run_audit
+from fpemu.verification.audits.recordings import is_recording
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors import generate, read
+from fpemu.verification.vectors.layouts import LAYOUTS
 
 __all__ = ["audit"]
 

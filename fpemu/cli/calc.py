@@ -21,11 +21,11 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json, print_table
-from fpemu.exact_values import number_text
-from fpemu.expressions import ExpressionError
 from fpemu.formats import TableFormat
-from fpemu.profiles import Profile
-from fpemu.stepwise import Evaluation, Step, evaluate
+from fpemu.formats.facts.text import number_text
+from fpemu.formats.profiles import Profile
+from fpemu.inspection.evaluation import Evaluation, Step, evaluate
+from fpemu.inspection.expressions import ExpressionError
 
 __all__ = ["calc"]
 

@@ -11,8 +11,10 @@ import typer
 from numpy.typing import NDArray
 from rich.text import Text
 
-from fpemu import casting
-from fpemu.boundary import shown
+from fpemu.arithmetic.doubles import difference, doubles
+from fpemu.casting import casts as casting
+from fpemu.casting.execution import streamed
+from fpemu.casting.inputs import as_source
 from fpemu.cli.options import (
     DtypeOption,
     FileArgument,
@@ -32,14 +34,12 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import print_json, print_table, progress, summary
-from fpemu.containers import UnknownEndingError, kind_of_output, told_by_name
-from fpemu.doubles import difference, doubles
-from fpemu.errors import HEADER, Errors
-from fpemu.files import Outgoing, StoredArray, metadata_of, write_arrays
+from fpemu.files.boundary import shown
+from fpemu.files.containers import UnknownEndingError, kind_of_output, told_by_name
+from fpemu.files.data_files import Outgoing, StoredArray, metadata_of, write_arrays
 from fpemu.formats import Format
-from fpemu.profiles import Profile
-from fpemu.running import streamed
-from fpemu.sources import as_source
+from fpemu.formats.profiles import Profile
+from fpemu.reports.cast_errors import HEADER, Errors
 
 __all__ = ["cast"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from fpemu import plotting
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, PlotOption, formats_of
 from fpemu.cli.output import console, picture_path, print_json, print_table, save_picture
-from fpemu.comparison import compare as side_by_side
+from fpemu.formats.facts.comparison_table import compare as side_by_side
+from fpemu.reports import plotting
 
 __all__ = ["compare"]
 

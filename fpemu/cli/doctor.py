@@ -7,9 +7,9 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from fpemu import diagnosis
 from fpemu.cli.options import JsonOption
 from fpemu.cli.output import console, print_json
+from fpemu.verification import machine as diagnosis
 
 __all__ = ["doctor"]
 

@@ -9,9 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from fpemu import plotting
-from fpemu.accuracy import MAX_BITS, Accuracy, measure, usual_methods
-from fpemu.catalogue import find_operation
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
@@ -25,6 +22,9 @@ from fpemu.cli.options import (
     rules_of,
 )
 from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
+from fpemu.inspection.accuracy import MAX_BITS, Accuracy, measure, usual_methods
+from fpemu.inspection.operations import find_operation
+from fpemu.reports import plotting
 
 __all__ = ["error"]
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from fpemu.anatomy import Code
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Format
-from fpemu.info import describe
-from fpemu.registry import aliases, note
-from fpemu.scaling.infotext import scheme_facts, scheme_lines
-from fpemu.scaling.scheme import ScaledFormat
+from fpemu.formats.facts.info import describe
+from fpemu.formats.registry import aliases, note
+from fpemu.inspection.code import Code
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+from fpemu.quantization.definition.text import scheme_facts, scheme_lines
 
 __all__ = ["info"]
 

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fpemu.anatomy import Explanation, explain_code
 from fpemu.cli.options import (
     FormatsArgument,
     FormatsOption,
@@ -26,12 +25,13 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json
-from fpemu.exact_values import number_text, text
-from fpemu.explain import explain
 from fpemu.formats import FloatFormat
-from fpemu.knobs import Stochastic
-from fpemu.literals import is_code
-from fpemu.profiles import Profile
+from fpemu.formats.facts.literals import is_code
+from fpemu.formats.facts.text import number_text, text
+from fpemu.formats.profiles import Profile
+from fpemu.formats.rules import Stochastic
+from fpemu.inspection.code import Explanation, explain_code
+from fpemu.inspection.explanation import explain
 
 __all__ = ["inspect"]
 

@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from fpemu.boundary import line
-from fpemu.containers import UnknownEndingError, kind_of_input
-from fpemu.files import StoredArray, element_type
+from fpemu.arithmetic.conversion import round_literal
+from fpemu.files.boundary import line
+from fpemu.files.containers import UnknownEndingError, kind_of_input
+from fpemu.files.data_files import StoredArray, element_type
+from fpemu.files.saving import open_saved
 from fpemu.formats import FloatFormat, Format
-from fpemu.integral import round_literal
+from fpemu.formats.facts.literals import Literal, is_code, read
+from fpemu.formats.profiles import IEEE, Profile, profile
+from fpemu.formats.rules import Rounding, Stochastic, rounding_mode
 from fpemu.kernels import columns
-from fpemu.knobs import Rounding, Stochastic, rounding_mode
-from fpemu.literals import Literal, is_code, read
-from fpemu.profiles import IEEE, Profile, profile
-from fpemu.saving import open_saved
-from fpemu.scaling.lookup import format_or_scheme
-from fpemu.scaling.scheme import ScaledFormat
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+from fpemu.quantization.definition.targets import format_or_scheme
 
 __all__ = [
     "DtypeOption",

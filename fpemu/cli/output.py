@@ -20,8 +20,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from fpemu.boundary import visible
-from fpemu.replacement import replacing
+from fpemu.files.atomic import replacing
+from fpemu.files.boundary import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

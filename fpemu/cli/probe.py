@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from fpemu.auditing.probing import Plan
-from fpemu.auditing.probing import probe as write_probe
 from fpemu.cli.options import FormatsOption, JsonOption
 from fpemu.cli.output import print_json, progress, summary
+from fpemu.verification.audits.probe_script import Plan
+from fpemu.verification.audits.probe_script import probe as write_probe
 
 __all__ = ["probe"]
 

@@ -11,9 +11,7 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from fpemu import plotting
-from fpemu.accuracy import OperationTable, operation_table, tabulated
-from fpemu.anatomy import Code
+from fpemu.arithmetic.flags import Flags
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
@@ -26,9 +24,11 @@ from fpemu.cli.options import (
     rules_of,
 )
 from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture, summary
-from fpemu.flags import Flags
+from fpemu.files.atomic import replacing
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.replacement import replacing
+from fpemu.inspection.accuracy import OperationTable, operation_table, tabulated
+from fpemu.inspection.code import Code
+from fpemu.reports import plotting
 
 __all__ = ["table"]
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fpemu.claims import Claim
 from fpemu.cli.options import (
     ExactOption,
     ExtremumOption,
@@ -21,10 +20,11 @@ from fpemu.cli.options import (
     arguments_of,
 )
 from fpemu.cli.output import console, print_json, print_table, progress, summary
-from fpemu.vectors import SITUATIONS, Vectors, generate, write, write_bench
-from fpemu.vectors.bench import check_unit
-from fpemu.vectors.layouts import LAYOUTS, layout_of
-from fpemu.vectors.writing import write_lines
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors import SITUATIONS, Vectors, generate, write, write_bench
+from fpemu.verification.vectors.layouts import LAYOUTS, layout_of
+from fpemu.verification.vectors.verilog import check_unit
+from fpemu.verification.vectors.writing import write_lines
 
 __all__ = ["vectors"]
 

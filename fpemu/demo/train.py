@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.replacement import replacing
+from fpemu.files.atomic import replacing
 
 DATA = Path(__file__).with_name("digits.npz")
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fpemu.knobs import (
+from fpemu.formats.profiles import Profile, profile_names
+from fpemu.formats.profiles import profile as named_profile
+from fpemu.formats.rules import (
     FloatToIntInvalid,
     InfinityRule,
     MissingZero,
@@ -18,8 +20,6 @@ from fpemu.knobs import (
     UnsignedNegative,
     brief,
 )
-from fpemu.profiles import Profile, profile_names
-from fpemu.profiles import profile as named_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, check_code
-from fpemu.knobs import check_name
-from fpemu.profiles import IEEE, Profile
-from fpemu.profiles import profile as named_profile
+from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats.profiles import profile as named_profile
+from fpemu.formats.rules import check_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)

@@ -1,4 +1,4 @@
-"""What a scaled format is to those below `fpemu.scaling`: something with a name that is no format of single numbers."""
+"""The base class of scaled formats, for rooms that know formats of single numbers alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Scheme:
-    """A format whose codes come in blocks with scales: `fpemu.scaling.ScaledFormat`."""
+    """A format whose codes come in blocks with scales: `fpemu.quantization.ScaledFormat`."""
 
     name: str
     element: Any

@@ -39,8 +39,8 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), numpy.generic)
 def digest():
     """A digest of all kernel files, 16 hexadecimal digits."""
     total = hashlib.sha256()
-    for path in sorted(_sources.glob("*.py")):
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(_sources.rglob("*.py")):
+        total.update(path.relative_to(_sources).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 

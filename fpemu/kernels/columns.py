@@ -1,6 +1,6 @@
 """Tables of operands and of exact values: their columns and what stands there, for kernels and what calls them."""
 
-# What exact values are; the first three as `fpemu.kernels.convert.decode` has them.
+# What exact values are; the first three as `fpemu.kernels.scalar.convert.decode` has them.
 NUMBER = 0
 INFINITE = 1
 NOT_A_NUMBER = 2

@@ -26,7 +26,7 @@ NAN_IEEE = 1
 NAN_ALL_ONES = 2
 NAN_NEGATIVE_ZERO = 3
 
-# rules: what a cast does; every outcome is a code of the target, worked out beforehand (fpemu.outcomes)
+# rules: what a cast does; every outcome is a code of the target, worked out beforehand (fpemu.casting.lowering)
 ROUNDING = 0
 RANDOM_BITS = 1
 OVERFLOW_POSITIVE = 2

@@ -9,14 +9,15 @@ from numba import TypingError, types
 from numba.extending import intrinsic
 from numpy import float64, int64, uint64
 
-from fpemu.kernels import arithmetic, comparing, convert, signs
-from fpemu.kernels.bits import bits_of, float_of, leading_zeros
+from fpemu.kernels.cpu.sums import drawn_word
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.operations import SIGN_ONLY
-from fpemu.kernels.reductions import drawn_word
-from fpemu.kernels.results import U0, operand
+from fpemu.kernels.opcodes import SIGN_ONLY
+from fpemu.kernels.scalar import arithmetic, convert, signs
+from fpemu.kernels.scalar import comparison as comparing
+from fpemu.kernels.scalar.bits import bits_of, float_of, leading_zeros
+from fpemu.kernels.scalar.results import U0, operand
 from fpemu.kernels.spec import KIND, NO_RULES, SIGNED, TWOS_COMPLEMENT, WRAP
-from fpemu.kernels.texts import documented
+from fpemu.kernels.user_docs import documented
 
 KNOBS = WRAP + 1  # from this place in `rules` on stand what operations have and casts have not
 SIGN_ONLY_PLACE = KNOBS + SIGN_ONLY  # the last one

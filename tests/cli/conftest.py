@@ -16,7 +16,7 @@ from fpemu.cli import main
 # What `fpemu audit` is shown with
 MODULE = """
 import fpemu as fe
-from fpemu.claims import Claim
+from fpemu.verification.claims import Claim
 
 add = Claim.of("add", "float8_e4m3fn", rounding="toward_zero").answer
 subtract = Claim.of("subtract", "float8_e4m3fn").answer

@@ -13,10 +13,11 @@ import fpemu as fe
 
 pytest.importorskip("typer")
 
-from fpemu import casting, safetensors
-from fpemu.boundary import Budget
+from fpemu.casting import casts as casting
 from fpemu.cli import output as printing
-from fpemu.files import metadata_of
+from fpemu.files import safetensors
+from fpemu.files.boundary import Budget
+from fpemu.files.data_files import metadata_of
 
 # -- Arrays that were saved -------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.accuracy import operation_table
-from fpemu.literals import read
+from fpemu.formats.facts.literals import read
+from fpemu.inspection.accuracy import operation_table
 from tests.spec import Number as Figure
 from tests.spec_arithmetic import rounded, sticky
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from fpemu import vectors
-from fpemu.claims import Claim
+from fpemu.verification import vectors
+from fpemu.verification.claims import Claim
 
 pytest.importorskip("typer")
 

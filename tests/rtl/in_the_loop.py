@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Timer
 
-from fpemu import vectors
+from fpemu.verification import vectors
 from tests.rtl.units import UNITS
 
 TRIED = 1000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.auditing import recorded
-from fpemu.claims import Batch, Claim
+from fpemu.verification import vectors
+from fpemu.verification.audits import recorded
+from fpemu.verification.claims import Batch, Claim
 from tests.rtl.units import compiled, simulated
 
 NARROW = Claim.of("cast", "float8_e5m2", source="float16")

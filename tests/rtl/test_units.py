@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 import fpemu as fe
-from fpemu import vectors
-from fpemu.auditing import recorded
+from fpemu.verification import vectors
+from fpemu.verification.audits import recorded
 from tests.rtl.units import UNITS, compiled, simulated
 
 BUILDS = {"good": (), "planted": ("-DPLANTED",)}

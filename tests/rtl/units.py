@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from fpemu.claims import Claim
+from fpemu.verification.claims import Claim
 
 HERE = Path(__file__).parent
 

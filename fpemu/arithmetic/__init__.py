@@ -1,0 +1,1 @@
+"""Operations: one exact result, rounded once, with flags."""

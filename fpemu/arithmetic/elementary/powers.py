@@ -1,0 +1,89 @@
+"""Powers x^y: by tables for operands of few bits; of any others each pair by itself, squares and roots by their loops.
+
+x^n of |n| <= 8 is an integer power or one division, which takes little time, and the root is sqrt, but for its special
+values.  Other powers of operands of many bits are worked out for some distinct pairs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic.elementary import tables as tabulation
+from fpemu.arithmetic.elementary import ziv as digits
+from fpemu.arithmetic.operation import Work, by_loop
+from fpemu.casting.significands import operands_of
+from fpemu.formats import FloatFormat
+from fpemu.kernels import columns
+from fpemu.kernels import spec as places
+
+__all__ = ["LARGEST", "carry_out"]
+
+LARGEST = 8  # of the whole exponents of operands of many bits
+
+
+def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Powers of arrays of codes.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the result's shape, and flags (an empty array where nobody asks).
+
+    Raises
+    ------
+    ValueError
+        If an operand has many bits, exponents are others than those, and there are too many pairs.
+    """
+    if work.rests:
+        work = _without_ones(work)
+    if all(fmt.bits <= tabulation.MAX_BITS[2] for _, fmt in work.sources):
+        return tabulation.carry_out(work)
+    y, y_format = work.sources[1]
+    exponents = operands_of(np.unique(y), y_format, work.task.rules)
+    if len(exponents) == 1:
+        faster = _as_operation(work, exponents[0])
+        if faster is not None:
+            return by_loop(faster)
+    return tabulation.carry_out_each(work, limited=not all(map(_is_small, exponents)))
+
+
+def _without_ones(work: Work) -> Work:
+    """The same with 2 or -2 in place of numbers that no format holds: 1^y is another 1 than theirs, of NaN too."""
+    sources = []
+    for (codes, fmt), rest in zip(work.sources, work.rests, strict=True):
+        if rest is not None:
+            numbers = codes.reshape(-1).astype(np.uint64).view("f8" if isinstance(fmt, FloatFormat) else "i8")
+            numbers[rest.places] *= 2
+            codes = numbers.view(np.uint64).reshape(codes.shape)
+        sources.append((codes, fmt))
+    return work._replace(sources=sources)
+
+
+def _is_small(y: digits.Operand) -> bool:
+    """Whether an exponent is a small whole number, or 1/2."""
+    if y.kind != columns.NUMBER:
+        return False
+    return y.m == 0 or (0 <= y.e < 4 and y.m << y.e <= LARGEST) or (y.m, y.e, y.negative) == (1, -1, False)
+
+
+def _as_operation(work: Work, y: digits.Operand) -> Work | None:
+    """A square or a square root as an operation that has a loop of its own; None for any other power."""
+    (x, fmt), _ = work.sources
+    if y.negative or work.task.rules[places.SUBNORMAL_SOURCES_ARE_ZERO]:
+        return None
+    if (y.m, y.e) == (1, 1):
+        return work._replace(name="multiply", sources=[(x, fmt), (x, fmt)])
+    if (y.m, y.e) == (1, -1) and isinstance(fmt, FloatFormat):
+        if fmt.signed and fmt.has("negative_zero"):
+            x = np.where(x == fmt.sign_mask, np.zeros_like(x), x)
+        if fmt.signed and fmt.infinity_code is not None:
+            x = np.where(x == fmt.infinity_code | fmt.sign_mask, np.asarray(fmt.infinity_code, x.dtype), x)
+        return work._replace(name="sqrt", sources=[(x, fmt)])
+    return None

@@ -1,0 +1,245 @@
+"""Elementary functions of numbers that no format holds: rational arguments between two dyadic ones, enclosed there.
+
+A function that grows (or falls) from a to b takes, of a number between them, a value between the two; a sine or cosine
+differs from that at a by less than b - a.  With a and b beside each other at some scale the enclosure narrows as the
+scale grows, and the rest is as `fpemu.arithmetic.elementary.ziv` has it, whose theorems hold for rational arguments
+too:
+
+- exp, log, sin, cos, tanh, sigmoid of a rational number other than 0 (log: 1) are transcendental.
+- 2^(p/q) in lowest terms with q > 1 is no rational number, as 2 is no q-th power; log2 x of a rational x is rational
+  only if x is a power of 2.
+- x^(p/q) is rational only if x is the q-th power of a rational number: then it is an integer power of that.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from fpemu.arithmetic.elementary import enclosures
+from fpemu.arithmetic.elementary import ziv as digits
+from fpemu.arithmetic.elementary.ziv import FIRST, INVALID, LAST, ONE, Operand, Value, far, settle
+from fpemu.casting.significands import value_of
+from fpemu.formats.facts.literals import DIGITS, FAR
+from fpemu.kernels import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fpemu.arithmetic.elementary.enclosures import Enclosure
+
+__all__ = ["power", "root", "value_at"]
+
+GUARD = 8  # digits of an argument beyond those of the scale
+LONGEST = 1 << 16  # digits of an integer power that is worked out as it is
+UNSETTLED: Enclosure = (0, 1, 0)
+
+
+def value_at(name: str, x: Fraction) -> Value:
+    """The value of a function at a rational number other than 0.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.arithmetic.elementary.rational_functions import value_at
+    >>> value = value_at("exp", Fraction(1, 3))
+    >>> value.digits * 2.0 ** (value.top - 127)
+    1.3956124250860895
+    """
+    function = digits.FUNCTIONS[name]
+    known = _dyadic(x)
+    if known is not None:
+        return function.of_number(x < 0, *known)
+    if name == "reciprocal":
+        return value_of(1 / x)
+    if x < 0 and name in ("log", "log2", "rsqrt"):
+        return INVALID
+    if name == "rsqrt":
+        return root(1 / x)
+    value = _FUNCTIONS[name](abs(x), x < 0)
+    if x < 0 and function.symmetry == "odd":
+        return value._replace(negative=not value.negative)
+    return value
+
+
+def root(x: Fraction) -> Value:
+    """The square root of a positive number."""
+    exact = math.isqrt(x.numerator), math.isqrt(x.denominator)
+    if exact[0] ** 2 == x.numerator and exact[1] ** 2 == x.denominator:
+        return value_of(Fraction(*exact))
+    up = max(2 * DIGITS - (x.numerator.bit_length() - x.denominator.bit_length()) // 2, 0)
+    return value_of(Fraction(math.isqrt((x.numerator << 2 * up) // x.denominator), 1 << up))._replace(more=True)
+
+
+def _dyadic(x: Fraction) -> tuple[int, int] | None:
+    """A magnitude as m 2^e with m odd; None for what is none."""
+    m, d = abs(x.numerator), x.denominator
+    if d & (d - 1):
+        return None
+    cut = (m & -m).bit_length() - 1
+    return m >> cut, cut + 1 - d.bit_length()
+
+
+def _top(x: Fraction) -> int:
+    """The exponent of a positive number's first digit, or one less."""
+    return x.numerator.bit_length() - x.denominator.bit_length() - 1
+
+
+def _below(x: Fraction, k: int) -> int:
+    """The integer a with a 2^-k < x < (a + 1) 2^-k, of a number that is not dyadic."""
+    return (x.numerator << k) // x.denominator if k >= 0 else x.numerator // (x.denominator << -k)
+
+
+def _between(low: Enclosure, high: Enclosure) -> Enclosure:
+    """From the lower end of one enclosure to the upper end of another."""
+    exponent = min(low[2], high[2])
+    return low[0] << (low[2] - exponent), high[1] << (high[2] - exponent), exponent
+
+
+def _of_scale(x: Fraction, w: int) -> tuple[int, int]:
+    """An argument's last digit but one at a scale: relative to numbers below 1, absolute above."""
+    k = w + GUARD - min(_top(x), 0)
+    return _below(x, k), -k
+
+
+def _growing(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Value]:
+    """A function that grows with its argument, of positive values."""
+
+    def value(x: Fraction, negative: bool) -> Value:
+        def at(w: int) -> tuple[bool, Enclosure]:
+            a, e = _of_scale(x, w)
+            least, most = (a + 1, a) if negative else (a, a + 1)
+            return False, _between(enclose(negative, least, e, w), enclose(negative, most, e, w))
+
+        return settle(at)
+
+    return value
+
+
+def _exponential(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Value]:
+    """As `_growing`, of a function that is beyond all formats from some number on."""
+    within = _growing(enclose)
+    return lambda x, negative: far(not negative) if _top(x) >= 30 else within(x, negative)
+
+
+def _sigmoid(x: Fraction, negative: bool) -> Value:
+    return far(False) if negative and _top(x) >= 30 else _growing(enclosures.sigmoid)(x, negative)
+
+
+def _logarithm(enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Callable[[Fraction, bool], Value]:
+    def value(x: Fraction, _: bool) -> Value:
+        def at(w: int) -> tuple[bool, Enclosure]:
+            k = w + GUARD - _top(x)
+            a = _below(x, k)
+            (negative, low), (other, high) = enclose(a, -k, w), enclose(a + 1, -k, w)
+            if negative != other:
+                return False, UNSETTLED
+            return negative, _between(high, low) if negative else _between(low, high)
+
+        first = FIRST + _nearness(x)
+        return settle(at, first, max(LAST, 2 * first))
+
+    return value
+
+
+def _wave(name: str, enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Callable[[Fraction, bool], Value]:
+    """A sine or cosine, whose magnitude is below 1; no slope is steeper than 1."""
+
+    def value(x: Fraction, _: bool) -> Value:
+        if _top(x) >= enclosures.MAX_TURNS:
+            digits.check_turns(name, 1, _top(x) + 1)
+
+        def at(w: int) -> tuple[bool, Enclosure]:
+            a, e = _of_scale(x, w)
+            negative, (low, high, exponent) = enclose(a, e, w)
+            more = 1 << max(e - exponent, 0)
+            high += more
+            if exponent <= 0:
+                high = min(high, 1 << -exponent)
+            return negative, (low - more, high, exponent)
+
+        return settle(at)
+
+    return value
+
+
+_FUNCTIONS: dict[str, Callable[[Fraction, bool], Value]] = {
+    "exp": _exponential(enclosures.exp),
+    "exp2": _exponential(enclosures.exp2),
+    "log": _logarithm(enclosures.log),
+    "log2": _logarithm(enclosures.log2),
+    "sin": _wave("sin", enclosures.sin),
+    "cos": _wave("cos", enclosures.cos),
+    "tanh": lambda x, _: _growing(lambda _, m, e, w: enclosures.tanh(m, e, w))(x, False),
+    "sigmoid": _sigmoid,
+    "erf": lambda x, _: _growing(lambda _, m, e, w: enclosures.erf(m, e, w))(x, False),
+}
+
+
+# -- powers -----------------------------------------------------------------------------------------------------------
+
+
+def _nearness(x: Fraction) -> int:
+    """A number n >= 1 with |x - 1| >= 2^-n."""
+    return max(x.denominator.bit_length() - abs(x.numerator - x.denominator).bit_length() + 1, 1)
+
+
+def power(x: Fraction, y: Fraction) -> Value:
+    """The power of a positive number by another than 0.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.arithmetic.elementary.rational_functions import power
+    >>> power(Fraction(8, 27), Fraction(-1, 3)) == power(Fraction(2, 3), Fraction(-1))
+    True
+    """
+    if x == 1:
+        return ONE
+    base, exponent = _dyadic(x), _dyadic(y)
+    if base is not None and exponent is not None:
+        number = columns.NUMBER
+        return digits.power(Operand(number, False, *base), Operand(number, y < 0, *exponent))
+    n, d = y.numerator, y.denominator
+    roots = _whole_root(x.numerator, d), _whole_root(x.denominator, d)
+    if roots[0] is not None and roots[1] is not None:
+        x, d = Fraction(roots[0], roots[1]), 1
+        base = _dyadic(x)
+        if base is not None:
+            sign, m = y < 0, abs(n)
+            cut = (m & -m).bit_length() - 1
+            return digits.power(Operand(columns.NUMBER, False, *base), Operand(columns.NUMBER, sign, m >> cut, cut))
+    if d == 1 and abs(n) * max(x.numerator, x.denominator).bit_length() <= LONGEST:
+        return value_of(x**n)
+    large = (x > 1) == (n > 0)
+    near = _nearness(x)
+    size = n.bit_length() - d.bit_length() + 1  # |y| < 2^size
+    if size - 2 > near + 33:  # log x is at least 2^(-near - 1), so y log x at least 2^31
+        return far(large)
+
+    def logarithm(w: int) -> int:
+        """Of the power, at scale w, less than 2 units off."""
+        guard = max(size, 0) + GUARD
+        k = w + guard + GUARD - _top(x)
+        return enclosures.log_at(_below(x, k), -k, w + guard) * n // d >> guard
+
+    first = near + 80
+    if abs(logarithm(first)) >> first > FAR:
+        return far(large)
+    first = max(first, FIRST)
+    return settle(lambda w: (False, enclosures.exp_beside_one(logarithm(w), w, 3, large)), first, max(LAST, 2 * first))
+
+
+def _whole_root(n: int, degree: int) -> int | None:
+    """The root of a positive integer, where it is an integer."""
+    if n == 1 or degree == 1:
+        return n
+    if degree >= n.bit_length():
+        return None
+    found = 1 << -(-n.bit_length() // degree)  # Newton's steps from above
+    while True:
+        less = ((degree - 1) * found + n // found ** (degree - 1)) // degree
+        if less >= found:
+            return found if found**degree == n else None
+        found = less

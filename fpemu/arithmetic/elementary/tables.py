@@ -1,0 +1,392 @@
+"""Functions of operands of few bits, by tables: the exact value at each code, and what it is rounded to; of others.
+
+A table has a row for each code of the operand (for each pair of codes, where there are two) and is filled for the codes
+that are met.  Exact values are kept for each function and operand formats, results for each result format and rules
+too; so a call over many elements looks codes up.  Stochastic rounding rounds the exact values, element by element.
+Operands of many bits are worked out one by one, each distinct one once.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic.elementary import ziv as digits
+from fpemu.arithmetic.fast_paths import Task, general
+from fpemu.arithmetic.operation import Work, by_loop, may_write
+from fpemu.casting.execution import in_pieces
+from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
+from fpemu.casting.significands import operands_of, row
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.profiles import Profile
+from fpemu.formats.rules import Stochastic
+from fpemu.kernels import columns
+from fpemu.kernels import opcodes as operations
+from fpemu.kernels import spec as places
+
+Formats = tuple[FloatFormat | IntFormat, ...]
+
+MAX_BITS = {1: 16, 2: 8}  # of an operand that has a table, by how many there are
+MOST = 1 << 18  # distinct operands without one: some seconds, and as many as an audit keeps of its inputs
+PIECE = 1 << 16  # elements whose exact values are kept at the same time
+FEW = 256  # rows that are all made at once...
+MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
+_ONE, _FLOAT64 = np.ones((), np.float64).view(np.uint64), FloatFormat("float64", 64, 53)
+
+
+class _Table:
+    """Rows that are known, and a lock for those who add more."""
+
+    def __init__(self, count: int) -> None:
+        self.known = np.zeros(count, np.bool_)
+        self.complete = False
+        self.lock = threading.Lock()
+
+    def fill(self, rows: NDArray[Any]) -> None:
+        """Make these rows known."""
+        if self.complete:
+            return
+        with self.lock:
+            if self.known.size <= FEW or rows.size >= MANY:
+                rows = np.arange(self.known.size)
+            elif rows.size > self.known.size and _taken(self.known.view(np.uint8), rows).all():
+                return
+            met = np.zeros(self.known.size, np.bool_)
+            met[rows] = True
+            missing = np.flatnonzero(met & ~self.known)
+            if missing.size:
+                self._add(missing.astype(np.uint16))
+                self.known[missing] = True
+                self.complete = bool(self.known.all())
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        raise NotImplementedError
+
+
+class Values(_Table):
+    """The exact values of a function at codes; in rows as `fpemu.kernels.columns` has them.
+
+    Parameters
+    ----------
+    name : str
+    formats : tuple of FloatFormat or IntFormat
+        The operands'.
+    rules : tuple of int
+        A cast's rules, which say whether subnormal operands are zeros.
+    """
+
+    def __init__(self, name: str, formats: Formats, rules: Rules) -> None:
+        super().__init__(1 << sum(fmt.bits for fmt in formats))
+        self.name, self.formats, self.rules = name, formats, rules
+        self.rows = np.zeros((self.known.size, 4), np.uint64)
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        if len(self.formats) == 1:
+            values = self._of_one(operands_of(rows, self.formats[0], self.rules))
+        else:
+            bits = self.formats[1].bits
+            x = operands_of(rows >> bits, self.formats[0], self.rules)
+            y = operands_of(rows & ((1 << bits) - 1), self.formats[1], self.rules)
+            values = list(map(digits.power, x, y))
+        self.rows[rows] = [row(value) for value in values]
+
+    def _of_one(self, operands: list[digits.Operand]) -> list[digits.Value]:
+        """Of odd and even functions one value serves both signs."""
+        symmetry = digits.FUNCTIONS[self.name].symmetry
+        if not symmetry:
+            return [digits.value_of(self.name, x) for x in operands]
+        found: dict[digits.Operand, digits.Value] = {}
+        values = []
+        for x in operands:
+            positive = x._replace(negative=False)
+            value = found.get(positive)
+            if value is None:
+                value = found[positive] = digits.value_of(self.name, positive)
+            if x.negative and symmetry == "odd" and value.kind != columns.NOT_A_NUMBER:
+                value = value._replace(negative=not value.negative)
+            values.append(value)
+        return values
+
+
+class Results(_Table):
+    """What a function's exact values are rounded to: codes and flags."""
+
+    def __init__(self, values: Values, task: Task) -> None:
+        super().__init__(values.known.size)
+        self.values, self.task = values, task
+        self.codes = np.zeros(self.known.size, task.target.code_dtype)
+        self.flags = np.zeros(self.known.size, np.uint8)
+
+    def _add(self, rows: NDArray[np.uint16]) -> None:
+        self.values.fill(rows)
+        self.codes[rows], self.flags[rows] = round_values(self.values, rows, self.task)
+
+
+def round_values(
+    values: Values,
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None = None,
+    key: int = 0,
+    first: int = 0,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Codes and flags of exact values, rounded one by one.
+
+    Parameters
+    ----------
+    values : Values
+    rows : numpy.ndarray of uint16
+        Which ones; known.
+    task : Task
+    randoms : numpy.ndarray of uint32, optional
+        For stochastic rounding; else the stream of `key`, from place `first`.
+    key, first : int
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the target, and flags.
+    """
+    out, flags = _round_rows(values.rows, rows, task, randoms, key, first)
+    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        _pass_on(values, rows, task, out, flags)
+    return out, flags
+
+
+def rounded(
+    values: list[digits.Value],
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None = None,
+    key: int = 0,
+    first: int = 0,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """The same of exact values that stand in no table; a NaN is the invalid one.
+
+    Parameters
+    ----------
+    values : list of digits.Value
+    rows, task, randoms, key, first
+        As in `round_values`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+    """
+    table = np.array([row(value) for value in values], np.uint64).reshape(-1, 4)
+    return _round_rows(table, rows, task, randoms, key, first)
+
+
+def _round_rows(
+    table: NDArray[np.uint64],
+    rows: NDArray[np.uint16],
+    task: Task,
+    randoms: NDArray[Any] | None,
+    key: int,
+    first: int,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Codes and flags of rows of a table of exact values."""
+    from fpemu.kernels.cpu.elementary import round_values_array
+
+    given = np.empty(0, np.uint32) if randoms is None else randoms
+    out, flags = np.empty(rows.size, task.target.code_dtype), np.empty(rows.size, np.uint8)
+
+    def piece(start: int, stop: int) -> None:
+        codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
+        round_values_array(
+            *(rows[start:stop], table, task.target.spec, task.rules, task.knobs),
+            *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
+        )
+        out[start:stop] = codes
+
+    in_pieces(piece, rows.size)
+    return out, flags
+
+
+def round_number(value: digits.Value, task: Task, key: int = 0, first: int = 0) -> tuple[int, int]:
+    """Code and flags of one exact value, rounded.
+
+    Parameters
+    ----------
+    value : digits.Value
+    task : Task
+    key, first : int
+        For stochastic rounding: the stream, and the place in it.
+
+    Returns
+    -------
+    tuple of int
+    """
+    out, flags = rounded([value], np.zeros(1, np.uint16), task, None, key, first)
+    return int(out[0]), int(flags[0])
+
+
+def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
+    """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
+    where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)
+    x_format, y_format = values.formats[0], values.formats[-1]
+    bits = y_format.bits if len(values.formats) == 2 else 0
+    x, y = rows[where] >> bits, rows[where] & ((1 << y_format.bits) - 1)
+    operands = zip(operands_of(x, x_format, values.rules), operands_of(y, y_format, values.rules), strict=True)
+    passed = np.array([columns.NOT_A_NUMBER in (one.kind, other.kind) for one, other in operands], np.bool_)
+    where = where[passed]
+    out[where], flags[where] = _product((x_format, y_format), task, [x[passed], y[passed]])
+
+
+def _product(formats: Formats, task: Task, codes: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    found, raised = np.empty(codes[0].size, task.target.code_dtype), np.empty(codes[0].size, np.uint8)
+    general("multiply", (formats[0], formats[-1]), task, [codes[0], codes[-1]], found, raised)
+    return found, raised
+
+
+def carry_out_each(work: Work, limited: bool = True) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """One function on arrays of codes of any width, each operand (each pair) that there is worked out by itself.
+
+    Parameters
+    ----------
+    work : Work
+    limited : bool
+        Whether there may be only so many as take some seconds.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the result's shape, and flags (an empty array where nobody asks).
+
+    Raises
+    ------
+    ValueError, ArithmeticError
+        If there are too many, or a value cannot be worked out: the sine of what is too large.
+    """
+    codes = work.codes()
+    if limited and codes[0].size > MOST:
+        _check_count(work, codes)
+    out = np.empty(codes[0].size, work.task.target.code_dtype)
+    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
+    for start in range(0, out.size, PIECE):
+        stop = min(start + PIECE, out.size)
+        out[start:stop], raised = _piece(work, [part[start:stop] for part in codes], start)
+        if flags.size:
+            flags[start:stop] = raised
+    if work.out is not None and may_write(work.out, codes):
+        work.out.reshape(-1)[...] = out
+        return work.out, flags.reshape(work.shape if work.flags_wanted else (0,))
+    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+
+
+def _check_count(work: Work, codes: list[NDArray[Any]]) -> None:
+    """A ValueError if there are too many distinct operands to be worked out one by one."""
+    count = np.unique(_paired([np.unique(part, return_inverse=True)[1] for part in codes])).size
+    if count > MOST:
+        narrow = "float16" if len(codes) == 1 else "float8_e4m3fn"
+        call = f"fe.{work.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
+        raise ValueError(
+            f"{work.name} works out operands of more than {MAX_BITS[len(codes)]} bits one by one, {MOST} of them at "
+            f"most, and here are {count}: give them in pieces, or cast first, as in {call}"
+        )
+
+
+def _paired(places: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """Each element's place among the operands, or pairs of them, that there may be."""
+    paired = places[0].reshape(-1)
+    for more in places[1:]:
+        paired = paired * (int(more.max(initial=0)) + 1) + more.reshape(-1)
+    return paired
+
+
+def _piece(work: Work, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """The exact values of all operands, or pairs, that there are, rounded."""
+    task, formats = work.task, tuple(fmt for _, fmt in work.sources)
+    rules = _reading(formats, task.profile)
+    met, places = zip(*(np.unique(part, return_inverse=True) for part in codes), strict=True)
+    distinct, where = np.unique(_paired(list(places)), return_inverse=True)
+    operands = [operands_of(each, fmt, rules) for each, fmt in zip(met, formats, strict=True)]
+    here = np.unravel_index(distinct, [each.size for each in met])
+    given = list(zip(*([of[i] for i in at.tolist()] for of, at in zip(operands, here, strict=True)), strict=True))
+    values = [digits.power(*each) if len(each) == 2 else digits.value_of(work.name, *each) for each in given]
+    rows = where.reshape(-1).astype(np.uint16)
+    if isinstance(task.profile.rounding, Stochastic):  # each element by its own random integer
+        randoms = work.randoms[start : start + rows.size] if work.randoms.size else None
+        out, flags = rounded(values, rows, task, randoms, work.key, work.first + start)
+    else:
+        found, raised = rounded(values, np.arange(distinct.size, dtype=np.uint16), task)
+        out, flags = found[rows], raised[rows]
+    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+        of_nan = [
+            value.kind == columns.NOT_A_NUMBER and any(x.kind == columns.NOT_A_NUMBER for x in each)
+            for value, each in zip(values, given, strict=True)
+        ]
+        passed = np.flatnonzero(np.array(of_nan, np.bool_)[rows])
+        if passed.size:  # as a product has it
+            out[passed], flags[passed] = _product(formats, task, [part[passed] for part in codes])
+    return out, flags
+
+
+def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """One function on arrays of codes, by tables; of operands of many bits one by one.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes of the result's shape, and flags (an empty array where nobody asks).
+
+    Raises
+    ------
+    ValueError
+        If there are too many operands of many bits.
+    """
+    formats = tuple(fmt for _, fmt in work.sources)
+    if any(fmt.bits > MAX_BITS[len(formats)] for fmt in formats):
+        if work.name == "reciprocal":
+            return by_loop(work._replace(name="divide", sources=[(_ONE, _FLOAT64), *work.sources]))
+        return carry_out_each(work)
+    values = _values(work.name, formats, _reading(formats, work.task.profile))
+    codes = work.codes()
+    rows = codes[0] if len(codes) == 1 else codes[0].astype(np.uint16) << formats[1].bits | codes[1]
+    flags = np.empty(0, np.uint8)
+    if isinstance(work.task.profile.rounding, Stochastic):
+        values.fill(rows)
+        rows = rows.astype(np.uint16, copy=False)
+        randoms = work.randoms if work.randoms.size else None
+        out, raised = round_values(values, rows, work.task, randoms, work.key, work.first)
+        flags = raised if work.flags_wanted else flags
+    else:
+        results = _results(work.name, values, work.task)
+        results.fill(rows)
+        place = work.out if work.out is not None and may_write(work.out, codes) else None
+        out = _taken(results.codes, rows, place)
+        flags = _taken(results.flags, rows) if work.flags_wanted else flags
+    return out if out is work.out else out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+
+
+def _reading(formats: Formats, rules: Profile) -> Rules:
+    """Rules of how operands are read, the same wherever they are read the same."""
+    return operand_rules(rules) if any(zeroes_subnormals(fmt, rules) for fmt in formats) else places.NO_RULES
+
+
+@functools.lru_cache(maxsize=24)
+def _values(name: str, formats: Formats, rules: Rules) -> Values:
+    return Values(name, formats, rules)
+
+
+@functools.lru_cache(maxsize=128)
+def _results(name: str, values: Values, task: Task) -> Results:
+    return Results(values, task)
+
+
+def _taken(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A table's entries at rows, in new memory or in the place given."""
+    from fpemu.kernels.cpu.lookup import take_array
+
+    out = np.empty(rows.size, table.dtype) if place is None else place
+    flat = out.reshape(-1)
+    in_pieces(lambda start, stop: take_array(table, rows[start:stop], flat[start:stop]), rows.size)
+    return out

@@ -1,0 +1,314 @@
+"""Values of elementary functions as 128 digits and whether more follow: what any rounding needs, exactly.
+
+A value's digits come from an enclosure (`fpemu.arithmetic.elementary.enclosures`) whose two ends agree in them; where
+they do not, a narrower one is computed (Ziv's strategy, ACM TOMS 17(3), 1991).  That ends only if the value is not
+itself a number of 128 digits or fewer, so such cases are answered beforehand:
+
+- exp, log, sin, cos, tanh, sigmoid of a rational number other than 0 (log: 1) are transcendental (Lindemann and
+  Weierstrass), so never dyadic.
+- 2^x for a dyadic x that is no integer is an irrational root of a power of 2.  log2 x = p/q means x^q = 2^p: x is a
+  power of 2.
+- x^y for a dyadic y = n/2^j is rational only if x is a 2^j-th power of a rational number: roots are taken as long as
+  there are any.  Left are integer powers, whose digits are counted, and irrational numbers.
+- 1/x and 1/sqrt(x) are dyadic only for powers of 2 (of 4), and their digits come by integer division and root.
+- Of erf no such theorem is known; its values are enclosed until they are told apart, as all of 16 bits' are, or an
+  error is raised.
+
+Special values are IEEE 754-2019 clause 9.2.1's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fpemu.arithmetic.elementary import enclosures
+from fpemu.arithmetic.elementary.enclosures import Enclosure
+from fpemu.formats.facts.literals import DIGITS, FAR
+from fpemu.kernels import columns
+from fpemu.kernels import opcodes as operations
+
+FIRST = DIGITS + 32  # digits of the first enclosure
+LAST = 1 << 14
+LONGEST_POWER = 512  # digits of an integer power that is computed as it is
+
+
+class Operand(NamedTuple):
+    """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
+
+    kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
+    negative: bool
+    m: int = 0
+    e: int = 0
+    signalling: bool = False
+
+    @property
+    def zero(self) -> bool:
+        return self.kind == columns.NUMBER and self.m == 0
+
+
+class Value(NamedTuple):
+    """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
+
+    kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
+    negative: bool = False
+    top: int = 0
+    digits: int = 0
+    more: bool = False
+    flags: int = 0
+
+
+INVALID = Value(columns.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
+
+
+def zero(negative: bool = False) -> Value:
+    return Value(columns.ZERO, negative)
+
+
+def infinite(negative: bool, flags: int = 0) -> Value:
+    return Value(columns.INFINITE, negative, flags=flags)
+
+
+def dyadic(negative: bool, m: int, e: int) -> Value:
+    """The number (-1)^negative m 2^e, m > 0."""
+    size = m.bit_length()
+    if size <= DIGITS:
+        return Value(columns.NUMBER, negative, e + size - 1, m << (DIGITS - size), False)
+    cut = size - DIGITS
+    return Value(columns.NUMBER, negative, e + size - 1, m >> cut, m & ((1 << cut) - 1) != 0)
+
+
+ONE = dyadic(False, 1, 0)
+
+
+def far(large: bool, negative: bool = False) -> Value:
+    """In place of a number beyond 2^FAR or below 2^-FAR: every format and rule makes the same of it."""
+    return Value(columns.NUMBER, negative, FAR if large else -FAR, 1 << (DIGITS - 1), True)
+
+
+def settled(negative: bool, enclosure: Enclosure) -> Value | None:
+    """The value in an enclosure, if its ends have the same 128 digits."""
+    low, high, exponent = enclosure
+    size = low.bit_length()
+    cut = size - DIGITS
+    if low <= 0 or cut < 0:
+        return None
+    digits = low >> cut
+    if high > (digits + 1) << cut:
+        return None
+    return Value(columns.NUMBER, negative, exponent + size - 1, digits, True)
+
+
+def settle(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST, last: int = LAST) -> Value:
+    """The value that `enclose(w)` encloses: (negative, its magnitude's enclosure)."""
+    w = first
+    while w <= last:
+        value = settled(*enclose(w))
+        if value is not None:
+            return value
+        w *= 2
+    raise ArithmeticError(f"{last} digits do not tell a value from a number of {DIGITS} digits")
+
+
+def _beside(m: int, e: int) -> int:
+    """Digits of a first enclosure of a value such as 1 + x: x's place twice more, as x and x^2 are dyadic.
+
+    Where x is beyond all digits the enclosures end at 1 itself.
+    """
+    place = -e - m.bit_length()
+    return FIRST + 2 * place if 0 < place <= DIGITS + 4 else FIRST
+
+
+# -- of one number that is neither zero nor special -------------------------------------------------------------------
+
+
+def _exp(negative: bool, m: int, e: int) -> Value:
+    if e + m.bit_length() > 30:
+        return far(not negative)
+    return settle(lambda w: (False, enclosures.exp(negative, m, e, w)), _beside(m, e))
+
+
+def _exp2(negative: bool, m: int, e: int) -> Value:
+    if e + m.bit_length() > 30:
+        return far(not negative)
+    if e >= 0:
+        return dyadic(False, 1, -m << e if negative else m << e)
+    return settle(lambda w: (False, enclosures.exp2(negative, m, e, w)), _beside(m, e))
+
+
+def _log(negative: bool, m: int, e: int) -> Value:
+    if negative:
+        return INVALID
+    if (m, e) == (1, 0):
+        return zero()
+    return settle(lambda w: enclosures.log(m, e, w))
+
+
+def _log2(negative: bool, m: int, e: int) -> Value:
+    if negative:
+        return INVALID
+    if m == 1:
+        return dyadic(e < 0, abs(e), 0) if e else zero()
+    return settle(lambda w: enclosures.log2(m, e, w))
+
+
+def check_turns(name: str, m: int, e: int) -> None:
+    if e + m.bit_length() > enclosures.MAX_TURNS:
+        raise ValueError(f"{name} of numbers beyond 2**{enclosures.MAX_TURNS} would need as many digits of pi: refused")
+
+
+def _sin(negative: bool, m: int, e: int) -> Value:
+    check_turns("sin", m, e)
+    value = settle(lambda w: enclosures.sin(m, e, w))
+    return value._replace(negative=value.negative != negative)
+
+
+def _cos(_: bool, m: int, e: int) -> Value:
+    check_turns("cos", m, e)
+    return settle(lambda w: enclosures.cos(m, e, w), _beside(m, e))
+
+
+def _tanh(negative: bool, m: int, e: int) -> Value:
+    return settle(lambda w: (negative, enclosures.tanh(m, e, w)))
+
+
+def _sigmoid(negative: bool, m: int, e: int) -> Value:
+    if negative and e + m.bit_length() > 30:
+        return far(False)
+    return settle(lambda w: (False, enclosures.sigmoid(negative, m, e, w)), _beside(m, e))
+
+
+def _erf(negative: bool, m: int, e: int) -> Value:
+    return settle(lambda w: (negative, enclosures.erf(m, e, w)))
+
+
+def _rsqrt(negative: bool, m: int, e: int) -> Value:
+    if negative:
+        return INVALID
+    if e & 1:
+        m, e = 2 * m, e - 1
+    if m == 1:
+        return dyadic(False, 1, -e >> 1)
+    # the floor of sqrt(N/m) is the root of the floor of N/m; its digits are not all, as m is no power of 4
+    digits = math.isqrt((1 << (2 * DIGITS + 2 * m.bit_length())) // m)
+    value = dyadic(False, digits, (-e >> 1) - DIGITS - m.bit_length())
+    return value._replace(more=True)
+
+
+def _reciprocal(negative: bool, m: int, e: int) -> Value:
+    if m == 1:
+        return dyadic(negative, 1, -e)
+    up = DIGITS + m.bit_length()
+    return dyadic(negative, (1 << up) // m, -e - up)._replace(more=True)
+
+
+class Function(NamedTuple):
+    """One of one operand: of numbers that are not 0; of either zero, and of infinities, by sign; of -x from x's."""
+
+    of_number: Callable[[bool, int, int], Value]
+    of_zero: tuple[Value, Value]
+    of_infinity: tuple[Value, Value]
+    symmetry: str = ""  # "odd", "even"
+
+
+_POLE = operations.DIVIDE_BY_ZERO_FLAG
+_MINUS_ONE = dyadic(True, 1, 0)
+_ZEROS = zero(False), zero(True)
+_LOG = (infinite(True, _POLE),) * 2, (infinite(False), INVALID)
+_EXP = (ONE, ONE), (infinite(False), zero())
+_STEP = _ZEROS, (ONE, _MINUS_ONE)
+_POLES = infinite(False, _POLE), infinite(True, _POLE)
+
+FUNCTIONS = {
+    "exp": Function(_exp, *_EXP),
+    "exp2": Function(_exp2, *_EXP),
+    "log": Function(_log, *_LOG),
+    "log2": Function(_log2, *_LOG),
+    "sin": Function(_sin, _ZEROS, (INVALID, INVALID), "odd"),
+    "cos": Function(_cos, (ONE, ONE), (INVALID, INVALID), "even"),
+    "tanh": Function(_tanh, *_STEP, "odd"),
+    "sigmoid": Function(_sigmoid, (dyadic(False, 1, -1),) * 2, (ONE, zero())),
+    "erf": Function(_erf, *_STEP, "odd"),
+    "rsqrt": Function(_rsqrt, _POLES, (zero(), INVALID)),
+    "reciprocal": Function(_reciprocal, _POLES, _ZEROS, "odd"),
+}
+
+
+def value_of(name: str, x: Operand) -> Value:
+    """The value of a function of one operand."""
+    function = FUNCTIONS[name]
+    if x.kind == columns.NOT_A_NUMBER:
+        return INVALID if x.signalling else Value(columns.NOT_A_NUMBER)
+    if x.kind == columns.INFINITE:
+        return function.of_infinity[x.negative]
+    if x.m == 0:
+        return function.of_zero[x.negative]
+    return function.of_number(x.negative, x.m, x.e)
+
+
+# -- powers -----------------------------------------------------------------------------------------------------------
+
+
+def power(x: Operand, y: Operand) -> Value:
+    """x^y (IEEE 754-2019 clause 9.2.1, pow)."""
+    if x.signalling or y.signalling:
+        return INVALID
+    if y.zero or (not x.negative and (x.m, x.e) == (1, 0)):  # of quiet NaN too
+        return ONE
+    if columns.NOT_A_NUMBER in (x.kind, y.kind):
+        return Value(columns.NOT_A_NUMBER)
+    odd = y.kind == columns.NUMBER and y.e == 0
+    negative = x.negative and odd
+    if x.kind == columns.INFINITE:
+        return zero(negative) if y.negative else infinite(negative)
+    if y.kind == columns.INFINITE:
+        if (x.m, x.e) == (1, 0):
+            return ONE
+        large = x.m != 0 and x.e + x.m.bit_length() > 0  # |x| >= 1
+        return zero() if large == y.negative else infinite(False)
+    if x.m == 0:
+        return infinite(negative, _POLE) if y.negative else zero(negative)
+    if x.negative and y.e < 0:
+        return INVALID
+    return _power(x.m, x.e, y)._replace(negative=negative)
+
+
+def _nearness(m: int, e: int) -> int:
+    """A number n >= 0 with |x - 1| >= 2^-n for x = m 2^e other than 1."""
+    if e + m.bit_length() not in (0, 1) or e > 0:  # not from 1/2 to 2
+        return 1
+    return max(-e - abs(m - (1 << -e)).bit_length() + 1, 1)
+
+
+def _power(m: int, e: int, y: Operand) -> Value:
+    """The power of m 2^e by a number."""
+    if (m, e) == (1, 0):
+        return ONE
+    n, f = y.m, y.e
+    while f < 0 and e % 2 == 0 and math.isqrt(m) ** 2 == m:  # ends: not both m = 1 and e = 0
+        m, e, f = math.isqrt(m), e >> 1, f + 1
+    large = (e + m.bit_length() > 0) != y.negative
+    near = _nearness(m, e)
+    if f + n.bit_length() > near + 33:  # log x is at least 2^(-near - 1), so y log x at least 2^31
+        return far(large)
+    if f >= 0:
+        whole = n << f
+        if m == 1:
+            exponent = -e * whole if y.negative else e * whole
+            return dyadic(False, 1, exponent) if abs(exponent) < FAR else far(large)
+        if whole * m.bit_length() <= LONGEST_POWER:
+            return (_reciprocal if y.negative else dyadic)(False, m**whole, e * whole)
+    if (n, f, y.negative) == (1, -1, False):  # a root without end
+        m, e = (2 * m, e - 1) if e & 1 else (m, e)
+        return dyadic(False, math.isqrt(m << 2 * DIGITS), (e >> 1) - DIGITS)._replace(more=True)
+
+    def enclose(w: int) -> tuple[bool, Enclosure]:
+        guard = max(f + n.bit_length(), 0) + 8  # of 4 n 2^f units less than 1 is left, and a floor
+        z = enclosures.scaled(enclosures.log_at(m, e, w + guard) * (-n if y.negative else n), f, -guard)
+        return False, enclosures.exp_beside_one(z, w, 2, large)
+
+    w = near + 80
+    if abs(enclosures.log_at(m, e, w) * n) >> (w - f) > FAR:
+        return far(large)
+    return settle(enclose)

@@ -1,0 +1,369 @@
+"""Faster ways to the bits of the general kernels' operations: tables, and the CPU's own arithmetic.
+
+A way is chosen once for an operation, its operands' formats and the task, and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.casting.casts import encode as encode_codes
+from fpemu.casting.execution import small_pieces
+from fpemu.casting.lowering import Rules
+from fpemu.casting.plans import FPU_PROBE, holds, plan
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
+from fpemu.kernels import opcodes as operations
+from fpemu.kernels import spec as places
+
+Codes = NDArray[Any]
+Formats = tuple[FloatFormat | IntFormat, ...]
+# (operands' codes, where the result's codes go, where its flags go or an empty array): whether it was done
+Way = Callable[[list[Codes], Codes, Codes], bool]
+
+TABLE_BITS = 16  # operands of so many bits together go through a table of all results...
+TABLE_SIZE = 1 << 13  # ...where an array is at least so long
+FPU_SIZE = 1 << 8  # from here on the FPU's several passes are worth it
+CHUNK = 1 << 15  # elements between the passes stay in the cache
+
+NO_WORDS = np.zeros(8, np.uint32)
+
+_NEAREST = [mode for mode in Rounding if mode.value.startswith("nearest")]
+_OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
+
+_EXACT = IEEE.replace(nan_payload="keep")
+_FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
+
+
+class Task(NamedTuple):
+    """Where results go: the format, its profile, and what the kernels make of them."""
+
+    target: FloatFormat | IntFormat
+    profile: Profile
+    rules: Rules
+    knobs: Rules
+
+
+class Randoms(NamedTuple):
+    """Stochastic rounding's numbers: given ones, or the key of a stream and the first element's place in it."""
+
+    given: Codes
+    key: int
+    first: int
+
+
+_ZERO = np.uint64(0)
+NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
+
+
+def general(
+    name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes, randoms: Randoms = NO_RANDOMS
+) -> None:
+    """An operation by the general kernel; see `Way`."""
+    loop = _loop(name)
+    x, y, z = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
+    x_spec, y_spec, z_spec = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
+    key = np.uint64(randoms.key) if randoms.key else _ZERO
+    for start, stop in small_pieces(0, out.size):
+        found = np.empty(stop - start, np.uint64)
+        place = randoms.first + start
+        loop(
+            *(part[start:stop].astype(np.uint64, copy=False) for part in (x, y, z)),
+            *(x_spec, y_spec, z_spec, task.target.spec, task.rules, task.knobs, randoms.given[start:stop]),
+            *(key, np.uint64(place) if place else _ZERO, found, flags[start:stop]),
+        )
+        out[start:stop] = found
+
+
+@functools.cache
+def _loop(name: str) -> Callable[..., None]:
+    """The general kernel's loop."""
+    from fpemu.kernels.scalar.arithmetic import operation_loop
+
+    loop: Callable[..., None] = operation_loop(getattr(operations, name.upper()))
+    return loop
+
+
+def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:
+    """A faster way than the general kernel's for arrays of this size, or None."""
+    if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
+        return None
+    if task.knobs[operations.INTEGRAL_ROUNDING] >= places.STOCHASTIC_A:
+        return None
+    bits = sum(fmt.bits for fmt in formats)
+    if bits <= TABLE_BITS:
+        return _table(name, formats, task) if size >= TABLE_SIZE else None
+    return _by_fpu(name, formats, task, flags_wanted)
+
+
+@functools.lru_cache(maxsize=64)
+def _table(name: str, formats: Formats, task: Task) -> Way | None:
+    """Every result looked up."""
+    from fpemu.kernels.cpu.fpu_operations import take_pairs, take_pairs_with_flags
+    from fpemu.kernels.cpu.lookup import take_array
+
+    if len(formats) > 2:
+        return None
+    every = np.arange(1 << sum(fmt.bits for fmt in formats), dtype=np.uint32)
+    width = formats[-1].bits if len(formats) == 2 else 0
+    low = every & np.uint32((1 << width) - 1) if width else every
+    parts = [every >> np.uint32(width), low] if width else [every]
+    codes = [part.astype(fmt.code_dtype) for part, fmt in zip(parts, formats, strict=True)]
+    results, raised = np.empty(every.size, task.target.code_dtype), np.empty(every.size, np.uint8)
+    general(name, formats, task, codes, results, raised)
+    twice = np.dtype(f"u{2 * results.itemsize}") if results.itemsize < 8 else None
+    bits = 8 * results.itemsize
+    both = None if twice is None else results.astype(twice) | raised.astype(twice) << twice.type(bits)
+
+    def look_up(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        if flags.size and width and both is not None:
+            take_pairs_with_flags(both, *codes, width, both.dtype.type(bits), out, flags)
+            return True
+        for table, to in ((results, out), (raised, flags)):
+            if to.size and width:
+                take_pairs(table, *codes, width, to)
+            elif to.size:
+                take_array(table, *codes, to)
+        return True
+
+    return look_up
+
+
+@functools.lru_cache(maxsize=256)
+def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way | None:
+    """The operation in float32 or float64, rounded to odd where that matters, and a cast of what it gives."""
+    profile, target = task.profile, task.target
+    if (
+        profile.subnormals_in is not SubnormalsIn.KEEP
+        or profile.overflow is Overflow.WRAP
+        or task.rules[places.PAYLOAD] != places.PAYLOAD_DROP
+        or profile.nan_payload is not NanPayload.DROP
+        or name not in _OF_THE_FPU
+        or task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL
+        or task.knobs[operations.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
+        or (task.knobs[operations.FMA_QUIET] and name == "fma")
+        or task.knobs[operations.DIVISION_BY_ZERO]
+        or not isinstance(target, FloatFormat)
+    ):
+        return None
+    floats = tuple(fmt for fmt in formats if isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt))
+    if len(floats) < len(formats):
+        return None
+    plain = target.signed and target.subnormals and target.zero and profile.subnormals_out is SubnormalsOut.KEEP
+    if flags_wanted and not (plain and holds(_FLOAT32, target)):
+        return None
+    if _enough(name, floats, task, _FLOAT32, flags_wanted, False):
+        return _passes(name, floats, task, _FLOAT32, flags_wanted, None)
+    if not _enough(name, floats, task, _FLOAT64, flags_wanted, False):
+        return None
+    wider = _passes(name, floats, task, _FLOAT64, flags_wanted, None)
+    if name == "multiply" and _enough(name, floats, task, _FLOAT32, flags_wanted, True):
+        return _passes(name, floats, task, _FLOAT32, flags_wanted, wider)
+    return wider
+
+
+def _enough(
+    name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat, flags_wanted: bool, checked: bool
+) -> bool:
+    """Whether a float holds enough of the operation's exact results for one rounding to the target.
+
+    `checked`: products that may lose digits for being small are done otherwise.
+
+    Sums to odd need two bits more than the target's, and no overflow.  Products must be exact.  Of quotients, q bits
+    being kept and y having p: where x / y is not a number m of q + 1 bits, it is further from it than half an ulp of
+    the float: with x, y in [1, 2) and m in [1, 2), x - m y is a multiple of 2^-(q + p - 1) or of x's quantum, so that
+    |x / y - m| > 2^-(q + p); half an ulp is 2^-P; below 1 both are half as large.  Of roots: x in [1, 4), x - m^2 is a
+    multiple of 2^-2q or of x's quantum, and |sqrt x - m| > 2^-(2q + 2).  So a float of P bits never takes what is no
+    number of q + 1 bits, which all decisions of a rounding are, for one; nor does it change sides.
+    """
+    from fractions import Fraction  # here, as importing it takes a while
+
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    digits, kept = wide.precision, target.precision
+    least, most = Fraction(2) ** wide.quantum_exponent, wide.exact(wide.max_code)
+    normal = Fraction(2) ** wide.emin
+    quanta = [Fraction(2) ** fmt.quantum_exponent for fmt in formats]
+    largest = [abs(fmt.exact(fmt.max_code)) for fmt in formats]
+    precisions = [fmt.precision for fmt in formats]
+    infinities = (
+        (places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
+        (places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
+    )
+    alike = all(task.rules[i] == task.rules[j] for i, j in zip(*infinities, strict=True))
+    # Where the float's own overflow is the target's overflow to infinity, nobody sees the difference.  The target's
+    # overflow begins, at the latest, with what would be its next number, or in nearest modes halfway there.
+    end = target.exact(target.max_code)
+    if flags_wanted:
+        significand, exponent = target.scaled(target.max_code)
+        ulp = Fraction(2) ** (exponent + significand.bit_length() - kept)
+        end += ulp / 2 if task.profile.rounding in _NEAREST else ulp
+    unbounded = alike and end <= most
+    if name in ("add", "subtract"):
+        return kept + 2 <= digits and (unbounded or sum(largest) <= most)
+    if name in ("multiply", "fma"):
+        product = precisions[0] + precisions[1] <= digits and (checked or quanta[0] * quanta[1] >= least)
+        if name == "multiply":
+            return product and (unbounded or largest[0] * largest[1] <= most)
+        return product and kept + 2 <= digits and largest[0] * largest[1] + largest[2] <= most
+    if name == "divide":
+        fits = kept + precisions[1] <= digits and precisions[0] <= digits
+        return fits and quanta[0] / largest[1] >= normal and largest[0] / quanta[1] <= most
+    return max(2 * kept, precisions[0] - 1) + 2 <= digits  # a root is normal
+
+
+def _must_be_odd(name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat) -> bool:
+    """Whether a sum that is rounded to nearest in the float could be wrong in the target.
+
+    Not where the target holds both operands, keeps q bits, 2q + 2 being P or fewer, and rounds to nearest, in whatever
+    way at ties.  Let 2^e be the binade of x, |x| >= |y|, and 2^l the last bit of y.  Where x + y, below 2^(e + 2), has
+    more than P bits, l <= e + 1 - P, and |y| <= 2^(l + q) - 2^l, no more than 2^(e - q - 1) - 2^l: a quarter of the
+    distance of q-bit numbers at x, so x + y rounds to x.  So does what the float makes of it: if l >= e - P - 1, that
+    is at most 2^(e - P - 1) further away, and no more than 2^l; else y is below 2^(e - q - 3), and it is not half as
+    far.  What has P bits or fewer is exact.
+    """
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    return not (
+        name in ("add", "subtract")
+        and task.profile.rounding in _NEAREST
+        and all(holds(target, fmt) for fmt in formats)
+        and wide.precision >= 2 * target.precision + 2
+    )
+
+
+def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
+    """How codes become float32 numbers (`fpemu.kernels.opcodes`), and the words for it."""
+    from fpemu.casting.fast_paths import widening
+
+    words = [widening(fmt) for fmt in formats]
+    known = [NO_WORDS if some is None else some for some in words]
+    if any(some is None for some in words):
+        return operations.REALS, known
+    heads = all(fmt.emin == _FLOAT32.emin and fmt.nan == "ieee" and fmt.signed for fmt in formats)
+    return operations.HEADS if heads else operations.WIDENED, known
+
+
+def _passes(
+    name: str,
+    formats: tuple[FloatFormat, ...],
+    task: Task,
+    wide: FloatFormat,
+    flags_wanted: bool,
+    wider: Way | None,
+) -> Way:
+    """Decode, operate, encode, and find the flags: each a loop over a chunk.
+
+    `wider`: takes the chunks in which a product may have lost digits.
+    """
+    from fpemu.kernels.cpu.fpu_operations import flags_loop, fpu_loop
+
+    number = getattr(operations, name.upper())
+    kind, words = _kind(formats)
+    odd = flags_wanted or _must_be_odd(name, formats, task, wide)
+    loop = fpu_loop(number, wide is _FLOAT64, kind, odd, wider is not None)
+    exact = _FLOAT32.check_profile(_EXACT)
+    as_it_is = [kind != operations.REALS or fmt.codes_key == _FLOAT32.codes_key for fmt in formats]
+    decodes = [None if so else plan(fmt, _FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
+    encode = plan(wide, task.target, task.profile, None)
+    word = np.dtype(wide.code_dtype)
+    toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
+    zero = word.type(wide.sign_mask if toward_negative else 0)
+    tables = [*words, NO_WORDS, NO_WORDS][:3]
+    to_flags = flags_loop(number, wide is _FLOAT64, kind) if flags_wanted else None
+    cut, marks = _marks(task, wide) if flags_wanted else (None, None)
+
+    def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        for decode, part in zip(decodes, codes, strict=True):
+            if decode is not None:
+                decode.prepare(part.size)
+        size = min(CHUNK, out.size)
+        buffers = [np.empty(0 if decode is None else size, np.uint32) for decode in decodes]
+        results = np.empty(size, word)
+        for start in range(0, out.size, CHUNK):
+            stop = min(start + CHUNK, out.size)
+            parts, to, raised = [part[start:stop] for part in codes], out[start:stop], flags[start:stop]
+            operands = []
+            for decode, buffer, part in zip(decodes, buffers, parts, strict=True):
+                some = part
+                if decode is not None:
+                    some = buffer[: stop - start]
+                    decode(part, some)
+                operands.append(some.view(np.float32) if kind == operations.REALS else some)
+            operands = [*operands, operands[0], operands[0]][:3]
+            found = results[: stop - start]
+            done = loop(*operands, *tables, zero, FPU_PROBE, found)
+            if done == operations.UNFIT or (done == operations.LOST and not (wider and wider(parts, to, raised))):
+                return False
+            if done == operations.LOST:
+                continue
+            encode(found, to)
+            if to_flags is not None:
+                to_flags(*operands, *tables, found, cut, marks, raised)
+        return True
+
+    return passes
+
+
+def _marks(task: Task, wide: FloatFormat) -> tuple[Any, Codes]:
+    """What `flags_loop` knows of the target: the bits below its last one; limits, other numbers in the wide float."""
+    target = task.target
+    assert isinstance(target, FloatFormat)
+    word = np.dtype(wide.code_dtype).type
+    normal, magic = _power_of_two(wide, target.emin), _power_of_two(wide, target.quantum_exponent + wide.precision - 1)
+    magic |= 1 << (wide.precision - 2)
+    numbers = [normal, int(encode_codes(target.max_code, wide, source=target)), magic]
+    marks = np.concatenate([*_limits(task, wide), np.array(numbers, word).view(f"f{word().itemsize}")])
+    return word((1 << (wide.precision - target.precision)) - 1), marks
+
+
+def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
+    """For positive and negative results in the wide float: from where on they overflow, up to where they are tiny.
+
+    Asked of the general kernel, by bisection: both are monotone.
+    """
+    real = f"f{np.dtype(wide.code_dtype).itemsize}"
+
+    def raises(bits: int, negative: bool, flag: int) -> bool:
+        """Whether the number with these bits, rounded to the target, raises a flag."""
+        code = np.array([bits | (wide.sign_mask if negative else 0)], wide.code_dtype)
+        zero = np.array([wide.sign_mask if negative else 0], wide.code_dtype)
+        out, flags = np.empty(1, task.target.code_dtype), np.empty(1, np.uint8)
+        general("add", (wide, wide), task, [code, zero], out, flags)
+        return bool(flags[0] & flag)
+
+    limits, tiny = [], []
+    assert isinstance(task.target, FloatFormat)
+    for negative in (False, True):
+        low, high = 0, wide.max_code + 1  # infinity: nothing finite overflows
+        while low < high:
+            middle = (low + high) // 2
+            if raises(middle, negative, operations.OVERFLOW_FLAG):
+                high = middle
+            else:
+                low = middle + 1
+        limits.append(low)
+        # Odd bits below 2^emin are inexact: they underflow where they are tiny.  Of the even ones above the last such
+        # one only the next can, a tie.
+        low, high = _power_of_two(wide, task.target.emin - 2) | 1, _power_of_two(wide, task.target.emin) - 1
+        while low < high:
+            middle = ((low + high) // 2 + 1) | 1
+            if raises(middle, negative, operations.UNDERFLOW_FLAG):
+                low = middle
+            else:
+                high = middle - 2
+        tiny.append(low + raises(low + 1, negative, operations.UNDERFLOW_FLAG))
+    return tuple(np.array(found, wide.code_dtype).view(real) for found in (limits, tiny))  # type: ignore[return-value]
+
+
+def _power_of_two(wide: FloatFormat, exponent: int) -> int:
+    """The code of 2^exponent in float32 or float64; 0 where it is below the smallest quantum."""
+    real = np.float32 if wide is _FLOAT32 else np.float64
+    return int(real(2.0**exponent).view(np.dtype(wide.code_dtype)))

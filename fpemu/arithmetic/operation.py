@@ -1,0 +1,498 @@
+"""What every operation has in common: its options, its operands, where its result goes, and the way there."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fpemu.arithmetic.axes import switch
+from fpemu.arithmetic.fast_paths import Randoms, Task, general, way
+from fpemu.arithmetic.flag_actions import Asked, asked, check, value_text
+from fpemu.arithmetic.flags import Flags
+from fpemu.casting.casts import decode, encode, rules_for
+from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
+from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
+from fpemu.casting.lowering import kernel_rules, rounding_numbers
+from fpemu.casting.sequences import Rest
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.reals import exact_text
+from fpemu.formats.keywords import refusal
+from fpemu.formats.profiles import IEEE, Profile, apart
+from fpemu.formats.profiles import profile as find_profile
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import (
+    DivisionByZero,
+    Extremum,
+    FlushFlags,
+    FmaInvalid,
+    InvalidNan,
+    NanPayload,
+    NanResult,
+    NanRule,
+    Overflow,
+    Rounding,
+    Stochastic,
+    Through,
+    Tininess,
+)
+from fpemu.kernels import opcodes as operations
+from fpemu.kernels import spec as places
+
+Rests = Sequence[Rest | None]
+
+
+class Options(TypedDict, total=False):
+    """What every operation takes beside its operands."""
+
+    result: Any
+    profile: str | Profile | None
+    rounding: str | Rounding | Stochastic | None
+    overflow: str | Overflow | None
+    rng: int | np.random.Generator | None
+    random_bits: ArrayLike | None
+    rng_offset: int
+    return_flags: bool
+    out: NDArray[Any] | None
+
+
+DEFAULTS = Options(
+    result=None,
+    profile=None,
+    rounding=None,
+    overflow=None,
+    rng=None,
+    random_bits=None,
+    rng_offset=0,
+    return_flags=False,
+    out=None,
+)
+
+_PARAMETERS = """Parameters
+    ----------
+    {operands} : array_like or Array
+        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
+    {more}profile : str or Profile, optional
+        The rules; default the Arrays' one if the result has their format, else the result format's own.
+    rounding : str, Rounding or Stochastic, optional
+        Instead of the profile's.
+    overflow : str or Overflow, optional
+        Instead of the profile's.
+    rng : None, int or numpy.random.Generator
+        Stochastic rounding: the seed; see `cast`.
+    random_bits : array_like of int, optional
+        Stochastic rounding: the random integers themselves, of the result's shape, below 2^bits.
+    rng_offset : int
+        Stochastic rounding: the place of the result's first element (in C order) in the stream.
+    return_flags : bool
+        Also give the flags.
+    out : numpy.ndarray, optional
+        Where to put the result's codes: the result's shape, the codes' dtype.
+
+    Returns
+    -------
+    Array, numpy.ndarray or numpy scalar
+        An Array where an operand is one, else values as `decode` gives them; with `out` that array.
+    Flags
+        Only with `return_flags`.
+
+    Raises
+    ------
+    TypeError
+        If an operand or an option is of the wrong kind.
+    ValueError
+        If there is no format for the result or two Arrays disagree about it, a name is unknown, a rule does not apply,
+        shapes do not broadcast, or `out` does not fit.
+    FloatingPointError
+        If a flag is raised that is an error in this context; see `errstate`."""
+
+
+# Parameters that some operations have beside their operands
+_OWN = {
+    "n": """n : array_like of int
+        Integers, broadcast against x.
+    """,
+    "fmt": """fmt : str, Format or dtype
+        The result's format; see `dtype`.
+    """,
+    "exact": """exact : bool
+        Whether a number that is no integer raises inexact.
+    """,
+    "extremum": """extremum : {"2019", "2008", "x86", "arm"} or Extremum
+        Which operation of this name: IEEE 754-2019's, IEEE 754-2008's, an x86 CPU's or an Arm CPU's; see the notes.
+    """,
+}
+_RESULT = """result : str, Format or dtype, optional
+        The result's format; default {default}.
+    """
+
+
+# The options in a docstring
+OPTIONS_TEXT = _RESULT.format(default="the Arrays' one") + _PARAMETERS[_PARAMETERS.index("profile : str") :]
+
+
+def documented(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
+
+    In the docstring {parameters} stands for them; {parameters of x} where the result's format is x's by default.
+    """
+    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    kinds = Options.__annotations__
+    names = [name for name in DEFAULTS if not (name == "result" and any(p.name == "fmt" for p in named))]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
+        for name in names
+    ]
+    doc = function.__doc__ or ""  # python -OO leaves none
+    own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
+    operands = ", ".join(p.name for p in named if p.name not in _OWN)
+    for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):
+        result = _RESULT.format(default=default) if "result" in names else ""
+        doc = doc.replace(place, _PARAMETERS.format(operands=operands, more=own + result))
+    function.__doc__ = doc
+    function.__signature__ = inspect.Signature([*named, *options], return_annotation="Any")  # type: ignore[attr-defined]
+    return function
+
+
+class Work(NamedTuple):
+    """One operation to carry out: what there is once operands and options are understood.
+
+    `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
+    `randomness` gives them; `flags_wanted`: whether anybody asks for flags; `out`: where results may be put, or None;
+    `rests`: of each operand what its format does not hold, if any has such numbers.
+    """
+
+    name: str
+    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
+    task: Task
+    shape: tuple[int, ...]
+    randoms: NDArray[Any]
+    key: int
+    first: int
+    flags_wanted: bool
+    out: NDArray[Any] | None
+    rests: Rests = ()
+
+    def codes(self) -> list[NDArray[Any]]:
+        """The operands' codes, broadcast, one-dimensional, in native byte order."""
+        return [flat(part, self.shape) for part, _ in self.sources]
+
+
+# Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
+CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
+
+_FLOAT32 = find_format("float32")
+assert isinstance(_FLOAT32, FloatFormat)
+NO_FLAGS = np.zeros(0, np.uint8)
+_NAN_RESULTS = {
+    NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
+    NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
+    NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
+}
+_EXTREMA = {
+    Extremum.IEEE_2019: operations.EXTREMUM_2019,
+    Extremum.IEEE_2008: operations.EXTREMUM_2008,
+    Extremum.X86: operations.EXTREMUM_X86,
+    Extremum.ARM: operations.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
+}
+_FLUSH_FLAGS = {
+    FlushFlags.UNDERFLOW_INEXACT: operations.UNDERFLOW_FLAG | operations.INEXACT_FLAG,
+    FlushFlags.UNDERFLOW: operations.UNDERFLOW_FLAG,
+}
+# The operations that divide by an operand
+_QUOTIENTS = ("divide", "reciprocal", "rsqrt")
+# What more than one operand goes into, or digits without end come out of
+_SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
+_SIGNS = ("absolute", "negative", "copysign")
+# What one operand goes into, as it is: all digits of the exact result are there
+_CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
+
+
+def checked_bool(name: str, value: Any) -> bool:
+    """An argument that is a bool; a TypeError for everything else."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return bool(value)
+
+
+def with_own_format(x: Any, options: Options) -> Options:
+    """The options, with x's own format as the result's if they name none."""
+    if options.get("result") is None:
+        return Options(**{**options, "result": as_source(x).format})
+    return options
+
+
+def operate(
+    name: str,
+    operands: tuple[Any, ...],
+    options: Options,
+    carry_out: CarryOut | None = None,
+    exact: bool = True,
+    extremum: Extremum = Extremum.IEEE_2019,
+) -> Any:
+    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given.
+
+    `exact`: conversions and roundings to integers raise inexact; `extremum`: which minimum and maximum are meant.
+    """
+    check_options(name, options, [*DEFAULTS, "fmt"] if name == "convert" else DEFAULTS)
+    given: dict[str, Any] = {**DEFAULTS, **options}
+    sources, rests = as_operands(operands)
+    arrays = [x for x in operands if carries_codes(x)]
+    target, profile = where(name, arrays, given["result"], given["profile"])
+    formats = tuple(fmt for _, fmt in sources)
+    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
+    wanted = asked()
+    switch(name, "return_flags", given["return_flags"])
+    check_once(name, task.profile, given["return_flags"], wanted)
+    check_wrap(name, formats, task)
+    shape = broadcast(name, [codes for codes, _ in sources])
+    out = given["out"]
+    if out is not None:
+        check_out(out, shape, np.dtype(task.target.code_dtype))
+    drawn = given["random_bits"] if given["rng"] is None else given["rng"]
+    offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
+    if given["rng"] is None and given["random_bits"] is None and isinstance(task.profile.rounding, Stochastic):
+        given["rng"] = generator
+    randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
+    if task.profile.through is Through.FLOAT32:
+        # for tools that round twice: the result in float32 to nearest even, which is then cast
+        operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
+        wide_rules = IEEE.replace(**operand_rules)
+        wide = task_for(name, formats, _FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
+        work = Work(name, sources, wide, shape, randoms, key, offset, False, None, rests)
+        first, bits = carried(work, carry_out)[0], NO_FLAGS
+        random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
+        once = task.profile.replace(through="none", subnormals_in="keep")
+        codes = encode(first, task.target, source=_FLOAT32, profile=once, **random_options)
+    else:
+        flags_wanted = given["return_flags"] or wanted is not None
+        place = out if wanted is None else None  # who asks for an error wants `out` as it was
+        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, place, rests)
+        codes, bits = carried(work, carry_out)
+    if wanted is not None:
+        check(wanted, name, bits, lambda index: told(work, codes, index))
+    if out is not None:
+        if codes is not out:
+            out[...] = codes
+        found: Any = out
+    elif arrays:
+        found = sharing(arrays[0].__class__(codes, task.target, profile), generator)
+    else:
+        found = decode(codes, task.target)
+    return (found, Flags(bits)) if given["return_flags"] else found
+
+
+def check_options(name: str, options: Options, known: Collection[str]) -> None:
+    """A TypeError that says what is meant, if a keyword is no option of operations; `known`: all that there are."""
+    for option, value in options.items():
+        if option not in DEFAULTS:
+            raise TypeError(refusal(name, option, value, known))
+
+
+def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """An operation carried out: codes and flags, of elements too that have an operand which no format holds."""
+    if not work.rests:
+        return (carry_out or by_loop)(work)
+    from fpemu.arithmetic.rationals import reals_at, results, slots_of
+
+    shapes = [part.shape for part, _ in work.sources]
+    slots = [slots_of(rest, shape, work.shape) for rest, shape in zip(work.rests, shapes, strict=True)]
+    places = np.flatnonzero(np.any(slots, axis=0))
+    operands = [
+        reals_at(part[places], fmt, rest, slot[places], work.task.rules)
+        for part, (_, fmt), rest, slot in zip(work.codes(), work.sources, work.rests, slots, strict=True)
+    ]
+    codes, bits = (carry_out or by_loop)(work)  # may write over the operands
+    right, found, flags = results(work.name, operands, places, work.task, work.first, work.randoms, work.key)
+    codes = np.ascontiguousarray(codes).reshape(work.shape)
+    codes.reshape(-1)[right] = found
+    if bits.size:
+        bits.reshape(-1)[right] = flags
+    return codes, bits
+
+
+def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | None) -> None:
+    """A ValueError if somebody asks for the flags of what is rounded twice."""
+    if profile.through is not Through.FLOAT32 or not (return_flags or wanted):
+        return
+    text = f"{name}: a profile with through='float32' rounds twice: it has no flags"
+    raise ValueError(text if return_flags else f"{text}, which errstate asks for: use fe.errstate(all='ignore') here")
+
+
+def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
+    """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
+    target = work.task.target
+    operands = operands_text(work.sources, work.rests, work.shape, index)
+    return f"{work.name}({operands}) = {value_text(codes[index], target)} in {target.name}"
+
+
+def operands_text(
+    sources: Sequence[tuple[NDArray[Any], Format]], rests: Rests, shape: tuple[int, ...], index: tuple[int, ...]
+) -> str:
+    """The operands at an index of the broadcast shape, in words: "1/3, 0.0"."""
+    texts = [value_text(np.broadcast_to(part, shape)[index], fmt) for part, fmt in sources]
+    for i, rest in enumerate(rests):
+        if rest is not None:
+            places = np.arange(sources[i][0].size).reshape(sources[i][0].shape)
+            found = np.flatnonzero(rest.places == np.broadcast_to(places, shape)[index])
+            texts[i] = exact_text(rest.numbers[found[0]]) if found.size else texts[i]
+    return ", ".join(texts)
+
+
+def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
+    """The shape of the result; a ValueError that says which shapes disagree."""
+    shape = arrays[0].shape
+    if all(codes.shape == shape for codes in arrays):
+        return shape
+    try:
+        return np.broadcast_shapes(*(codes.shape for codes in arrays))
+    except ValueError:
+        shapes = " and ".join(str(codes.shape) for codes in arrays)
+        raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
+
+
+def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], FloatFormat | IntFormat]], Rests]:
+    """Operands as codes of float or integer formats, and what these do not hold; () where they hold all.
+
+    A codebook's codes become its values.
+    """
+    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]] = []
+    rests: list[Rest | None] = []
+    for x in operands:
+        if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
+            sources.append((codes_of(x), x.format))
+            rests.append(None)
+            continue
+        source = as_numbers(x)
+        if isinstance(source.format, TableFormat):
+            source = as_source(decode(source.codes, source.format, dtype=np.float64))
+        assert not isinstance(source.format, TableFormat)
+        sources.append((source.codes, source.format))
+        rests.append(source.rest)
+    return sources, () if all(rest is None for rest in rests) else rests
+
+
+def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
+    """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
+    if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
+        return
+    places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
+    if len(places) < len(formats) or name not in _SUMS_AND_PRODUCTS:
+        raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
+    least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
+    if name != "multiply" and most - least > 60:
+        raise ValueError(f"{name}: overflow='wrap' needs operands whose fraction bits differ by 60 at most")
+
+
+def where(
+    name: str, arrays: list[Coded], result: Any, profile: str | Profile | None
+) -> tuple[FloatFormat | IntFormat, Profile]:
+    """The result's format and profile, as asked for or as the Arrays have them."""
+    if result is None and not arrays:
+        raise ValueError(f"{name}: say the result's format: {name}(..., result='bfloat16'), or give an Array")
+    target: Format = arrays[0].format if result is None else find_format(result)
+    if result is None:
+        for other in arrays[1:]:
+            if other.format != target:
+                raise ValueError(
+                    f"{name}: the Arrays are of {target.name} and {other.format.name}: say result=, or cast one of them"
+                )
+    if isinstance(target, TableFormat):
+        raise ValueError(f"{name}: a codebook ({target.name}) cannot be the result's format: encode the result")
+    if profile is not None:
+        return target, find_profile(profile)
+    alike = [array.profile for array in arrays if array.format == target]
+    for other_profile in alike[1:]:
+        if other_profile is not alike[0] and other_profile != alike[0]:
+            raise ValueError(
+                f"{name}: the Arrays' profiles, {' and '.join(apart(alike[0], other_profile))}, differ: say profile=, "
+                "or use with_profile"
+            )
+    return target, alike[0] if alike else target.profile
+
+
+@functools.lru_cache(maxsize=1024)
+def task_for(
+    name: str,
+    formats: tuple[FloatFormat | IntFormat, ...],
+    target: FloatFormat | IntFormat,
+    profile: Profile,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+    exact: bool = True,
+    extremum: Extremum = Extremum.IEEE_2019,
+    integral: Rounding | Stochastic | None = None,
+) -> Task:
+    """The rules as they stand for these operands, this target and these keywords.
+
+    `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
+    """
+    rules = rules_for(target, profile, rounding, overflow, formats[0] if name == "convert" else None)
+    if rules.nan is NanRule.ERROR:
+        raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
+    passes_on = rules.nan_result is not NanResult.CANONICAL
+    made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
+    floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
+    numbers = kernel_rules(target, made_quiet, passes_on, floats)
+    mode, random_bits = rounding_numbers(integral or rules.rounding) if name == "round_to_integral" else (0, 0)
+    second = extremum is Extremum.X86  # MINPS passes on the second operand's code
+    passed = formats[-1] if second else formats[0]
+    has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
+    knobs = {
+        operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
+        operations.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
+        operations.INVALID_NAN: numbers[
+            places.NAN_NEGATIVE if rules.invalid_nan is InvalidNan.NEGATIVE else places.NAN_POSITIVE
+        ],
+        operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
+        operations.EXACT: int(exact),
+        operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
+        operations.DIVISION_BY_ZERO: int(rules.division_by_zero is DivisionByZero.NAN and name in _QUOTIENTS),
+        operations.EXTREMUM: _EXTREMA[extremum],
+        operations.INTEGRAL_ROUNDING: mode,
+        operations.INTEGRAL_BITS: random_bits,
+        operations.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
+        operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
+    }
+    return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
+
+
+def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """An operation's own kernel loop, or a faster way to its bits."""
+    task, codes = work.task, work.codes()
+    formats = tuple(fmt for _, fmt in work.sources)
+    if work.out is not None and may_write(work.out, codes):
+        found, out = work.out, work.out.reshape(-1)
+    else:
+        out = np.empty(codes[0].size, task.target.code_dtype)
+        found = out.reshape(work.shape)
+    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
+    faster = way(work.name, formats, task, out.size, work.flags_wanted)
+
+    def piece(start: int, stop: int) -> None:
+        parts = [part[start:stop] for part in codes]
+        if faster is None or not faster(parts, out[start:stop], flags[start:stop]):
+            randoms = Randoms(work.randoms[start:stop], work.key, work.first + start)
+            general(work.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
+
+    in_pieces(piece, out.size)
+    return found, flags.reshape(work.shape if work.flags_wanted else (0,))
+
+
+def may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
+    """Whether results can go straight to their place: nothing is overwritten before it is read."""
+    if not (out.flags.c_contiguous and out.dtype.isnative):
+        return False
+    whole = out.reshape(-1)
+    return all(same_places(part, whole) or not np.may_share_memory(part, whole) for part in codes)
+
+
+def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Codes broadcast to a shape, in one dimension and native byte order."""
+    if codes.shape == shape and codes.flags.c_contiguous and codes.dtype.isnative:
+        return codes.reshape(-1)
+    return np.ascontiguousarray(np.broadcast_to(codes, shape), codes.dtype.newbyteorder("=")).reshape(-1)

@@ -1,0 +1,1 @@
+"""Arrays of codes with numpy's manners."""

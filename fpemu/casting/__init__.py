@@ -1,0 +1,1 @@
+"""Numbers to codes and codes to numbers, whole arrays at a time."""

@@ -1,0 +1,481 @@
+"""cast, encode and decode: numpy manners around the plans that do the work."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fpemu.casting.execution import check_out, no_nan, randomness, run
+from fpemu.casting.inputs import Source, as_numbers, as_source
+from fpemu.casting.plans import Plan, holds, plan
+from fpemu.casting.significands import cast_rest
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.profiles import Profile
+from fpemu.formats.profiles import profile as find_profile
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import Overflow, Rounding, Stochastic, brief, rounding_mode
+from fpemu.kernels import threads
+
+__all__ = ["cast", "decode", "encode", "get_num_threads", "set_num_threads"]
+
+_FLOATS = ("float32", "float64")
+
+
+def cast(
+    x: ArrayLike,
+    fmt: Any,
+    *,
+    profile: str | Profile | None = None,
+    rounding: str | Rounding | Stochastic | None = None,
+    overflow: str | Overflow | None = None,
+    rng: int | np.random.Generator | None = None,
+    random_bits: ArrayLike | None = None,
+    rng_offset: int = 0,
+    source: Any = None,
+    dtype: DTypeLike | None = None,
+    out: NDArray[Any] | None = None,
+) -> Any:
+    """Round numbers to a format's values, kept in an ordinary float type ("fake quantization").
+
+    Each element is rounded once, from its exact value: decode, round to the format's precision, handle overflow.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, each exactly itself: numpy, ml_dtypes and `Array` arrays, CPU torch tensors, Python's numbers with
+        Fraction and Decimal, gmpy2's and mpmath's real ones, text ("0.1", "0x1.8p-3"), nested sequences of any of them.
+    fmt : str, Format or dtype
+        The format; see `dtype`.
+    profile : str or Profile, optional
+        The rules; default the format's own (`fmt.profile`).
+    rounding : str, Rounding or Stochastic, optional
+        Instead of the profile's.
+    overflow : str or Overflow, optional
+        Instead of the profile's.
+    rng : None, int or numpy.random.Generator
+        Stochastic rounding: the seed, as numpy's SPEC 7 has it.  A Generator gives one 64-bit key by one draw.
+    random_bits : array_like of int, optional
+        Stochastic rounding: the random integers themselves, of x's shape, below 2^bits.
+    rng_offset : int
+        Stochastic rounding: the place of x's first element (in C order) in the stream.
+    source : str, Format or dtype, optional
+        x holds codes of this format.
+    dtype : numpy dtype, optional
+        Of the result; default: x's if that is a float which holds every value of the format, else float32 if it
+        does, else float64.  Sequences and single numbers have the dtype that numpy gives them where that changes no
+        number, else int64 or uint64 if all are integers, else float64.
+    out : numpy.ndarray, optional
+        Where to put the result: x's shape, the result's dtype.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar
+        Of x's shape; a scalar for a number.
+
+    Raises
+    ------
+    TypeError
+        If `x`, `fmt` or an option is of the wrong kind.
+    ValueError
+        If a name is unknown, a rule does not apply to the format, no float holds the format's values, a code is out
+        of range, or `out` does not fit.
+
+    See Also
+    --------
+    encode : the same, as codes.
+
+    Notes
+    -----
+    IEEE 754-2019 clauses 4.3 and 7.4; OCP OFP8 1.0; IEEE P3109 interim report 4.0.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.cast([0.1, 464.0, 465.0, -0.3], "float8_e4m3fn")
+    array([ 1.015625e-01,  4.480000e+02,           nan, -3.125000e-01])
+    >>> fe.cast(1000.0, "float8_e4m3fn", overflow="saturate")
+    np.float64(448.0)
+    """
+    given = as_numbers(x, source)
+    work, result = _plan_of_cast(
+        given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, _as_dtype(dtype)
+    )
+    if rng is None and random_bits is None and work.stochastic:
+        rng = getattr(x, "rng", None)
+    if given.rest is not None:
+        codes = _exactly(given, work, rng, random_bits, rng_offset)
+        return decode(codes, work.target, dtype=result, out=out)
+    values = run(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
+    # Without a dtype the range is beyond float64's, and each element has to show that it is not.
+    return values if result is not None else decode(values, work.target, out=out)
+
+
+def encode(
+    x: ArrayLike,
+    fmt: Any,
+    *,
+    profile: str | Profile | None = None,
+    rounding: str | Rounding | Stochastic | None = None,
+    overflow: str | Overflow | None = None,
+    rng: int | np.random.Generator | None = None,
+    random_bits: ArrayLike | None = None,
+    rng_offset: int = 0,
+    source: Any = None,
+    out: NDArray[Any] | None = None,
+) -> Any:
+    """Round numbers to a format and give the codes.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, or codes of `source`; see `cast`.
+    fmt : str, Format or dtype
+        The format; see `dtype`.
+    profile : str or Profile, optional
+        The rules; default the format's own (`fmt.profile`).
+    rounding : str, Rounding or Stochastic, optional
+        Instead of the profile's.
+    overflow : str or Overflow, optional
+        Instead of the profile's.
+    rng : None, int or numpy.random.Generator
+        Stochastic rounding: the seed; see `cast`.
+    random_bits : array_like of int, optional
+        Stochastic rounding: the random integers themselves, of x's shape, below 2^bits.
+    rng_offset : int
+        Stochastic rounding: the place of x's first element (in C order) in the stream.
+    source : str, Format or dtype, optional
+        x holds codes of this format.
+    out : numpy.ndarray, optional
+        Where to put the codes: x's shape, the codes' dtype.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar of unsigned integers
+        Right-aligned bit patterns in the smallest unsigned type that holds them (-1 in int4 is 0x0F), of x's shape.
+
+    Raises
+    ------
+    TypeError
+        If `x`, `fmt` or an option is of the wrong kind.
+    ValueError
+        If a name is unknown, a rule does not apply to the format, a code is out of range, or `out` does not fit.
+
+    See Also
+    --------
+    cast : the same, as values.
+    decode : the way back.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.encode([1.0, -1.0, 1e9], "float8_e5m2")
+    array([ 60, 188, 124], dtype=uint8)
+    >>> fe.encode(124, "float8_e4m3fn", source="float8_e5m2")
+    np.uint8(127)
+    """
+    given = as_numbers(x, source)
+    work = _plan_of_encode(given.format, _hashable(fmt), profile, rounding, overflow)
+    if rng is None and random_bits is None and work.stochastic:
+        rng = getattr(x, "rng", None)
+    if given.rest is not None:
+        return _exactly(given, work, rng, random_bits, rng_offset, out)
+    return run(given, work, rng, random_bits, rng_offset, out, None)
+
+
+def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> Any:
+    """What codes stand for.
+
+    Parameters
+    ----------
+    codes : array_like of unsigned int
+        Right-aligned bit patterns.
+    fmt : str, Format or dtype
+        Their format.
+    dtype : numpy dtype, optional
+        Of the result; default: float32, or float64 where float32 cannot hold every value; for integer formats the
+        smallest integer type.
+    out : numpy.ndarray, optional
+        Where to put the values: the codes' shape, the result's dtype.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar
+        Of the codes' shape.
+
+    Raises
+    ------
+    TypeError
+        If the codes are no integers.
+    ValueError
+        If a code is out of range, or the result's type cannot hold the values.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.decode(0x3C, "float16")
+    np.float32(3.5762787e-06)
+    >>> fe.decode([0x0F, 0x07], "int4")
+    array([-1,  7], dtype=int8)
+    """
+    work, result, held = _plan_of_decode(_hashable(fmt), _as_dtype(dtype))
+    given = as_source(codes, work.source)
+    values = run(given, work, None, None, 0, out, result)
+    if not held and isinstance(work.source, FloatFormat):
+        _check_exact(given.codes, work.source, values, result)
+    return values
+
+
+def _exactly(
+    given: Source,
+    work: Plan,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+    out: NDArray[Any] | None = None,
+) -> Any:
+    """The codes of numbers that no one format holds: by the plan, but for the rest of them."""
+    assert given.rest is not None
+    if work.final is not None:
+        work = plan(work.source, work.target, work.rules, None)
+    if out is not None:
+        check_out(out, given.codes.shape, work.out_dtype)
+    if work.refuses_nan:
+        no_nan(given)
+    randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
+    codes = np.empty(given.codes.size, work.out_dtype)
+    work.prepare(codes.size)
+    work(np.ascontiguousarray(given.codes).reshape(-1), codes, rng_offset, randoms, key)
+    floats = isinstance(given.format, FloatFormat)
+    codes[given.rest.places] = cast_rest(given.rest, work.target, work.rules, floats, rng_offset, randoms, key)
+    if out is None:
+        return codes.reshape(given.codes.shape)[()]
+    out[...] = codes.reshape(given.codes.shape)
+    return out
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads casts of more than a million elements use; no result depends on it.
+
+    Parameters
+    ----------
+    count : int
+        1 to 4096.
+
+    Raises
+    ------
+    TypeError
+        If `count` is no int.
+    ValueError
+        If it is below 1 or above 4096.
+
+    See Also
+    --------
+    get_num_threads : the number in use; at first FPEMU_NUM_THREADS, else the CPUs that the process may use.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> before = fe.get_num_threads()
+    >>> fe.set_num_threads(1)
+    >>> fe.get_num_threads()
+    1
+    >>> fe.set_num_threads(before)
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer):
+        raise TypeError(f"the number of threads must be an int, not {type(count).__name__}")
+    if not 1 <= count <= threads.MOST:
+        raise ValueError(f"the number of threads must be 1 to {threads.MOST}, not {count}")
+    threads.set_count(int(count))
+
+
+def get_num_threads() -> int:
+    """How many threads casts of more than a million elements use.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If the environment's FPEMU_NUM_THREADS is no whole number from 1 to 4096.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.get_num_threads() >= 1
+    True
+    """
+    return int(threads.get_count())
+
+
+def _hashable(fmt: Any) -> Any:
+    """What names a format, fit to be a cache's key; a TypeError that says what is allowed for anything else."""
+    try:
+        hash(fmt)
+    except TypeError:
+        return find_format(fmt)
+    return fmt
+
+
+def rules_for(
+    target: Format,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+    source: Format | None = None,
+) -> Profile:
+    """The knobs as they stand for this target and these keywords, and for this source where it is one format."""
+    rules = target.profile if profile is None else find_profile(profile)
+    rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
+    if rounding is not None:
+        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
+    if overflow is not None:
+        rules = rules.replace(overflow=overflow)
+    return target.check_profile(rules)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan_of_cast(
+    source: Format,
+    own: np.dtype[Any] | None,
+    fmt: Any,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+    asked: np.dtype[Any] | None,
+) -> tuple[Plan, np.dtype[Any] | None]:
+    """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
+    target = find_format(fmt)
+    rules = rules_for(target, profile, rounding, overflow, source)
+    result = _result_dtype(own, target, asked)
+    if not _held(result, target):
+        return plan(source, target, rules, None), None
+    return plan(source, target, rules, _value_format(result)), result
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan_of_encode(
+    source: Format,
+    fmt: Any,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+) -> Plan:
+    """The plan of an encode."""
+    target = find_format(fmt)
+    return plan(source, target, rules_for(target, profile, rounding, overflow, source), None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan_of_decode(fmt: Any, asked: np.dtype[Any] | None) -> tuple[Plan, np.dtype[Any], bool]:
+    """The plan of a decode, the result's dtype, and whether that holds every value."""
+    target = find_format(fmt)
+    result = _decoded_dtype(target, asked)
+    carrier = _value_format(result)
+    # The codes are exact: what carries them into the result's type rounds nothing, and NaN payloads go along.
+    exactly = carrier.check_profile(find_profile("ieee").replace(nan_payload="keep"))
+    return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or _held(result, target)
+
+
+@functools.lru_cache(maxsize=1024)
+def _value_format(dtype: np.dtype[Any]) -> FloatFormat | IntFormat:
+    """The format of a numpy dtype of numbers."""
+    fmt = find_format(dtype)
+    assert isinstance(fmt, FloatFormat | IntFormat)
+    return fmt
+
+
+@functools.lru_cache(maxsize=1024)
+def _held(dtype: np.dtype[Any], fmt: Format) -> bool:
+    """Whether a float dtype has every value of a format."""
+    carrier = _value_format(dtype)
+    return isinstance(carrier, FloatFormat) and carrier.nan == "ieee" and holds(carrier, fmt)
+
+
+def _as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    """A dtype that the caller named, of numbers that fpemu knows; None if none was."""
+    if dtype is None:
+        return None
+    try:
+        found = named_dtype(dtype)
+        _value_format(found)
+    except (TypeError, ValueError, AssertionError):
+        raise TypeError(f"dtype must be one of numpy's float16, float32, float64, not {brief(dtype)}") from None
+    return found
+
+
+def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Numpy's dtype of a name or a type; a TypeError for what numpy takes with a warning."""
+    if not isinstance(dtype, str):
+        return np.dtype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return np.dtype(dtype)
+        except Warning as warning:
+            raise TypeError(str(warning)) from None
+
+
+def _checked(dtype: np.dtype[Any], fmt: Format) -> bool:
+    """Whether it is only the range that is beyond float64's: then each element has to show that it is not."""
+    return dtype == np.float64 and isinstance(fmt, FloatFormat) and fmt.precision <= 53
+
+
+@functools.lru_cache(maxsize=1024)
+def _result_dtype(own: np.dtype[Any] | None, fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
+    """The dtype of a cast's result; `own`: x's."""
+    if asked is not None:
+        if not isinstance(_value_format(asked), FloatFormat):
+            raise TypeError(f"a cast's values are floats: dtype cannot be {asked}; encode gives codes")
+        if not (_held(asked, fmt) or _checked(asked, fmt)):
+            raise ValueError(f"{asked} cannot hold every value of {fmt.name}; leave dtype out, or encode")
+        return asked
+    if own is not None and own.kind in "fV" and isinstance(_value_format(own), FloatFormat) and _held(own, fmt):
+        return own.newbyteorder("=")
+    for name in _FLOATS:
+        if _held(np.dtype(name), fmt):
+            return np.dtype(name)
+    if _checked(np.dtype(np.float64), fmt):
+        return np.dtype(np.float64)
+    raise ValueError(f"no float type holds every value of {fmt.name}: use encode, which gives codes")
+
+
+@functools.lru_cache(maxsize=1024)
+def _decoded_dtype(fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
+    """The dtype of decoded values."""
+    integer = isinstance(fmt, IntFormat) and fmt.fraction_bits == 0
+    if asked is None:
+        if isinstance(fmt, IntFormat) and integer:
+            return np.dtype(("" if fmt.signed else "u") + f"int{max(8, 1 << (fmt.bits - 1).bit_length())}")
+        return _result_dtype(None, fmt, None)
+    carrier = _value_format(asked)
+    if isinstance(carrier, FloatFormat):
+        return _result_dtype(None, fmt, asked)
+    lowest = -(1 << (fmt.bits - 1)) if isinstance(fmt, IntFormat) and fmt.symmetric else 0  # decodes, never produced
+    fits = isinstance(fmt, IntFormat) and carrier.min_int <= min(fmt.min_int, lowest) and fmt.max_int <= carrier.max_int
+    if integer and fits:
+        return asked
+    raise ValueError(f"{asked} cannot hold every value of {fmt.name}")
+
+
+def _check_exact(codes: NDArray[Any], fmt: FloatFormat, values: Any, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError if a finite value is beyond the dtype, for formats whose range is."""
+    values = np.asarray(values)
+    again = np.asarray(encode(values, fmt, rounding="toward_zero"))
+    magnitudes = codes & np.asarray(fmt.magnitude_mask, codes.dtype)
+    finite = magnitudes <= fmt.max_code
+    if fmt.nan == "negative_zero":
+        finite &= codes != fmt.sign_mask
+    wrong = finite & ((again != codes) | np.isinf(values))
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
+        significand, exponent = fmt.scaled(int(codes.reshape(-1)[where]))
+        raise ValueError(
+            f"element {where} is {significand} * 2**{exponent}, which {dtype} cannot hold: use encode, and "
+            f"{fmt.name}'s exact(code) for exact values"
+        )

@@ -1,0 +1,288 @@
+"""What each rule of a profile gives in a given format, as codes: profiles and formats become the kernels' `rules`."""
+
+from __future__ import annotations
+
+import functools
+
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.profiles import Profile
+from fpemu.formats.rules import (
+    FloatToIntInvalid,
+    InfinityRule,
+    MissingZero,
+    NanPayload,
+    NanRule,
+    NanSign,
+    NegativeZero,
+    Overflow,
+    Rounding,
+    Stochastic,
+    SubnormalsIn,
+    SubnormalsOut,
+    Tininess,
+    UnsignedNegative,
+)
+from fpemu.kernels import spec as places
+
+Rules = tuple[int, ...]
+Pair = tuple[int, int]  # codes for a positive and for a negative source
+
+ROUNDING_NUMBERS: dict[Rounding, int] = {
+    Rounding.NEAREST_EVEN: places.NEAREST_EVEN,
+    Rounding.NEAREST_AWAY: places.NEAREST_AWAY,
+    Rounding.NEAREST_TOWARD_ZERO: places.NEAREST_TOWARD_ZERO,
+    Rounding.NEAREST_TOWARD_POSITIVE: places.NEAREST_TOWARD_POSITIVE,
+    Rounding.NEAREST_TOWARD_NEGATIVE: places.NEAREST_TOWARD_NEGATIVE,
+    Rounding.TOWARD_ZERO: places.TOWARD_ZERO,
+    Rounding.TOWARD_POSITIVE: places.TOWARD_POSITIVE,
+    Rounding.TOWARD_NEGATIVE: places.TOWARD_NEGATIVE,
+    Rounding.AWAY_FROM_ZERO: places.AWAY_FROM_ZERO,
+    Rounding.TO_ODD: places.TO_ODD,
+}
+_STOCHASTIC_NUMBERS = {
+    "A": places.STOCHASTIC_A,
+    "B": places.STOCHASTIC_B,
+    "C": places.STOCHASTIC_C,
+    "equal": places.STOCHASTIC_EQUAL,
+}
+_PAYLOADS = {
+    NanPayload.DROP: places.PAYLOAD_DROP,
+    NanPayload.QUIET: places.PAYLOAD_QUIET,
+    NanPayload.KEEP: places.PAYLOAD_KEEP,
+}
+_FLUSHES = {
+    SubnormalsOut.KEEP: places.FLUSH_NEVER,
+    SubnormalsOut.FLUSH_BEFORE: places.FLUSH_BEFORE,
+    SubnormalsOut.FLUSH_AFTER: places.FLUSH_AFTER,
+    SubnormalsOut.FLUSH_TINY: places.FLUSH_TINY,
+}
+_ZERO_FROM = {SubnormalsIn.KEEP: 0, SubnormalsIn.ZERO: 1, SubnormalsIn.ZERO_ABOVE_16_BITS: 17}
+
+
+def largest(fmt: FloatFormat | IntFormat, negative: bool) -> int:
+    """The code of the largest finite value of a sign; zero's (or the smallest value's) for a sign that is not there."""
+    if isinstance(fmt, IntFormat):
+        if negative and fmt.encoding == "sign_magnitude":
+            return fmt.max_int | fmt.sign_mask
+        return fmt.min_int & ((1 << fmt.bits) - 1) if negative else fmt.max_int
+    if not negative:
+        return fmt.max_code
+    return fmt.max_code | fmt.sign_mask if fmt.signed else 0
+
+
+def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
+    """The code of an infinity; None where the format lacks that one."""
+    if not isinstance(fmt, FloatFormat) or fmt.infinity_code is None or (negative and not fmt.signed):
+        return None
+    return fmt.infinity_code | (fmt.sign_mask if negative else 0)
+
+
+def _nan(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int | None:
+    """The code of a NaN with a sign (where NaNs have one): what a number becomes; None without NaN."""
+    if not isinstance(fmt, FloatFormat) or (fmt.nan_code is None and rules.nan_code is None):
+        return None
+    code = fmt.nan_code if rules.nan_code is None else rules.nan_code
+    assert code is not None
+    signed = negative and fmt.nan in ("ieee", "all_ones")
+    return code | fmt.sign_mask if signed else code
+
+
+def _first(*codes: int | None) -> int:
+    return next(code for code in codes if code is not None)
+
+
+def _zeros(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What a zero gives; in formats with zero also what rounds to zero."""
+    if fmt.has("zero"):
+        keep = fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
+        return 0, fmt.sign_mask if keep else 0
+    smallest = 0, fmt.sign_mask
+    if rules.missing_zero is MissingZero.SMALLEST:
+        return smallest
+    return _first(_nan(fmt, rules, False), smallest[0]), _first(_nan(fmt, rules, True), smallest[1])
+
+
+def _underflows(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What would round to zero in a format without it."""
+    if rules.missing_zero is MissingZero.NAN:
+        return _zeros(fmt, rules)
+    return 0, fmt.sign_mask
+
+
+def _goes_up(rounding: Rounding | Stochastic, negative: bool) -> bool:
+    """Whether an overflow in this direction gives infinity (IEEE 754-2019 clause 7.4)."""
+    if rounding in (Rounding.TOWARD_ZERO, Rounding.TO_ODD):
+        return False
+    if rounding is Rounding.TOWARD_POSITIVE:
+        return not negative
+    if rounding is Rounding.TOWARD_NEGATIVE:
+        return negative
+    return True
+
+
+def _unsigned_negative(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """A negative value in an unsigned format that does not round to zero."""
+    nan = _nan(fmt, rules, True)
+    rule = rules.unsigned_negative
+    if rule is UnsignedNegative.ZERO:
+        return 0
+    if rule is UnsignedNegative.P3109 and rules.rounding in (Rounding.TOWARD_ZERO, Rounding.TOWARD_POSITIVE):
+        return 0
+    return _first(nan, 0)
+
+
+def _overflow(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
+    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    if negative and not fmt.signed:
+        return _unsigned_negative(fmt, rules)
+    rule, rounding = rules.overflow, rules.rounding
+    if rule in (Overflow.SATURATE, Overflow.WRAP) or isinstance(fmt, IntFormat):
+        return top
+    if rule is Overflow.NAN:
+        return _first(_nan(fmt, rules, negative))
+    if rule is Overflow.P3109:
+        # to odd overflows to infinity, but in unsigned extended formats to the largest value
+        to_odd = rounding is Rounding.TO_ODD
+        up = fmt.signed if to_odd else _goes_up(rounding, negative)
+        return _first(infinity, top) if up else top
+    if rule is Overflow.STANDARD and not _goes_up(rounding, negative):
+        return top
+    return _first(infinity, _nan(fmt, rules, negative), top)
+
+
+def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
+    """What an infinite source gives."""
+    rule = rules.infinity
+    if negative and not fmt.signed:
+        if rules.unsigned_negative is UnsignedNegative.MAGNITUDE:
+            return _infinite(fmt, rules, False)
+        if rule in (InfinityRule.SATURATE, InfinityRule.PROPAGATE, InfinityRule.ZERO):
+            return 0
+        if rules.unsigned_negative is UnsignedNegative.ZERO and rule is InfinityRule.STANDARD:
+            return 0
+        return _first(_nan(fmt, rules, negative), 0)
+    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    if rule is InfinityRule.SATURATE:
+        return top
+    if rule is InfinityRule.ZERO:
+        return _zeros(fmt, rules)[negative]
+    nan = _nan(fmt, rules, negative)
+    if rule is InfinityRule.NAN:
+        return _first(nan)
+    if rule is InfinityRule.STANDARD:
+        return _first(infinity, nan, top)
+    return _first(infinity, top)
+
+
+def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
+    """What a NaN source gives."""
+    if rules.nan is NanRule.MAX:
+        return (largest(fmt, False),) * 2
+    if rules.nan is NanRule.MIN:
+        return (largest(fmt, True),) * 2
+    if rules.nan is NanRule.ZERO:
+        return 0, 0
+    keep = isinstance(fmt, FloatFormat) and fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
+    minus_zero = fmt.sign_mask if keep else 0
+    if rules.nan is NanRule.NEGATIVE_ZERO:
+        return (fmt.sign_mask,) * 2
+    flips = rules.nan_sign is NanSign.FLIP
+    positive, negative = _nan(fmt, rules, flips), _nan(fmt, rules, rules.nan_sign is NanSign.KEEP)
+    return _first(positive, minus_zero), _first(negative, 0 if flips else minus_zero)
+
+
+def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, int]:
+    """What an integer format gives for a float out of range (or infinite), and for NaN, per sign; what wraps before."""
+    most, least = largest(fmt, False), largest(fmt, True)
+    if rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG):
+        carrier = 32 if rule is FloatToIntInvalid.C_X86_64 and fmt.bits + (not fmt.signed) <= 32 else 64
+        indefinite = (1 << (carrier - 1)) & ((1 << fmt.bits) - 1)
+        # uint64: compilers subtract 2^63 from what is not below it, convert, and flip the top bit of what comes out
+        above = 0 if fmt.bits == 64 and not fmt.signed else indefinite
+        return (above, indefinite), (indefinite,) * 2, carrier
+    if rule is FloatToIntInvalid.X86:
+        indefinite = least if fmt.signed else most
+        return (indefinite,) * 2, (indefinite,) * 2, places.WRAP_NONE
+    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2, places.WRAP_NONE
+
+
+def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """Which overflows are modulo 2^bits."""
+    if rules.overflow is not Overflow.WRAP:
+        return places.WRAP_NONE
+    if fmt.has("negative") or rules.unsigned_negative is UnsignedNegative.STANDARD:
+        return places.WRAP_ALL
+    return places.WRAP_POSITIVE
+
+
+def operand_rules(rules: Profile) -> Rules:
+    """Rules that tell how operands are read and nothing else: which formats' subnormals are zero."""
+    place = places.SUBNORMAL_SOURCES_ARE_ZERO
+    return (*places.NO_RULES[:place], _ZERO_FROM[rules.subnormals_in], *places.NO_RULES[place + 1 :])
+
+
+def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
+    """Whether a format's subnormals count as zero in a source."""
+    least = _ZERO_FROM[rules.subnormals_in]
+    return isinstance(fmt, FloatFormat) and 0 < least <= fmt.bits
+
+
+def _flush(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
+    """Which results become zero for being small; tiny before rounding is below the smallest normal before it."""
+    if not isinstance(fmt, FloatFormat):
+        return places.FLUSH_NEVER
+    if rules.subnormals_out is SubnormalsOut.FLUSH_TINY and rules.tininess is Tininess.BEFORE:
+        return places.FLUSH_BEFORE
+    return _FLUSHES[rules.subnormals_out]
+
+
+def _wrap64(code: int) -> int:
+    return code - (1 << 64) if code >> 63 else code
+
+
+def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
+    """A rounding mode as kernels read it, and its random bits."""
+    if isinstance(rounding, Stochastic):
+        return _STOCHASTIC_NUMBERS[rounding.variant], rounding.bits
+    return ROUNDING_NUMBERS[rounding], 0
+
+
+@functools.lru_cache(maxsize=1024)
+def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
+    """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
+
+    Parameters
+    ----------
+    fmt : FloatFormat or IntFormat
+    rules : Profile
+        As `fmt.check_profile` gives it.
+    payloads : bool
+        Whether the source's NaNs have payloads.
+    floats : bool
+        Whether the source is of a float format.
+
+    Returns
+    -------
+    tuple of int
+    """
+    rounding = rules.rounding
+    ieee_nan = isinstance(fmt, FloatFormat) and fmt.nan == "ieee"
+    payload = rules.nan_payload if payloads and ieee_nan else NanPayload.DROP
+    overflow = _overflow(fmt, rules, False), _overflow(fmt, rules, True)
+    infinity = _infinite(fmt, rules, False), _infinite(fmt, rules, True)
+    nans, wrap = _nans(fmt, rules), _wrap(fmt, rules)
+    if floats and isinstance(fmt, IntFormat) and rules.float_to_int_invalid is not FloatToIntInvalid.STANDARD:
+        overflow, nans, wrap = _from_float(fmt, rules.float_to_int_invalid)
+        infinity = overflow
+    codes = (*overflow, *infinity, *nans)
+    return (
+        *rounding_numbers(rounding),
+        *map(_wrap64, codes),
+        _PAYLOADS[payload if rules.nan is NanRule.STANDARD and rules.nan_code is None else NanPayload.DROP],
+        *map(_wrap64, _zeros(fmt, rules)),
+        *map(_wrap64, _underflows(fmt, rules)),
+        _ZERO_FROM[rules.subnormals_in],
+        _flush(fmt, rules),
+        int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
+        wrap,
+    )

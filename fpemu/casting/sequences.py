@@ -1,0 +1,335 @@
+"""Numbers of several kinds in one array: each exactly itself, in a format that holds all, or beside it.
+
+numpy would promote them first, and round: int64 beside float64, Python's integers beyond 64 bits, longdouble.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fpemu.casting.plans import holds, plan
+from fpemu.casting.storage import cleared
+from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.facts.reals import real
+from fpemu.formats.profiles import IEEE
+from fpemu.formats.registry import dtype as find_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from fpemu.formats.facts.reals import Exact
+
+__all__ = ["Assembled", "Group", "Rest", "assemble", "flatten", "groups_of", "in_format", "quick"]
+
+DEEPEST = 64  # dimensions that numpy has
+_EXACT = IEEE.replace(nan_payload="keep")
+_CUT = _EXACT.replace(rounding="toward_zero")
+_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+_FLOAT64 = np.dtype(np.float64)
+
+
+class Rest(NamedTuple):
+    """Numbers that the format of an array does not hold: their places in C order, ascending, and they themselves.
+
+    None of them is 0.  At their places the array has 1 or -1, with their sign.
+    """
+
+    places: NDArray[np.intp]
+    numbers: list[Exact]
+
+
+class Group(NamedTuple):
+    """Numbers of one kind: their places in the array, in C order; codes, with a format; numpy's dtype or None."""
+
+    places: NDArray[np.intp]
+    codes: NDArray[Any]
+    format: Format
+    dtype: np.dtype[Any] | None
+
+
+class Assembled(NamedTuple):
+    """An array's codes, their format, numpy's dtype for it, and what the format does not hold."""
+
+    codes: NDArray[Any]
+    format: Format
+    dtype: np.dtype[Any] | None
+    rest: Rest | None
+
+
+def flatten(x: Sequence[Any]) -> tuple[tuple[int, ...], list[Any], set[type]]:
+    """The shape of nested lists and tuples, what is in the innermost ones, and the types of that."""
+    shape: list[int] = []
+    level: list[Any] = [x]
+    kinds: set[type] = {type(x)}
+    while kinds and kinds <= {list, tuple}:
+        lengths = set(map(len, level))
+        if len(lengths) > 1:
+            raise ValueError(f"rows of {' and '.join(map(str, sorted(lengths)[:4]))} numbers make no array")
+        if len(shape) == DEEPEST:
+            raise ValueError(f"lists are nested more than {DEEPEST} deep: no array has so many dimensions")
+        shape.append(lengths.pop())
+        level = list(itertools.chain.from_iterable(level))
+        kinds = set(map(type, level))
+    return tuple(shape), level, kinds
+
+
+def quick(numbers: list[Any], kinds: set[type]) -> NDArray[Any] | None:
+    """Numbers as numpy makes an array of them, where that changes none; else None."""
+    if not numbers:
+        return np.zeros(0)
+    if kinds == {float}:
+        return np.array(numbers)
+    if kinds <= {int, bool}:
+        try:
+            found = np.array(numbers)
+        except OverflowError:
+            return None
+        return found if found.dtype.kind in "biu" else None
+    if kinds <= {float, int, bool}:
+        try:
+            found = np.array(numbers, np.float64)
+        except OverflowError:
+            return None
+        # an int below 2^53 is a float64; larger ones may be
+        for place in np.flatnonzero(~(np.abs(found) < 2.0**53)).tolist():
+            number = numbers[place]
+            if type(number) is int and number != int(found[place]):
+                return None
+        return found
+    if len(kinds) == 1 and issubclass(next(iter(kinds)), np.generic):
+        found = np.array(numbers)
+        return found if found.dtype.kind in "biufV" and found.dtype.itemsize <= 8 else None
+    return None
+
+
+def groups_of(
+    numbers: list[Any], kinds: Iterable[type], shape: tuple[int, ...]
+) -> tuple[list[Group], dict[int, int | Exact]]:
+    """Numbers by their types: those that have a format, and those that have none, by their places."""
+    order = {kind: number for number, kind in enumerate(kinds)}
+    which = np.fromiter(map(order.__getitem__, map(type, numbers)), np.intp, len(numbers))
+    groups: list[Group] = []
+    rest: dict[int, int | Exact] = {}
+    for kind, number in order.items():
+        places = np.flatnonzero(which == number)
+        members = [numbers[place] for place in places.tolist()] if len(order) > 1 else numbers
+        if kind in (float, bool) or (issubclass(kind, np.generic) and not issubclass(kind, str)):
+            found = in_format(np.array(members), shape, places)
+        else:
+            found = _of_objects(members, places, shape)
+        groups += found[0]
+        rest.update(found[1])
+    return groups, rest
+
+
+def in_format(
+    array: NDArray[Any], shape: tuple[int, ...] | None = None, places: NDArray[np.intp] | None = None
+) -> tuple[list[Group], dict[int, int | Exact]]:
+    """The elements of an array of numpy's, of whatever dtype, as `groups_of` gives them."""
+    flat = array.reshape(-1)
+    at = np.arange(flat.size) if places is None else places
+    dtype = flat.dtype
+    if dtype.kind in "biuf" and dtype.itemsize <= 8:
+        native = flat.astype(dtype.newbyteorder("="), copy=False)
+        return [Group(at, native.view(f"u{dtype.itemsize}"), find_format(dtype), native.dtype)], {}
+    if dtype.kind == "f":
+        return _of_long_doubles(flat, at)
+    if dtype.kind in "OUT":
+        return _of_objects(list(flat), at, array.shape if shape is None else shape)
+    if dtype.kind == "V" and dtype.type.__module__.partition(".")[0] == "ml_dtypes":
+        fmt = find_format(dtype)
+        return [Group(at, cleared(flat.view(f"u{dtype.itemsize}"), fmt), fmt, dtype)], {}
+    hint = {
+        "c": "cast x.real and x.imag apart",
+        "S": "text is a str: x.astype(str)",
+    }.get(dtype.kind, "allowed are booleans, integers, floats, text, ml_dtypes' types and CPU torch tensors")
+    raise TypeError(f"cannot cast an array of dtype {dtype}: {hint}")
+
+
+def _of_objects(
+    members: list[Any], places: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[list[Group], dict[int, int | Exact]]:
+    """Python's numbers and other objects."""
+    integers: list[tuple[int, int]] = []
+    floats: list[tuple[int, float]] = []
+    others: list[tuple[int, Any]] = []
+    rest: dict[int, int | Exact] = {}
+    for place, member in zip(places.tolist(), members, strict=True):
+        if isinstance(member, np.generic) and not isinstance(member, str):
+            others.append((place, member))
+            continue
+        try:
+            number = real(member)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{_where(place, shape)}{error}") from None
+        if isinstance(number, int):
+            integers.append((place, number))
+        elif isinstance(number, float):
+            floats.append((place, number))
+        else:
+            rest[place] = number
+    groups = [*_of_integers(integers)]
+    if floats:
+        at, values = zip(*floats, strict=True)
+        groups.append(Group(np.array(at, np.intp), np.array(values).view(np.uint64), find_format("float64"), _FLOAT64))
+    for kind in {type(member) for _, member in others}:
+        at, values = zip(*((place, member) for place, member in others if type(member) is kind), strict=True)
+        found = in_format(np.array(values), shape, np.array(at, np.intp))
+        groups += found[0]
+        rest.update(found[1])
+    rest.update({place: number for place, number in integers if not -(1 << 63) <= number < 1 << 64})
+    return groups, rest
+
+
+def _of_integers(integers: list[tuple[int, int]]) -> Iterable[Group]:
+    for low, high, dtype in ((-(1 << 63), 1 << 63, _INT64), (1 << 63, 1 << 64, _UINT64)):
+        fitting = [(place, number) for place, number in integers if low <= number < high]
+        if fitting:
+            at, values = zip(*fitting, strict=True)
+            yield Group(np.array(at, np.intp), np.array(values, dtype).view(np.uint64), find_format(dtype), dtype)
+
+
+def _of_long_doubles(flat: NDArray[Any], places: NDArray[np.intp]) -> tuple[list[Group], dict[int, int | Exact]]:
+    with np.errstate(all="ignore"):
+        values = flat.astype(np.float64)
+        same = np.asarray(values.astype(flat.dtype) == flat)
+    words = values.view(np.uint64)
+    for place in np.flatnonzero(np.isnan(flat)).tolist():
+        words[place] = _nan_word(flat[place])
+        same[place] = True
+    rest: dict[int, int | Exact] = {}
+    for place in np.flatnonzero(~same).tolist():
+        ratio = flat[place].as_integer_ratio()
+        rest[int(places[place])] = _fraction(*ratio)
+    return [Group(places[same], words[same], find_format("float64"), _FLOAT64)], rest
+
+
+def _nan_word(number: Any) -> int:
+    """The float64 NaN of a long double's sign and kind; of x87's layout, others have theirs in their first bytes."""
+    negative = bool(np.signbit(number))
+    quiet = True
+    if np.finfo(np.longdouble).nmant == 63:
+        quiet = bool(int.from_bytes(number.tobytes()[:8], "little") >> 62 & 1)
+    elif np.finfo(np.longdouble).nmant == 112:
+        quiet = bool(int.from_bytes(number.tobytes(), "little" if np.little_endian else "big") >> 111 & 1)
+    return (0x7FF8 if quiet else 0x7FF4) << 48 | negative << 63
+
+
+def _fraction(numerator: int, denominator: int = 1) -> Exact:
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
+    return Fraction(numerator, denominator)
+
+
+def _where(place: int, shape: tuple[int, ...]) -> str:
+    if not shape:
+        return ""
+    index = ", ".join(str(int(i)) for i in np.unravel_index(place, shape))
+    return f"element [{index}]: "
+
+
+def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | Exact]) -> Assembled:
+    """One array of groups of numbers, and of numbers that have no format.
+
+    Integers alone stay integers; others count as floats.
+    """
+    kinds: dict[tuple[Any, ...], list[Group]] = {}
+    for group in groups:
+        kinds.setdefault((group.format.codes_key, group.dtype), []).append(group)
+    merged = [_merged(each) for each in kinds.values()]
+    size = int(np.prod(shape, dtype=int))
+    if len(merged) == 1 and not rest:
+        (group,) = merged
+        codes = np.empty(size, group.codes.dtype)
+        codes[group.places] = group.codes
+        return Assembled(codes.reshape(shape), group.format, group.dtype, None)
+    integers = all(isinstance(group.format, IntFormat) and not group.format.fraction_bits for group in merged)
+    integers &= all(isinstance(number, int) for number in rest.values())
+    dtype = _base(merged, rest, integers)
+    base = find_format(dtype)
+    codes = np.empty(size, f"u{dtype.itemsize}")
+    for group in merged:
+        codes[group.places] = _carried(group, base, rest)
+    if not rest:
+        return Assembled(codes.reshape(shape), base, dtype, None)
+    places = np.array(sorted(rest), np.intp)
+    found = (rest[place] for place in places.tolist())
+    numbers = [_fraction(number) if isinstance(number, int) else number for number in found]
+    one = {False: 1, True: -1} if integers else {False: 1.0, True: -1.0}
+    codes[places] = np.array([one[negative(number)] for number in numbers], dtype).view(codes.dtype)
+    return Assembled(codes.reshape(shape), base, dtype, Rest(places, numbers))
+
+
+def negative(number: Exact) -> bool:
+    """Whether a number is below 0."""
+    return number.negative if isinstance(number, tuple) else number < 0
+
+
+def _merged(groups: list[Group]) -> Group:
+    if len(groups) == 1:
+        return groups[0]
+    places, codes = (np.concatenate([group[i] for group in groups]) for i in (0, 1))
+    return Group(places, codes, groups[0].format, groups[0].dtype)
+
+
+def _base(groups: list[Group], rest: dict[int, int | Exact], integers: bool) -> np.dtype[Any]:
+    """The dtype for groups of several formats: numpy's for theirs where it holds all, else int64, uint64 or float64."""
+    if not groups and not rest:
+        return _FLOAT64  # as numpy has an empty list
+    dtypes = [group.dtype for group in groups if group.dtype is not None and group.dtype.kind in "biuf"]
+    if len(dtypes) == len(groups) and not rest:
+        common = np.result_type(*dtypes)
+        base = find_format(common) if common.kind in "iuf" else None
+        if base is not None and all(_fits(base, group.format) for group in groups):
+            return common
+    if not integers:
+        return _FLOAT64
+    least = all(isinstance(group.format, IntFormat) and not _negatives(group) for group in groups)
+    return _UINT64 if least and not rest else _INT64
+
+
+def _negatives(group: Group) -> bool:
+    sign = group.format.sign_mask if isinstance(group.format, IntFormat) else 0
+    return bool((group.codes & np.asarray(sign, group.codes.dtype)).any())
+
+
+@functools.lru_cache(maxsize=256)
+def _fits(base: Format, fmt: Format) -> bool:
+    """Whether one format has all values of another."""
+    if isinstance(base, FloatFormat):
+        return holds(base, fmt)
+    both = isinstance(base, IntFormat) and isinstance(fmt, IntFormat) and base.fraction_bits == fmt.fraction_bits
+    return both and base.min_int <= fmt.min_int and fmt.max_int <= base.max_int  # type: ignore[union-attr]
+
+
+def _carried(group: Group, base: Format, rest: dict[int, int | Exact]) -> NDArray[Any]:
+    """A group's codes in the base's format; what that does not hold goes to the rest."""
+    given = np.ascontiguousarray(group.codes, group.codes.dtype.newbyteorder("="))
+    exact = _fits(base, group.format)
+    found = _cast(given, group.format, base, exact)
+    if exact:
+        return found
+    # Toward zero each number that is not held becomes another one, which comes back as itself.
+    back = _cast(found, base, group.format, False)
+    lost = back != given
+    if isinstance(base, FloatFormat):
+        lost &= (found & np.uint64(base.magnitude_mask)) <= np.uint64(base.infinity_code or 0)  # NaN stays NaN
+    for place in np.flatnonzero(lost).tolist():
+        significand, exponent = group.format.scaled(int(given[place]))
+        number = significand << exponent if exponent >= 0 else _fraction(significand, 1 << -exponent)
+        rest[int(group.places[place])] = number
+    return found
+
+
+def _cast(codes: NDArray[Any], source: Format, target: Format, exact: bool) -> NDArray[Any]:
+    work = plan(source, target, target.check_profile(_EXACT if exact else _CUT), None)
+    out = np.empty(codes.size, target.code_dtype)
+    work.prepare(codes.size)
+    work(codes, out)
+    return out

@@ -1,0 +1,218 @@
+"""Exact numbers rounded to a format, once: as 128 digits and whether more follow, which every rounding needs.
+
+What an array's format does not hold (`fpemu.casting.sequences.Rest`) and what elementary functions give come this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.arithmetic.elementary.ziv import Operand, Value, zero
+from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.plans import NO_RANDOMS, plan
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.literals import Literal, leading_of
+from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import Stochastic, Through
+from fpemu.kernels import columns
+from fpemu.kernels import opcodes as operations
+from fpemu.kernels import spec as places_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fpemu.casting.lowering import Rules
+    from fpemu.casting.sequences import Rest
+    from fpemu.formats.facts.reals import Exact
+
+__all__ = ["NO_KNOBS", "WRAPPED", "cast_rest", "operands_of", "round_values", "row", "value_of", "wrapped"]
+
+LOW_WORD = (1 << 64) - 1
+NO_KNOBS = (0,) * (operations.SIGN_ONLY + 1)  # of operations, which casts have not
+WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
+_PIECE = 1 << 16  # rows that a loop takes at once
+
+
+def value_of(number: Exact) -> Value:
+    """A number's first 128 digits, and whether more follow.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.casting.significands import value_of
+    >>> value_of(Fraction(3, 4)).top, value_of(Fraction(3, 4)).more, value_of(Fraction(1, 3)).more
+    (-1, False, True)
+    """
+    if isinstance(number, Literal):
+        return Value(columns.NUMBER, number.negative, *number.leading())
+    if not number:
+        return zero()
+    return Value(columns.NUMBER, number < 0, *leading_of(abs(number.numerator), number.denominator))
+
+
+def row(value: Value) -> tuple[int, int, int, int]:
+    """A value as a table has it (`fpemu.kernels.columns`)."""
+    what = value.kind | value.flags << columns.FLAGS
+    what |= columns.NEGATIVE * value.negative | columns.MORE * value.more
+    return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
+
+
+def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[Operand]:
+    """What codes of a format stand for; `rules`: whether subnormals are zeros."""
+    from fpemu.kernels.cpu.elementary import operands_array
+
+    table = np.empty((codes.size, 3), np.uint64)
+    operands_array(codes, fmt.spec, rules, table)
+    return [_operand(*each) for each in table.tolist()]
+
+
+def _operand(what: int, exponent: int, significand: int) -> Operand:
+    """An operand from its row; the significand without its last zeros."""
+    kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
+    if significand == 0 or kind == columns.NOT_A_NUMBER:
+        return Operand(kind, negative, signalling=what & columns.MORE != 0)
+    if exponent >> 63:
+        exponent -= 1 << 64
+    cut = (significand & -significand).bit_length() - 1
+    return Operand(kind, negative, significand >> cut, exponent + cut)
+
+
+def round_values(
+    numbers: Sequence[Exact | Value],
+    places: NDArray[np.intp],
+    target: FloatFormat | IntFormat,
+    rules: Rules,
+    knobs: tuple[int, ...] = NO_KNOBS,
+    first: int = 0,
+    randoms: NDArray[Any] = NO_RANDOMS,
+    key: int = 0,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Codes and flags of exact numbers, each rounded once.
+
+    Parameters
+    ----------
+    numbers : sequence of Fraction, Literal or Value
+    places : numpy.ndarray of int
+        Where they are in the result: for stochastic rounding.
+    target : FloatFormat or IntFormat
+    rules, knobs : tuple of int
+        As kernels have them.
+    first : int
+        The place in the stream of place 0.
+    randoms : numpy.ndarray of uint32
+        The random integers, one for each place of the result; or none: the stream of `key`.
+    key : int
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Codes as uint64, and flags.
+    """
+    from fpemu.kernels.cpu.elementary import round_values_array
+
+    out, flags = np.empty(len(numbers), np.uint64), np.empty(len(numbers), np.uint8)
+    beyond = np.zeros(len(numbers), np.bool_)
+    values: list[tuple[int, int, int, int]] = []
+    for number in numbers:
+        if not isinstance(number, Value) and rules[places_of.WRAP]:
+            number, beyond[len(values)] = wrapped(number, target, rules)
+        values.append(row(number if isinstance(number, Value) else value_of(number)))
+    table = np.array(values, np.uint64).reshape(-1, 4)
+    stochastic = rules[places_of.ROUNDING] >= places_of.STOCHASTIC_A
+    step = 1 if stochastic and not randoms.size else _PIECE  # the stream goes on place by place
+    for start in range(0, len(numbers), step):
+        here = slice(start, start + step)
+        drawn = randoms[places[here]] if stochastic and randoms.size else NO_RANDOMS
+        round_values_array(
+            *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules, knobs),
+            *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
+        )
+    flags[beyond] |= WRAPPED
+    return out, flags
+
+
+def wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules, shift: int = 0) -> tuple[Exact | Value, bool]:
+    """A number times 2^shift less a multiple of 2^64 quanta, where overflow wraps and that is one; whether it is.
+
+    Where it is not, the number is given back without its shift.
+    """
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
+    minus = number.negative if isinstance(number, Literal) else number < 0
+    positive = not minus or rules[places_of.DROP_SIGN]
+    which = rules[places_of.WRAP]
+    if which > places_of.WRAP_POSITIVE or (which == places_of.WRAP_POSITIVE and not positive):
+        return number, False
+    quantum = target.spec[places_of.QUANTUM]
+    lowest = quantum - shift - 64  # exponent of the last of the 128 digits that count
+    if value_of(number).top < lowest + 128:
+        return number, False
+    if isinstance(number, Literal):
+        digits, fraction = number.digits_at(lowest, 128)
+    else:
+        top, bottom = abs(number.numerator), number.denominator << max(lowest, 0)
+        whole = top * pow(2, max(-lowest, 0), bottom << 128) % (bottom << 128)
+        digits, fraction = whole // bottom, whole % bottom != 0
+    if not digits and not fraction:
+        return zero(minus), True
+    rest = (2 * Fraction(digits) + fraction) * Fraction(2) ** (quantum - 65)  # what follows is but a digit more
+    return -rest if minus else rest, True
+
+
+def cast_rest(
+    rest: Rest,
+    target: Format,
+    rules: Profile,
+    floats: bool,
+    first: int = 0,
+    randoms: NDArray[Any] = NO_RANDOMS,
+    key: int = 0,
+) -> NDArray[Any]:
+    """The codes of numbers that no format holds, by a cast's rules.
+
+    Parameters
+    ----------
+    rest : Rest
+    target : Format
+    rules : Profile
+        As the target's `check_profile` gives it.
+    floats : bool
+        Whether the numbers count as floats, not as integers.
+    first, randoms, key
+        As `round_values` has them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the target's code dtype.
+    """
+    if rules.through is Through.FLOAT32:
+        singles, _ = round_values(rest.numbers, rest.places, _FLOAT32, kernel_rules(_FLOAT32, IEEE, False, floats))
+        work = plan(_FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
+        codes = singles.astype(np.uint32)
+        out = np.empty(codes.size, target.code_dtype)
+        for i, place in enumerate(rest.places.tolist()):  # each at its own place in the stream
+            work(codes[i : i + 1], out[i : i + 1], first + place, randoms[place : place + 1], key)
+        return out
+    if isinstance(target, TableFormat):
+        from fpemu.casting.thresholds import interval_code  # imported late: it loads fractions
+
+        assert not isinstance(rules.rounding, Stochastic)
+        return np.array([interval_code(target, rules, number) for number in rest.numbers], target.code_dtype)
+    numbers = kernel_rules(target, rules, False, floats)
+    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, NO_KNOBS, first, randoms, key)
+    return codes64.astype(target.code_dtype)
+
+
+def _float32() -> FloatFormat:
+    found = find_format("float32")
+    assert isinstance(found, FloatFormat)
+    return found
+
+
+_FLOAT32 = _float32()

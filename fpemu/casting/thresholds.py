@@ -1,0 +1,253 @@
+"""How values fall into a codebook: its intervals, their codes, and the thresholds between them, exactly."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import itertools
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import TableFormat
+from fpemu.formats.facts.literals import Literal
+from fpemu.formats.profiles import Profile
+from fpemu.formats.rules import InfinityRule, NanRule, Rounding
+
+if TYPE_CHECKING:
+    from fpemu.formats.facts.reals import Exact
+
+BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.cpu.lookup
+MASK = (1 << 64) - 1
+_BEYOND = 2000  # binary exponent: float64's numbers, and halves of their sums, end before it
+
+Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` gives it: equal numbers are equal pairs
+
+
+class Codebook(NamedTuple):
+    """Sorted thresholds as the places of `fpemu.kernels.cpu.lookup`, whether a number there is above, and the codes.
+
+    ``codes[i]`` is the code of the i-th interval; `specials`: what +NaN, -NaN, +infinity and -infinity give.
+    """
+
+    binades: NDArray[np.int64]
+    digits: NDArray[np.uint64]
+    inclusive: NDArray[np.uint8]
+    codes: NDArray[np.uint16]
+    specials: tuple[int, int, int, int]
+
+
+class _Threshold(NamedTuple):
+    """Where an interval begins: what numbers are compared with, and whether the ones just there belong to it."""
+
+    binade: int
+    digits: int
+    inclusive: bool
+
+
+class Bins(NamedTuple):
+    """A codebook's thresholds in equal bins, as `fpemu.kernels.cpu.bins` takes them."""
+
+    ends: NDArray[Any]
+    below: NDArray[np.int32]
+    thresholds: NDArray[Any]
+
+
+MOST_BINS = 1 << 12
+
+
+def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
+    """The bins of a codebook for numbers of a float dtype; None where its thresholds lie too close for them.
+
+    Parameters
+    ----------
+    book : Codebook
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Returns
+    -------
+    Bins or None
+    """
+    thresholds = zip(book.binades, book.digits, book.inclusive, strict=True)
+    return bins_of(np.array([_last_below(*each, dtype) for each in thresholds], dtype))
+
+
+def bins_of(marks: NDArray[Any]) -> Bins | None:
+    """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close.
+
+    To be made where the FPU is in its usual modes, as `fpemu.kernels.cpu.bins` uses it.
+    """
+    dtype, kind = marks.dtype, marks.dtype.type
+    if not marks.size or not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
+        return None
+    with np.errstate(all="ignore"):
+        beyond = (marks[-1] - marks[0]) / 64 if len(marks) > 1 else max(abs(marks[0]), kind(1))
+        lowest, highest = marks[0] - beyond, marks[-1] + beyond
+    if not lowest < marks[0] <= marks[-1] < highest:
+        return None
+    count = 16
+    while count <= MOST_BINS:
+        with np.errstate(all="ignore"):
+            ends = np.array([lowest, highest, kind(count) / (highest - lowest)], dtype)
+            if not np.isfinite(ends).all():
+                return None
+            places = ((marks - ends[0]) * ends[2]).astype(np.int32)
+            last = int((ends[1] - ends[0]) * ends[2])
+        if (np.diff(places) > 0).all():
+            thresholds = np.full(last + 1, np.inf, dtype)
+            thresholds[places] = marks
+            return Bins(ends, np.searchsorted(places, np.arange(last + 1)).astype(np.int32), thresholds)
+        count *= 2
+    return None
+
+
+def _last_below(binade: np.int64, digits: np.uint64, inclusive: np.uint8, dtype: np.dtype[Any]) -> Any:
+    """The largest number of a float type that is not above a threshold; by its bits, whatever the FPU's modes are."""
+    negative = bool(binade < 0)
+    wide = int(digits) ^ MASK if negative else int(digits)
+    exact = Fraction(wide) * Fraction(2) ** (abs(int(binade)) - BINADE_OFFSET - 64) if binade else Fraction(0)
+    fraction_bits, bias = (23, 127) if dtype.itemsize == 4 else (52, 1023)
+
+    def magnitude(word: int) -> Fraction:
+        field, fraction = word >> fraction_bits, word & ((1 << fraction_bits) - 1)
+        significand = fraction + ((1 << fraction_bits) if field else 0)
+        return significand * Fraction(2) ** (max(field, 1) - bias - fraction_bits)
+
+    low, high = 0, ((2 * bias + 1) << fraction_bits) - 1
+    while low < high:  # the largest magnitude that is not above
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if magnitude(middle) <= exact else (low, middle - 1)
+    found = magnitude(low) == exact
+    if negative:
+        word, sign = low + (not found) + (found and bool(inclusive)), True
+    else:
+        word, sign = (low - 1, False) if found and inclusive else (low, False)
+        word, sign = (1, True) if word < 0 else (word, sign)  # below zero
+    return np.array(word | (sign << (8 * dtype.itemsize - 1)), f"u{dtype.itemsize}").view(dtype)[()]
+
+
+def _place(number: Number, inclusive: bool) -> _Threshold:
+    """The threshold significand 2^exponent, cut to the 64 digits that numbers have at most."""
+    significand, exponent = number
+    if significand == 0:
+        return _Threshold(0, 0, inclusive)
+    length = abs(significand).bit_length()
+    digits = (abs(significand) << 64) >> length
+    if digits << length != abs(significand) << 64:  # more digits: the number of the first 64 is nearer to zero
+        inclusive = significand < 0
+    binade = exponent + length + BINADE_OFFSET
+    return _Threshold(binade, digits, inclusive) if significand > 0 else _Threshold(-binade, digits ^ MASK, inclusive)
+
+
+def _mean(low: Number, high: Number) -> Number:
+    """The exact mean."""
+    (a, i), (b, j) = low, high
+    exponent = min(i, j)
+    return (a << (i - exponent)) + (b << (j - exponent)), exponent - 1
+
+
+def _size(number: Number) -> tuple[int, int]:
+    """What orders magnitudes."""
+    return _place((abs(number[0]), number[1]), False)[:2]
+
+
+def _nearer_tie(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> bool:
+    """Whether the mean of two neighbours goes to the upper one."""
+    if rounding is Rounding.NEAREST_TOWARD_POSITIVE:
+        return True
+    if rounding is Rounding.NEAREST_TOWARD_NEGATIVE:
+        return False
+    if rounding in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO) and _size(low) != _size(high):
+        return (_size(high) > _size(low)) is (rounding is Rounding.NEAREST_AWAY)
+    return high_code < low_code
+
+
+def _bound(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> tuple[Number, bool]:
+    """Where the interval of `high` begins, and whether the number there belongs to it."""
+    above = low, False  # everything beyond `low` goes to `high`
+    below = high, True  # nothing below `high` does
+    straddles = low[0] < 0 < high[0]
+    if rounding is Rounding.TOWARD_POSITIVE:
+        return above
+    if rounding is Rounding.TOWARD_NEGATIVE:
+        return below
+    if rounding is Rounding.AWAY_FROM_ZERO:
+        return ((0, 0), high_code < low_code) if straddles else above if low[0] >= 0 else below
+    if rounding is Rounding.TOWARD_ZERO and not straddles:
+        return below if low[0] >= 0 else above
+    if rounding is Rounding.TO_ODD and low_code % 2 != high_code % 2:
+        return above if high_code % 2 else below
+    return _mean(low, high), _nearer_tie(low, high, low_code, high_code, rounding)
+
+
+@functools.lru_cache(maxsize=64)
+def _bounds(fmt: TableFormat, rules: Profile) -> tuple[list[tuple[Number, bool]], list[int]]:
+    """Where the intervals of a codebook begin, but for the first one, and their codes."""
+    rounding = rules.rounding
+    assert isinstance(rounding, Rounding)
+    lowest: dict[Number, int] = {}
+    for code in range(fmt.code_count):
+        lowest.setdefault(fmt.scaled(code), code)
+    steps = sorted(lowest.items(), key=lambda step: _place(step[0], False)[:2])
+    bounds = [
+        _bound(low, high, low_code, high_code, rounding)
+        for (low, low_code), (high, high_code) in itertools.pairwise(steps)
+    ]
+    return bounds, [code for _, code in steps]
+
+
+def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
+    """The code of any exact number that is not 0, however many digits it has.
+
+    Parameters
+    ----------
+    fmt : TableFormat
+    rules : Profile
+    number : Fraction or Literal
+
+    Returns
+    -------
+    int
+    """
+    bounds, codes = _bounds(fmt, rules)
+    if isinstance(number, Literal):  # so far away that any number there does as well
+        large = number.leading().top > 0
+        x = Fraction(2) ** (_BEYOND if large else -_BEYOND) * (-1 if number.negative else 1)
+    else:
+        x = number
+
+    def begins(bound: tuple[Number, bool]) -> tuple[Fraction, bool]:
+        (significand, exponent), inclusive = bound
+        return significand * Fraction(2) ** exponent, not inclusive
+
+    return codes[bisect.bisect_right(bounds, (x, False), key=begins)]
+
+
+@functools.lru_cache(maxsize=64)
+def codebook(fmt: TableFormat, rules: Profile) -> Codebook:
+    """The intervals of a codebook under a profile (as `check_profile` gives it).
+
+    Parameters
+    ----------
+    fmt : TableFormat
+    rules : Profile
+
+    Returns
+    -------
+    Codebook
+    """
+    exact, codes = _bounds(fmt, rules)
+    bounds = [_place(*bound) for bound in exact]
+    zero = codes[sum(b[:2] < (0, 0) or (b[:2] == (0, 0) and b.inclusive) for b in bounds)]
+    nan = {NanRule.MAX: codes[-1], NanRule.MIN: codes[0]}.get(rules.nan, zero)
+    infinities = (zero, zero) if rules.infinity is InfinityRule.ZERO else (codes[-1], codes[0])
+    return Codebook(
+        np.array([b.binade for b in bounds], np.int64),
+        np.array([b.digits for b in bounds], np.uint64),
+        np.array([b.inclusive for b in bounds], np.uint8),
+        np.array(codes, np.uint16),
+        (nan, nan, *infinities),
+    )

@@ -1,0 +1,1 @@
+"""Files read within a budget and written whole or not at all."""

@@ -1,0 +1,222 @@
+"""Files of numpy: headers of .npy, members of .npz and of other zip archives, read within a budget."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import math
+import re
+import zipfile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from fpemu.files.boundary import Budget
+
+__all__ = ["MAGIC", "Header", "entries", "member_array", "opened", "read_header", "written"]
+
+MAGIC = b"\x93NUMPY"
+LONGEST_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
+LARGEST = 1 << 62  # bytes of an array
+DIMENSIONS = 64  # numpy has no more
+EXPANSION = 1100  # deflate cannot make more bytes of one
+AT_ONCE = 1 << 24  # bytes of a member
+_NESTING = 8
+_TYPE = re.compile(r"[<>|=]?[biufcSUVOmM]\d{0,9}(\[\w{1,9}\])?|[a-z]{3,10}\d{0,3}")
+_OLD_INTEGER = re.compile(r"(?<=\d)L(?=\s*[,)])")  # Python 2's
+
+
+class Header(NamedTuple):
+    """What stands before the elements of a .npy file."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@contextlib.contextmanager
+def written(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """An archive to write to a stream; its end is written when the block ends well.
+
+    After an error or an interrupt it is not: to write it could raise another error, which would hide the first.
+    """
+    archive = zipfile.ZipFile(stream, "w")
+    try:
+        yield archive
+        archive.close()
+    except BaseException:
+        archive.fp = None
+        raise
+
+
+def read_header(stream: IO[bytes]) -> Header:
+    """The header of a .npy file, of any version, every part checked.
+
+    Parameters
+    ----------
+    stream : binary file
+        Left where the elements begin.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+
+    References
+    ----------
+    NEP 1, "A Simple File Format for NumPy Arrays".
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> from fpemu.files.archives import read_header
+    >>> np.save(stream := io.BytesIO(), np.ones((2, 3)))
+    >>> read_header(io.BytesIO(stream.getvalue()))
+    Header(shape=(2, 3), fortran_order=False, dtype=dtype('float64'))
+    """
+    start = stream.read(8)
+    if len(start) < 8 or start[:6] != MAGIC:
+        raise ValueError(f"it does not begin as a .npy file does, but with {start[:8]!r}" if start else "it is empty")
+    version = start[6]
+    if version not in (1, 2, 3):
+        raise ValueError(f"version {version} of the .npy format is unknown")
+    width = 2 if version == 1 else 4
+    length = int.from_bytes(_exactly(stream, width), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header has {length:,} bytes; {LONGEST_HEADER:,} are read")
+    raw = _exactly(stream, length)
+    return _header(raw.decode("utf-8" if version == 3 else "latin1"))
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    found = stream.read(count)
+    if len(found) < count:
+        raise ValueError("it ends within the header")
+    return found
+
+
+def _header(text: str) -> Header:
+    if _nesting(text) > _NESTING:
+        raise ValueError("its header is no description of an array")
+    try:
+        told = ast.literal_eval(_OLD_INTEGER.sub("", text.strip()))
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        raise ValueError(f"its header is no description of an array: {text.strip()[:60]!r}") from None
+    if not isinstance(told, dict) or set(told) != {"descr", "fortran_order", "shape"}:
+        raise ValueError("its header is no description of an array: it must have descr, fortran_order and shape alone")
+    shape, fortran_order = told["shape"], told["fortran_order"]
+    if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"its header has an impossible shape: {str(shape)[:60]}")
+    if type(fortran_order) is not bool:
+        raise ValueError(f"its header has an impossible fortran_order: {str(fortran_order)[:60]}")
+    if not _plain(told["descr"]):
+        raise ValueError(f"its header has an impossible descr: {str(told['descr'])[:60]}")
+    try:
+        dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(told["descr"])
+    except (TypeError, ValueError, SyntaxError, OverflowError, RecursionError, MemoryError, AttributeError):
+        raise ValueError(f"its header has an impossible descr: {str(told['descr'])[:60]}") from None
+    if len(shape) > DIMENSIONS or math.prod(length for length in shape if length) * max(dtype.itemsize, 1) > LARGEST:
+        raise ValueError(f"its header has an impossible shape: {str(shape)[:60]}")
+    return Header(shape, fortran_order, dtype)
+
+
+def _plain(descr: Any) -> bool:
+    """Whether it is a type as numpy writes it, or a list of fields with such types."""
+    if isinstance(descr, str):
+        return _TYPE.fullmatch(descr) is not None
+    if isinstance(descr, tuple):  # a type, and the shape of its elements
+        return len(descr) == 2 and _plain(descr[0])
+    fields = isinstance(descr, list) and bool(descr)
+    return fields and all(isinstance(each, tuple) and len(each) in (2, 3) and _plain(each[1]) for each in descr)
+
+
+def _nesting(text: str) -> int:
+    """How deep brackets and signs lie in each other, at most."""
+    depth = deepest = 0
+    for sign in re.sub(r"'[^']*'|\"[^\"]*\"", "", text):
+        if sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth -= 1
+        elif sign in "+-~":
+            return _NESTING + 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip archive of a file that is there; its members are `entries`."""
+    with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        yield archive
+
+
+def entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The members of an archive by name; a ValueError where they cannot be what they are said to be.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+    size : int
+        Bytes of the file: all members together are no larger than deflate can make them.
+
+    Raises
+    ------
+    ValueError
+        If two have one name, one is encrypted or compressed in another way than deflate, or they are said to be larger
+        than their bytes can make them.
+    """
+    found: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        if entry.filename in found:
+            raise ValueError(f"it has two members {entry.filename[:60]!r}")
+        if entry.flag_bits & 1:
+            raise ValueError(f"its member {entry.filename[:60]!r} is encrypted")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"its member {entry.filename[:60]!r} is compressed otherwise than numpy does")
+        found[entry.filename] = entry
+    total = sum(entry.file_size for entry in found.values())
+    if total > EXPANSION * size:
+        raise ValueError(f"its members are said to have {total:,} bytes, which {size:,} bytes cannot hold")
+    return found
+
+
+def member_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> NDArray[Any]:
+    """A member of an .npz archive, whole, its memory counted first.
+
+    Raises
+    ------
+    ValueError
+        If it is no array, ends early, or takes more than the budget has left.
+    """
+    with archive.open(entry) as stream:
+        header = read_header(stream)
+        if header.dtype.hasobject:
+            raise ValueError(f"member {entry.filename!r} holds Python objects, which are not unpickled")
+        if header.nbytes > entry.file_size:
+            raise ValueError(f"member {entry.filename!r} ends early")
+        budget.take(header.nbytes, "its arrays")
+        raw = np.empty(header.nbytes, np.uint8)
+        for start in range(0, header.nbytes, AT_ONCE):
+            piece = stream.read(min(AT_ONCE, header.nbytes - start))
+            raw[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
+            if len(piece) < min(AT_ONCE, header.nbytes - start):
+                raise ValueError(f"member {entry.filename!r} ends early")
+        stream.read(1)  # at the member's end zipfile checks the checksum
+    order: Any = "F" if header.fortran_order else "C"
+    return np.ndarray(header.shape, header.dtype, raw, order=order)

@@ -1,0 +1,284 @@
+"""What kind a file is of, told by its first bytes and by its ending: known and read, known and refused, or raw."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from fpemu.files.boundary import check_regular
+
+__all__ = [
+    "RAW_ENDINGS",
+    "READ",
+    "UnknownEndingError",
+    "file_kind",
+    "kind_of_input",
+    "kind_of_output",
+    "told_by_bytes",
+    "told_by_name",
+]
+
+READ = (".npy", ".npz", ".safetensors")
+RAW_ENDINGS = (".bin", ".raw", ".dat")
+HEAD = 512  # bytes that tell
+
+# What is read nowhere here: the name, the endings, the first bytes (or a place and the bytes there).
+_OTHERS: tuple[tuple[str, str, tuple[bytes | tuple[int, bytes], ...]], ...] = (
+    ("a GGUF file", "gguf", (b"GGUF",)),
+    ("a GGML file", "ggml ggjt", (b"lmgg", b"tjgg", b"fmgg", b"algg")),
+    ("an ONNX file", "onnx ort", ((4, b"ORTM"),)),
+    ("a PyTorch file", "pt pth ckpt pt2 ptl", (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19",)),
+    ("a pickle", "pkl pickle pck joblib dill", ()),
+    ("an HDF5 file", "h5 hdf5 hdf he5 nc4", (b"\x89HDF\r\n\x1a\n",)),
+    ("a Keras file", "keras", ()),
+    ("a netCDF file", "nc cdf", (b"CDF\x01", b"CDF\x02", b"CDF\x05")),
+    ("a Parquet file", "parquet pq", (b"PAR1", b"PARE")),
+    ("an Arrow file", "arrow feather ipc", (b"ARROW1",)),
+    ("an ORC file", "orc", (b"ORC",)),
+    ("an Avro file", "avro", (b"Obj\x01",)),
+    ("a TensorFlow Lite file", "tflite", ((4, b"TFL3"),)),
+    ("a TensorFlow file", "pb pbtxt tfrecord tfrecords", ()),
+    ("an executable of ExecuTorch", "pte", ((4, b"ET12"),)),
+    ("a Core ML file", "mlmodel mlpackage mlmodelc", ()),
+    ("a TensorRT engine", "engine trt", (b"ptrt", b"ftrt")),
+    ("a MessagePack file", "msgpack flax mpk", ()),
+    ("a MATLAB file", "mat", (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")),
+    ("a FITS file", "fits fit fts", (b"SIMPLE  =",)),
+    ("a Zarr store", "zarr", ()),
+    ("a zip archive", "zip", (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")),
+    ("a gzip file", "gz tgz", (b"\x1f\x8b\x08",)),
+    ("a bzip2 file", "bz2 tbz2", (b"BZh",)),
+    ("an xz file", "xz txz lzma", (b"\xfd7zXZ\x00",)),
+    ("a Zstandard file", "zst zstd", (b"\x28\xb5\x2f\xfd",)),
+    ("an LZ4 file", "lz4", (b"\x04\x22\x4d\x18",)),
+    ("a 7-Zip archive", "7z", (b"7z\xbc\xaf\x27\x1c",)),
+    ("a RAR archive", "rar", (b"Rar!\x1a\x07",)),
+    ("a tar archive", "tar", ((257, b"ustar"),)),
+    ("a recording of fpemu's", "probe", ()),
+    ("a JSON file", "json jsonl ndjson", ()),
+    ("a text file", "csv tsv txt md tv hex mem yaml yml toml xml ini", ()),
+    ("a Python file", "py pyc ipynb", ()),
+    ("a test bench", "v sv vhd vhdl", ()),
+    ("an SQLite database", "sqlite sqlite3", (b"SQLite format 3\x00",)),
+    ("a PNG picture", "png", (b"\x89PNG\r\n\x1a\n",)),
+    ("a JPEG picture", "jpg jpeg", (b"\xff\xd8\xff",)),
+    ("a GIF picture", "gif", (b"GIF87a", b"GIF89a")),
+    ("a TIFF picture", "tif tiff", (b"II*\x00", b"MM\x00*")),
+    ("a picture", "bmp webp svg exr", ()),
+    ("a PDF document", "pdf", (b"%PDF-",)),
+    ("a sound file", "wav flac mp3 ogg", (b"RIFF", b"fLaC", b"OggS")),
+    ("a program", "so dll exe dylib", (b"\x7fELF", b"MZ\x90\x00")),
+    ("a page of HTML", "html htm", (b"<!DOCTYPE html", b"<!doctype html", b"<html")),
+    ("a pointer of Git LFS, not the file itself", "", (b"version https://git-lfs.github.com/spec/",)),
+)
+_KNOWN = "it {} .npy, .npz, .safetensors and raw numbers"
+_CONTRADICTION = (
+    "{}: its name says that it is {}, raw=True (--raw) that it holds raw numbers: rename it, or leave raw out"
+)
+_PICKLE = re.compile(rb"\x80[\x03-\x05](\x95.{8})?[\x8c\x8a\x8b\]}(cKMX)]|\x80\x02[\]}(c]", re.DOTALL)
+_ONNX = re.compile(rb"\x08[\x01-\x14]\x12([\x03-\x40])([A-Za-z][\w.+ -]*)[\x1a\x22\x2a\x32\x3a\x42]", re.DOTALL)
+
+
+class UnknownEndingError(ValueError):
+    """An ending says nothing of what a file holds, and nobody else says that these are raw numbers."""
+
+
+class _Other(NamedTuple):
+    name: str
+    endings: tuple[str, ...]
+    magic: tuple[tuple[int, bytes], ...]
+
+
+_TABLE = tuple(
+    _Other(
+        name,
+        tuple(f".{ending}" for ending in endings.split()),
+        tuple((0, each) if isinstance(each, bytes) else each for each in magic),
+    )
+    for name, endings, magic in _OTHERS
+)
+
+
+def told_by_name(path: str | os.PathLike[str]) -> str | None:
+    """What a file is by its ending: one of `READ`, a name ("a GGUF file"), or None where the ending says nothing.
+
+    Examples
+    --------
+    >>> from fpemu.files.containers import told_by_name
+    >>> told_by_name("w.NPZ"), told_by_name("w.gguf"), told_by_name("w.bin")
+    ('.npz', 'a GGUF file', None)
+    """
+    suffix = Path(path).suffix.lower()
+    if file_kind(path) in READ:
+        return suffix
+    return next((other.name for other in _TABLE if suffix in other.endings), None)
+
+
+def file_kind(path: str | os.PathLike[str]) -> str:
+    """How fpemu writes a file of a name, if it does: ".npy", ".npz", ".safetensors", or "raw" for every other ending.
+
+    Examples
+    --------
+    >>> from fpemu.files.containers import file_kind
+    >>> file_kind("weights.npz"), file_kind("weights.bin")
+    ('.npz', 'raw')
+    """
+    suffix = Path(path).suffix.lower()
+    return suffix if suffix in READ else "raw"
+
+
+def told_by_bytes(path: str | os.PathLike[str]) -> str | None:
+    """What a file is by its first bytes: one of `READ`, a name, or None where they say nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        Of a file that is there.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(HEAD)
+        size = stream.seek(0, os.SEEK_END)
+        if head.startswith(b"\x93NUMPY"):
+            return ".npy"
+        if _begins_as_safetensors(head, size):
+            stream.seek(7 + int.from_bytes(head[:8], "little"))
+            if stream.read(1) in (b"}", b" ", b"\n", b"\t", b"\r"):
+                return ".safetensors"
+        if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return _zip(path)
+        for other in _TABLE:
+            if any(head.startswith(magic, place) for place, magic in other.magic):
+                return other.name
+        if _PICKLE.match(head) and size > 4:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) == b".":
+                return "a pickle"
+    found = _ONNX.match(head)
+    if found and len(found[2]) >= found[1][0]:
+        return "an ONNX file"
+    return None
+
+
+def _begins_as_safetensors(head: bytes, size: int) -> bool:
+    """Whether there is a length that fits, and the beginning of a map of names."""
+    length = int.from_bytes(head[:8], "little")
+    return len(head) >= 10 and 2 <= length <= size - 8 and re.match(rb'\s*\{\s*["}]', head[8:]) is not None
+
+
+def _zip(path: str | os.PathLike[str]) -> str:
+    """What a zip archive is, by its members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError):
+        return "a zip archive" if told_by_name(path) != ".npz" else ".npz"  # a damaged one
+    if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
+        return "a PyTorch file"
+    if "recording.json" in names:
+        return "a recording of fpemu's"
+    if "model.weights.h5" in names:
+        return "a Keras file"
+    if any(name.endswith(".npy") for name in names) or told_by_name(path) == ".npz":
+        return ".npz"
+    return "a zip archive"
+
+
+def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
+    """How a file is to be read: ".npy", ".npz", ".safetensors" or "raw".
+
+    Its first bytes tell; where they say nothing, its ending.
+
+    Parameters
+    ----------
+    path : path-like
+    raw : bool
+        The caller says that it holds raw numbers, although its ending is unknown, or its first bytes are by chance
+        those of something else.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is something that is known and not read, or its ending is unknown and `raw` is not said.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fpemu.files.containers import kind_of_input
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "x.f32")
+    ...     _ = path.write_bytes(bytes(8))
+    ...     kind_of_input(path, raw=True)
+    'raw'
+    """
+    by_name = told_by_name(path)
+    check_regular(path)
+    if raw:
+        if by_name is not None:
+            raise ValueError(_CONTRADICTION.format(path, _article(by_name)))
+        with open(path, "rb"):
+            return "raw"
+    by_bytes = told_by_bytes(path)
+    found = by_name if by_bytes is None else by_bytes
+    if found in READ:
+        return str(found)
+    if found is not None:
+        if by_name in READ:
+            raise ValueError(f"{path}: not a readable {by_name} file: its first bytes are those of {found}")
+        raise ValueError(f"{path}: {found}, which fpemu does not read; {_KNOWN.format('reads')}")
+    if Path(path).suffix.lower() in RAW_ENDINGS:
+        return "raw"
+    raise UnknownEndingError(f"{path}: {_unknown(path)} if it holds raw numbers")
+
+
+def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
+    """How a file is to be written: ".npy", ".npz", ".safetensors" or "raw", by its ending.
+
+    Parameters
+    ----------
+    path : path-like
+        A device or a pipe has no ending that could mean something else: it gets raw numbers.
+    raw : bool
+        The caller wants raw numbers, although the ending is unknown.
+
+    Raises
+    ------
+    ValueError
+        If the ending is that of something that is not written, or unknown and `raw` is not said.
+
+    Examples
+    --------
+    >>> from fpemu.files.containers import kind_of_output
+    >>> kind_of_output("y.npz"), kind_of_output("y.bin"), kind_of_output("y.f32", raw=True)
+    ('.npz', 'raw', 'raw')
+    """
+    found = told_by_name(path)
+    if raw and found is not None:
+        raise ValueError(_CONTRADICTION.format(path, _article(found)))
+    if found in READ:
+        return str(found)
+    if found is not None:
+        raise ValueError(f"{path}: {found}, which fpemu does not write; {_KNOWN.format('writes')}")
+    if raw or Path(path).suffix.lower() in RAW_ENDINGS or (os.path.exists(path) and not os.path.isfile(path)):
+        return "raw"
+    raise UnknownEndingError(f"{path}: {_unknown(path)} for raw numbers")
+
+
+def _unknown(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix
+    what = f"its ending {suffix} is unknown" if suffix else "it has no ending"
+    return f"{what}; known are {', '.join(READ + RAW_ENDINGS)} (raw); say raw=True (--raw)"
+
+
+def _article(found: str) -> str:
+    return f"a {found} file" if found in READ else found

@@ -1,0 +1,566 @@
+"""Arrays in files (.npy, .npz, .safetensors, raw): read by map or as a stream, written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fpemu.casting.buffers import CHUNK, flat_chunks
+from fpemu.casting.storage import in_range
+from fpemu.files import archives, safetensors
+from fpemu.files.atomic import replacing
+from fpemu.files.boundary import Budget, file_path, reading, shown
+from fpemu.files.containers import file_kind, kind_of_input, kind_of_output, told_by_bytes
+from fpemu.formats import Format, same_codes
+from fpemu.formats.registry import dtype as lookup
+from fpemu.formats.rules import brief, near
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from zipfile import ZipFile, ZipInfo
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Outgoing",
+    "StoredArray",
+    "element_type",
+    "file_kind",
+    "metadata_of",
+    "named",
+    "open_arrays",
+    "readable",
+    "replacing",
+    "stored_arrays",
+    "stored_tensors",
+    "write_arrays",
+]
+
+LONGEST_NAME = (1 << 16) - 5  # bytes of a zip archive's member, less the ending
+T = TypeVar("T")
+Element = np.dtype[Any] | Format
+
+
+def element_type(name: Any) -> Element:
+    """What the elements of a file are: numbers of a numpy dtype, or codes of a format.
+
+    Parameters
+    ----------
+    name : str, numpy.dtype or Format
+        A numpy dtype of real numbers ("float32", ">f8", "int16"), else the name of a format ("bfloat16", "int4").
+
+    Returns
+    -------
+    numpy.dtype or Format
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> from fpemu.files.data_files import element_type
+    >>> element_type("<f4"), element_type("bf16").name
+    (dtype('float32'), 'bfloat16')
+    """
+    try:
+        plain: np.dtype[Any] = np.dtype(name)
+    except TypeError:
+        return lookup(name)
+    if plain.kind in "fiub" and plain.itemsize <= 8:
+        return plain
+    return lookup(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredArray:
+    """An array in a file: shape and type are known, the elements are read when they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        The member's name in a file that has members, else "".
+    shape : tuple of int
+    dtype : numpy.dtype
+        Of the numbers, or of the codes where there is a `format`.
+    format : Format, optional
+        The format whose codes the elements are; None for numbers.
+    unknown : str, optional
+        Why the elements cannot be read, where they cannot.
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    format: Format | None
+    _pieces: Callable[[int], Iterator[NDArray[Any]]] = dataclasses.field(repr=False)
+    unknown: str = ""
+
+    @property
+    def where(self) -> str:
+        """The path and the name, for messages."""
+        return f"{self.path}, {shown(self.name)}" if self.name else f"{self.path}"
+
+    def checked(self) -> StoredArray:
+        """The array itself; a ValueError where the elements cannot be read."""
+        if self.unknown:
+            raise ValueError(f"{self.where}: {self.unknown}")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    def chunks(self, size: int = CHUNK) -> Iterator[NDArray[Any]]:
+        """The elements in C order, as one-dimensional arrays of at most `size` elements; each call begins anew.
+
+        Parameters
+        ----------
+        size : int
+
+        Yields
+        ------
+        numpy.ndarray
+
+        Raises
+        ------
+        ValueError
+            If the file turns out to be damaged on the way.
+        """
+        with reading(self.path, _readable(self.path)):
+            for piece in self.checked()._pieces(size):
+                yield self._in_range(piece.view(self.dtype))
+
+    def _in_range(self, piece: NDArray[Any]) -> NDArray[Any]:
+        """The piece itself; a ValueError that names the file where codes are beyond their format."""
+        if self.format is not None:
+            try:
+                return in_range(piece, self.format)
+            except ValueError as error:
+                raise ValueError(f"{self.where}: {error}") from None
+        return piece
+
+    def whole(self, budget: Budget) -> NDArray[Any]:
+        """All elements in memory, in the machine's order of bytes.
+
+        Parameters
+        ----------
+        budget : Budget
+            Of the file: the elements are counted before they are read.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        ValueError
+            If the file turns out to be damaged on the way, or takes more memory than it may.
+        """
+        budget.take(self.size * self.dtype.itemsize, "its arrays")
+        found = np.empty(self.size, self.dtype.newbyteorder("="))
+        place = 0
+        for piece in self.chunks():
+            found[place : place + piece.size] = piece
+            place += piece.size
+        return found.reshape(self.shape)
+
+
+def open_arrays(
+    path: str | os.PathLike[str],
+    *,
+    dtype: Any = None,
+    shape: tuple[int, ...] | None = None,
+    member: str | None = None,
+    raw: bool = False,
+) -> list[StoredArray]:
+    """The arrays of a file, none of them read yet.
+
+    What kind of file it is its first bytes tell, and its ending where they say nothing.  .npy, .safetensors and raw
+    files are mapped into memory, .npz files read as streams (an .npz member in Fortran order is read whole).  Nothing
+    is unpickled.
+
+    Parameters
+    ----------
+    path : path-like
+        .npy, .npz, .safetensors; or raw numbers in C order: .bin, .raw, .dat, any other unknown ending with `raw`.
+    dtype : str, numpy.dtype or Format, optional
+        What the elements are, see `element_type`.  Raw files need it; for the others it says which format's codes the
+        file's unsigned integers (or the opaque bytes that numpy makes of ml_dtypes arrays) are.
+    shape : tuple of int, optional
+        Raw files only; one dimension without it.
+    member : str, optional
+        The one array of an .npz or .safetensors file to open, instead of all.
+    raw : bool
+        The file holds raw numbers, although its ending does not say so.
+
+    Returns
+    -------
+    list of StoredArray
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is a file of another kind, is damaged, holds no real numbers, or disagrees with `dtype`, `shape` or
+        `member`.
+
+    Warns
+    -----
+    UserWarning
+        If a tensor of a .safetensors file is of a type that fpemu has no format for: it is left out.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from fpemu.files.data_files import open_arrays
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/x.npy", np.ones((2, 3), np.float32))
+    ...     (x,) = open_arrays(f"{folder}/x.npy")
+    ...     print(x.shape, x.dtype, next(x.chunks(4)))
+    (2, 3) float32 [1. 1. 1. 1.]
+    """
+    path = file_path(path)
+    with reading(path):
+        kind = kind_of_input(path, raw)
+    if kind in ("raw", ".npy") and member is not None:
+        raise ValueError(f"{path}: only .npz and .safetensors files have members; {member!r} cannot be selected")
+    if kind != "raw" and shape is not None:
+        raise ValueError(f"{path}: shape is for raw files; {kind} files know theirs")
+    return readable(stored_arrays(path, kind, member=member, dtype=dtype, shape=shape), member is not None)
+
+
+def readable(found: list[StoredArray], chosen: bool) -> list[StoredArray]:
+    """The arrays that can be read, the others told in warnings; an error if one that is chosen cannot, or none can."""
+    if chosen or all(stored.unknown for stored in found):
+        return [stored.checked() for stored in found]
+    for stored in found:
+        if stored.unknown:
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=3)
+    return [stored for stored in found if not stored.unknown]
+
+
+def stored_arrays(
+    path: Path,
+    kind: str,
+    *,
+    member: str | None = None,
+    under: str | None = None,
+    dtype: Any = None,
+    shape: tuple[int, ...] | None = None,
+) -> list[StoredArray]:
+    """The arrays of a file of a kind, as `open_arrays` gives them, with those whose elements cannot be read.
+
+    `under`: of an .npz file only the member of that name, and those whose names begin with it and a point.
+    """
+    element = None if dtype is None else element_type(dtype)
+    with reading(path, _readable(path)):
+        if kind == "raw":
+            if element is None:
+                raise ValueError(f"{path}: a raw file needs dtype: a numpy dtype, or the format whose codes it holds")
+            return [_open_raw(path, element, shape)]
+        if kind == ".npy":
+            return [_open_npy(path, element)]
+        if kind == ".npz":
+            return _open_npz(path, element, member, under)
+        return _open_safetensors(path, element, member)
+
+
+def _readable(path: Path) -> str:
+    """What a file is taken for, in messages."""
+    return f"not a readable {file_kind(path)} file"
+
+
+def _stored(
+    path: Path,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    element: Element | None,
+    pieces: Callable[[int], Iterator[NDArray[Any]]],
+) -> StoredArray:
+    """A StoredArray whose stored dtype is checked against what the caller says that the elements are."""
+    where = f"{path}, {shown(name)}" if name else f"{path}"
+    told = "Python objects" if dtype.hasobject else dtype
+    unknown = ""
+    if isinstance(element, np.dtype):
+        if dtype != element:
+            raise ValueError(f"{where}: the elements are {told}, not {element}")
+    elif element is not None:
+        if dtype.kind not in "uV" or dtype.itemsize != np.dtype(element.code_dtype).itemsize:
+            raise ValueError(f"{where}: the elements are {told}; codes of {element.name} are {element.code_dtype}")
+        code_dtype = np.dtype(element.code_dtype)
+        return StoredArray(path, name, shape, dtype if dtype.kind == "u" else code_dtype, element, pieces)
+    elif dtype.kind == "V" and dtype.names is None and dtype.itemsize <= 8:
+        unknown = (
+            f"the elements are {dtype.itemsize} opaque bytes (numpy saves ml_dtypes arrays so); "
+            "say with dtype which format's codes they are"
+        )
+    elif dtype.kind not in "fiub" or dtype.itemsize > 8:
+        unknown = f"the elements are {told}; only real numbers up to 64 bits can be cast"
+    return StoredArray(path, name, shape, dtype, None, pieces, unknown)
+
+
+def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> StoredArray:
+    dtype = element if isinstance(element, np.dtype) else np.dtype(element.code_dtype)
+    with path.open("rb") as stream:  # says what is wrong with a folder or a file that may not be read
+        length = stream.seek(0, os.SEEK_END)
+    if length % dtype.itemsize:
+        raise ValueError(f"{path}: {length} bytes are no whole number of {dtype} ({dtype.itemsize} bytes each)")
+    count = length // dtype.itemsize
+    shape = (count,) if shape is None else shape
+    if min(shape, default=0) < 0 or math.prod(shape) != count:
+        raise ValueError(f"{path}: holds {count} elements of {dtype}; shape {shape} has {math.prod(shape)}")
+    mapped = np.memmap(path, dtype, mode="r") if count else np.empty(0, dtype)
+    return _stored(path, "", shape, dtype, element, lambda size: flat_chunks(mapped, size))
+
+
+def _open_npy(path: Path, element: Element | None) -> StoredArray:
+    with path.open("rb") as stream:
+        header = archives.read_header(stream)
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END)
+    shape, fortran_order, dtype = header
+    if header.nbytes > size - start and not dtype.hasobject:
+        raise ValueError(f"{shape} elements of {dtype} have {header.nbytes:,} bytes, the file {size - start:,} of them")
+
+    def pieces(size: int) -> Iterator[NDArray[Any]]:
+        if header.nbytes:
+            yield from flat_chunks(np.memmap(path, dtype, "r", start, shape, "F" if fortran_order else "C"), size)
+
+    return _stored(path, "", shape, dtype, element, pieces)
+
+
+def _open_npz(path: Path, element: Element | None, member: str | None, under: str | None) -> list[StoredArray]:
+    size = path.stat().st_size
+    with archives.opened(path) as archive:
+        members = {name.removesuffix(".npy"): entry for name, entry in archives.entries(archive, size).items()}
+        if member is not None:
+            members = {member: named(path, members, member)}
+        if under is not None:
+            if f"{under}.codes" not in members:
+                named(path, members, under)
+            members = {name: entry for name, entry in members.items() if f"{name}.".startswith(f"{under}.")}
+        return [_open_member(path, archive, entry, element) for entry in members.values()]
+
+
+def named(path: Path, members: Mapping[str, T], member: str) -> T:
+    """A file's member of a name; a ValueError that says which there are."""
+    if member not in members:
+        names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
+        close = near(member, list(members)[:1000])
+        raise ValueError(f"{path}: no array {brief(member)}; there are {names or 'none'}{close}")
+    return members[member]
+
+
+def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element | None) -> StoredArray:
+    if not entry.filename.endswith(".npy"):
+        why = f"member {entry.filename!r} is no array; select an array by its name"
+        return StoredArray(path, entry.filename, (), np.dtype("V"), None, lambda size: iter(()), why)
+    name = entry.filename.removesuffix(".npy")
+    with archive.open(entry) as stream:
+        header = archives.read_header(stream)
+    shape, fortran_order, dtype = header
+    if header.nbytes > entry.file_size and not dtype.hasobject:
+        raise ValueError(f"member {name!r} ends early")
+
+    def pieces(size: int) -> Iterator[NDArray[Any]]:
+        with archives.opened(path) as archive:
+            if fortran_order and len(shape) > 1:
+                yield from flat_chunks(archives.member_array(archive, entry, Budget.of(path)), size)
+                return
+            with archive.open(entry) as stream:
+                archives.read_header(stream)
+                left = math.prod(shape)
+                while left:
+                    count = min(size, left)
+                    block = stream.read(count * dtype.itemsize)
+                    if len(block) < count * dtype.itemsize:
+                        raise ValueError(f"member {name!r} ends early")
+                    yield np.frombuffer(block, dtype)
+                    left -= count
+                stream.read(1)  # at the member's end zipfile checks the checksum
+
+    return _stored(path, name, shape, dtype, element, pieces)
+
+
+def _open_safetensors(path: Path, element: Element | None, member: str | None) -> list[StoredArray]:
+    found = safetensors.contents(path, Budget.of(path), member).entries
+    if member is not None:
+        found = {member: named(path, found, member)}
+    return stored_tensors(path, found, element)
+
+
+def stored_tensors(
+    path: Path, entries: Mapping[str, safetensors.Entry], element: Element | None = None
+) -> list[StoredArray]:
+    """The tensors of a .safetensors file, with those whose elements cannot be read."""
+    return [_stored_tensor(path, name, entry, element) for name, entry in entries.items()]
+
+
+def _stored_tensor(path: Path, name: str, entry: safetensors.Entry, element: Element | None) -> StoredArray:
+    if not entry.known:
+        why = f"elements of type {entry.word}: fpemu has no format for it"
+        return StoredArray(path, name, entry.shape, np.dtype("V"), None, lambda size: iter(()), why)
+
+    def pieces(size: int) -> Iterator[NDArray[Any]]:
+        return safetensors.pieces(path, entry, size)
+
+    if entry.word in safetensors.NUMPY_TYPES or entry.word == "BOOL":
+        dtype = np.dtype(safetensors.NUMPY_TYPES.get(entry.word, "bool")).newbyteorder("<")
+        return _stored(path, name, entry.shape, dtype, element, pieces)
+    own = entry.format
+    assert own is not None
+    if element is not None and (isinstance(element, np.dtype) or not same_codes(element, own)):
+        raise ValueError(f"{path}, {name}: the elements are codes of {own}, not {element}")
+    return StoredArray(path, name, entry.shape, np.dtype(own.code_dtype).newbyteorder("<"), own, pieces)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outgoing:
+    """An array to write, made while it is written.
+
+    Parameters
+    ----------
+    name : str
+        The member's name in an .npz or .safetensors file; of no meaning elsewhere.
+    shape : tuple of int
+    dtype : numpy.dtype
+    chunks : iterable of numpy.ndarray
+        The elements in C order, in one-dimensional pieces.
+    format : Format, optional
+        The format whose codes the elements are; None for numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: Iterable[NDArray[Any]]
+    format: Format | None = None
+
+
+def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that a .safetensors file has beside its tensors, but for fpemu's own about them; none of other files.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged.
+
+    Examples
+    --------
+    >>> import fpemu as fe, tempfile
+    >>> from fpemu.files.data_files import metadata_of
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fe.save(f"{folder}/x.safetensors", a=fe.array([1.0], "bfloat16"))
+    ...     metadata_of(f"{folder}/x.safetensors")
+    {}
+    """
+    path = file_path(path)
+    with reading(path):
+        if told_by_bytes(path) != ".safetensors":
+            return {}
+        found = safetensors.contents(path, Budget.of(path)).metadata
+        return {name: text for name, text in found.items() if name != "fpemu"}
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: list[Outgoing],
+    *,
+    raw: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write arrays piece by piece; the file is there in the end, whole, or it is as it was before.
+
+    Parameters
+    ----------
+    path : path-like
+        .npy (one array), .npz or .safetensors (any number); .bin, .raw, .dat, a device: one array, raw, in C order.
+    arrays : list of Outgoing
+    raw : bool
+        Write one array raw, although the ending is unknown.
+    metadata : mapping of str to str, optional
+        Texts for a .safetensors file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or the disk is full.
+    ValueError
+        If the ending is that of another kind of file, or unknown; if this kind of file holds one array and `arrays` has
+        another number of them; or if two have one name.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from fpemu.files.data_files import Outgoing, write_arrays
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     halves = (np.full(2, i / 2) for i in range(3))
+    ...     write_arrays(f"{folder}/x.npy", [Outgoing("x", (3, 2), np.dtype("float64"), halves)])
+    ...     print(np.load(f"{folder}/x.npy").tolist())
+    [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
+    """
+    path = file_path(path)
+    kind = kind_of_output(path, raw)
+    if kind in ("raw", ".npy") and len(arrays) != 1:
+        raise ValueError(f"{path}: a file of this kind holds one array, not {len(arrays)}; use .npz")
+    if len({array.name for array in arrays}) < len(arrays):
+        raise ValueError(f"{path}: two arrays have one name: {', '.join(array.name for array in arrays)}")
+    with replacing(path) as stream:
+        if kind == ".npz":
+            _write_npz(stream, arrays)
+        elif kind == ".safetensors":
+            _write_safetensors(stream, arrays, metadata or {})
+        else:
+            _write_array(stream, arrays[0], header=kind == ".npy")
+
+
+def _write_array(stream: IO[bytes], array: Outgoing, header: bool = True) -> None:
+    if header:
+        descr = np.lib.format.dtype_to_descr(array.dtype)
+        fields = {"descr": descr, "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(stream, fields)
+    for chunk in array.chunks:
+        stream.write(np.ascontiguousarray(chunk, array.dtype).data)
+
+
+def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
+    import zipfile
+
+    for array in arrays:
+        if "\0" in array.name or len(safetensors.encoded(array.name)) > LONGEST_NAME:
+            raise ValueError(f"an .npz file cannot have the name {shown(array.name)}: it has a NUL, or is too long")
+    with archives.written(stream) as archive:
+        for array in arrays:
+            # A ZipInfo without a date, so that equal arrays give equal files.
+            with archive.open(zipfile.ZipInfo(f"{array.name}.npy"), "w", force_zip64=True) as member:
+                _write_array(member, array)
+
+
+def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[str, str]) -> None:
+    def place(array: Outgoing) -> safetensors.Place:
+        if array.format is not None:
+            return safetensors.Place(safetensors.word_of(array.format, math.prod(array.shape)), array.shape)
+        words = {np.dtype(name): word for word, name in safetensors.NUMPY_TYPES.items()}
+        return safetensors.Place({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
+
+    elements = {array.name: array.chunks for array in arrays}
+    safetensors.write(stream, {array.name: place(array) for array in arrays}, elements, metadata)

@@ -1,0 +1,299 @@
+"""The safetensors format: the header's length in 8 bytes, the header in JSON, the elements; read as it is defined."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fpemu.casting.packing import pack, unpack
+from fpemu.files.boundary import shown
+from fpemu.formats import Format, same_codes
+from fpemu.formats.registry import dtype as find_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from fpemu.files.boundary import Budget
+
+__all__ = ["BITS", "FORMATS", "NUMPY_TYPES", "Contents", "Entry", "Place", "contents", "pieces", "word_of", "write"]
+
+LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
+METADATA = "__metadata__"
+TOGETHER = 1 << 16  # codes unpacked at once, a multiple of 8
+_FIELDS = {"dtype", "shape", "data_offsets"}
+
+# The format's words for types that numpy has, and for formats that it has not; C64 is neither here.
+NUMPY_TYPES = {
+    **{f"F{bits}": f"float{bits}" for bits in (64, 32, 16)},
+    **{
+        f"{letter}{bits}": f"{name}{bits}" for letter, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)
+    },
+}
+FORMATS = {
+    **NUMPY_TYPES,
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F6_E2M3": "float6_e2m3fn",
+    "F6_E3M2": "float6_e3m2fn",
+    "F4": "float4_e2m1fn",
+}
+BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in FORMATS.items()}}
+
+
+class Entry(NamedTuple):
+    """What a header says of a tensor: its type's word, its shape, and where in the file its bytes are."""
+
+    word: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def known(self) -> bool:
+        """Whether fpemu can read the elements."""
+        return self.word in FORMATS or self.word == "BOOL"
+
+    @property
+    def format(self) -> Format | None:
+        """The format whose codes the elements are; None of truth values, and where fpemu has none."""
+        return find_format(FORMATS[self.word]) if self.word in FORMATS else None
+
+
+class Contents(NamedTuple):
+    """What a file has: its metadata, and its tensors by name."""
+
+    metadata: dict[str, str]
+    entries: dict[str, Entry]
+
+
+def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
+    """The header of a file, every part checked.
+
+    Parameters
+    ----------
+    path : Path
+    budget : Budget
+    only : str, optional
+        The one tensor that is wanted: a type that safetensors has not is then no error elsewhere.
+
+    Returns
+    -------
+    Contents
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If safetensors would refuse it: a header that is too long or no JSON, a name or a field that is there twice,
+        offsets with holes, overlaps or trailing bytes, a size that does not fit.
+
+    References
+    ----------
+    safetensors' README, "Format"; its tensor.rs.
+    """
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > min(size - 8, LONGEST_HEADER):
+            raise ValueError(f"{path}: not a safetensors file: its header does not fit into {size} bytes")
+        text = stream.read(length)
+    header = budget.json(text, "its header")
+    if not isinstance(header, dict):
+        raise ValueError(f"{path}: its header: damaged: it is no map of names")
+    metadata = header.pop(METADATA, None)
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"{path}: its header: damaged: {METADATA} is no map of texts")
+    base = 8 + length
+    found = {
+        name: _entry(f"{path}, {shown(name)}", told, base, size - base, only not in (None, name))
+        for name, told in header.items()
+    }
+    end, last = base, ""
+    for name, entry in sorted(found.items(), key=lambda item: item[1][2:]):
+        if entry.start != end:
+            what = "leave a hole before them" if entry.start > end else f"overlap those of {shown(last)}"
+            raise ValueError(f"{path}, {shown(name)}: bytes {entry.start - base} to {entry.stop - base} {what}")
+        end, last = entry.stop, name
+    if end != size:
+        raise ValueError(f"{path}: {size - end} bytes follow the last tensor's")
+    return Contents(metadata, found)
+
+
+def _entry(where: str, told: Any, base: int, room: int, lenient: bool) -> Entry:
+    if not isinstance(told, dict) or not told.keys() >= _FIELDS:
+        raise ValueError(f"{where}: damaged: a tensor has dtype, shape and data_offsets")
+    word, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+    if not isinstance(word, str) or not (lenient or word in BITS):
+        raise ValueError(
+            f"{where}: elements of type {str(word)[:40]!r}; there are {', '.join(BITS)}; others can be loaded by name"
+        )
+    misplaced = f"{where}: {str(shape)[:60]} elements of {word} are not at bytes {_range(offsets)} of the data"
+    if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room):
+        raise ValueError(misplaced)
+    start, stop = offsets
+    size = 1
+    for length in shape:
+        size *= length
+        if size >= 1 << 64:
+            raise ValueError(f"{where}: shape {str(shape)[:60]} has too many elements")
+    if word in BITS and (size * BITS[word] >= 1 << 64 or size * BITS[word] != 8 * (stop - start)):
+        raise ValueError(misplaced)
+    return Entry(word, tuple(shape), base + start, base + stop)
+
+
+def pieces(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]:
+    """The elements of a tensor, one-dimensional, `size` of them at once: numbers, truth values, or codes.
+
+    The file is mapped into memory, not read; types that fpemu has no format for are bytes.
+    """
+    if not entry.size:
+        return
+    raw = np.memmap(path, np.uint8, "r", entry.start, (entry.stop - entry.start,))
+    fmt, width = entry.format, BITS[entry.word]
+    if fmt is not None and width < 8:
+        yield from _unpacked(raw, fmt, entry.size, size)
+        return
+    dtype = np.dtype(NUMPY_TYPES.get(entry.word, "uint8" if fmt is None else fmt.code_dtype)).newbyteorder("<")
+    for start in range(0, raw.size, size * dtype.itemsize):
+        piece = raw[start : start + size * dtype.itemsize]
+        yield piece != 0 if entry.word == "BOOL" else piece.view(dtype)
+
+
+def _unpacked(raw: NDArray[np.uint8], fmt: Format, count: int, size: int) -> Iterator[NDArray[Any]]:
+    for start in range(0, count, TOGETHER):
+        stop = min(start + TOGETHER, count)
+        codes = unpack(np.asarray(raw[start * fmt.bits // 8 : stop * fmt.bits // 8]), fmt, stop - start)
+        for place in range(0, stop - start, size):
+            yield codes[place : place + size]
+
+
+def _range(offsets: Any) -> str:
+    return " to ".join(str(each)[:20] for each in offsets) if isinstance(offsets, list) else str(offsets)[:20]
+
+
+def _sizes(told: Any) -> bool:
+    return isinstance(told, list) and all(type(each) is int and each >= 0 for each in told)
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """A tensor to write: its type's word and its shape."""
+
+    word: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Its bytes."""
+        return math.prod(self.shape) * BITS[self.word] // 8
+
+
+def word_of(fmt: Format, size: int) -> str:
+    """The type's word for so many codes of a format; that of plain unsigned integers where it has none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.files.safetensors import word_of
+    >>> word_of(fe.dtype("bfloat16"), 3), word_of(fe.dtype("float4_e2m1fn"), 4), word_of(fe.dtype("float4_e2m1fn"), 3)
+    ('BF16', 'F4', 'U8')
+    """
+    for word, name in FORMATS.items():
+        if same_codes(fmt, find_format(name)) and size * BITS[word] % 8 == 0:
+            return word
+    return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
+
+
+def places(tensors: Mapping[str, Place]) -> dict[str, tuple[int, int]]:
+    """Where the tensors go, in this order: the widest first, so that all are aligned, and no byte between them."""
+    found, end = {}, 0
+    for name in sorted(tensors, key=lambda name: -BITS[tensors[name].word]):
+        found[name] = end, end + tensors[name].nbytes
+        end += tensors[name].nbytes
+    return found
+
+
+def write(
+    stream: IO[bytes],
+    tensors: Mapping[str, Place],
+    elements: Mapping[str, Iterable[NDArray[Any]]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a file.
+
+    Parameters
+    ----------
+    stream : binary file
+    tensors : mapping of str to Place
+    elements : mapping of str to iterable of numpy.ndarray
+        Of each tensor: numbers, truth values, or codes, in C order and in pieces.
+    metadata : mapping of str to str
+
+    Raises
+    ------
+    OSError
+        If the stream cannot be written.
+    ValueError
+        If a name is safetensors' own, or the header would be too long.
+    """
+    stream.write(_header_text(tensors, metadata))
+    for name in places(tensors):
+        word = tensors[name].word
+        for piece in elements[name] if BITS[word] >= 8 else _packed(elements[name], find_format(FORMATS[word])):
+            stream.write(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+
+
+def _packed(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[NDArray[Any]]:
+    rest = np.empty(0, fmt.code_dtype)
+    for piece in elements:
+        codes = np.concatenate([rest, piece.reshape(-1)])
+        whole = codes.size - codes.size % 8
+        yield pack(codes[:whole], fmt)
+        rest = codes[whole:]
+    yield pack(rest, fmt)
+
+
+def encoded(name: str) -> bytes:
+    """An array's name in UTF-8; a ValueError where it has none."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"an array's name must be Unicode text, not {shown(name)}: it has half a character") from None
+
+
+def _header_text(tensors: Mapping[str, Place], metadata: Mapping[str, str]) -> bytes:
+    """The header with its length, padded with blanks to whole words of 8 bytes."""
+    if METADATA in tensors:
+        raise ValueError(f"safetensors keeps the name {METADATA!r} for itself: rename that array")
+    header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+    offsets = places(tensors)
+    for name, (word, shape) in tensors.items():
+        encoded(name)
+        header[name] = {"dtype": word, "shape": list(shape), "data_offsets": offsets[name]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > LONGEST_HEADER:
+        raise ValueError(f"the header would have {len(text):,} bytes; safetensors reads {LONGEST_HEADER:,}")
+    return len(text).to_bytes(8, "little") + text

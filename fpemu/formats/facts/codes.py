@@ -1,0 +1,137 @@
+"""The class of every code: `classify` (IEEE 754-2019 clause 5.7.2)."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.casting.inputs import as_source, carries_codes
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.registry import dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["NumberClass", "classes_of", "classify", "is_nan", "split"]
+
+
+class NumberClass(enum.IntEnum):
+    """Classes of codes: IEEE 754's ten, numbered as RISC-V's fclass does, and the codes that are never produced."""
+
+    NEGATIVE_INFINITY = 0
+    NEGATIVE_NORMAL = 1
+    NEGATIVE_SUBNORMAL = 2
+    NEGATIVE_ZERO = 3
+    POSITIVE_ZERO = 4
+    POSITIVE_SUBNORMAL = 5
+    POSITIVE_NORMAL = 6
+    POSITIVE_INFINITY = 7
+    SIGNALING_NAN = 8
+    QUIET_NAN = 9
+    NONCANONICAL = 10
+
+    @property
+    def words(self) -> str:
+        """The class as one says it: "positive normal", "quiet NaN"."""
+        return self.name.lower().replace("_", " ").replace("nan", "NaN")
+
+
+def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
+    """The class of every code: normal, subnormal, zero, infinity, NaN, with the sign.
+
+    A NaN is signaling only in formats with ``nan="ieee"``, where the top trailing bit is clear (IEEE 754-2019 clause
+    6.2.1).  Integers and codebooks have normal values and zeros; a code that decodes and is never produced (the lowest
+    of a symmetric integer format, all but the lowest code of equal values in a codebook) is noncanonical.
+
+    Parameters
+    ----------
+    codes : array_like of unsigned int, or Array
+        Codes of `fmt`; values are encoded first.
+    fmt : str, Format or dtype
+        Their format; an `Array` brings its own.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, or NumberClass
+        Numbers of `NumberClass`; for one code the member itself.
+
+    Raises
+    ------
+    TypeError
+        If the codes are no integers, or no format is given.
+    ValueError
+        If a code is out of range.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.classify(0x7D, "float8_e5m2")
+    <NumberClass.SIGNALING_NAN: 8>
+    >>> fe.classify([0x00, 0x01, 0x7E, 0xFF], "float8_e4m3fn")
+    array([4, 5, 6, 9], dtype=uint8)
+    """
+    if fmt is None:
+        if not carries_codes(codes):
+            raise TypeError("plain codes need a format: classify(codes, fmt)")
+        fmt = codes.format
+    found = dtype(fmt)
+    given = as_source(codes, found)
+    classes = classes_of(np.asarray(given.codes), found)
+    return NumberClass(int(classes)) if given.scalar else classes
+
+
+def split(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+    """The sign bit of codes and the other bits."""
+    wide = codes.astype(np.uint64)
+    return (wide & np.uint64(fmt.sign_mask)) != 0, wide & np.uint64((1 << fmt.bits) - 1 - fmt.sign_mask)
+
+
+def classes_of(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint8]:
+    """The numbers of the classes of codes, which are in range."""
+    if isinstance(fmt, TableFormat):
+        return np.take(np.array([_of_entry(code, fmt) for code in range(fmt.code_count)], np.uint8), codes)
+    negative, magnitude = split(codes, fmt)
+    if isinstance(fmt, IntFormat):
+        # Two's complement: the sign bit alone is the lowest value, not a zero.
+        zero = magnitude == 0 if fmt.encoding == "sign_magnitude" else codes == 0
+        classes = _signed(negative, np.where(zero, NumberClass.POSITIVE_ZERO, NumberClass.POSITIVE_NORMAL))
+        if fmt.symmetric:
+            classes[codes == fmt.sign_mask] = NumberClass.NONCANONICAL
+        return classes
+    positive = np.full(codes.shape, NumberClass.POSITIVE_NORMAL, np.uint8)
+    positive[magnitude < fmt.min_normal_code] = NumberClass.POSITIVE_SUBNORMAL
+    if fmt.zero:
+        positive[magnitude == 0] = NumberClass.POSITIVE_ZERO
+    if fmt.infinity_code is not None:
+        positive[magnitude == fmt.infinity_code] = NumberClass.POSITIVE_INFINITY
+    classes = _signed(negative, positive)
+    classes[is_nan(codes, fmt)] = NumberClass.QUIET_NAN
+    if fmt.nan == "ieee" and fmt.nan_code is not None:
+        signaling = (magnitude >= fmt.nan_codes[0]) & (magnitude < fmt.nan_code)
+        classes[signaling] = NumberClass.SIGNALING_NAN
+    return classes
+
+
+def is_nan(codes: NDArray[Any], fmt: FloatFormat) -> NDArray[np.bool_]:
+    """Which codes are NaN."""
+    if fmt.nan == "negative_zero":
+        return np.asarray(codes == fmt.sign_mask)
+    if fmt.nan == "none":
+        return np.zeros(codes.shape, np.bool_)
+    return np.asarray(split(codes, fmt)[1] >= fmt.nan_codes[0])
+
+
+def _signed(negative: NDArray[np.bool_], positive: NDArray[Any]) -> NDArray[np.uint8]:
+    """The classes' numbers mirror each other: -infinity 0 to +infinity 7."""
+    return np.where(negative, 7 - positive, positive).astype(np.uint8)
+
+
+def _of_entry(code: int, fmt: TableFormat) -> NumberClass:
+    value = fmt.entries[code]
+    if fmt.entries.index(value) < code:
+        return NumberClass.NONCANONICAL
+    if value == 0:
+        return NumberClass.POSITIVE_ZERO if str(value) == "0.0" else NumberClass.NEGATIVE_ZERO
+    return NumberClass.POSITIVE_NORMAL if value > 0 else NumberClass.NEGATIVE_NORMAL

@@ -1,0 +1,236 @@
+"""What a format holds: `finfo`, `iinfo`, and `describe` for any format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.limits import Dyadic, FloatInfo, Limits
+from fpemu.formats.registry import dtype
+
+__all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "iinfo"]
+
+
+class IntInfo(Limits):
+    """The limits of an integer or fixed-point format; made by `iinfo`, where the fields are described."""
+
+    format: IntFormat
+
+    numbers = ("max", "min", "quantum")
+    fields = (
+        "bits",
+        *numbers,
+        "dynamic_range_db",
+        "binades",
+        "decades",
+        "code_count",
+        "zero_count",
+        "noncanonical_count",
+    )
+
+    def dyadic(self, field: str) -> Dyadic | None:
+        integer = {"max": self.format.max_int, "min": self.format.min_int}.get(field, 1)
+        return (integer, -self.format.fraction_bits) if integer else (0, 0)
+
+    def _int_or_float(self, field: str) -> float:
+        number = self.dyadic(field)
+        return number[0] << number[1] if number and number[1] >= 0 else self._float(field)
+
+    @property
+    def max(self) -> float:
+        """The largest value: an int, in fixed point a float."""
+        return self._int_or_float("max")
+
+    @property
+    def min(self) -> float:
+        """The smallest value that is produced: an int, in fixed point a float."""
+        return self._int_or_float("min")
+
+    @property
+    def quantum(self) -> float:
+        """The spacing of the values: 1, in fixed point 2^-fraction_bits."""
+        return self._int_or_float("quantum")
+
+    @property
+    def kind(self) -> str:
+        """The letter that numpy gives it: "i" signed, "u" unsigned."""
+        return "i" if self.format.signed else "u"
+
+    @property
+    def zero_count(self) -> int:
+        """The number of codes that are zero."""
+        return 1 + self.format.has("negative_zero")
+
+    @property
+    def noncanonical_count(self) -> int:
+        """The number of codes that decode and are never produced: a symmetric format's lowest."""
+        return int(self.format.symmetric)
+
+    def _layout(self) -> str:
+        fmt = self.format
+        how = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
+        point = f", {fmt.fraction_bits} fraction bits" if fmt.fraction_bits else ""
+        return f"{fmt.bits} bit{'s' * (fmt.bits > 1)}: {how}{point}{', symmetric' if fmt.symmetric else ''}"
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.name})"
+
+
+class TableInfo(Limits):
+    """The limits of a codebook; made by `describe`."""
+
+    format: TableFormat
+
+    numbers = ("max", "min", "smallest_positive")
+    fields = (
+        "bits",
+        *numbers,
+        "dynamic_range_db",
+        "binades",
+        "decades",
+        "code_count",
+        "zero_count",
+        "noncanonical_count",
+    )
+
+    def dyadic(self, field: str) -> Dyadic | None:
+        entries = self.format.entries
+        positive = [value for value in entries if value > 0]
+        if field == "smallest_positive" and not positive:
+            return None
+        value = max(entries) if field == "max" else min(entries if field == "min" else positive)
+        return self.format.scaled(entries.index(value))
+
+    @property
+    def smallest_positive(self) -> float:
+        """The smallest positive value; NaN if there is none."""
+        return self._float("smallest_positive")
+
+    @property
+    def zero_count(self) -> int:
+        """The number of codes that are zero."""
+        return self.format.entries.count(0.0)
+
+    @property
+    def noncanonical_count(self) -> int:
+        """The number of codes that decode and are never produced: all but the lowest of equal values."""
+        return sum(count - 1 for count in Counter(self.format.entries).values())
+
+    def _layout(self) -> str:
+        return f"{self.bits} bit{'s' * (self.bits > 1)}: a codebook of {self.code_count} values"
+
+    def __repr__(self) -> str:
+        return f"TableInfo(min={self.min}, max={self.max}, dtype={self.name})"
+
+
+Info = FloatInfo | IntInfo | TableInfo
+
+
+def finfo(fmt: Any) -> FloatInfo:
+    """The limits of a floating-point format, as `numpy.finfo` has them, and more.
+
+    Parameters
+    ----------
+    fmt : str, Format or dtype
+        A floating-point format, as `dtype` takes it.
+
+    Returns
+    -------
+    FloatInfo
+        With numpy's fields in numpy's meaning: bits, dtype, eps, epsneg, iexp, machep, max, maxexp, min, minexp,
+        negep, nexp, nmant, precision (decimal digits; p is the format's own `precision`), resolution, tiny,
+        smallest_normal, smallest_subnormal.  Beyond numpy's: emin, emax, dynamic_range_db, binades, decades;
+        code_count, nan_count, infinity_count, zero_count, subnormal_count, normal_count, noncanonical_count;
+        `exact`, the same fields as Fractions; `to_dict()`.  It prints as a block of text.
+
+    Raises
+    ------
+    ValueError
+        If the format is not floating-point.
+    OverflowError
+        On access to a field that float64 cannot hold; see `exact`.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.finfo("bfloat16").eps
+    0.0078125
+    >>> print(fe.finfo("float8_e4m3"))
+    float8_e4m3
+    also Float8E4M3, f8E4M3
+    IEEE-like, max 240; torch's is float8_e4m3fn
+    8 bits: 1 sign, 4 exponent (bias 7, emin -6, emax 7), 3 trailing significand: precision p = 4
+      max                 240           = 15 * 2**4
+      min                 -240          = -15 * 2**4
+      smallest normal     0.015625      = 2**-6
+      smallest subnormal  0.00195312    ~ 2**-9
+      eps                 0.125         = 2**-3
+      epsneg              0.0625        = 2**-4
+      dynamic range       101.8 dB, 17 binades, 5.09 decades
+      codes               256, of them 14 NaN, 2 infinite, 2 zero, 14 subnormal, 224 normal
+      cast                profile ieee: rounding nearest_even, overflow standard (to nearest: infinity), infinity
+                          standard (infinity), nan standard (NaN)
+    """
+    found = describe(fmt)
+    if not isinstance(found, FloatInfo):
+        raise ValueError(
+            f"{found.name} is no floating-point format: use fe.iinfo for integers, fe.describe for any format"
+        )
+    return found
+
+
+def iinfo(fmt: Any) -> IntInfo:
+    """The limits of an integer or fixed-point format, as `numpy.iinfo` has them, and more.
+
+    Parameters
+    ----------
+    fmt : str, Format or dtype
+        An integer or fixed-point format, as `dtype` takes it.
+
+    Returns
+    -------
+    IntInfo
+        With min, max, bits, kind ("i" or "u"), dtype; beyond numpy's: quantum (the spacing of the values),
+        dynamic_range_db, binades, decades; code_count, zero_count, noncanonical_count; `exact`, `to_dict()`.
+
+    Raises
+    ------
+    ValueError
+        If the format is neither.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.iinfo("int4")
+    iinfo(min=-8, max=7, dtype=int4)
+    >>> fe.iinfo("q3.12").exact.max
+    Fraction(32767, 4096)
+    """
+    found = describe(fmt)
+    if not isinstance(found, IntInfo):
+        raise ValueError(f"{found.name} is no integer format: use fe.finfo for floats, fe.describe for any format")
+    return found
+
+
+def describe(fmt: Any) -> Info:
+    """What `finfo` or `iinfo` gives, whichever fits the format; for a codebook its own.
+
+    Parameters
+    ----------
+    fmt : str, Format or dtype
+
+    Returns
+    -------
+    FloatInfo, IntInfo or TableInfo
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.describe("nf4")
+    TableInfo(min=-1.0, max=1.0, dtype=nf4)
+    """
+    found: Format = dtype(fmt)
+    if isinstance(found, FloatFormat):
+        return FloatInfo(found)
+    return IntInfo(found) if isinstance(found, IntFormat) else TableInfo(found)

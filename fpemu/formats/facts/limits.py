@@ -1,0 +1,351 @@
+"""What every info has, and the limits of floating-point formats.
+
+Every quantity is worked out as significand times 2^exponent, exactly; floats come last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fpemu.formats import FloatFormat, exact_float64
+from fpemu.formats.facts.infotext import block, decimal_text, dyadic_text
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+__all__ = ["ExactInfo", "FloatInfo", "Limits"]
+
+Dyadic = tuple[int, int]  # significand, exponent
+_DB = 20 * math.log10(2)  # decibels in a factor of two
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the infos of the three kinds of format share."""
+
+    format: Any
+
+    # Fields of `to_dict`, in order; those in `numbers` are exact dyadic numbers inside, None where there is none.
+    fields: ClassVar[tuple[str, ...]] = ()
+    numbers: ClassVar[tuple[str, ...]] = ()
+
+    def dyadic(self, field: str) -> Dyadic | None:
+        raise AssertionError("each kind of format has its own")
+
+    def text(self, field: str) -> str:
+        """A value exactly, as text: "7 * 2**6"; "none" where there is none."""
+        number = self.dyadic(field)
+        return "none" if number is None else dyadic_text(*number)
+
+    def _float(self, field: str) -> float:
+        number = self.dyadic(field)
+        if number is None:
+            return math.nan
+        value = exact_float64(*number)
+        if value is None:
+            raise OverflowError(f"{field} of {self.name} is {self.text(field)}: no float64; use .exact.{field}")
+        return value
+
+    @property
+    def name(self) -> str:
+        """The format's name."""
+        return str(self.format.name)
+
+    @property
+    def dtype(self) -> Any:
+        """The format, under numpy's name for the attribute."""
+        return self.format
+
+    @property
+    def bits(self) -> int:
+        """The number of bits of a code."""
+        return int(self.format.bits)
+
+    @property
+    def code_count(self) -> int:
+        """The number of codes."""
+        return int(self.format.code_count)
+
+    @property
+    def nan_count(self) -> int:
+        """The number of codes that are NaN."""
+        return 0
+
+    @property
+    def infinity_count(self) -> int:
+        """The number of codes that are infinities."""
+        return 0
+
+    @property
+    def zero_count(self) -> int:
+        """The number of codes that are zero."""
+        return 1
+
+    @property
+    def noncanonical_count(self) -> int:
+        """The number of codes that decode and are never produced."""
+        return 0
+
+    @property
+    def max(self) -> float:
+        """The largest finite value."""
+        return self._float("max")
+
+    @property
+    def min(self) -> float:
+        """The smallest value that is finite, the most negative one."""
+        return self._float("min")
+
+    @property
+    def exact(self) -> ExactInfo:
+        """The same fields, values as Fractions: exact, and never an OverflowError."""
+        return ExactInfo(self)
+
+    @property
+    def _octaves(self) -> float:
+        high, low = self.dyadic("max"), self.dyadic("smallest_positive")
+        if high is None or low is None or high[0] <= 0:
+            return math.nan
+        return math.log2(high[0]) - math.log2(low[0]) + (high[1] - low[1])
+
+    @property
+    def dynamic_range_db(self) -> float:
+        """Largest value over smallest positive value in decibels, 20 log10."""
+        return self._octaves * _DB
+
+    @property
+    def decades(self) -> float:
+        """Largest value over smallest positive value in powers of ten."""
+        return self._octaves * math.log10(2)
+
+    @property
+    def binades(self) -> int:
+        """The number of binades, [2^e, 2^(e+1)), from the smallest positive value's to the largest value's."""
+        high, low = self.dyadic("max"), self.dyadic("smallest_positive")
+        if high is None or low is None or high[0] <= 0:
+            return 0
+        return (high[0].bit_length() + high[1]) - (low[0].bit_length() + low[1]) + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name, fit for JSON: no value, None; a value beyond float64, its exact text.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.finfo("binary16p1se").to_dict()["max"]
+        '2**16382'
+        """
+        found: dict[str, Any] = {"name": self.name, "kind": self.format.kind, "profile": self.format.profile.name}
+        for field in self.fields:
+            try:
+                value = getattr(self, field)
+            except OverflowError:
+                value = self.text(field)
+            found[field] = None if isinstance(value, float) and math.isnan(value) else value
+        return found
+
+    def __str__(self) -> str:
+        return block(self, self._layout())
+
+    def _layout(self) -> str:
+        """How a code's bits are used, in one line."""
+        raise AssertionError("each kind of format has its own")
+
+
+class ExactInfo:
+    """The fields of an info with every value a `fractions.Fraction`; made by ``.exact``."""
+
+    def __init__(self, info: Limits) -> None:
+        self._info = info
+
+    def __getattr__(self, field: str) -> Fraction | int:
+        from fractions import Fraction  # imported late: `import fpemu` stays light
+
+        info = self._info
+        if field == "resolution":
+            return Fraction(1, 10 ** int(self.precision))
+        if field not in info.numbers:
+            if field.startswith("_") or not isinstance(value := getattr(info, field), int):
+                raise AttributeError(f"no exact {field!r}: there are {', '.join(dir(self))}")
+            return value
+        number = info.dyadic(field)
+        if number is None:
+            raise ValueError(f"{info.name} has no {field.replace('_', ' ')}")
+        return number[0] * Fraction(2) ** number[1]
+
+    def __dir__(self) -> list[str]:
+        return [field for field in self._info.fields if field not in ("dynamic_range_db", "decades", "kind")]
+
+    def __repr__(self) -> str:
+        texts = [f"{field}={self._info.text(field)}" for field in self._info.numbers]
+        return f"ExactInfo({self._info.name}: {', '.join(texts)})"
+
+
+class FloatInfo(Limits):
+    """The limits of a floating-point format; made by `finfo`, where the fields are described."""
+
+    format: FloatFormat
+
+    numbers = ("max", "min", "smallest_normal", "tiny", "smallest_subnormal", "eps", "epsneg")
+    fields = (
+        "bits", *numbers, "precision", "resolution", "nmant", "nexp", "iexp", "machep", "negep", "minexp", "maxexp",
+        "emin", "emax", "dynamic_range_db", "binades", "decades", "code_count", "nan_count", "infinity_count",
+        "zero_count", "subnormal_count", "normal_count", "noncanonical_count",
+    )  # fmt: skip
+
+    def dyadic(self, field: str) -> Dyadic | None:
+        fmt = self.format
+        if field in ("smallest_normal", "tiny"):
+            return fmt.scaled(fmt.min_normal_code) if fmt.min_normal_code <= fmt.max_code else None
+        if field in ("smallest_subnormal", "smallest_positive"):
+            return fmt.scaled(fmt.min_code)
+        if field in ("eps", "epsneg"):
+            return 1, self.machep if field == "eps" else self.negep
+        if field == "min" and not fmt.signed:
+            return fmt.scaled(0)
+        return fmt.scaled(fmt.max_code | (fmt.sign_mask if field == "min" else 0))
+
+    def _step_from_one(self, direction: int) -> int | None:
+        """Exponent of the distance from 1.0 to the next code's value, a power of two; None if either is missing."""
+        fmt = self.format
+        field_bits, lowest = fmt.trailing_bits, -fmt.quantum_exponent
+        if not fmt.subnormals or fmt.bias >= 1:
+            one = fmt.bias << field_bits
+        else:  # 1.0 is a subnormal, or below the smallest
+            one = 1 << lowest if 0 <= lowest < field_bits else -1
+        if not (fmt.min_code <= one <= fmt.max_code and 0 <= one + direction <= fmt.max_code):
+            return None
+        significand, exponent = fmt.scaled(one + direction)
+        scale = min(exponent, 0)
+        distance = abs((significand << (exponent - scale)) - (1 << -scale))
+        return distance.bit_length() - 1 + scale
+
+    @property
+    def smallest_normal(self) -> float:
+        """The smallest positive value with full precision; NaN in a format without normal values."""
+        return self._float("smallest_normal")
+
+    @property
+    def tiny(self) -> float:
+        """The same as `smallest_normal`."""
+        return self._float("tiny")
+
+    @property
+    def smallest_subnormal(self) -> float:
+        """The smallest positive value; the smallest normal one in a format without subnormals."""
+        return self._float("smallest_subnormal")
+
+    @property
+    def eps(self) -> float:
+        """The next value above 1.0 less 1.0; 2^(1-p) in a format without them."""
+        return self._float("eps")
+
+    @property
+    def epsneg(self) -> float:
+        """1.0 less the next value below it; 2^-p in a format without them."""
+        return self._float("epsneg")
+
+    @property
+    def machep(self) -> int:
+        """The exponent that yields `eps`."""
+        step = self._step_from_one(1)
+        return 1 - self.format.precision if step is None else step
+
+    @property
+    def negep(self) -> int:
+        """The exponent that yields `epsneg`."""
+        step = self._step_from_one(-1)
+        return -self.format.precision if step is None else step
+
+    @property
+    def precision(self) -> int:
+        """Decimal digits that survive the way into the format and back (C's DIG)."""
+        return int((self.format.precision - 1) * math.log10(2))
+
+    @property
+    def resolution(self) -> float:
+        """10 to the power -`precision`."""
+        return 10.0**-self.precision
+
+    @property
+    def nmant(self) -> int:
+        """Bits of the trailing significand."""
+        return self.format.trailing_bits
+
+    @property
+    def nexp(self) -> int:
+        """Bits of the exponent field."""
+        return self.format.exponent_bits
+
+    @property
+    def iexp(self) -> int:
+        """The same as `nexp`."""
+        return self.nexp
+
+    @property
+    def emin(self) -> int:
+        """Exponent of the lowest binade of normal values."""
+        return self.format.emin
+
+    @property
+    def emax(self) -> int:
+        """Exponent of the largest finite value's binade."""
+        return self.maxexp - 1
+
+    @property
+    def minexp(self) -> int:
+        """The same as `emin`."""
+        return self.emin
+
+    @property
+    def maxexp(self) -> int:
+        """The smallest power of two that is beyond the largest value's binade."""
+        significand, exponent = self.format.scaled(self.format.max_code)
+        return significand.bit_length() + exponent
+
+    @property
+    def nan_count(self) -> int:
+        """The number of codes that are NaN."""
+        both_signs = self.format.signed and self.format.nan != "negative_zero"
+        return len(self.format.nan_codes) * (1 + both_signs)
+
+    @property
+    def infinity_count(self) -> int:
+        """The number of codes that are infinities."""
+        return int(self.format.infinities) * (1 + self.format.signed)
+
+    @property
+    def zero_count(self) -> int:
+        """The number of codes that are zero."""
+        return self.format.zero + bool(self.format.negative_zero)
+
+    @property
+    def subnormal_count(self) -> int:
+        """The number of codes that are subnormal values."""
+        fmt = self.format
+        codes = min(fmt.min_normal_code, fmt.max_code + 1) - fmt.min_code
+        return codes * (1 + fmt.signed)
+
+    @property
+    def normal_count(self) -> int:
+        """The number of codes that are normal values."""
+        fmt = self.format
+        return max(fmt.max_code + 1 - fmt.min_normal_code, 0) * (1 + fmt.signed)
+
+    def _layout(self) -> str:
+        fmt = self.format
+        sign = "1 sign, " if fmt.signed else "no sign, "
+        return (
+            f"{fmt.bits} bits: {sign}{fmt.exponent_bits} exponent (bias {fmt.bias}, emin {self.emin}, "
+            f"emax {self.emax}), {fmt.trailing_bits} trailing significand: precision p = {fmt.precision}"
+        )
+
+    def __repr__(self) -> str:
+        texts = {field: decimal_text(self.to_dict()[field]) for field in ("resolution", "min", "max")}
+        return f"finfo({', '.join(f'{k}={v}' for k, v in texts.items())}, dtype={self.name})"

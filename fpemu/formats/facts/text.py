@@ -1,0 +1,243 @@
+"""Exact values of numbers, however far from 1, and how they are printed."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import NamedTuple
+
+from fpemu.formats.facts.infotext import dyadic_text
+from fpemu.formats.facts.literals import DIGITS, FAR, Literal
+from fpemu.kernels import columns
+
+__all__ = [
+    "FARTHEST",
+    "Exact",
+    "exact_digits",
+    "exact_literal",
+    "exact_text",
+    "floor_log2",
+    "fraction_text",
+    "number_fact",
+    "number_text",
+    "odd_bits",
+    "power_of_two",
+    "ratio_text",
+    "text",
+]
+
+PRINTED = 20  # significant decimal digits of an exact value in print
+FARTHEST = 1 << 16  # binary exponent of an exact value that is told in digits
+SHORT = 200  # binary digits of the integers of a ratio that is printed beside decimals
+LONGEST = 1000  # binary digits of integers that are printed in decimal; Python prints some thousand
+
+
+class Exact(NamedTuple):
+    """An exact value, number 2^scale: and whether more digits follow the first `known` binary ones, 128 at most.
+
+    A value beyond 2^(2^16), or below the inverse of that, has a scale and a number from 1 to 2 (or -2 to -1); others
+    have scale 0.  Beyond 2^(2^30) it is only known that it is (`beyond`).
+    """
+
+    number: Fraction
+    more: bool = False
+    scale: int = 0
+    known: int = DIGITS
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the value is larger than 2^(2^30), or smaller than its inverse, and no more is known."""
+        return abs(self.scale) >= FAR
+
+    @property
+    def text(self) -> str:
+        """In decimal; where that is cut also as a ratio or with a power of two; "~" before what has more digits."""
+        if self.scale:
+            sign = "-" * (self.number < 0)
+            mark = "~" if not self.beyond else "<" if (self.number < 0) == (self.scale > 0) else ">"
+            return f"{mark}{sign}2**{self.scale}"
+        if self.more:
+            return f"~{fraction_text(self.number)}".replace("~~", "~")
+        return text(self.number)
+
+
+def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
+    """The value of a magnitude's first 128 digits, whose first one's exponent is `top`.
+
+    Examples
+    --------
+    >>> from fpemu.formats.facts.text import exact_digits
+    >>> exact_digits(True, 1, 3 << 126, False)
+    Exact(number=Fraction(-3, 1), more=False, scale=0, known=128)
+    >>> exact_digits(False, 1000000, 3 << 126, False).text
+    '~2**1000000'
+    """
+    return _moved(Fraction(-found if negative else found, 1 << (DIGITS - 1)), more, top)
+
+
+def exact_literal(literal: Literal) -> Exact | None:
+    """The value of a number that is written out; None for infinities and NaN.
+
+    Examples
+    --------
+    >>> from fpemu.formats.facts.text import exact_literal
+    >>> from fpemu.formats.facts.literals import read
+    >>> exact_literal(read("0.1")).number, exact_literal(read("1e1000000")).text
+    (Fraction(1, 10), '~2**3321928')
+    """
+    number = literal.fraction()
+    if number is not None and (not number or abs(floor_log2(abs(number))) <= FARTHEST):
+        return Exact(number)
+    if literal.kind != columns.NUMBER:
+        return None
+    return exact_digits(literal.negative, *literal.leading())
+
+
+def _moved(one: Fraction, more: bool, top: int) -> Exact:
+    """The value one 2^top, where |one| is from 1 to 2."""
+    if abs(top) >= FAR:
+        return Exact(Fraction(-1 if one < 0 else 1), True, FAR if top > 0 else -FAR)
+    return Exact(one, more, top) if abs(top) > FARTHEST else Exact(one * power_of_two(top), more)
+
+
+def exact_text(significand: int, exponent: int) -> str:
+    """A significand times 2^exponent in decimal: in full to 20 digits, else the first ones and an ellipsis.
+
+    Examples
+    --------
+    >>> from fpemu.formats.facts.text import exact_text
+    >>> exact_text(3, -5), exact_text(3602879701896397, -55)
+    ('0.09375', '0.10000000000000000555…')
+    """
+    if significand == 0:
+        return "0"
+    if abs(exponent) + significand.bit_length() > 1200:
+        return dyadic_text(significand, exponent)
+    places = max(-exponent, 0)  # decimals: 2^-k is 5^k over 10^k
+    digits = str(abs(significand) * (5**places if places else 2**exponent))
+    return _decimal(significand < 0, digits, len(digits) - places)
+
+
+def fraction_text(x: Fraction) -> str:
+    """A rational number in decimal: in full to 20 digits, else the first ones and an ellipsis.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.formats.facts.text import fraction_text
+    >>> fraction_text(Fraction(1, 10)), fraction_text(Fraction(-2, 3))
+    ('0.1', '-0.66666666666666666666…')
+    """
+    if x == 0:
+        return "0"
+    binade = floor_log2(abs(x))
+    if abs(binade) > FARTHEST:
+        return f"~{'-' if x < 0 else ''}2**{binade}"
+    sign, digits, point = _leading_digits(x, PRINTED + 1)
+    return _decimal(sign == "-", digits, point)
+
+
+def _leading_digits(x: Fraction, count: int) -> tuple[str, str, int]:
+    """A number's sign, its first decimal digits, `count` or one more, and after how many of them the point stands.
+
+    Where more digits follow a 1 stands for them.
+    """
+    point = math.floor(floor_log2(abs(x)) * math.log10(2)) + 1  # the decimal point, or one place before it
+    up: int = 10 ** abs(count - point)
+    top, bottom = (x.numerator * up, x.denominator) if count >= point else (x.numerator, x.denominator * up)
+    whole, rest = divmod(abs(top), bottom)
+    digits = str(whole)
+    return "-" * (x < 0), digits + "1" * (rest != 0), len(digits) - count + point
+
+
+def ratio_text(x: Fraction) -> str:
+    """A rational number exactly, as "5/3"; its integers in hexadecimal where they are long.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.formats.facts.text import ratio_text
+    >>> ratio_text(Fraction(5, 3)), len(ratio_text(Fraction(2) ** 100000))
+    ('5/3', 25003)
+    """
+    top, bottom = x.numerator, x.denominator
+    if max(abs(top), bottom).bit_length() <= LONGEST:
+        return str(x)
+    return f"{top:#x}" if bottom == 1 else f"{top:#x}/{bottom:#x}"
+
+
+def number_text(x: Fraction | None, digits: int = 6) -> str:
+    """A number in print, in so many digits, far beyond float64's range too; "-" for None.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from fpemu.formats.facts.text import number_text
+    >>> number_text(Fraction(2, 3)), number_text(Fraction(10) ** 400), number_text(Fraction(-1, 3) / 10**400, 3)
+    ('0.666667', '1e+400', '-3.33e-401')
+    """
+    if x is None:
+        return "-"
+    if not x or -1000 < floor_log2(abs(x)) < 1000:
+        return f"{float(x):.{digits}g}"
+    if abs(floor_log2(abs(x))) > FARTHEST:
+        return fraction_text(x)
+    sign, found, point = _leading_digits(x, digits + 2)
+    kept, rest = divmod(int(found), 10 ** (len(found) - digits))  # the last digit says whether more follow
+    half = 5 * 10 ** (len(found) - digits - 1)
+    kept += rest > half or (rest == half and kept % 2 == 1)
+    found, point = (str(kept), point) if kept < 10**digits else ("1", point + 1)
+    mantissa = f"{found[0]}.{found[1:]}".rstrip("0").rstrip(".")
+    return f"{sign}{mantissa}e{point - 1:+03d}"
+
+
+def number_fact(x: Fraction | None) -> float | str | None:
+    """A number for JSON: the nearest float, in text where it is beyond them."""
+    if x is None or not x or -1022 <= floor_log2(abs(x)) < 1023:
+        return None if x is None else float(x)
+    return number_text(x, 17)
+
+
+def _decimal(negative: bool, digits: str, point: int) -> str:
+    """Decimal digits with a point after so many of them, or before so many zeros, cut where there are too many."""
+    sign = "-" if negative else ""
+    digits = digits.rstrip("0")
+    cut = "…" if len(digits) > PRINTED else ""
+    digits = digits[:PRINTED]
+    if not -5 < point <= PRINTED:
+        mantissa = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
+        return f"{sign}{mantissa}{cut}e{point - 1:+d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}{cut}"
+    whole, fraction = digits[:point].ljust(point, "0"), digits[point:]
+    return f"{sign}{whole}{'.' if fraction or cut else ''}{fraction}{cut}"
+
+
+def power_of_two(n: int) -> Fraction:
+    """2^n, of any sign; `Fraction(2) ** n` takes long where n is large."""
+    return Fraction(1 << n) if n >= 0 else Fraction(1, 1 << -n)
+
+
+def floor_log2(x: Fraction) -> int:
+    """The largest integer e with 2^e <= x, for x > 0."""
+    exponent = x.numerator.bit_length() - x.denominator.bit_length()
+    bound = (x.denominator << exponent) if exponent >= 0 else x.denominator
+    number = x.numerator if exponent >= 0 else x.numerator << -exponent
+    return exponent if number >= bound else exponent - 1
+
+
+def text(x: Fraction) -> str:
+    """A number in decimal; where the decimals are cut also as an integer times a power of two, or as a ratio."""
+    numerator, denominator = x.numerator, x.denominator
+    if denominator & (denominator - 1) == 0 and odd_bits(abs(numerator)) <= SHORT:
+        exponent = 1 - denominator.bit_length()
+        decimal, dyadic = exact_text(numerator, exponent), dyadic_text(numerator, exponent)
+        return f"{decimal} = {dyadic}" if "…" in decimal else decimal
+    decimal = fraction_text(x)
+    short = max(numerator.bit_length(), denominator.bit_length()) <= SHORT
+    return f"{decimal} = {x}" if "…" in decimal and short else decimal
+
+
+def odd_bits(n: int) -> int:
+    """How long an integer is, n >= 0, without the zeros at its end."""
+    return n.bit_length() - (n & -n).bit_length() + 1 if n else 0

@@ -1,0 +1,251 @@
+"""Keywords that other libraries have: never taken, but an error says which word and value they are here."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import re
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from fpemu.formats.rules import brief, near
+
+__all__ = ["hinted", "hinted_methods", "refusal", "with_hints"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Kind = TypeVar("Kind", bound=type)
+
+_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
+
+
+def _as_it_is(parameter: str) -> Callable[[Any], str]:
+    return lambda value: f"{parameter}={_short(value)}"
+
+
+def _if_true(yes: str, no: str) -> Callable[[Any], str]:
+    return lambda value: yes if value is True or value == 1 else no
+
+
+def _group(value: Any) -> str:
+    return f"block={_short(value)}, or a scheme whose name says it, as 'int4_group{value}'"
+
+
+def _width(value: Any) -> str:
+    return f"the width in the scheme's name, as 'int{value}_group128'"
+
+
+def _format_width(value: Any) -> str:
+    return f"the width in the format's name, as fmt='int{value}'"
+
+
+_SYMMETRIC = _if_true(
+    "a scheme without zero points, as 'int8_channel'", "a scheme with zero points, 'int8_asym_channel'"
+)
+_SATURATE = _if_true("overflow='saturate'", "overflow='standard', or 'infinity', 'nan' or 'wrap'")
+
+# Other libraries' words -> parameters of ours, and what to say with a value; the first that a function has counts.
+_WORDS: dict[str, tuple[tuple[str, Callable[[Any], str]], ...]] = {}
+for _names, _parameter in (
+    ("seed random_state generator key prng", "rng"),
+    ("rounding_mode round_mode round mode rmode rnd", "rounding"),
+    ("dim dims axes", "axis"),
+    ("keepdim", "keepdims"),
+    ("random noise bits_random", "random_bits"),
+    ("offset", "rng_offset"),
+    ("scale_method scaling", "scale_rule"),
+    ("zero_point zp", "zero_points"),
+    ("scale", "scales"),
+    ("block_size blocksize blocks", "block"),
+    ("flags", "return_flags"),
+    ("acc acc_dtype accumulator accum", "accumulate"),
+    ("rules", "profile"),
+    ("group_size groupsize group", "block"),
+    ("width", "bits"),
+):
+    for _name in _names.split():
+        _WORDS[_name] = ((_parameter, _as_it_is(_parameter)),)
+for _name in [
+    "dtype",
+    "fmt",
+    "format",
+    "to",
+    "qtype",
+    "out_dtype",
+    "output_dtype",
+    "torch_dtype",
+    "target",
+    "result",
+    "scheme",
+    "quant_type",
+]:
+    _WORDS[_name] = tuple(
+        (known, _as_it_is(known)) for known in ("fmt", "scheme", "result", "formats") if known != _name
+    )
+for _name in ["group_size", "groupsize", "group"]:
+    _WORDS[_name] = (("block", _group), ("scheme", _group))
+for _name in ["bits", "nbits", "n_bits", "num_bits", "wbits", "bit_width"]:
+    _WORDS[_name] = (("scheme", _width), ("fmt", _format_width))
+for _name in ["symmetric", "sym"]:
+    _WORDS[_name] = (("scheme", _SYMMETRIC),)
+_WORDS["asymmetric"] = (("scheme", lambda value: _SYMMETRIC(not value)),)
+for _name in ["saturate", "saturation", "saturating", "saturate_cast", "sat"]:
+    _WORDS[_name] = (("overflow", _SATURATE),)
+for _name in ["wrap", "wraparound"]:
+    _WORDS[_name] = (("overflow", lambda value: "overflow='wrap'"),)
+for _name in ["stochastic", "stochastic_rounding"]:
+    _WORDS[_name] = (("rounding", _if_true("rounding='stochastic', and rng=", "rounding='nearest_even'")),)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else "..."
+
+
+def refusal(name: str, option: str, value: Any, known: Collection[str]) -> str:
+    """What an error says of a keyword that a function does not have.
+
+    Parameters
+    ----------
+    name : str
+        The function's.
+    option : str
+        The keyword.
+    value : object
+        What was given with it.
+    known : collection of str
+        The function's parameters.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from fpemu.formats.keywords import refusal
+    >>> refusal("cast", "seed", 0, ["x", "fmt", "rng"])
+    "cast() got an unexpected keyword argument 'seed': say rng=0"
+    >>> refusal("cast", "roundin", "to_odd", ["rounding"])
+    "cast() got an unexpected keyword argument 'roundin'; did you mean 'rounding'?"
+    """
+    text = f"{name}() got an unexpected keyword argument {brief(option)}"
+    for parameter, words in _WORDS.get(option.lower(), ()):
+        if parameter in known:
+            return f"{text}: say {words(value)}"
+    return f"{text}{near(option, list(known))}"
+
+
+def hinted(function: F) -> F:
+    """A function whose errors about keywords say what is meant; in all else the function itself.
+
+    Parameters
+    ----------
+    function : callable
+        One that names all its parameters.
+
+    Returns
+    -------
+    callable
+
+    Examples
+    --------
+    >>> from fpemu.formats.keywords import hinted
+    >>> @hinted
+    ... def halve(x, *, rng=None):
+    ...     return x / 2
+    >>> halve(3)
+    1.5
+    >>> halve(3, seed=1)
+    Traceback (most recent call last):
+    ...
+    TypeError: halve() got an unexpected keyword argument 'seed': say rng=1
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        try:
+            return function(*args, **keywords)
+        except TypeError as error:
+            trace = error.__traceback__
+            if trace is None or trace.tb_next is not None:  # raised inside, not by the call itself
+                raise
+            text = _explained(function, keywords, str(error))
+        raise TypeError(text)
+
+    return call  # type: ignore[return-value]
+
+
+def _explained(function: Callable[..., Any], keywords: dict[str, Any], text: str) -> str:
+    """An error's text about a call's arguments, with what to say instead."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    found = _UNEXPECTED.search(text)
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+    if found is not None:
+        return refusal(name, found[1], keywords.get(found[1]), known)
+    if "missing" in text and "'fmt'" in text and isinstance(keywords.get("dtype"), str):
+        return f"{text}: say fmt={keywords['dtype']!r}; dtype is the result's own, float32 or float64"
+    return text
+
+
+def hinted_methods(kind: Kind) -> Kind:
+    """A class whose methods' errors, and its constructor's, are as `hinted` has them.
+
+    Parameters
+    ----------
+    kind : type
+
+    Returns
+    -------
+    type
+        The same.
+
+    Examples
+    --------
+    >>> from fpemu.formats.keywords import hinted_methods
+    >>> @hinted_methods
+    ... class Box:
+    ...     def turn(self, axis=0):
+    ...         return axis
+    >>> Box().turn(dim=1)
+    Traceback (most recent call last):
+    ...
+    TypeError: turn() got an unexpected keyword argument 'dim': say axis=1
+    """
+    package = kind.__module__.partition(".")[0]
+    for own in kind.__mro__:
+        if own.__module__.partition(".")[0] != package:
+            continue
+        for name, member in list(vars(own).items()):
+            if inspect.isfunction(member) and _names_all(member) and (name == "__init__" or not name.startswith("_")):
+                setattr(own, name, hinted(member))
+    return kind
+
+
+def with_hints(member: Any) -> Any:
+    """A public name with such errors: a function or a class; anything else as it is.
+
+    Parameters
+    ----------
+    member : object
+
+    Returns
+    -------
+    object
+        A function that pickles as `fpemu` has it, a class itself.
+
+    Examples
+    --------
+    >>> from fpemu.formats.keywords import with_hints
+    >>> with_hints(3)
+    3
+    """
+    if inspect.isfunction(member) and _names_all(member):
+        found = hinted(member)
+        found.__module__ = "fpemu"
+        return found
+    return hinted_methods(member) if isinstance(member, type) and not issubclass(member, enum.Enum) else member
+
+
+def _names_all(function: Callable[..., Any]) -> bool:
+    """Whether a function names all its parameters: one that takes any keyword looks at them itself."""
+    return not function.__code__.co_flags & inspect.CO_VARKEYWORDS and not hasattr(function, "__wrapped__")

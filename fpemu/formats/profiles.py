@@ -1,0 +1,498 @@
+"""Rounding, overflow and the other rules of a cast, as enums, and the named profiles that bundle them.
+
+A *profile* says everything about a cast that the format's name does not: how to round, what an overflow gives,
+what becomes of infinities, NaN, negative numbers and zeros.  A profile knows no format; what a rule gives in a
+given format is worked out in `fpemu.casting.lowering`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fpemu.formats.rules import (
+    KNOBS,
+    DivisionByZero,
+    FloatToIntInvalid,
+    FlushFlags,
+    FmaInvalid,
+    InfinityRule,
+    InvalidNan,
+    MissingZero,
+    NanPayload,
+    NanResult,
+    NanRule,
+    NanSign,
+    NegativeZero,
+    Overflow,
+    Rounding,
+    Stochastic,
+    SubnormalsIn,
+    SubnormalsOut,
+    Through,
+    Tininess,
+    UnsignedNegative,
+    brief,
+    check_name,
+    choose,
+    named,
+    near,
+    rounding_mode,
+)
+
+__all__ = ["Profile", "profile", "profile_names"]
+
+Row = tuple[tuple[str, Any], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A named bundle of casting rules; every knob takes its enum or that enum's name.
+
+    Parameters
+    ----------
+    name : str
+        Shown in messages; two profiles with the same knobs are equal whatever their names.  `replace` adds what it
+        changes: "ieee, overflow=nan", which `profile` understands.
+    rounding : Rounding or Stochastic or str
+    overflow : Overflow or str
+    infinity : InfinityRule or str
+    nan : NanRule or str
+    nan_sign : NanSign or str
+    nan_payload : NanPayload or str
+    nan_code : int, optional
+        The code of a NaN where a tool has its own (without the sign bit, which `nan_sign` governs).
+    unsigned_negative : UnsignedNegative or str
+    missing_zero : MissingZero or str
+    negative_zero : NegativeZero or str
+    subnormals_in : SubnormalsIn or str
+    subnormals_out : SubnormalsOut or str
+    flush_flags : FlushFlags or str
+    tininess : Tininess or str
+    nan_result : NanResult or str
+    invalid_nan : InvalidNan or str
+    fma_invalid : FmaInvalid or str
+    division_by_zero : DivisionByZero or str
+    float_to_int_invalid : FloatToIntInvalid or str
+    through : Through or str
+    rows : tuple, optional
+        What differs for single formats: pairs of a selector and knobs, later ones before earlier ones.  A selector is a
+        format's `codes_key`, or the first word of one ("float", "int", "table"); or ("from", selector, selector), for
+        casts from the one to the other.
+
+    Raises
+    ------
+    ValueError
+        If a value is none of its knob's.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> p = fe.profile("torch-2.14").replace(overflow="nan")
+    >>> p.overflow
+    <Overflow.NAN: 'nan'>
+    """
+
+    name: str = dataclasses.field(default="custom", compare=False)
+    rounding: Rounding | Stochastic = Rounding.NEAREST_EVEN
+    overflow: Overflow = Overflow.STANDARD
+    infinity: InfinityRule = InfinityRule.STANDARD
+    nan: NanRule = NanRule.STANDARD
+    nan_sign: NanSign = NanSign.KEEP
+    nan_payload: NanPayload = NanPayload.DROP
+    nan_code: int | None = None
+    unsigned_negative: UnsignedNegative = UnsignedNegative.STANDARD
+    missing_zero: MissingZero = MissingZero.STANDARD
+    negative_zero: NegativeZero = NegativeZero.KEEP
+    subnormals_in: SubnormalsIn = SubnormalsIn.KEEP
+    subnormals_out: SubnormalsOut = SubnormalsOut.KEEP
+    flush_flags: FlushFlags = FlushFlags.UNDERFLOW_INEXACT
+    tininess: Tininess = Tininess.AFTER
+    nan_result: NanResult = NanResult.CANONICAL
+    invalid_nan: InvalidNan = InvalidNan.POSITIVE
+    fma_invalid: FmaInvalid = FmaInvalid.INVALID
+    division_by_zero: DivisionByZero = DivisionByZero.INFINITY
+    float_to_int_invalid: FloatToIntInvalid = FloatToIntInvalid.STANDARD
+    through: Through = Through.NONE
+    rows: tuple[tuple[Any, Row], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "a profile's name")
+        object.__setattr__(self, "rounding", rounding_mode(self.rounding))
+        for knob, kind in KNOBS.items():
+            object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))
+        rows = ((who, tuple((knob, getattr(value, "value", value)) for knob, value in row)) for who, row in self.rows)
+        object.__setattr__(self, "rows", tuple(rows))
+        if self.nan_code is not None and (isinstance(self.nan_code, bool) or not isinstance(self.nan_code, int)):
+            raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
+
+    def __hash__(self) -> int:
+        # Kept in __dict__: with its format a profile is a key of every call's caches.
+        known = self.__dict__.get("_hash")
+        if known is None:
+            fields = (getattr(self, f.name) for f in dataclasses.fields(self) if f.compare)
+            known = self.__dict__["_hash"] = hash(tuple(fields))
+        return int(known)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it; knobs that it has not are as usual."""
+        if not isinstance(state, dict):
+            raise ValueError("this is no pickled Profile: its state must be a dict")
+        names = {field.name for field in dataclasses.fields(self) if field.init}
+        self.__dict__.update(Profile(**{name: value for name, value in state.items() if name in names}).__dict__)
+
+    def __repr__(self) -> str:
+        words = [f"name={self.name!r}"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "name" and value != field.default:
+                words.append(f"{field.name}={getattr(value, 'value', value)!r}")
+        return f"Profile({', '.join(words)})"
+
+    @property
+    def spelled(self) -> str:
+        """What stands for the profile in an expression: its name, or all of it where `profile` knows no such name."""
+        try:
+            known = profile(self.name) == self
+        except (ValueError, TypeError):
+            known = False
+        return repr(self.name) if known else repr(self)
+
+    def replace(self, **knobs: Any) -> Profile:
+        """Give the profile with some knobs changed, for every format it has rows for.
+
+        Parameters
+        ----------
+        **knobs
+            Knobs of `Profile` and their new values; without a `name` the old one tells of the others.
+
+        Returns
+        -------
+        Profile
+
+        Raises
+        ------
+        ValueError
+            If a knob or a value is unknown.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.profile("ieee").replace(rounding="RTZ")
+        Profile(name='ieee, rounding=toward_zero', rounding='toward_zero')
+        """
+        known, asked = [f.name for f in dataclasses.fields(self)], list(knobs)
+        for knob in knobs:
+            if knob not in known:
+                raise ValueError(f"unknown knob {brief(knob)}: allowed are {', '.join(known)}" + near(knob, known))
+        if knobs.keys() & {"overflow", "infinity", "nan"}:  # which a rule of float_to_int_invalid would go before
+            knobs = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **knobs}
+        if "rows" not in knobs:
+            rows = ((who, tuple((k, v) for k, v in row if k not in knobs)) for who, row in self.rows)
+            knobs["rows"] = tuple((who, row) for who, row in rows if row)
+        made = dataclasses.replace(self, **knobs)
+        if "name" not in asked:
+            object.__setattr__(made, "name", _changed_name(self.name, asked, made))
+        return made
+
+    def for_codes(self, codes_key: tuple[Any, ...], source_key: tuple[Any, ...] | None = None) -> Profile:
+        """The knobs as they stand for a format with this `codes_key`: its row applied, no rows left.
+
+        Parameters
+        ----------
+        codes_key : tuple
+            `Format.codes_key`.
+        source_key : tuple, optional
+            The same of the source's format; without one no row for casts between two formats counts.
+
+        Returns
+        -------
+        Profile
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.profile("torch-2.14").for_codes(fe.dtype("float8_e5m2").codes_key).nan_code
+        127
+        """
+        if not self.rows:
+            return self
+        knobs: dict[str, Any] = {}
+        for who, row in self.rows:
+            if who[0] == "from":
+                _, before, after = who
+                fits = source_key is not None and after in (codes_key, codes_key[0])
+                fits = fits and before in (source_key, (source_key or ("",))[0])
+            else:
+                fits = who in (codes_key, codes_key[0])
+            if fits:
+                knobs |= row
+        return dataclasses.replace(self, rows=(), **knobs)
+
+
+# The codes keys (see formats.py) of the formats that some tool treats apart.
+_FLOAT16 = ("float", 16, 11, 15, True, True, True, True, "ieee")
+_BFLOAT16 = ("float", 16, 8, 127, True, True, True, True, "ieee")
+_FLOAT32 = ("float", 32, 24, 127, True, True, True, True, "ieee")
+_FLOAT64 = ("float", 64, 53, 1023, True, True, True, True, "ieee")
+_E5M2 = ("float", 8, 3, 15, True, True, True, True, "ieee")
+_E4M3 = ("float", 8, 4, 7, True, True, True, True, "ieee")
+_E3M4 = ("float", 8, 5, 3, True, True, True, True, "ieee")
+_E4M3FN = ("float", 8, 4, 7, True, True, True, False, "all_ones")
+_E5M2FNUZ = ("float", 8, 3, 16, True, True, True, False, "negative_zero")
+_E4M3FNUZ = ("float", 8, 4, 8, True, True, True, False, "negative_zero")
+_E4M3B11FNUZ = ("float", 8, 4, 11, True, True, True, False, "negative_zero")
+_E8M0 = ("float", 8, 1, 127, False, False, False, False, "all_ones")
+_E3M2FN = ("float", 6, 3, 3, True, True, True, False, "none")
+_E2M3FN = ("float", 6, 4, 1, True, True, True, False, "none")
+_E2M1FN = ("float", 4, 2, 1, True, True, True, False, "none")
+_UINT8 = ("int", 8, False, 0, False, "twos_complement")
+
+Rows = dict[Any, dict[str, Any]]
+
+
+def _rows(*parts: Rows) -> Rows:
+    """Rows of several tables; of one format the later ones' knobs before the earlier ones'."""
+    found: Rows = {}
+    for part in parts:
+        for who, row in part.items():
+            found[who] = found.get(who, {}) | row
+    return found
+
+
+# What a tool does with its own formats stands in rows: other formats have the knobs for all, which say no more than
+# the tool's mode ("saturate") does.
+
+# Rounded through float32: what float32 arithmetic lies behind.
+_TWICE = {"through": "float32"}
+_FLOAT8: Rows = dict.fromkeys((_E4M3FN, _E5M2, _E4M3FNUZ, _E5M2FNUZ, _E8M0), _TWICE)
+_ML_DTYPES: Rows = _rows(
+    _FLOAT8,
+    dict.fromkeys((_BFLOAT16, _E4M3, _E3M4, _E4M3B11FNUZ), _TWICE),
+    {fmt: {**_TWICE, "nan_sign": "flip"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
+)
+# E8M0 where the sign is dropped and zero is the smallest scale.
+_MAGNITUDE = {"unsigned_negative": "magnitude", "missing_zero": "smallest"}
+_UP: Rows = {_E8M0: {"rounding": "toward_positive", **_MAGNITUDE}}
+# C conversions to integers: toward zero, then as x86-64 does.
+_C_INTEGERS: Rows = {
+    "int": {
+        **{"rounding": "toward_zero", "overflow": "wrap", "infinity": "zero", "nan": "zero"},
+        "float_to_int_invalid": "c_x86_64",
+    }
+}
+# NaN between float32 and float64 as the CPU's instructions have it; a format to itself is copied.
+_CPU_NANS: Rows = {
+    _FLOAT32: {"nan_payload": "keep"},
+    _FLOAT64: {"nan_payload": "keep"},
+    ("from", _FLOAT64, _FLOAT32): {"nan_payload": "quiet"},
+    ("from", _FLOAT32, _FLOAT64): {"nan_payload": "quiet"},
+}
+_COPIED: Rows = {
+    ("from", fmt, fmt): {"nan_payload": "keep", "nan_code": None, "nan_sign": "keep"}
+    for fmt in (_FLOAT16, _BFLOAT16, _E5M2, _E4M3, _E3M4)
+}
+_NUMPY: Rows = _rows({_FLOAT16: {"nan_payload": "keep"}}, _CPU_NANS, _C_INTEGERS)
+_TORCH: Rows = _rows(
+    _FLOAT8,
+    {
+        _E5M2: {"nan_code": 0x7F},
+        _FLOAT16: {**_TWICE, "nan_payload": "quiet"},
+        _BFLOAT16: {**_TWICE, "nan_code": 0xFFFF},
+        ("from", _FLOAT16, _BFLOAT16): {"nan_code": 0x7FC0, "nan_sign": "drop"},
+        ("from", _FLOAT16, _FLOAT32): {"nan_code": 0x7FFFFFFF, "nan_sign": "drop"},
+        _E8M0: {"rounding": "nearest_away", **_MAGNITUDE},
+    },
+    _CPU_NANS,
+    {("from", who, _FLOAT64): {"nan_payload": "quiet"} for who in (_FLOAT16, _BFLOAT16)},
+    _COPIED,
+    _C_INTEGERS,
+    {("from", _FLOAT64, _UINT8): {"float_to_int_invalid": "c_x86_64_long"}},
+)
+_ONNX: Rows = _rows(
+    _FLOAT8,
+    {_BFLOAT16: _TWICE, _E2M1FN: {**_TWICE, "nan_sign": "flip"}},
+    _UP,
+    _NUMPY,
+)
+_SATURATES = {"overflow": "saturate", "infinity": "saturate"}
+_IEEE_OVERFLOW = {"overflow": "standard", "infinity": "standard"}
+_WIDE: Rows = dict.fromkeys((_FLOAT16, _BFLOAT16, _FLOAT32, _FLOAT64), _IEEE_OVERFLOW)
+# CUDA's functions from float32, with the rounding of its classes' constructors; every NaN becomes one of all ones.
+_CUDA: Rows = _rows(
+    {
+        _E5M2: {"nan_code": 0x7F},
+        _FLOAT16: {"nan_code": 0x7FFF},
+        _BFLOAT16: {"nan_code": 0x7FFF},
+    },
+    _UP,
+    {fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
+    {
+        ("from", _FLOAT64, _E4M3FN): {"nan_sign": "keep"},
+        ("from", _FLOAT64, _E5M2): {"nan_sign": "keep", "nan_code": None, "nan_payload": "quiet"},
+    },
+)
+
+_X86 = {
+    **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
+    "float_to_int_invalid": "x86",
+}
+_ARM = {
+    **{"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before"},
+    "float_to_int_invalid": "arm",
+}
+_FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny"}
+
+
+_P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
+
+# name -> (knobs, rows).  Sources: docs/profiles.md says where each line was measured or read.
+_NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
+    "ieee": ({}, {}),
+    "ml_dtypes-0.6": ({}, _rows(_ML_DTYPES, {_E8M0: {"rounding": "nearest_away"}}, _COPIED, _C_INTEGERS)),
+    "numpy": ({}, _NUMPY),
+    "torch-2.14": ({}, _rows(_TORCH, {_E4M3FN: _SATURATES})),
+    "torch-2.11": ({}, _TORCH),
+    "onnx-saturate": (_SATURATES, _rows(_WIDE, _ONNX, {_E8M0: {"infinity": "standard"}})),
+    "onnx": ({}, _ONNX),
+    "cuda-satfinite": ({**_SATURATES, "nan_sign": "drop"}, _rows(_WIDE, _CUDA)),
+    "cuda-nosat": ({"nan_sign": "drop"}, _CUDA),
+    "gguf": ({}, {_BFLOAT16: {"nan_payload": "quiet"}, _FLOAT16: {"nan_payload": "keep"}}),
+    # Berkeley SoftFloat's specialisations of the same names.
+    "riscv": ({"nan_sign": "drop", "float_to_int_invalid": "riscv"}, {}),
+    "x86-sse": (_X86, {}),
+    "arm": (_ARM, {}),
+    # The same with subnormals flushed: MXCSR's FTZ and DAZ, FPCR's FZ; neither is about half precision.
+    "x86-sse-ftz": ({**_X86, **_FLUSHED, "fma_invalid": "quiet"}, {_FLOAT16: {"subnormals_out": "keep"}}),
+    "arm-fz": ({**_ARM, **_FLUSHED, "flush_flags": "underflow"}, {_FLOAT16: {"subnormals_out": "keep"}}),
+    "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero", **_P3109}, {}),
+    "p3109-satpropagate": (
+        {"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero", **_P3109},
+        {},
+    ),
+    "p3109-satnone": ({"overflow": "p3109", "infinity": "p3109", "unsigned_negative": "p3109", **_P3109}, {}),
+}
+
+# An unversioned name means the newest.
+PROFILE_ALIASES: dict[str, str] = {
+    "ml_dtypes": "ml_dtypes-0.6",
+    "torch": "torch-2.14",
+    "pytorch": "torch-2.14",
+    "standard": "ieee",
+}
+
+_PROFILES: dict[str, Profile] = {
+    name: Profile(name, rows=tuple((who, tuple(row.items())) for who, row in rows.items()), **knobs)
+    for name, (knobs, rows) in _NAMED.items()
+}
+
+IEEE = _PROFILES["ieee"]
+P3109_SATNONE = _PROFILES["p3109-satnone"]
+
+
+def profile_names() -> list[str]:
+    """The names of the named profiles.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> "torch-2.14" in fe.profile_names()
+    True
+    """
+    return list(_PROFILES)
+
+
+def profile(name: str | Profile) -> Profile:
+    """The named profile; a `Profile` comes back as it is.
+
+    Parameters
+    ----------
+    name : str or Profile
+        One of `profile_names()`; without a version ("torch", "ml_dtypes") the newest.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists the known ones.
+    TypeError
+        If it is neither a name nor a profile.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.profile("cuda-satfinite").overflow
+    <Overflow.SATURATE: 'saturate'>
+    """
+    if isinstance(name, str) and "=" in name:
+        return _changed(name)
+    return named(name, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()")
+
+
+def apart(one: Profile, other: Profile) -> tuple[str, str]:
+    """The names of two profiles that differ; where they have the same one, with the knobs that differ.
+
+    Parameters
+    ----------
+    one, other : Profile
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.formats.profiles import apart
+    >>> apart(fe.Profile("mine"), fe.Profile("mine", overflow="saturate"))
+    ('mine (overflow=standard)', 'mine (overflow=saturate)')
+    """
+    if one.name != other.name:
+        return one.name, other.name
+    knobs = [f.name for f in dataclasses.fields(one) if f.compare and getattr(one, f.name) != getattr(other, f.name)]
+    first, second = (", ".join(f"{knob}={_word(knob, getattr(it, knob))}" for knob in knobs) for it in (one, other))
+    return f"{one.name} ({first})", f"{other.name} ({second})"
+
+
+def _word(knob: str, value: Any) -> str:
+    """A knob's value in a profile's name."""
+    if isinstance(value, Stochastic):
+        return f"Stochastic{value.variant}/{value.bits}"
+    if knob == "rows":
+        return f"{len(value)} of them"
+    return hex(value) if isinstance(value, int) else str(getattr(value, "value", value)).lower()
+
+
+def _parts(name: str) -> tuple[str, dict[str, str]]:
+    """A profile's name apart from what was changed, and that: "ieee, overflow=nan"."""
+    base, *changes = (part.strip() for part in name.split(","))
+    parted = (change.partition("=") for change in changes)
+    return base, {knob.strip(): word.strip() for knob, _, word in parted}
+
+
+def _changed_name(name: str, knobs: list[str], made: Profile) -> str:
+    """The name of a profile of which these knobs were replaced."""
+    base, changes = _parts(name)
+    if base in _PROFILES and made == _PROFILES[base]:
+        return base
+    changes |= {knob: _word(knob, getattr(made, knob)) for knob in knobs}
+    return ", ".join([base, *(f"{knob}={word}" if word else knob for knob, word in changes.items())])
+
+
+def _changed(name: str) -> Profile:
+    """The profile that a name with changes means."""
+    base, changes = _parts(name)
+    knobs: dict[str, Any] = dict(changes)
+    if "nan_code" in knobs:
+        knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
+    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)

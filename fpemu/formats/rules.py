@@ -1,0 +1,475 @@
+"""The knobs of a cast: rounding, overflow and the other rules, as enums, and the names they go by."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+__all__ = [
+    "DivisionByZero",
+    "Extremum",
+    "FloatToIntInvalid",
+    "FlushFlags",
+    "FmaInvalid",
+    "InfinityRule",
+    "InvalidNan",
+    "MissingZero",
+    "NanPayload",
+    "NanResult",
+    "NanRule",
+    "NanSign",
+    "NegativeZero",
+    "Overflow",
+    "Rounding",
+    "Stochastic",
+    "SubnormalsIn",
+    "SubnormalsOut",
+    "Through",
+    "Tininess",
+    "UnsignedNegative",
+    "brief",
+    "rounding_mode",
+    "unknown",
+]
+
+
+class Rounding(enum.Enum):
+    """Rounding directions (IEEE 754-2019 clause 4.3; P3109 interim report 4.0; SoftFloat's to-odd)."""
+
+    NEAREST_EVEN = "nearest_even"
+    NEAREST_AWAY = "nearest_away"
+    NEAREST_TOWARD_ZERO = "nearest_toward_zero"
+    NEAREST_TOWARD_POSITIVE = "nearest_toward_positive"
+    NEAREST_TOWARD_NEGATIVE = "nearest_toward_negative"
+    TOWARD_ZERO = "toward_zero"
+    TOWARD_POSITIVE = "toward_positive"
+    TOWARD_NEGATIVE = "toward_negative"
+    AWAY_FROM_ZERO = "away_from_zero"
+    TO_ODD = "to_odd"
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Stochastic:
+    """Stochastic rounding with a stated number of random bits (P3109 interim report 4.0).
+
+    With nu the cut-off fraction of a quantum and R a random integer of `bits` bits (N), the magnitude goes up when
+
+    - variant A: floor(nu 2^N) + R >= 2^N,
+    - variant B: floor(nu 2^(N+1)) + 2R + 1 >= 2^(N+1),
+    - variant C: RNE(nu 2^N) + R >= 2^N,
+    - variant equal: R = 1, one random bit whatever nu is: up and down with a probability of 1/2 each, as in mode 6 of
+      chop (Higham, Pranesh, Simulating low precision floating-point arithmetic, 2019) and in CADNA (Jezequel,
+      Chesneaux, CADNA: a library for estimating round-off error propagation, 2008).
+
+    What is exact stays in all of them.
+
+    Parameters
+    ----------
+    variant : {"A", "B", "C", "equal"}
+        P3109's StochasticA, StochasticB, StochasticC; up or down with equal probability.
+    bits : int, optional
+        Random bits an element, 1 to 32; default 32.  Of "equal" there is one.
+
+    Raises
+    ------
+    TypeError
+        If `bits` is not an int.
+    ValueError
+        If `variant` or `bits` is none of these.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.Stochastic("C", bits=8)
+    Stochastic(variant='C', bits=8)
+    """
+
+    variant: str
+    bits: int
+
+    def __init__(self, variant: str = "A", bits: int | None = None) -> None:
+        if variant not in ("A", "B", "C", "equal"):
+            raise ValueError(f"unknown stochastic variant {brief(variant)}: allowed are 'A', 'B', 'C', 'equal'")
+        if bits is None:
+            bits = 1 if variant == "equal" else 32
+        if isinstance(bits, bool) or not isinstance(bits, int):
+            raise TypeError(f"stochastic bits must be an int, not {type(bits).__name__}")
+        if not 1 <= bits <= 32:
+            raise ValueError(f"stochastic bits must be 1 to 32, not {bits}")
+        if variant == "equal" and bits != 1:
+            raise ValueError(f"the stochastic variant 'equal' has one random bit, not {bits}")
+        object.__setattr__(self, "variant", variant)
+        object.__setattr__(self, "bits", bits)
+
+
+class Overflow(enum.Enum):
+    """What a finite value becomes whose rounded magnitude is beyond the largest finite value."""
+
+    STANDARD = "standard"  # by direction (IEEE 754-2019 clause 7.4): infinity, else NaN, else the largest value
+    SATURATE = "saturate"  # the largest finite value
+    INFINITY = "infinity"
+    NAN = "nan"
+    WRAP = "wrap"  # integers: modulo 2^bits
+    P3109 = "p3109"  # P3109's SatNone: infinity, else the largest value, by its own table of directions
+
+
+class InfinityRule(enum.Enum):
+    """What an infinite source becomes."""
+
+    STANDARD = "standard"  # infinity, else NaN, else the largest value
+    SATURATE = "saturate"
+    NAN = "nan"
+    ZERO = "zero"
+    PROPAGATE = "propagate"  # P3109's SatPropagate: infinity, else the largest value
+    P3109 = "p3109"  # P3109's SatNone: as PROPAGATE, but -infinity into an unsigned format is NaN
+
+
+class NanRule(enum.Enum):
+    """What a NaN source becomes."""
+
+    STANDARD = "standard"  # NaN; without one: 0 in integers and codebooks, negative zero in floats that have it
+    ZERO = "zero"
+    NEGATIVE_ZERO = "negative_zero"
+    MAX = "max"
+    MIN = "min"
+    ERROR = "error"
+
+
+class NanSign(enum.Enum):
+    """Whether a NaN source keeps its sign; a number that becomes NaN does."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    FLIP = "flip"  # the other sign; without NaN a positive one becomes -0, a negative one +0
+
+
+class NanPayload(enum.Enum):
+    """What becomes of a NaN's payload (between formats whose NaNs have one)."""
+
+    DROP = "drop"  # the canonical quiet NaN
+    QUIET = "quiet"  # the payload's leading bits, made quiet
+    KEEP = "keep"  # the payload's leading bits, a signalling NaN stays one
+
+
+class UnsignedNegative(enum.Enum):
+    """What a negative value that does not round to zero becomes in an unsigned format."""
+
+    STANDARD = "standard"  # NaN if the format has it, else 0 (under overflow="wrap": wraps)
+    ZERO = "zero"
+    NAN = "nan"
+    MAGNITUDE = "magnitude"  # the sign is dropped before rounding
+    P3109 = "p3109"  # P3109's SatNone: zero toward zero and toward positive, else NaN
+
+
+class MissingZero(enum.Enum):
+    """What a format without a zero (E8M0) gives for zero, and for what would round to zero."""
+
+    STANDARD = "standard"  # zero: NaN, else the smallest value; an underflow: the smallest value
+    NAN = "nan"  # both: NaN
+    SMALLEST = "smallest"  # both: the smallest value
+
+
+class NegativeZero(enum.Enum):
+    """Whether a negative zero is produced where the format has one."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class SubnormalsIn(enum.Enum):
+    """Denormals are zero: whether a source's subnormals (of the source's own format) count as zero."""
+
+    KEEP = "keep"
+    ZERO = "zero"
+    ZERO_ABOVE_16_BITS = "zero_above_16_bits"  # of formats wider than 16 bits; x86's DAZ, Arm's FZ
+
+
+class SubnormalsOut(enum.Enum):
+    """Flush to zero: whether results below the smallest normal become zero of the same sign."""
+
+    KEEP = "keep"
+    FLUSH_BEFORE = "flush_before"  # below the smallest normal before rounding
+    FLUSH_AFTER = "flush_after"  # the rounded result is subnormal
+    FLUSH_TINY = "flush_tiny"  # tiny, as `tininess` says: rounded with unbounded exponents, or before rounding
+
+
+class FlushFlags(enum.Enum):
+    """Operations: the flags that a result raises which is flushed to zero."""
+
+    UNDERFLOW_INEXACT = "underflow_inexact"  # x86's FTZ
+    UNDERFLOW = "underflow"  # Arm's FZ
+
+
+class Tininess(enum.Enum):
+    """When underflow is detected (IEEE 754-2019 clause 7.5): flags, and what `flush_tiny` makes zero."""
+
+    AFTER = "after"
+    BEFORE = "before"
+
+
+class NanResult(enum.Enum):
+    """Operations: which NaN a result is where an operand is one (IEEE 754-2019 clause 6.2.3); always quiet."""
+
+    CANONICAL = "canonical"  # the one that an invalid operation gives
+    FIRST_OPERAND = "first_operand"  # the first operand that is a NaN: its sign and the leading bits of its payload
+    FIRST_SIGNALING = "first_signaling"  # the first signalling one, else the first quiet one
+
+
+class InvalidNan(enum.Enum):
+    """Operations: the sign of the NaN that an invalid operation gives, where NaNs have one."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+class FmaInvalid(enum.Enum):
+    """Operations: what fma(infinity, 0, a quiet NaN) does, which IEEE 754-2019 clause 7.2 leaves open."""
+
+    INVALID = "invalid"  # raises invalid; its NaN goes first
+    QUIET = "quiet"  # raises nothing and gives the addend
+
+
+class DivisionByZero(enum.Enum):
+    """Operations: what divide, reciprocal and rsqrt give for a divisor of zero."""
+
+    INFINITY = "infinity"  # IEEE 754-2019 clause 7.3: raises divide by zero
+    NAN = "nan"  # P3109: raises the same; an infinity divided by zero is invalid
+
+
+class Extremum(enum.Enum):
+    """Which minimum and maximum are meant: an argument of these two, no knob of a profile."""
+
+    IEEE_2019 = "2019"  # IEEE 754-2019 clause 9.6: NaN if either is; -0 is less than +0
+    IEEE_2008 = "2008"  # IEEE 754-2008 clause 5.3.1, minNum: the number beside a quiet NaN, NaN beside a signalling one
+    X86 = "x86"  # MINPS: the second operand where either is NaN or both are zeros; every NaN raises invalid
+    ARM = "arm"  # FMINNM: as minNum; -0 is less than +0
+
+
+class FloatToIntInvalid(enum.Enum):
+    """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid.
+
+    Apart from STANDARD it goes before `overflow`, `infinity` and `nan`; to `Profile.replace` one of these three, or to
+    give a cast its `overflow=`, is to say STANDARD.  C_X86_64 converts to the smaller of int32 and int64 that holds the
+    format (to uint64: from 2^63 up by way of x - 2^63), takes the integer indefinite, the lowest one, for whatever that
+    has not, and keeps the low bits; C_X86_64_LONG never by way of int32.
+    """
+
+    STANDARD = "standard"  # as overflow, infinity and nan say
+    X86 = "x86"  # the integer indefinite: the lowest, unsigned the largest
+    RISCV = "riscv"  # the largest or the lowest, by direction; NaN: the largest
+    ARM = "arm"  # the largest or the lowest, by direction; NaN: 0
+    C_X86_64 = "c_x86_64"  # compiled C: the low bits of an int32 or int64, which is indefinite where that overflows
+    C_X86_64_LONG = "c_x86_64_long"  # the same, by way of int64 whatever the width
+
+
+class Through(enum.Enum):
+    """A format that a source is rounded to first (nearest even), as tools do that round twice."""
+
+    NONE = "none"
+    FLOAT32 = "float32"
+
+
+E = TypeVar("E", bound=enum.Enum)
+T = TypeVar("T")
+
+ROUNDING_ALIASES: dict[str, Rounding] = {
+    # RISC-V, IEEE 754-2019, TestFloat, SystemC, P3109, C and numpy words
+    "rne": Rounding.NEAREST_EVEN,
+    "rmm": Rounding.NEAREST_AWAY,
+    "rna": Rounding.NEAREST_AWAY,
+    "rtz": Rounding.TOWARD_ZERO,
+    "rdn": Rounding.TOWARD_NEGATIVE,
+    "rup": Rounding.TOWARD_POSITIVE,
+    "rto": Rounding.TO_ODD,
+    "roundtiestoeven": Rounding.NEAREST_EVEN,
+    "roundtiestoaway": Rounding.NEAREST_AWAY,
+    "roundtowardzero": Rounding.TOWARD_ZERO,
+    "roundtowardpositive": Rounding.TOWARD_POSITIVE,
+    "roundtowardnegative": Rounding.TOWARD_NEGATIVE,
+    "roundtiestowardzero": Rounding.NEAREST_TOWARD_ZERO,
+    "near_even": Rounding.NEAREST_EVEN,
+    "near_maxmag": Rounding.NEAREST_AWAY,
+    "minmag": Rounding.TOWARD_ZERO,
+    "min": Rounding.TOWARD_NEGATIVE,
+    "max": Rounding.TOWARD_POSITIVE,
+    "odd": Rounding.TO_ODD,
+    "sc_rnd": Rounding.NEAREST_TOWARD_POSITIVE,
+    "sc_rnd_zero": Rounding.NEAREST_TOWARD_ZERO,
+    "sc_rnd_min_inf": Rounding.NEAREST_TOWARD_NEGATIVE,
+    "sc_rnd_inf": Rounding.NEAREST_AWAY,
+    "sc_rnd_conv": Rounding.NEAREST_EVEN,
+    "sc_trn": Rounding.TOWARD_NEGATIVE,
+    "sc_trn_zero": Rounding.TOWARD_ZERO,
+    "nearesttiestoeven": Rounding.NEAREST_EVEN,
+    "nearesttiestoaway": Rounding.NEAREST_AWAY,
+    "towardzero": Rounding.TOWARD_ZERO,
+    "towardpositive": Rounding.TOWARD_POSITIVE,
+    "towardnegative": Rounding.TOWARD_NEGATIVE,
+    "toodd": Rounding.TO_ODD,
+}
+
+
+# What follows "stochastic" in a name, and the variant
+_STOCHASTIC_WORDS = {"": "A", "a": "A", "b": "B", "c": "C", "equal": "equal", "_equal": "equal"}
+
+
+LONGEST_NAME = 1000  # signs: a profile's name tells of every knob that was changed
+
+
+def check_name(value: Any, what: str) -> None:
+    """A TypeError or ValueError for what is no name: a name stands in messages and tables, on a line of its own."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{what} must not be empty")
+    if not value.isprintable() or len(value) > LONGEST_NAME:
+        raise ValueError(f"{what} must be at most {LONGEST_NAME} printable characters, not {value[:40]!r}")
+
+
+TEXT = 300  # characters of an error's message
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 60, 60, 40
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
+
+
+def brief(x: Any) -> str:
+    """What a caller gave, for an error's message: as `repr` has it, but short.
+
+    Examples
+    --------
+    >>> from fpemu.formats.rules import brief
+    >>> brief("nearest"), brief(tuple(range(1000)))
+    ("'nearest'", '(0, 1, 2, 3, ...)')
+    """
+    text = " ".join(_BRIEF.repr(x).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (), listed: str = "") -> str:
+    """The message of an error about a name that is none: what is allowed, or `listed`, who lists it, and what is near.
+
+    Examples
+    --------
+    >>> from fpemu.formats.rules import unknown
+    >>> unknown("order", "low_last", ["low_first", "high_first"])
+    "unknown order 'low_last': allowed are low_first, high_first; did you mean 'low_first'?"
+    """
+    names = list(known)
+    allowed = f": allowed are {', '.join(names)}"
+    for count in (3, 1):
+        text = f"unknown {what} {brief(x)}{allowed}{near(x, [*names, *others], count)}"
+        if len(text) <= TEXT:
+            return text
+    if not listed:
+        return text
+    return f"unknown {what} {brief(x)}: {listed} lists what is allowed{near(x, [*names, *others])}"
+
+
+def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str:
+    """Words to end an error message with: the known names nearest to `name`, or nothing."""
+    close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochastic:
+    """The rounding mode for a name, an alias, or a mode itself.
+
+    Parameters
+    ----------
+    rounding : str or Rounding or Stochastic
+        A `Rounding` value ("nearest_even"), an alias ("RNE", "roundTiesToEven", TestFloat's "near_even", SystemC's
+        "SC_RND", P3109's "TowardZero"), or "stochastic", "StochasticA", "StochasticB", "StochasticC",
+        "stochastic_equal"; "StochasticA/8" has 8 random bits.
+
+    Returns
+    -------
+    Rounding or Stochastic
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists what is allowed and what is near.
+    TypeError
+        If it is no name and no mode.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.rounding_mode("RTZ")
+    <Rounding.TOWARD_ZERO: 'toward_zero'>
+    """
+    if isinstance(rounding, Rounding | Stochastic):
+        return rounding
+    if not isinstance(rounding, str):
+        raise TypeError(f"rounding must be a name, a Rounding or a Stochastic, not {type(rounding).__name__}")
+    word = rounding.lower()
+    if word in ROUNDING_ALIASES:
+        return ROUNDING_ALIASES[word]
+    mode, slash, bits = word.partition("/")
+    if mode.startswith("stochastic") and mode[10:] in _STOCHASTIC_WORDS and (bits.isdecimal() or not slash):
+        return Stochastic(_STOCHASTIC_WORDS[mode[10:]], int(bits[:9]) if slash else None)
+    names = [m.value for m in Rounding]
+    if word in names:
+        return Rounding(word)
+    raise ValueError(unknown("rounding", rounding, [*names, "stochastic", "stochastic_equal"], ROUNDING_ALIASES))
+
+
+def choose(kind: type[E], value: str | E, knob: str) -> E:
+    """The member of enum `kind` that `value` (its name or itself) means; ValueError lists the allowed ones."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{knob} must be a name or {article} {kind.__name__}, not {type(value).__name__}")
+    try:
+        return kind(value.lower())
+    except ValueError:
+        names = [m.value for m in kind]
+        raise ValueError(unknown(knob, value, names)) from None
+
+
+def named(
+    x: Any,
+    kind: type[T],
+    known: Mapping[str, T],
+    what: str,
+    aliases: Mapping[str, str] | None = None,
+    listed: str = "",
+) -> T:
+    """`x` itself if it is of a kind, else what its name or alias means; a ValueError lists the names."""
+    if isinstance(x, kind):
+        return x
+    if not isinstance(x, str):
+        raise TypeError(f"a {what} is a name or a {kind.__name__}, not {type(x).__name__}")
+    others = aliases or {}
+    found = known.get(others.get(x.lower(), x.lower()))
+    if found is None:
+        raise ValueError(unknown(what, x, known, others, listed))
+    return found
+
+
+# The knobs whose values are enums; `rounding` and `nan_code` are checked apart.
+KNOBS: dict[str, type[enum.Enum]] = {
+    "overflow": Overflow,
+    "infinity": InfinityRule,
+    "nan": NanRule,
+    "nan_sign": NanSign,
+    "nan_payload": NanPayload,
+    "unsigned_negative": UnsignedNegative,
+    "missing_zero": MissingZero,
+    "negative_zero": NegativeZero,
+    "subnormals_in": SubnormalsIn,
+    "subnormals_out": SubnormalsOut,
+    "flush_flags": FlushFlags,
+    "tininess": Tininess,
+    "nan_result": NanResult,
+    "invalid_nan": InvalidNan,
+    "fma_invalid": FmaInvalid,
+    "division_by_zero": DivisionByZero,
+    "float_to_int_invalid": FloatToIntInvalid,
+    "through": Through,
+}

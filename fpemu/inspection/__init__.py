@@ -1,0 +1,1 @@
+"""Single numbers and functions explained in exact fractions."""

@@ -1,0 +1,498 @@
+"""Operations over all codes of a format: tables of results, and errors in ulp of them and of other ways to them.
+
+Exact values are those correctly rounded to float64: off by 2^-29 ulp at most of a format of 24 digits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic.flags import Flags
+from fpemu.arrays.array_class import Array
+from fpemu.casting.casts import decode, encode
+from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.formats.facts.ordering import ranks
+from fpemu.formats.profiles import Profile
+from fpemu.formats.registry import dtype
+from fpemu.formats.rules import Rounding, Stochastic, Through
+from fpemu.inspection.evaluation import compute
+from fpemu.inspection.expressions import parse
+from fpemu.inspection.operations import Operation, find_operation
+from fpemu.reports.cast_errors import finite_range
+
+__all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "tabulated", "usual_methods"]
+
+MAX_BITS = {1: 16, 2: 8}  # of operands, by how many there are
+PIECE = 1 << 12
+CORRECT, FLOAT32, NUMPY = "correctly rounded", "float32", "numpy"
+
+# Ways to a function that people write down
+_COMPOSED = {
+    "sigmoid": "1 / (1 + exp(-x))",
+    "tanh": "1 - 2 / (exp(2 * x) + 1)",
+    "rsqrt": "1 / sqrt(x)",
+    "exp": "exp2(x * 1.4426950408889634)",
+    "log": "log2(x) * 0.6931471805599453",
+    "log2": "log(x) * 1.4426950408889634",
+    "divide": "x * reciprocal(y)",
+    "pow": "exp(y * log(x))",
+}
+_NUMPY_NAMES = {"pow": "power", "round_to_integral": "rint", "minimum_number": "fmin", "maximum_number": "fmax"}
+
+Target = FloatFormat | IntFormat
+
+
+def tabulated(name: str, fmt: Any) -> tuple[Operation, Target]:
+    """The operation and the format of these names, if all results can be gone through; else a ValueError."""
+    operation, found = find_operation(name), dtype(fmt)
+    if isinstance(found, TableFormat):
+        raise ValueError(f"{found.name} is a codebook: operations are of float and integer formats")
+    if operation.name == "scaleb" or operation.operands not in MAX_BITS:
+        raise ValueError(
+            f"{operation.name} has no table: only operations of one or two numbers, as "
+            f"{'multiply' if operation.name == 'scaleb' else 'multiply and add'}"
+        )
+    most = MAX_BITS[operation.operands]
+    if found.bits > most:
+        count = f"2^{found.bits * operation.operands}"
+        raise ValueError(
+            f"{operation.name} of {found.name} has {count} results: too many; formats of {most} bits at most "
+            f"for {'one operand' if operation.operands == 1 else 'two operands'}"
+        )
+    return operation, found
+
+
+def _all_codes(fmt: Target, operands: int) -> list[NDArray[Any]]:
+    """Every combination of codes, flat, the last operand's running fastest."""
+    codes = np.arange(fmt.code_count, dtype=fmt.code_dtype)
+    return [np.ascontiguousarray(grid.ravel()) for grid in np.meshgrid(*[codes] * operands, indexing="ij")]
+
+
+def _exact(operation: Operation, operands: Sequence[Array], rules: Profile) -> NDArray[np.float64]:
+    """Exact values, correctly rounded to float64."""
+    out = np.empty(operands[0].shape, np.uint64)
+    rounding = rules.rounding if operation.name == "round_to_integral" else Rounding.NEAREST_EVEN
+    operation.call(*operands, result="float64", profile="ieee", rounding=rounding, out=out)
+    return out.view(np.float64)
+
+
+def _to_float64(codes: NDArray[Any], fmt: Target) -> NDArray[np.float64]:
+    return np.asarray(decode(codes, fmt, dtype=np.float64))
+
+
+def _check_float64(fmt: Target) -> None:
+    if isinstance(fmt, FloatFormat) and (fmt.precision > 24 or fmt.quantum_exponent < -960 or _top(fmt) > 1000):
+        raise ValueError(f"errors of {fmt.name} are not measured: its values are too many or too far for float64")
+
+
+def _top(fmt: FloatFormat) -> int:
+    """The exponent of the largest finite value."""
+    significand, exponent = fmt.scaled(fmt.max_code)
+    return significand.bit_length() - 1 + exponent
+
+
+def ulps(values: NDArray[np.float64], exact: NDArray[np.float64], fmt: Target) -> NDArray[np.float64]:
+    """Signed errors in units of the format's quantum at the exact values; NaN where one of them is not finite.
+
+    Parameters
+    ----------
+    values, exact : numpy.ndarray of float64
+    fmt : FloatFormat or IntFormat
+
+    Returns
+    -------
+    numpy.ndarray of float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fpemu as fe
+    >>> from fpemu.inspection.accuracy import ulps
+    >>> ulps(np.array([1.0, 2.0]), np.array([1.25, 1.75]), fe.dtype("float8_e4m3fn"))
+    array([-2.,  2.])
+    """
+    if isinstance(fmt, IntFormat):
+        exponents = np.full(exact.shape, -fmt.fraction_bits)
+    else:
+        finite = np.where(np.isfinite(exact), exact, 0.0)
+        binades = np.where(finite == 0, fmt.emin, np.frexp(finite)[1] - 1)
+        exponents = np.maximum(binades, fmt.emin) - fmt.trailing_bits
+    with np.errstate(invalid="ignore"):
+        errors = np.asarray(values - exact)
+    errors[~np.isfinite(errors)] = np.nan
+    scaled: NDArray[np.float64] = np.ldexp(errors, -exponents)
+    return scaled
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OperationTable:
+    """Every result of an operation.
+
+    Parameters
+    ----------
+    operation : Operation
+    format, result : FloatFormat or IntFormat
+        The operands' and the results'.
+    profile : Profile
+    codes : numpy.ndarray
+        The results: axis 0 by x's code, axis 1 by y's, where there is one.
+    flags : Flags or None
+        None under rules that round twice, which have none.
+    """
+
+    operation: Operation
+    format: Target
+    result: Target
+    profile: Profile
+    codes: NDArray[Any]
+    flags: Flags | None
+
+    def values(self) -> NDArray[Any]:
+        """The results as floats."""
+        return np.asarray(decode(self.codes, self.result))
+
+    def relative_errors(self) -> NDArray[np.float64]:
+        """Magnitudes of the relative errors; NaN where a result, or the exact one, is not finite or the latter 0."""
+        _check_float64(self.result)
+        operands = [Array.from_codes(codes, self.format) for codes in _all_codes(self.format, self.codes.ndim)]
+        exact = _exact(self.operation, operands, self.profile).reshape(self.codes.shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = np.abs(_to_float64(self.codes, self.result) - exact) / np.abs(exact)
+        relative[~np.isfinite(relative)] = np.nan
+        return np.asarray(relative)
+
+
+def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | None = None) -> OperationTable:
+    """Every result of an operation of one or two operands of a format.
+
+    Parameters
+    ----------
+    name : str
+        An operation; see `fpemu.inspection.operations.find_operation`.
+    fmt : str, Format or dtype
+        The operands' format, of 16 bits at most, of 8 for two operands.
+    result : str, Format or dtype, optional
+        The results' format; default the operands'.
+    profile : Profile, optional
+        The rules; default the result format's own.
+
+    Returns
+    -------
+    OperationTable
+
+    Raises
+    ------
+    ValueError
+        If the table would be too large, the rounding is stochastic, or a name is unknown.
+
+    Examples
+    --------
+    >>> from fpemu.inspection.accuracy import operation_table
+    >>> operation_table("multiply", "int2").values()
+    array([[ 0,  0,  0,  0],
+           [ 0,  1, -2, -1],
+           [ 0, -2,  1,  1],
+           [ 0, -1,  1,  1]], dtype=int8)
+    """
+    operation, found = tabulated(name, fmt)
+    target = found if result is None else dtype(result)
+    if isinstance(target, TableFormat):
+        raise ValueError(f"{target.name} is a codebook: results are of float and integer formats")
+    rules = target.check_profile(target.profile if profile is None else profile)
+    if isinstance(rules.rounding, Stochastic):
+        raise ValueError("tables are of rounding that is not stochastic")
+    operands = [Array.from_codes(codes, found) for codes in _all_codes(found, operation.operands)]
+    shape = (found.code_count,) * operation.operands
+    out = np.empty(operands[0].shape, target.code_dtype)
+    with_flags = rules.through is not Through.FLOAT32
+    given = operation.call(*operands, result=target, profile=rules, out=out, return_flags=with_flags)
+    flags = Flags(given[1].bits.reshape(shape)) if with_flags else None
+    return OperationTable(operation, found, target, rules, out.reshape(shape), flags)
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Method:
+    """One way to compute a function, measured.
+
+    Parameters
+    ----------
+    name : str
+    codes : numpy.ndarray
+        Its results.
+    ulps : numpy.ndarray of float64
+        Signed errors; NaN where there is none to speak of.
+    differs : float
+        The share of results that are not the correctly rounded ones.
+    distance : int
+        The largest distance from those, counted in values of the format, where both are finite.
+    special : int
+        How many results are NaN or infinite where the exact value is a number in the format's range.
+    """
+
+    name: str
+    codes: NDArray[Any]
+    ulps: NDArray[np.float64]
+    differs: float
+    distance: int
+    special: int
+
+    @property
+    def max_ulp(self) -> float:
+        """The largest magnitude of an error; NaN if there is none."""
+        known = np.abs(self.ulps[~np.isnan(self.ulps)])
+        return float(known.max()) if known.size else float("nan")
+
+    @property
+    def mean_ulp(self) -> float:
+        """The mean magnitude of an error; NaN if there is none."""
+        known = np.abs(self.ulps[~np.isnan(self.ulps)])
+        return float(known.mean()) if known.size else float("nan")
+
+    @property
+    def worst(self) -> int | None:
+        """The place of the largest error, the first of them; None if there is none."""
+        return None if np.isnan(self.ulps).all() else int(np.nanargmax(np.abs(self.ulps)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Accuracy:
+    """Errors of a function over the codes of a format.
+
+    Parameters
+    ----------
+    operation : Operation
+    format : FloatFormat or IntFormat
+    profile : Profile
+    operands : tuple of numpy.ndarray
+        Their codes.
+    values : tuple of numpy.ndarray of float64
+        The operands as numbers.
+    exact : numpy.ndarray of float64
+    measured : numpy.ndarray of bool
+        Where the operands are finite and the exact value lies in the format's finite range: there errors are measured.
+    methods : tuple of Method
+        The first is the correctly rounded function.
+    """
+
+    operation: Operation
+    format: Target
+    profile: Profile
+    operands: tuple[NDArray[Any], ...]
+    values: tuple[NDArray[np.float64], ...]
+    exact: NDArray[np.float64]
+    measured: NDArray[np.bool_]
+    methods: tuple[Method, ...]
+
+    def where(self, place: int | None) -> list[float]:
+        """The operands at a place."""
+        return [] if place is None else [float(value[place]) for value in self.values]
+
+    def binades(self) -> list[dict[str, Any]]:
+        """Errors by binade: of the operand if there is one, of the exact value if there are two; zeros are left out."""
+        sorted_by = np.abs(self.values[0] if len(self.values) == 1 else self.exact)
+        inside = self.measured & (sorted_by != 0)
+        exponents = np.frexp(np.where(inside, sorted_by, 1.0))[1] - 1
+        rows: list[dict[str, Any]] = []
+        for exponent in np.unique(exponents[inside]).tolist():
+            chosen = inside & (exponents == exponent)
+            errors = [np.abs(method.ulps[chosen]) for method in self.methods]
+            known = [some[~np.isnan(some)] for some in errors]
+            rows.append(
+                {
+                    "binade": exponent,
+                    "count": int(chosen.sum()),
+                    "max_ulp": [float(some.max()) if some.size else float("nan") for some in known],
+                    "mean_ulp": [float(some.mean()) if some.size else float("nan") for some in known],
+                }
+            )
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, but for the single results; fit for JSON."""
+        return {
+            "operation": self.operation.name,
+            "format": self.format.name,
+            "profile": self.profile.name,
+            "count": int(self.exact.size),
+            "measured": int(self.measured.sum()),
+            "methods": [
+                {
+                    "name": method.name,
+                    "max_ulp": method.max_ulp,
+                    "at": self.where(method.worst),
+                    "mean_ulp": method.mean_ulp,
+                    "differs": method.differs,
+                    "distance": method.distance,
+                    "special": method.special,
+                }
+                for method in self.methods
+            ],
+            "binades": self.binades(),
+        }
+
+
+def usual_methods(name: str, fmt: Any) -> list[str]:
+    """The other ways to a function that `measure` takes if none is said: float32, numpy's, a composition.
+
+    Parameters
+    ----------
+    name : str
+    fmt : str, Format or dtype
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from fpemu.inspection.accuracy import usual_methods
+    >>> usual_methods("sigmoid", "bfloat16"), usual_methods("sin", "bfloat16")
+    (['float32', '1 / (1 + exp(-x))'], ['float32', 'numpy'])
+    """
+    operation = find_operation(name)
+    found = [FLOAT32, *([NUMPY] if _numpy_function(operation) is not None else [])]
+    return found + ([_COMPOSED[operation.name]] if operation.name in _COMPOSED else [])
+
+
+def _numpy_function(operation: Operation) -> Any:
+    return getattr(np, _NUMPY_NAMES.get(operation.name, operation.name), None)
+
+
+def measure(
+    name: str,
+    fmt: Any,
+    against: Sequence[str] | None = None,
+    profile: Profile | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Accuracy:
+    """Errors of a function over all codes of a format: correctly rounded, and computed in other ways.
+
+    Parameters
+    ----------
+    name : str
+        An operation of one or two operands; see `fpemu.inspection.operations.find_operation`.
+    fmt : str, Format or dtype
+        The operands' and the results' format, of 16 bits at most, of 8 for two operands.
+    against : sequence of str, optional
+        Other ways: "float32", correctly rounded to float32 and then to the format; "numpy", numpy's function of
+        float32, rounded to the format; or an expression in x (and y), every step of which is rounded to the format.
+        Default `usual_methods`.
+    profile : Profile, optional
+        The rules; default the format's own.
+    low, high : float, optional
+        Only operands between these.
+    advance : callable, optional
+        Called with the number of results that were computed, of all in all one for each method and operand.
+
+    Returns
+    -------
+    Accuracy
+
+    Raises
+    ------
+    ValueError
+        If there are too many codes, none in the range, the rounding is stochastic, or a way is unknown.
+
+    Examples
+    --------
+    >>> from fpemu.inspection.accuracy import measure
+    >>> found = measure("sigmoid", "float8_e4m3fn", against=["1 / (1 + exp(-x))"])
+    >>> [(method.name, method.max_ulp <= 0.5) for method in found.methods]
+    [('correctly rounded', True), ('1 / (1 + exp(-x))', False)]
+    """
+    operation, target = tabulated(name, fmt)
+    rules = target.check_profile(target.profile if profile is None else profile)
+    if isinstance(rules.rounding, Stochastic):
+        raise ValueError("errors are measured of rounding that is not stochastic")
+    _check_float64(target)
+    ways = list(usual_methods(name, target) if against is None else against)
+    variables = ("x", "y")[: operation.operands]
+    for way in ways:
+        if way == NUMPY and _numpy_function(operation) is None:
+            raise ValueError(f"numpy has no {operation.name}: compare with float32, or an expression")
+        if way not in (NUMPY, FLOAT32):
+            parse(way, variables)
+
+    least, most = -np.inf if low is None else low, np.inf if high is None else high
+    if np.isnan(least) or np.isnan(most):
+        raise ValueError("operands are measured from one number to another: NaN is no end of a range")
+    operands = _all_codes(target, operation.operands)
+    values = [_to_float64(codes, target) for codes in operands]
+    if low is not None or high is not None:
+        inside = np.logical_and.reduce([(some >= least) & (some <= most) for some in values])
+        operands, values = [codes[inside] for codes in operands], [some[inside] for some in values]
+    if not operands[0].size:
+        raise ValueError(f"no value of {target.name} lies between {least} and {most}")
+    exact = np.empty(operands[0].size)
+    found = [np.empty(operands[0].size, target.code_dtype) for _ in range(1 + len(ways))]
+    for start in range(0, exact.size, PIECE):
+        piece = slice(start, start + PIECE)
+        arrays = [Array.from_codes(codes[piece], target) for codes in operands]
+        exact[piece] = _exact(operation, arrays, rules)
+        for codes, way in zip(found, [CORRECT, *ways], strict=True):
+            codes[piece] = _computed(operation, arrays, target, rules, way, variables)
+            if advance is not None:
+                advance(arrays[0].size)
+
+    lowest, highest = finite_range(target)
+    finite = np.logical_and.reduce([np.isfinite(some) for some in values])
+    measured = finite & (exact >= lowest) & (exact <= highest)
+    methods = [
+        _method(way, codes, found[0], exact, measured, target)
+        for way, codes in zip([CORRECT, *ways], found, strict=True)
+    ]
+    return Accuracy(operation, target, rules, tuple(operands), tuple(values), exact, measured, tuple(methods))
+
+
+def _computed(
+    operation: Operation, arrays: list[Array], target: Target, rules: Profile, way: str, variables: tuple[str, ...]
+) -> NDArray[Any]:
+    """Codes of a function's results, computed in one way."""
+    out = np.empty(arrays[0].shape, target.code_dtype)
+    if way == CORRECT:
+        operation.call(*arrays, result=target, profile=rules, out=out)
+        return out
+    if way == FLOAT32:
+        first = np.empty(arrays[0].shape, np.uint32)
+        operation.call(*arrays, result="float32", profile="ieee", out=first)
+        return np.asarray(encode(first.view(np.float32), target, profile=rules))
+    if way == NUMPY:
+        numbers = [np.asarray(decode(array.codes, array.format, dtype=np.float32)) for array in arrays]
+        with np.errstate(all="ignore"):
+            given = np.asarray(_numpy_function(operation)(*numbers), np.float32)
+        return np.asarray(encode(given, target, profile=rules))
+    given_array = compute(way, target, dict(zip(variables, arrays, strict=True)), rules)
+    return np.broadcast_to(given_array.codes, out.shape)
+
+
+def _method(
+    name: str,
+    codes: NDArray[Any],
+    right: NDArray[Any],
+    exact: NDArray[np.float64],
+    measured: NDArray[np.bool_],
+    fmt: Target,
+) -> Method:
+    values = _to_float64(codes, fmt)
+    errors = ulps(values, exact, fmt)
+    errors[~measured] = np.nan
+    places, nans = ranks(codes, fmt)
+    right_places, right_nans = ranks(right, fmt)
+    both = np.isfinite(values) & np.isfinite(_to_float64(right, fmt))
+    apart = np.where(both, np.maximum(places, right_places) - np.minimum(places, right_places), np.uint64(0))
+    same = (codes == right) | (nans & right_nans)
+    special = int((measured & ~np.isfinite(values)).sum())
+    return Method(name, codes, errors, float(1 - same.mean()), int(apart.max(initial=0)), special)

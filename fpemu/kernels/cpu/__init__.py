@@ -1,0 +1,1 @@
+"""Loops over arrays, on the scalar cores or on the FPU."""

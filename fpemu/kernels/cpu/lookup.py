@@ -1,0 +1,64 @@
+"""Loops that look up: codes in a table, values in a codebook's thresholds."""
+
+from numpy import int64, uint64
+
+from fpemu.kernels.jit import core, loop
+from fpemu.kernels.scalar.bits import bit_length
+from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER, decode, is_subnormal
+
+BINADE_OFFSET = 1 << 40  # makes every binade's number positive
+
+
+@loop
+def take_array(table, codes, out):
+    """out[i] = table[codes[i]]; every code is below the table's length."""
+    for i in range(codes.size):
+        out[i] = table[codes[i]]
+
+
+@core
+def place(negative, significand, exponent):
+    """Two integers (binade, digits) that order as numbers do: by binade, then by digits; zero is (0, 0)."""
+    if significand == uint64(0):
+        return int64(0), uint64(0)
+    length = bit_length(significand)
+    digits = significand << uint64(64 - length)
+    binade = exponent + length + BINADE_OFFSET
+    return (-binade, ~digits) if negative else (binade, digits)
+
+
+@core
+def interval(binade, digits, binades, thresholds, inclusive):
+    """How many thresholds (sorted places) the number is above, or at where they are inclusive."""
+    first, last = int64(0), int64(thresholds.size)
+    while first < last:
+        middle = (first + last) >> 1
+        above = binade > binades[middle] or (
+            binade == binades[middle]
+            and (digits > thresholds[middle] or (digits == thresholds[middle] and inclusive[middle] != 0))
+        )
+        if above:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@loop
+def codebook_array(codes, source, zero_subnormals, binades, thresholds, inclusive, results, specials, out):
+    """Codes of `source` to a codebook: out[i] is `results` at the interval that the value lies in.
+
+    `binades` and `thresholds` are the places where intervals begin.  `specials`: what a positive and a negative NaN,
+    +infinity and -infinity give.
+    """
+    for i in range(codes.size):
+        category, negative, significand, exponent = decode(uint64(codes[i]), source)
+        if category == NOT_A_NUMBER:
+            out[i] = specials[1 if negative else 0]
+        elif category == INFINITE:
+            out[i] = specials[3 if negative else 2]
+        else:
+            if zero_subnormals and is_subnormal(significand, source):
+                significand = uint64(0)
+            binade, digits = place(negative, significand, exponent)
+            out[i] = results[interval(binade, digits, binades, thresholds, inclusive)]

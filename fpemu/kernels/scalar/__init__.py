@@ -1,0 +1,1 @@
+"""Scalar cores: functions of integers and tuples of integers, without arrays."""

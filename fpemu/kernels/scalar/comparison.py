@@ -1,0 +1,143 @@
+"""Which of two numbers of any formats is less, exactly; the total order; minimum and maximum."""
+
+import functools
+
+from numpy import uint64
+
+from fpemu.kernels.jit import core, loop
+from fpemu.kernels.opcodes import (
+    COMPARE,
+    EQUAL,
+    EXTREMUM,
+    EXTREMUM_2008,
+    EXTREMUM_X86,
+    GREATER,
+    INVALID_FLAG,
+    LESS,
+    SIGN_ONLY,
+    SIGNALS,
+    TOTAL_ORDER,
+    UNORDERED,
+)
+from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER
+from fpemu.kernels.scalar.results import U0, converted, operand, propagate
+
+
+@core
+def compare_magnitudes(x_operand, y_operand):
+    """LESS, EQUAL or GREATER of the magnitudes of two numbers."""
+    x_kind, _, x, x_exponent, _ = x_operand
+    y_kind, _, y, y_exponent, _ = y_operand
+    if x_kind == INFINITE or y_kind == INFINITE:
+        if x_kind == y_kind:
+            return EQUAL
+        return GREATER if x_kind == INFINITE else LESS
+    if x == U0 or y == U0:
+        return GREATER if x != U0 else LESS if y != U0 else EQUAL
+    if x_exponent != y_exponent:  # the top bits are set
+        return GREATER if x_exponent > y_exponent else LESS
+    return GREATER if x > y else LESS if x < y else EQUAL
+
+
+@core
+def reverse(order):
+    """LESS for GREATER and the other way round."""
+    return GREATER if order == LESS else LESS if order == GREATER else order
+
+
+@core
+def compare(x_operand, y_operand):
+    """LESS, EQUAL, GREATER or UNORDERED.  IEEE 754-2019 clause 5.11."""
+    x_kind, x_negative, x, _, _ = x_operand
+    y_kind, y_negative, y, _, _ = y_operand
+    if x_kind == NOT_A_NUMBER or y_kind == NOT_A_NUMBER:
+        return UNORDERED
+    if x_negative == y_negative:
+        order = compare_magnitudes(x_operand, y_operand)
+        return reverse(order) if x_negative else order
+    if x_kind != INFINITE and y_kind != INFINITE and x == U0 and y == U0:
+        return EQUAL
+    return LESS if x_negative else GREATER
+
+
+@core
+def total_order(x_operand, y_operand):
+    """LESS, EQUAL or GREATER: -0 below +0, and NaN at the ends by sign and payload.  IEEE 754-2019 clause 5.10."""
+    x_kind, x_negative, x, _, _ = x_operand
+    y_kind, y_negative, y, _, _ = y_operand
+    if x_negative != y_negative:
+        return LESS if x_negative else GREATER
+    if x_kind == NOT_A_NUMBER or y_kind == NOT_A_NUMBER:
+        if x_kind != y_kind:
+            order = GREATER if x_kind == NOT_A_NUMBER else LESS
+        else:  # a signalling NaN's payload is below a quiet one's, as that has its top bit set
+            order = GREATER if x > y else LESS if x < y else EQUAL
+    else:
+        order = compare_magnitudes(x_operand, y_operand)
+    return reverse(order) if x_negative else order
+
+
+@core
+def second_unless(wanted, x_operand, y_operand, y_code, target, rules, knobs, random):
+    """The second operand unless the first stands in the wanted order to it: (code, flags).
+
+    MINPS and MAXPS of x86 (Intel SDM, volume 2): of zeros and NaN the second, a NaN as it is; any NaN is invalid.
+    """
+    order = compare(x_operand, y_operand)
+    if order == UNORDERED:
+        if y_operand[0] == NOT_A_NUMBER and knobs[SIGN_ONLY]:
+            return uint64(y_code), INVALID_FLAG
+        code, flags = converted(y_operand, target, rules, knobs, random)
+        return code, flags | INVALID_FLAG
+    return converted(x_operand if order == wanted else y_operand, target, rules, knobs, random)
+
+
+@core
+def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, knobs, random):
+    """The smaller or the larger one of two numbers: (code, flags); -0 is below +0.  IEEE 754-2019 clause 9.6.
+
+    `numbers`: of a number and a NaN the number; else NaN.
+    """
+    x_operand, y_operand = operand(x_code, x_spec, rules), operand(y_code, y_spec, rules)
+    x_nan, y_nan = x_operand[0] == NOT_A_NUMBER, y_operand[0] == NOT_A_NUMBER
+    if knobs[EXTREMUM] == EXTREMUM_X86:
+        return second_unless(GREATER if larger else LESS, x_operand, y_operand, y_code, target, rules, knobs, random)
+    if knobs[EXTREMUM] == EXTREMUM_2008:
+        numbers = not (x_operand[4] or y_operand[4])
+    if (x_nan or y_nan) and (not numbers or x_nan == y_nan):
+        return propagate(x_operand, y_operand, target, rules, knobs)
+    if x_nan or y_nan:
+        code, flags = converted(y_operand if x_nan else x_operand, target, rules, knobs, random)
+        return code, flags | (INVALID_FLAG if x_operand[4] or y_operand[4] else 0)
+    order = total_order(x_operand, y_operand)
+    chosen = y_operand if (order == LESS) == larger else x_operand
+    return converted(chosen, target, rules, knobs, random)
+
+
+@functools.cache
+def order_loop(which):
+    """The loop of one order of two operands (COMPARE, TOTAL_ORDER, TOTAL_ORDER_MAGNITUDE), over arrays of one length.
+
+    `rules`: which subnormals are zero; `out`: LESS to UNORDERED, and SIGNALS where an operand is a signalling NaN.
+    """
+
+    @loop
+    def order_array(x, y, x_spec, y_spec, rules, out):
+        for i in range(x.size):
+            x_operand, y_operand = operand(x[i], x_spec, rules), operand(y[i], y_spec, rules)
+            if which == COMPARE:
+                order = compare(x_operand, y_operand)
+            elif which == TOTAL_ORDER:
+                order = total_order(x_operand, y_operand)
+            else:
+                order = total_order(unsigned(x_operand), unsigned(y_operand))
+            out[i] = order + (SIGNALS if x_operand[4] or y_operand[4] else 0)
+
+    return order_array
+
+
+@core
+def unsigned(x_operand):
+    """An operand without its sign."""
+    kind, _, x, exponent, signals = x_operand
+    return kind, False, x, exponent, signals

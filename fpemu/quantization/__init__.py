@@ -1,0 +1,29 @@
+"""Scaled formats: codes that come in blocks with scales, and quantization to them."""
+
+from fpemu.quantization.calibration import Calibration, calibrate
+from fpemu.quantization.definition.profiles import ScaleProfile
+from fpemu.quantization.definition.registry import scheme, schemes
+from fpemu.quantization.definition.scale_rules import ScaleRule
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+from fpemu.quantization.definition.tool_arithmetic import Steps
+from fpemu.quantization.definition.tool_profiles import scale_profile
+from fpemu.quantization.products import quantized_matmul
+from fpemu.quantization.quantized import Packed, Quantized
+from fpemu.quantization.quantizer import fake_quantize, quantize
+
+__all__ = [
+    "Calibration",
+    "Packed",
+    "Quantized",
+    "ScaleProfile",
+    "ScaleRule",
+    "ScaledFormat",
+    "Steps",
+    "calibrate",
+    "fake_quantize",
+    "quantize",
+    "quantized_matmul",
+    "scale_profile",
+    "scheme",
+    "schemes",
+]

@@ -1,0 +1,246 @@
+"""Where blocks lie: an array's shape, and the blocks that share a scale."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats.rules import brief
+
+__all__ = ["Block", "Layout", "block_shape", "check_block", "layout_of"]
+
+Block = int | tuple[int, int] | str
+WORDS = ("tensor", "row", "channel")
+MANY = 6  # dimensions; more are not told one by one
+
+
+def check_block(block: Any) -> Block:
+    """A block as one may write it: a length, (rows, columns), or a word; a TypeError or ValueError if it is none."""
+    if isinstance(block, str):
+        if block not in WORDS:
+            raise ValueError(
+                f"unknown block {brief(block)}: allowed are {', '.join(WORDS)}, a length, and (rows, columns)"
+            )
+        return block
+    parts = block if isinstance(block, tuple | list) else (block,)
+    if not all(hasattr(part, "__index__") and not isinstance(part, bool) for part in parts):
+        raise TypeError(f"a block is a length, (rows, columns) or a word, not {brief(block)}")
+    sizes = tuple(int(part.__index__()) for part in parts)
+    if len(sizes) not in (1, 2) or min(sizes) < 1:
+        raise ValueError(f"a block has one or two lengths, each 1 or more, not {brief(block)}")
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The lengths of a block along each axis of an array.
+
+    "tensor": all of it; "row": all along `axis`; "channel": all but along `axis`, where it is 1; a length: so many
+    along `axis`; (rows, columns): the latter along `axis`, the former along the one before.
+
+    Raises
+    ------
+    ValueError
+        If the array has no such axis.
+    """
+    ndim = len(shape)
+    if block == "tensor":
+        return tuple(max(length, 1) for length in shape)
+    if not ndim:
+        raise ValueError(f"one number has no axis that blocks ({block}) could lie along: x.reshape(1) has one")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis {brief(axis)} is out of range for {ndim} dimensions")
+    axis %= ndim
+    whole = [max(length, 1) for length in shape]
+    if block == "channel":
+        whole[axis] = 1
+        return tuple(whole)
+    steps = [1] * ndim
+    if block == "row":
+        steps[axis] = whole[axis]
+    elif isinstance(block, tuple):
+        if axis == 0:
+            raise ValueError(f"a block of {block[0]} x {block[1]} needs an axis before axis {axis}")
+        steps[axis - 1 : axis + 1] = block
+    else:
+        assert isinstance(block, int)
+        steps[axis] = block
+    return tuple(steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """An array's shape and its blocks' lengths along each axis; the last block of an axis may be shorter.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    steps : tuple of int
+        As many.
+    """
+
+    shape: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    @functools.cached_property
+    def blocks(self) -> tuple[int, ...]:
+        """How many blocks there are along each axis: the shape of what belongs to blocks."""
+        return tuple(-(-length // step) for length, step in zip(self.shape, self.steps, strict=True))
+
+    @property
+    def divides(self) -> bool:
+        """Whether no block is shorter than others."""
+        return all(length % step == 0 for length, step in zip(self.shape, self.steps, strict=True))
+
+    @functools.cached_property
+    def rows(self) -> tuple[int, int, int] | None:
+        """Where each block lies in one piece of a C-ordered array: (rows, their length, the block's); else None."""
+        split = next((place for place, step in enumerate(self.steps) if step > 1), len(self.shape))
+        inner = math.prod(self.shape[split + 1 :])
+        if any(step != length for step, length in zip(self.steps[split + 1 :], self.shape[split + 1 :], strict=True)):
+            return None
+        if split == len(self.shape):
+            return 1, math.prod(self.shape), 1
+        return math.prod(self.shape[:split]), self.shape[split] * inner, self.steps[split] * inner
+
+    # -- between an array and its blocks ------------------------------------------------------------------------------
+
+    def gathered(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The elements of each block in a row, zeros where it is shorter."""
+        if not self.divides:
+            ends = [
+                (0, count * step - length)
+                for count, step, length in zip(self.blocks, self.steps, self.shape, strict=True)
+            ]
+            x = np.pad(x, ends)
+        parted = x.reshape([part for pair in zip(self.blocks, self.steps, strict=True) for part in pair])
+        ndim = len(self.shape)
+        parted = parted.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
+        return np.ascontiguousarray(parted.reshape(math.prod(self.blocks), math.prod(self.steps)))
+
+    def scattered(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """An array from its blocks' rows, as `gathered` gives them; C-ordered."""
+        ndim = len(self.shape)
+        parted = rows.reshape([*self.blocks, *self.steps])
+        parted = parted.transpose(
+            [place for pair in zip(range(ndim), range(ndim, 2 * ndim), strict=True) for place in pair]
+        )
+        whole = parted.reshape([count * step for count, step in zip(self.blocks, self.steps, strict=True)])
+        return np.ascontiguousarray(whole[tuple(map(slice, self.shape))])
+
+    def spread(self, of_blocks: NDArray[Any]) -> NDArray[Any]:
+        """What belongs to blocks, for each element."""
+        found = of_blocks
+        for axis, (step, length) in enumerate(zip(self.steps, self.shape, strict=True)):
+            if found.shape[axis] == 1:
+                continue  # broadcast below
+            if step > 1:
+                found = np.repeat(found, step, axis=axis)[(slice(None),) * axis + (slice(length),)]
+        return np.broadcast_to(found, self.shape)
+
+    def part(self, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...], Layout]:
+        """Indices of the elements and of the blocks for an index along block boundaries, and the part's layout.
+
+        Raises
+        ------
+        TypeError
+            If `index` has something else than slices and integers.
+        ValueError
+            If it steps over elements or cuts a block.
+        IndexError
+            If it is out of range.
+        """
+        words = list(index) if isinstance(index, tuple) else [index]
+        if any(word is Ellipsis for word in words):
+            place = next(place for place, word in enumerate(words) if word is Ellipsis)
+            words[place : place + 1] = [slice(None)] * (len(self.shape) - len(words) + 1)
+        words += [slice(None)] * (len(self.shape) - len(words))
+        if len(words) > len(self.shape):
+            raise IndexError(f"too many indices: there are {len(self.shape)} dimensions")
+        elements: list[Any] = []
+        blocks: list[Any] = []
+        shape, steps = [], []
+        for axis, (word, length, step) in enumerate(zip(words, self.shape, self.steps, strict=True)):
+            start, stop = _range(word, length, axis)
+            if (start % step and start != stop) or (stop % step and stop != length):
+                raise ValueError(f"{start}:{stop} cuts a block of axis {axis}, whose blocks have {step} elements")
+            if isinstance(word, slice):
+                elements.append(slice(start, stop))
+                blocks.append(slice(start // step, -(-stop // step)))
+                shape.append(stop - start)
+                steps.append(step)
+            else:
+                elements.append(start)
+                blocks.append(start // step)
+        return tuple(elements), tuple(blocks), Layout(tuple(shape), tuple(steps))
+
+
+def _range(word: Any, length: int, axis: int) -> tuple[int, int]:
+    """First and last + 1 of a slice without steps, or of an integer."""
+    if isinstance(word, slice):
+        start, stop, step = word.indices(length)
+        if step != 1:
+            raise ValueError(f"a step of {step} along axis {axis} takes blocks apart")
+        return start, max(start, stop)
+    if isinstance(word, bool | np.ndarray) or not hasattr(word, "__index__"):
+        raise TypeError(f"slices and integers find blocks, not {type(word).__name__}")
+    place = int(word.__index__())
+    if not -length <= place < length:
+        raise IndexError(f"index {place} is out of range for axis {axis} with {length} elements")
+    return place % length, place % length + 1
+
+
+def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False) -> Layout:
+    """Where the blocks of a shape lie.
+
+    Parameters
+    ----------
+    block : int, (int, int) or str
+    axis : int
+    shape : tuple of int
+    pad : bool
+        Whether the last block of an axis may be shorter.
+
+    Raises
+    ------
+    ValueError
+        If the array has no such axis, or blocks do not divide it and `pad` is not set; what would fit is named.
+
+    Examples
+    --------
+    >>> from fpemu.quantization.blocks import layout_of
+    >>> layout_of(32, -1, (4, 64)).blocks
+    (4, 2)
+    """
+    found = Layout(shape, block_shape(block, axis, shape))
+    if found.divides or pad:
+        return found
+    ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
+    ways += [f"axis={other}" for other in range(len(shape)) if _is_whole(block, other, shape)][:2]
+    text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
+    blocks = " x ".join(map(str, found.steps))
+    raise ValueError(
+        f"blocks of {blocks if len(shape) <= MANY else block} do not divide an array of "
+        f"{f'shape {shape}' if len(shape) <= MANY else f'{len(shape)} dimensions'}: pad=True lets the last ones be "
+        f"shorter{text if len(shape) <= MANY else ''}"
+    )
+
+
+def _is_whole(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
+    """Whether blocks along an axis divide an array."""
+    if isinstance(block, tuple) and axis % max(len(shape), 1) == 0:
+        return False
+    return Layout(shape, block_shape(block, axis, shape)).divides
+
+
+def _reshaped(block: Block, axis: int, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes that blocks along the last axis divide: without axes of length 1, then the last axes in one."""
+    if axis % len(shape) != len(shape) - 1:
+        return []
+    few = tuple(length for length in shape if length != 1)
+    others = [few, *((*few[:first], math.prod(few[first:])) for first in range(len(few) - 2, -1, -1))]
+    return [other for other in others if other and other != shape and _is_whole(block, -1, other)]

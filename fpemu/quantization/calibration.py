@@ -1,0 +1,532 @@
+"""calibrate: scales that are known beforehand, from the numbers of many batches."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic.axes import switch
+from fpemu.casting.inputs import as_numbers
+from fpemu.formats import IntFormat
+from fpemu.formats.facts.info import finfo
+from fpemu.formats.keywords import hinted
+from fpemu.formats.rules import Stochastic
+from fpemu.quantization.blocks import Layout, block_shape, layout_of
+from fpemu.quantization.definition.registry import scheme as find_scheme
+from fpemu.quantization.definition.scale_rules import check_word
+from fpemu.quantization.histogram import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
+from fpemu.quantization.quantizer import as_floats, quantize
+from fpemu.quantization.tool_scales import is_zero
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from fpemu.quantization.definition.scaled_format import ScaledFormat
+    from fpemu.quantization.quantized import Quantized
+
+__all__ = ["Calibration", "calibrate", "narrow"]
+
+METHODS = ("minmax", "percentile", "mse")
+PERCENTILE = 99.9
+TRIED = 1 << 22  # quotients that are tried at a time
+COARSE = 16  # bins of a binade that are one step of the first search
+REACH = 16  # binades of that search
+
+
+def calibrate(
+    x: ArrayLike | Iterable[ArrayLike],
+    scheme: str | ScaledFormat,
+    method: str = "minmax",
+    *,
+    percentile: float | None = None,
+    source: Any = None,
+    pad: bool = False,
+) -> Calibration:
+    """Find scales, and zero points, for numbers that are like those given.
+
+    Parameters
+    ----------
+    x : array_like, or iterable of arrays
+        One batch; or batches one after the other: an iterator or what gives one, as a DataLoader of torch does, or a
+        list or tuple of arrays.
+    scheme : str or ScaledFormat
+        Its blocks say what a scale is of: "tensor", "channel" or "row"; or blocks of a length or tiles, which have
+        their places: all batches of one shape, such as a weight's.  With two levels of scales (nvfp4) the second one's
+        is found, of the tensor; blocks of a length and tiles still get theirs from each array, of any shape.
+    method : {"minmax", "percentile", "mse"}
+        The range that the elements are to span: of all numbers; of this percentage of them; the one whose mean squared
+        error is the least.
+    percentile : float
+        For "percentile" alone: above 0, at most 100; default 99.9.
+    source : str, Format or dtype, optional
+        x holds codes of this format.
+    pad : bool
+        Whether the last block of an axis may be shorter.
+
+    Returns
+    -------
+    Calibration
+        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.  NaN and infinities are left out, and counted:
+        `.nan`, `.infinite`.
+
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind.
+    ValueError
+        If a name is unknown, the method does not fit the scheme or takes no percentile, blocks do not divide an axis,
+        or batches do not fit together.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> found = fe.calibrate([[0.5, -2.0], [1.0, 0.25]], "absmax_int8")
+    >>> found.scales
+    array(0.01574803, dtype=float32)
+    >>> found.quantize([2.0, 1.0, -300.0]).elements
+    array([ 127,   64, -128], dtype=int8)
+    >>> weights = [[0.5, -6.0, 1.0, 9.0], [1.0, 2.0, 0.0, 0.25]]
+    >>> fe.calibrate(weights, fe.scheme("mxfp4").replace(block=4), "mse").scales
+    array([[2. ],
+           [0.5]], dtype=float32)
+    >>> fe.calibrate([[2688.0], [1.0]], "nvfp4").second_scale
+    1.0
+    """
+    found = Calibration(scheme, method, percentile=percentile)
+    for batch in _batches(x):
+        found.update(batch, source=source, pad=pad)
+    return found
+
+
+def _batches(x: Any) -> Iterator[Any]:
+    """One array, or the arrays that an iterator gives or a list or tuple holds."""
+    if isinstance(x, list | tuple):
+        several = len(x) > 0 and all(getattr(part, "ndim", 0) for part in x)
+    else:
+        itself = isinstance(x, Sequence | Mapping | Set) or hasattr(x, "shape") or hasattr(x, "__array__")
+        several = isinstance(x, Iterable) and not itself
+    yield from x if several else (x,)
+
+
+class Calibration:
+    """What is known of the numbers of batches so far, and the scales that follow.
+
+    Batches may come in any order, and to several calibrations that are merged: no bit of the result depends on that.
+
+    Parameters
+    ----------
+    scheme : str or ScaledFormat
+        See `calibrate`.
+    method : {"minmax", "percentile", "mse"}
+        See `calibrate`.
+    percentile : float
+        For "percentile"; default 99.9.
+
+    Attributes
+    ----------
+    scheme : ScaledFormat
+    method : str
+    percentile : float
+    count : int
+        Numbers so far, the others left out.
+    nan, infinite : int
+        Those others, which count for nothing.
+
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind.
+    ValueError
+        If a name is unknown, or the method does not fit the scheme.
+
+    Notes
+    -----
+    "minmax" keeps the smallest and the largest number of each block, zero among them, and the scales are bit for bit
+    those that `quantize` gives all numbers at once.  The others count numbers, as float32 toward zero, in bins of equal
+    sign, exponent and first seven bits of the trailing significand: 128 to a binade, so that a bin's ends differ by
+    less than 0.8 percent.  They keep 24 bytes for each bin of each block that has numbers: for one array no more than
+    for each number.
+
+    "percentile" takes the upper end of the bin in which that percentage is reached (as numpy's "inverted_cdf"), at most
+    the largest number: of magnitudes, or for a rule "minmax" half of the rest off each end.
+
+    "mse" takes each bin for the mean of its numbers, which is each number itself where no two of a block share a bin,
+    and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a binade,
+    over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone; and for scales
+    that are powers of two twice the range, for other elements than integers up to that in sixteenths.  The whole range
+    is tried first: by this measure no result is worse than that of "minmax".
+
+    Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
+
+    NaN and infinities count for nothing, by every method: the scales are those of the finite numbers alone, where
+    `quantize` by itself makes a NaN of the scale of a block that has one.  How many there were is in `nan` and
+    `infinite`, and shown.  A block without any finite number counts as zeros, and where no batch has one, there are no
+    scales: a ValueError.  `Calibration.quantize` then takes infinities to the ends, and NaN as the elements have it.
+
+    Where the FPU takes subnormal numbers for zero, so do the statistics of batches that have some.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> half, rest = fe.Calibration("zeropoint_uint8"), fe.Calibration("zeropoint_uint8")
+    >>> half.update([0.0, 3.0]).merge(rest.update([-1.0, 4.1]))
+    <Calibration zeropoint_uint8 minmax: 4 numbers>
+    >>> half.scales, half.zero_points
+    (array(0.02, dtype=float32), array(50))
+    """
+
+    def __init__(self, scheme: str | ScaledFormat, method: str = "minmax", *, percentile: float | None = None) -> None:
+        self.scheme = find_scheme(scheme)
+        check_word(method, METHODS, "method")
+        if percentile is None:
+            percentile = PERCENTILE
+        elif method != "percentile":
+            raise ValueError(f"percentile= is for the method 'percentile', not for {method!r}: leave it out")
+        if isinstance(percentile, bool) or not isinstance(percentile, int | float | np.integer | np.floating):
+            raise TypeError(f"percentile must be a number, not {type(percentile).__name__}")
+        if not 0 < percentile <= 100:
+            raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")
+        if self.scheme.scale_rule.signed:
+            raise ValueError(
+                f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone, or "
+                "calibrate with scale_rule='absmax'"
+            )
+        two = self.scheme.second_level is not None and self.scheme.nested is None
+        if method == "mse" and two:
+            raise ValueError(
+                f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' and 'percentile' fit"
+            )
+        self._second_alone = two and not isinstance(self.scheme.block, str)
+        if self._second_alone:
+            _check_second(self.scheme)
+        self.method, self.percentile = method, float(percentile)
+        self.count = self.nan = self.infinite = 0
+        self._shape: tuple[int, ...] | None = None  # of what belongs to blocks
+        self._low = self._high = np.zeros(0)
+        self._counted = Counted.nothing()
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def update(self, x: ArrayLike, *, source: Any = None, pad: bool = False) -> Calibration:
+        """Take a batch.
+
+        Parameters
+        ----------
+        x : array_like
+            Numbers, as `cast` takes them; the axes that have scales of their own are as long in each batch.
+        source : str, Format or dtype, optional
+            x holds codes of this format.
+        pad : bool
+            Whether the last block of an axis may be shorter.
+
+        Returns
+        -------
+        Calibration
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If x holds no real numbers.
+        ValueError
+            If its shape does not fit the scheme, or the batches before.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.Calibration("fp8_e4m3_tensor").update([1.0, 2.0]).update([-896.0]).scales
+        array(2., dtype=float32)
+        """
+        self.__dict__.pop("_result", None)
+        pad = switch("calibrate", "pad", pad)
+        numbers = np.asarray(as_floats(as_numbers(x, source), self.scheme), np.float64)
+        layout, shape = self._places(numbers.shape, pad)
+        self._meet(shape)
+        finite, infinite = np.isfinite(numbers), np.isinf(numbers)
+        count = int(finite.sum())
+        self.count += count
+        self.infinite += int(infinite.sum())
+        self.nan += int(numbers.size - count - infinite.sum())
+        if numbers.size:
+            rows, chosen = layout.gathered(numbers), layout.gathered(finite)
+            self._low = np.minimum(self._low, rows.min(axis=1, initial=0.0, where=chosen))
+            self._high = np.maximum(self._high, rows.max(axis=1, initial=0.0, where=chosen))
+            if self.method != "minmax":
+                self._counted = Counted.together([self._counted, *counted(rows, chosen)])
+        return self
+
+    def _places(self, shape: tuple[int, ...], pad: bool) -> tuple[Layout, tuple[int, ...]]:
+        """Where what shares a scale lies in an array of some shape, and the shape of scales."""
+        block, axis = self.scheme.block, self.scheme.axis
+        whole = block == "tensor" or self._second_alone
+        layout = layout_of("tensor" if whole else block, axis, shape, pad)
+        if whole:
+            return layout, ()
+        if isinstance(block, str):
+            own = axis % len(shape)
+            return layout, tuple(n if (i == own) == (block == "channel") else 1 for i, n in enumerate(shape))
+        return layout, layout.blocks
+
+    def merge(self, other: Calibration) -> Calibration:
+        """Take what another calibration of the same kind has seen.
+
+        Parameters
+        ----------
+        other : Calibration
+
+        Returns
+        -------
+        Calibration
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If it is none.
+        ValueError
+            If it is for another scheme or method, or its batches have another shape.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> one, other = fe.calibrate([448.0], "fp8_e4m3_tensor"), fe.calibrate([896.0], "fp8_e4m3_tensor")
+        >>> one.merge(other).scales
+        array(2., dtype=float32)
+        """
+        if not isinstance(other, Calibration):
+            raise TypeError(f"merge takes a Calibration, not {type(other).__name__}")
+        if (other.scheme, other.method, other.percentile) != (self.scheme, self.method, self.percentile):
+            raise ValueError(f"{other!r} does not fit {self!r}: scheme, method and percentile must be the same")
+        self.__dict__.pop("_result", None)
+        if other._shape is not None:
+            self._meet(other._shape)
+            self._low, self._high = np.minimum(self._low, other._low), np.maximum(self._high, other._high)
+            self._counted = Counted.together([self._counted, other._counted])
+        self.count += other.count
+        self.nan += other.nan
+        self.infinite += other.infinite
+        return self
+
+    def _meet(self, shape: tuple[int, ...]) -> None:
+        """Remember the shape of scales, or refuse another one."""
+        if self._shape is None:
+            self._shape = shape
+            self._low = self._high = np.zeros(math.prod(shape))
+        elif self._shape != shape:
+            why = ""
+            if not isinstance(self.scheme.block, str):
+                why = (
+                    f"; blocks of {self.scheme.block} have their places, in batches of one shape: where shapes differ, "
+                    "quantize alone gives each array scales of its own"
+                )
+            raise ValueError(f"scales of shape {shape} do not fit those of the batches before, {self._shape}{why}")
+
+    # -- scales -------------------------------------------------------------------------------------------------------
+
+    @property
+    def ranges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The smallest and the largest number that elements are to span, by `method`; zero is among them."""
+        if self._shape is None or not self.count:
+            raise ValueError("there are no numbers yet: update(batch)")
+        low, high = self._low, self._high
+        if self.method == "percentile":
+            low, high = self._quantiles(low, high)
+        elif self.method == "mse":
+            low, high = self._least_errors(low, high)
+        return low.reshape(self._shape), high.reshape(self._shape)
+
+    @property
+    def scales(self) -> NDArray[Any] | None:
+        """The scales, as `decode` gives them, in a shape that fits blocks; without the second level's.
+
+        None where only the second level's is found.
+        """
+        return self._result[0]
+
+    @property
+    def zero_points(self) -> NDArray[np.int64] | None:
+        """The zero points, where the scheme has some of its blocks' own."""
+        return self._result[1]
+
+    @property
+    def second_scale(self) -> float | None:
+        """The second level's scale, where the scheme has one."""
+        return self._result[2]
+
+    @functools.cached_property
+    def _result(self) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None, float | None]:
+        low, high = self.ranges
+        scales, zeros, second = _of_ranges(self.scheme, low.reshape(-1), high.reshape(-1))
+        if self._second_alone:
+            return None, None, second
+        return scales.reshape(low.shape), None if zeros is None else zeros.reshape(low.shape), second
+
+    def quantize(self, x: ArrayLike, **how: Any) -> Quantized:
+        """Quantize with these scales and zero points.
+
+        Parameters
+        ----------
+        x : array_like
+        **how
+            As for `quantize`, but for what the calibration has: scales and zero points, `axis`, `block`, `scale_rule`.
+
+        Returns
+        -------
+        Quantized
+
+        Raises
+        ------
+        ValueError
+            If there were no numbers, or x does not fit them.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.calibrate([896.0], "fp8_e4m3_tensor").quantize([3.0, 1000.0]).dequantize()
+        array([  3., 896.], dtype=float32)
+        """
+        for name in ("scales", "zero_points", "second_scale", "axis", "block", "scale_rule"):
+            if name in how:
+                raise TypeError(f"{name}= is the calibration's: fpemu.quantize takes another one")
+        scales, zeros, second = self._result
+        if scales is not None and not isinstance(self.scheme.block, str):
+            shape = as_numbers(x, how.get("source")).codes.shape
+            blocks = Layout(shape, block_shape(self.scheme.block, self.scheme.axis, shape)).blocks
+            if blocks != scales.shape:
+                raise ValueError(f"scales of shape {scales.shape} do not fit blocks of shape {blocks}")
+        return hinted(quantize)(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
+
+    # -- methods ------------------------------------------------------------------------------------------------------
+
+    def _quantiles(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
+        from fractions import Fraction  # `import fpemu` goes without it
+
+        share, found = Fraction(str(self.percentile)) / 100, self._counted
+        if self.scheme.scale_rule.statistic == "minmax":
+            keep = (1 + share) / 2
+            below, above = (found.reached(places_of(bins), keep, low.size) for bins in (found.bins ^ SIGN, found.bins))
+        else:
+            below = above = found.reached(found.bins & ~SIGN, share, low.size)
+        return np.maximum(low, -below), np.minimum(high, above)
+
+    def _least_errors(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
+        low, high, found = low.copy(), high.copy(), self._counted
+        starts, means = found.starts(low.size), found.means
+        widths = np.diff(starts)
+        steps = REACH * 128 // COARSE + 1
+        row = 0
+        while row < low.size:
+            some = np.maximum.accumulate(widths[row : row + TRIED // steps])
+            few = max(int(np.count_nonzero(some * np.arange(1, some.size + 1) * steps <= TRIED)), 1)
+            part = slice(row, row + few)
+            places = starts[row : row + few, None] + np.arange(some[few - 1])
+            own = places < starts[row + 1 : row + few + 1, None]
+            places = np.where(own, places, 0)
+            numbers, counts = np.where(own, means[places], np.float32(0)), np.where(own, found.counts[places], 0)
+            low[part], high[part] = _searched(self.scheme, numbers, counts, low[part], high[part])
+            row += few
+        return low, high
+
+    def __repr__(self) -> str:
+        others = [f"{self.nan} NaN"] * (self.nan > 0) + [f"{self.infinite} infinite"] * (self.infinite > 0)
+        left_out = f", {' and '.join(others)} left out" if others else ""
+        return f"<Calibration {self.scheme} {self.method}: {self.count} numbers{left_out}>"
+
+
+def narrow(x: NDArray[np.float64]) -> NDArray[Any]:
+    """The same numbers as float32 where that holds them, which is faster to quantize."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    return single if np.array_equal(single, x) else x
+
+
+def _check_second(scheme: ScaledFormat) -> None:
+    """Refuse schemes of two levels and blocks with places, the second level's scale of which cannot be known."""
+    steps = scheme.own_profile.steps
+    if steps is not None and steps.choose != "no":
+        raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself: quantize alone")
+    if scheme.scale_rule.statistic == "minmax":
+        raise ValueError(
+            f"{scheme}: the second level's scale follows from each block's range, not from the tensor's: quantize alone"
+        )
+
+
+def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
+    """The scheme for rows that are a block each; to nearest where it rounds stochastically."""
+    profile = scheme.own_profile.replace(name=scheme.profile.name)
+    if isinstance(profile.elements.rounding, Stochastic):
+        profile = profile.replace(name=profile.name, rounding="nearest_even")
+    second = None if scheme.nested is not None else scheme.second_level
+    return scheme.replace(block="row", axis=-1, second_level=second, profile=profile)
+
+
+def _of_ranges(
+    scheme: ScaledFormat, low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.int64] | None, float | None]:
+    """Scales, zero points and the second level's scale of blocks that reach from low to high."""
+    q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
+    scales = np.asarray(q.scale_values)[:, 0]
+    zero, lost = is_zero(low) & is_zero(high), is_zero(scales)
+    if zero.any() or lost.any():
+        least, one = scales.dtype.type(finfo(scheme.scale).smallest_subnormal), scales.dtype.type(1)
+        scales = np.where(zero, one, np.where(lost, least, scales))
+    second = q.second_scale if isinstance(q.second_scale, float) else None
+    own = isinstance(scheme.zero_point, IntFormat)
+    return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
+
+
+def _searched(
+    scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
+) -> tuple[Ends, Ends]:
+    """The ranges whose squared errors are the least, of blocks in rows: numbers, and how often there are each."""
+    whole = low, high
+    with np.errstate(over="ignore"):
+        largest = np.maximum(-low, high).astype(np.float32)
+    top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST)  # the bin of the largest magnitude
+    lowest = np.maximum(top - REACH * 128, 0)
+
+    def best(bins: Integers, below: bool, above: bool) -> Integers:
+        limits = upper(bins)
+        lows = np.maximum(low, -limits) if below else np.broadcast_to(low, limits.shape)
+        highs = np.minimum(high, limits) if above else np.broadcast_to(high, limits.shape)
+        least = np.argmin(_errors(scheme, numbers, counts, lows, highs), axis=0)
+        return np.asarray(np.take_along_axis(bins, least[None], axis=0)[0])
+
+    ways = [(True, True)]
+    if scheme.scale_rule.statistic == "minmax":
+        ways += [(True, False), (False, True)]
+    for way in ways:
+        found = best(np.maximum(top - np.arange(0, REACH * 128 + 1, COARSE)[:, None], lowest), *way)
+        fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
+        limit = upper(best(np.clip(fine, lowest, top), *way))
+        low, high = (np.maximum(low, -limit) if way[0] else low), (np.minimum(high, limit) if way[1] else high)
+    # Larger ranges too: powers of two as scales, rounded down, leave numbers beyond; float elements are denser below.
+    larger = [2.0] if scheme.scale.precision == 1 else []
+    if not larger and not isinstance(scheme.element, IntFormat):
+        larger = [1 + step / 16 for step in range(1, 17)]
+    if larger:
+        half = np.finfo(np.float64).max / 2
+        lows, highs = (
+            np.stack([end, *(by * np.clip(side, -half, half) for by in larger)])
+            for end, side in zip((low, high), whole, strict=True)
+        )
+        least = np.argmin(_errors(scheme, numbers, counts, lows, highs), axis=0)[None]
+        low, high = (np.take_along_axis(ends, least, axis=0)[0] for ends in (lows, highs))
+    return low, high
+
+
+def _errors(
+    scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
+) -> NDArray[np.float64]:
+    """The sum of squared errors of blocks, in rows, for each of some ranges from low to high: (ranges, blocks)."""
+    scales, zeros, _ = _of_ranges(scheme, low.reshape(-1), high.reshape(-1))
+    x = np.broadcast_to(numbers, (len(low), *numbers.shape))
+    zeros = None if zeros is None else zeros[:, None]
+    q = quantize(x.reshape(scales.size, -1), _in_rows(scheme), scales=scales[:, None], zero_points=zeros)
+    wrong = q.dequantize(np.float64).reshape(x.shape) - numbers
+    return np.asarray((np.square(wrong) * counts).sum(axis=2))

@@ -1,0 +1,1 @@
+"""Scaled formats as data: schemes, scale rules, tools and their profiles."""

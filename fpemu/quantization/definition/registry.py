@@ -1,0 +1,150 @@
+"""The schemes that ship, and the lookup of names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fpemu.formats.registry import register, registered_scheme, registered_schemes
+from fpemu.formats.scheme import Scheme
+from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
+from fpemu.quantization.definition.scale_rules import ScaleRule
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+
+__all__ = ["scheme", "schemes"]
+
+
+def scheme(x: Any) -> ScaledFormat:
+    """The scaled format that a name, an alias or a scheme itself means.
+
+    Parameters
+    ----------
+    x : str or ScaledFormat
+        Of integers any width and group has a name: an integer format, "_asym" for zero points, and "_tensor", "_row"
+        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned
+        ones without "_asym" have the middle integer as zero point in all blocks.  "nf4" means `nf4_64`.
+
+    Returns
+    -------
+    ScaledFormat
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, with the names near it.
+    TypeError
+        If `x` is neither.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.scheme("mxfp4")
+    ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', name='mxfp4')
+    >>> fe.scheme("mxfp5")
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown scheme 'mxfp5'; did you mean 'mxfp8' or 'mxfp6' or 'mxfp4'?
+    >>> fe.scheme("uint3_asym_group64").block
+    64
+    """
+    if isinstance(x, ScaledFormat):
+        return x
+    if not isinstance(x, str):
+        raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
+    found = registered_scheme(x, _meant)
+    assert isinstance(found, ScaledFormat)
+    return found
+
+
+# A format of single numbers that means a scheme too, where one is asked for.
+_SINGLE = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
+
+
+def _meant(name: str) -> Scheme | None:
+    """The scheme of a name that is none of the registered ones; None if it is no scheme's."""
+    found = _SINGLE.get(name)
+    return ScaledFormat._parsed(name) if found is None else scheme(found)
+
+
+def schemes() -> list[ScaledFormat]:
+    """The registered scaled formats: those that ship, then those of `register`.
+
+    Returns
+    -------
+    list of ScaledFormat
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> [found.name for found in fe.schemes()][:3]
+    ['mxfp8_e4m3', 'mxfp8_e5m2', 'mxfp6_e2m3']
+    """
+    return [found for found in registered_schemes() if isinstance(found, ScaledFormat)]
+
+
+def _mx(name: str, element: Any, *aliases: str) -> None:
+    """OCP Microscaling Formats (MX) v1.0, table 1: blocks of 32, E8M0 scales; clause 6.3's rule."""
+    register(ScaledFormat(element, 32, "float8_e8m0fnu", "floor", name=name), *aliases)
+
+
+_mx("mxfp8_e4m3", "float8_e4m3fn", "mxfp8")
+_mx("mxfp8_e5m2", "float8_e5m2")
+_mx("mxfp6_e2m3", "float6_e2m3fn")
+_mx("mxfp6_e3m2", "float6_e3m2fn", "mxfp6")
+_mx("mxfp4", "float4_e2m1fn", "mxfp4_e2m1")
+_mx("mxint8", "q1.6")
+
+# NVIDIA's: blocks of 16, e4m3 scales, and one scale of the tensor; without that one; tiles, for weights.
+register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", second_level="float32", name="nvfp4"))
+register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", name="nvfp4_one_level"))
+register(
+    ScaledFormat("float4_e2m1fn", (16, 16), "float8_e4m3fn", "absmax", second_level="float32", name="nvfp4_tile"),
+    "nvfp4_16x16",
+)
+
+# Affine integers. The textbook's: the absolute maximum becomes 127; the range from smallest to largest, all codes.
+# Then for channels and groups; the other widths have names that `scheme` reads.
+for _bits in (8, 4):
+    register(ScaledFormat(f"int{_bits}", "tensor", name=f"absmax_int{_bits}"), f"int{_bits}_tensor")
+    for _sign in ("", "u"):
+        _element = f"{_sign}int{_bits}"
+        register(
+            ScaledFormat(_element, "tensor", "float32", "minmax", zero_point=_element, name=f"zeropoint_{_element}"),
+            f"{_element}_asym_tensor",
+        )
+    _group = 128 if _bits == 8 else 32
+    register(ScaledFormat(f"int{_bits}", "channel", axis=0, name=f"int{_bits}_channel"))
+    register(ScaledFormat(f"int{_bits}", _group, name=f"int{_bits}_group"), f"int{_bits}_group{_group}")
+    for _sign in ("", "u"):
+        _element = f"{_sign}int{_bits}"
+        _asym: dict[str, Any] = {"scale_rule": "minmax", "zero_point": _element}
+        register(ScaledFormat(_element, "channel", axis=0, **_asym, name=f"{_element}_asym_channel"))
+        register(
+            ScaledFormat(_element, _group, **_asym, name=f"{_element}_asym_group"), f"{_element}_asym_group{_group}"
+        )
+
+# float8 with one float32 scale for a tensor, a row, or tiles, as DeepSeek-V3 has it (arXiv 2412.19437, section 3.3.2);
+# and with powers of two as scales, rounded up.
+for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
+    for _word, _block in (("tensor", "tensor"), ("row", "row"), ("1x128", 128), ("128x128", (128, 128))):
+        for _powers, _rest in (("", ()), ("_pow2", ("float8_e8m0fnu", "rceil"))):
+            _usual = [f"fp8_{_word}{_powers}"] if _name == "e4m3" else []
+            _usual += ["fp8_block"] if "fp8_128x128" in _usual else []  # vLLM's and compressed-tensors' word
+            register(ScaledFormat(_element, _block, *_rest, name=f"fp8_{_name}_{_word}{_powers}"), *_usual)
+
+# bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
+# themselves, less their mean, to a codebook of 8 bits.
+for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
+    register(ScaledFormat(_book, 64, name=f"{_name}_64"))
+_ABSMAXES = ScaledFormat(DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"), name="bnb_absmax")
+register(ScaledFormat("nf4", 64, second_level=_ABSMAXES, name="bnb_nf4"))
+register(ScaledFormat(FP4, 64, second_level=_ABSMAXES, name="bnb_fp4"))
+
+# GGUF's blocks with a scale and no minimum, of ggml (ggml-quants.c): the number of the largest magnitude becomes the
+# lowest code.
+register(ScaledFormat("int8", 32, "float16", "absmax", name="gguf_q8_0"), "q8_0")
+for _bits in (4, 5):
+    _middle = 1 << (_bits - 1)
+    register(
+        ScaledFormat(f"uint{_bits}", 32, "float16", "signed_absmax", zero_point=_middle, name=f"gguf_q{_bits}_0"),
+        f"q{_bits}_0",
+    )

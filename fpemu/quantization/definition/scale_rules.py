@@ -1,0 +1,224 @@
+"""How a block's scale follows from its numbers: rules as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.rules import Rounding, brief, named, near, rounding_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+__all__ = ["RULES", "ScaleRule", "check_word", "finite_ends", "scale_rule"]
+
+STATISTICS = ("absmax", "minmax", "signed_absmax")
+DIVISORS = ("largest", "power", "span", "lowest")
+OFFSETS = ("mean",)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaleRule:
+    """A block's scale: a statistic of its numbers over a divisor, rounded once to the scale's format.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables and messages; not part of equality.
+    statistic : {"absmax", "minmax", "signed_absmax"}
+        The largest magnitude; the largest number less the smallest, zero counted among them; or the number of the
+        largest magnitude with its sign, the first of equals in C order.
+    divisor : {"largest", "power", "span", "lowest"} or float
+        The element's largest value; the largest power of two that is not above it; its largest value less its smallest;
+        its lowest value; or this number.  Values are those less the zero point where that is the same for all blocks.
+    rounding : Rounding or str
+        Of the quotient, to the scale's format.
+    digits : bool
+        The statistic is rounded to the element's precision first, ties away from zero.
+    offset : {"mean"} or None
+        What all numbers are less by before anything else, in float32: their mean; for the scales of scales alone.
+
+    Raises
+    ------
+    ValueError
+        If a word is unknown, or the divisor no positive number.
+    TypeError
+        If something is of the wrong kind.
+
+    Notes
+    -----
+    With powers of two as scales (E8M0), rounding toward zero over `power` is floor(log2(absmax)) - emax, as OCP MX
+    v1.0 clause 6.3 has it; away from zero over `power` is the rule "ceil"; away from zero over `largest` is "rceil", of
+    CUDA and cuBLAS; `digits` makes of "floor" the rule "even" of torchao.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> cautious = fe.ScaleRule("cautious", divisor="largest", rounding="away_from_zero")
+    >>> q = fe.quantize([3.0, 449.0], "mxfp8_e4m3", scale_rule=cautious, pad=True)
+    >>> q.scale_values
+    array([2.], dtype=float32)
+    """
+
+    name: str = dataclasses.field(compare=False)
+    statistic: str = "absmax"
+    divisor: str | float = "largest"
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    digits: bool = False
+    offset: str | None = None
+
+    def __post_init__(self) -> None:
+        check_word(self.statistic, STATISTICS, "statistic")
+        if self.offset is not None:
+            check_word(self.offset, OFFSETS, "offset")
+        if isinstance(self.divisor, str):
+            check_word(self.divisor, DIVISORS, "divisor")
+        elif isinstance(self.divisor, bool) or not isinstance(self.divisor, int | float):
+            raise TypeError(f"divisor must be a word or a number, not {type(self.divisor).__name__}")
+        elif not 0 < self.divisor < math.inf:
+            raise ValueError(f"divisor must be above 0 and finite, not {self.divisor}")
+        elif isinstance(self.divisor, int):
+            exact_float(self.divisor, "the divisor")
+        mode = rounding_mode(self.rounding)
+        if not isinstance(mode, Rounding):
+            raise ValueError("a scale is not rounded stochastically")
+        object.__setattr__(self, "rounding", mode)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def signed(self) -> bool:
+        """Whether scales may be negative."""
+        return self.statistic == "signed_absmax" or self.divisor == "lowest"
+
+    def divisor_of(self, element: Format, zero_point: int = 0) -> float:
+        """The divisor, for an element format.
+
+        Parameters
+        ----------
+        element : Format
+        zero_point : int
+            What all elements are less by.
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.ScaleRule("mine", divisor="power").divisor_of(fe.dtype("e4m3"))
+        256.0
+        """
+        return _divisor(self.divisor, element, zero_point) if isinstance(self.divisor, str) else float(self.divisor)
+
+
+@functools.lru_cache(maxsize=256)
+def _divisor(word: str, element: Format, zero_point: int) -> float:
+    low, high = (end - zero_point for end in finite_ends(element))
+    largest = high if isinstance(element, IntFormat) else max(high, -low)
+    if word == "power":
+        what = f"the power of two that scales of {element} divide by"
+        if isinstance(largest, float):
+            return 2.0 ** (math.frexp(largest)[1] - 1)
+        from fractions import Fraction  # imported late: `import fpemu` stays light
+
+        from fpemu.formats.facts.text import floor_log2
+
+        return exact_float(Fraction(2) ** floor_log2(largest), what)
+    if word == "span" and isinstance(element, TableFormat):
+        from fractions import Fraction
+
+        return exact_float(Fraction(high) - Fraction(low), f"the span of {element}")
+    exact = {"span": high - low, "lowest": low, "largest": largest}[word]
+    return exact_float(exact, f"the {word} value of {element}".replace("span value", "span"))
+
+
+def exact_float(x: Fraction | float, what: str) -> float:
+    """The float64 that a number is; a ValueError that names the number where none is."""
+    try:
+        nearest = float(x)
+    except OverflowError:
+        nearest = math.inf
+    if nearest != x:
+        from fractions import Fraction
+
+        from fpemu.formats.facts.text import number_text
+
+        x = Fraction(x)
+        raise ValueError(f"{what} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
+    return nearest
+
+
+def finite_ends(fmt: Format) -> tuple[Fraction | float, Fraction | float]:
+    """The smallest and the largest finite value of a format; floats where their sums and differences are exact too."""
+    if isinstance(fmt, TableFormat):
+        return min(fmt.entries), max(fmt.entries)
+    if isinstance(fmt, IntFormat) and fmt.bits <= 32 and abs(fmt.fraction_bits) <= 32:
+        return math.ldexp(fmt.min_int, -fmt.fraction_bits), math.ldexp(fmt.max_int, -fmt.fraction_bits)
+    if isinstance(fmt, FloatFormat) and fmt.bits <= 32 and fmt.exponent_bits <= 8 and abs(fmt.bias) <= 255:
+        largest = fmt.value(fmt.max_code)
+        return (-largest if fmt.signed else 0.0), largest
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
+    if isinstance(fmt, IntFormat):
+        unit = Fraction(1, 1 << fmt.fraction_bits) if fmt.fraction_bits >= 0 else Fraction(1 << -fmt.fraction_bits)
+        return fmt.min_int * unit, fmt.max_int * unit
+    if not isinstance(fmt, FloatFormat):
+        raise TypeError(f"the element must be a Format, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
+    high = fmt.exact(fmt.max_code)
+    return (-high if fmt.signed else Fraction(0)), high
+
+
+def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
+    """A TypeError or ValueError if a word is none of those that are allowed for `what`."""
+    if not isinstance(word, str):
+        raise TypeError(f"{what} must be a str, not {type(word).__name__}")
+    if word not in allowed:
+        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
+
+
+RULES: Mapping[str, ScaleRule] = {
+    rule.name: rule
+    for rule in (
+        ScaleRule("floor", "absmax", "power", Rounding.TOWARD_ZERO),
+        ScaleRule("ceil", "absmax", "power", Rounding.AWAY_FROM_ZERO),
+        ScaleRule("even", "absmax", "power", Rounding.TOWARD_ZERO, digits=True),
+        ScaleRule("rceil", "absmax", "largest", Rounding.AWAY_FROM_ZERO),
+        ScaleRule("absmax", "absmax", "largest", Rounding.NEAREST_EVEN),
+        ScaleRule("minmax", "minmax", "span", Rounding.NEAREST_EVEN),
+        ScaleRule("signed_absmax", "signed_absmax", "lowest", Rounding.NEAREST_EVEN),
+    )
+}
+
+
+def scale_rule(rule: Any) -> ScaleRule:
+    """The rule that a name means, or the rule itself.
+
+    Parameters
+    ----------
+    rule : str or ScaleRule
+
+    Returns
+    -------
+    ScaleRule
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> from fpemu.quantization.definition.scale_rules import scale_rule
+    >>> scale_rule("rceil").rounding
+    <Rounding.AWAY_FROM_ZERO: 'away_from_zero'>
+    """
+    return named(rule, ScaleRule, RULES, "scale rule")

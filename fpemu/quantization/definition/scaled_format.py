@@ -1,0 +1,396 @@
+"""ScaledFormat: codes that share scales, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from typing import Any
+
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.registry import dtype
+from fpemu.formats.rules import brief, check_name, near
+from fpemu.formats.scheme import Scheme
+from fpemu.quantization.blocks import WORDS, Block, check_block
+from fpemu.quantization.definition.profiles import ScaleProfile
+from fpemu.quantization.definition.scale_rules import RULES, ScaleRule, exact_float, finite_ends
+from fpemu.quantization.definition.scale_rules import scale_rule as rule_of
+from fpemu.quantization.definition.tool_profiles import PROFILES, profiles_of, scale_profile
+
+__all__ = ["ScaledFormat"]
+
+_FLOAT32 = dtype("float32")
+ZERO_POINT_BITS = 32
+SECOND_DIGITS = 24
+
+
+def _second_level(x: Any) -> Any:
+    return x if x is None or isinstance(x, ScaledFormat) else dtype(x)
+
+
+def _zero_point(x: Any) -> Any:
+    fixed = hasattr(x, "__index__") and not isinstance(x, bool)
+    return int(x.__index__()) if fixed else x if x is None else dtype(x)
+
+
+def _check_order(element: Any, block: Any) -> None:
+    """A TypeError where a name stands before the element: then the block is a format."""
+    if isinstance(block, str) and block not in WORDS:
+        try:
+            dtype(block)
+        except ValueError:
+            return
+    elif not isinstance(block, FloatFormat | IntFormat | TableFormat):
+        return
+    raise TypeError(
+        f"the block is {brief(block)}, a format: a scheme begins with its element, and its name is a keyword: "
+        f"ScaledFormat({str(block)!r}, ..., name={str(element)!r})"
+    )
+
+
+def _word(part: Any) -> str:
+    """A part as one may write it: a name where that means it, else what makes it."""
+    if isinstance(part, FloatFormat | IntFormat | TableFormat):
+        try:
+            known = dtype(part.name) == part
+        except ValueError:
+            known = False
+        return repr(part.name if known else part)
+    if isinstance(part, ScaleRule):
+        if RULES.get(part.name) == part:
+            return repr(part.name)
+        own = {field: getattr(part, field.name) for field in dataclasses.fields(part)[1:]}
+        words = [
+            f"{field.name}={getattr(value, 'value', value)!r}" for field, value in own.items() if value != field.default
+        ]
+        return f"ScaleRule({', '.join([repr(part.name), *words])})"
+    if isinstance(part, ScaleProfile) and PROFILES.get(part.name) == part:
+        return repr(part.name)
+    return repr(part)
+
+
+_INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block>tensor|row|channel|group[1-9][0-9]*)")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaledFormat(Scheme):
+    """A scheme of quantization: a format of elements, and scales that blocks of them share.
+
+    Parameters
+    ----------
+    element : Format, str or dtype
+        What a number over its block's scale is rounded to.
+    block : int, (int, int) or str
+        The numbers that share a scale: so many along `axis`; a tile of rows and columns, the latter along `axis`, the
+        former along the axis before; "row", all along `axis`; "channel", all but along `axis`; "tensor", all.
+    scale : Format, str or dtype
+        What scales are kept in.
+    scale_rule : ScaleRule or str
+        How a block's scale follows from its numbers.
+    axis : int
+        The axis that blocks lie along.
+    zero_point : IntFormat, str, dtype, int or None
+        The format of the integers that are added to the rounded quotients, for integer elements; an integer: that one
+        in all blocks, which is not stored; None: none are.
+    second_level : Format, ScaledFormat, str, dtype or None
+        A format: scales are divided by one more scale of that format for the whole tensor, so that the largest is the
+        scale format's largest value.  A scheme: the scales themselves, in float32 and in C order, are quantized to it.
+        None: neither.
+    profile : ScaleProfile or str
+        How numbers get to codes and scales; default: "exact", each rounded once; see `profiles`.
+    name : str, optional
+        Shown in tables and messages; not part of equality.  Without it the parts make one: of integers the name that
+        `scheme` reads, where there is one.
+
+    Raises
+    ------
+    ValueError
+        If a word is unknown, or the parts do not fit together; the message says why.
+    TypeError
+        If a part is of the wrong kind.
+
+    Notes
+    -----
+    A number is decoded as (element - zero point) x scale x the second level's scale, the product rounded once.  OCP
+    Microscaling Formats (MX) v1.0 clause 5 is the scheme of a block of 32, E8M0 scales and the rule "floor".
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> mine = fe.ScaledFormat("float6_e2m3fn", block=8, scale="float8_e4m3fn")
+    >>> mine.name
+    'float6_e2m3fn_8_float8_e4m3fn'
+    >>> q = fe.quantize([1.0, -2.0, 3.0, 0.1], mine, pad=True)
+    >>> q.dequantize()
+    array([ 1.015625 , -2.03125  ,  3.046875 ,  0.1015625], dtype=float32)
+    """
+
+    element: Format
+    block: Block
+    scale: FloatFormat
+    scale_rule: ScaleRule
+    axis: int = -1
+    zero_point: IntFormat | int | None = None
+    second_level: FloatFormat | ScaledFormat | None = None
+    profile: ScaleProfile = PROFILES["exact"]
+    name: str = dataclasses.field(default="", compare=False)
+
+    def __init__(
+        self,
+        element: Any,
+        block: Any,
+        scale: Any = "float32",
+        scale_rule: Any = "absmax",
+        axis: int = -1,
+        zero_point: Any = None,
+        second_level: Any = None,
+        profile: ScaleProfile | str = "exact",
+        *,
+        name: str | None = None,
+    ) -> None:
+        if name is not None:
+            check_name(name, "a scheme's name")
+        _check_order(element, block)
+        if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+            raise TypeError(f"axis must be an int, not {type(axis).__name__}")
+        found = {
+            "element": dtype(element),
+            "block": check_block(block),
+            "scale": dtype(scale),
+            "scale_rule": rule_of(scale_rule),
+            "axis": int(axis.__index__()),
+            "zero_point": _zero_point(zero_point),
+            "second_level": _second_level(second_level),
+            "profile": scale_profile(profile),
+        }
+        for field, value in found.items():
+            object.__setattr__(self, field, value)
+        object.__setattr__(self, "name", self._own_name if name is None else name)
+        self._check()
+
+    def _check(self) -> None:
+        own = self.own_profile
+        self.element.check_profile(own.elements)
+        if isinstance(self.second_level, ScaledFormat):
+            self._check_nested(self.second_level)
+        for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
+            if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
+                raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
+        second = self.second_level
+        if isinstance(second, FloatFormat) and second.precision > SECOND_DIGITS:
+            raise ValueError(
+                f"second_level: its scale has {SECOND_DIGITS} digits at most, {second}'s {second.precision}"
+            )
+        element = self.element
+        entries = element.entries if isinstance(element, TableFormat) else ()
+        if max(entries, default=element.max_int if isinstance(element, IntFormat) else 1) <= 0:
+            raise ValueError(f"{self.element} has no positive value to scale to")
+        if self.zero_point is not None:
+            self._check_zero_point(self.zero_point)
+        if self.scale_rule.statistic == "minmax" and not isinstance(self.zero_point, IntFormat):
+            raise ValueError(f"the scale rule {self.scale_rule} needs zero points: zero_point={self.element.name!r}")
+        if self.scale_rule.signed:
+            self._check_signs()
+
+    def _check_zero_point(self, zero_point: IntFormat | int) -> None:
+        if not isinstance(zero_point, int) and not (
+            isinstance(zero_point, IntFormat) and zero_point.fraction_bits == 0
+        ):
+            raise ValueError(f"zero points are integers, but {zero_point} are not")
+        element = self.element
+        if not isinstance(element, IntFormat) or element.fraction_bits != 0:
+            raise ValueError(f"zero points are for elements that are integers, not for {element}")
+        if element.bits > ZERO_POINT_BITS:
+            raise ValueError(f"zero points are for integers of {ZERO_POINT_BITS} bits at most, not for {element}")
+        low, high = (self.middle,) * 2 if self.scale_rule.statistic != "minmax" else (element.min_int, element.max_int)
+        if isinstance(zero_point, IntFormat) and not zero_point.min_int <= low <= high <= zero_point.max_int:
+            ends = f"{low}" if low == high else f"{low} to {high}"
+            raise ValueError(f"zero points of {element} are {ends} under {self.scale_rule}, which {zero_point} lacks")
+        if isinstance(zero_point, int) and not element.min_int <= zero_point < element.max_int:
+            raise ValueError(
+                f"a zero point of {element} is {element.min_int} to {element.max_int - 1}, so that there is a positive "
+                f"value to scale to, not {zero_point}"
+            )
+
+    def _check_signs(self) -> None:
+        """Refuse what a rule whose scales may be negative cannot have."""
+        if not self.scale.signed:
+            raise ValueError(f"the scale rule {self.scale_rule} needs scales with a sign, which {self.scale} has not")
+        if self.second_level is not None:
+            raise ValueError(f"the scale rule {self.scale_rule} is for scales of one level: second_level=None")
+        element = self.element
+        if isinstance(element, IntFormat):
+            lowest: float = element.min_int - (self.fixed_zero_point or 0)
+        else:
+            lowest = min(element.entries) if isinstance(element, TableFormat) else -int(element.signed)
+        if self.scale_rule.divisor == "lowest" and lowest >= 0:
+            raise ValueError(f"{element} has no negative value to scale to: give it a zero_point, an integer")
+
+    def _check_nested(self, second: ScaledFormat) -> None:
+        if self.scale.codes_key != _FLOAT32.codes_key:
+            raise ValueError(f"scales that are quantized themselves are float32 first, not {self.scale}")
+        if second.second_level is not None or second.zero_point is not None or not isinstance(second.block, int):
+            raise ValueError(
+                f"scales are quantized to one level, in blocks of a length, without zero points: not {second}"
+            )
+
+    @functools.cached_property
+    def own_profile(self) -> ScaleProfile:
+        """The profile as it stands for this scheme: the row that fits."""
+        return self.profile.of(self)
+
+    @functools.cached_property
+    def nested(self) -> ScaledFormat | None:
+        """What scales are quantized to, under the same tool's profile; None where they are not."""
+        if not isinstance(self.second_level, ScaledFormat):
+            return None
+        return self.second_level.replace(profile=self.profile) if self.profile.rows else self.second_level
+
+    @property
+    def fixed_zero_point(self) -> int | None:
+        """The zero point of all blocks, where the scheme says it."""
+        return self.zero_point if isinstance(self.zero_point, int) else None
+
+    @property
+    def middle(self) -> int:
+        """The zero point that does not follow from a block's numbers: the one of all blocks, or the middle integer."""
+        if isinstance(self.zero_point, int):
+            return self.zero_point
+        element = self.element
+        assert isinstance(element, IntFormat)
+        return 0 if element.signed else (element.max_int + 1) // 2
+
+    @property
+    def divisor(self) -> float:
+        """What the scale rule divides statistics by; elements count less a zero point that all blocks have.
+
+        A ValueError where no float64 is it.
+        """
+        same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
+        return self.scale_rule.divisor_of(self.element, self.middle if same else 0)
+
+    @property
+    def largest_scale(self) -> float:
+        """The largest value of scales, which the second level's scale is divided by."""
+        return exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
+
+    def profiles(self) -> list[str]:
+        """The named profiles that apply to the scheme.
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.scheme("nvfp4").profiles()[:3]
+        ['exact', 'torchao-0.18', 'transformer-engine-2026']
+        """
+        return profiles_of(self)
+
+    @property
+    def bits_per_block(self) -> int:
+        """The bits that belong to a block beside its elements: its scale's and its zero point's."""
+        return self.scale_format.bits + (self.zero_point.bits if isinstance(self.zero_point, IntFormat) else 0)
+
+    @property
+    def scale_format(self) -> Format:
+        """The format of the scales' codes."""
+        return self.scale if self.nested is None else self.nested.element
+
+    def replace(self, **changes: Any) -> ScaledFormat:
+        """The scheme with other parts.
+
+        Parameters
+        ----------
+        **changes
+            Parameters of the class.
+
+        Returns
+        -------
+        ScaledFormat
+
+        Raises
+        ------
+        TypeError
+            If there is no such parameter.
+        ValueError
+            If the parts do not fit together.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.scheme("mxfp4").replace(block=16).block
+        16
+        """
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in parts:
+                raise TypeError(f"a scheme has no {brief(name)}{near(name, parts)}")
+        if self.name == self._own_name:
+            parts["name"] = None
+        return ScaledFormat(**{**parts, **changes})
+
+    @classmethod
+    def _parsed(cls, name: str) -> ScaledFormat | None:
+        """The scheme of integers that a name describes, as `scheme` says; None if it describes none."""
+        found = _INTEGERS.fullmatch("".join(name.split()).lower())
+        if found is None:
+            return None
+        word = found["block"]
+        rule, zero = "absmax", cls._usual_zero_point(dtype(found["element"]))
+        if found["asym"] is not None:
+            rule, zero = "minmax", found["element"]
+        block = int(word[5:]) if word.startswith("group") else word
+        return cls(found["element"], block, "float32", rule, cls._usual_axis(block), zero)
+
+    @staticmethod
+    def _usual_axis(block: Block) -> int:
+        return 0 if block == "channel" else -1
+
+    @staticmethod
+    def _usual_zero_point(element: Format) -> Any:
+        """Of a symmetric scheme: of unsigned integers the middle one."""
+        return 1 << (element.bits - 1) if isinstance(element, IntFormat) and not element.signed else None
+
+    @property
+    def _own_name(self) -> str:
+        """A name of the parts; of integers the one that `_parsed` reads, where it does."""
+        element, block, rule = self.element, self.block, self.scale_rule
+        whole = isinstance(element, IntFormat) and element.fraction_bits == 0
+        words = [element.name]
+        asymmetric = whole and rule == RULES["minmax"] and self.zero_point == element
+        if asymmetric:
+            words.append("asym")
+        if isinstance(block, int):
+            words.append(f"group{block}" if whole else str(block))
+        else:
+            words.append(block if isinstance(block, str) else "x".join(map(str, block)))
+        if self.scale.codes_key != _FLOAT32.codes_key:
+            words.append(self.scale.name)
+        if not asymmetric:
+            if rule != RULES["absmax"]:
+                words.append(rule.name)
+            if self.zero_point != self._usual_zero_point(element):
+                words.append(f"zero_{self.zero_point}".lower())
+        if self.axis != self._usual_axis(block):
+            words.append(f"axis{self.axis}")
+        if self.second_level is not None:
+            words.append(f"over_{self.second_level}")
+        if self.profile != PROFILES["exact"]:
+            words.append(self.profile.name)
+        return "_".join("_".join(words).split())
+
+    def __repr__(self) -> str:
+        words = [f"{_word(self.element)}, block={self.block!r}, scale={_word(self.scale)}"]
+        words.append(f"scale_rule={_word(self.scale_rule)}")
+        if self.axis != -1:
+            words.append(f"axis={self.axis}")
+        levels = {"zero_point": self.zero_point, "second_level": self.second_level}
+        words += [f"{field}={_word(part)}" for field, part in levels.items() if part is not None]
+        if self.profile != PROFILES["exact"]:
+            words.append(f"profile={_word(self.profile)}")
+        if self.name != self._own_name:
+            words.append(f"name={self.name!r}")
+        return f"ScaledFormat({', '.join(words)})"

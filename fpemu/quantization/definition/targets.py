@@ -1,0 +1,208 @@
+"""Names of either kind: of a format or of a scaled format, of a profile of casts or of one of these."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+
+from fpemu.formats import Format
+from fpemu.formats.profiles import PROFILE_ALIASES, Profile, profile_names
+from fpemu.formats.profiles import profile as cast_profile
+from fpemu.formats.registry import aliases, dtype, dtypes
+from fpemu.formats.rules import brief, near
+from fpemu.formats.spellings import unambiguous
+from fpemu.quantization.definition.profiles import ScaleProfile
+from fpemu.quantization.definition.registry import scheme, schemes
+from fpemu.quantization.definition.scale_rules import scale_rule
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+from fpemu.quantization.definition.tool_profiles import ALIASES, PROFILES, scale_profile
+
+__all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_scale_rule"]
+
+
+def format_or_scheme(x: Any) -> Format | ScaledFormat:
+    """The format or the scaled format that a name means, or `x` itself.
+
+    Parameters
+    ----------
+    x : str, Format, ScaledFormat or dtype
+
+    Returns
+    -------
+    Format or ScaledFormat
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, with the names near it.
+    TypeError
+        If `x` is nothing of the kind.
+
+    Examples
+    --------
+    >>> from fpemu.quantization.definition.targets import format_or_scheme
+    >>> str(format_or_scheme("mxfp4")), str(format_or_scheme("e4m3"))
+    ('mxfp4', 'float8_e4m3fn')
+    >>> format_or_scheme("mxfp3")
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown format 'mxfp3'; did you mean 'mxfp4' or 'mxfp8_e4m3' or 'mxfp6_e3m2'?
+    """
+    if isinstance(x, ScaledFormat):
+        return x
+    if not isinstance(x, str):
+        return dtype(x)
+    try:
+        return dtype(x)
+    except ValueError as error:
+        no_format = error
+    try:
+        return scheme(x)
+    except ValueError as error:
+        if not str(error).startswith("unknown scheme"):
+            raise
+    if not str(no_format).startswith("unknown format"):
+        raise no_format
+    names = [name for fmt in dtypes() for name in (fmt.name, *aliases(fmt))]
+    close = near(x.lower(), unambiguous([*(known.name for known in schemes()), *names]))
+    raise ValueError(f"unknown format {brief(x)}{close or '; fpemu.dtypes() and fpemu.schemes() list them'}")
+
+
+class Targets(NamedTuple):
+    """Formats and scaled formats, and the rules of the casts to them: to formats, and to elements; None: their own."""
+
+    targets: list[Format | ScaledFormat]
+    casts: Profile | None
+    elements: Profile | None
+
+
+def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile | ScaleProfile | None) -> Targets:
+    """Formats and scaled formats under a profile.
+
+    A name that profiles of scaled formats and of casts have means for each what it is there.  A profile of scaled
+    formats leaves formats their own rules; one of casts is that of elements too.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    profile : str, Profile, ScaleProfile or None
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or a profile of scaled formats does not apply to one of them, or there are none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.quantization.definition.targets import targets_under
+    >>> found = targets_under([fe.dtype("float16"), fe.scheme("mxfp4")], "torchao")
+    >>> found.targets[1]
+    ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='floor', profile='torchao-0.18',
+                 name='mxfp4')
+    """
+    casts, scaled = _casts(profile), _scaled(profile)
+    if profile is not None and casts is None and scaled is None:
+        names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *ALIASES])
+        raise ValueError(
+            f"unknown profile {brief(profile)}: fpemu.profile_names() lists those of casts, "
+            f"fpemu.scheme(name).profiles() those of a scaled format{near(str(profile), list(names))}"
+        )
+    if scaled is None:
+        return Targets(targets, casts, casts)
+    if casts is None and not any(isinstance(fmt, ScaledFormat) for fmt in targets):
+        raise ValueError(f"{scaled} is a profile of scaled formats, of which there are none here")
+    return Targets(
+        [fmt.replace(profile=scaled) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets], casts, None
+    )
+
+
+def _casts(profile: Any) -> Profile | None:
+    if profile is None or isinstance(profile, ScaleProfile):
+        return None
+    with contextlib.suppress(ValueError):
+        return cast_profile(profile)
+    return None
+
+
+def _scaled(profile: Any) -> ScaleProfile | None:
+    if profile is None or isinstance(profile, Profile):
+        return None
+    with contextlib.suppress(ValueError):
+        return scale_profile(profile)
+    return None
+
+
+def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[Format | ScaledFormat]:
+    """Formats as they are, and scaled formats with another scale rule.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    rule : str or ScaleRule
+
+    Returns
+    -------
+    list of Format or ScaledFormat
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown or does not fit one of them, or there are none.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.quantization.definition.targets import with_scale_rule
+    >>> with_scale_rule([fe.scheme("mxfp4")], "rceil")
+    [ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil', name='mxfp4')]
+    """
+    found = scale_rule(rule)
+    check_scaled(targets, f"the scale rule {found}")
+    changed: list[Format | ScaledFormat] = []
+    for fmt in targets:
+        try:
+            changed.append(fmt.replace(scale_rule=found) if isinstance(fmt, ScaledFormat) else fmt)
+        except ValueError as error:
+            raise ValueError(f"{fmt}: {error}") from None
+    return changed
+
+
+def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | ScaledFormat]:
+    """Formats as they are, and scaled formats with their blocks along another axis.
+
+    Parameters
+    ----------
+    targets : list of Format or ScaledFormat
+    axis : int
+
+    Returns
+    -------
+    list of Format or ScaledFormat
+
+    Raises
+    ------
+    TypeError
+        If the axis is no int.
+    ValueError
+        If there are no scaled formats.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.quantization.definition.targets import with_axis
+    >>> with_axis([fe.scheme("mxfp4")], 0)[0].axis
+    0
+    """
+    check_scaled(targets, "axis")
+    return [fmt.replace(axis=axis) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets]
+
+
+def check_scaled(targets: list[Format | ScaledFormat], what: str) -> None:
+    """A ValueError if there is no scaled format that something could be for."""
+    if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
+        raise ValueError(f"{what} is for scaled formats, of which there are none here")

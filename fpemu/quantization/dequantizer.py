@@ -1,0 +1,381 @@
+"""From codes and scales back to numbers, each product rounded once."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.arithmetic.basic import divide, fma, multiply, subtract
+from fpemu.arithmetic.predicates import is_finite, is_zero
+from fpemu.arithmetic.sums import vecdot
+from fpemu.arrays.array_class import Array
+from fpemu.casting.buffers import Scratch
+from fpemu.casting.casts import decode
+from fpemu.casting.execution import check_out
+from fpemu.casting.plans import Plan, holds, plan
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.profiles import IEEE
+from fpemu.formats.registry import dtype as find_format
+from fpemu.quantization.pieces import Piece, Rows, in_pieces
+from fpemu.quantization.tool_scales import FLOAT32, Arithmetic, fpu_is_fit
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from fpemu.quantization.quantized import Quantized
+
+__all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
+
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+INTEGER = 31  # bits of a difference of integers that the kernels take
+PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
+LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
+LOOKED_UP = 4  # bits of elements whose values fit a register
+
+
+def digits(fmt: Format) -> int:
+    """The most binary digits that a value of a format has."""
+    return _span(fmt).digits
+
+
+@functools.lru_cache(maxsize=64)
+def deciding_digits(fmt: Format) -> int:
+    """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
+    if not isinstance(fmt, TableFormat):
+        return digits(fmt) + 1
+    return max(abs(mark.numerator).bit_length() for mark in _marks(fmt))
+
+
+def _marks(book: TableFormat) -> list[Fraction]:
+    """A codebook's values, and the middles between two."""
+    values = sorted({book.exact(code) for code in range(book.code_count)})
+    return values + [(low + high) / 2 for low, high in itertools.pairwise(values)]
+
+
+@functools.lru_cache(maxsize=16)
+def deciding_format(book: TableFormat) -> FloatFormat:
+    """A format of 64 bits with a digit more than all at which a rounding to a codebook decides.
+
+    A number rounded to odd to it falls where the number itself does.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    marks = [(abs(mark.numerator).bit_length(), mark.denominator.bit_length() - 1) for mark in _marks(book)]
+    deepest = max(places for _, places in marks)
+    for exponent_bits in range(4, 12):
+        fmt = FloatFormat(f"{book.name[:900]} and between", 64, 64 - exponent_bits)
+        few = all(length < fmt.precision and length - places <= fmt.bias for length, places in marks)
+        if few and -deepest > fmt.quantum_exponent:
+            return fmt
+    raise ValueError(f"{book}'s values lie too close to what decides between them")
+
+
+def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """(element - zero point) x scale x the second level's scale, rounded once to float32 or float64.
+
+    Parameters
+    ----------
+    q : Quantized
+    dtype : numpy.dtype
+    out : numpy.ndarray or None
+
+    Returns
+    -------
+    numpy.ndarray
+        Of q's shape.
+    """
+    if dtype not in _DTYPES:
+        raise TypeError(f"numbers are dequantized to float32 or float64, not {dtype}")
+    if out is None:
+        out = np.empty(q.shape, dtype)
+    check_out(out, q.shape, dtype)
+    if q.offset is not None:
+        out[...] = _with_offset(q, q.offset, dtype)
+        return out
+    found = _factors(q, dtype) if fpu_is_fit() else None
+    if found is None:
+        out[...] = _general(q, dtype)
+        return out
+    rows = q.layout.rows if q.codes.flags.c_contiguous and out.flags.c_contiguous else None
+    if rows is None:
+        _spread(q, *found, out)
+    elif out.size:
+        _by_rows(q, *found, Rows(*rows).joined, out)
+    return out
+
+
+def _with_offset(q: Quantized, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
+    if _decode(q) == "plain_sum":
+        plain = q._of(q.scheme, q.codes, q.scales, q.zero_points, q.second_scale, q.layout)
+        product = dequantize(plain, np.dtype(np.float32), None)
+        return Arithmetic(FLOAT32).add(product, offset)
+    scales = q.layout.spread(decode(q.scales, q.scheme.scale))
+    return np.asarray(fma(Array(q.codes, q.scheme.element), scales, offset, result=dtype.name).values)
+
+
+def _decode(q: Quantized) -> str:
+    steps = q.scheme.own_profile.steps
+    return "product" if steps is None else steps.decode
+
+
+class _Span(NamedTuple):
+    """Numbers of so many binary digits at most, multiples of 2^low, and smaller than 2^high in magnitude."""
+
+    digits: int
+    low: int
+    high: int
+
+
+@functools.lru_cache(maxsize=256)
+def _span(fmt: Format) -> _Span:
+    """A format's finite values."""
+    if isinstance(fmt, FloatFormat):
+        significand, exponent = fmt.scaled(fmt.max_code)
+        return _Span(fmt.precision, fmt.quantum_exponent, exponent + significand.bit_length())
+    if isinstance(fmt, IntFormat):
+        return _Span(fmt.bits, -fmt.fraction_bits, fmt.bits - fmt.fraction_bits)
+    spans = [
+        _span_of(abs(integer), exponent) for integer, exponent in map(fmt.scaled, range(fmt.code_count)) if integer
+    ]
+    digits, low, high = zip(*spans, strict=True)
+    return _Span(max(digits), min(low), max(high))
+
+
+def _span_of(integer: int, exponent: int) -> _Span:
+    """The number integer times 2^exponent; positive."""
+    zeros = (integer & -integer).bit_length() - 1
+    return _Span(integer.bit_length() - zeros, exponent + zeros, exponent + integer.bit_length())
+
+
+def _span_of_second(second: float | None) -> _Span:
+    """The second level's scale; none is 1, and what is no positive number goes through all products as it is."""
+    if second is None or not 0 < second < math.inf:
+        return _Span(0, 0, 0)
+    integer, divisor = second.as_integer_ratio()
+    return _span_of(integer, 1 - divisor.bit_length())
+
+
+@functools.lru_cache(maxsize=64)
+def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> _Span:
+    """Elements less zero points."""
+    ends = (zero_point, zero_point) if isinstance(zero_point, int) else (zero_point.min_int, zero_point.max_int)
+    lowest = element.min_int - element.symmetric  # decodes, though it is never produced
+    bits = max(element.max_int - ends[0], ends[1] - lowest).bit_length()
+    return _Span(bits, 0, bits)
+
+
+def _fit(kind: np.dtype[Any], *spans: _Span) -> bool:
+    """Whether a float type has all products of such numbers."""
+    digits, low, high = map(sum, zip(*spans, strict=True))
+    own = _span(find_format(kind.name))
+    return digits <= own.digits and low >= own.low and high <= own.high
+
+
+def _is_integer(element: Format) -> bool:
+    """Whether `_elements` gives integers, whatever their fraction bits."""
+    return isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement")
+
+
+def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
+    """What elements (as `_elements` has them) are multiplied by, one after the other, to be rounded once.
+
+    float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
+    The second is None where elements are divided by the first.  None: neither type is enough.
+    """
+    scheme, second, how = q.scheme, q.second_scale, _decode(q)
+    element, scale, unit = _span(scheme.element), _span(scheme.scale), 0
+    if scheme.zero_point is not None:
+        assert isinstance(scheme.element, IntFormat)
+        element = _span_of_differences(scheme.element, scheme.zero_point)
+        if element.digits > INTEGER:
+            return None
+    elif _is_integer(scheme.element):
+        element, unit = _Span(element.digits, 0, element.digits), element.low
+    plain = not unit and _fit(dtype, element) and _fit(dtype, scale)
+    if how == "quotient":
+        return (np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None) if plain else None
+    if not (second is None or isinstance(second, float)):
+        return (q.scale_values.astype(dtype), dtype.type(1)) if plain else None
+    if how == "scales_first":
+        first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
+        return (first.astype(dtype), dtype.type(1)) if plain else None
+    last, moved = _span_of_second(second), _Span(scale.digits, scale.low + unit, scale.high + unit)
+    for kind in _DTYPES[_DTYPES.index(dtype) :]:
+        if not all(_fit(kind, span) for span in (element, scale, moved, last)):
+            continue
+        if kind != dtype and not _fit(kind, element, moved, last):
+            continue
+        with np.errstate(all="ignore"):  # signalling NaNs
+            values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
+            values = np.ldexp(values, unit) if unit else values
+            if second is None:
+                return values, kind.type(1)
+            if _fit(kind, moved, last):
+                return values * kind.type(second), kind.type(1)
+        if q.zero_points is None and _fit(kind, element, moved):
+            return values, kind.type(second)
+    return None
+
+
+def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
+    """Codes, all of the format, as numbers; as integers, whatever their fraction bits, where `_is_integer` says so."""
+    from fpemu.kernels.cpu.blocks import sign_extended
+
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    if isinstance(element, IntFormat) and _is_integer(element):
+        if not element.signed:
+            return codes
+        kind = np.dtype(f"i{codes.itemsize}")
+        if element.bits == 8 * codes.itemsize:
+            return codes.view(kind)
+        numbers = scratch.of("elements", flat.size, kind)
+        sign_extended(flat, codes.dtype.type(1 << (element.bits - 1)), numbers)
+        return numbers.reshape(codes.shape)
+    numbers = scratch.of("elements", flat.size, _carrier(element).name)
+    work = _decoding(element)
+    work.prepare(flat.size)
+    work(flat, numbers.view(work.out_dtype))
+    return numbers.reshape(codes.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _carrier(element: Format) -> FloatFormat:
+    """The narrower of float32 and float64 that has a format's values."""
+    single, double = (find_format(kind.name) for kind in _DTYPES)
+    assert isinstance(single, FloatFormat)
+    assert isinstance(double, FloatFormat)
+    return single if holds(single, element) else double
+
+
+@functools.lru_cache(maxsize=64)
+def _decoding(element: Format) -> Plan:
+    carrier = _carrier(element)
+    return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
+
+
+@functools.lru_cache(maxsize=64)
+def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
+    """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
+    from fpemu.casting.fast_paths import widening
+    from fpemu.kernels.cpu import narrow
+
+    if isinstance(element, IntFormat) or element.bits > 8 or _carrier(element).bits != 32 or dtype != np.float32:
+        return None
+    if element.bits <= LOOKED_UP:
+        codes = np.minimum(np.arange(1 << LOOKED_UP, dtype=np.uint8), element.code_count - 1)  # above: never looked up
+        table = np.asarray(decode(codes, element), np.float32)
+        return lambda codes, *rest: narrow.looked_up(codes, table, narrow.PERMUTES, *rest)
+    words = widening(element) if isinstance(element, FloatFormat) else None
+    if words is None:
+        return None
+    return lambda codes, *rest: narrow.widened_times(codes, words, *rest)
+
+
+def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
+    from fpemu.kernels.cpu import blocks as kernels
+
+    shape = rows.height, rows.blocks
+    codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
+    factors = factors.reshape(shape)
+    zeros = (
+        None
+        if q.zero_points is None
+        else np.maximum(np.asarray(q.zero_points, np.int64), LEAST).reshape(shape).astype(np.int32)
+    )
+    cut, scratch, element = rows.cut, Scratch(), q.scheme.element
+    at_once = None if zeros is not None or last is None else _at_once(element, out.dtype)
+
+    def of_piece(of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
+        if cut is rows:
+            return of_blocks[piece.rows, piece.blocks]
+        return np.repeat(of_blocks[piece.rows], piece.blocks.stop - piece.blocks.start, axis=1)
+
+    def work(piece: Piece) -> None:
+        few = codes[piece.rows, piece.columns]
+        own, target = of_piece(factors, piece), to[piece.rows, piece.columns]
+        if at_once is not None:
+            at_once(few, own, cut.block, last, target)
+            return
+        numbers = _elements(few, element, scratch)
+        if last is None:
+            kernels.divided(numbers, own, cut.block, target)
+        elif zeros is None:
+            kernels.multiplied(numbers, own, cut.block, last, target)
+        else:
+            kernels.shifted_back(numbers, of_piece(zeros, piece), own, cut.block, target)
+
+    in_pieces(work, cut)
+
+
+def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
+    numbers = _elements(q.codes, q.scheme.element, Scratch())
+    if q.zero_points is not None:
+        numbers = numbers.astype(np.int32) - q.layout.spread(
+            np.maximum(np.asarray(q.zero_points, np.int64), LEAST)
+        ).astype(np.int32)
+    with np.errstate(all="ignore"):
+        numbers, by = numbers.astype(factors.dtype), q.layout.spread(factors)
+        out[...] = numbers / by if last is None else numbers * by * last
+
+
+def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The same by the general kernels: any number of digits, and whatever the FPU's modes are."""
+    lefts, scales = _differences(q), _as_array(np.asarray(q.scale_values))
+    how, second = _decode(q), q.second_scale
+    if how == "quotient":
+        found = divide(lefts[0], _spread_array(q, scales), result=dtype.name)
+        return np.asarray(found.values)
+    rights = [scales]
+    if isinstance(second, float):
+        first = how == "scales_first"
+        rights = [multiply(scales, second, result="float32")] if first else _products(scales, second)
+    rights = [_spread_array(q, right) for right in rights]
+    found = np.asarray(multiply(lefts[0], rights[0], result=dtype.name).values)
+    if len(lefts) == len(rights) == 1:
+        return found
+    left, right = zip(*itertools.product(lefts[1:] or lefts, rights), strict=True)
+    exact = vecdot(
+        *(Array(np.stack([x.codes for x in side], -1), side[0].format) for side in (left, right)), result=dtype.name
+    )
+    plain = [is_finite(side[0]) & ~is_zero(side[0]) for side in (lefts, rights)]
+    return np.where(plain[0] & plain[1], exact.values, found)
+
+
+def _as_array(x: NDArray[Any]) -> Array:
+    return Array(x.view(f"u{x.itemsize}"), x.dtype.name)
+
+
+def _spread_array(q: Quantized, of_blocks: Array) -> Array:
+    return Array(q.layout.spread(of_blocks.codes), of_blocks.format)
+
+
+def _differences(q: Quantized) -> list[Array]:
+    """Elements less their zero points; or a number of the same sign, and two whose sum the differences are."""
+    element, zero_point = q.scheme.element, q.scheme.zero_point
+    numbers = Array(q.codes, element)
+    if zero_point is None or q.zero_points is None:
+        return [numbers]
+    zeros = q.layout.spread(q.zero_points)
+    assert isinstance(element, IntFormat)
+    if _span_of_differences(element, zero_point).digits < 64:
+        return [subtract(numbers, zeros, result="int64")]
+    integers = numbers.values.astype(np.int64)  # of 32 bits at most
+    upper, lower = (-(zeros >> 32)) * 2.0**32, (integers - (zeros & 0xFFFFFFFF)).astype(np.float64)
+    return [_as_array(upper + lower), _as_array(upper), _as_array(lower)]
+
+
+def _products(scales: Array, second: float) -> list[Array]:
+    """Scales times the second level's: numbers whose sum the exact products are."""
+    found = multiply(scales, second, result=PRODUCT, rounding="toward_zero")
+    rest = fma(scales, second, -found, result=PRODUCT)
+    return [found] if is_zero(rest).all() else [found, rest]

@@ -1,0 +1,138 @@
+"""Scales by kernels alone, for float32 numbers: from blocks' extremes to codes, and what numbers are multiplied by."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpemu.formats import FloatFormat, IntFormat, same_codes
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import Rounding
+from fpemu.quantization.definition.scaled_format import ScaledFormat
+from fpemu.quantization.elements import INTEGERS, MULTIPLIED, Way
+from fpemu.quantization.exact_scales import Exact, extremes
+from fpemu.quantization.ratios import digits_of
+from fpemu.quantization.tool_scales import Statistics
+
+__all__ = ["Factors", "Powers", "Singles", "direct"]
+
+_E8M0, _FLOAT32 = find_format("float8_e8m0fnu"), find_format("float32")
+_SINGLE = np.dtype(np.float32)
+DIGITS = 24  # of divisors
+
+
+class Factors(NamedTuple):
+    """The inverses of blocks' scales; the scales too, where those are not exact: as `Elements` takes them."""
+
+    inverses: NDArray[Any]
+    divisors: NDArray[np.float64] | None
+
+
+class Powers:
+    """Scales of powers of two: by integers, from the bits of blocks' largest magnitudes.
+
+    Parameters
+    ----------
+    carry, emax, infinite : int
+        As `fpemu.kernels.cpu.blocks.power_scales` takes them.
+    """
+
+    def __init__(self, carry: int, emax: int, infinite: int) -> None:
+        self.carry, self.emax, self.infinite = np.uint32(carry), np.int32(emax), np.int32(infinite)
+
+    @classmethod
+    def of(cls, scheme: ScaledFormat) -> Powers | None:
+        """Those of a scheme; None where its scales are others, or follow otherwise."""
+        rule, element = scheme.scale_rule, scheme.element
+        if not isinstance(element, FloatFormat) or not same_codes(scheme.scale, _E8M0) or rule.statistic != "absmax":
+            return None
+        significand, exponent = element.scaled(element.max_code)
+        emax = exponent + significand.bit_length() - 1
+        fraction = (significand << (24 - significand.bit_length())) - (1 << 23)
+        carries = {
+            ("power", Rounding.TOWARD_ZERO, False): 0,
+            ("power", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1,
+            ("power", Rounding.TOWARD_ZERO, True): 1 << (23 - element.precision),
+            ("largest", Rounding.AWAY_FROM_ZERO, False): (1 << 23) - 1 - fraction,
+        }
+        carry = carries.get((str(rule.divisor), Rounding(rule.rounding), rule.digits))
+        if carry is None or emax < 1 or element.precision > 23:
+            return None
+        infinite = {"nan": 255, "saturate": 254, "power": 255 - emax}[scheme.own_profile.infinite_block]
+        return cls(carry, emax, infinite)
+
+    def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
+        """The scales' codes into `codes`, and zero points, of which there are none, into `zeros`."""
+        from fpemu.kernels.cpu import blocks as kernels
+
+        _, most = extremes(x, block, "absmax")
+        inverses = most.view(np.uint32)
+        kernels.power_scales(inverses, self.carry, self.emax, self.infinite, codes, inverses)
+        return Factors(most, None)
+
+
+class Singles:
+    """float32 scales rounded to nearest, and zero points of integers.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    """
+
+    def __init__(self, scheme: ScaledFormat) -> None:
+        element = scheme.element
+        assert isinstance(element, IntFormat)
+        self.statistic = scheme.scale_rule.statistic
+        self.divisor = scheme.divisor
+        exact = Exact(scheme)
+        self.infinite = np.float32(exact.scales(Statistics(np.zeros(1), np.array([np.inf])), None).values[0])
+        ends = exact.zero_ends if self.statistic == "minmax" and scheme.zero_point is not None else None
+        self.ends = ends and tuple(map(float, ends))
+        self.middle = 0 if ends or scheme.zero_point is None else scheme.middle
+
+    @classmethod
+    def of(cls, scheme: ScaledFormat) -> Singles | None:
+        """Those of a scheme; None where its scales are others, or follow otherwise."""
+        rule = scheme.scale_rule
+        if rule.signed:
+            return None
+        plain = same_codes(scheme.scale, _FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
+        return cls(scheme) if plain and digits_of(scheme.divisor) <= DIGITS else None
+
+    def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
+        """The scales' codes into `codes`, and zero points into `zeros`."""
+        from fpemu.kernels.cpu import blocks as kernels
+
+        low, high = extremes(x, block, self.statistic)
+        inverses, divisors = np.empty_like(low), np.empty(low.shape)
+        kernels.nearest_scales(low, high, self.divisor, self.infinite, codes, inverses, divisors)
+        if zeros is not None:
+            if self.ends is None:
+                zeros[...] = self.middle
+            else:
+                kernels.zero_points(low, divisors, *self.ends, zeros)
+        return Factors(inverses, divisors)
+
+
+@functools.lru_cache(maxsize=64)
+def direct(scheme: ScaledFormat, how: Way) -> Powers | Singles | None:
+    """How to get scales by kernels alone; None where only the general stages have them.
+
+    Parameters
+    ----------
+    scheme : ScaledFormat
+    how : Way
+        How elements come about.
+
+    Returns
+    -------
+    Powers or Singles or None
+    """
+    if scheme.own_profile.steps is not None or scheme.second_level is not None or how.dtype != _SINGLE:
+        return None
+    if how.kind == MULTIPLIED:
+        return Powers.of(scheme)
+    return Singles.of(scheme) if how.kind == INTEGERS else None

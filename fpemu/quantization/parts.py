@@ -1,0 +1,261 @@
+"""The parts of a quantized array, each checked against its scheme: codes, scales, zero points, the second level."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.arithmetic.neighbours import exact_codes
+from fpemu.casting.casts import decode, encode
+from fpemu.casting.inputs import as_source, carries_codes
+from fpemu.casting.packing import pack, unpack
+from fpemu.casting.storage import in_range
+from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
+from fpemu.formats.registry import dtype as find_format
+from fpemu.formats.rules import brief
+from fpemu.quantization.blocks import Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fpemu.quantization.definition.scaled_format import ScaledFormat
+    from fpemu.quantization.quantized import Quantized
+
+WORD_BITS = (8, 16, 32, 64)  # of packed words
+
+__all__ = [
+    "check_layout",
+    "check_memory",
+    "element_codes",
+    "exact_number",
+    "offset_of",
+    "packed_zero_points",
+    "scale_codes",
+    "sizes_of",
+    "unpacked",
+    "unpacked_zero_points",
+    "zero_points_in",
+]
+
+
+def element_codes(x: Any, fmt: Format) -> NDArray[Any]:
+    """The elements' codes, in their own dtype: unsigned integers, or an array of the format's own dtype.
+
+    Raises
+    ------
+    TypeError
+        If x holds something else.
+    ValueError
+        If a code is out of range, or an Array has another format.
+    """
+    if isinstance(x, list | tuple | int):
+        return _own(as_source(x, fmt).codes, fmt)
+    given = as_source(x)
+    if same_codes(given.format, fmt):
+        return _own(given.codes, fmt)
+    if carries_codes(x):
+        raise ValueError(f"codes: an Array of {given.format.name}, not of {fmt.name}")
+    if given.dtype is None or given.dtype.kind not in "iu":
+        what = given.format.name if given.dtype is None else given.dtype
+        raise TypeError(f"codes of {fmt.name} are unsigned integers, not {what}; quantize takes numbers")
+    try:
+        return _own(as_source(x, fmt).codes, fmt)
+    except ValueError as error:
+        raise ValueError(f"codes: {error}") from None
+
+
+def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
+    """The scales' codes, one for each block: of unsigned integers themselves, of floats those of the same numbers.
+
+    Raises
+    ------
+    TypeError
+        If x holds signed integers, which may mean either, or no numbers.
+    ValueError
+        If a code is out of range, a number is no value of the scales' format, or the shape is not the blocks'.
+    """
+    fmt, given = scheme.scale_format, as_source(x)
+    if same_codes(given.format, fmt):
+        codes = given.codes
+    elif isinstance(given.format, FloatFormat):
+        codes, exact = exact_codes(x, given, fmt)
+        if not exact.all():
+            wrong = given.format.value(int(np.asarray(given.codes)[~exact].flat[0]))
+            raise ValueError(
+                f"scales: {wrong!r} is no value of {fmt.name}; quantize(x, scheme, scales=...) rounds them"
+            )
+    elif given.dtype is not None and given.dtype.kind == "u":
+        try:
+            codes = as_source(x, fmt).codes
+        except ValueError as error:
+            raise ValueError(f"scales: {error}") from None
+    else:
+        what = given.format.name if given.dtype is None else given.dtype
+        raise TypeError(
+            f"scales are codes (unsigned integers, as np.{np.dtype(fmt.code_dtype)}) or numbers (floats), not {what}"
+        )
+    found = _of_blocks(_own(codes, fmt), layout, "scales")
+    return found if found.flags.writeable else found.copy()  # kernels would be compiled anew for read-only ones
+
+
+def zero_points_in(x: Any, scheme: ScaledFormat, layout: Layout, scales: NDArray[Any]) -> NDArray[np.int64] | None:
+    """The zero points, one for each block; None where the scheme has none.
+
+    Out of range they may be in blocks whose scale is not finite, as tools leave them: no number depends on those.
+
+    Raises
+    ------
+    TypeError
+        If they are no integers.
+    ValueError
+        If they are missing, one too many, out of range, or not of the blocks' shape.
+    """
+    fixed = scheme.fixed_zero_point
+    if scheme.zero_point is None:
+        if x is not None:
+            raise ValueError(f"{scheme} has no zero points: leave zero_points out")
+        return None
+    if x is None:
+        if fixed is None:
+            raise ValueError(f"{scheme} needs zero_points, one for each block")
+        return np.full(layout.blocks, fixed, np.int64)
+    given = as_source(x)
+    fmt = given.format
+    boolean = given.dtype is not None and given.dtype.kind == "b"
+    if boolean or not isinstance(fmt, IntFormat) or fmt.fraction_bits != 0:
+        raise TypeError(f"zero points are integers, not {fmt.name if given.dtype is None else given.dtype}")
+    found = _of_blocks(np.asarray(decode(given.codes, fmt)), layout, "zero_points")
+    _check_zero_points(found, scheme, scales)
+    return found.astype(np.int64)
+
+
+def _check_zero_points(found: NDArray[Any], scheme: ScaledFormat, scales: NDArray[Any]) -> None:
+    own = scheme.zero_point
+    low, high = (own.min_int, own.max_int) if isinstance(own, IntFormat) else (own, own)
+    if not found.size or (low <= found.min() and found.max() <= high):
+        return
+    beyond = (found < low) | (found > high)
+    if scheme.nested is None:
+        beyond &= np.isfinite(decode(scales, scheme.scale))
+    if beyond.any():
+        raise ValueError(
+            f"the zero point {found[beyond].flat[0]} of a block is not {low} to {high}, as {scheme} has them"
+        )
+
+
+def exact_number(x: Any, fmt: FloatFormat, what: str) -> float:
+    """One number, a value of a format, as float.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If there are several, or it is no value of the format.
+    """
+    if isinstance(x, bool | np.bool_):
+        raise TypeError(f"{what} must be a number, not {type(x).__name__}")
+    given = as_source(x)
+    if given.codes.ndim:
+        raise ValueError(f"{what} is one number for the whole array, not an array of shape {given.codes.shape}")
+    codes, exact = exact_codes(x, given, fmt)
+    if not exact.all():
+        raise ValueError(f"{what}: {x!r} is no value of {fmt.name}")
+    return float(decode(codes, fmt, dtype=np.float64))
+
+
+def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> None:
+    """A TypeError or ValueError unless a layout is one of this shape, with the scheme's blocks."""
+    if not isinstance(layout, Layout):
+        raise TypeError(f"layout must be a Layout, as a Quantized has it, not {type(layout).__name__}")
+    steps = tuple(layout.steps)
+    if tuple(layout.shape) != shape or len(steps) != len(shape):
+        raise ValueError(f"a layout of shape {layout.shape} and blocks {steps} is not of codes of shape {shape}")
+    if not all(isinstance(step, int | np.integer) and step >= 1 for step in steps):
+        raise ValueError(f"blocks have whole lengths, 1 or more, not {steps}")
+    block = scheme.block
+    if isinstance(block, str):
+        return
+    own = block if isinstance(block, tuple) else (block,)
+    if [step for step in steps if step > 1] != [step for step in own if step > 1]:
+        raise ValueError(f"blocks of {' x '.join(map(str, steps))} are not those of {scheme}, {block}")
+
+
+def check_memory(q: Quantized) -> None:
+    """A ValueError if what is kept of a quantized array was written to, and has something beyond its scheme."""
+    scheme = q.scheme
+    in_range(q.codes, scheme.element)
+    in_range(q.scales, scheme.scale_format)
+    if q.zero_points is not None:
+        _check_zero_points(q.zero_points, scheme, q.scales)
+
+
+def _own(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
+    """Codes in their format's dtype, in native byte order."""
+    return codes.astype(fmt.code_dtype, copy=False)
+
+
+def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
+    if found.shape == layout.blocks:
+        return found
+    if found.size == 1 == math.prod(layout.blocks):
+        return found.reshape(layout.blocks)
+    raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}")
+
+
+def sizes_of(shape: Any) -> tuple[int, ...]:
+    """A shape of whole numbers."""
+    sizes = shape if isinstance(shape, tuple | list) else (shape,)
+    if not all(hasattr(n, "__index__") and not isinstance(n, bool) for n in sizes):
+        raise TypeError(f"shape must be an int or a tuple of int, not {brief(shape)}")
+    return tuple(int(n.__index__()) for n in sizes)
+
+
+def unpacked(
+    packed: Any, scheme: ScaledFormat, shape: int | tuple[int, ...], order: str = "low_first", word_bits: int = 8
+) -> NDArray[Any]:
+    """The elements' codes from words, signed or unsigned."""
+    if isinstance(word_bits, int | np.integer) and not isinstance(word_bits, bool) and word_bits not in WORD_BITS:
+        raise ValueError(f"word_bits must be one of {', '.join(map(str, WORD_BITS))}, not {word_bits}")
+    words = np.asarray(packed)
+    if words.dtype.kind == "i":
+        words = words.view(words.dtype.str.replace("i", "u"))
+    sizes = sizes_of(shape)
+    return unpack(words, scheme.element, sizes or (1,), order=order, word_bits=word_bits).reshape(sizes)
+
+
+def packed_zero_points(zeros: NDArray[Any], fmt: IntFormat, order: str = "low_first") -> NDArray[np.uint8]:
+    """Their codes, packed in C order.
+
+    Raises
+    ------
+    ValueError
+        If one does not fit the format, as torchao's of a block with a NaN.
+    """
+    beyond = (zeros < fmt.min_int) | (zeros > fmt.max_int)
+    if beyond.any():
+        raise ValueError(f"the zero point {zeros[beyond].flat[0]} of a block does not fit {fmt}")
+    return pack(np.asarray(encode(zeros, fmt)).reshape(-1), fmt, order=order)
+
+
+def unpacked_zero_points(
+    packed: NDArray[np.uint8], fmt: IntFormat, blocks: tuple[int, ...], order: str = "low_first"
+) -> NDArray[np.int64]:
+    """The way back from `packed_zero_points`."""
+    codes = unpack(packed, fmt, math.prod(blocks), order=order)
+    return np.asarray(decode(codes, fmt)).astype(np.int64).reshape(blocks)
+
+
+def offset_of(x: Any, scheme: ScaledFormat) -> float | None:
+    """What numbers are larger by, checked."""
+    if scheme.scale_rule.offset is None:
+        if x is not None:
+            raise ValueError(f"{scheme} has no offset")
+        return None
+    if x is None:
+        raise ValueError(f"{scheme} needs an offset")
+    single = find_format("float32")
+    assert isinstance(single, FloatFormat)
+    return exact_number(x, single, "offset")

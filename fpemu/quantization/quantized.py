@@ -1,0 +1,574 @@
+"""Quantized: codes with their scales."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fpemu.casting.casts import decode, named_dtype
+from fpemu.casting.packing import pack
+from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.base import state_of
+from fpemu.formats.rules import brief
+from fpemu.quantization.blocks import Layout, block_shape
+from fpemu.quantization.definition.registry import scheme as find_scheme
+from fpemu.quantization.dequantizer import dequantize
+from fpemu.quantization.parts import (
+    check_layout,
+    check_memory,
+    element_codes,
+    exact_number,
+    offset_of,
+    packed_zero_points,
+    scale_codes,
+    sizes_of,
+    unpacked,
+    unpacked_zero_points,
+    zero_points_in,
+)
+from fpemu.quantization.tool_scales import wide
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from fpemu.quantization.definition.scaled_format import ScaledFormat
+
+__all__ = ["Packed", "Quantized"]
+
+OFFSET_BYTES = 4  # float32
+PARTS = ("scheme", "codes", "scales", "zero_points", "second_scale", "layout", "offset")
+
+
+class Packed(NamedTuple):
+    """What is stored of a quantized array, and what says how to read it; made by `Quantized.pack`.
+
+    Parameters
+    ----------
+    elements : numpy.ndarray of uint8
+        Their codes as `fpemu.pack` packs them along the last axis.
+    scales : numpy.ndarray
+        As in `Quantized`.
+    zero_points : numpy.ndarray of uint8 or None
+        Their codes, packed in C order; None where there are none, or the scheme says them.
+    second_scale : float, Packed or None
+        The second level's scale.  Of scales in a scheme of their own: they, packed, the codes of `scales` once more.
+    offset : float or None
+        What numbers are larger by; of scales of scales alone.
+    scheme : ScaledFormat
+    layout : Layout
+    order : {"low_first", "high_first"}
+        As for `fpemu.pack`.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> q = fe.quantize([1.0, 2.0, 3.0, 6.0], "uint4_asym_group4")
+    >>> q.pack().zero_points, q.pack().nbytes == q.nbytes
+    (array([0], dtype=uint8), True)
+    """
+
+    elements: NDArray[np.uint8]
+    scales: NDArray[Any]
+    zero_points: NDArray[np.uint8] | None
+    second_scale: float | Packed | None
+    offset: float | None
+    scheme: ScaledFormat
+    layout: Layout
+    order: str
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of elements, scales, zero points and the second level."""
+        found = self.elements.nbytes + self.scales.nbytes
+        if self.zero_points is not None:
+            found += self.zero_points.nbytes
+        if isinstance(self.second_scale, Packed):
+            found += self.second_scale.nbytes - self.second_scale.elements.nbytes
+        elif isinstance(self.scheme.second_level, FloatFormat):
+            found += _bytes(self.scheme.second_level.bits)
+        return found + (0 if self.offset is None else OFFSET_BYTES)
+
+    def unpack(self) -> Quantized:
+        """The quantized array that was packed.
+
+        Returns
+        -------
+        Quantized
+
+        Raises
+        ------
+        ValueError
+            If the parts are not of the layout's shapes.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack().unpack()
+        <Quantized (4,) mxfp4: 6 bits an element>
+        """
+        scheme, layout = self.scheme, self.layout
+        codes = unpacked(self.elements, scheme, layout.shape, self.order)
+        second = self.second_scale
+        level = second.unpack() if isinstance(second, Packed) else second
+        zeros: NDArray[np.int64] | None = None
+        if self.zero_points is not None and isinstance(scheme.zero_point, IntFormat):
+            zeros = unpacked_zero_points(self.zero_points, scheme.zero_point, layout.blocks, self.order)
+        return Quantized(scheme, codes, self.scales, zeros, level, layout, self.offset)
+
+
+def _bytes(bits: int) -> int:
+    return -(-bits // 8)
+
+
+def _second_level(x: Any, scheme: ScaledFormat, scales: NDArray[Any]) -> float | Quantized | None:
+    """The second level's scale, checked; see `Quantized`."""
+    if scheme.second_level is None:
+        if x is not None:
+            raise ValueError(f"{scheme} has no second level: leave second_scale out")
+        return None
+    if scheme.nested is None:
+        if x is None:
+            raise ValueError(f"{scheme} needs second_scale, the second level's scale")
+        assert isinstance(scheme.second_level, FloatFormat)
+        return exact_number(x, scheme.second_level, "second_scale")
+    if not isinstance(x, Quantized):
+        raise TypeError(
+            f"{scheme} needs second_scale, its scales as a Quantized of {scheme.nested}, not {type(x).__name__}"
+        )
+    if x.scheme != scheme.nested:
+        raise ValueError(f"second_scale is quantized to {x.scheme}, not to {scheme.nested} under {scheme.profile}")
+    if x.ndim != 1 or not np.array_equal(x.codes, scales.reshape(-1)):
+        raise ValueError("second_scale does not have the codes of scales, in one dimension and C order")
+    return x
+
+
+class Quantized:
+    """An array in a scheme: codes, and the scales that blocks of them share; made by `quantize`, or `from_parts`.
+
+    Parameters
+    ----------
+    scheme : str or ScaledFormat
+    codes : array_like of unsigned int
+        Bit patterns of the elements, of the array's shape; kept without a copy where they are of the codes' dtype.
+    scales : array_like of unsigned int
+        Bit patterns of the scales; along each axis one for each block.  Or floats, each of them a value of the scales'
+        format.
+    zero_points : array_like of int or None
+        Of the scales' shape; None where the scheme has none, or says them.
+    second_scale : float, Quantized or None
+        The second level's scale, a value of its format; the scales themselves, flat, where they have a scheme of their
+        own.
+    layout : Layout
+        Where the blocks lie.
+    offset : float or None
+        What all numbers are larger by than codes and scales say; of scales of scales alone.
+
+    Attributes
+    ----------
+    scheme : ScaledFormat
+    codes, scales : numpy.ndarray
+    zero_points : numpy.ndarray or None
+    second_scale : float, Quantized or None
+    layout : Layout
+    offset : float or None
+
+    Raises
+    ------
+    TypeError
+        If a part is of the wrong kind, as zero points that are no integers.
+    ValueError
+        If a part is missing, one too many, of another shape, or out of range.
+
+    See Also
+    --------
+    Quantized.from_parts : the same from packed words, the layout by the scheme's own blocks.
+
+    Notes
+    -----
+    An attribute that is set goes through the same checks.  What is written into `codes`, `scales` and `zero_points`
+    themselves is looked at when numbers are made of them.
+
+    Scales and zero points have one place for each block.  `spread` gives each element its block's:
+    ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
+    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.  Under torchao's profile of
+    float8 training elements are divided instead: the scales are what numbers were multiplied by.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> q = fe.quantize([[1.0, -2.0, 3.0, 4.0], [0.0, 0.1, 0.2, 0.3]], "mxfp4", block=4)
+    >>> q
+    <Quantized (2, 4) mxfp4: 6 bits an element>
+    >>> q.codes
+    array([[ 2, 12,  5,  6],
+           [ 0,  3,  5,  6]], dtype=uint8)
+    >>> q.scale_values
+    array([[1.    ],
+           [0.0625]], dtype=float32)
+    >>> q[1].dequantize()
+    array([0.    , 0.09375, 0.1875 , 0.25   ], dtype=float32)
+    """
+
+    scheme: ScaledFormat
+    codes: NDArray[Any]
+    scales: NDArray[Any]
+    zero_points: NDArray[Any] | None
+    second_scale: float | Quantized | None
+    layout: Layout
+    offset: float | None
+
+    def __init__(
+        self,
+        scheme: str | ScaledFormat,
+        codes: ArrayLike,
+        scales: ArrayLike,
+        zero_points: ArrayLike | None,
+        second_scale: float | Quantized | None,
+        layout: Layout,
+        offset: float | None = None,
+    ) -> None:
+        found = find_scheme(scheme)
+        own_codes = element_codes(codes, found.element)
+        check_layout(layout, found, own_codes.shape)
+        own_scales = scale_codes(scales, found, layout)
+        vars(self).update(
+            scheme=found,
+            codes=own_codes,
+            scales=own_scales,
+            zero_points=zero_points_in(zero_points, found, layout, own_scales),
+            second_scale=_second_level(second_scale, found, own_scales),
+            layout=layout,
+            offset=offset_of(offset, found),
+        )
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle or a copy has, checked as the class checks it."""
+        Quantized.__init__(self, **state_of("Quantized", state, Quantized.__annotations__))
+
+    @classmethod
+    def from_parts(
+        cls,
+        scheme: str | ScaledFormat,
+        *,
+        codes: ArrayLike | None = None,
+        packed: ArrayLike | None = None,
+        scales: ArrayLike,
+        zero_points: ArrayLike | None = None,
+        second_scale: float | Quantized | None = None,
+        shape: int | tuple[int, ...] | None = None,
+        order: str = "low_first",
+        word_bits: int = 8,
+    ) -> Quantized:
+        """A quantized array from what others have stored of one, each part checked.
+
+        Parameters
+        ----------
+        scheme : str or ScaledFormat
+            Which: see `schemes`; its block and axis say where the scales belong.  The last block of an axis may be
+            shorter.
+        codes : array_like of unsigned int, optional
+            The elements' codes, of the array's shape; or an array of the elements' own dtype (numpy's, ml_dtypes',
+            torch's, an `Array`).  Either these or `packed`.
+        packed : array_like of int, optional
+            The codes packed along the last axis, as `fpemu.pack` packs them, in signed or unsigned words.
+        scales : array_like
+            Of one number for each block: unsigned integers are codes of the scales' format; floats are the scales
+            themselves, each a value of that format.  Zero and negative ones are taken where the format has them.
+        zero_points : array_like of int, optional
+            Of the scales' shape, where the scheme has zero points of the blocks' own.
+        second_scale : float or Quantized, optional
+            The second level's scale, where the scheme has one.  Where scales have a scheme of their own, they, flat, as
+            a Quantized of it: the codes of that are `scales` once more; its own parts are those of ``scheme.nested``,
+            and `second_scale` is its offset.
+        shape : int or tuple of int, optional
+            The array's; needed with `packed`.
+        order : {"low_first", "high_first"}
+            Of `packed`, as for `fpemu.pack`.
+        word_bits : {8, 16, 32, 64}
+            Of `packed`: bits of a word.
+
+        Returns
+        -------
+        Quantized
+
+        Raises
+        ------
+        TypeError
+            If a part is of the wrong kind, or words are not of `word_bits`.
+        ValueError
+            If a part is missing, one too many, of another shape, or out of range.
+
+        Examples
+        --------
+        >>> import fpemu as fe, numpy as np
+        >>> words = np.int32([0x65432190, 0x7FED])
+        >>> q = fe.Quantized.from_parts(
+        ...     "mxfp4", packed=words, scales=np.uint8([128]), shape=12, word_bits=32
+        ... )
+        >>> q.dequantize()
+        array([  0.,  -1.,   1.,   2.,   3.,   4.,   6.,   8.,  -6.,  -8., -12.,
+                12.], dtype=float32)
+        >>> fe.Quantized.from_parts("absmax_int8", codes=np.int8([127, -64]), scales=0.5).dequantize()
+        array([ 63.5, -32. ], dtype=float32)
+        """
+        found = find_scheme(scheme)
+        if (codes is None) == (packed is None):
+            raise ValueError("give either codes or packed")
+        if packed is not None:
+            if shape is None:
+                raise ValueError("packed needs shape: how many codes there are")
+            own = unpacked(packed, found, shape, order, word_bits)
+        else:
+            own = element_codes(codes, found.element)
+            if shape is not None and own.shape != sizes_of(shape):
+                raise ValueError(f"codes are of shape {own.shape}, not {sizes_of(shape)}")
+        layout = Layout(own.shape, block_shape(found.block, found.axis, own.shape))
+        if found.scale_rule.offset is None:
+            return cls(found, own, scales, zero_points, second_scale, layout)
+        if second_scale is None:
+            raise ValueError(f"{found} needs second_scale, its offset")
+        if isinstance(second_scale, Quantized):
+            raise TypeError(f"second_scale of {found} is its offset, a number, not a Quantized")
+        return cls(found, own, scales, zero_points, None, layout, second_scale)
+
+    @classmethod
+    def _of(
+        cls,
+        scheme: ScaledFormat,
+        codes: NDArray[Any],
+        scales: NDArray[Any],
+        zero_points: NDArray[Any] | None,
+        second_scale: float | Quantized | None,
+        layout: Layout,
+        offset: float | None = None,
+    ) -> Quantized:
+        """The same from parts that are known to be right."""
+        found = cls.__new__(cls)
+        vars(found).update(zip(PARTS, (scheme, codes, scales, zero_points, second_scale, layout, offset), strict=True))
+        return found
+
+    def _under(self, scheme: ScaledFormat, offset: float | None = None) -> Quantized:
+        """The same parts under another profile of the scheme, or with an offset."""
+        found = self._of(scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout, self.offset)
+        if offset is not None:
+            vars(found)["offset"] = offset
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in PARTS:
+            raise AttributeError(f"a Quantized has no part {name!r}: {', '.join(PARTS)}")
+        vars(self).update(vars(type(self)(**{**{part: vars(self)[part] for part in PARTS}, name: value})))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.codes.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.codes.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.codes.size
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def elements(self) -> Any:
+        """The elements before zero point and scale, as `decode` gives them: integers in integer formats."""
+        return decode(self.codes, self.scheme.element)
+
+    @property
+    def scale_values(self) -> Any:
+        """The scales, as `decode` gives them; without the second level's."""
+        if isinstance(self.second_scale, Quantized):
+            return self.second_scale.dequantize().reshape(self.scales.shape)
+        return decode(self.scales, self.scheme.scale)
+
+    def dequantize(self, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The numbers that codes and scales stand for: (element - zero point) x scales, rounded once.
+
+        Parameters
+        ----------
+        dtype : numpy dtype, optional
+            float32 (default) or float64.
+        out : numpy.ndarray, optional
+            Where to put them: of the array's shape and this dtype.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the array's shape.
+
+        Raises
+        ------
+        TypeError
+            If `dtype` is another, or `out` of another.
+        ValueError
+            If `out` is of another shape.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.quantize([100.0, -3.0], "absmax_int8").dequantize()
+        array([100.       ,  -3.1496062], dtype=float32)
+        """
+        check_memory(self)
+        try:
+            wanted = named_dtype(np.float32 if dtype is None else dtype)
+        except TypeError:
+            raise TypeError(f"numbers are dequantized to float32 or float64 of numpy, not {brief(dtype)}") from None
+        return dequantize(self, wanted, out)
+
+    def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
+        """What belongs to blocks, for each element.
+
+        Parameters
+        ----------
+        of_blocks : array_like
+            One for each block, as `scale_values`, `zero_points` and `scales` are, or what broadcasts to that.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the array's shape; read-only.
+
+        Raises
+        ------
+        ValueError
+            If `of_blocks` has another shape.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> q = fe.quantize([-1.0, 0.5, 2.0, 3.0], "uint8_asym_group2")
+        >>> q.spread(q.zero_points)
+        array([170, 170,   0,   0])
+        >>> by_hand = (q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)
+        >>> by_hand.astype("float32") == q.dequantize()
+        array([ True,  True,  True,  True])
+        """
+        given = np.asarray(of_blocks)
+        try:
+            found = np.broadcast_to(given, self.layout.blocks)
+        except ValueError:
+            raise ValueError(
+                f"an array of shape {given.shape} does not fit blocks of shape {self.layout.blocks}"
+            ) from None
+        spread = self.layout.spread(found)
+        spread.flags.writeable = False
+        return spread
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("a Quantized becomes an array of numbers only by a copy: dequantize()")
+        found = self.dequantize()
+        if dtype is None:
+            return found
+        return wide(found) if np.dtype(dtype) == np.float64 else found.astype(dtype)
+
+    def __getitem__(self, index: Any) -> Quantized:
+        """A part along block boundaries; integers drop an axis whose blocks have one element."""
+        elements, blocks, layout = self.layout.part(index)
+        zeros = None if self.zero_points is None else self.zero_points[blocks]
+        second = self._scales_of_scales(self.second_scale, blocks)
+        return self._of(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
+
+    def _scales_of_scales(self, second: float | Quantized | None, blocks: Any) -> float | Quantized | None:
+        """The second level of a part: where scales have blocks of their own, those must stay whole."""
+        if not isinstance(second, Quantized):
+            return second
+        places = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
+        if places.size and places[-1] - places[0] + 1 != places.size:
+            raise ValueError(
+                "the scales of this part do not follow one another in C order, so that it would cut the blocks in "
+                "which they are quantized themselves"
+            )
+        if not places.size:
+            return second[:0]
+        start, stop, step = int(places[0]), int(places[-1]) + 1, second.layout.steps[0]
+        if start % step or (stop % step and stop != second.size):
+            raise ValueError(
+                f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: they are "
+                f"quantized themselves, so that a part begins and ends at multiples of {step} scales"
+            )
+        return second[start:stop]
+
+    def pack(self, order: str = "low_first") -> Packed:
+        """What is stored: elements packed tight, and all that belongs to blocks.
+
+        Parameters
+        ----------
+        order : {"low_first", "high_first"}
+            As for `fpemu.pack`.
+
+        Returns
+        -------
+        Packed
+
+        Raises
+        ------
+        ValueError
+            If `order` is unknown, or a zero point does not fit its format, as torchao's of a block with a NaN.
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> packed = fe.quantize([1.0, 2.0, 3.0, 6.0], "mxfp4", pad=True).pack()
+        >>> packed.elements, packed.scales
+        (array([ 66, 117], dtype=uint8), array([127], dtype=uint8))
+        """
+        codes = self.codes if self.ndim else self.codes.reshape(1)
+        second = self.second_scale
+        level = second.pack(order) if isinstance(second, Quantized) else second
+        points, zeros = self.scheme.zero_point, None
+        if self.zero_points is not None and isinstance(points, IntFormat):
+            zeros = packed_zero_points(self.zero_points, points, order)
+        return Packed(
+            pack(codes, self.scheme.element, order=order),
+            self.scales,
+            zeros,
+            level,
+            self.offset,
+            self.scheme,
+            self.layout,
+            order,
+        )
+
+    @property
+    def bits_per_element(self) -> float:
+        """The bits that belong to an element, its share of its block's among them; no padding."""
+        if not self.size:
+            return float(self.scheme.element.bits)
+        return self._bits / self.size
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of what `pack` gives: each row of elements, and the zero points, end with a whole byte."""
+        scheme, (*rows, length) = self.scheme, self.shape or (1,)
+        found = math.prod(rows) * _bytes(length * scheme.element.bits) + self.scales.nbytes
+        if isinstance(scheme.zero_point, IntFormat):
+            found += _bytes(self.scales.size * scheme.zero_point.bits)
+        if isinstance(self.second_scale, Quantized):  # whose codes are the scales
+            found += self.second_scale.nbytes - _bytes(self.scales.size * self.second_scale.scheme.element.bits)
+        elif isinstance(scheme.second_level, FloatFormat):
+            found += _bytes(scheme.second_level.bits)
+        return found + (0 if self.offset is None else OFFSET_BYTES)
+
+    @property
+    def _bits(self) -> int:
+        second = self.scheme.second_level
+        own = second.bits if isinstance(second, FloatFormat) else 0
+        if isinstance(self.second_scale, Quantized):  # whose codes are the scales
+            own = self.second_scale._bits - self.second_scale.size * self.second_scale.scheme.element.bits
+        own += 0 if self.offset is None else 8 * OFFSET_BYTES
+        return self.size * self.scheme.element.bits + self.scales.size * self.scheme.bits_per_block + own
+
+    def __repr__(self) -> str:
+        return f"<Quantized {self.shape} {self.scheme}: {self.bits_per_element:.4g} bits an element>"

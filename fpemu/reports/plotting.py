@@ -1,0 +1,473 @@
+"""Pictures of formats: what they hold, where their errors lie; drawn by matplotlib, or as text in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.formats import FloatFormat, Format
+from fpemu.formats.facts.info import describe
+from fpemu.formats.registry import dtype as lookup
+from fpemu.reports.cast_errors import finite_range
+from fpemu.reports.cast_report import cast_to_float64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from fpemu.inspection.accuracy import Accuracy, OperationTable
+    from fpemu.reports.cast_report import Report
+
+__all__ = [
+    "Binades",
+    "accuracy_picture",
+    "error_curve",
+    "number_line",
+    "operation_picture",
+    "range_lines",
+    "report_picture",
+]
+
+# Of Okabe and Ito's palette, told apart with every kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#7F7F7F"
+
+DOTS = 2000  # places on a number line that can be told apart
+STEPS = 256  # points of an error curve in a binade
+MAX_BINADES = 80  # of an error curve
+FEW_BINADES = 30  # so few that there is room for more than the worst error of each
+
+
+def _reach(fmt: Format) -> tuple[float, float, float]:
+    """log2 of the smallest positive value, of the smallest normal one, and of the largest one."""
+    limits = describe(fmt)
+    smallest = limits.dyadic({"float": "smallest_subnormal", "int": "quantum"}.get(fmt.kind, "smallest_positive"))
+    normal = limits.dyadic("smallest_normal") if isinstance(fmt, FloatFormat) else smallest
+    largest = limits.dyadic("max")
+    low, middle, high = (_log2(number) for number in (smallest, normal or largest, largest))
+    return low, middle, high
+
+
+def _log2(number: tuple[int, int] | None) -> float:
+    """log2 of significand times 2^exponent, of any size; NaN where there is no positive number."""
+    return math.log2(number[0]) + number[1] if number is not None and number[0] > 0 else math.nan
+
+
+def _extent(reaches: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """From the lowest to the highest reach, NaN left out."""
+    known = [end for reach in reaches for end in reach if not math.isnan(end)]
+    return (min(known), max(known)) if known else (0.0, 1.0)
+
+
+def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = False) -> list[str]:
+    r"""The positive ranges of formats, one above the other, as lines of text.
+
+    Parameters
+    ----------
+    formats : sequence of formats
+    width : int
+        Characters of a range.
+    ascii_only : bool
+
+    Returns
+    -------
+    list of str
+        A line for each format, subnormal values lighter than normal ones; beneath them the powers of two.
+
+    Examples
+    --------
+    >>> from fpemu.reports.plotting import range_lines
+    >>> print("\n".join(range_lines(["float16", "float8_e4m3fn", "int8"], width=42)))
+    float16        ░░░░░░░░░░████████████████████████████████
+    float8_e4m3fn                 ░░░░████████████████
+    int8                                    ████████
+                   ┴       ┴       ┴        ┴       ┴       ┴
+                   2^-24   2^-16   2^-8     2^0     2^8  2^16
+    """
+    targets = [lookup(fmt) for fmt in formats]
+    light, full, mark = ("-", "#", "|") if ascii_only else ("░", "█", "┴")
+    reaches = [_reach(fmt) for fmt in targets]
+    left, right = _extent(reaches)
+    low, high = math.floor(left), math.ceil(right)
+    cell = max(high - low, 1) / width
+    indent = max(len(fmt.name) for fmt in targets)
+    lines = []
+    for fmt, (smallest, normal, largest) in zip(targets, reaches, strict=True):
+        middles = low + (np.arange(width) + 0.5) * cell
+        within = (middles > smallest - cell / 2) & (middles < largest + cell / 2)
+        bar = np.where(within, np.where(middles < normal, light, full), " ")
+        lines.append(f"{fmt.name:<{indent}}  {''.join(bar)}".rstrip())
+    axis, labels = [" "] * width, [" "] * width
+    for power in _round_powers(low, high, width):
+        place = min(int((power - low) / cell), width - 1)
+        axis[place] = mark
+        text = f"2^{power}"
+        place = min(place, width - len(text))
+        if all(c == " " for c in labels[max(place - 1, 0) : place + len(text) + 1]):
+            labels[place : place + len(text)] = text
+    return [*lines, " " * (indent + 2) + "".join(axis).rstrip(), " " * (indent + 2) + "".join(labels).rstrip()]
+
+
+def _round_powers(low: int, high: int, width: int) -> list[int]:
+    """Some exponents between two, evenly spaced, 0 among them where it is between."""
+    step = 1
+    while (high - low) / step > width / 8:
+        step *= 2
+    return list(range(-(-low // step) * step, high + 1, step))
+
+
+def number_line(formats: Sequence[Any]) -> Figure:
+    """A picture of what formats hold: above, their ranges by powers of two; below, every value near zero.
+
+    Parameters
+    ----------
+    formats : sequence of formats
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown: ``figure.savefig("formats.png")``.
+
+    Examples
+    --------
+    >>> from fpemu.reports.plotting import number_line
+    >>> len(number_line(["float8_e4m3fn", "float8_e5m2"]).axes)
+    2
+    """
+    from matplotlib.figure import Figure
+
+    targets = [lookup(fmt) for fmt in formats]
+    if not targets:
+        raise ValueError("a picture needs one format or more")
+    figure = Figure(figsize=(9, 1.8 + 0.62 * len(targets)), dpi=120, layout="constrained")
+    ranges, values = figure.subplots(2, 1)
+    _draw_ranges(ranges, targets)
+    _draw_values(values, targets)
+    for axis in (ranges, values):
+        axis.set_yticks(range(len(targets)), [fmt.name for fmt in targets])
+        axis.set_ylim(len(targets) - 0.4, -0.6)
+        axis.tick_params(axis="y", length=0)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+def _draw_ranges(axis: Axes, targets: list[Format]) -> None:
+    reaches = [_reach(fmt) for fmt in targets]
+    left, right = _extent(reaches)
+    span = max(right - left, 1)
+    for row, (low, normal, high) in enumerate(reaches):
+        if math.isnan(low):  # no positive value
+            continue
+        colour = COLOURS[row % len(COLOURS)]
+        axis.barh(row, normal - low, left=low, height=0.5, color=colour, alpha=0.35, linewidth=0)
+        axis.barh(row, high - normal, left=normal, height=0.5, color=colour, linewidth=0)
+        axis.text(low - span / 100, row, _power(low), ha="right", va="center", fontsize=8, color=GREY)
+        axis.text(high + span / 100, row, _power(high), ha="left", va="center", fontsize=8, color=GREY)
+    axis.set_xlim(left - span / 8, right + span / 8)
+    axis.set_title("Range: smallest to largest positive value, subnormals pale", fontsize=10, loc="left")
+    _label_powers(axis)
+
+
+def _label_powers(axis: Axes) -> None:
+    """Ticks of an axis of exponents, as powers of two."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_formatter(lambda power, _: f"$2^{{{power:.0f}}}$")
+
+
+def _power(log2: float) -> str:
+    """A limit in figures where float64 has it, else as a power of two."""
+    if not -1000 < log2 < 1000:
+        return f"$2^{{{log2:.0f}}}$"
+    return f"{2**log2:.5g}" if 0 <= log2 < 20 else f"{2**log2:.3g}"
+
+
+def _draw_values(axis: Axes, targets: list[Format]) -> None:
+    tops = [finite_range(fmt)[1] for fmt in targets]
+    end = min([8.0, *(top for top in tops if top > 0)])
+    for row, (fmt, top) in enumerate(zip(targets, tops, strict=True)):
+        colour = COLOURS[row % len(COLOURS)]
+        places = _places(fmt, end)
+        if places is None:
+            axis.barh(row, min(top, end), height=0.5, color=colour, linewidth=0)
+        else:
+            axis.vlines(places, row - 0.25, row + 0.25, color=colour, linewidth=0.8)
+    axis.set_xlim(-end / 50, end * 1.02)
+    axis.set_title(f"Every value from 0 to {end:g}", fontsize=10, loc="left")
+
+
+def _places(fmt: Format, end: float) -> NDArray[np.float64] | None:
+    """Where a format's values lie between 0 and `end`, as many as can be told apart; None if they are everywhere."""
+    if fmt.bits > 16:
+        return None
+    values = []
+    for code in range(fmt.code_count):
+        with contextlib.suppress(OverflowError):  # far beyond `end`, or too small to be told from 0
+            values.append(fmt.value(code))
+    inside = np.array([value for value in values if 0 <= value <= end])
+    return np.unique(np.rint(inside / end * DOTS)) * (end / DOTS) if inside.size > DOTS else inside
+
+
+class Binades:
+    """How many numbers lie in each binade, fed piece by piece.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fpemu.reports.plotting import Binades
+    >>> binades = Binades()
+    >>> binades.update(np.array([1.0, -1.5, 0.25, 0.0, np.nan]))
+    >>> binades.counts()
+    {-2: 1, 0: 2}
+    """
+
+    _LOWEST = -1074
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(1024 - self._LOWEST, np.int64)
+
+    def update(self, x: NDArray[Any]) -> None:
+        """Count the binades of the finite numbers that are not zero."""
+        numbers = np.asarray(x, np.float64)
+        exponents = np.frexp(numbers[np.isfinite(numbers) & (numbers != 0)])[1] - 1
+        self._counts += np.bincount(exponents - self._LOWEST, minlength=self._counts.size)
+
+    def counts(self) -> dict[int, int]:
+        """Number by exponent e, for the binades [2^e, 2^(e+1)) that hold one."""
+        return {int(place) + self._LOWEST: int(self._counts[place]) for place in np.flatnonzero(self._counts)}
+
+
+def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None = None) -> Figure:
+    """A picture of the relative error of a cast to nearest, by the number's magnitude.
+
+    Parameters
+    ----------
+    formats : sequence of formats
+    low, high : int, optional
+        Exponents of the smallest and of the largest number; default what the formats hold, and a little more.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fpemu.reports.plotting import error_curve
+    >>> len(error_curve(["float8_e4m3fn", "float8_e5m2"]).axes)
+    1
+    """
+    from matplotlib.figure import Figure
+
+    targets = [lookup(fmt) for fmt in formats]
+    if not targets:
+        raise ValueError("a picture needs one format or more")
+    left, right = _extent([_reach(fmt) for fmt in targets])
+    bottom, top = (min(max(end, -1060), 1020) for end in (math.floor(left) - 3, math.ceil(right) + 3))
+    middle = min(max(0, bottom + MAX_BINADES // 2), top - MAX_BINADES // 2)  # of so many as are shown, 0 if it is there
+    low = max(bottom, middle - MAX_BINADES // 2) if low is None else low
+    high = max(min(top, middle + MAX_BINADES // 2), low + 1) if high is None else high
+    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    _draw_errors(axis, [(fmt, fmt.name, 1.0) for fmt in targets], low, high)
+    return figure
+
+
+def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, high: int) -> None:
+    """The largest relative error in each part of a binade, for formats with a label and a scale each."""
+    part = STEPS // 8 if high - low <= FEW_BINADES else STEPS
+    exponents = np.arange(low * STEPS, high * STEPS) / STEPS
+    x = np.exp2(exponents + 1 / (3 * STEPS))  # not the values of coarse formats themselves
+    lowest = 1.0
+    for place, (fmt, label, scale) in enumerate(curves):
+        y = cast_to_float64(x / scale, fmt, overflow="saturate") * scale
+        relative = np.nan_to_num(np.abs(y - x) / x, nan=1.0)
+        largest = np.maximum(relative.reshape(-1, part).max(axis=1), 2.0**-64)
+        lowest = min(lowest, float(largest.min()))
+        colour = COLOURS[place % len(COLOURS)]
+        axis.stairs(largest, [*exponents[::part], high], baseline=None, color=colour, linewidth=1.5, label=label)
+    axis.set_yscale("log", base=2)
+    axis.set_ylim(lowest / 4, 2)
+    axis.set_xlim(low, high)
+    axis.set_xlabel("magnitude of the number")
+    axis.set_ylabel("largest relative error")
+    _label_powers(axis)
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+
+
+def report_picture(report: Report, binades: Binades) -> Figure:
+    """A picture of a report: above, where the numbers lie; below, each format's relative error there.
+
+    Parameters
+    ----------
+    report : Report
+    binades : Binades
+        Of the same numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    counts = binades.counts()
+    total = sum(counts.values())
+    figure = Figure(figsize=(9, 5.5), dpi=120, layout="constrained")
+    numbers, errors = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
+    low = max(min(counts, default=0) - 2, max(counts, default=0) - MAX_BINADES)
+    high = max(counts, default=0) + 2
+    numbers.bar(
+        list(counts), [count / total for count in counts.values()], width=1, align="edge", color=GREY, edgecolor="white"
+    )
+    numbers.set_ylabel("share")
+    numbers.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    numbers.set_title("Where the numbers lie, by power of two", fontsize=10, loc="left")
+    numbers.spines[["top", "right"]].set_visible(False)
+    curves = []
+    for row in report.rows:
+        scaled = "" if row.scale is None else ", scaled"
+        curves.append((lookup(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
+    _draw_errors(errors, curves, low, high)
+    return figure
+
+
+def accuracy_picture(accuracy: Accuracy) -> Figure:
+    """A picture of a function's errors in ulp: against x, or for two operands a map for each way to compute it.
+
+    Parameters
+    ----------
+    accuracy : Accuracy
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fpemu.inspection.accuracy import measure
+    >>> from fpemu.reports.plotting import accuracy_picture
+    >>> len(accuracy_picture(measure("divide", "int4", against=["float32"])).axes)  # two maps and their colours
+    3
+    """
+    from matplotlib.figure import Figure
+
+    title = f"{accuracy.operation.name} of {accuracy.format.name}: error in ulp"
+    if len(accuracy.operands) == 2:
+        count = len(accuracy.methods)
+        figure = Figure(figsize=(1 + 4 * count, 4.4), dpi=120, layout="constrained")
+        axes = figure.subplots(1, count, squeeze=False)[0]
+        worst = max([0.5, *(method.max_ulp for method in accuracy.methods if not math.isnan(method.max_ulp))])
+        for axis, method in zip(axes, accuracy.methods, strict=True):
+            image = _draw_map(axis, accuracy.values[0], accuracy.values[1], np.abs(method.ulps), 0, min(worst, 8))
+            axis.set_title(method.name, fontsize=9, loc="left")
+        figure.colorbar(image, ax=list(axes), shrink=0.8)
+        figure.suptitle(title, fontsize=10)
+        return figure
+    figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    x = accuracy.values[0]
+    for place in reversed(range(len(accuracy.methods))):  # the correctly rounded one on top
+        method, colour = accuracy.methods[place], COLOURS[place % len(COLOURS)]
+        label = f"{method.name}: max {method.max_ulp:.6g}, mean {method.mean_ulp:.3g}"
+        axis.plot(x, method.ulps, ".", markersize=2, color=colour, label=label, rasterized=True)
+    measured = np.abs(x[accuracy.measured & (x != 0)])
+    if measured.size and measured.max() > 64 * measured.min():
+        axis.set_xscale("symlog", base=2, linthresh=float(measured.min()))
+        axis.xaxis.set_major_locator(_symmetric_powers(measured))
+        axis.xaxis.set_major_formatter(_signed_power)
+    if max((np.nanmax(np.abs(m.ulps), initial=0.0) for m in accuracy.methods), default=0.0) > 16:
+        axis.set_yscale("symlog", linthresh=1)
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel("x")
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    handles, labels = axis.get_legend_handles_labels()
+    beneath: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncols": 2}
+    axis.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, markerscale=5, **beneath)
+    return figure
+
+
+def _symmetric_powers(x: NDArray[np.float64]) -> Any:
+    """Ticks at a few powers of two on either side of 0."""
+    from matplotlib.ticker import FixedLocator
+
+    low, high = (math.floor(math.log2(float(end))) for end in (x.min(), x.max()))
+    step = max(1, -(-(high - low) // 5))
+    powers = [2.0**power for power in range(high, low + step // 2, -step)]
+    return FixedLocator([*(-power for power in powers), 0.0, *powers])
+
+
+def _signed_power(x: float, _: Any) -> str:
+    if x == 0:
+        return "0"
+    return f"${'-' if x < 0 else ''}2^{{{round(math.log2(abs(x)))}}}$"
+
+
+def operation_picture(table: OperationTable) -> Figure:
+    """A picture of the relative errors of all results of an operation: a heat map, or a curve for one operand.
+
+    Parameters
+    ----------
+    table : OperationTable
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fpemu.inspection.accuracy import operation_table
+    >>> from fpemu.reports.plotting import operation_picture
+    >>> len(operation_picture(operation_table("sqrt", "float6_e2m3fn")).axes)
+    1
+    """
+    from matplotlib.figure import Figure
+
+    relative = table.relative_errors()
+    values = table.format.values()
+    figure = Figure(figsize=(7, 5.5), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    to = "" if table.result is table.format else f" to {table.result.name}"
+    title = f"{table.operation.name} of {table.format.name}{to}: relative error"
+    if relative.ndim == 1:
+        order = np.argsort(values, kind="stable")
+        axis.plot(values[order], relative[order], ".", markersize=3, color=COLOURS[0])
+        axis.set_xlabel("x")
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    else:
+        x, y = (grid.ravel() for grid in np.meshgrid(values, values, indexing="ij"))
+        known = relative[~np.isnan(relative)]
+        image = _draw_map(axis, x, y, relative.ravel(), 0, float(np.quantile(known, 0.99)) if known.size else 1)
+        figure.colorbar(image, ax=axis, extend="max")
+    axis.set_title(title, fontsize=10, loc="left")
+    return figure
+
+
+def _draw_map(
+    axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], low: float, high: float
+) -> Any:
+    """Numbers of pairs as a map, in the order of the finite values, evenly spaced; grey where there is none."""
+    import matplotlib
+
+    columns, rows = (np.unique(side[np.isfinite(side)]) for side in (x, y))
+    grid = np.full((rows.size, columns.size), np.nan)
+    inside = np.isfinite(x) & np.isfinite(y)
+    grid[np.searchsorted(rows, y[inside]), np.searchsorted(columns, x[inside])] = z[inside]
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="#DDDDDD")
+    image = axis.imshow(
+        grid, origin="lower", cmap=colours, vmin=low, vmax=high if high > low else low + 1, aspect="equal"
+    )
+    for side, values, ticks in (("x", columns, axis.set_xticks), ("y", rows, axis.set_yticks)):
+        places = np.unique(np.linspace(0, values.size - 1, 7).round().astype(int))
+        ticks(places, [f"{values[place] + 0.0:.3g}" for place in places], fontsize=7)
+        getattr(axis, f"set_{side}label")(side)
+    return image

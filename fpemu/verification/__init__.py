@@ -1,0 +1,34 @@
+"""Claims about implementations, and whether they keep them: audits, vectors, causes of differences."""
+
+from fpemu.verification.audits import (
+    Audit,
+    Difference,
+    Explanation,
+    Recorded,
+    Recordings,
+    audit,
+    function,
+    library,
+    probe,
+    program,
+    recorded,
+    recordings,
+)
+from fpemu.verification.claims import Batch, Claim
+
+__all__ = [
+    "Audit",
+    "Batch",
+    "Claim",
+    "Difference",
+    "Explanation",
+    "Recorded",
+    "Recordings",
+    "audit",
+    "function",
+    "library",
+    "probe",
+    "program",
+    "recorded",
+    "recordings",
+]

@@ -1,0 +1,24 @@
+"""Audits: is this implementation what it claims, bit for bit, and if not, which rules does it follow instead?"""
+
+from fpemu.verification.audits.auditor import audit
+from fpemu.verification.audits.findings import Difference
+from fpemu.verification.audits.probe_script import probe
+from fpemu.verification.audits.recordings import Recordings, recordings
+from fpemu.verification.audits.result import Audit
+from fpemu.verification.audits.rule_search import Explanation
+from fpemu.verification.audits.subjects import Recorded, function, library, program, recorded
+
+__all__ = [
+    "Audit",
+    "Difference",
+    "Explanation",
+    "Recorded",
+    "Recordings",
+    "audit",
+    "function",
+    "library",
+    "probe",
+    "program",
+    "recorded",
+    "recordings",
+]

@@ -1,0 +1,285 @@
+"""The likely cause of differences: what all of them have in common, where one rule explains every one.
+
+Two ways.  With a claim and its operands, each rule is tried: the one whose answers are the actual codes everywhere is
+the cause.  Without, the classes of the codes that differ may say enough: the largest value instead of infinity, zero
+instead of a subnormal.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpemu.arithmetic.flags import Flags
+from fpemu.formats import TableFormat
+from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.rules import KNOBS, Rounding, Stochastic
+from fpemu.verification.differences import nan_places, positions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fpemu.formats import Format
+    from fpemu.verification.claims import Claim
+
+    Codes = NDArray[np.unsignedinteger[Any]]
+    Places = NDArray[np.bool_]
+    # Which of two arrays of codes count as different
+    Differs = Callable[[Codes, Codes], Places]
+
+__all__ = ["cause_by_class", "cause_by_rule", "cause_of_flags", "words_of"]
+
+_WORDS: dict[enum.Enum, str] = {
+    Rounding.NEAREST_EVEN: "ties to even",
+    Rounding.NEAREST_AWAY: "ties away from zero",
+    Rounding.NEAREST_TOWARD_ZERO: "ties toward zero",
+    Rounding.NEAREST_TOWARD_POSITIVE: "ties upward",
+    Rounding.NEAREST_TOWARD_NEGATIVE: "ties downward",
+    Rounding.TOWARD_ZERO: "rounding toward zero (truncation)",
+    Rounding.TOWARD_POSITIVE: "rounding upward",
+    Rounding.TOWARD_NEGATIVE: "rounding downward",
+    Rounding.AWAY_FROM_ZERO: "rounding away from zero",
+    Rounding.TO_ODD: "rounding to odd",
+}
+_TRIED: dict[str, type[enum.Enum]] = {"rounding": Rounding, **KNOBS}
+_SAMPLE = 256  # differences that a rule must explain before it is tried on all elements
+
+_INFINITIES = (NumberClass.POSITIVE_INFINITY, NumberClass.NEGATIVE_INFINITY)
+_NANS = (NumberClass.QUIET_NAN, NumberClass.SIGNALING_NAN)
+_ZEROS = (NumberClass.POSITIVE_ZERO, NumberClass.NEGATIVE_ZERO)
+_SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
+
+
+def words_of(knobs: Mapping[str, str | int]) -> str:
+    """Changed rules as one says them.
+
+    Examples
+    --------
+    >>> from fpemu.verification.diagnosis import words_of
+    >>> words_of({"overflow": "saturate", "rounding": "nearest_away"})
+    "overflow='saturate' and ties away from zero"
+    """
+    words = [
+        _WORDS[Rounding(value)] if knob == "rounding" and isinstance(value, str) else f"{knob}={value!r}"
+        for knob, value in knobs.items()
+    ]
+    return " and ".join(words)
+
+
+def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
+    """What all differences have in common, judged by the codes alone.
+
+    Parameters
+    ----------
+    got, want : numpy.ndarray of unsigned int
+        One-dimensional, the elements that differ.
+    fmt : Format
+
+    Returns
+    -------
+    str or None
+        None if no single class of difference covers all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fpemu as fe
+    >>> from fpemu.verification.diagnosis import cause_by_class
+    >>> cause_by_class(np.uint8([0x7B, 0xFB]), np.uint8([0x7C, 0xFC]), fe.dtype("float8_e5m2"))
+    'all 2 differences: the largest value instead of infinity; looks like saturation'
+    """
+    words = _common_class(got, want, fmt)
+    return f"{_all(got.size)}: {words}" if words else None
+
+
+def cause_by_rule(
+    got: Codes, want: Codes, claim: Claim, operands: Sequence[NDArray[Any]], differs: Differs
+) -> str | None:
+    """The one rule of a claim with whose other value every code comes out as it did.
+
+    Parameters
+    ----------
+    got, want : numpy.ndarray of unsigned int
+        One-dimensional, all elements.
+    claim : Claim
+        What was expected.
+    operands : sequence of numpy.ndarray of unsigned int
+        The operands' codes, one-dimensional.
+    differs : callable
+        Which elements of two arrays of codes count as different.
+
+    Returns
+    -------
+    str or None
+        None if no single rule explains all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fpemu as fe
+    >>> from fpemu.verification.diagnosis import cause_by_rule
+    >>> from fpemu.verification.claims import Claim
+    >>> claim = Claim.of("add", "float8_e5m2")
+    >>> x, y = (part.astype(np.uint8) for part in np.divmod(np.arange(1 << 16), 256))
+    >>> got = claim.replaced(rounding="nearest_away").answer(x, y)
+    >>> cause_by_rule(got, claim.answer(x, y), claim, [x, y], np.not_equal)
+    "all 1,728 differences are ties: looks like ties away from zero (rounding='nearest_away')"
+    """
+    if claim.result is None or isinstance(claim.profile.rounding, Stochastic):
+        return None
+    wrong = np.flatnonzero(differs(got, want))
+    found = [
+        (knob, value)
+        for knob, values in _TRIED.items()
+        for value in values
+        if value is not getattr(claim.profile, knob) and _explains(claim, knob, value, got, operands, wrong, differs)
+    ]
+    if not found:
+        return None
+    at = [part[wrong] for part in operands]
+    common = _common_class(got[wrong], want[wrong], claim.result)
+    what = " are ties" if _all_ties(claim, at) else f": {common.partition(';')[0]}" if common else ""
+    (knob, value), *others = found
+    looks = f"{_WORDS[value]} ({knob}={value.value!r})" if value in _WORDS else f"{knob}={value.value!r}"
+    text = f"{_all(wrong.size)}{what}{':' if what == ' are ties' else ';'} looks like {looks}"
+    if others:
+        alike = " or ".join(f"{knob}={value.value!r}" for knob, value in others[:3])
+        text += f"; these operands do not tell it from {alike}"
+    return text
+
+
+def cause_of_flags(got: NDArray[np.uint8], want: NDArray[np.uint8]) -> str | None:
+    """What all differences of flags have in common.
+
+    Parameters
+    ----------
+    got, want : numpy.ndarray of uint8
+        One-dimensional, all elements, in TestFloat's numbering.
+
+    Returns
+    -------
+    str or None
+        None if no single rule explains all.
+
+    Notes
+    -----
+    IEEE 754-2019 clause 7.5 for underflow; Arm's FPSR has the exceptions in the opposite order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fpemu.verification.diagnosis import cause_of_flags
+    >>> cause_of_flags(np.uint8([1, 3]), np.uint8([1, 1]))
+    'the one difference: underflow raised beside inexact; looks like tininess detected before rounding'
+    """
+    inexact, underflow = (np.uint8(1 << Flags.NAMES.index(name)) for name in ("inexact", "underflow"))
+    wrong = got != want
+    a, b = got[wrong], want[wrong]
+    several = got.size > 1 and np.count_nonzero(want)
+    if several and np.array_equal(got, np.packbits(np.unpackbits(want[:, None], axis=1)[:, :2:-1], axis=1)[:, 0] >> 3):
+        return f"{_all(a.size)}: the bits are numbered the other way, as in Arm's FPSR"
+    if several and np.array_equal(got, np.bitwise_or.accumulate(want)):
+        return f"{_all(a.size)}: flags of earlier elements; looks like sticky flags that are not cleared"
+    if not got.any():
+        return f"{_all(a.size)}: no flag is ever raised"
+    if ((a ^ b) == underflow).all():
+        if ((a & ~inexact) == (b & ~inexact) | underflow).all():
+            if (a & inexact).all():
+                return f"{_all(a.size)}: underflow raised beside inexact; looks like tininess detected before rounding"
+            if not (a & inexact).any():
+                return f"{_all(a.size)}: underflow raised where the result is exact"
+        elif (b & underflow).all():
+            return f"{_all(a.size)}: underflow not raised; looks like tininess detected after rounding"
+    for place, flag in enumerate(Flags.NAMES):
+        bit = np.uint8(1 << place)
+        if ((a ^ b) == bit).all() and len(np.unique(a & bit)) == 1:
+            return f"{_all(a.size)}: {flag} {'raised needlessly' if a[0] & bit else 'not raised'}"
+    return None
+
+
+def _all(count: int) -> str:
+    return f"all {count:,} differences" if count > 1 else "the one difference"
+
+
+def _explains(
+    claim: Claim,
+    knob: str,
+    value: enum.Enum,
+    got: Codes,
+    operands: Sequence[NDArray[Any]],
+    wrong: NDArray[np.intp],
+    differs: Differs,
+) -> bool:
+    """Whether a claim with one rule changed answers as it was answered, at the differences and everywhere else."""
+    try:
+        other = claim.replaced(**{knob: value})
+        for chosen in (wrong[:_SAMPLE], slice(None)):
+            if differs(got[chosen], other.answer(*(part[chosen] for part in operands))).any():
+                return False
+    except (ValueError, TypeError):  # the rule is none of this format, or of this operation
+        return False
+    return True
+
+
+def _all_ties(claim: Claim, operands: Sequence[NDArray[Any]]) -> bool:
+    """Whether every result is a tie: where the rules for ties decide, and nothing else."""
+    away, toward = (claim.replaced(rounding=mode) for mode in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO))
+    return bool((away.answer(*operands) != toward.answer(*operands)).all())
+
+
+def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
+    """The first class of difference that covers all."""
+    a, b = classes_of(got, fmt), classes_of(want, fmt)
+    pairs = (
+        (_ZEROS, _ZEROS, "the sign of zero"),
+        ((NumberClass.SIGNALING_NAN,), (NumberClass.QUIET_NAN,), "signaling NaNs that were not made quiet"),
+        (_NANS, _NANS, "the code of a NaN (its sign or payload)"),
+        (_ZEROS, _SUBNORMALS, "zero instead of a subnormal; looks like flush to zero"),
+        (_INFINITIES, _NANS, "infinity instead of NaN"),
+        (_NANS, _INFINITIES, "NaN instead of infinity"),
+        (_ZEROS, _NANS, "zero instead of NaN"),
+    )
+    for actual, expected, words in pairs:
+        if np.isin(a, actual).all() and np.isin(b, expected).all():
+            return words
+    if isinstance(fmt, TableFormat):
+        return None
+    largest, wanted = (np.isin(_magnitudes(codes, fmt), _largest(fmt)) for codes in (got, want))
+    instead = ((_INFINITIES, "infinity"), (_NANS, "NaN"))
+    for classes, name in instead:
+        if largest.all() and np.isin(b, classes).all():
+            return f"the largest value instead of {name}; looks like saturation"
+        if wanted.all() and np.isin(a, classes).all():
+            return f"{name} instead of the largest value; looks like no saturation"
+    if fmt.signed and (got == want ^ np.asarray(fmt.sign_mask, want.dtype)).all():
+        return "the sign bit"
+    return _one_step(got, want, a, b, fmt)
+
+
+def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
+    """Which way all go, if all are one step off and finite."""
+    special = (*_INFINITIES, *_NANS)
+    if nan_places(got, fmt).any() or nan_places(want, fmt).any() or np.isin((a, b), special).any():
+        return None
+    at, wanted = positions(got, fmt), positions(want, fmt)
+    up, down = at == wanted + np.uint64(1), at + np.uint64(1) == wanted
+    if not (up | down).all():
+        return None
+    zero = positions(np.zeros(1, want.dtype), fmt)[0]  # where the values change their sign
+    inward = np.where(np.maximum(at, wanted) > zero, down, up)
+    ways = ((inward, "toward zero"), (~inward, "away from zero"), (up, "upward"), (down, "downward"))
+    return next((f"one ulp {way}" for places, way in ways if places.all()), "one ulp, either way")
+
+
+def _magnitudes(codes: Codes, fmt: Any) -> NDArray[np.uint64]:
+    return codes.astype(np.uint64) & ~np.uint64(fmt.sign_mask if fmt.kind == "float" else 0)
+
+
+def _largest(fmt: Any) -> list[int]:
+    """The codes of the largest values, of floats without their sign."""
+    if fmt.kind == "float":
+        return [fmt.max_code]
+    return [fmt.max_int, fmt.min_int & (fmt.code_count - 1)]

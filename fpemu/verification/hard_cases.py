@@ -1,0 +1,94 @@
+"""Operands that are hard for an operation, by construction: a result is chosen, and an operand solved for, exactly.
+
+A chosen result is halfway between two neighbours, the overflow threshold, a subnormal, a zero left by cancellation.
+The operand is the format's value nearest to the exact solution, or a few values beside it; where the solution is one,
+the result is exactly the chosen one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.formats.facts.text import floor_log2
+from fpemu.inspection.code import Code
+
+__all__ = ["SOLVED", "finite", "halfway", "nearest_code", "quantum", "short", "without_codebooks"]
+
+Numbers = FloatFormat | IntFormat
+
+# operation -> the operand that is solved for, and its value for a result and the other operands
+SOLVED: dict[str, tuple[int, Callable[..., Fraction | None]]] = {
+    "add": (1, lambda result, x: result - x),
+    "subtract": (1, lambda result, x: x - result),
+    "multiply": (1, lambda result, x: result / x if x else None),
+    "divide": (0, lambda result, y: result * y),
+    "fma": (2, lambda result, x, y: result - x * y),
+    "sqrt": (0, lambda result: result * result),
+    # the quotient is the result there: a tie between two quotients is what is hard for a remainder
+    "fmod": (0, lambda quotient, y: quotient * y),
+    "ieee_remainder": (0, lambda quotient, y: quotient * y),
+}
+
+
+def without_codebooks(fmt: Numbers | TableFormat) -> Numbers:
+    """The format; a ValueError for a codebook."""
+    if isinstance(fmt, TableFormat):
+        raise ValueError(f"{fmt} is a codebook: operations have none; for casts to it use sources({fmt.name!r})")
+    return fmt
+
+
+def finite(code: int, fmt: Numbers) -> Fraction | None:
+    """A code's value; None for NaN and infinities."""
+    return Code(fmt, code).exact
+
+
+def quantum(x: Fraction, fmt: Numbers) -> Fraction:
+    """The distance of the format's values at a number, were its exponents without an upper end."""
+    if isinstance(fmt, IntFormat):
+        return Fraction(2) ** -fmt.fraction_bits
+    exponent = max(floor_log2(x), fmt.emin) if x else fmt.emin
+    return Fraction(2) ** (exponent - fmt.precision + 1)
+
+
+def halfway(code: int, fmt: Numbers) -> Fraction | None:
+    """Halfway from a code's value to the next one away from zero; at the largest value where overflow begins."""
+    x = finite(code, fmt)
+    if x is None:
+        return None
+    return x + quantum(abs(x), fmt) / (2 if x >= 0 else -2)
+
+
+def nearest_code(x: Fraction, fmt: Numbers, steps: int = 0) -> int:
+    """The code of the finite value nearest to a number, or so many codes away from zero; the last one beyond the end.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> import fpemu as fe
+    >>> from fpemu.verification.hard_cases import nearest_code
+    >>> hex(nearest_code(Fraction(-1, 3), fe.dtype("float16"))), hex(nearest_code(Fraction(10**9), fe.dtype("float16")))
+    ('0xb555', '0x7bff')
+    """
+    units = round(abs(x) / quantum(abs(x), fmt)) + (steps if isinstance(fmt, IntFormat) else 0)
+    if isinstance(fmt, IntFormat):
+        value = min(max(units if x >= 0 else -units, fmt.min_int), fmt.max_int)
+        if fmt.encoding == "sign_magnitude" and value < 0:
+            return fmt.sign_mask | -value
+        return value % fmt.code_count
+    if x < 0 and not fmt.signed:
+        units, x = 0, Fraction(0)
+    # The codes of magnitudes are in their order: each binade begins where the one before ends.
+    binade = max(floor_log2(abs(x)), fmt.emin) - fmt.emin if x else 0
+    leading = 0 if fmt.subnormals else 1 << fmt.trailing_bits
+    magnitude = (binade << fmt.trailing_bits) + units - leading + steps
+    magnitude = min(max(magnitude, 0), fmt.max_code)
+    code = magnitude | (fmt.sign_mask if x < 0 else 0)
+    return magnitude if code in fmt.nan_codes or Code(fmt, code).exact is None else code
+
+
+def short(odd: int, x: Fraction) -> Fraction:
+    """A number of few digits in the binade of another: an odd number times a power of two."""
+    number = odd * Fraction(2) ** (floor_log2(abs(x)) - odd.bit_length() + 1)
+    return number if x > 0 else -number

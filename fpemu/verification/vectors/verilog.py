@@ -1,0 +1,195 @@
+"""Test benches in Verilog that hold a unit to a file of vectors."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import re
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+from fpemu.files.atomic import replacing
+from fpemu.files.boundary import file_path
+from fpemu.formats import FloatFormat, Format
+from fpemu.formats.rules import near
+from fpemu.verification.claims import Claim
+from fpemu.verification.vectors.headers import number_of
+from fpemu.verification.vectors.layouts import FLAG_BITS, Words, ending_of, fields_of
+from fpemu.verification.vectors.reading import VectorFile, read
+from fpemu.version import __version__
+
+__all__ = ["check_unit", "write_bench"]
+
+OPERANDS = ("x", "y", "z")
+CLOCK = "clk"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+class _Text(string.Template):
+    """Verilog with @names to fill in: it has dollar signs of its own."""
+
+    delimiter = "@"
+
+
+def write_bench(
+    path: str | os.PathLike[str],
+    vectors: VectorFile | str | os.PathLike[str],
+    *,
+    module: str = "unit",
+    ports: Mapping[str, str] | None = None,
+    latency: int | None = None,
+    flags: bool = False,
+) -> Path:
+    """Write a self-checking test bench in Verilog-2001 for a unit, whole or not at all.
+
+    The bench, a module `bench`, reads the vectors with ``$readmemh``, gives the unit each one's operands, compares what
+    comes out, prints the first ten differences and PASS or FAIL, and ends with status 0 or 1.  An X or Z in an output
+    is a difference.
+
+    Parameters
+    ----------
+    path : path-like
+        The bench; the vectors' file is named in it as seen from this folder.
+    vectors : VectorFile or path-like
+        With the layout readmemh.
+    module : str
+        The unit's module.
+    ports : mapping of str to str, optional
+        What its ports are called, where that is not x, y, z (as many as there are operands), result, flags and clk.
+    latency : int, optional
+        For a unit with a clock: how many rising edges after its operands the result is there.  Without it the unit is
+        combinational and has no clock.
+    flags : bool
+        Whether the unit has flags, in TestFloat's numbering, to compare.
+
+    Returns
+    -------
+    Path
+        The bench.
+
+    Raises
+    ------
+    TypeError
+        If something is of the wrong kind.
+    ValueError
+        If the file has another layout, no vectors, or no flags to compare; or a name is none in Verilog.
+    OSError
+        If a file cannot be read or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fpemu import vectors
+    >>> from fpemu.verification.claims import Claim
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = vectors.generate(Claim.of("multiply", "float8_e4m3fn"))
+    ...     path = vectors.write(f"{folder}/mul.hex", made)
+    ...     bench = vectors.write_bench(f"{folder}/mul_bench.v", path, module="e4m3_multiply")
+    ...     print(bench.read_text().splitlines()[0])
+    // Holds the unit `e4m3_multiply` to 65536 vectors of mul.hex:
+    """
+    target = file_path(path)
+    found = vectors if isinstance(vectors, VectorFile) else read(vectors)
+    if found.layout != "readmemh":
+        raise ValueError(f"{found.path}: a bench reads the layout readmemh, not {found.layout}")
+    if not found.count:
+        raise ValueError(f"{found.path}: there are no vectors: a bench of none would prove nothing")
+    if flags and not found.has_flags:
+        raise ValueError(f"{found.path}: there are no flags to compare")
+    connected = check_unit(found.claim, module=module, ports=ports, latency=latency, flags=flags)
+    pieces = {"bench": target.name, "version": __version__, "module": module, "latency": str(latency or 0)}
+    pieces |= {**_vectors(target, found), **_signals(found.claim, connected)}
+    template = importlib.resources.files("fpemu.verification.vectors").joinpath("bench.v").read_text(encoding="utf-8")
+    with replacing(target) as stream:
+        stream.write(_Text(template).substitute(pieces).encode())
+    return target
+
+
+def _vectors(target: Path, found: VectorFile) -> dict[str, str]:
+    """What the bench says of the file: where it is, how its words are made, how it ends."""
+    names = OPERANDS[: found.claim.arity]
+    fields = fields_of(found.claim, found.has_flags)
+    words = Words(fields, number_of(found.header, "word bits"))
+    name = os.path.relpath(found.path, target.parent)
+    seal = ending_of("readmemh", found.header["sha256"])
+    flags = ", right_flags" if found.has_flags else ""
+    behind = words.bits - sum(field.bits for field in fields[: len(names)])
+    return {
+        "file": json.dumps(name, ensure_ascii=False)[1:-1],
+        "file_literal": json.dumps(name, ensure_ascii=False),
+        "claim": str(found.claim),
+        "count": str(found.count),
+        "vector_bits": str(words.bits),
+        "word_bits": str(words.word_bits),
+        "vector": ", ".join([*names, "result", *(["flags"] if found.has_flags else [])]),
+        "right": ", ".join(f"right_{name}" for name in (*names, "result")) + flags,
+        "operands_shift": f" >> {behind}",
+        "seal": seal.rstrip("\n"),
+        "seal_length": str(len(seal)),
+    }
+
+
+def _signals(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
+    """What the bench says of the unit's ports, and of what its result may be."""
+    names = OPERANDS[: claim.arity]
+    bits = [field.bits for field in fields_of(claim, False)]
+    declared = zip(names, bits, strict=False)
+    compared = "flags" in ports
+    return {
+        "declarations": "\n".join(f"    reg [{width - 1}:0] {name}, right_{name};" for name, width in declared),
+        "flags": f"    wire [{FLAG_BITS - 1}:0] flags{'' if compared else ' = 0'};",
+        "compare_flags": str(int(compared)),
+        "connections": ",\n".join(f"        .{port}({name})" for name, port in ports.items()),
+        "issued": ", ".join(names),
+        "rights": ", ".join(f"right_{name}" for name in names),
+        "shown": " ".join(f"{name} %h" for name in names),
+        "lines": " ".join(["%h"] * len(names)),
+        "result_bits": str(bits[-1]),
+        "is_nan": "0" if claim.result is None else _nan_test(claim.result),
+    }
+
+
+def _nan_test(fmt: Format) -> str:
+    """Whether a code is one of a format's NaN, as an expression of Verilog; where there is at most one, never."""
+    if not isinstance(fmt, FloatFormat) or len(fmt.nan_codes) * (1 + fmt.signed) < 2 or fmt.nan == "negative_zero":
+        return "0"
+    return f"(code & {fmt.bits}'h{fmt.magnitude_mask:X}) >= {fmt.bits}'h{fmt.nan_codes[0]:X}"
+
+
+def check_unit(
+    claim: Claim,
+    *,
+    module: str = "unit",
+    ports: Mapping[str, str] | None = None,
+    latency: int | None = None,
+    flags: bool = False,
+) -> dict[str, str]:
+    """The bench's signals and the unit's ports that they go to; an error says what `write_bench` would not take."""
+    if latency is not None and (isinstance(latency, bool) or not isinstance(latency, int)):
+        raise TypeError(f"latency must be an int, not {type(latency).__name__}")
+    if latency is not None and latency < 0:
+        raise ValueError(f"latency must be 0 or more, not {latency}")
+    if flags and not claim.has_flags:
+        raise ValueError(f"{claim} has no flags to compare")
+    _check_name(module, "module", "bench")
+    signals = [*OPERANDS[: claim.arity], "result", *(["flags"] * flags), *([CLOCK] * (latency is not None))]
+    connected = {signal: signal for signal in signals}
+    for signal, port in (ports or {}).items():
+        if signal not in signals:
+            raise ValueError(f"the unit has no port {signal!r}: it has {', '.join(signals)}{near(signal, signals)}")
+        _check_name(port, f"port {signal}")
+        connected[signal] = port
+    if len(set(connected.values())) < len(connected):
+        raise ValueError(f"two ports have one name: {', '.join(connected.values())}")
+    return connected
+
+
+def _check_name(name: str, what: str, taken: str | None = None) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be a name, not {type(name).__name__}")
+    if name == taken:
+        raise ValueError(f"{what}: {name!r} is the bench's own name")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{what}: {name!r} is no name in Verilog: it has letters, digits, _ and $, and no digit first")

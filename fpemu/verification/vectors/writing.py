@@ -1,0 +1,216 @@
+"""Vectors to files and streams, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from fpemu.files import archives
+from fpemu.files.atomic import replacing_together
+from fpemu.files.boundary import file_path
+from fpemu.verification.claims import Batch, Claim
+from fpemu.verification.vectors.generation import Vectors
+from fpemu.verification.vectors.headers import Hash, header_of
+from fpemu.verification.vectors.layouts import (
+    LAYOUTS,
+    Columns,
+    Field,
+    columns_of,
+    companion,
+    ending_of,
+    fields_of,
+    layout_of,
+    record_of,
+)
+from fpemu.verification.vectors.reading import VectorFile
+
+__all__ = ["write", "write_lines"]
+
+Progress = Callable[[int], object]
+
+
+def write(
+    path: str | os.PathLike[str],
+    vectors: Iterable[Batch],
+    layout: str | None = None,
+    *,
+    claim: Claim | None = None,
+    word_bits: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write vectors to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    vectors : Vectors, VectorFile or iterable of Batch
+        What `generate` or `read` gave; other batches need a `claim`.
+    layout : {"testfloat", "readmemh", "csv", "jsonl", "npz"}, optional
+        Default what the name's ending means: .tv or .txt, .hex or .mem, .csv, .jsonl, .npz.
+    claim : Claim, optional
+        What the batches are the answers of.
+    word_bits : int, optional
+        The width of ``$readmemh``'s words, a multiple of 4; default that of a vector, in whole digits.  As many
+        vectors as fit stand in a word, the first in the lowest bits.
+    progress : callable, optional
+        Called with the number of vectors in each batch, when it is written.
+
+    Returns
+    -------
+    Path
+        The file; with the layout testfloat there is a companion beside it, the name with .json after it.
+
+    Raises
+    ------
+    TypeError
+        If there is no claim.
+    ValueError
+        If the layout is unknown, or the words are too narrow.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fpemu import vectors
+    >>> from fpemu.verification.claims import Claim
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = vectors.write(f"{folder}/sqrt.tv", vectors.generate(Claim.of("sqrt", "float8_e5m2")))
+    ...     print(path.read_text().splitlines()[64], vectors.read(path).count)
+    40 3E 01 256
+    """
+    target = file_path(path)
+    how = layout_of(layout, target.suffix.lower())
+    if word_bits is not None and how != "readmemh":
+        raise ValueError(f"word_bits is for the layout readmemh, not for {how}")
+    together = [target, companion(target)] if how == "testfloat" else [target]
+    with replacing_together(*together) as streams:
+        words = (
+            _write_npz(streams[0], vectors, claim, progress)
+            if how == "npz"
+            else write_lines(streams[0], vectors, how, claim=claim, word_bits=word_bits, progress=progress)
+        )
+        for beside in streams[1:]:
+            beside.write((json.dumps({"header": words}, indent=2) + "\n").encode())
+    return target
+
+
+def write_lines(
+    stream: IO[bytes],
+    vectors: Iterable[Batch],
+    layout: str,
+    *,
+    claim: Claim | None = None,
+    word_bits: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Write vectors to a stream as text, with the header that the layout has a place for.
+
+    Parameters
+    ----------
+    stream : binary file
+    vectors : Vectors, VectorFile or iterable of Batch
+    layout : {"testfloat", "readmemh", "csv", "jsonl"}
+    claim : Claim, optional
+    word_bits : int, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    dict of str to str
+        The header, which the layout testfloat has no place for.
+
+    Raises
+    ------
+    TypeError
+        If there is no claim.
+    ValueError
+        If the words are too narrow.
+    """
+    words, fields, batches = _prepared(vectors, claim)
+    words["layout"] = layout
+    line = LAYOUTS[layout].line(fields, word_bits) if layout == "readmemh" else LAYOUTS[layout].line(fields)
+    if layout == "readmemh":
+        words["word bits"] = str(line.word_bits)
+    stream.write(_heading(layout, words, fields).encode())
+    hashed = Hash()
+    rest: Columns = []
+    for columns in batches:
+        hashed.add(columns)
+        if progress is not None:
+            progress(columns[0].size)
+        if layout == "readmemh" and line.in_word > 1:  # whole words
+            whole = columns if not rest else [np.concatenate(pair) for pair in zip(rest, columns, strict=True)]
+            cut = whole[0].size - whole[0].size % line.in_word
+            columns, rest = [part[:cut] for part in whole], [part[cut:] for part in whole]
+        stream.write(line.text(columns))
+    if rest and rest[0].size:
+        stream.write(line.text(rest))
+    words["sha256"] = hashed.of(words)
+    stream.write(ending_of(layout, words["sha256"]).encode())
+    return words
+
+
+def _prepared(vectors: Iterable[Batch], claim: Claim | None) -> tuple[dict[str, str], list[Field], Iterator[Columns]]:
+    """The header without layout and hash, the fields, and the columns of each batch."""
+    known = getattr(vectors, "claim", None) if claim is None else claim
+    if known is None:
+        raise TypeError("say what the vectors are the answers of: write(path, batches, claim=...)")
+    if isinstance(vectors, VectorFile):
+        words = {key: value for key, value in vectors.header.items() if key not in ("layout", "word bits", "sha256")}
+        flags = vectors.has_flags
+    else:
+        if isinstance(vectors, Vectors):
+            flags, count = known.has_flags, vectors.count
+        else:
+            vectors = list(vectors)
+            flags = bool(vectors) and vectors[0].flags is not None
+            count = sum(batch.result.size for batch in vectors)
+        words = header_of(known, count, flags, vectors)
+    return words, fields_of(known, flags), map(columns_of, vectors)
+
+
+def _heading(layout: str, words: dict[str, str], fields: list[Field]) -> str:
+    mark = LAYOUTS[layout].comment
+    if mark is None:
+        return ""
+    if layout == "jsonl":
+        return json.dumps({"header": words}) + "\n"
+    lines = [f"{mark}{key}: {value}\n" for key, value in words.items()]
+    if layout == "csv":
+        lines.append(",".join(field.name.replace(" ", "_") for field in fields) + "\n")
+    return "".join(lines)
+
+
+def _write_npz(
+    stream: IO[bytes], vectors: Iterable[Batch], claim: Claim | None, progress: Progress | None
+) -> dict[str, str]:
+    words, fields, batches = _prepared(vectors, claim)
+    words["layout"] = "npz"
+    kind = record_of(fields)
+    hashed = Hash()
+    with archives.written(stream) as archive:
+        with archive.open(zipfile.ZipInfo("vectors.npy"), "w", force_zip64=True) as member:
+            about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(member, {**about, "shape": (int(words["vectors"]),)})
+            for columns in batches:
+                hashed.add(columns)
+                rows = np.empty(columns[0].size, kind)
+                for name, column in zip(kind.names or (), columns, strict=True):
+                    rows[name] = column
+                member.write(rows.tobytes())
+                if progress is not None:
+                    progress(rows.size)
+        words["sha256"] = hashed.of(words)
+        with archive.open(zipfile.ZipInfo("header.npy"), "w") as member:
+            text = io.BytesIO()
+            np.lib.format.write_array(text, np.array(json.dumps(words)))
+            member.write(text.getvalue())
+    return words
