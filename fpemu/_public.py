@@ -31,10 +31,10 @@ from fpemu.arithmetic.elementary.functions import (
     sin,
     tanh,
 )
-from fpemu.arithmetic.flag_actions import FlagError, FlagWarning, errstate
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import FlagError, Flags, FlagWarning, errstate
 from fpemu.arithmetic.neighbours import next_down, next_up, spacing
 from fpemu.arithmetic.predicates import (
+    classify,
     is_canonical,
     is_finite,
     is_infinite,
@@ -54,7 +54,7 @@ from fpemu.casting.casts import cast, decode, encode, get_num_threads, set_num_t
 from fpemu.casting.packing import pack, unpack
 from fpemu.files.saving import load, save
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
-from fpemu.formats.facts.codes import NumberClass, classify
+from fpemu.formats.facts.codes import NumberClass
 from fpemu.formats.facts.comparison_table import compare
 from fpemu.formats.facts.info import describe, finfo, iinfo
 from fpemu.formats.profiles import Profile, profile, profile_names

@@ -14,44 +14,25 @@ PAGE = ROOT / "docs" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
 # What casts are made of: other kernels stand on these, and have proofs of their own.
 CASTS = (
-    "scalar/bits",
-    "scalar/convert",
-    "jit",
-    "cpu/fast_casts",
-    "scalar/rounding",
-    "spec",
-    "scalar/random_bits",
-    "cpu/lookup",
-    "threads",
+    *("cpu/fast_casts", "cpu/float_environment", "cpu/general", "cpu/lookup", "jit", "scalar/bits", "scalar/convert"),
+    *("scalar/random_bits", "scalar/rounding", "spec", "threads"),
 )
 # What operations are made of: their own kernels, and those of the casts that read operands and round results.
 ARITHMETIC = (
+    *("columns", "cpu/elementary", "cpu/fast_casts", "cpu/float_environment", "cpu/fpu_operations", "cpu/general"),
+    *("cpu/lookup", "cpu/operations", "jit", "opcodes", "scalar/arithmetic", "scalar/bits", "scalar/comparison"),
     *(
-        "scalar/arithmetic",
-        "scalar/bits",
-        "columns",
-        "scalar/comparison",
         "scalar/convert",
-        "cpu/elementary",
-        "cpu/fpu_operations",
         "scalar/integral",
-        "jit",
-        "cpu/fast_casts",
-    ),
-    *(
-        "opcodes",
-        "scalar/remainders",
+        "scalar/multiword",
+        "scalar/random_bits",
         "scalar/results",
         "scalar/rounding",
-        "scalar/signs",
         "spec",
-        "scalar/random_bits",
-        "cpu/lookup",
-        "scalar/multiword",
     ),
 )
 # What casts between float32 and float64 are made of where the FPU is fit; elsewhere they are the general kernel's.
-NATIVE = ("scalar/bits", "jit", "cpu/fast_casts", "cpu/native")
+NATIVE = ("cpu/fast_casts", "cpu/float_environment", "jit", "scalar/bits")
 # The page's sections: the kernels, the command that writes each
 SECTIONS = {
     "exhaustive": (CASTS, "python -m tests.exhaustive"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.formats.facts.ordering import ranks
+from fpemu.formats.facts.codes import ranks
 from tests import spec_values
 from tests.families import small_formats
 

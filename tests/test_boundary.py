@@ -17,8 +17,9 @@ import pytest
 
 import fpemu as fe
 from fpemu.files import boundary
-from fpemu.files.boundary import Budget, line_blocks, parsed, reading
+from fpemu.files.boundary import Budget, line_blocks, reading
 from fpemu.files.data_files import open_arrays
+from fpemu.formats.strict_json import parsed
 from fpemu.verification import vectors
 from fpemu.verification.audits import library, recordings
 from fpemu.verification.audits.findings import Ledger

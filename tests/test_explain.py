@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 import fpemu as fe
+from fpemu.formats.facts.info import finite_range
 from fpemu.formats.facts.literals import read
 from fpemu.formats.facts.text import exact_text, floor_log2
 from fpemu.inspection.code import Code, explain_code, fields, neighbour
 from fpemu.inspection.explanation import explain
-from fpemu.reports.cast_errors import finite_range
 
 NAMES = """
 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e8m0fnu float6_e2m3fn float4_e2m1fn

@@ -13,6 +13,7 @@ from fpemu.casting.fast_paths import native, route, values, widening
 from fpemu.casting.lowering import kernel_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.kernels.cpu import fast_casts as lanes
+from fpemu.kernels.cpu import float_environment as float_environment_module
 from tests import exhaustive_native, float_environment, grids, sources, spec
 from tests.compare import DETERMINISTIC, DifferenceError, Sources, assert_same_codes, profile
 from tests.test_cast_loops import FORMATS, OUTCOMES, exact_bits
@@ -240,7 +241,7 @@ def test_native_differences_are_seen():
 @pytest.mark.parametrize(("source", "target"), [("float64", "float32"), ("float32", "float64")])
 def test_native_is_what_plans_take(source, target, monkeypatch):
     fmt, seen = fe.dtype(target), []
-    monkeypatch.setattr("fpemu.kernels.cpu.native.native_array", lambda *given: seen.append(given) or True)
+    monkeypatch.setattr("fpemu.kernels.cpu.fast_casts.native_array", lambda *given: seen.append(given) or True)
     x = np.zeros(3, fe.dtype(source).code_dtype)
     Plan(fe.dtype(source), fmt, profile(fmt), None)(x, np.zeros(3, fmt.code_dtype))
     assert len(seen) == 1
@@ -278,17 +279,17 @@ def test_tables_of_values(carrier):
 
 
 def test_float_environment_is_standard():
-    assert lanes.float_environment_is_standard(PROBE)
+    assert float_environment_module.float_environment_is_standard(PROBE)
     for place, value in enumerate([2**-30, 2**-20, 1, 1, 2**-149, 0.3, 3]):  # each makes one answer wrong
         wrong = PROBE.copy()
         wrong[place] = value
-        assert not lanes.float_environment_is_standard(wrong)
+        assert not float_environment_module.float_environment_is_standard(wrong)
 
 
 @float_environment.needed
 @pytest.mark.parametrize("name", float_environment.CHANGED)
 def test_float_environment_is_not_standard(name):
-    lanes.float_environment_is_standard(PROBE)
+    float_environment_module.float_environment_is_standard(PROBE)
     with float_environment.changed(name):
-        found = lanes.float_environment_is_standard(PROBE)
+        found = float_environment_module.float_environment_is_standard(PROBE)
     assert not found

@@ -14,7 +14,8 @@ from fpemu.casting.plans import FPU_PROBE
 from fpemu.casting.thresholds import bins, codebook
 from fpemu.kernels.cpu import blocks as scaling
 from fpemu.kernels.cpu import choosing, moving, narrow
-from fpemu.kernels.cpu.bins import bins_array, fpu_is_standard
+from fpemu.kernels.cpu.float_environment import fpu_is_standard
+from fpemu.kernels.cpu.lookup import bins_array
 from tests.spec_roundings import ELEMENTS, round_ratio
 
 UNFIT = np.where(FPU_PROBE == 2.0**-24, np.float32(2.0**-20), FPU_PROBE)  # as though the FPU did not round to nearest

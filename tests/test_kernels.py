@@ -15,6 +15,7 @@ import pytest
 import fpemu as fe
 from fpemu.casting.lowering import ROUNDING_NUMBERS, kernel_rules
 from fpemu.casting.thresholds import codebook
+from fpemu.kernels.cpu import general as general_module
 from fpemu.kernels.cpu import lookup as tables
 from fpemu.kernels.scalar import bits, convert, rounding
 from fpemu.kernels.scalar import random_bits as stream
@@ -176,7 +177,7 @@ def general(codes, source, target, rules, randoms=NONE, key=0, first=0):
     """Codes to codes by `convert_array`, all in uint64, so that it is compiled once."""
     out = np.empty(codes.size, np.uint64)
     numbers = kernel_rules(target, rules.for_codes(target.codes_key), getattr(source, "nan", "") == "ieee")
-    convert.convert_array(
+    general_module.convert_array(
         codes.astype(np.uint64), source.spec, target.spec, numbers, randoms, np.uint64(key), np.uint64(first), out
     )
     return out

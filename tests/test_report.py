@@ -11,8 +11,9 @@ import pytest
 
 import fpemu as fe
 from fpemu.casting.buffers import flat_chunks
+from fpemu.formats.facts.info import finite_range
 from fpemu.quantization.definition.tool_profiles import scale_profile
-from fpemu.reports.cast_errors import HEADER, Errors, finite_range
+from fpemu.reports.cast_errors import HEADER, Errors
 from fpemu.reports.cast_report import report_stream
 
 # format: its largest value, the magnitude from which it overflows to nearest, whether that magnitude itself does,

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.flag_actions import asked, check
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import Flags, asked, check
 from fpemu.arithmetic.operation import (
     Options,
     Rests,
@@ -471,7 +470,7 @@ def _ordered(
 
     `signaling`: whether a quiet NaN is invalid; None where the predicate says it.  `profile`: which subnormals are 0.
     """
-    from fpemu.kernels.scalar.comparison import order_loop
+    from fpemu.kernels.cpu.operations import order_loop
 
     switch(name, "return_flags", return_flags)
     if name in SIGNALING:

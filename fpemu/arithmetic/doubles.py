@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fpemu.arithmetic.basic import divide, subtract
-from fpemu.arithmetic.flag_actions import errstate, value_text
+from fpemu.arithmetic.flags import errstate, value_text
 from fpemu.casting.casts import cast, encode
 from fpemu.casting.inputs import Source
 from fpemu.casting.plans import holds

@@ -85,7 +85,7 @@ def general(
 @functools.cache
 def _loop(name: str) -> Callable[..., None]:
     """The general kernel's loop."""
-    from fpemu.kernels.scalar.arithmetic import operation_loop
+    from fpemu.kernels.cpu.operations import operation_loop
 
     loop: Callable[..., None] = operation_loop(getattr(operations, name.upper()))
     return loop
@@ -106,8 +106,7 @@ def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) 
 @functools.lru_cache(maxsize=64)
 def _table(name: str, formats: Formats, task: Task) -> Way | None:
     """Every result looked up."""
-    from fpemu.kernels.cpu.fpu_operations import take_pairs, take_pairs_with_flags
-    from fpemu.kernels.cpu.lookup import take_array
+    from fpemu.kernels.cpu.lookup import take_array, take_pairs, take_pairs_with_flags
 
     if len(formats) > 2:
         return None

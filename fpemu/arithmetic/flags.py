@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.formats import Format, IntFormat
+from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.facts.infotext import dyadic_text
+from fpemu.formats.rules import brief, near
 from fpemu.kernels import opcodes as operations
 
-__all__ = ["Flags"]
+__all__ = ["Asked", "FlagError", "FlagWarning", "Flags", "asked", "check", "errstate", "listed", "value_text"]
 
 
 class Flags:
@@ -84,3 +99,312 @@ class Flags:
         counts = [(name, int(getattr(self, name).sum())) for name in self.NAMES]
         raised = ", ".join(f"{name}: {count}" for name, count in counts if count)
         return f"Flags({raised or 'none'} of {self.bits.size})"
+
+
+MODES = ("ignore", "warn", "raise")
+
+
+SHOWN = 3  # terms of a sum in a message
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+_FOLDER = str(Path(__file__).parents[1]) + os.sep
+
+
+# Flags by how much went wrong, as they stand in messages: (name, bit)
+_GRAVEST_FIRST = [(name, 1 << place) for place, name in reversed(list(enumerate(Flags.NAMES)))]
+
+
+class FlagError(FloatingPointError):
+    """An operation raised a flag that `errstate` says is an error.
+
+    Parameters
+    ----------
+    message : str
+    operation : str
+        The function's name.
+    flags : Flags, optional
+        All flags that it raised, of all elements.
+    index : tuple of int
+        Where the first element is that the message is about.
+
+    Attributes
+    ----------
+    operation : str
+    flags : Flags or None
+    index : tuple of int
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> try:
+    ...     with fe.errstate(overflow="raise"):
+    ...         fe.multiply([1.0, 300.0], 2.0, result="float8_e4m3fn")
+    ... except fe.FlagError as error:
+    ...     print(error)
+    ...     print(error.operation, error.index, error.flags)
+    multiply: overflow in 1 of 2 elements, first at [1]: multiply(300.0, 2.0) = nan in float8_e4m3fn
+    multiply (1,) Flags(inexact: 1, overflow: 1 of 2)
+    """
+
+    def __init__(
+        self, message: str = "", operation: str = "", flags: Flags | None = None, index: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.operation, self.flags, self.index = operation, flags, index
+
+
+class FlagWarning(RuntimeWarning):
+    """An operation raised a flag that `errstate` says to warn of.
+
+    Parameters
+    ----------
+    message : str
+    operation : str
+        The function's name.
+    flags : Flags, optional
+        All flags that it raised, of all elements.
+    index : tuple of int
+        Where the first element is that the message is about.
+
+    Attributes
+    ----------
+    operation : str
+    flags : Flags or None
+    index : tuple of int
+
+    Examples
+    --------
+    >>> import fpemu as fe, warnings
+    >>> with warnings.catch_warnings(record=True) as caught, fe.errstate(divide_by_zero="warn"):
+    ...     warnings.simplefilter("always")
+    ...     fe.divide(1.0, 0.0, result="float16")
+    np.float32(inf)
+    >>> print(caught[0].message)
+    divide: divide_by_zero: divide(1.0, 0.0) = inf in float16
+    """
+
+    def __init__(
+        self, message: str = "", operation: str = "", flags: Flags | None = None, index: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.operation, self.flags, self.index = operation, flags, index
+
+
+class Asked(NamedTuple):
+    """What a context asks for: the bits of the flags that are errors and warnings, and the context around it.
+
+    The way back is kept here and not in the `errstate`, so that one of them serves several threads, and itself inside
+    itself.
+    """
+
+    errors: int
+    warnings: int
+    outer: Asked | None
+
+
+_ASKED: ContextVar[Asked | None] = ContextVar("fpemu.errstate", default=None)
+
+
+def asked() -> Asked | None:
+    """What the current context asks for, or None where nothing that is raised matters."""
+    found = _ASKED.get()
+    return None if found is None or not found.errors | found.warnings else found
+
+
+class errstate:  # noqa: N801 - as numpy's
+    """A context in which operations raise an error, or warn, where they raise a flag of IEEE 754.
+
+    Parameters
+    ----------
+    all : "ignore", "warn" or "raise", optional
+        For the flags that are not named.
+    invalid : "ignore", "warn" or "raise", optional
+        Default: as around the context; "ignore" outside of any.
+    divide_by_zero : "ignore", "warn" or "raise", optional
+    overflow : "ignore", "warn" or "raise", optional
+    underflow : "ignore", "warn" or "raise", optional
+    inexact : "ignore", "warn" or "raise", optional
+
+    Raises
+    ------
+    TypeError
+        If a mode is no string, or as a decorator it is given a generator function.
+    ValueError
+        If a mode is unknown.
+
+    See Also
+    --------
+    Flags : what was raised, element by element, where an operation is called with ``return_flags=True``.
+    numpy.errstate : the same of numpy's own operations.
+
+    Notes
+    -----
+    No bit of a result depends on it.  An operation that ends in a `FlagError` has written nothing: its `out`, or the
+    Array on the left of ``+=``, is what it was.  It gives one error, or if there is none to give one `FlagWarning`,
+    about all its elements.
+
+    All operations with `return_flags` take part, as functions, operators and numpy's ufuncs.  Casts (`cast`, `encode`,
+    `Array.astype`, `array`, an assignment to elements) are no operations; `convert` is.  A profile that rounds
+    through float32 has no flags: a ValueError.
+
+    A context is of its thread and its asynchronous task, as `contextvars` has it: new threads begin with none, new
+    tasks with the one that they are made in.  Also a decorator, of functions and coroutine functions.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> a = fe.array([1.0, 448.0], "float8_e4m3fn")
+    >>> with fe.errstate(overflow="raise", invalid="raise"):
+    ...     a *= 4
+    Traceback (most recent call last):
+    fpemu.arithmetic.flags.FlagError: multiply: overflow in 1 of 2 elements, first at [1]:
+    multiply(448.0, 4) = nan in float8_e4m3fn
+    >>> a
+    Array([  1., 448.], format='float8_e4m3fn')
+    """
+
+    def __init__(
+        self,
+        *,
+        all: str | None = None,
+        invalid: str | None = None,
+        divide_by_zero: str | None = None,
+        overflow: str | None = None,
+        underflow: str | None = None,
+        inexact: str | None = None,
+    ) -> None:
+        _check_mode("all", all)
+        named = {
+            "invalid": invalid,
+            "divide_by_zero": divide_by_zero,
+            "overflow": overflow,
+            "underflow": underflow,
+            "inexact": inexact,
+        }
+        for name, mode in named.items():
+            _check_mode(name, mode)
+        self._modes = {name: all if mode is None else mode for name, mode in named.items()}
+
+    def __enter__(self) -> errstate:
+        outer = _ASKED.get()
+        errors, warned = (0, 0) if outer is None else outer[:2]
+        for name, bit in _GRAVEST_FIRST:
+            mode = self._modes[name]
+            if mode is not None:
+                errors = errors | bit if mode == "raise" else errors & ~bit
+                warned = warned | bit if mode == "warn" else warned & ~bit
+        _ASKED.set(Asked(errors, warned, outer))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        inner = _ASKED.get()
+        _ASKED.set(None if inner is None else inner.outer)
+
+    def __call__(self, function: _Function) -> _Function:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("errstate decorates no generator functions: use `with errstate(...)` around the loop")
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **keywords: Any) -> Any:
+                with self:
+                    return await function(*args, **keywords)
+
+            return awaited  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def called(*args: Any, **keywords: Any) -> Any:
+            with self:
+                return function(*args, **keywords)
+
+        return called  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        return f"errstate({', '.join(f'{name}={mode!r}' for name, mode in self._modes.items() if mode is not None)})"
+
+
+def _check_mode(name: str, mode: Any) -> None:
+    if mode is None:
+        return
+    if not isinstance(mode, str):
+        raise TypeError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}")
+    if mode not in MODES:
+        raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}{near(mode, list(MODES))}")
+
+
+def check(wanted: Asked, operation: str, bits: NDArray[np.uint8], told: Callable[[tuple[int, ...]], str]) -> None:
+    """An error or a warning where an operation raised flags that a context asks for.
+
+    Parameters
+    ----------
+    wanted : Asked
+    operation : str
+    bits : numpy.ndarray of uint8
+        The flags, of the result's shape.
+    told : callable
+        The operands and the result at an index, in words.
+
+    Raises
+    ------
+    FlagError
+        Or what the warnings' filters make of a FlagWarning: call this before anything is written.
+    """
+    happened = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
+    if happened & wanted.errors:
+        raise FlagError(*_report(operation, bits, happened & wanted.errors, told))
+    if happened & wanted.warnings:
+        warnings.warn(FlagWarning(*_report(operation, bits, happened & wanted.warnings, told)), stacklevel=_level())
+
+
+def _report(
+    operation: str, bits: NDArray[np.uint8], mask: int, told: Callable[[tuple[int, ...]], str]
+) -> tuple[str, str, Flags, tuple[int, ...]]:
+    """The message about the flags of a mask, and what an error or a warning has beside it."""
+    (name, bit), *others = [(name, bit) for name, bit in _GRAVEST_FIRST if bit & mask]
+    hit = (bits & np.uint8(bit)) != 0
+    index = tuple(int(i) for i in np.unravel_index(int(hit.argmax()), bits.shape))
+    text = f"{operation}: {name}"
+    if bits.ndim:
+        text += f" in {np.count_nonzero(hit)} of {bits.size} elements, first at {list(index)}"
+    text += f": {told(index)}"
+    if others:
+        counts = [(other, np.count_nonzero(bits & np.uint8(one))) for other, one in others]
+        text += "; also " + ", ".join(f"{other} in {count}" if bits.ndim else other for other, count in counts)
+    return text, operation, Flags(bits), index
+
+
+def _level() -> int:
+    """How far up the first caller is that is not of this package: where a warning belongs."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def value_text(code: Any, fmt: Format) -> str:
+    """A code's value as one writes it: "448.0", "-3", "signalling nan", "3 * 2**5000"."""
+    number = int(code)
+    if classes_of(np.array([number], fmt.code_dtype), fmt)[0] == NumberClass.SIGNALING_NAN:
+        return "signalling nan"
+    if isinstance(fmt, IntFormat) and fmt.fraction_bits == 0:
+        return str(fmt.scaled(number)[0])
+    try:
+        return repr(fmt.value(number))
+    except OverflowError:
+        return dyadic_text(*fmt.scaled(number))
+
+
+def listed(codes: NDArray[Any], fmt: Format, others: Sequence[str] = (), which: Sequence[int] = ()) -> str:
+    """The first values of a row: "[448.0, 1.0, 2.0, ... (512 numbers)]".
+
+    `others`: numbers that the format does not hold; `which`: which of them each is, counted from 1, or 0.
+    """
+    texts = [value_text(code, fmt) for code in codes[:SHOWN]]
+    texts = [others[n - 1] if n else text for text, n in zip(texts, which, strict=False)] if others else texts
+    more = [f"... ({codes.size} numbers)"] if codes.size > SHOWN else []
+    return f"[{', '.join(texts + more)}]"

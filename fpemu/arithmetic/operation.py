@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.fast_paths import Randoms, Task, general, way
-from fpemu.arithmetic.flag_actions import Asked, asked, check, value_text
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import Asked, Flags, asked, check, value_text
 from fpemu.casting.casts import decode, encode, rules_for
 from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.casting.inputs import Coded, Source, as_numbers
+from fpemu.casting.inputs import Coded, Source, as_numbers, as_source, carries_codes
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.registry import dtype
 
 __all__ = [
+    "classify",
     "is_canonical",
     "is_finite",
     "is_infinite",
@@ -329,3 +331,47 @@ def _among(x: Any, wanted: tuple[NumberClass, ...], inside: bool = True) -> Any:
         values = np.array(fmt.entries)[codes]
         kinds = np.where(values == 0, NumberClass.POSITIVE_ZERO, NumberClass.POSITIVE_NORMAL)
     return (np.isin(kinds, wanted) == inside)[()]
+
+
+def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
+    """The class of every code: normal, subnormal, zero, infinity, NaN, with the sign.
+
+    A NaN is signaling only in formats with ``nan="ieee"``, where the top trailing bit is clear (IEEE 754-2019 clause
+    6.2.1).  Integers and codebooks have normal values and zeros; a code that decodes and is never produced (the lowest
+    of a symmetric integer format, all but the lowest code of equal values in a codebook) is noncanonical.
+
+    Parameters
+    ----------
+    codes : array_like of unsigned int, or Array
+        Codes of `fmt`; values are encoded first.
+    fmt : str, Format or dtype
+        Their format; an `Array` brings its own.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, or NumberClass
+        Numbers of `NumberClass`; for one code the member itself.
+
+    Raises
+    ------
+    TypeError
+        If the codes are no integers, or no format is given.
+    ValueError
+        If a code is out of range.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.classify(0x7D, "float8_e5m2")
+    <NumberClass.SIGNALING_NAN: 8>
+    >>> fe.classify([0x00, 0x01, 0x7E, 0xFF], "float8_e4m3fn")
+    array([4, 5, 6, 9], dtype=uint8)
+    """
+    if fmt is None:
+        if not carries_codes(codes):
+            raise TypeError("plain codes need a format: classify(codes, fmt)")
+        fmt = codes.format
+    found = dtype(fmt)
+    given = as_source(codes, found)
+    classes = classes_of(np.asarray(given.codes), found)
+    return NumberClass(int(classes)) if given.scalar else classes

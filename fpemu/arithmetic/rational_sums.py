@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Steps, as_rows, run_length
-from fpemu.arithmetic.elementary.ziv import zero
 from fpemu.arithmetic.operation import Rests, Work, carried
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
 from fpemu.casting.plans import NO_RANDOMS
 from fpemu.casting.sequences import Rest
-from fpemu.casting.significands import round_values
+from fpemu.casting.significands import round_values, zero
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.registry import dtype as find_format
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
-from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID, Value, infinite, zero
+from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
 from fpemu.casting.lowering import Rules, kernel_rules
-from fpemu.casting.significands import WRAPPED, operands_of, round_values, value_of, wrapped
+from fpemu.casting.significands import WRAPPED, Value, infinite, operands_of, round_values, value_of, wrapped, zero
 from fpemu.formats import IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.formats.facts.reals import exact_text

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.accumulation import DOTS, FLOAT32, Steps, as_rows, exact_sums, finished, stepped_sums, told
 from fpemu.arithmetic.axes import Axis, one_axis, switch
-from fpemu.arithmetic.flag_actions import asked, check
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import Flags, asked, check
 from fpemu.arithmetic.operation import (
     DEFAULTS,
     NO_FLAGS,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["INSTEAD", "MATRICES", "NUMBERS", "refusal"]
+from fpemu.arithmetic.axes import MATRICES
 
-MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
-NUMBERS = "to multiply by a number, use fpemu.multiply"
+__all__ = ["INSTEAD", "refusal"]
+
 
 _PRODUCT = "fpemu.vecdot(A[:, None, :], B.T)"
 _INNER = "fpemu.vecdot(A[:, None, :], B)"

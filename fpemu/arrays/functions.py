@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import sums as reductions
 from fpemu.arithmetic.axes import Axis, axes_of, one_axis, switch
 from fpemu.arithmetic.comparison import equal, greater, less
-from fpemu.arithmetic.flag_actions import errstate
+from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.predicates import is_nan
 from fpemu.arrays.advice import refusal
 from fpemu.arrays.ufuncs import check_same
 from fpemu.casting.casts import cast, encode
 from fpemu.casting.execution import sharing
 from fpemu.casting.inputs import Coded, as_array, as_numbers, carries_codes, codes_of
-from fpemu.formats.facts.ordering import nonzero, ranks
+from fpemu.formats.facts.codes import nonzero, ranks
 
 Function = Callable[..., Any]
 Rule = Callable[..., Any]  # called with numpy's function, and its arguments

@@ -370,7 +370,7 @@ def values(fmt: FloatFormat, carrier: str) -> NDArray[Any]:
 
 
 def native(fmt: FloatFormat, rules: Rules, narrows: bool) -> NDArray[Any] | None:
-    """The outcomes that `fpemu.kernels.cpu.native` takes; None where the rules ask for more.
+    """The outcomes that `fpemu.kernels.cpu.fast_casts` takes; None where the rules ask for more.
 
     Parameters
     ----------

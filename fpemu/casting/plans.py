@@ -205,7 +205,7 @@ def _chain(before: Plan, after: Plan) -> Work:
 
 
 def _general(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, rules: Rules) -> Work:
-    from fpemu.kernels.scalar.convert import convert_array
+    from fpemu.kernels.cpu.general import convert_array
 
     source_spec, target_spec = source.spec, target.spec
 
@@ -267,7 +267,7 @@ def _native(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, ru
     if {source.codes_key, target.codes_key} != {_FLOAT32.codes_key, _FLOAT64.codes_key}:
         return None
     from fpemu.casting.fast_paths import native
-    from fpemu.kernels.cpu.native import native_array
+    from fpemu.kernels.cpu.fast_casts import native_array
 
     assert isinstance(source, FloatFormat)
     assert isinstance(target, FloatFormat)
@@ -399,12 +399,13 @@ def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, sp
 def by_bins(make: Callable[[], Bins | None], results: Codes, specials: Codes) -> Callable[[NDArray[Any], Codes], bool]:
     """A loop from floats to codes by bins: False, and nothing done, where there are none or the FPU is unfit.
 
-    `make`: makes the bins, where the FPU is fit, once; `results`, `specials`: as `fpemu.kernels.cpu.bins` takes them.
+    `make`: makes the bins, where the FPU is fit, once; `results`, `specials`: as `fpemu.kernels.cpu.lookup` takes them.
     """
     made = functools.cache(make)
 
     def work(numbers: NDArray[Any], out: Codes) -> bool:
-        from fpemu.kernels.cpu.bins import bins_array, fpu_is_standard
+        from fpemu.kernels.cpu.float_environment import fpu_is_standard
+        from fpemu.kernels.cpu.lookup import bins_array
 
         if not fpu_is_standard(FPU_PROBE):
             return False

@@ -48,7 +48,7 @@ class _Threshold(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """A codebook's thresholds in equal bins, as `fpemu.kernels.cpu.bins` takes them."""
+    """A codebook's thresholds in equal bins, as `fpemu.kernels.cpu.lookup` takes them."""
 
     ends: NDArray[Any]
     below: NDArray[np.int32]
@@ -78,7 +78,7 @@ def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
 def bins_of(marks: NDArray[Any]) -> Bins | None:
     """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close.
 
-    To be made where the FPU is in its usual modes, as `fpemu.kernels.cpu.bins` uses it.
+    To be made where the FPU is in its usual modes, as `fpemu.kernels.cpu.lookup` uses it.
     """
     dtype, kind = marks.dtype, marks.dtype.type
     if not marks.size or not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import math
 import os
-import re
 import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
+from fpemu.formats.strict_json import DEPTH, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "DEPTH",
-    "Budget",
-    "check_regular",
-    "file_path",
-    "line",
-    "line_blocks",
-    "parsed",
-    "reading",
-    "shown",
-    "visible",
-]
+__all__ = ["Budget", "check_regular", "file_path", "line", "line_blocks", "reading", "shown", "visible"]
 
 ROOM = 1 << 30  # bytes of memory that a file may take however small it is
 GROWTH = 16  # bytes of memory for each byte of a file
-DEPTH = 100  # lists and maps inside each other
 LONGEST = 500  # signs of a message
 TOKEN = 64  # bytes of memory, at most and about, for each list, map or entry of JSON
-_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def file_path(path: str | os.PathLike[str]) -> Path:
@@ -243,91 +227,6 @@ class Budget:
             return parsed(text, self.depth, constants=constants)
         except ValueError as error:
             raise ValueError(f"{self.path}: {what}: damaged: {error}") from None
-
-
-def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) -> Any:
-    """What JSON stands for, read more strictly than Python reads it.
-
-    Parameters
-    ----------
-    text : bytes or str
-        In UTF-8.
-    depth : int
-        How deep lists and maps may lie in each other.
-    constants : bool
-        Whether NaN, Infinity and -Infinity are numbers, as Python itself writes them.
-
-    Returns
-    -------
-    Any
-        None, bool, int, float, str, lists and dicts of these.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON: a name given twice, NaN, a number beyond float64 or beyond 64 bits, and text that is no
-        Unicode are none either; or if it is too deep.
-
-    Examples
-    --------
-    >>> from fpemu.files.boundary import parsed
-    >>> parsed('{"a": [1, 2]}')
-    {'a': [1, 2]}
-    >>> parsed('{"a": 1, "a": 2}')
-    Traceback (most recent call last):
-    ...
-    ValueError: the name 'a' is there twice
-    """
-    raw = text.encode() if isinstance(text, str) else text
-    if _depth_of(raw) > depth:
-        raise ValueError(f"lists and maps lie more than {depth} deep in each other")
-    plain = raw.decode("utf-8")
-    try:
-        found = json.loads(
-            plain,
-            object_pairs_hook=_map,
-            parse_constant=float if constants else _no_number,
-            parse_int=_whole,
-            parse_float=_float,
-        )
-    except RecursionError:  # text that is no JSON may look less deep than it is
-        raise ValueError("lists and maps lie too deep in each other") from None
-    if b"\\u" in raw:
-        json.dumps(found, ensure_ascii=False).encode("utf-8")  # halves of characters
-    return found
-
-
-def _depth_of(raw: bytes) -> int:
-    """How deep lists and maps lie in each other."""
-    signs = np.frombuffer(_TEXT.sub(b"", raw), np.uint8) & 0xDF  # brackets like braces
-    steps = (signs == ord("[")).astype(np.int8) - (signs == ord("]"))
-    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
-
-
-def _map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {twice[:60]!r} is there twice")
-    return found
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _whole(text: str) -> int:
-    if len(text) > 20 or text == "-0" or not -(1 << 63) <= int(text) < 1 << 64:
-        raise ValueError(f"{text[:40]} is no integer of 64 bits")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text[:40]} is beyond float64")
-    return number
 
 
 def line_blocks(stream: IO[bytes], size: int, longest: int) -> Iterator[bytes]:

@@ -372,3 +372,18 @@ def exact_float64(significand: int, exponent: int) -> float | None:
     word = (abs(significand) << (exponent - field + 1075)) + ((field - 1) << 52)
     value: float = struct.unpack("<d", struct.pack("<Q", word | (significand < 0) << 63))[0]
     return value
+
+
+class Scheme:
+    """A format whose codes come in blocks with scales: `fpemu.quantization.ScaledFormat`."""
+
+    name: str
+    element: Any
+
+    @classmethod
+    def _parsed(cls, name: str) -> Scheme | None:
+        """The scheme that a name describes; None if it describes none."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.name

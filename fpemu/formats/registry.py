@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.base import Scheme
 from fpemu.formats.grammar import parse
 from fpemu.formats.rules import brief, near
-from fpemu.formats.scheme import Scheme
 from fpemu.formats.spellings import ends_negative, key, meant, plain, unambiguous, with_group
 
 __all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]

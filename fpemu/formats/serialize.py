@@ -7,11 +7,11 @@ import enum
 import json
 from typing import Any
 
-from fpemu.files.boundary import parsed
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype, known_everywhere
 from fpemu.formats.rules import Stochastic
+from fpemu.formats.strict_json import parsed
 
 __all__ = ["format_from", "format_from_text", "format_of", "format_text", "profile_from", "profile_of"]
 

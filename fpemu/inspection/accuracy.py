@@ -16,14 +16,14 @@ from fpemu.arithmetic.flags import Flags
 from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import decode, encode
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
-from fpemu.formats.facts.ordering import ranks
+from fpemu.formats.facts.codes import ranks
+from fpemu.formats.facts.info import finite_range
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import Rounding, Stochastic, Through
 from fpemu.inspection.evaluation import compute
 from fpemu.inspection.expressions import parse
 from fpemu.inspection.operations import Operation, find_operation
-from fpemu.reports.cast_errors import finite_range
 
 __all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "tabulated", "usual_methods"]
 

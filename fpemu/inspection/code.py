@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from fpemu.arithmetic.neighbours import next_down, next_up
+from fpemu.arithmetic.predicates import classify
 from fpemu.arrays.array_class import Array
 from fpemu.formats import Format, IntFormat, TableFormat
-from fpemu.formats.facts.codes import NumberClass, classify
+from fpemu.formats.facts.codes import NumberClass
 from fpemu.formats.facts.infotext import fields
 from fpemu.formats.facts.text import exact_text, number_fact, ratio_text
 

@@ -9,12 +9,12 @@ from numba import TypingError, types
 from numba.extending import intrinsic
 from numpy import float64, int64, uint64
 
-from fpemu.kernels.cpu.sums import drawn_word
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.opcodes import SIGN_ONLY
-from fpemu.kernels.scalar import arithmetic, convert, signs
+from fpemu.kernels.scalar import arithmetic, convert
 from fpemu.kernels.scalar import comparison as comparing
 from fpemu.kernels.scalar.bits import bits_of, float_of, leading_zeros
+from fpemu.kernels.scalar.random_bits import drawn_word
 from fpemu.kernels.scalar.results import U0, operand
 from fpemu.kernels.spec import KIND, NO_RULES, SIGNED, TWOS_COMPLEMENT, WRAP
 from fpemu.kernels.user_docs import documented
@@ -35,7 +35,7 @@ TO_FLOAT64 = (
     loop(core_.py_func)
     for core_ in (
         *(arithmetic.add, arithmetic.multiply, arithmetic.divide, arithmetic.fma, arithmetic.sqrt),
-        *(convert.convert, convert.encode, comparing.extremum, signs.with_sign),
+        *(convert.convert, convert.encode, comparing.extremum, arithmetic.with_sign),
     )
 )
 
@@ -502,7 +502,7 @@ def negative(x, spec, rules):
     >>> fe.cores.negative(128, int8.spec, fe.cores.rules(int8))  # 128 is beyond int8
     127
     """
-    minus = not signs.is_negative(code_of(x), spec)
+    minus = not arithmetic.is_negative(code_of(x), spec)
     return _with_sign(code_of(x), minus, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), U0)[0]
 
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.casting.inputs import Source
+    from fpemu.formats.base import Scheme
     from fpemu.formats.rules import Stochastic
-    from fpemu.formats.scheme import Scheme
     from fpemu.quantization.blocks import Block
     from fpemu.quantization.definition.profiles import ScaleProfile
     from fpemu.quantization.definition.scale_rules import ScaleRule

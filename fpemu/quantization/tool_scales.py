@@ -53,7 +53,7 @@ class Scales(NamedTuple):
 
 def fpu_is_fit() -> bool:
     """Whether the FPU rounds as IEEE 754 has it by default."""
-    from fpemu.kernels.cpu.bins import fpu_is_standard
+    from fpemu.kernels.cpu.float_environment import fpu_is_standard
 
     return bool(fpu_is_standard(FPU_PROBE))
 

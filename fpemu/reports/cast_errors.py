@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.formats import Format
-from fpemu.formats.facts.info import describe
-from fpemu.formats.scheme import Scheme
+from fpemu.formats.base import Scheme
+from fpemu.formats.facts.info import finite_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HEADER", "Errors", "Row", "finite_range"]
+__all__ = ["HEADER", "Errors", "Row"]
 
 # Of `Row.cells`.
 HEADER = ("format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN")
@@ -97,36 +97,6 @@ class Row:
 
 def _cell(number: float, digits: str, unit: str = "") -> str:
     return "-" if math.isnan(number) else f"{number:{digits}}{unit}"
-
-
-def finite_range(fmt: Format) -> tuple[float, float]:
-    """The smallest (most negative) and the largest finite value, as floats; infinite where float64 cannot hold them.
-
-    Parameters
-    ----------
-    fmt : Format
-
-    Returns
-    -------
-    tuple of float
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.reports.cast_errors import finite_range
-    >>> finite_range(fe.dtype("int4")), finite_range(fe.dtype("float8_e4m3fn"))
-    ((-8.0, 7.0), (-448.0, 448.0))
-    """
-    limits = describe(fmt)
-    lowest, largest = (_float(*(limits.dyadic(field) or (0, 0))) for field in ("min", "max"))
-    return lowest, largest
-
-
-def _float(significand: int, exponent: int) -> float:
-    try:
-        return math.ldexp(significand, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, significand)
 
 
 class _SumOfSquares:

@@ -17,11 +17,12 @@ from fpemu.casting.casts import cast, encode
 from fpemu.casting.execution import check_randoms, streamed
 from fpemu.casting.inputs import Source, as_numbers, as_source
 from fpemu.formats import Format, IntFormat, TableFormat
+from fpemu.formats.base import Scheme
+from fpemu.formats.facts.info import finite_range
 from fpemu.formats.facts.infotext import text_table
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as lookup
 from fpemu.formats.rules import Stochastic, brief
-from fpemu.formats.scheme import Scheme
 from fpemu.quantization.blocks import layout_of
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.targets import (
@@ -33,7 +34,7 @@ from fpemu.quantization.definition.targets import (
 )
 from fpemu.quantization.quantizer import as_floats, quantize
 from fpemu.quantization.stream import Stream
-from fpemu.reports.cast_errors import HEADER, Errors, Row, finite_range
+from fpemu.reports.cast_errors import HEADER, Errors, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

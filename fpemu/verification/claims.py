@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.arithmetic import comparison as comparisons
 from fpemu.arithmetic import predicates
 from fpemu.arithmetic.conversion import convert
-from fpemu.arithmetic.flag_actions import errstate
+from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.operation import checked_bool
 from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode, rules_for

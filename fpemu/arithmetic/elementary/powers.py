@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.elementary import tables as tabulation
-from fpemu.arithmetic.elementary import ziv as digits
 from fpemu.arithmetic.operation import Work, by_loop
+from fpemu.casting import significands
 from fpemu.casting.significands import operands_of
 from fpemu.formats import FloatFormat
 from fpemu.kernels import columns
@@ -66,14 +66,14 @@ def _without_ones(work: Work) -> Work:
     return work._replace(sources=sources)
 
 
-def _is_small(y: digits.Operand) -> bool:
+def _is_small(y: significands.Operand) -> bool:
     """Whether an exponent is a small whole number, or 1/2."""
     if y.kind != columns.NUMBER:
         return False
     return y.m == 0 or (0 <= y.e < 4 and y.m << y.e <= LARGEST) or (y.m, y.e, y.negative) == (1, -1, False)
 
 
-def _as_operation(work: Work, y: digits.Operand) -> Work | None:
+def _as_operation(work: Work, y: significands.Operand) -> Work | None:
     """A square or a square root as an operation that has a loop of its own; None for any other power."""
     (x, fmt), _ = work.sources
     if y.negative or work.task.rules[places.SUBNORMAL_SOURCES_ARE_ZERO]:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from fpemu.arithmetic.elementary import enclosures
 from fpemu.arithmetic.elementary import ziv as digits
-from fpemu.arithmetic.elementary.ziv import FIRST, INVALID, LAST, ONE, Operand, Value, far, settle
-from fpemu.casting.significands import value_of
+from fpemu.arithmetic.elementary.ziv import FIRST, INVALID, LAST, ONE, far, settle
+from fpemu.casting.significands import Operand, Value, value_of
 from fpemu.formats.facts.literals import DIGITS, FAR
 from fpemu.kernels import columns
 

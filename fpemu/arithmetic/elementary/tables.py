@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fpemu.arithmetic.elementary import ziv as digits
 from fpemu.arithmetic.fast_paths import Task, general
 from fpemu.arithmetic.operation import Work, by_loop, may_write
+from fpemu.casting import significands
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
 from fpemu.casting.significands import operands_of, row
@@ -94,12 +95,12 @@ class Values(_Table):
             values = list(map(digits.power, x, y))
         self.rows[rows] = [row(value) for value in values]
 
-    def _of_one(self, operands: list[digits.Operand]) -> list[digits.Value]:
+    def _of_one(self, operands: list[significands.Operand]) -> list[significands.Value]:
         """Of odd and even functions one value serves both signs."""
         symmetry = digits.FUNCTIONS[self.name].symmetry
         if not symmetry:
             return [digits.value_of(self.name, x) for x in operands]
-        found: dict[digits.Operand, digits.Value] = {}
+        found: dict[significands.Operand, significands.Value] = {}
         values = []
         for x in operands:
             positive = x._replace(negative=False)
@@ -158,7 +159,7 @@ def round_values(
 
 
 def rounded(
-    values: list[digits.Value],
+    values: list[significands.Value],
     rows: NDArray[np.uint16],
     task: Task,
     randoms: NDArray[Any] | None = None,
@@ -169,7 +170,7 @@ def rounded(
 
     Parameters
     ----------
-    values : list of digits.Value
+    values : list of significands.Value
     rows, task, randoms, key, first
         As in `round_values`.
 
@@ -207,12 +208,12 @@ def _round_rows(
     return out, flags
 
 
-def round_number(value: digits.Value, task: Task, key: int = 0, first: int = 0) -> tuple[int, int]:
+def round_number(value: significands.Value, task: Task, key: int = 0, first: int = 0) -> tuple[int, int]:
     """Code and flags of one exact value, rounded.
 
     Parameters
     ----------
-    value : digits.Value
+    value : significands.Value
     task : Task
     key, first : int
         For stochastic rounding: the stream, and the place in it.

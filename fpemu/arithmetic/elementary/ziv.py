@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from fpemu.arithmetic.elementary import enclosures
 from fpemu.arithmetic.elementary.enclosures import Enclosure
+from fpemu.casting.significands import Operand, Value, infinite, zero
 from fpemu.formats.facts.literals import DIGITS, FAR
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
@@ -34,40 +35,7 @@ LAST = 1 << 14
 LONGEST_POWER = 512  # digits of an integer power that is computed as it is
 
 
-class Operand(NamedTuple):
-    """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
-
-    kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
-    negative: bool
-    m: int = 0
-    e: int = 0
-    signalling: bool = False
-
-    @property
-    def zero(self) -> bool:
-        return self.kind == columns.NUMBER and self.m == 0
-
-
-class Value(NamedTuple):
-    """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
-
-    kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
-    negative: bool = False
-    top: int = 0
-    digits: int = 0
-    more: bool = False
-    flags: int = 0
-
-
 INVALID = Value(columns.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
-
-
-def zero(negative: bool = False) -> Value:
-    return Value(columns.ZERO, negative)
-
-
-def infinite(negative: bool, flags: int = 0) -> Value:
-    return Value(columns.INFINITE, negative, flags=flags)
 
 
 def dyadic(negative: bool, m: int, e: int) -> Value:

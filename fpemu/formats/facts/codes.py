@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.casting.inputs import as_source, carries_codes
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.registry import dtype
+from fpemu.formats.registry import dtype as find_format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NumberClass", "classes_of", "classify", "is_nan", "split"]
+__all__ = ["NumberClass", "classes_of", "is_nan", "split"]
 
 
 class NumberClass(enum.IntEnum):
@@ -36,50 +35,6 @@ class NumberClass(enum.IntEnum):
     def words(self) -> str:
         """The class as one says it: "positive normal", "quiet NaN"."""
         return self.name.lower().replace("_", " ").replace("nan", "NaN")
-
-
-def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
-    """The class of every code: normal, subnormal, zero, infinity, NaN, with the sign.
-
-    A NaN is signaling only in formats with ``nan="ieee"``, where the top trailing bit is clear (IEEE 754-2019 clause
-    6.2.1).  Integers and codebooks have normal values and zeros; a code that decodes and is never produced (the lowest
-    of a symmetric integer format, all but the lowest code of equal values in a codebook) is noncanonical.
-
-    Parameters
-    ----------
-    codes : array_like of unsigned int, or Array
-        Codes of `fmt`; values are encoded first.
-    fmt : str, Format or dtype
-        Their format; an `Array` brings its own.
-
-    Returns
-    -------
-    numpy.ndarray of uint8, or NumberClass
-        Numbers of `NumberClass`; for one code the member itself.
-
-    Raises
-    ------
-    TypeError
-        If the codes are no integers, or no format is given.
-    ValueError
-        If a code is out of range.
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> fe.classify(0x7D, "float8_e5m2")
-    <NumberClass.SIGNALING_NAN: 8>
-    >>> fe.classify([0x00, 0x01, 0x7E, 0xFF], "float8_e4m3fn")
-    array([4, 5, 6, 9], dtype=uint8)
-    """
-    if fmt is None:
-        if not carries_codes(codes):
-            raise TypeError("plain codes need a format: classify(codes, fmt)")
-        fmt = codes.format
-    found = dtype(fmt)
-    given = as_source(codes, found)
-    classes = classes_of(np.asarray(given.codes), found)
-    return NumberClass(int(classes)) if given.scalar else classes
 
 
 def split(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
@@ -135,3 +90,32 @@ def _of_entry(code: int, fmt: TableFormat) -> NumberClass:
     if value == 0:
         return NumberClass.POSITIVE_ZERO if str(value) == "0.0" else NumberClass.NEGATIVE_ZERO
     return NumberClass.POSITIVE_NORMAL if value > 0 else NumberClass.NEGATIVE_NORMAL
+
+
+def _signed_magnitude(fmt: Format) -> bool:
+    """Whether a code is a sign bit and a magnitude."""
+    if isinstance(fmt, IntFormat):
+        return fmt.encoding == "sign_magnitude"
+    return isinstance(fmt, FloatFormat) and fmt.signed
+
+
+def ranks(codes: NDArray[Any], fmt: Format) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Numbers in the order of the values, -0 below +0; and which codes are NaN, whose numbers mean nothing."""
+    if isinstance(fmt, TableFormat):
+        return ranks(np.take(np.array(fmt.entries), codes).view(np.uint64), find_format("float64"))
+    nans = is_nan(codes, fmt) if isinstance(fmt, FloatFormat) else np.zeros(codes.shape, np.bool_)
+    if not _signed_magnitude(fmt):
+        return codes.astype(np.uint64) ^ np.uint64(fmt.sign_mask), nans
+    negative, magnitude = split(codes, fmt)
+    middle = np.uint64(1 << 63)
+    return np.where(negative, middle - np.uint64(1) - magnitude, middle + magnitude), nans
+
+
+def nonzero(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
+    """Which codes are no zero; NaN is none, as in numpy."""
+    if isinstance(fmt, TableFormat):
+        return np.asarray(np.take(np.array(fmt.entries) != 0, codes))
+    zero = (codes == 0) & fmt.has("zero")
+    if fmt.has("negative_zero"):
+        zero |= codes == fmt.sign_mask
+    return np.asarray(~zero)

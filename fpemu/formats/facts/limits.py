@@ -10,12 +10,13 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpemu.formats import FloatFormat, exact_float64
-from fpemu.formats.facts.infotext import block, decimal_text, dyadic_text
+from fpemu.formats.facts.infotext import _WORDS, _rules, _wrap, decimal_text, dyadic_text
+from fpemu.formats.registry import aliases, note
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["ExactInfo", "FloatInfo", "Limits"]
+__all__ = ["ExactInfo", "FloatInfo", "Limits", "block"]
 
 Dyadic = tuple[int, int]  # significand, exponent
 _DB = 20 * math.log10(2)  # decibels in a factor of two
@@ -349,3 +350,39 @@ class FloatInfo(Limits):
     def __repr__(self) -> str:
         texts = {field: decimal_text(self.to_dict()[field]) for field in ("resolution", "min", "max")}
         return f"finfo({', '.join(f'{k}={v}' for k, v in texts.items())}, dtype={self.name})"
+
+
+def block(info: Limits, layout: str) -> str:
+    """An info as lines of text: names, layout, values, codes, and the rules of a cast by default."""
+    fmt = info.format
+    names = aliases(fmt)
+    head = [info.name, *(["also " + ", ".join(names)] if names else []), *([note(fmt)] if note(fmt) else []), layout]
+    rows = [(field.replace("_", " "), _number(info, field)) for field in info.numbers if field != "tiny"]
+    reach = f"{info.dynamic_range_db:.1f} dB, {info.binades} binades, {info.decades:.2f} decades"
+    rows += [("dynamic range", reach if info.binades else "none"), ("codes", _counts(info))]
+    rows += [("cast", f"profile {fmt.profile.name}: {_rules(fmt)}")]
+    lines = [_wrap(line, "", "  ") for line in head]
+    lines += [_wrap(text, f"  {label:<20}", " " * 22) for label, text in rows]
+    return "\n".join(lines)
+
+
+def _number(info: Limits, field: str) -> str:
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
+    number = info.dyadic(field)
+    if number is None or (field == "smallest_subnormal" and number == info.dyadic("smallest_normal")):
+        return "none"
+    value, exactly = exact_float64(*number), info.text(field)
+    if value is None:
+        return exactly
+    digits = decimal_text(value)
+    return (
+        digits if digits == exactly else f"{digits:<14}{'=' if Fraction(digits) == Fraction(value) else '~'} {exactly}"
+    )
+
+
+def _counts(info: Limits) -> str:
+    counts = {field.removesuffix("_count"): getattr(info, field) for field in info.fields if field.endswith("_count")}
+    total = counts.pop("code")
+    parts = [f"{count} {_WORDS.get(what, what)}" for what, count in counts.items() if count]
+    return f"{total}, of them {', '.join(parts)}" if parts else str(total)

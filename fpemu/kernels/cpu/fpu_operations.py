@@ -13,7 +13,8 @@ import functools
 from numba.extending import intrinsic
 from numpy import float32, float64, sqrt, uint8, uint32, uint64
 
-from fpemu.kernels.cpu.fast_casts import float_environment_is_standard, widened
+from fpemu.kernels.cpu.fast_casts import widened
+from fpemu.kernels.cpu.float_environment import float_environment_is_standard
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.opcodes import (
     ADD,
@@ -200,19 +201,3 @@ def flags_loop(operation, wide, kind):
                 flags[i] |= uint8(OVERFLOW_FLAG | INEXACT_FLAG)
 
     return flags_array
-
-
-@loop
-def take_pairs(table, x, y, width, out):
-    """table[x 2^width + y]: an operation on codes whose every result is known."""
-    for i in range(out.size):
-        out[i] = table[(uint32(x[i]) << uint32(width)) | uint32(y[i])]
-
-
-@loop
-def take_pairs_with_flags(table, x, y, width, bits, out, flags):
-    """As `take_pairs`; a table's entry is a result, and from bit `bits` on the flags."""
-    for i in range(out.size):
-        found = table[(uint32(x[i]) << uint32(width)) | uint32(y[i])]
-        out[i] = found
-        flags[i] = found >> bits

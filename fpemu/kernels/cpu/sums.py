@@ -8,15 +8,15 @@ import functools
 import numpy as np
 from numpy import int64, uint64
 
-from fpemu.kernels.cpu.fast_casts import float_environment_is_standard
+from fpemu.kernels.cpu.float_environment import float_environment_is_standard
 from fpemu.kernels.jit import core, loop
 from fpemu.kernels.scalar import accumulator, arithmetic
 from fpemu.kernels.scalar.accumulator import SEEN_INVALID, carry, deposit, seen_of, term
 from fpemu.kernels.scalar.bits import bits_of, float_of, like, shifted_left, shifted_right
 from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER, encode_zero
 from fpemu.kernels.scalar.multiword import multiply_words
-from fpemu.kernels.scalar.random_bits import random_word
-from fpemu.kernels.spec import QUANTUM, RANDOM_BITS, ROUNDING, STOCHASTIC_A
+from fpemu.kernels.scalar.random_bits import drawn_word
+from fpemu.kernels.spec import QUANTUM
 
 U0 = uint64(0)
 STRETCH = 64  # steps that are tried inside a binade
@@ -26,14 +26,6 @@ PENDING = 64  # sums that wait for their neighbour: one for each power of two
 # Compiled by themselves, once: put into each loop, as cores are, they would be compiled again for each type of codes.
 add, fma, multiply = (loop(core_.py_func) for core_ in (arithmetic.add, arithmetic.fma, arithmetic.multiply))
 round_total = loop(accumulator.round_total.py_func)
-
-
-@core
-def drawn_word(key, place, rules):
-    """The random integer of a place in the stream; 0 where the rounding is not stochastic."""
-    if rules[ROUNDING] < STOCHASTIC_A:
-        return U0
-    return uint64(random_word(key, place)) >> uint64(32 - rules[RANDOM_BITS])
 
 
 @core

@@ -3,43 +3,20 @@
 Here are the sums, products, quotients and roots, and the loop that all operations share.
 """
 
-import functools
-
 from numpy import uint64
 
-from fpemu.kernels.jit import core, loop
+from fpemu.kernels.jit import core
 from fpemu.kernels.opcodes import (
-    ABSOLUTE,
-    ADD,
-    CONVERT,
-    DIVIDE,
     DIVIDE_BY_ZERO_FLAG,
     DIVISION_BY_ZERO,
-    FMA,
     FMA_QUIET,
-    FMOD,
-    IEEE_REMAINDER,
-    INTEGRAL_BITS,
-    INTEGRAL_ROUNDING,
     INVALID_FLAG,
     INVALID_NAN,
-    LOGB,
-    MAXIMUM,
-    MAXIMUM_NUMBER,
-    MINIMUM,
-    MINIMUM_NUMBER,
-    MULTIPLY,
     NAN_RESULT,
     NAN_RESULT_FIRST_SIGNALING,
-    NEGATIVE,
-    ROUND_TO_INTEGRAL,
-    SCALEB,
-    SQRT,
-    SUBTRACT,
+    SIGN_ONLY,
 )
-from fpemu.kernels.scalar.comparison import extremum
-from fpemu.kernels.scalar.convert import FINITE, INFINITE, NOT_A_NUMBER, encode_zero
-from fpemu.kernels.scalar.integral import convert, logb, round_to_integral, scaleb
+from fpemu.kernels.scalar.convert import FINITE, INFINITE, NOT_A_NUMBER, decode, encode_zero
 from fpemu.kernels.scalar.multiword import (
     add_words,
     divide_words,
@@ -50,10 +27,9 @@ from fpemu.kernels.scalar.multiword import (
     shift_words_right_jam,
     subtract_words,
 )
-from fpemu.kernels.scalar.random_bits import random_word
-from fpemu.kernels.scalar.remainders import remainder
 from fpemu.kernels.scalar.results import (
     U0,
+    converted,
     first_nan,
     infinite,
     invalid_result,
@@ -64,8 +40,7 @@ from fpemu.kernels.scalar.results import (
     round_exact,
     round_number,
 )
-from fpemu.kernels.scalar.signs import absolute, copysign, negated
-from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A, TOWARD_NEGATIVE
+from fpemu.kernels.spec import BITS, NAN, NAN_NEGATIVE_ZERO, ROUNDING, TOWARD_NEGATIVE
 
 ONE = uint64(1)
 
@@ -255,52 +230,105 @@ def sqrt(x_code, x_spec, target, rules, knobs, random):
     return round_exact(False, (high, low, U0), (exponent >> 1) - 128, not exact, target, rules, knobs, random)
 
 
-@functools.cache
-def operation_loop(operation):
-    """The loop of one operation, over arrays of one length; operands that it does not take are not looked at."""
+@core
+def with_sign(code, negative, spec, target, rules, knobs, random):
+    """A number with this sign: (code, flags); with `SIGN_ONLY`, in a format that has a sign bit, by that bit alone."""
+    if knobs[SIGN_ONLY]:
+        sign = ONE << uint64(spec[BITS] - 1)
+        magnitude = code & ~sign
+        if spec[NAN] == NAN_NEGATIVE_ZERO and magnitude == U0:  # a zero or a NaN, which have no sign
+            return code, 0
+        return magnitude | sign if negative else magnitude, 0
+    kind, _, x, exponent, signals = operand(code, spec, rules)
+    return converted((kind, negative, x, exponent, signals), target, rules, knobs, random)
 
-    @loop
-    def operate_array(x, y, z, x_spec, y_spec, z_spec, target, rules, knobs, randoms, key, first, out, flags):
-        """`flags`: an array for them, or an empty one where nobody asks; else as `convert_array`."""
-        stochastic = rules[ROUNDING] >= STOCHASTIC_A or knobs[INTEGRAL_ROUNDING] >= STOCHASTIC_A
-        drawn = uint64(32 - max(rules[RANDOM_BITS], knobs[INTEGRAL_BITS]))
-        random = U0
-        for i in range(x.size):
-            if stochastic:
-                random = uint64(randoms[i]) if randoms.size else uint64(random_word(key, first + uint64(i))) >> drawn
-            if operation in (ADD, SUBTRACT):
-                code, raised = add(x[i], y[i], operation == SUBTRACT, x_spec, y_spec, target, rules, knobs, random)
-            elif operation == MULTIPLY:
-                code, raised = multiply(x[i], y[i], x_spec, y_spec, target, rules, knobs, random)
-            elif operation == DIVIDE:
-                code, raised = divide(x[i], y[i], x_spec, y_spec, target, rules, knobs, random)
-            elif operation == FMA:
-                code, raised = fma(x[i], y[i], z[i], x_spec, y_spec, z_spec, target, rules, knobs, random)
-            elif operation == SQRT:
-                code, raised = sqrt(x[i], x_spec, target, rules, knobs, random)
-            elif operation in (FMOD, IEEE_REMAINDER):
-                nearest = operation == IEEE_REMAINDER
-                code, raised = remainder(x[i], y[i], nearest, x_spec, y_spec, target, rules, knobs, random)
-            elif operation == ROUND_TO_INTEGRAL:
-                code, raised = round_to_integral(x[i], x_spec, target, rules, knobs, random)
-            elif operation == SCALEB:
-                code, raised = scaleb(x[i], y[i], x_spec, y_spec, target, rules, knobs, random)
-            elif operation == LOGB:
-                code, raised = logb(x[i], x_spec, target, rules, knobs, random)
-            elif operation == CONVERT:
-                code, raised = convert(x[i], x_spec, target, rules, knobs, random)
-            elif operation in (MINIMUM, MAXIMUM, MINIMUM_NUMBER, MAXIMUM_NUMBER):
-                larger = operation in (MAXIMUM, MAXIMUM_NUMBER)
-                numbers = operation in (MINIMUM_NUMBER, MAXIMUM_NUMBER)
-                code, raised = extremum(x[i], y[i], larger, numbers, x_spec, y_spec, target, rules, knobs, random)
-            elif operation == ABSOLUTE:
-                code, raised = absolute(x[i], x_spec, target, rules, knobs, random)
-            elif operation == NEGATIVE:
-                code, raised = negated(x[i], x_spec, target, rules, knobs, random)
-            else:
-                code, raised = copysign(x[i], y[i], x_spec, y_spec, target, rules, knobs, random)
-            out[i] = code
-            if flags.size:
-                flags[i] = raised
 
-    return operate_array
+@core
+def is_negative(code, spec):
+    """Whether a code has a sign that is minus; NaN has one, too."""
+    _, negative, _, _ = decode(uint64(code), spec)
+    return negative
+
+
+@core
+def absolute(x_code, x_spec, target, rules, knobs, random):
+    """X without its sign: (code, flags)."""
+    return with_sign(uint64(x_code), False, x_spec, target, rules, knobs, random)
+
+
+@core
+def negated(x_code, x_spec, target, rules, knobs, random):
+    """-x: (code, flags)."""
+    return with_sign(uint64(x_code), not is_negative(x_code, x_spec), x_spec, target, rules, knobs, random)
+
+
+@core
+def copysign(x_code, y_code, x_spec, y_spec, target, rules, knobs, random):
+    """X with y's sign: (code, flags)."""
+    return with_sign(uint64(x_code), is_negative(y_code, y_spec), x_spec, target, rules, knobs, random)
+
+
+TWO = uint64(2)
+
+
+@core
+def multiply_modulo(x, y, divisor):
+    """The remainder of x y by a divisor whose top bit is set; x and y are below it."""
+    high, low = multiply_words(x, y)
+    return divide_words(high, low, divisor)[1]
+
+
+@core
+def shifted_modulo(x, shift, divisor):
+    """The remainder of x 2^shift by the divisor, and whether the quotient is odd; shift >= 0, both top bits are set.
+
+    2^(shift - 1) by squaring, and the last doubling by itself: it shows the quotient's last bit.
+    """
+    odd = x >= divisor
+    rest = x - divisor if odd else x
+    if shift == 0:
+        return rest, odd
+    left = shift - 1
+    power = TWO
+    while left > 0:
+        if left & 1:
+            rest = multiply_modulo(rest, power, divisor)
+        power = multiply_modulo(power, power, divisor)
+        left >>= 1
+    carry = rest >> uint64(63)
+    rest <<= ONE
+    odd = carry != U0 or rest >= divisor
+    if odd:
+        rest -= divisor  # modulo 2^64, as the result is below the divisor
+    return rest, odd
+
+
+@core
+def remainder(x_code, y_code, nearest, x_spec, y_spec, target, rules, knobs, random):
+    """X - n y, n being x / y rounded toward zero, or (`nearest`) to the nearest integer, a tie to even: (code, flags).
+
+    A zero has x's sign.  IEEE 754-2019 clauses 5.3.1, 7.2.
+    """
+    x_operand, y_operand = operand(x_code, x_spec, rules), operand(y_code, y_spec, rules)
+    x_kind, negative, x, exponent, _ = x_operand
+    y_kind, _, y, y_exponent, _ = y_operand
+    if x_kind == NOT_A_NUMBER or y_kind == NOT_A_NUMBER:
+        return propagate(x_operand, y_operand, target, rules, knobs)
+    if x_kind == INFINITE or (y_kind != INFINITE and y == U0):
+        return invalid_result(knobs)
+    shift = exponent - y_exponent
+    if y_kind == INFINITE or x == U0 or shift < -1:  # n = 0
+        return round_number(x_kind, negative, x, exponent, target, rules, knobs, random)
+    if shift == -1:  # y / 4 < x < y, counted in halves of y's last bit
+        if nearest and x > y:
+            x = y - (x - y)
+            negative = not negative
+    else:
+        x, odd = shifted_modulo(x, shift, y)
+        exponent = y_exponent
+        if nearest and (x > y - x or (odd and x == y - x)):
+            x = y - x
+            negative = not negative
+    if x == U0:
+        return encode_zero(negative, rules), 0
+    return round_exact(negative, (x, U0, U0), exponent - 128, False, target, rules, knobs, random)

@@ -1,12 +1,9 @@
 """Which of two numbers of any formats is less, exactly; the total order; minimum and maximum."""
 
-import functools
-
 from numpy import uint64
 
-from fpemu.kernels.jit import core, loop
+from fpemu.kernels.jit import core
 from fpemu.kernels.opcodes import (
-    COMPARE,
     EQUAL,
     EXTREMUM,
     EXTREMUM_2008,
@@ -15,8 +12,6 @@ from fpemu.kernels.opcodes import (
     INVALID_FLAG,
     LESS,
     SIGN_ONLY,
-    SIGNALS,
-    TOTAL_ORDER,
     UNORDERED,
 )
 from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER
@@ -112,32 +107,3 @@ def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, kno
     order = total_order(x_operand, y_operand)
     chosen = y_operand if (order == LESS) == larger else x_operand
     return converted(chosen, target, rules, knobs, random)
-
-
-@functools.cache
-def order_loop(which):
-    """The loop of one order of two operands (COMPARE, TOTAL_ORDER, TOTAL_ORDER_MAGNITUDE), over arrays of one length.
-
-    `rules`: which subnormals are zero; `out`: LESS to UNORDERED, and SIGNALS where an operand is a signalling NaN.
-    """
-
-    @loop
-    def order_array(x, y, x_spec, y_spec, rules, out):
-        for i in range(x.size):
-            x_operand, y_operand = operand(x[i], x_spec, rules), operand(y[i], y_spec, rules)
-            if which == COMPARE:
-                order = compare(x_operand, y_operand)
-            elif which == TOTAL_ORDER:
-                order = total_order(x_operand, y_operand)
-            else:
-                order = total_order(unsigned(x_operand), unsigned(y_operand))
-            out[i] = order + (SIGNALS if x_operand[4] or y_operand[4] else 0)
-
-    return order_array
-
-
-@core
-def unsigned(x_operand):
-    """An operand without its sign."""
-    kind, _, x, exponent, signals = x_operand
-    return kind, False, x, exponent, signals

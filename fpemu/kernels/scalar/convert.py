@@ -6,9 +6,8 @@ and its flush-to-zero bits do not matter to them.
 
 from numpy import int64, uint64
 
-from fpemu.kernels.jit import core, loop
+from fpemu.kernels.jit import core
 from fpemu.kernels.scalar.bits import leading_zeros
-from fpemu.kernels.scalar.random_bits import random_word
 from fpemu.kernels.scalar.rounding import rounds_up, shift_right_jam
 from fpemu.kernels.spec import (
     BITS,
@@ -43,7 +42,6 @@ from fpemu.kernels.spec import (
     ROUNDING,
     SIGN_MAGNITUDE,
     SIGNED,
-    STOCHASTIC_A,
     SUBNORMAL_SOURCES_ARE_ZERO,
     SUBNORMALS,
     TINY_AFTER,
@@ -297,18 +295,3 @@ def convert(code, source, target, rules, random):
     zeros = leading_zeros(significand)
     top = exponent + 63 - int64(zeros)
     return encode(negative, top, significand << zeros, U0, False, target, rules, random)[0]
-
-
-@loop
-def convert_array(codes, source, target, rules, randoms, key, first, out):
-    """Codes of `source` to codes of `target`.
-
-    `randoms`: an integer for each element, or empty for the stream of `key`, whose element `first` is element 0 here.
-    """
-    stochastic = rules[ROUNDING] >= STOCHASTIC_A
-    drawn = uint64(32 - rules[RANDOM_BITS])
-    random = U0
-    for i in range(codes.size):
-        if stochastic:
-            random = uint64(randoms[i]) if randoms.size else uint64(random_word(key, first + uint64(i))) >> drawn
-        out[i] = convert(uint64(codes[i]), source, target, rules, random)

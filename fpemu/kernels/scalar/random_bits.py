@@ -3,6 +3,9 @@
 from numpy import uint32, uint64
 
 from fpemu.kernels.jit import core
+from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
+
+U0 = uint64(0)
 
 
 @core
@@ -37,3 +40,11 @@ def random_word(key, index):
     """The 32 random bits of element `index`."""
     first, second = subkey(key, index >> uint64(32))
     return word(uint32(index), first, second)
+
+
+@core
+def drawn_word(key, place, rules):
+    """The random integer of a place in the stream; 0 where the rounding is not stochastic."""
+    if rules[ROUNDING] < STOCHASTIC_A:
+        return U0
+    return uint64(random_word(key, place)) >> uint64(32 - rules[RANDOM_BITS])

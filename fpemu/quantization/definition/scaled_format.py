@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.base import Scheme
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import brief, check_name, near
-from fpemu.formats.scheme import Scheme
 from fpemu.quantization.blocks import WORDS, Block, check_block
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.scale_rules import RULES, ScaleRule, exact_float, finite_ends

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.facts.info import describe
+from fpemu.formats.facts.info import describe, finite_range
 from fpemu.formats.facts.infotext import decimal_text
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.reports.cast_errors import finite_range
 
 __all__ = ["SCHEME_HEADER", "scheme_cells", "scheme_facts", "scheme_lines"]
 

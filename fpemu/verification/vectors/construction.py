@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic import basic as arithmetic
 from fpemu.arithmetic.conversion import convert
-from fpemu.arithmetic.flag_actions import errstate
+from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.signs import negative
 from fpemu.arrays.array_class import Array
 from fpemu.formats import FloatFormat, Format, IntFormat

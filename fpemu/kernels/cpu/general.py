@@ -1,0 +1,27 @@
+"""kernels.scalar.convert."""
+
+from __future__ import annotations
+
+from numpy import uint64
+
+from fpemu.kernels.jit import loop
+from fpemu.kernels.scalar.convert import U0, convert
+from fpemu.kernels.scalar.random_bits import random_word
+from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
+
+__all__ = []
+
+
+@loop
+def convert_array(codes, source, target, rules, randoms, key, first, out):
+    """Codes of `source` to codes of `target`.
+
+    `randoms`: an integer for each element, or empty for the stream of `key`, whose element `first` is element 0 here.
+    """
+    stochastic = rules[ROUNDING] >= STOCHASTIC_A
+    drawn = uint64(32 - rules[RANDOM_BITS])
+    random = U0
+    for i in range(codes.size):
+        if stochastic:
+            random = uint64(randoms[i]) if randoms.size else uint64(random_word(key, first + uint64(i))) >> drawn
+        out[i] = convert(uint64(codes[i]), source, target, rules, random)
