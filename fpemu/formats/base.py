@@ -379,6 +379,11 @@ class Scheme:
 
     name: str
     element: Any
+    block: Any
+    scale: Any
+    scale_rule: Any
+    zero_point: Any
+    second_level: Any
 
     @classmethod
     def _parsed(cls, name: str) -> Scheme | None:

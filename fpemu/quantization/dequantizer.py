@@ -22,13 +22,13 @@ from fpemu.casting.plans import Plan, holds, plan
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format
+from fpemu.quantization.parts import QuantizedParts
 from fpemu.quantization.pieces import Piece, Rows, in_pieces
 from fpemu.quantization.tool_scales import FLOAT32, Arithmetic, fpu_is_fit
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from fpemu.quantization.quantized import Quantized
 
 __all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
 
@@ -79,7 +79,7 @@ def deciding_format(book: TableFormat) -> FloatFormat:
     raise ValueError(f"{book}'s values lie too close to what decides between them")
 
 
-def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
     """(element - zero point) x scale x the second level's scale, rounded once to float32 or float64.
 
     Parameters
@@ -113,17 +113,17 @@ def dequantize(q: Quantized, dtype: np.dtype[Any], out: NDArray[Any] | None) -> 
     return out
 
 
-def _with_offset(q: Quantized, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _with_offset(q: QuantizedParts, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
     if _decode(q) == "plain_sum":
-        plain = q._of(q.scheme, q.codes, q.scales, q.zero_points, q.second_scale, q.layout)
+        plain = q.without_offset()
         product = dequantize(plain, np.dtype(np.float32), None)
         return Arithmetic(FLOAT32).add(product, offset)
     scales = q.layout.spread(decode(q.scales, q.scheme.scale))
     return np.asarray(fma(Array(q.codes, q.scheme.element), scales, offset, result=dtype.name).values)
 
 
-def _decode(q: Quantized) -> str:
+def _decode(q: QuantizedParts) -> str:
     steps = q.scheme.own_profile.steps
     return "product" if steps is None else steps.decode
 
@@ -186,7 +186,7 @@ def _is_integer(element: Format) -> bool:
     return isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement")
 
 
-def _factors(q: Quantized, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
+def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
     """What elements (as `_elements` has them) are multiplied by, one after the other, to be rounded once.
 
     float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
@@ -281,7 +281,7 @@ def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | Non
     return lambda codes, *rest: narrow.widened_times(codes, words, *rest)
 
 
-def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
+def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
     from fpemu.kernels.cpu import blocks as kernels
 
     shape = rows.height, rows.blocks
@@ -317,7 +317,7 @@ def _by_rows(q: Quantized, factors: NDArray[Any], last: Any, rows: Rows, out: ND
     in_pieces(work, cut)
 
 
-def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
+def _spread(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
         numbers = numbers.astype(np.int32) - q.layout.spread(
@@ -328,7 +328,7 @@ def _spread(q: Quantized, factors: NDArray[Any], last: Any, out: NDArray[Any]) -
         out[...] = numbers / by if last is None else numbers * by * last
 
 
-def _general(q: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _general(q: QuantizedParts, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The same by the general kernels: any number of digits, and whatever the FPU's modes are."""
     lefts, scales = _differences(q), _as_array(np.asarray(q.scale_values))
     how, second = _decode(q), q.second_scale
@@ -355,11 +355,11 @@ def _as_array(x: NDArray[Any]) -> Array:
     return Array(x.view(f"u{x.itemsize}"), x.dtype.name)
 
 
-def _spread_array(q: Quantized, of_blocks: Array) -> Array:
+def _spread_array(q: QuantizedParts, of_blocks: Array) -> Array:
     return Array(q.layout.spread(of_blocks.codes), of_blocks.format)
 
 
-def _differences(q: Quantized) -> list[Array]:
+def _differences(q: QuantizedParts) -> list[Array]:
     """Elements less their zero points; or a number of the same sign, and two whose sum the differences are."""
     element, zero_point = q.scheme.element, q.scheme.zero_point
     numbers = Array(q.codes, element)

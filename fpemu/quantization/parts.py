@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpemu.quantization.definition.scaled_format import ScaledFormat
-    from fpemu.quantization.quantized import Quantized
 
 WORD_BITS = (8, 16, 32, 64)  # of packed words
 
 __all__ = [
+    "QuantizedParts",
     "check_layout",
     "check_memory",
     "element_codes",
@@ -38,6 +38,49 @@ __all__ = [
     "unpacked_zero_points",
     "zero_points_in",
 ]
+
+
+class QuantizedParts(Protocol):
+    """A quantized array as the functions that read its parts see it: `fpemu.Quantized`."""
+
+    @property
+    def scheme(self) -> ScaledFormat:
+        """How codes and scales make numbers."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where blocks lie."""
+
+    @property
+    def codes(self) -> NDArray[Any]:
+        """The elements' codes, in the array's shape."""
+
+    @property
+    def scales(self) -> NDArray[Any]:
+        """The scales' codes, one for each block."""
+
+    @property
+    def zero_points(self) -> NDArray[Any] | None:
+        """One for each block."""
+
+    @property
+    def second_scale(self) -> Any:
+        """A number, or the scales in a scheme of their own."""
+
+    @property
+    def offset(self) -> float | None:
+        """What nested scales are less by."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+
+    @property
+    def scale_values(self) -> Any:
+        """The scales as numbers."""
+
+    def without_offset(self) -> QuantizedParts:
+        """The same array with no offset."""
 
 
 def element_codes(x: Any, fmt: Format) -> NDArray[Any]:
@@ -183,7 +226,7 @@ def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> N
         raise ValueError(f"blocks of {' x '.join(map(str, steps))} are not those of {scheme}, {block}")
 
 
-def check_memory(q: Quantized) -> None:
+def check_memory(q: QuantizedParts) -> None:
     """A ValueError if what is kept of a quantized array was written to, and has something beyond its scheme."""
     scheme = q.scheme
     in_range(q.codes, scheme.element)

@@ -361,6 +361,21 @@ class Quantized:
             raise AttributeError(f"a Quantized has no part {name!r}: {', '.join(PARTS)}")
         vars(self).update(vars(type(self)(**{**{part: vars(self)[part] for part in PARTS}, name: value})))
 
+    def without_offset(self) -> Quantized:
+        """The same array with no offset.
+
+        Returns
+        -------
+        Quantized
+
+        Examples
+        --------
+        >>> import fpemu as fe
+        >>> fe.quantize([1.0] * 4, "int4_group4").without_offset().offset is None
+        True
+        """
+        return self._of(self.scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""

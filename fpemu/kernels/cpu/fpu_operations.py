@@ -4,8 +4,8 @@ A float of P bits that is odd where it is not exact lies on the exact result's s
 fewer, so any rounding to P - 2 bits or fewer takes it for the exact result (Boldo and Melquiond, Emulation of FMA and
 correctly rounded sums: proved algorithms using rounding to odd, IEEE Transactions on Computers 57(4), 2008, theorem 1).
 Sums are made odd by their error, which TwoSum gives exactly (Knuth, The Art of Computer Programming, volume 2, 4.2.2,
-theorem B); products are exact where fpemu/shortcuts.py comes here; quotients and roots cannot lie where a rounding
-decides without being exact, which is shown there.
+theorem B); products are exact where arithmetic/fast_paths.py comes here; quotients and roots cannot lie where a
+rounding decides without being exact, which is shown there.
 """
 
 import functools

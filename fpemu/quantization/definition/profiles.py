@@ -14,7 +14,7 @@ from fpemu.quantization.definition.tool_arithmetic import Steps
 
 if TYPE_CHECKING:
     from fpemu.formats import Format
-    from fpemu.quantization.definition.scaled_format import ScaledFormat
+    from fpemu.formats.base import Scheme
 
 __all__ = ["SCALE_RULES", "Of", "ScaleProfile"]
 
@@ -55,7 +55,7 @@ class Of:
     zero_points: bool | None = None
     levels: tuple[str, ...] = ()
 
-    def fits(self, scheme: ScaledFormat) -> bool:
+    def fits(self, scheme: Scheme) -> bool:
         """Whether a scheme is one of these."""
         own, second = scheme.element.codes_key, scheme.second_level
         whole = own[0] == "int" and getattr(scheme.element, "fraction_bits", 0) == 0
@@ -124,7 +124,7 @@ class ScaleProfile:
     def __str__(self) -> str:
         return self.name
 
-    def of(self, scheme: ScaledFormat) -> ScaleProfile:
+    def of(self, scheme: Scheme) -> ScaleProfile:
         """What holds for a scheme: one row, or all there is.
 
         Parameters

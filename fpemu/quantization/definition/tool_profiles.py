@@ -13,7 +13,7 @@ from fpemu.quantization.definition.tool_arithmetic import Steps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fpemu.quantization.definition.scaled_format import ScaledFormat
+    from fpemu.formats.base import Scheme
 
 __all__ = ["ALIASES", "PROFILES", "profiles_of", "scale_profile"]
 
@@ -233,7 +233,7 @@ def scale_profile(profile: Any) -> ScaleProfile:
     return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES, "fpemu.scheme(name).profiles()")
 
 
-def profiles_of(scheme: ScaledFormat) -> list[str]:
+def profiles_of(scheme: Scheme) -> list[str]:
     """The names of the profiles that apply to a scheme."""
     return [
         name for name, profile in PROFILES.items() if not profile.rows or any(r.fits(scheme) for r, _ in profile.rows)
