@@ -11,7 +11,7 @@ import pytest
 
 import fpemu as fe
 from fpemu import cores, strategies, testing
-from tests.test_structure import ORDER
+from tests.test_structure import PACKAGE, ROOMS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -144,9 +144,14 @@ def test_profiles_tells_of_every_profile():
     assert sorted(rows) == sorted(fe.profile_names())
 
 
-def test_design_places_every_module():
-    """The table of layers names each module of the package."""
-    text = (ROOT / "docs/design.md").read_text(encoding="utf-8")
-    layers = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`([a-z_]+)/?`", layers))
-    assert set(ORDER) <= named, sorted(set(ORDER) - named)
+@pytest.mark.parametrize("page", ["design.md", "contributing.md"])
+def test_the_drawing_has_every_room(page):
+    """Rooms stand in the drawing as high as in the order of imports."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    drawing = re.search(r"^```\n(cli .*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+    words = [word for line in drawing.splitlines() for word in line[:28].split()]
+    assert set(ROOMS) - {"__init__", "_public", "version"} <= set(words)
+    rooms = [word for word in words if word in ROOMS and (PACKAGE / word / "__init__.py").exists()]
+    assert [word for word in dict.fromkeys(rooms) if word != "vectors"] == sorted(
+        {*rooms} - {"vectors"}, key=ROOMS.index, reverse=True
+    )
