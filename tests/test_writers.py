@@ -264,7 +264,7 @@ def test_signals_of_the_command(tmp_path, word):
     np.save(tmp_path / "x.npy", X)
     (tmp_path / "y.npy").write_bytes(b"old")
     program = (
-        "import os, signal, sys\nfrom fpemu import casting\nfrom fpemu.cli import main\n"
+        "import os, signal, sys\nfrom fpemu.casting import casts as casting\nfrom fpemu.cli import main\n"
         f"def stop(*a, **k):\n    os.kill(os.getpid(), signal.{word})\n    return old(*a, **k)\n"
         "old = casting.cast\ncasting.cast = stop\n"
         "import fpemu.files.data_files as files\nwrite = files._write_array\n"

@@ -1,4 +1,4 @@
-"""The exceptions of IEEE 754-2019 clause 7 as arrays: what happened to each element."""
+"""Flags: the exceptions of IEEE 754-2019 clause 7, element by element, and what a raised flag does (`errstate`)."""
 
 from __future__ import annotations
 
