@@ -265,6 +265,8 @@ def test_signals_of_the_command(tmp_path, word):
     (tmp_path / "y.npy").write_bytes(b"old")
     program = (
         "import os, signal, sys\nfrom fpemu.casting import casts as casting\nfrom fpemu.cli import main\n"
+        f"if signal.getsignal(signal.{word}) is signal.SIG_IGN:\n"  # as nohup and background jobs leave it
+        f"    signal.signal(signal.{word}, signal.default_int_handler if '{word}' == 'SIGINT' else signal.SIG_DFL)\n"
         f"def stop(*a, **k):\n    os.kill(os.getpid(), signal.{word})\n    return old(*a, **k)\n"
         "old = casting.cast\ncasting.cast = stop\n"
         "import fpemu.files.data_files as files\nwrite = files._write_array\n"
