@@ -287,7 +287,23 @@ def test_an_unknown_name_gets_near_ones(name, near):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "zzz", "fp8_e4m3fnuz_", "e4", "m3", "e4m3fnz", "q3", "int", "binary8p4", "ap_fixed<16>", "4"]
+    "name",
+    [
+        "",
+        "zzz",
+        "fp8_e4m3fnuz_",
+        "e4",
+        "m3",
+        "e4m3fnz",
+        "q3",
+        "int",
+        "binary8p4",
+        "ap_fixed<16>",
+        "4",
+        "e2m\u1bb1",
+        "int\uff18",
+        "q\uff13.4",
+    ],
 )
 def test_unknown_names(name):
     with pytest.raises(ValueError, match="unknown format"):

@@ -23,12 +23,12 @@ from fpemu.formats.rules import brief
 __all__ = ["parse"]
 
 _FLOAT = re.compile(
-    r"(?:float(?P<bits>\d{1,4})_|(?P<u>u))?e(?P<e>\d{1,4})m(?P<m>\d{1,4})(?:b(?P<bias>-?\d{1,9}))?(?P<suffix>f|fn|fnu|fnuz)?"
+    r"(?:float(?P<bits>[0-9]{1,4})_|(?P<u>u))?e(?P<e>[0-9]{1,4})m(?P<m>[0-9]{1,4})(?:b(?P<bias>-?[0-9]{1,9}))?(?P<suffix>f|fn|fnu|fnuz)?"
 )
-_INT = re.compile(r"(?P<kind>int|i|si|s|uint|ui|u)(?P<bits>\d{1,4})|(?:ap|sc)_(?P<hls>u?int)<(?P<width>\d{1,4})>")
-_Q = re.compile(r"(?P<u>u?)q(?P<i>-?\d{1,6})\.(?P<f>-?\d{1,6})")
-_AP_FIXED = re.compile(r"(?:ap|sc)_(?P<u>u?)fixed<(?P<w>\d{1,4}),(?P<i>-?\d{1,6})(?P<modes>,.*)?>")
-_P3109 = re.compile(r"binary(?P<k>\d{1,4})p(?P<p>\d{1,4})(?P<sign>[su])(?P<domain>[ef])")
+_INT = re.compile(r"(?P<kind>int|i|si|s|uint|ui|u)(?P<bits>[0-9]{1,4})|(?:ap|sc)_(?P<hls>u?int)<(?P<width>[0-9]{1,4})>")
+_Q = re.compile(r"(?P<u>u?)q(?P<i>-?[0-9]{1,6})\.(?P<f>-?[0-9]{1,6})")
+_AP_FIXED = re.compile(r"(?:ap|sc)_(?P<u>u?)fixed<(?P<w>[0-9]{1,4}),(?P<i>-?[0-9]{1,6})(?P<modes>,.*)?>")
+_P3109 = re.compile(r"binary(?P<k>[0-9]{1,4})p(?P<p>[0-9]{1,4})(?P<sign>[su])(?P<domain>[ef])")
 
 
 def parse(name: str) -> Format | None:

@@ -410,7 +410,11 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     if word in ROUNDING_ALIASES:
         return ROUNDING_ALIASES[word]
     mode, slash, bits = word.partition("/")
-    if mode.startswith("stochastic") and mode[10:] in _STOCHASTIC_WORDS and (bits.isdecimal() or not slash):
+    if (
+        mode.startswith("stochastic")
+        and mode[10:] in _STOCHASTIC_WORDS
+        and ((bits.isascii() and bits.isdecimal()) or not slash)
+    ):
         return Stochastic(_STOCHASTIC_WORDS[mode[10:]], int(bits[:9]) if slash else None)
     names = [m.value for m in Rounding]
     if word in names:

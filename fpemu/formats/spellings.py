@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 # Where names live that are pasted with their place
 _PLACES = re.compile(r"(?:torch|numpy|np|ml_dtypes|jax\.numpy|jnp|triton\.language|tl|tf|mx|mlx\.core)\.(?=[a-z])")
-_GROUP = re.compile(r"_?(?:group_?size|group|gs|g)_?(\d+)$")
+_GROUP = re.compile(r"_?(?:group_?size|group|gs|g)_?([0-9]+)$")
 
-_NEGATIVE_GROUP = re.compile(r"(?:group[\s_-]?size|group|gs|g)[\s_]*-(\d+)$")
+_NEGATIVE_GROUP = re.compile(r"(?:group[\s_-]?size|group|gs|g)[\s_]*-([0-9]+)$")
 
 # What may mean two things, as it is written: numpy's number of bytes, or safetensors' and others' number of bits
 _AMBIGUOUS = {
