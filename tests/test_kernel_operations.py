@@ -328,3 +328,17 @@ def test_signs(name):
         np.testing.assert_array_equal(found.codes, expected)
         flags.append(raised.bits)
     assert not np.concatenate([*flags, [0]]).any()
+
+
+@pytest.mark.parametrize("mode", ["nearest_even", "toward_zero", "toward_positive"])
+def test_some_halves_of_64_digits(mode):
+    """Fixed point whose last of 64 bits is a half."""
+    fmt = fe.dtype("uq63.1")
+    codes = np.array([1, 2, 3, 2**62 + 1, 2**63 + 1, 2**63 + 3, 2**64 - 3], np.uint64)
+    rounded = {
+        "nearest_even": lambda n: n // 2 + (n % 2 and n // 2 % 2),
+        "toward_zero": lambda n: n // 2,
+        "toward_positive": lambda n: (n + 1) // 2,
+    }
+    found = fe.round_to_integral(fe.Array(codes, fmt), rounding=mode)
+    assert found.codes.tolist() == [2 * rounded[mode](n) for n in codes.tolist()]

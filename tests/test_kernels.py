@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from fractions import Fraction
 
 import numba
 import numpy as np
@@ -261,6 +262,16 @@ def test_general_kernel_little_precision(fmt):
     x = doubles(fmt, np.concatenate([x, -x]))
     for mode in (*DETERMINISTIC, fe.Stochastic("A", 2), fe.Stochastic("C", 2)):
         assert_converts(x, profile(fmt, rounding=mode))
+
+
+def test_general_kernel_of_63_digits():
+    """The most digits that a float has; all finite numbers are subnormal, in quanta of 2^-61."""
+    fmt = fe.dtype("e1m62")
+    quanta = [1, 2, 3, 2**40 + 1, 2**61 + 1, 2**62 - 2]
+    exact = [Fraction(n, 2**61) + Fraction(1, 2**70) for n in quanta]
+    assert fe.encode(exact, fmt, rounding="toward_zero").tolist() == quanta
+    assert fe.encode(exact, fmt, rounding="toward_positive").tolist() == [n + 1 for n in quanta]
+    assert fe.encode(exact, fmt, rounding="nearest_even").tolist() == quanta
 
 
 @pytest.mark.parametrize("name", ["int4", "uint8", "int64", "uint64", "q3.12"])
