@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.axes import MATRICES, NUMBERS, Axis, axes_of
+from fpemu.arithmetic.axes import Axis, axes_of
 from fpemu.arithmetic.fast_paths import Task
 from fpemu.arithmetic.flags import listed, value_text
 from fpemu.arithmetic.operation import NO_FLAGS, Rests, Work, by_loop
@@ -23,6 +23,8 @@ from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, brief, near
 
 DOTS = ("dot", "vecdot")  # reductions of two operands
+MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
+NUMBERS = "to multiply by a number, use fpemu.multiply"
 _OFTEN = 1 << 30  # terms after which the accumulator passes its carries on
 STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpemu.formats.rules import brief
 
-__all__ = ["MATRICES", "NUMBERS", "Axis", "axes_of", "one_axis", "switch"]
+__all__ = ["Axis", "axes_of", "one_axis", "switch"]
 
 Axis = int | tuple[int, ...] | None
 
@@ -140,9 +140,3 @@ def _index(x: Any) -> int | None:
         return operator.index(x)
     except TypeError:
         return None
-
-
-MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
-
-
-NUMBERS = "to multiply by a number, use fpemu.multiply"

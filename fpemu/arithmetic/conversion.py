@@ -214,10 +214,15 @@ def _is_integer(fmt: Format) -> bool:
 
 def _integers(name: str, n: Any) -> Any:
     """Integers as they are; as int64 where some are so large that no format has so many powers of two."""
+    given = _whole(name, n)
+    return n if given.rest is None else _within(given)
+
+
+def _whole(name: str, n: Any) -> Source:
     given = as_numbers(n)
     if not _is_integer(given.format):
         raise TypeError(f"{name}: n must be integers, not of {given.format.name}")
-    return n if given.rest is None else _within(given)
+    return given
 
 
 def _within(given: Source) -> NDArray[np.int64]:
@@ -233,8 +238,8 @@ def _within(given: Source) -> NDArray[np.int64]:
 
 def _counts(name: str, n: Any) -> NDArray[np.int64]:
     """How far to shift, as int64."""
-    given = as_numbers(n)
-    counts = _within(as_numbers(_integers(name, n)))
+    given = _whole(name, n)
+    counts = _within(given)
     if counts.size and counts.min() < 0:
         place = int(counts.argmin())
         wrong = np.asarray(decode(given.codes, given.format)).reshape(-1)[place].item()

@@ -123,7 +123,7 @@ def spacing(x: Any, fmt: Any = None) -> Any:
     TypeError
         If `x` holds no real numbers, or no format is given.
     OverflowError
-        If a distance is no float64.
+        If float64 cannot hold a distance.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
         exponents = (magnitude >> np.uint64(fmt.trailing_bits)).astype(np.int64)
         exponents = (np.maximum(exponents, 1) if fmt.subnormals else exponents) - (fmt.bias + fmt.trailing_bits)
         zero, special = (magnitude == 0) & fmt.zero, is_nan(codes, fmt) | (magnitude > fmt.max_code)
-    with np.errstate(over="ignore", under="ignore"):  # what is no float64 is refused below
+    with np.errstate(over="ignore", under="ignore"):  # distances that float64 cannot hold are refused below
         steps = np.ldexp(1.0, np.clip(exponents, -2000, 2000))
     if isinstance(fmt, FloatFormat) and not fmt.subnormals and zero.any():
         steps = np.where(zero, fmt.value(fmt.min_code), steps)

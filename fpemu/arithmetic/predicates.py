@@ -355,7 +355,7 @@ def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
     Raises
     ------
     TypeError
-        If the codes are no integers, or no format is given.
+        If the codes are not integers, or no format is given.
     ValueError
         If a code is out of range.
 

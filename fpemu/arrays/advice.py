@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fpemu.arithmetic.axes import MATRICES
+from fpemu.arithmetic.accumulation import MATRICES
 
 __all__ = ["INSTEAD", "refusal"]
 

@@ -37,6 +37,39 @@ WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
 _PIECE = 1 << 16  # rows that a loop takes at once
 
 
+class Operand(NamedTuple):
+    """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
+
+    kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
+    negative: bool
+    m: int = 0
+    e: int = 0
+    signalling: bool = False
+
+    @property
+    def zero(self) -> bool:
+        return self.kind == columns.NUMBER and self.m == 0
+
+
+class Value(NamedTuple):
+    """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
+
+    kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
+    negative: bool = False
+    top: int = 0
+    digits: int = 0
+    more: bool = False
+    flags: int = 0
+
+
+def zero(negative: bool = False) -> Value:
+    return Value(columns.ZERO, negative)
+
+
+def infinite(negative: bool, flags: int = 0) -> Value:
+    return Value(columns.INFINITE, negative, flags=flags)
+
+
 def value_of(number: Exact) -> Value:
     """A number's first 128 digits, and whether more follow.
 
@@ -215,36 +248,3 @@ def _float32() -> FloatFormat:
 
 
 _FLOAT32 = _float32()
-
-
-class Operand(NamedTuple):
-    """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
-
-    kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
-    negative: bool
-    m: int = 0
-    e: int = 0
-    signalling: bool = False
-
-    @property
-    def zero(self) -> bool:
-        return self.kind == columns.NUMBER and self.m == 0
-
-
-class Value(NamedTuple):
-    """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
-
-    kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
-    negative: bool = False
-    top: int = 0
-    digits: int = 0
-    more: bool = False
-    flags: int = 0
-
-
-def zero(negative: bool = False) -> Value:
-    return Value(columns.ZERO, negative)
-
-
-def infinite(negative: bool, flags: int = 0) -> Value:
-    return Value(columns.INFINITE, negative, flags=flags)

@@ -53,7 +53,7 @@ class Command(TyperCommand):
             name, value = _option_of(word, options)
             option = options.get(name)
             if option is None:
-                # The minus sign U+2212 is no option's first character; the commands turn it back.
+                # No option begins with the minus sign U+2212; the commands turn it back.
                 words.append("\u2212" + word[1:] if _NEGATIVE.fullmatch(word) else word)
                 if word == "--":
                     words += rest

@@ -14,7 +14,7 @@ from fpemu.formats.strict_json import DEPTH, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Budget", "check_regular", "file_path", "line", "line_blocks", "reading", "shown", "visible"]
+__all__ = ["Budget", "check_file", "check_regular", "file_path", "line", "line_blocks", "reading", "shown", "visible"]
 
 ROOM = 1 << 30  # bytes of memory that a file may take however small it is
 GROWTH = 16  # bytes of memory for each byte of a file
@@ -159,6 +159,13 @@ def check_regular(path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"{os.fsdecode(path)}: a pipe or a device, which fpemu does not read: write it to a file first"
         )
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """As `check_regular`; of a folder an IsADirectoryError too."""
+    check_regular(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
 
 
 def shown(name: str) -> str:

@@ -31,7 +31,6 @@ from fpemu.files.data_files import (
     write_arrays,
 )
 from fpemu.formats import Format, same_codes
-from fpemu.formats.rules import brief, near
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization.quantized import Packed, Quantized
 from fpemu.quantization.serialize import quantized_from, quantized_of
@@ -226,7 +225,7 @@ def open_saved(
     marks = {}
     if kind in SAVED:
         with reading(file, "not written by fpemu.save, or damaged"):
-            marks = (_npz_marks if kind == ".npz" else _safetensors_marks)(file, member)
+            marks = _npz_marks(file) if kind == ".npz" else _safetensors_marks(file, member)
     if not marks:
         return open_arrays(file, dtype=dtype, shape=shape, member=member, raw=raw)
     if shape is not None:
@@ -282,17 +281,13 @@ def _marks(path: Path, name: str, codes: str, data: dict[str, Any]) -> dict[str,
     return {codes: _Mark(name, None, why), **parts}
 
 
-def _npz_marks(path: Path, member: str | None) -> dict[str, _Mark]:
+def _npz_marks(path: Path) -> dict[str, _Mark]:
     members = {stored.name: stored for stored in stored_arrays(path, ".npz")}
     budget = Budget.of(path)
     found: dict[str, _Mark] = {}
     for stem in _stems(members):
-        description = f"{stem}.format"
-        data = budget.json(
-            members[description].whole(budget).tobytes(), f"the description of {shown(stem)}", constants=True
-        )
-        found |= _marks(path, stem, f"{stem}.codes", data)
-        found[description] = _Mark("", None, f"the description of {shown(stem)}, not numbers")
+        found |= _marks(path, stem, f"{stem}.codes", _read_description(members, stem, budget))
+        found[f"{stem}.format"] = _Mark("", None, f"the description of {shown(stem)}, not numbers")
     return found
 
 
@@ -411,16 +406,16 @@ def _stems(members: Collection[str]) -> list[str]:
     return [stem for stem, _, part in parts if part == "codes" and f"{stem}.format" in members]
 
 
+def _read_description(members: dict[str, StoredArray], stem: str, budget: Budget) -> Any:
+    """What an archive says of one of its arrays."""
+    text = members[f"{stem}.format"].whole(budget).tobytes()
+    return budget.json(text, f"the description of {shown(stem)}", constants=True)
+
+
 def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
     members = {stored.name: stored for stored in stored_arrays(path, ".npz", under=name)}
     described = _stems(members)
-    descriptions = {
-        stem: budget.json(
-            members[f"{stem}.format"].whole(budget).tobytes(), f"the description of {shown(stem)}", constants=True
-        )
-        for stem in described
-        if name in (None, stem)
-    }
+    descriptions = {stem: _read_description(members, stem, budget) for stem in described if name in (None, stem)}
     inside = {f"{stem}.{part}" for stem, data in descriptions.items() for part in ("format", *_parts(data)[1:])}
     names = {
         each.removesuffix(".codes") if each.removesuffix(".codes") in described else each: each for each in members
@@ -440,10 +435,7 @@ def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
 def _chosen(path: Path, name: str | None, arrays: dict[str, StoredArray]) -> list[str]:
     """The names to load: the one that is wanted, else all whose elements can be read."""
     if name is not None:
-        if name not in arrays:
-            names = list(arrays)[:1000]
-            told = ", ".join(map(shown, names[:20])) + ", ..." * (len(arrays) > 20)
-            raise ValueError(f"{path}: no array {brief(name)}; there are {told or 'none'}{near(name, names)}")
+        named(path, arrays, name)
         return [name]
     for stored in arrays.values():
         if stored.unknown:

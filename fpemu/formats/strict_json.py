@@ -1,4 +1,4 @@
-"""files.boundary."""
+"""JSON read more strictly than Python reads it, and without deep recursion."""
 
 from __future__ import annotations
 

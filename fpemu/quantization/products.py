@@ -141,7 +141,7 @@ def _check(q: Quantized) -> None:
     ends = finite_ends(element)
     unit = -element.fraction_bits if isinstance(element, IntFormat) else 0
     within = (
-        unit >= -149 and max(-ends[0], ends[1]) <= 2**128 if isinstance(element, IntFormat) else holds(single, element)
+        unit >= -149 and max(map(abs, ends)) <= 2**128 if isinstance(element, IntFormat) else holds(single, element)
     )
     if not within:
         raise ValueError(f"{scheme}: elements are those within float32, or integers of its range, not {element}")

@@ -6,7 +6,7 @@ scale grows, and the rest is as `fpemu.arithmetic.elementary.ziv` has it, whose 
 too:
 
 - exp, log, sin, cos, tanh, sigmoid of a rational number other than 0 (log: 1) are transcendental.
-- 2^(p/q) in lowest terms with q > 1 is no rational number, as 2 is no q-th power; log2 x of a rational x is rational
+- 2^(p/q) in lowest terms with q > 1 is irrational, since 2 is not a q-th power; log2 x of a rational x is rational
   only if x is a power of 2.
 - x^(p/q) is rational only if x is the q-th power of a rational number: then it is an integer power of that.
 """

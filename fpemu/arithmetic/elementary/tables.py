@@ -208,24 +208,6 @@ def _round_rows(
     return out, flags
 
 
-def round_number(value: significands.Value, task: Task, key: int = 0, first: int = 0) -> tuple[int, int]:
-    """Code and flags of one exact value, rounded.
-
-    Parameters
-    ----------
-    value : significands.Value
-    task : Task
-    key, first : int
-        For stochastic rounding: the stream, and the place in it.
-
-    Returns
-    -------
-    tuple of int
-    """
-    out, flags = rounded([value], np.zeros(1, np.uint16), task, None, key, first)
-    return int(out[0]), int(flags[0])
-
-
 def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
     """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
     where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)

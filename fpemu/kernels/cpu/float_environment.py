@@ -1,10 +1,6 @@
-"""kernels.cpu.fast_casts."""
-
-from __future__ import annotations
+"""Whether the FPU is in its default modes, on which the fast loops rely."""
 
 from fpemu.kernels.jit import core, loop
-
-__all__ = []
 
 
 @core

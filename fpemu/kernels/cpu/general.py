@@ -1,6 +1,4 @@
-"""kernels.scalar.convert."""
-
-from __future__ import annotations
+"""The general cast over arrays: codes of any format to codes of any other, element by element."""
 
 from numpy import uint64
 
@@ -8,8 +6,6 @@ from fpemu.kernels.jit import loop
 from fpemu.kernels.scalar.convert import U0, convert
 from fpemu.kernels.scalar.random_bits import random_word
 from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
-
-__all__ = []
 
 
 @loop

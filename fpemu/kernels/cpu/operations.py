@@ -1,6 +1,4 @@
-"""kernels.scalar.arithmetic."""
-
-from __future__ import annotations
+"""Operations and orders over arrays, element by element: the general loops, for every format and rule."""
 
 import functools
 
@@ -38,8 +36,6 @@ from fpemu.kernels.scalar.integral import convert, logb, round_to_integral, scal
 from fpemu.kernels.scalar.random_bits import random_word
 from fpemu.kernels.scalar.results import U0, operand
 from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
-
-__all__ = []
 
 
 @functools.cache

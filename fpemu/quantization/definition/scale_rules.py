@@ -120,26 +120,20 @@ class ScaleRule:
 
 @functools.lru_cache(maxsize=256)
 def _divisor(word: str, element: Format, zero_point: int) -> float:
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
+    from fpemu.formats.facts.text import floor_log2
+
     low, high = (end - zero_point for end in finite_ends(element))
     largest = high if isinstance(element, IntFormat) else max(high, -low)
     if word == "power":
-        what = f"the power of two that scales of {element} divide by"
-        if isinstance(largest, float):
-            return 2.0 ** (math.frexp(largest)[1] - 1)
-        from fractions import Fraction  # imported late: `import fpemu` stays light
-
-        from fpemu.formats.facts.text import floor_log2
-
-        return exact_float(Fraction(2) ** floor_log2(largest), what)
-    if word == "span" and isinstance(element, TableFormat):
-        from fractions import Fraction
-
-        return exact_float(Fraction(high) - Fraction(low), f"the span of {element}")
-    exact = {"span": high - low, "lowest": low, "largest": largest}[word]
-    return exact_float(exact, f"the {word} value of {element}".replace("span value", "span"))
+        return exact_float(Fraction(2) ** floor_log2(largest), f"the power of two that scales of {element} divide by")
+    if word == "span":
+        return exact_float(high - low, f"the span of {element}")
+    return exact_float(low if word == "lowest" else largest, f"the {word} value of {element}")
 
 
-def exact_float(x: Fraction | float, what: str) -> float:
+def exact_float(x: Fraction | int, what: str) -> float:
     """The float64 that a number is; a ValueError that names the number where none is."""
     try:
         nearest = float(x)
@@ -155,17 +149,12 @@ def exact_float(x: Fraction | float, what: str) -> float:
     return nearest
 
 
-def finite_ends(fmt: Format) -> tuple[Fraction | float, Fraction | float]:
-    """The smallest and the largest finite value of a format; floats where their sums and differences are exact too."""
-    if isinstance(fmt, TableFormat):
-        return min(fmt.entries), max(fmt.entries)
-    if isinstance(fmt, IntFormat) and fmt.bits <= 32 and abs(fmt.fraction_bits) <= 32:
-        return math.ldexp(fmt.min_int, -fmt.fraction_bits), math.ldexp(fmt.max_int, -fmt.fraction_bits)
-    if isinstance(fmt, FloatFormat) and fmt.bits <= 32 and fmt.exponent_bits <= 8 and abs(fmt.bias) <= 255:
-        largest = fmt.value(fmt.max_code)
-        return (-largest if fmt.signed else 0.0), largest
-    from fractions import Fraction  # imported late: `import fpemu` stays light
+def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
+    """The smallest and the largest finite value of a format."""
+    from fractions import Fraction
 
+    if isinstance(fmt, TableFormat):
+        return Fraction(min(fmt.entries)), Fraction(max(fmt.entries))
     if isinstance(fmt, IntFormat):
         unit = Fraction(1, 1 << fmt.fraction_bits) if fmt.fraction_bits >= 0 else Fraction(1 << -fmt.fraction_bits)
         return fmt.min_int * unit, fmt.max_int * unit

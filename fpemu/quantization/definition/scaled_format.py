@@ -264,7 +264,7 @@ class ScaledFormat(Scheme):
     def divisor(self) -> float:
         """What the scale rule divides statistics by; elements count less a zero point that all blocks have.
 
-        A ValueError where no float64 is it.
+        A ValueError where float64 cannot hold it.
         """
         same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
         return self.scale_rule.divisor_of(self.element, self.middle if same else 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting.buffers import Scratch
-from fpemu.files.boundary import check_regular, file_path
+from fpemu.files.boundary import check_file, file_path
 from fpemu.formats.rules import near
 from fpemu.verification.audits.findings import Ledger, Right, Seen
 from fpemu.verification.audits.result import Audit
@@ -167,13 +166,10 @@ def audit(
 def _check_place(path: Path) -> None:
     """An error where an audit cannot be kept, before the work."""
     try:
-        check_regular(path)
+        check_file(path)
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent)) from None
-        return
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
 def _explained(ledger: Ledger, wanted: bool) -> list[Explanation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shlex
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from fpemu.casting.casts import decode
-from fpemu.files.boundary import check_regular, file_path
+from fpemu.files.boundary import check_file, file_path
 from fpemu.formats import same_codes
 from fpemu.formats.registry import dtype
 from fpemu.verification.audits import processes
@@ -396,10 +395,8 @@ def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT)
     FileNotFoundError: no/libhalf.so: no such file
     """
     found = file_path(path)
-    if found.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(found))
     try:
-        check_regular(found)
+        check_file(found)
     except FileNotFoundError:
         raise FileNotFoundError(f"{found}: no such file") from None
     return _Library(found.resolve(), symbol, timeout)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpemu.files import archives
-from fpemu.files.boundary import Budget, check_regular, file_path, line_blocks, reading
+from fpemu.files.boundary import Budget, check_file, file_path, line_blocks, reading
 from fpemu.verification.claims import Batch, Claim
 from fpemu.verification.vectors.generation import Vectors
 from fpemu.verification.vectors.headers import Hash, claim_of, number_of
@@ -391,9 +391,7 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
 
 def _opened(target: Path, how: str, claim: Claim | None) -> VectorFile:
     """The file with its header, not yet gone through."""
-    check_regular(target)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    check_file(target)
     if how == "testfloat" and not companion(target).is_file():
         if claim is None:
             raise FileNotFoundError(
