@@ -1,6 +1,18 @@
 """The public names, all at once; `fpemu` takes them from here when the first of them is asked for."""
 
-from fpemu.arithmetic.basic import add, divide, fma, multiply, sqrt, subtract
+from fpemu.arithmetic.basic import (
+    absolute,
+    add,
+    copysign,
+    divide,
+    fma,
+    fmod,
+    ieee_remainder,
+    multiply,
+    negative,
+    sqrt,
+    subtract,
+)
 from fpemu.arithmetic.comparison import (
     equal,
     greater,
@@ -45,8 +57,6 @@ from fpemu.arithmetic.predicates import (
     is_subnormal,
     is_zero,
 )
-from fpemu.arithmetic.remainders import fmod, ieee_remainder
-from fpemu.arithmetic.signs import absolute, copysign, negative
 from fpemu.arithmetic.sums import cumsum, dot, mean, sum, vecdot  # noqa: A004
 from fpemu.arrays.array_class import Array
 from fpemu.arrays.creation import array, asarray

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic.operation import task_for
+from fpemu.arithmetic.task import task_for
 from fpemu.casting.execution import randomness
 from fpemu.casting.lowering import Rules, kernel_rules
 from fpemu.formats import FloatFormat, IntFormat, TableFormat

@@ -7,7 +7,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.arithmetic import fast_paths as shortcuts
-from fpemu.arithmetic import operation as operating
+from fpemu.arithmetic import task as task_module
 from tests import float_environment
 
 MODES = ["nearest_even", "toward_zero", "toward_negative", "toward_positive", "to_odd", "nearest_away"]
@@ -26,9 +26,9 @@ CASES = [
 
 
 def task(target, mode, tininess="after", **knobs):
-    """A task as `operating` makes it."""
+    """A task as `task_for` makes it."""
     fmt = fe.dtype(target)
-    return operating.task_for("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True)
+    return task_module.task_for("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True)
 
 
 def operands(formats, size, rng):
@@ -56,7 +56,7 @@ def run(way, codes, target, flags_wanted):
 
 def general(name, formats, these, codes):
     out, flags = np.empty(codes[0].size, these.target.code_dtype), np.empty(codes[0].size, np.uint8)
-    shortcuts.general(name, formats, these, codes, out, flags)
+    task_module.general(name, formats, these, codes, out, flags)
     return out, flags
 
 

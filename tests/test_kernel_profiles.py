@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic.operation import DEFAULTS
+from fpemu.arithmetic.options import DEFAULTS
 from fpemu.inspection.operations import OPERATIONS
 from tests import mpfr, spec
 from tests.compare import DETERMINISTIC, assert_same_codes

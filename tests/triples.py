@@ -20,7 +20,7 @@ import numpy as np
 
 import fpemu as fe
 from fpemu.arithmetic import fast_paths as shortcuts
-from fpemu.arithmetic import operation as operating
+from fpemu.arithmetic.task import general, task_for
 from tests import mpfr_arrays, proof
 from tests.compare import DETERMINISTIC as MODES
 from tests.compare import DifferenceError
@@ -139,10 +139,10 @@ def check(operation, name, count, seed):
         before = (number + seed) % 3 == 0
         expected = rounded(results, name, mode, before)
         rules = fe.profile("ieee").replace(rounding=mode, tininess="before" if before else "after")
-        task = operating.task_for(operation, (fmt,) * len(codes), fmt, rules, None, None)
+        task = task_for(operation, (fmt,) * len(codes), fmt, rules, None, None)
         out, raised = np.empty(count, fmt.code_dtype), np.empty(count, np.uint8)
         how = f"seed {seed}, {mode}, tininess {'before' if before else 'after'}"
-        shortcuts.general(operation, (fmt,) * len(codes), task, codes, out, raised)
+        general(operation, (fmt,) * len(codes), task, codes, out, raised)
         compare(operation, name, (out, raised), expected, operands, f"{how}, general")
         if shortcuts.way(operation, (fmt,) * len(codes), task, count, False) is not None:
             function = getattr(fe, operation)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.axes import Axis, axes_of
-from fpemu.arithmetic.fast_paths import Task
 from fpemu.arithmetic.flags import listed, value_text
 from fpemu.arithmetic.operation import NO_FLAGS, Rests, Work, by_loop
+from fpemu.arithmetic.task import Task
 from fpemu.casting.casts import encode
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.plans import FPU_PROBE, holds

@@ -1,4 +1,4 @@
-"""Arithmetic: each result rounded once, from the exact one, to any format, with IEEE 754's flags."""
+"""Basic operations: arithmetic, remainders and signs, each result rounded once to any format, with IEEE 754's flags."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from fpemu.arithmetic.operation import Options, documented, operate
+from fpemu.arithmetic.operation import operate, with_own_format
+from fpemu.arithmetic.options import Options, documented
 from fpemu.casting.inputs import Coded
 
-__all__ = ["add", "divide", "fma", "multiply", "sqrt", "subtract"]
+__all__ = [
+    "absolute",
+    "add",
+    "copysign",
+    "divide",
+    "fma",
+    "fmod",
+    "ieee_remainder",
+    "multiply",
+    "negative",
+    "sqrt",
+    "subtract",
+]
 
 
 @documented
@@ -133,3 +146,118 @@ def sqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     array([1.4140625,       nan], dtype=float32)
     """
     return operate("sqrt", (x,), options)
+
+
+@documented
+def absolute(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The absolute value: x without its sign.
+
+    {parameters of x}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is cleared, of NaN too, nothing else
+    changes and nothing is raised.  In two's complement, and in another format, it is a conversion of the exact value:
+    of the lowest integer it overflows.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.absolute(fe.array([-1.5, -0.0], "float16"))
+    Array([1.5, 0. ], format='float16')
+    >>> fe.absolute(fe.array(-128, "int8"))
+    Array(127, format='int8')
+    """
+    return operate("absolute", (x,), with_own_format(x, options))
+
+
+@documented
+def negative(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The negative: x with the other sign.
+
+    {parameters of x}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is flipped, of NaN too, nothing else
+    changes and nothing is raised; the one zero and the one NaN of fnuz formats stay what they are.  In two's
+    complement and in unsigned formats, and in another format, it is a conversion of the exact value.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.negative(fe.array([-1.5, 0.0], "float16"))
+    Array([ 1.5, -0. ], format='float16')
+    >>> fe.negative(fe.array([-1.5, 0.0], "float8_e4m3fnuz"))
+    Array([1.5, 0. ], format='float8_e4m3fnuz')
+    """
+    return operate("negative", (x,), with_own_format(x, options))
+
+
+@documented
+def copysign(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """Copy a sign: x with the sign of y.
+
+    {parameters of x}
+
+    Notes
+    -----
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is set or cleared, of NaN too,
+    nothing else changes and nothing is raised.  Else it is a conversion of the exact value.  y may be of any format;
+    zeros and NaN have signs where their formats have them.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.copysign(fe.array([1.5, -2.0], "float16"), [-0.0, 3.0])
+    Array([-1.5,  2. ], format='float16')
+    """
+    return operate("copysign", (x, y), with_own_format(x, options))
+
+
+@documented
+def fmod(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The remainder of a truncated division: x - n y, where n is x / y rounded toward zero.
+
+    {parameters}
+
+    See Also
+    --------
+    ieee_remainder : n is the nearest integer.
+
+    Notes
+    -----
+    C's fmod and `numpy.fmod`.  It has x's sign, a zero too; exact where the result has x's and y's format.  Of an
+    infinite x, or where y is 0, invalid (IEEE 754-2019 clause 7.2).
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.fmod([7.5, -7.5, 4.0], 2.0, result="float16")
+    array([ 1.5, -1.5,  0. ], dtype=float32)
+    """
+    return operate("fmod", (x, y), options)
+
+
+@documented
+def ieee_remainder(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
+    """The remainder x - n y, where n is the integer nearest to x / y, a tie to even.
+
+    {parameters}
+
+    See Also
+    --------
+    fmod : n is x / y rounded toward zero.
+
+    Notes
+    -----
+    IEEE 754-2019 clauses 5.3.1 and 7.2, `math.remainder`.  At most half of y in magnitude; a zero has x's sign; exact
+    where the result has x's and y's format.  Of an infinite x, or where y is 0, invalid.
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> fe.ieee_remainder([7.5, 5.0, 7.0], 2.0, result="float16")
+    array([-0.5,  1. , -1. ], dtype=float32)
+    """
+    return operate("ieee_remainder", (x, y), options)

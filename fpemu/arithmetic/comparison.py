@@ -11,17 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.flags import Flags, asked, check
-from fpemu.arithmetic.operation import (
-    Options,
-    Rests,
-    as_operands,
-    broadcast,
-    checked_bool,
-    documented,
-    flat,
-    operands_text,
-    operate,
-)
+from fpemu.arithmetic.operation import Rests, as_operands, broadcast, flat, operands_text, operate
+from fpemu.arithmetic.options import Options, checked_bool, documented
 from fpemu.casting.execution import check_out, in_pieces, small_pieces
 from fpemu.casting.inputs import Coded
 from fpemu.casting.lowering import Rules, operand_rules

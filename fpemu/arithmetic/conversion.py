@@ -7,7 +7,8 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic.operation import Options, checked_bool, documented, operate, with_own_format
+from fpemu.arithmetic.operation import operate, with_own_format
+from fpemu.arithmetic.options import Options, checked_bool, documented
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import Coded, Source, as_numbers

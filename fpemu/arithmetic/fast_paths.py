@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fpemu.arithmetic.task import Codes, Formats, Task, general
 from fpemu.casting.casts import encode as encode_codes
-from fpemu.casting.execution import small_pieces
-from fpemu.casting.lowering import Rules
 from fpemu.casting.plans import FPU_PROBE, holds, plan
-from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats import FloatFormat
+from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places
 
-Codes = NDArray[Any]
-Formats = tuple[FloatFormat | IntFormat, ...]
 # (operands' codes, where the result's codes go, where its flags go or an empty array): whether it was done
 Way = Callable[[list[Codes], Codes, Codes], bool]
 
@@ -40,55 +36,6 @@ _OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
 
 _EXACT = IEEE.replace(nan_payload="keep")
 _FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
-
-
-class Task(NamedTuple):
-    """Where results go: the format, its profile, and what the kernels make of them."""
-
-    target: FloatFormat | IntFormat
-    profile: Profile
-    rules: Rules
-    knobs: Rules
-
-
-class Randoms(NamedTuple):
-    """Stochastic rounding's numbers: given ones, or the key of a stream and the first element's place in it."""
-
-    given: Codes
-    key: int
-    first: int
-
-
-_ZERO = np.uint64(0)
-NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
-
-
-def general(
-    name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes, randoms: Randoms = NO_RANDOMS
-) -> None:
-    """An operation by the general kernel; see `Way`."""
-    loop = _loop(name)
-    x, y, z = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
-    x_spec, y_spec, z_spec = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
-    key = np.uint64(randoms.key) if randoms.key else _ZERO
-    for start, stop in small_pieces(0, out.size):
-        found = np.empty(stop - start, np.uint64)
-        place = randoms.first + start
-        loop(
-            *(part[start:stop].astype(np.uint64, copy=False) for part in (x, y, z)),
-            *(x_spec, y_spec, z_spec, task.target.spec, task.rules, task.knobs, randoms.given[start:stop]),
-            *(key, np.uint64(place) if place else _ZERO, found, flags[start:stop]),
-        )
-        out[start:stop] = found
-
-
-@functools.cache
-def _loop(name: str) -> Callable[..., None]:
-    """The general kernel's loop."""
-    from fpemu.kernels.cpu.operations import operation_loop
-
-    loop: Callable[..., None] = operation_loop(getattr(operations, name.upper()))
-    return loop
 
 
 def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:

@@ -2,159 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.fast_paths import Randoms, Task, general, way
+from fpemu.arithmetic.fast_paths import way
 from fpemu.arithmetic.flags import Asked, Flags, asked, check, value_text
-from fpemu.casting.casts import decode, encode, rules_for
+from fpemu.arithmetic.options import DEFAULTS, Options, check_options
+from fpemu.arithmetic.task import Randoms, Task, check_wrap, general, task_for
+from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
-from fpemu.casting.lowering import kernel_rules, rounding_numbers
 from fpemu.casting.sequences import Rest
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.keywords import refusal
 from fpemu.formats.profiles import IEEE, Profile, apart
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import (
-    DivisionByZero,
     Extremum,
-    FlushFlags,
-    FmaInvalid,
-    InvalidNan,
-    NanPayload,
-    NanResult,
-    NanRule,
-    Overflow,
-    Rounding,
     Stochastic,
     Through,
-    Tininess,
 )
-from fpemu.kernels import opcodes as operations
-from fpemu.kernels import spec as places
 
 Rests = Sequence[Rest | None]
-
-
-class Options(TypedDict, total=False):
-    """What every operation takes beside its operands."""
-
-    result: Any
-    profile: str | Profile | None
-    rounding: str | Rounding | Stochastic | None
-    overflow: str | Overflow | None
-    rng: int | np.random.Generator | None
-    random_bits: ArrayLike | None
-    rng_offset: int
-    return_flags: bool
-    out: NDArray[Any] | None
-
-
-DEFAULTS = Options(
-    result=None,
-    profile=None,
-    rounding=None,
-    overflow=None,
-    rng=None,
-    random_bits=None,
-    rng_offset=0,
-    return_flags=False,
-    out=None,
-)
-
-_PARAMETERS = """Parameters
-    ----------
-    {operands} : array_like or Array
-        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    {more}profile : str or Profile, optional
-        The rules; default the Arrays' one if the result has their format, else the result format's own.
-    rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.
-    overflow : str or Overflow, optional
-        Instead of the profile's.
-    rng : None, int or numpy.random.Generator
-        Stochastic rounding: the seed; see `cast`.
-    random_bits : array_like of int, optional
-        Stochastic rounding: the random integers themselves, of the result's shape, below 2^bits.
-    rng_offset : int
-        Stochastic rounding: the place of the result's first element (in C order) in the stream.
-    return_flags : bool
-        Also give the flags.
-    out : numpy.ndarray, optional
-        Where to put the result's codes: the result's shape, the codes' dtype.
-
-    Returns
-    -------
-    Array, numpy.ndarray or numpy scalar
-        An Array where an operand is one, else values as `decode` gives them; with `out` that array.
-    Flags
-        Only with `return_flags`.
-
-    Raises
-    ------
-    TypeError
-        If an operand or an option is of the wrong kind.
-    ValueError
-        If there is no format for the result or two Arrays disagree about it, a name is unknown, a rule does not apply,
-        shapes do not broadcast, or `out` does not fit.
-    FloatingPointError
-        If a flag is raised that is an error in this context; see `errstate`."""
-
-
-# Parameters that some operations have beside their operands
-_OWN = {
-    "n": """n : array_like of int
-        Integers, broadcast against x.
-    """,
-    "fmt": """fmt : str, Format or dtype
-        The result's format; see `dtype`.
-    """,
-    "exact": """exact : bool
-        Whether a number that is no integer raises inexact.
-    """,
-    "extremum": """extremum : {"2019", "2008", "x86", "arm"} or Extremum
-        Which operation of this name: IEEE 754-2019's, IEEE 754-2008's, an x86 CPU's or an Arm CPU's; see the notes.
-    """,
-}
-_RESULT = """result : str, Format or dtype, optional
-        The result's format; default {default}.
-    """
-
-
-# The options in a docstring
-OPTIONS_TEXT = _RESULT.format(default="the Arrays' one") + _PARAMETERS[_PARAMETERS.index("profile : str") :]
-
-
-def documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
-
-    In the docstring {parameters} stands for them; {parameters of x} where the result's format is x's by default.
-    """
-    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    kinds = Options.__annotations__
-    names = [name for name in DEFAULTS if not (name == "result" and any(p.name == "fmt" for p in named))]
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
-        for name in names
-    ]
-    doc = function.__doc__ or ""  # python -OO leaves none
-    own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
-    operands = ", ".join(p.name for p in named if p.name not in _OWN)
-    for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):
-        result = _RESULT.format(default=default) if "result" in names else ""
-        doc = doc.replace(place, _PARAMETERS.format(operands=operands, more=own + result))
-    function.__doc__ = doc
-    function.__signature__ = inspect.Signature([*named, *options], return_annotation="Any")  # type: ignore[attr-defined]
-    return function
 
 
 class Work(NamedTuple):
@@ -187,35 +61,6 @@ CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 _FLOAT32 = find_format("float32")
 assert isinstance(_FLOAT32, FloatFormat)
 NO_FLAGS = np.zeros(0, np.uint8)
-_NAN_RESULTS = {
-    NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
-    NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
-    NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
-}
-_EXTREMA = {
-    Extremum.IEEE_2019: operations.EXTREMUM_2019,
-    Extremum.IEEE_2008: operations.EXTREMUM_2008,
-    Extremum.X86: operations.EXTREMUM_X86,
-    Extremum.ARM: operations.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
-}
-_FLUSH_FLAGS = {
-    FlushFlags.UNDERFLOW_INEXACT: operations.UNDERFLOW_FLAG | operations.INEXACT_FLAG,
-    FlushFlags.UNDERFLOW: operations.UNDERFLOW_FLAG,
-}
-# The operations that divide by an operand
-_QUOTIENTS = ("divide", "reciprocal", "rsqrt")
-# What more than one operand goes into, or digits without end come out of
-_SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "fma")
-_SIGNS = ("absolute", "negative", "copysign")
-# What one operand goes into, as it is: all digits of the exact result are there
-_CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
-
-
-def checked_bool(name: str, value: Any) -> bool:
-    """An argument that is a bool; a TypeError for everything else."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
-    return bool(value)
 
 
 def with_own_format(x: Any, options: Options) -> Options:
@@ -283,13 +128,6 @@ def operate(
     else:
         found = decode(codes, task.target)
     return (found, Flags(bits)) if given["return_flags"] else found
-
-
-def check_options(name: str, options: Options, known: Collection[str]) -> None:
-    """A TypeError that says what is meant, if a keyword is no option of operations; `known`: all that there are."""
-    for option, value in options.items():
-        if option not in DEFAULTS:
-            raise TypeError(refusal(name, option, value, known))
 
 
 def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -375,18 +213,6 @@ def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], Flo
     return sources, () if all(rest is None for rest in rests) else rests
 
 
-def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
-    """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
-    if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
-        return
-    places = [fmt.fraction_bits for fmt in formats if isinstance(fmt, IntFormat)]
-    if len(places) < len(formats) or name not in _SUMS_AND_PRODUCTS:
-        raise ValueError(f"{name}: overflow='wrap' is for sums and products of integers and fixed point")
-    least, most = (min(places), max(places)) if name != "fma" else sorted((places[0] + places[1], places[2]))
-    if name != "multiply" and most - least > 60:
-        raise ValueError(f"{name}: overflow='wrap' needs operands whose fraction bits differ by 60 at most")
-
-
 def where(
     name: str, arrays: list[Coded], result: Any, profile: str | Profile | None
 ) -> tuple[FloatFormat | IntFormat, Profile]:
@@ -412,52 +238,6 @@ def where(
                 "or use with_profile"
             )
     return target, alike[0] if alike else target.profile
-
-
-@functools.lru_cache(maxsize=1024)
-def task_for(
-    name: str,
-    formats: tuple[FloatFormat | IntFormat, ...],
-    target: FloatFormat | IntFormat,
-    profile: Profile,
-    rounding: str | Rounding | Stochastic | None,
-    overflow: str | Overflow | None,
-    exact: bool = True,
-    extremum: Extremum = Extremum.IEEE_2019,
-    integral: Rounding | Stochastic | None = None,
-) -> Task:
-    """The rules as they stand for these operands, this target and these keywords.
-
-    `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
-    """
-    rules = rules_for(target, profile, rounding, overflow, formats[0] if name == "convert" else None)
-    if rules.nan is NanRule.ERROR:
-        raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
-    passes_on = rules.nan_result is not NanResult.CANONICAL
-    made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
-    floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
-    numbers = kernel_rules(target, made_quiet, passes_on, floats)
-    mode, random_bits = rounding_numbers(integral or rules.rounding) if name == "round_to_integral" else (0, 0)
-    second = extremum is Extremum.X86  # MINPS passes on the second operand's code
-    passed = formats[-1] if second else formats[0]
-    has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
-    knobs = {
-        operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
-        operations.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
-        operations.INVALID_NAN: numbers[
-            places.NAN_NEGATIVE if rules.invalid_nan is InvalidNan.NEGATIVE else places.NAN_POSITIVE
-        ],
-        operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
-        operations.EXACT: int(exact),
-        operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
-        operations.DIVISION_BY_ZERO: int(rules.division_by_zero is DivisionByZero.NAN and name in _QUOTIENTS),
-        operations.EXTREMUM: _EXTREMA[extremum],
-        operations.INTEGRAL_ROUNDING: mode,
-        operations.INTEGRAL_BITS: random_bits,
-        operations.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
-        operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
-    }
-    return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 
 
 def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:

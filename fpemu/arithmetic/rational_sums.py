@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpemu.arithmetic.axes import Axis
-    from fpemu.arithmetic.fast_paths import Task
+    from fpemu.arithmetic.task import Task
 
     # An operand of one step: its code, its format, and the number itself where that does not hold it
     Term = tuple[NDArray[Any], FloatFormat | IntFormat, Rest | None]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fpemu.arithmetic.fast_paths import Task
+    from fpemu.arithmetic.task import Task
     from fpemu.casting.sequences import Rest
     from fpemu.formats import FloatFormat
     from fpemu.formats.facts.reals import Exact

@@ -13,18 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.arithmetic.accumulation import DOTS, FLOAT32, Steps, as_rows, exact_sums, finished, stepped_sums, told
 from fpemu.arithmetic.axes import Axis, one_axis, switch
 from fpemu.arithmetic.flags import Flags, asked, check
-from fpemu.arithmetic.operation import (
-    DEFAULTS,
-    NO_FLAGS,
-    OPTIONS_TEXT,
-    Options,
-    as_operands,
-    check_once,
-    check_options,
-    check_wrap,
-    task_for,
-    where,
-)
+from fpemu.arithmetic.operation import NO_FLAGS, as_operands, check_once, where
+from fpemu.arithmetic.options import DEFAULTS, OPTIONS_TEXT, Options, check_options
+from fpemu.arithmetic.task import check_wrap, task_for
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, randomness, shared_generator, sharing
 from fpemu.casting.inputs import Coded, carries_codes

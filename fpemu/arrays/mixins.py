@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic import sums as reductions
 from fpemu.arithmetic.axes import Axis, one_axis
-from fpemu.arithmetic.operation import Options
+from fpemu.arithmetic.options import Options
 from fpemu.arrays.functions import call
 from fpemu.arrays.operators import Operators
 from fpemu.casting.execution import sharing

@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.arithmetic import basic as arithmetic
 from fpemu.arithmetic import comparison as comparisons
 from fpemu.arithmetic import conversion as integral
-from fpemu.arithmetic import predicates, remainders, signs
+from fpemu.arithmetic import predicates
 from fpemu.arithmetic import sums as reductions
 from fpemu.arithmetic.elementary import functions as elementary
 from fpemu.arrays.advice import refusal
@@ -40,12 +40,12 @@ TABLE: dict[Any, Callable[..., Any]] = {
     np.divide: arithmetic.divide,
     np.sqrt: arithmetic.sqrt,
     np.square: _square,
-    np.fmod: remainders.fmod,
+    np.fmod: arithmetic.fmod,
     np.positive: _positive,
-    np.negative: signs.negative,
-    np.absolute: signs.absolute,
-    np.fabs: signs.absolute,
-    np.copysign: signs.copysign,
+    np.negative: arithmetic.negative,
+    np.absolute: arithmetic.absolute,
+    np.fabs: arithmetic.absolute,
+    np.copysign: arithmetic.copysign,
     np.rint: _to_integral("nearest_even"),
     np.floor: _to_integral("toward_negative"),
     np.ceil: _to_integral("toward_positive"),

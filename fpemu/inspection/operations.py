@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from fpemu.arithmetic import basic as arithmetic
 from fpemu.arithmetic import comparison as comparisons
 from fpemu.arithmetic import conversion as integral
-from fpemu.arithmetic import remainders, signs
 from fpemu.arithmetic.elementary import functions as elementary
 from fpemu.arithmetic.elementary import ziv as digits
 from fpemu.casting import significands
@@ -119,13 +118,13 @@ _LISTED = [
     Operation("divide", arithmetic.divide, 2, lambda _, x, y: x / y),
     Operation("fma", arithmetic.fma, 3, lambda _, x, y, z: x * y + z),
     Operation("sqrt", arithmetic.sqrt, 1, _sqrt),
-    Operation("fmod", remainders.fmod, 2, lambda _, x, y: x - y * math.trunc(x / y)),
-    Operation("ieee_remainder", remainders.ieee_remainder, 2, lambda _, x, y: x - y * round(x / y)),
+    Operation("fmod", arithmetic.fmod, 2, lambda _, x, y: x - y * math.trunc(x / y)),
+    Operation("ieee_remainder", arithmetic.ieee_remainder, 2, lambda _, x, y: x - y * round(x / y)),
     Operation("pow", elementary.pow, 2, _power),
     *map(_elementary, sorted(digits.FUNCTIONS)),
-    Operation("absolute", signs.absolute, 1, lambda _, x: abs(x)),
-    Operation("negative", signs.negative, 1, lambda _, x: -x),
-    Operation("copysign", signs.copysign, 2, _copysign),
+    Operation("absolute", arithmetic.absolute, 1, lambda _, x: abs(x)),
+    Operation("negative", arithmetic.negative, 1, lambda _, x: -x),
+    Operation("copysign", arithmetic.copysign, 2, _copysign),
     Operation("round_to_integral", integral.round_to_integral, 1, _integral),
     Operation("scaleb", integral.scaleb, 2, _scaleb),
     Operation("logb", integral.logb, 1, lambda _, x: Fraction(floor_log2(abs(x))) if x else None),

@@ -14,7 +14,7 @@ from fpemu.arithmetic import comparison as comparisons
 from fpemu.arithmetic import predicates
 from fpemu.arithmetic.conversion import convert
 from fpemu.arithmetic.flags import errstate
-from fpemu.arithmetic.operation import checked_bool
+from fpemu.arithmetic.options import checked_bool
 from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode, rules_for
 from fpemu.formats import Format, TableFormat

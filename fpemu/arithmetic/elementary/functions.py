@@ -11,7 +11,8 @@ from fpemu.arithmetic.comparison import equal
 from fpemu.arithmetic.elementary import powers
 from fpemu.arithmetic.elementary.tables import MAX_BITS, carry_out
 from fpemu.arithmetic.flags import errstate
-from fpemu.arithmetic.operation import Options, documented, operate
+from fpemu.arithmetic.operation import operate
+from fpemu.arithmetic.options import Options, documented
 from fpemu.casting.casts import encode
 from fpemu.casting.inputs import Coded, as_numbers, carries_codes
 

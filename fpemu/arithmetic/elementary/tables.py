@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.elementary import ziv as digits
-from fpemu.arithmetic.fast_paths import Task, general
 from fpemu.arithmetic.operation import Work, by_loop, may_write
+from fpemu.arithmetic.task import Task, general
 from fpemu.casting import significands
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals

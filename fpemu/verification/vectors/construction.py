@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic import basic as arithmetic
+from fpemu.arithmetic.basic import negative
 from fpemu.arithmetic.conversion import convert
 from fpemu.arithmetic.flags import errstate
-from fpemu.arithmetic.signs import negative
 from fpemu.arrays.array_class import Array
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.verification.claims import CASTS, Claim
