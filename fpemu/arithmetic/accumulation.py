@@ -16,7 +16,7 @@ from fpemu.arithmetic.task import Task
 from fpemu.casting.casts import encode
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.plans import FPU_PROBE, holds
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as find_format
@@ -272,7 +272,7 @@ def _general(
 
     one = np.ones(1, codes[0].dtype)  # int8's code of 1
     x, y = (codes[0], codes[1]) if name in DOTS else (codes[0], one)
-    specs = formats[0].spec, formats[1].spec if name in DOTS else _INT8.spec
+    specs = formats[0].spec, formats[1].spec if name in DOTS else INT8.spec
     step = int(name in DOTS)
     results = length if every else 1
 
@@ -280,7 +280,7 @@ def _general(
         numbers = slice(start * length, stop * length)
         here = slice(start * results, stop * results)
         accumulate_array(
-            *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), _INT8.spec),
+            *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), INT8.spec),
             *(run_length(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
             *(task.target.spec, task.rules, task.knobs, np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start)),
             *(out[here], flags[here]),
@@ -306,7 +306,7 @@ def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | I
     )
     if not kept or by.precision < 2 or not holds(by, source):
         return None
-    for wide in (FLOAT32, _FLOAT64):
+    for wide in (FLOAT32, FLOAT64):
         shift = wide.precision - by.precision
         same = by.codes_key == wide.codes_key
         if not same and (wide.precision < 2 * by.precision + 2 or by.quantum_exponent < wide.quantum_exponent + shift):
@@ -384,16 +384,6 @@ def finished(
     if name != "mean" and task[:2] == by[:2]:
         return codes, raised
     last, number = ("divide", length) if name == "mean" else ("multiply", 1)
-    sources = [(codes, by.target), (np.array(number, np.int64).view(np.uint64), _INT64)]
+    sources = [(codes, by.target), (np.array(number, np.int64).view(np.uint64), INT64)]
     found, happened = by_loop(Work(last, sources, task, shape, randoms, key, first, raised.size > 0, None))
     return found, happened | raised if raised.size else raised
-
-
-def _known(name: str) -> Any:
-    return find_format(name)
-
-
-FLOAT32: FloatFormat = _known("float32")
-_FLOAT64: FloatFormat = _known("float64")
-_INT8: IntFormat = _known("int8")
-_INT64: IntFormat = _known("int64")

@@ -12,7 +12,7 @@ from fpemu.arithmetic.options import Options, checked_bool, documented
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import Coded, Source, as_numbers
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import Profile
@@ -20,7 +20,6 @@ from fpemu.formats.rules import Through
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]
 
-_FLOAT64 = FloatFormat("float64", 64, 53)
 _FARTHEST = 1 << 32  # neither a format nor a number that is written out reaches so many powers of two
 
 
@@ -85,7 +84,7 @@ def round_literal(
     >>> round_literal(read("0.1"), fe.dtype("float8_e4m3fn"), fe.profile("ieee"))
     (29, 1)
     """
-    rules = fmt.check_profile(rules.for_codes(fmt.codes_key, _FLOAT64.codes_key))
+    rules = fmt.check_profile(rules.for_codes(fmt.codes_key, FLOAT64.codes_key))
     given: Any = literal
     random = streamed(rules.rounding, seed, place)
     code = int(encode(given, fmt, profile=rules, **random))

@@ -16,10 +16,9 @@ from fpemu.arithmetic.flags import errstate, value_text
 from fpemu.casting.casts import cast, encode
 from fpemu.casting.inputs import Source
 from fpemu.casting.plans import holds
-from fpemu.formats import FloatFormat, TableFormat
+from fpemu.formats import FLOAT64, TableFormat
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,9 +52,7 @@ def to_odd(given: Source) -> tuple[NDArray[np.float64], bool]:
 
 
 def _held(fmt: Format) -> bool:
-    double = find_format("float64")
-    assert isinstance(double, FloatFormat)
-    return isinstance(fmt, TableFormat) or holds(double, fmt)
+    return isinstance(fmt, TableFormat) or holds(FLOAT64, fmt)
 
 
 class Doubles(NamedTuple):

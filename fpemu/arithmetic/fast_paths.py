@@ -14,9 +14,8 @@ import numpy as np
 from fpemu.arithmetic.task import Codes, Formats, Task, general
 from fpemu.casting.casts import encode as encode_codes
 from fpemu.casting.plans import FPU_PROBE, holds, plan
-from fpemu.formats import FloatFormat
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places
@@ -35,7 +34,6 @@ _NEAREST = [mode for mode in Rounding if mode.value.startswith("nearest")]
 _OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
 
 _EXACT = IEEE.replace(nan_payload="keep")
-_FLOAT32, _FLOAT64 = (fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat))
 
 
 def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:
@@ -99,19 +97,19 @@ def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way 
         or not isinstance(target, FloatFormat)
     ):
         return None
-    floats = tuple(fmt for fmt in formats if isinstance(fmt, FloatFormat) and holds(_FLOAT32, fmt))
+    floats = tuple(fmt for fmt in formats if isinstance(fmt, FloatFormat) and holds(FLOAT32, fmt))
     if len(floats) < len(formats):
         return None
     plain = target.signed and target.subnormals and target.zero and profile.subnormals_out is SubnormalsOut.KEEP
-    if flags_wanted and not (plain and holds(_FLOAT32, target)):
+    if flags_wanted and not (plain and holds(FLOAT32, target)):
         return None
-    if _enough(name, floats, task, _FLOAT32, flags_wanted, False):
-        return _passes(name, floats, task, _FLOAT32, flags_wanted, None)
-    if not _enough(name, floats, task, _FLOAT64, flags_wanted, False):
+    if _enough(name, floats, task, FLOAT32, flags_wanted, False):
+        return _passes(name, floats, task, FLOAT32, flags_wanted, None)
+    if not _enough(name, floats, task, FLOAT64, flags_wanted, False):
         return None
-    wider = _passes(name, floats, task, _FLOAT64, flags_wanted, None)
-    if name == "multiply" and _enough(name, floats, task, _FLOAT32, flags_wanted, True):
-        return _passes(name, floats, task, _FLOAT32, flags_wanted, wider)
+    wider = _passes(name, floats, task, FLOAT64, flags_wanted, None)
+    if name == "multiply" and _enough(name, floats, task, FLOAT32, flags_wanted, True):
+        return _passes(name, floats, task, FLOAT32, flags_wanted, wider)
     return wider
 
 
@@ -193,7 +191,7 @@ def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
     known = [NO_WORDS if some is None else some for some in words]
     if any(some is None for some in words):
         return operations.REALS, known
-    heads = all(fmt.emin == _FLOAT32.emin and fmt.nan == "ieee" and fmt.signed for fmt in formats)
+    heads = all(fmt.emin == FLOAT32.emin and fmt.nan == "ieee" and fmt.signed for fmt in formats)
     return operations.HEADS if heads else operations.WIDENED, known
 
 
@@ -214,16 +212,16 @@ def _passes(
     number = getattr(operations, name.upper())
     kind, words = _kind(formats)
     odd = flags_wanted or _must_be_odd(name, formats, task, wide)
-    loop = fpu_loop(number, wide is _FLOAT64, kind, odd, wider is not None)
-    exact = _FLOAT32.check_profile(_EXACT)
-    as_it_is = [kind != operations.REALS or fmt.codes_key == _FLOAT32.codes_key for fmt in formats]
-    decodes = [None if so else plan(fmt, _FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
+    loop = fpu_loop(number, wide is FLOAT64, kind, odd, wider is not None)
+    exact = FLOAT32.check_profile(_EXACT)
+    as_it_is = [kind != operations.REALS or fmt.codes_key == FLOAT32.codes_key for fmt in formats]
+    decodes = [None if so else plan(fmt, FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
     encode = plan(wide, task.target, task.profile, None)
     word = np.dtype(wide.code_dtype)
     toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
     zero = word.type(wide.sign_mask if toward_negative else 0)
     tables = [*words, NO_WORDS, NO_WORDS][:3]
-    to_flags = flags_loop(number, wide is _FLOAT64, kind) if flags_wanted else None
+    to_flags = flags_loop(number, wide is FLOAT64, kind) if flags_wanted else None
     cut, marks = _marks(task, wide) if flags_wanted else (None, None)
 
     def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
@@ -311,5 +309,5 @@ def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
 
 def _power_of_two(wide: FloatFormat, exponent: int) -> int:
     """The code of 2^exponent in float32 or float64; 0 where it is below the smallest quantum."""
-    real = np.float32 if wide is _FLOAT32 else np.float64
+    real = np.float32 if wide is FLOAT32 else np.float64
     return int(real(2.0**exponent).view(np.dtype(wide.code_dtype)))

@@ -17,7 +17,7 @@ from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
 from fpemu.casting.sequences import Rest
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import IEEE, Profile, apart
 from fpemu.formats.profiles import profile as find_profile
@@ -58,8 +58,6 @@ class Work(NamedTuple):
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
 CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
 
-_FLOAT32 = find_format("float32")
-assert isinstance(_FLOAT32, FloatFormat)
 NO_FLAGS = np.zeros(0, np.uint8)
 
 
@@ -106,12 +104,12 @@ def operate(
         # for tools that round twice: the result in float32 to nearest even, which is then cast
         operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
         wide_rules = IEEE.replace(**operand_rules)
-        wide = task_for(name, formats, _FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
+        wide = task_for(name, formats, FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
         work = Work(name, sources, wide, shape, randoms, key, offset, False, None, rests)
         first, bits = carried(work, carry_out)[0], NO_FLAGS
         random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         once = task.profile.replace(through="none", subnormals_in="keep")
-        codes = encode(first, task.target, source=_FLOAT32, profile=once, **random_options)
+        codes = encode(first, task.target, source=FLOAT32, profile=once, **random_options)
     else:
         flags_wanted = given["return_flags"] or wanted is not None
         place = out if wanted is None else None  # who asks for an error wants `out` as it was

@@ -13,8 +13,7 @@ from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
 from fpemu.casting.plans import NO_RANDOMS
 from fpemu.casting.sequences import Rest
 from fpemu.casting.significands import round_values, zero
-from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import INT8, FloatFormat, IntFormat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,10 +183,4 @@ def _steps(
     return out, flags
 
 
-def _int8() -> IntFormat:
-    found = find_format("int8")
-    assert isinstance(found, IntFormat)
-    return found
-
-
-_ONE: Term = np.array(1, np.uint8), _int8(), None
+_ONE: Term = np.array(1, np.uint8), INT8, None

@@ -13,11 +13,10 @@ from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
 from fpemu.casting.lowering import Rules, kernel_rules
 from fpemu.casting.significands import WRAPPED, Value, infinite, operands_of, round_values, value_of, wrapped, zero
-from fpemu.formats import IntFormat
+from fpemu.formats import INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places_of
@@ -395,7 +394,7 @@ def _integers(
     which = np.flatnonzero(inexact)
     lows = [parts[i][1] for i in which.tolist()]
     rules = _to_integers(knobs[operations.INTEGRAL_ROUNDING], knobs[operations.INTEGRAL_BITS])
-    codes, _ = round_values(lows, places[which], _INT64, rules, first=first, randoms=randoms, key=key)
+    codes, _ = round_values(lows, places[which], INT64, rules, first=first, randoms=randoms, key=key)
     found = list(numbers)
     for i, code in zip(which.tolist(), codes.view(np.int64).tolist(), strict=True):
         minus = numbers[i].negative if isinstance(numbers[i], Literal) else numbers[i] < 0
@@ -406,15 +405,6 @@ def _integers(
 
 @functools.cache
 def _to_integers(rounding: int, bits: int) -> Rules:
-    rules = list(kernel_rules(_INT64, _INT64.check_profile(IEEE), False, False))
+    rules = list(kernel_rules(INT64, INT64.check_profile(IEEE), False, False))
     rules[places_of.ROUNDING], rules[places_of.RANDOM_BITS] = rounding, bits
     return tuple(rules)
-
-
-def _int64() -> IntFormat:
-    found = find_format("int64")
-    assert isinstance(found, IntFormat)
-    return found
-
-
-_INT64 = _int64()

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic.accumulation import DOTS, FLOAT32, Steps, as_rows, exact_sums, finished, stepped_sums, told
+from fpemu.arithmetic.accumulation import DOTS, Steps, as_rows, exact_sums, finished, stepped_sums, told
 from fpemu.arithmetic.axes import Axis, one_axis, switch
 from fpemu.arithmetic.flags import Flags, asked, check
 from fpemu.arithmetic.operation import NO_FLAGS, as_operands, check_once, where
@@ -19,7 +19,7 @@ from fpemu.arithmetic.task import check_wrap, task_for
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, randomness, shared_generator, sharing
 from fpemu.casting.inputs import Coded, carries_codes
-from fpemu.formats import Format
+from fpemu.formats import FLOAT32, Format
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.rules import Stochastic, Through

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting.lowering import Rules, kernel_rules, zeroes_subnormals
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import IEEE, Profile
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
 from fpemu.kernels import spec as places
 
@@ -112,7 +111,7 @@ class Plan:
         source, target = self.source, self.target
         if not isinstance(source, FloatFormat) or not isinstance(target, FloatFormat) or self.final is not None:
             return None
-        carrier = {_FLOAT32.codes_key: "float32", _FLOAT64.codes_key: "float64"}.get(target.codes_key)
+        carrier = {FLOAT32.codes_key: "float32", FLOAT64.codes_key: "float64"}.get(target.codes_key)
         if carrier is None or source.bits > 8 or not holds(target, source):
             return None
         return values(source, carrier) if self.rules == target.check_profile(_EXACT) else None
@@ -121,14 +120,12 @@ class Plan:
         """Whether the codes become float32's by a loop that is faster than a table."""
         from fpemu.casting.fast_paths import widening
 
-        if not isinstance(self.source, FloatFormat) or self.target.codes_key != _FLOAT32.codes_key:
+        if not isinstance(self.source, FloatFormat) or self.target.codes_key != FLOAT32.codes_key:
             return False
-        exact = self.final is None and self.rules == _FLOAT32.check_profile(_EXACT)
+        exact = self.final is None and self.rules == FLOAT32.check_profile(_EXACT)
         return exact and widening(self.source) is not None
 
     def _choose(self) -> Work:
-        float32 = find_format("float32")
-        assert isinstance(float32, FloatFormat)
         if not isinstance(self.source, FloatFormat) and self.rules.subnormals_in is not SubnormalsIn.KEEP:
             rest = self.rules.replace(subnormals_in=SubnormalsIn.KEEP)  # only floats have subnormals
             return plan(self.source, self.target, rest, self.final)._choose()
@@ -136,11 +133,11 @@ class Plan:
             return self._from_codebook(self.source)
         if self.rules.through is Through.FLOAT32:
             rest = self.rules.replace(through="none")
-            if holds(float32, self.source):
+            if holds(FLOAT32, self.source):
                 return plan(self.source, self.target, rest, self.final)._choose()
             # what is subnormal in the source's own format counts as zero, not what becomes subnormal in float32
             first, rest = _EXACT.replace(subnormals_in=rest.subnormals_in), rest.replace(subnormals_in="keep")
-            return _chain(plan(self.source, float32, first, None), plan(float32, self.target, rest, self.final))
+            return _chain(plan(self.source, FLOAT32, first, None), plan(FLOAT32, self.target, rest, self.final))
         if isinstance(self.target, TableFormat):
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
@@ -160,7 +157,7 @@ class Plan:
 
     def _from_codebook(self, source: TableFormat) -> Work:
         drops = self.rules.replace(nan_payload="drop")  # a codebook has no NaN
-        rest = plan(_FLOAT64, self.target, drops, self.final)
+        rest = plan(FLOAT64, self.target, drops, self.final)
         values = np.array(source.entries).view(np.uint64)
 
         def work(codes: Codes, out: Codes, first: int, randoms: Codes, key: int) -> None:
@@ -264,7 +261,7 @@ def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: Work) -> Work:
 
 def _native(source: FloatFormat | IntFormat, target: FloatFormat | IntFormat, rules: Rules, slow: Work) -> Work | None:
     """float32 to float64 and back by the CPU's own conversions."""
-    if {source.codes_key, target.codes_key} != {_FLOAT32.codes_key, _FLOAT64.codes_key}:
+    if {source.codes_key, target.codes_key} != {FLOAT32.codes_key, FLOAT64.codes_key}:
         return None
     from fpemu.casting.fast_paths import native
     from fpemu.kernels.cpu.fast_casts import native_array
@@ -294,7 +291,7 @@ def _fast(
 ) -> Work | None:
     """A loop of fpemu.kernels.cpu.fast_casts for float32 and float64, to codes or to values of their own type."""
     codes_wanted = final is None
-    if source.codes_key not in (_FLOAT32.codes_key, _FLOAT64.codes_key):
+    if source.codes_key not in (FLOAT32.codes_key, FLOAT64.codes_key):
         return None
     if not (codes_wanted or (final is not None and final.codes_key == source.codes_key)):
         return None
@@ -344,7 +341,7 @@ def _by_hardware(source: Format, target: Format, found: Route, codes_wanted: boo
     from fpemu.casting.fast_paths import EVEN
     from fpemu.kernels.scalar.bits import converts_halves
 
-    pair = source.codes_key == _FLOAT32.codes_key and target.codes_key == _FLOAT16.codes_key
+    pair = source.codes_key == FLOAT32.codes_key and target.codes_key == FLOAT16.codes_key
     return pair and codes_wanted and found.how == EVEN and found.plain and converts_halves()
 
 
@@ -359,7 +356,7 @@ def _to_codebook(
     out_type = (final or target).code_dtype
     if final is not None:
         words = np.empty(target.code_count, final.code_dtype)
-        plan(_FLOAT64, final, final.check_profile(_EXACT), None)(np.array(target.entries).view(np.uint64), words)
+        plan(FLOAT64, final, final.check_profile(_EXACT), None)(np.array(target.entries).view(np.uint64), words)
         results, specials = words[results], words[specials]
     spec, daz = source.spec, zeroes_subnormals(source, rules)
 
@@ -380,8 +377,8 @@ def _to_codebook(
 def _by_bins(source: FloatFormat | IntFormat, book: Codebook, results: Codes, specials: Codes) -> Any:
     """The faster loop of a codebook for float32 and float64, if its thresholds allow it."""
     names: dict[Any, np.dtype[Any]] = {
-        _FLOAT32.codes_key: np.dtype(np.float32),
-        _FLOAT64.codes_key: np.dtype(np.float64),
+        FLOAT32.codes_key: np.dtype(np.float32),
+        FLOAT64.codes_key: np.dtype(np.float64),
     }
     if source.codes_key not in names or specials[0] != specials[1]:
         return None
@@ -413,6 +410,3 @@ def by_bins(make: Callable[[], Bins | None], results: Codes, specials: Codes) ->
         return found is not None and bool(bins_array(numbers, *found, results, specials, FPU_PROBE, out))
 
     return work
-
-
-_FLOAT16, _FLOAT32, _FLOAT64 = (find_format(name) for name in ("float16", "float32", "float64"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from fpemu.casting.plans import holds, plan
 from fpemu.casting.storage import cleared
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.reals import real
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format
@@ -177,7 +177,7 @@ def _of_objects(
     groups = [*_of_integers(integers)]
     if floats:
         at, values = zip(*floats, strict=True)
-        groups.append(Group(np.array(at, np.intp), np.array(values).view(np.uint64), find_format("float64"), _FLOAT64))
+        groups.append(Group(np.array(at, np.intp), np.array(values).view(np.uint64), FLOAT64, _FLOAT64))
     for kind in {type(member) for _, member in others}:
         at, values = zip(*((place, member) for place, member in others if type(member) is kind), strict=True)
         found = in_format(np.array(values), shape, np.array(at, np.intp))
@@ -207,7 +207,7 @@ def _of_long_doubles(flat: NDArray[Any], places: NDArray[np.intp]) -> tuple[list
     for place in np.flatnonzero(~same).tolist():
         ratio = flat[place].as_integer_ratio()
         rest[int(places[place])] = _fraction(*ratio)
-    return [Group(places[same], words[same], find_format("float64"), _FLOAT64)], rest
+    return [Group(places[same], words[same], FLOAT64, _FLOAT64)], rest
 
 
 def _nan_word(number: Any) -> int:

@@ -11,10 +11,9 @@ import numpy as np
 
 from fpemu.casting.lowering import kernel_rules
 from fpemu.casting.plans import NO_RANDOMS, plan
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.literals import Literal, leading_of
 from fpemu.formats.profiles import IEEE, Profile
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Stochastic, Through
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
@@ -224,8 +223,8 @@ def cast_rest(
         Of the target's code dtype.
     """
     if rules.through is Through.FLOAT32:
-        singles, _ = round_values(rest.numbers, rest.places, _FLOAT32, kernel_rules(_FLOAT32, IEEE, False, floats))
-        work = plan(_FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
+        singles, _ = round_values(rest.numbers, rest.places, FLOAT32, kernel_rules(FLOAT32, IEEE, False, floats))
+        work = plan(FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
         codes = singles.astype(np.uint32)
         out = np.empty(codes.size, target.code_dtype)
         for i, place in enumerate(rest.places.tolist()):  # each at its own place in the stream
@@ -239,12 +238,3 @@ def cast_rest(
     numbers = kernel_rules(target, rules, False, floats)
     codes64, _ = round_values(rest.numbers, rest.places, target, numbers, NO_KNOBS, first, randoms, key)
     return codes64.astype(target.code_dtype)
-
-
-def _float32() -> FloatFormat:
-    found = find_format("float32")
-    assert isinstance(found, FloatFormat)
-    return found
-
-
-_FLOAT32 = _float32()

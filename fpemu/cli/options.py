@@ -15,7 +15,7 @@ from fpemu.files.boundary import line
 from fpemu.files.containers import UnknownEndingError, kind_of_input
 from fpemu.files.data_files import StoredArray, element_type
 from fpemu.files.saving import open_saved
-from fpemu.formats import FloatFormat, Format
+from fpemu.formats import FLOAT64, Format
 from fpemu.formats.facts.literals import Literal, is_code, read
 from fpemu.formats.profiles import IEEE, Profile, profile
 from fpemu.formats.rules import Rounding, Stochastic, rounding_mode
@@ -53,7 +53,6 @@ __all__ = [
     "targets_of",
 ]
 
-FLOAT64 = FloatFormat("float64", 64, 53)
 _FORMAT = "A format's name."
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=_FORMAT, show_default=False)]
 FormatsOption = Annotated[

@@ -5,10 +5,24 @@ A format is a finite set of values, each with a *code* (an unsigned, right-align
 
 from fpemu.formats.base import exact_float64
 from fpemu.formats.codebook import TableFormat
-from fpemu.formats.floats import FloatFormat
-from fpemu.formats.integers import IntFormat
+from fpemu.formats.floats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat
+from fpemu.formats.integers import INT8, INT32, INT64, IntFormat
 
-__all__ = ["FloatFormat", "Format", "IntFormat", "TableFormat", "exact_float64", "same_codes"]
+__all__ = [
+    "BFLOAT16",
+    "FLOAT16",
+    "FLOAT32",
+    "FLOAT64",
+    "INT8",
+    "INT32",
+    "INT64",
+    "FloatFormat",
+    "Format",
+    "IntFormat",
+    "TableFormat",
+    "exact_float64",
+    "same_codes",
+]
 
 Format = FloatFormat | IntFormat | TableFormat
 

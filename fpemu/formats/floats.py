@@ -310,3 +310,9 @@ class FloatFormat(BaseFormat):
             int(self.infinities),
             NAN_KINDS.index(self.nan),
         )
+
+
+FLOAT16 = FloatFormat("float16", 16, 11)
+BFLOAT16 = FloatFormat("bfloat16", 16, 8)
+FLOAT32 = FloatFormat("float32", 32, 24)
+FLOAT64 = FloatFormat("float64", 64, 53)

@@ -166,3 +166,6 @@ class IntFormat(BaseFormat):
             0,
             0,
         )
+
+
+INT8, INT32, INT64 = (IntFormat(f"int{bits}", bits) for bits in (8, 32, 64))

@@ -13,7 +13,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT32,
+    INT64,
+    FloatFormat,
+    Format,
+    IntFormat,
+    TableFormat,
+)
 from fpemu.formats.base import Scheme
 from fpemu.formats.grammar import parse
 from fpemu.formats.rules import brief, near
@@ -48,15 +60,15 @@ _NF4 = (
 # ONNX: the TensorProto enum.  LLVM and MLIR: Float8E4M3FN, f8E4M3FN.  Triton: fp8e4nv.  CUDA and HIP: __nv_, __hip_.
 # "float" and "int" without bits: C's float; no int, which C and numpy read differently.
 _TABLE: tuple[_Entry, ...] = (
-    _Entry(FloatFormat("float64", 64, 53), "fp64 f64 double binary64"),
-    _Entry(FloatFormat("float32", 32, 24), "fp32 f32 float single binary32"),
+    _Entry(FLOAT64, "fp64 f64 double binary64"),
+    _Entry(FLOAT32, "fp32 f32 float single binary32"),
     _Entry(
         FloatFormat("tfloat32", 19, 11, 127),
         "tf32 tensorfloat32",
         "19 bits; a cast rounds to nearest, matrix units truncate float32's bits",
     ),
-    _Entry(FloatFormat("float16", 16, 11), "fp16 f16 half __half binary16"),
-    _Entry(FloatFormat("bfloat16", 16, 8), "bf16 bfloat __nv_bfloat16"),
+    _Entry(FLOAT16, "fp16 f16 half __half binary16"),
+    _Entry(BFLOAT16, "bf16 bfloat __nv_bfloat16"),
     _Entry(
         _fn("float8_e4m3fn", 8, 4),
         "e4m3fn e4m3 fp8 fp8_e4m3 fp8_e4m3fn Float8E4M3FN f8E4M3FN fp8e4nv __nv_fp8_e4m3 __hip_fp8_e4m3 OFP8_E4M3 "
@@ -118,7 +130,10 @@ _TABLE: tuple[_Entry, ...] = (
         "an element of MXFP4 and NVFP4; torch's float4_e2m1fn_x2 packs two in a byte",
     ),
     _Entry(TableFormat("nf4", _NF4), "NormalFloat4", "bitsandbytes' codebook, scaled by each block's absmax"),
-    *(_Entry(IntFormat(f"int{bits}", bits), f"i{bits} si{bits} s{bits}") for bits in (64, 32, 16, 8, 4, 2, 1)),
+    *(
+        _Entry(fmt, f"i{fmt.bits} si{fmt.bits} s{fmt.bits}")
+        for fmt in (INT64, INT32, IntFormat("int16", 16), INT8, *(IntFormat(f"int{bits}", bits) for bits in (4, 2, 1)))
+    ),
     *(_Entry(IntFormat(f"uint{bits}", bits, False), f"u{bits} ui{bits}") for bits in (64, 32, 16, 8, 4, 2)),
     _Entry(IntFormat("uint1", 1, False), "u1 ui1 bool"),
 )

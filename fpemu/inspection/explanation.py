@@ -9,7 +9,7 @@ from typing import Any
 from fpemu.casting.casts import encode
 from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import as_source
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.literals import DIGITS, Literal, read
 from fpemu.formats.facts.text import Exact, exact_literal, floor_log2, fraction_text, number_text, power_of_two, text
 from fpemu.formats.profiles import IEEE, Profile
@@ -29,7 +29,6 @@ __all__ = ["explain"]
 
 HALF = Fraction(1, 2)
 REACH = 1 << 26  # no format has values beyond 2^REACH: exponents have 24 bits, biases 26
-FLOAT32, FLOAT64 = FloatFormat("float32", 32, 24), FloatFormat("float64", 64, 53)
 
 
 def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = None) -> Explanation:

@@ -19,12 +19,12 @@ from fpemu.casting.buffers import Scratch
 from fpemu.casting.casts import decode
 from fpemu.casting.execution import check_out
 from fpemu.casting.plans import Plan, holds, plan
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format
 from fpemu.quantization.parts import QuantizedParts
 from fpemu.quantization.pieces import Piece, Rows, in_pieces
-from fpemu.quantization.tool_scales import FLOAT32, Arithmetic, fpu_is_fit
+from fpemu.quantization.tool_scales import Arithmetic, fpu_is_fit
 
 if TYPE_CHECKING:
     from fractions import Fraction

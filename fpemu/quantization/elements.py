@@ -12,7 +12,7 @@ from fpemu.casting.buffers import Scratch
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.lowering import kernel_rules
 from fpemu.casting.plans import Plan, plan
-from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats import INT32, FloatFormat, IntFormat
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Overflow, Rounding
 from fpemu.kernels import spec as places
@@ -30,8 +30,6 @@ MULTIPLIED, DIVIDED, NEAR, INTEGERS = range(4)
 LEAST = 2.0**-126  # of inverses in float32
 SMALLEST = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
 SHORT = 16  # bits of an integer that float32 carries on the way
-
-_WIDE = IntFormat("int32", 32)
 
 
 class Way(NamedTuple):
@@ -116,7 +114,7 @@ class Elements:
         self.scratch = Scratch()
         self._plans: dict[str, Plan] = {}
         rules = scheme.own_profile.elements
-        self._target = scheme.element if scheme.zero_point is None else _WIDE
+        self._target = scheme.element if scheme.zero_point is None else INT32
         short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
         self._at_once = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
 
@@ -194,8 +192,8 @@ class Elements:
         """As `fpemu.kernels.cpu.blocks.shifted_integers` takes them."""
         element = self.scheme.element
         assert isinstance(element, IntFormat)
-        rules = kernel_rules(_WIDE, _WIDE.check_profile(self.scheme.own_profile.elements), False, True)
-        nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), _WIDE))
+        rules = kernel_rules(INT32, INT32.check_profile(self.scheme.own_profile.elements), False, True)
+        nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), INT32))
         return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
 
     @functools.cached_property

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.formats import FloatFormat, IntFormat, same_codes
+from fpemu.formats import FLOAT32, FloatFormat, IntFormat, same_codes
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scaled_format import ScaledFormat
@@ -19,7 +19,7 @@ from fpemu.quantization.tool_scales import Statistics
 
 __all__ = ["Factors", "Powers", "Singles", "direct"]
 
-_E8M0, _FLOAT32 = find_format("float8_e8m0fnu"), find_format("float32")
+_E8M0 = find_format("float8_e8m0fnu")
 _SINGLE = np.dtype(np.float32)
 DIGITS = 24  # of divisors
 
@@ -99,7 +99,7 @@ class Singles:
         rule = scheme.scale_rule
         if rule.signed:
             return None
-        plain = same_codes(scheme.scale, _FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
+        plain = same_codes(scheme.scale, FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
         return cls(scheme) if plain and digits_of(scheme.divisor) <= DIGITS else None
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:

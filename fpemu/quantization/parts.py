@@ -12,8 +12,7 @@ from fpemu.casting.casts import decode, encode
 from fpemu.casting.inputs import as_source, carries_codes
 from fpemu.casting.packing import pack, unpack
 from fpemu.casting.storage import in_range
-from fpemu.formats import FloatFormat, Format, IntFormat, same_codes
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, same_codes
 from fpemu.formats.rules import brief
 from fpemu.quantization.blocks import Layout
 
@@ -299,6 +298,4 @@ def offset_of(x: Any, scheme: ScaledFormat) -> float | None:
         return None
     if x is None:
         raise ValueError(f"{scheme} needs an offset")
-    single = find_format("float32")
-    assert isinstance(single, FloatFormat)
-    return exact_number(x, single, "offset")
+    return exact_number(x, FLOAT32, "offset")

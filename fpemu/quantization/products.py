@@ -13,7 +13,7 @@ from fpemu.arithmetic.basic import add, multiply
 from fpemu.arithmetic.sums import vecdot
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.plans import holds
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import brief, near
 from fpemu.quantization.definition.scale_rules import finite_ends
@@ -136,12 +136,11 @@ def quantized_matmul(
 def _check(q: Quantized) -> None:
     """Refuse what would not be exact in float64."""
     scheme = q.scheme
-    element, single = scheme.element, find_format("float32")
-    assert isinstance(single, FloatFormat)
+    element = scheme.element
     ends = finite_ends(element)
     unit = -element.fraction_bits if isinstance(element, IntFormat) else 0
     within = (
-        unit >= -149 and max(map(abs, ends)) <= 2**128 if isinstance(element, IntFormat) else holds(single, element)
+        unit >= -149 and max(map(abs, ends)) <= 2**128 if isinstance(element, IntFormat) else holds(FLOAT32, element)
     )
     if not within:
         raise ValueError(f"{scheme}: elements are those within float32, or integers of its range, not {element}")
@@ -150,7 +149,7 @@ def _check(q: Quantized) -> None:
         raise ValueError(f"under {scheme.profile} scales of {scheme} divide: dequantize first")
     second = q.second_scale if isinstance(q.second_scale, float) else None
     for fmt in (scheme.scale, scheme.second_level):
-        if isinstance(fmt, FloatFormat) and not holds(single, fmt):
+        if isinstance(fmt, FloatFormat) and not holds(FLOAT32, fmt):
             raise ValueError(f"{scheme}: scales are those that float32 holds, not {fmt}")
     if _digits(scheme) > EXACT:
         raise ValueError(f"{scheme}: float64 does not hold the products of {element} and a scale, {scheme.scale}")

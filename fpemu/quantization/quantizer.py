@@ -17,10 +17,9 @@ from fpemu.casting.casts import cast, decode, encode
 from fpemu.casting.execution import check_out, check_randoms, randomness
 from fpemu.casting.inputs import as_numbers
 from fpemu.casting.plans import holds
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.keywords import hinted
 from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NanRule, Rounding
 from fpemu.quantization.blocks import Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
@@ -51,9 +50,6 @@ __all__ = ["as_floats", "fake_quantize", "quantize"]
 
 LEAST, LARGEST = -1000, 1000  # exponents of what decides, well within float64
 _WITHIN = IEEE.replace(overflow="saturate")
-_FLOATS: tuple[FloatFormat, ...] = tuple(
-    fmt for fmt in map(find_format, ("float32", "float64")) if isinstance(fmt, FloatFormat)
-)
 
 
 def quantize(
@@ -234,11 +230,11 @@ def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
 
 def _held(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
     """Codes as float32 or else float64, if one holds all values of the format."""
-    for carrier in _FLOATS:
+    for carrier in (FLOAT32, FLOAT64):
         if fmt.codes_key == carrier.codes_key:
             words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
             return words.view(carrier.name).reshape(codes.shape)
-    for carrier in _FLOATS:
+    for carrier in (FLOAT32, FLOAT64):
         if holds(carrier, fmt):
             return np.ascontiguousarray(decode(codes, fmt, dtype=carrier.name)).reshape(codes.shape)
     return None
@@ -585,9 +581,9 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
     if scheme.scale_rule.offset is not None:
         if offset is None:
             offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
-        values = Arithmetic(find_format("float32")).subtract(values, offset)
+        values = Arithmetic(FLOAT32).subtract(values, offset)
     assert isinstance(scheme.block, int)
-    found = _Job(
-        scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, find_format("float32")
-    ).run(Known(None, None, None))
+    found = _Job(scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, FLOAT32).run(
+        Known(None, None, None)
+    )
     return found if offset is None else found._under(found.scheme, offset)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from fpemu.arithmetic.basic import add, divide, fma, multiply, subtract
 from fpemu.casting.casts import cast, decode, encode
 from fpemu.casting.plans import FPU_PROBE, by_bins
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.rules import NanRule
 from fpemu.quantization.definition.profiles import SCALE_RULES
 from fpemu.quantization.definition.scale_rules import finite_ends
@@ -26,9 +25,8 @@ __all__ = ["Arithmetic", "Scales", "Statistics", "Stepped", "fpu_is_fit", "is_ze
 Floats = NDArray[Any]
 Single = NDArray[np.float32]
 
-FLOAT32 = find_format("float32")
 FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
-NARROW = tuple(map(find_format, ("bfloat16", "float16")))
+NARROW = (BFLOAT16, FLOAT16)
 X86 = "x86-sse"  # whose NaNs have signs
 _WITH_INFINITY = SCALE_RULES.replace(overflow="standard", infinity="standard")
 

@@ -17,7 +17,7 @@ from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.options import checked_bool
 from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode, rules_for
-from fpemu.formats import Format, TableFormat
+from fpemu.formats import FLOAT64, Format, TableFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import (
@@ -524,7 +524,7 @@ def _rules(
             raise ValueError("random_bits is the number of bits of stochastic rounding: say rounding='stochastic'")
         mode = Stochastic(mode.variant, bits)
     if target is None:  # truth values: no rule of a result's applies
-        rules = rules_for(dtype("float64"), profile, mode, None).replace(**knobs)
+        rules = rules_for(FLOAT64, profile, mode, None).replace(**knobs)
     else:
         rules = target.check_profile(rules_for(target, profile, mode, None, source).replace(**knobs))
     if rules.nan is NanRule.ERROR:

@@ -22,7 +22,7 @@ from fpemu.casting import significands
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
 from fpemu.casting.significands import operands_of, row
-from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats import FLOAT64, FloatFormat, IntFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Stochastic
 from fpemu.kernels import columns
@@ -36,7 +36,7 @@ MOST = 1 << 18  # distinct operands without one: some seconds, and as many as an
 PIECE = 1 << 16  # elements whose exact values are kept at the same time
 FEW = 256  # rows that are all made at once...
 MANY = 1 << 21  # ...as all rows are (in less than a second) for an array of so many elements
-_ONE, _FLOAT64 = np.ones((), np.float64).view(np.uint64), FloatFormat("float64", 64, 53)
+_ONE = np.ones((), np.float64).view(np.uint64)
 
 
 class _Table:
@@ -329,7 +329,7 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     formats = tuple(fmt for _, fmt in work.sources)
     if any(fmt.bits > MAX_BITS[len(formats)] for fmt in formats):
         if work.name == "reciprocal":
-            return by_loop(work._replace(name="divide", sources=[(_ONE, _FLOAT64), *work.sources]))
+            return by_loop(work._replace(name="divide", sources=[(_ONE, FLOAT64), *work.sources]))
         return carry_out_each(work)
     values = _values(work.name, formats, _reading(formats, work.task.profile))
     codes = work.codes()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +101,7 @@ def _signed_magnitude(fmt: Format) -> bool:
 def ranks(codes: NDArray[Any], fmt: Format) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Numbers in the order of the values, -0 below +0; and which codes are NaN, whose numbers mean nothing."""
     if isinstance(fmt, TableFormat):
-        return ranks(np.take(np.array(fmt.entries), codes).view(np.uint64), find_format("float64"))
+        return ranks(np.take(np.array(fmt.entries), codes).view(np.uint64), FLOAT64)
     nans = is_nan(codes, fmt) if isinstance(fmt, FloatFormat) else np.zeros(codes.shape, np.bool_)
     if not _signed_magnitude(fmt):
         return codes.astype(np.uint64) ^ np.uint64(fmt.sign_mask), nans

@@ -7,7 +7,7 @@ import functools
 import re
 from typing import Any
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.base import Scheme
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import brief, check_name, near
@@ -19,7 +19,6 @@ from fpemu.quantization.definition.tool_profiles import PROFILES, profiles_of, s
 
 __all__ = ["ScaledFormat"]
 
-_FLOAT32 = dtype("float32")
 ZERO_POINT_BITS = 32
 SECOND_DIGITS = 24
 
@@ -227,7 +226,7 @@ class ScaledFormat(Scheme):
             raise ValueError(f"{element} has no negative value to scale to: give it a zero_point, an integer")
 
     def _check_nested(self, second: ScaledFormat) -> None:
-        if self.scale.codes_key != _FLOAT32.codes_key:
+        if self.scale.codes_key != FLOAT32.codes_key:
             raise ValueError(f"scales that are quantized themselves are float32 first, not {self.scale}")
         if second.second_level is not None or second.zero_point is not None or not isinstance(second.block, int):
             raise ValueError(
@@ -367,7 +366,7 @@ class ScaledFormat(Scheme):
             words.append(f"group{block}" if whole else str(block))
         else:
             words.append(block if isinstance(block, str) else "x".join(map(str, block)))
-        if self.scale.codes_key != _FLOAT32.codes_key:
+        if self.scale.codes_key != FLOAT32.codes_key:
             words.append(self.scale.name)
         if not asymmetric:
             if rule != RULES["absmax"]:
