@@ -7,7 +7,7 @@ import pytest
 import fpemu.quantization.definition.registry  # noqa: F401 - registers the schemes that ship, before the registry is copied
 from fpemu.casting import casts as casting
 from fpemu.formats import registry
-from tests import proof
+from tests.proofs import proof
 
 pytest_plugins = ["pytester"]
 

@@ -25,7 +25,7 @@ from fpemu.formats import rules as knobs
 from fpemu.formats.facts.infotext import decimal_text
 from fpemu.inspection.code import Code
 
-WITNESSES = Path(__file__).parents[2] / "tests/witness"
+WITNESSES = Path(__file__).parents[2] / "tests/peers/witness"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], literal: Sequence[int] = (0,)) -> nodes.table:

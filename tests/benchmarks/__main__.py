@@ -9,7 +9,7 @@ import numpy as np
 
 import fpemu as fe
 from tests.benchmarks import arrays, audits, operations, processes, scaling
-from tests.peers import PEERS
+from tests.peers.tools import PEERS
 
 ROWS = {
     "values": arrays.values_from_float32,

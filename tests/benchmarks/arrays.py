@@ -11,7 +11,7 @@ import numpy as np
 
 import fpemu as fe
 from tests.benchmarks.timing import Call, Line, best
-from tests.peers import PEERS
+from tests.peers.tools import PEERS
 
 Array = np.ndarray[Any, Any]
 

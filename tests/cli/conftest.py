@@ -88,7 +88,7 @@ def weights(tmp_path, monkeypatch):
     (tmp_path / "mymodule.py").write_text(MODULE)
     (tmp_path / "my_converter.py").write_text(CONVERTER)
     fe.save("model.safetensors", a=x[0], b=fe.array(x[:2], "bfloat16"))
-    shutil.copy(Path(__file__).parents[1] / "torch_cpu.probe", "recording.probe")
+    shutil.copy(Path(__file__).parents[1] / "peers/torch_cpu.probe", "recording.probe")
     for copy, name in (("model.npz", "weights.npz"), ("activations.f32", "x.f32")):
         with open(copy, "wb") as to, open(name, "rb") as source:
             to.write(source.read())

@@ -20,7 +20,7 @@ from typer.core import TyperOption
 from fpemu.cli.app import COMMANDS
 from tests.cli.conftest import Result
 
-MINE = [name for name in COMMANDS if name != "demo"]  # tests/test_demo.py has the other
+MINE = [name for name in COMMANDS if name != "demo"]  # tests/reports/test_demo.py has the other
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])

@@ -13,8 +13,8 @@ import pytest
 import fpemu as fe
 from fpemu.formats.facts.literals import read
 from fpemu.inspection.accuracy import operation_table
-from tests.spec import Number as Figure
-from tests.spec_arithmetic import rounded, sticky
+from tests.oracle.spec import Number as Figure
+from tests.oracle.spec_arithmetic import rounded, sticky
 
 pytest.importorskip("typer")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_probing import about_edited
+from tests.verification.test_probe import about_edited
 
 pytest.importorskip("typer")
 
-CPU = Path(__file__).parents[1] / "torch_cpu.probe"
+CPU = Path(__file__).parents[1] / "peers/torch_cpu.probe"
 REPLAY = ("audit", "--recorded", CPU)
 
 

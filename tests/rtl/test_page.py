@@ -8,8 +8,8 @@ import re
 import subprocess
 import sysconfig
 
+from tests.docs.test_docs import BLOCK, ROOT
 from tests.rtl.units import HERE
-from tests.test_docs import BLOCK, ROOT
 
 PAGE = (ROOT / "docs/rtl.md").read_text(encoding="utf-8")
 BLOCKS = BLOCK.findall(PAGE)
