@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic.task import task_for
+from fpemu.arithmetic.task import resolve_target
 from fpemu.casting.execution import randomness
 from fpemu.casting.lowering import Rules, kernel_rules
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
@@ -166,7 +166,7 @@ def rules(
     if origin is not None:
         given = given.for_codes(target.codes_key, origin.codes_key)
     # "divide" reads every knob that an operation of the cores reads
-    task = task_for("divide", (target if origin is None else origin,), target, given, rounding, overflow)
+    task = resolve_target("divide", (target if origin is None else origin,), target, given, rounding, overflow)
     if task.profile.through is not Through.NONE:
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")
     if origin is None and _depends_on_source(task.target, given, task.profile):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic.axes import Axis, axes_of
 from fpemu.arithmetic.flags import listed, value_text
-from fpemu.arithmetic.operation import NO_FLAGS, Rests, Work, by_loop
-from fpemu.arithmetic.task import Task
+from fpemu.arithmetic.operation import NO_FLAGS, Call, Rests, compute_by_loop
+from fpemu.arithmetic.task import Target
 from fpemu.casting.casts import encode
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.plans import FPU_PROBE, holds
@@ -29,14 +29,14 @@ _OFTEN = 1 << 30  # terms after which the accumulator passes its carries on
 STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
 
 
-class Steps(NamedTuple):
+class Summation(NamedTuple):
     """How a sum is made: exactly, or in steps of a format."""
 
     accumulate: Any = None
     summation: str | int = "sequential"
     products: str = "exact"
 
-    def checked(self, name: str) -> Steps:
+    def checked(self, name: str) -> Summation:
         """Itself, or an error that says what is allowed."""
         known = ("sequential", "pairwise")
         if isinstance(self.summation, bool) or not isinstance(self.summation, str | int | np.integer):
@@ -136,7 +136,7 @@ def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) ->
     return Rows(flat, length, shape, inner)
 
 
-def told(
+def describe_sum(
     name: str,
     rows: Rows,
     formats: tuple[FloatFormat | IntFormat, ...],
@@ -180,7 +180,7 @@ def exact_sums(
     rows: Rows,
     formats: tuple[FloatFormat | IntFormat, ...],
     *,
-    task: Task,
+    task: Target,
     randoms: NDArray[Any],
     key: int,
     first: int,
@@ -212,12 +212,12 @@ def exact_sums(
     return rows.back(codes, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
 
 
-def stepped_sums(
+def sum_in_steps(
     name: str,
     rows: Rows,
     formats: tuple[FloatFormat | IntFormat, ...],
-    task: Task,
-    steps: Steps,
+    task: Target,
+    steps: Summation,
     key: int,
     first: int,
     flags_wanted: bool,
@@ -231,20 +231,20 @@ def stepped_sums(
     flags = np.zeros(count if flags_wanted else 0, np.uint8)
     again = np.ones(number, bool)
     if name not in DOTS and not flags_wanted and steps.summation != "pairwise" and rows.length:
-        again = _by_fpu(rows, formats[0], task, run_length(steps, rows.length), every, out, again)
+        again = _sum_by_fpu(rows, formats[0], task, run_length(steps, rows.length), every, out, again)
     if again.all():
-        _general(name, rows.codes, rows.length, formats, task, steps, every, key, first, 0, out, flags)
+        _sum_by_general_kernel(name, rows.codes, rows.length, formats, task, steps, every, key, first, 0, out, flags)
     else:
         for row in np.flatnonzero(again).tolist():
             place = slice(row * rows.length, (row + 1) * rows.length)
             codes = [part[place] for part in rows.codes]
             here = out[row * results : (row + 1) * results]
-            _general(name, codes, rows.length, formats, task, steps, every, key, first, row, here, flags)
+            _sum_by_general_kernel(name, codes, rows.length, formats, task, steps, every, key, first, row, here, flags)
     codes_found = out.astype(task.target.code_dtype)
     return rows.back(codes_found, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
 
 
-def run_length(steps: Steps, length: int) -> int:
+def run_length(steps: Summation, length: int) -> int:
     """How many numbers are added up one after the other."""
     if steps.summation == "pairwise":
         return 1
@@ -253,13 +253,13 @@ def run_length(steps: Steps, length: int) -> int:
     return min(int(steps.summation), max(length, 1))
 
 
-def _general(
+def _sum_by_general_kernel(
     name: str,
     codes: list[NDArray[Any]],
     length: int,
     formats: tuple[FloatFormat | IntFormat, ...],
-    task: Task,
-    steps: Steps,
+    task: Target,
+    steps: Summation,
     every: bool,
     key: int,
     first: int,
@@ -331,10 +331,10 @@ def _binades(by: FloatFormat, wide: FloatFormat) -> list[int]:
     return [wide.max_code + 1, first, max(beyond + bias, 0) << digits, scale, wide.bits - 1]
 
 
-def _by_fpu(
+def _sum_by_fpu(
     rows: Rows,
     source: FloatFormat | IntFormat,
-    task: Task,
+    task: Target,
     block: int,
     every: bool,
     out: NDArray[Any],
@@ -367,15 +367,15 @@ def _by_fpu(
     return left
 
 
-def finished(
+def round_to_result(
     name: str,
     length: int,
     codes: NDArray[Any],
     raised: NDArray[np.uint8],
-    by: Task,
+    by: Target,
     shape: tuple[int, ...],
     *,
-    task: Task,
+    task: Target,
     randoms: NDArray[Any],
     key: int,
     first: int,
@@ -385,5 +385,5 @@ def finished(
         return codes, raised
     last, number = ("divide", length) if name == "mean" else ("multiply", 1)
     sources = [(codes, by.target), (np.array(number, np.int64).view(np.uint64), INT64)]
-    found, happened = by_loop(Work(last, sources, task, shape, randoms, key, first, raised.size > 0, None))
+    found, happened = compute_by_loop(Call(last, sources, task, shape, randoms, key, first, raised.size > 0, None))
     return found, happened | raised if raised.size else raised

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.flags import Flags, asked, check
+from fpemu.arithmetic.flags import Flags, active_modes, check
 from fpemu.arithmetic.operation import Rests, as_operands, broadcast, flat, operands_text, operate
 from fpemu.arithmetic.options import Options, checked_bool, documented
 from fpemu.casting.execution import check_out, in_pieces, small_pieces
@@ -488,7 +488,7 @@ def _ordered(
         sources = (left, x_format), (right, y_format)
         _order_rests(which, sources, rests, (x_codes.shape, y_codes.shape, shape), rules, found)
     result = _truth(wanted)[found].reshape(shape)
-    context = asked()
+    context = active_modes()
     bits = np.zeros(0, np.uint8)
     if return_flags or context is not None:
         signals = found >= operations.SIGNALS

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic.task import Codes, Formats, Task, general
+from fpemu.arithmetic.task import Codes, Formats, Target, general
 from fpemu.casting.casts import encode as encode_codes
 from fpemu.casting.plans import FPU_PROBE, holds, plan
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat
@@ -21,7 +21,7 @@ from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places
 
 # (operands' codes, where the result's codes go, where its flags go or an empty array): whether it was done
-Way = Callable[[list[Codes], Codes, Codes], bool]
+FastPath = Callable[[list[Codes], Codes, Codes], bool]
 
 TABLE_BITS = 16  # operands of so many bits together go through a table of all results...
 TABLE_SIZE = 1 << 13  # ...where an array is at least so long
@@ -36,7 +36,7 @@ _OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
 _EXACT = IEEE.replace(nan_payload="keep")
 
 
-def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) -> Way | None:
+def fast_path(name: str, formats: Formats, task: Target, size: int, flags_wanted: bool) -> FastPath | None:
     """A faster way than the general kernel's for arrays of this size, or None."""
     if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
         return None
@@ -44,12 +44,12 @@ def way(name: str, formats: Formats, task: Task, size: int, flags_wanted: bool) 
         return None
     bits = sum(fmt.bits for fmt in formats)
     if bits <= TABLE_BITS:
-        return _table(name, formats, task) if size >= TABLE_SIZE else None
-    return _by_fpu(name, formats, task, flags_wanted)
+        return _table_path(name, formats, task) if size >= TABLE_SIZE else None
+    return _fpu_path(name, formats, task, flags_wanted)
 
 
 @functools.lru_cache(maxsize=64)
-def _table(name: str, formats: Formats, task: Task) -> Way | None:
+def _table_path(name: str, formats: Formats, task: Target) -> FastPath | None:
     """Every result looked up."""
     from fpemu.kernels.cpu.lookup import take_array, take_pairs, take_pairs_with_flags
 
@@ -81,7 +81,7 @@ def _table(name: str, formats: Formats, task: Task) -> Way | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way | None:
+def _fpu_path(name: str, formats: Formats, task: Target, flags_wanted: bool) -> FastPath | None:
     """The operation in float32 or float64, rounded to odd where that matters, and a cast of what it gives."""
     profile, target = task.profile, task.target
     if (
@@ -114,7 +114,7 @@ def _by_fpu(name: str, formats: Formats, task: Task, flags_wanted: bool) -> Way 
 
 
 def _enough(
-    name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat, flags_wanted: bool, checked: bool
+    name: str, formats: tuple[FloatFormat, ...], task: Target, wide: FloatFormat, flags_wanted: bool, checked: bool
 ) -> bool:
     """Whether a float holds enough of the operation's exact results for one rounding to the target.
 
@@ -163,7 +163,7 @@ def _enough(
     return max(2 * kept, precisions[0] - 1) + 2 <= digits  # a root is normal
 
 
-def _must_be_odd(name: str, formats: tuple[FloatFormat, ...], task: Task, wide: FloatFormat) -> bool:
+def _must_be_odd(name: str, formats: tuple[FloatFormat, ...], task: Target, wide: FloatFormat) -> bool:
     """Whether a sum that is rounded to nearest in the float could be wrong in the target.
 
     Not where the target holds both operands, keeps q bits, 2q + 2 being P or fewer, and rounds to nearest, in whatever
@@ -198,11 +198,11 @@ def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
 def _passes(
     name: str,
     formats: tuple[FloatFormat, ...],
-    task: Task,
+    task: Target,
     wide: FloatFormat,
     flags_wanted: bool,
-    wider: Way | None,
-) -> Way:
+    wider: FastPath | None,
+) -> FastPath:
     """Decode, operate, encode, and find the flags: each a loop over a chunk.
 
     `wider`: takes the chunks in which a product may have lost digits.
@@ -222,7 +222,7 @@ def _passes(
     zero = word.type(wide.sign_mask if toward_negative else 0)
     tables = [*words, NO_WORDS, NO_WORDS][:3]
     to_flags = flags_loop(number, wide is FLOAT64, kind) if flags_wanted else None
-    cut, marks = _marks(task, wide) if flags_wanted else (None, None)
+    cut, marks = _flag_thresholds(task, wide) if flags_wanted else (None, None)
 
     def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
         for decode, part in zip(decodes, codes, strict=True):
@@ -256,7 +256,7 @@ def _passes(
     return passes
 
 
-def _marks(task: Task, wide: FloatFormat) -> tuple[Any, Codes]:
+def _flag_thresholds(task: Target, wide: FloatFormat) -> tuple[Any, Codes]:
     """What `flags_loop` knows of the target: the bits below its last one; limits, other numbers in the wide float."""
     target = task.target
     assert isinstance(target, FloatFormat)
@@ -264,11 +264,13 @@ def _marks(task: Task, wide: FloatFormat) -> tuple[Any, Codes]:
     normal, magic = _power_of_two(wide, target.emin), _power_of_two(wide, target.quantum_exponent + wide.precision - 1)
     magic |= 1 << (wide.precision - 2)
     numbers = [normal, int(encode_codes(target.max_code, wide, source=target)), magic]
-    marks = np.concatenate([*_limits(task, wide), np.array(numbers, word).view(f"f{word().itemsize}")])
+    marks = np.concatenate(
+        [*_overflow_and_tiny_limits(task, wide), np.array(numbers, word).view(f"f{word().itemsize}")]
+    )
     return word((1 << (wide.precision - target.precision)) - 1), marks
 
 
-def _limits(task: Task, wide: FloatFormat) -> tuple[Codes, Codes]:
+def _overflow_and_tiny_limits(task: Target, wide: FloatFormat) -> tuple[Codes, Codes]:
     """For positive and negative results in the wide float: from where on they overflow, up to where they are tiny.
 
     Asked of the general kernel, by bisection: both are monotone.

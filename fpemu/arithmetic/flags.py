@@ -22,7 +22,7 @@ from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.rules import brief, near
 from fpemu.kernels import opcodes as operations
 
-__all__ = ["Asked", "FlagError", "FlagWarning", "Flags", "asked", "check", "errstate", "listed", "value_text"]
+__all__ = ["FlagError", "FlagWarning", "Flags", "Modes", "active_modes", "check", "errstate", "listed", "value_text"]
 
 
 class Flags:
@@ -193,7 +193,7 @@ class FlagWarning(RuntimeWarning):
         self.operation, self.flags, self.index = operation, flags, index
 
 
-class Asked(NamedTuple):
+class Modes(NamedTuple):
     """What a context asks for: the bits of the flags that are errors and warnings, and the context around it.
 
     The way back is kept here and not in the `errstate`, so that one of them serves several threads, and itself inside
@@ -202,15 +202,15 @@ class Asked(NamedTuple):
 
     errors: int
     warnings: int
-    outer: Asked | None
+    outer: Modes | None
 
 
-_ASKED: ContextVar[Asked | None] = ContextVar("fpemu.errstate", default=None)
+_MODES: ContextVar[Modes | None] = ContextVar("fpemu.errstate", default=None)
 
 
-def asked() -> Asked | None:
+def active_modes() -> Modes | None:
     """What the current context asks for, or None where nothing that is raised matters."""
-    found = _ASKED.get()
+    found = _MODES.get()
     return None if found is None or not found.errors | found.warnings else found
 
 
@@ -289,21 +289,21 @@ class errstate:  # noqa: N801 - as numpy's
         self._modes = {name: all if mode is None else mode for name, mode in named.items()}
 
     def __enter__(self) -> errstate:
-        outer = _ASKED.get()
+        outer = _MODES.get()
         errors, warned = (0, 0) if outer is None else outer[:2]
         for name, bit in _GRAVEST_FIRST:
             mode = self._modes[name]
             if mode is not None:
                 errors = errors | bit if mode == "raise" else errors & ~bit
                 warned = warned | bit if mode == "warn" else warned & ~bit
-        _ASKED.set(Asked(errors, warned, outer))
+        _MODES.set(Modes(errors, warned, outer))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        inner = _ASKED.get()
-        _ASKED.set(None if inner is None else inner.outer)
+        inner = _MODES.get()
+        _MODES.set(None if inner is None else inner.outer)
 
     def __call__(self, function: _Function) -> _Function:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -337,16 +337,16 @@ def _check_mode(name: str, mode: Any) -> None:
         raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}{near(mode, list(MODES))}")
 
 
-def check(wanted: Asked, operation: str, bits: NDArray[np.uint8], told: Callable[[tuple[int, ...]], str]) -> None:
+def check(modes: Modes, operation: str, bits: NDArray[np.uint8], describe: Callable[[tuple[int, ...]], str]) -> None:
     """An error or a warning where an operation raised flags that a context asks for.
 
     Parameters
     ----------
-    wanted : Asked
+    modes : Asked
     operation : str
     bits : numpy.ndarray of uint8
         The flags, of the result's shape.
-    told : callable
+    describe : callable
         The operands and the result at an index, in words.
 
     Raises
@@ -355,14 +355,14 @@ def check(wanted: Asked, operation: str, bits: NDArray[np.uint8], told: Callable
         Or what the warnings' filters make of a FlagWarning: call this before anything is written.
     """
     happened = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
-    if happened & wanted.errors:
-        raise FlagError(*_report(operation, bits, happened & wanted.errors, told))
-    if happened & wanted.warnings:
-        warnings.warn(FlagWarning(*_report(operation, bits, happened & wanted.warnings, told)), stacklevel=_level())
+    if happened & modes.errors:
+        raise FlagError(*_report(operation, bits, happened & modes.errors, describe))
+    if happened & modes.warnings:
+        warnings.warn(FlagWarning(*_report(operation, bits, happened & modes.warnings, describe)), stacklevel=_level())
 
 
 def _report(
-    operation: str, bits: NDArray[np.uint8], mask: int, told: Callable[[tuple[int, ...]], str]
+    operation: str, bits: NDArray[np.uint8], mask: int, describe: Callable[[tuple[int, ...]], str]
 ) -> tuple[str, str, Flags, tuple[int, ...]]:
     """The message about the flags of a mask, and what an error or a warning has beside it."""
     (name, bit), *others = [(name, bit) for name, bit in _GRAVEST_FIRST if bit & mask]
@@ -371,7 +371,7 @@ def _report(
     text = f"{operation}: {name}"
     if bits.ndim:
         text += f" in {np.count_nonzero(hit)} of {bits.size} elements, first at {list(index)}"
-    text += f": {told(index)}"
+    text += f": {describe(index)}"
     if others:
         counts = [(other, np.count_nonzero(bits & np.uint8(one))) for other, one in others]
         text += "; also " + ", ".join(f"{other} in {count}" if bits.ndim else other for other, count in counts)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.fast_paths import way
-from fpemu.arithmetic.flags import Asked, Flags, asked, check, value_text
+from fpemu.arithmetic.fast_paths import fast_path
+from fpemu.arithmetic.flags import Flags, Modes, active_modes, check, value_text
 from fpemu.arithmetic.options import DEFAULTS, Options, check_options
-from fpemu.arithmetic.task import Randoms, Task, check_wrap, general, task_for
+from fpemu.arithmetic.task import Randoms, Target, general, refuse_inexact_wrap, resolve_target
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
@@ -31,7 +31,7 @@ from fpemu.formats.rules import (
 Rests = Sequence[Rest | None]
 
 
-class Work(NamedTuple):
+class Call(NamedTuple):
     """One operation to carry out: what there is once operands and options are understood.
 
     `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
@@ -41,7 +41,7 @@ class Work(NamedTuple):
 
     name: str
     sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
-    task: Task
+    task: Target
     shape: tuple[int, ...]
     randoms: NDArray[Any]
     key: int
@@ -56,7 +56,7 @@ class Work(NamedTuple):
 
 
 # Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
-CarryOut = Callable[[Work], tuple[NDArray[Any], NDArray[np.uint8]]]
+Compute = Callable[[Call], tuple[NDArray[Any], NDArray[np.uint8]]]
 
 NO_FLAGS = np.zeros(0, np.uint8)
 
@@ -72,11 +72,11 @@ def operate(
     name: str,
     operands: tuple[Any, ...],
     options: Options,
-    carry_out: CarryOut | None = None,
+    compute: Compute | None = None,
     exact: bool = True,
     extremum: Extremum = Extremum.IEEE_2019,
 ) -> Any:
-    """One operation on broadcast operands, carried out by the kernel loop of its name unless `carry_out` is given.
+    """One operation on broadcast operands, carried out by the kernel loop of its name unless `compute` is given.
 
     `exact`: conversions and roundings to integers raise inexact; `extremum`: which minimum and maximum are meant.
     """
@@ -84,13 +84,13 @@ def operate(
     given: dict[str, Any] = {**DEFAULTS, **options}
     sources, rests = as_operands(operands)
     arrays = [x for x in operands if carries_codes(x)]
-    target, profile = where(name, arrays, given["result"], given["profile"])
+    target, profile = resolve_result(name, arrays, given["result"], given["profile"])
     formats = tuple(fmt for _, fmt in sources)
-    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
-    wanted = asked()
+    task = resolve_target(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
+    wanted = active_modes()
     switch(name, "return_flags", given["return_flags"])
-    check_once(name, task.profile, given["return_flags"], wanted)
-    check_wrap(name, formats, task)
+    refuse_flags_of_double_rounding(name, task.profile, given["return_flags"], wanted)
+    refuse_inexact_wrap(name, formats, task)
     shape = broadcast(name, [codes for codes, _ in sources])
     out = given["out"]
     if out is not None:
@@ -104,19 +104,19 @@ def operate(
         # for tools that round twice: the result in float32 to nearest even, which is then cast
         operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
         wide_rules = IEEE.replace(**operand_rules)
-        wide = task_for(name, formats, FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
-        work = Work(name, sources, wide, shape, randoms, key, offset, False, None, rests)
-        first, bits = carried(work, carry_out)[0], NO_FLAGS
+        wide = resolve_target(name, formats, FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
+        call = Call(name, sources, wide, shape, randoms, key, offset, False, None, rests)
+        first, bits = compute_with_rests(call, compute)[0], NO_FLAGS
         random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         once = task.profile.replace(through="none", subnormals_in="keep")
         codes = encode(first, task.target, source=FLOAT32, profile=once, **random_options)
     else:
         flags_wanted = given["return_flags"] or wanted is not None
         place = out if wanted is None else None  # who asks for an error wants `out` as it was
-        work = Work(name, sources, task, shape, randoms, key, offset, flags_wanted, place, rests)
-        codes, bits = carried(work, carry_out)
+        call = Call(name, sources, task, shape, randoms, key, offset, flags_wanted, place, rests)
+        codes, bits = compute_with_rests(call, compute)
     if wanted is not None:
-        check(wanted, name, bits, lambda index: told(work, codes, index))
+        check(wanted, name, bits, lambda index: describe_element(call, codes, index))
     if out is not None:
         if codes is not out:
             out[...] = codes
@@ -128,29 +128,29 @@ def operate(
     return (found, Flags(bits)) if given["return_flags"] else found
 
 
-def carried(work: Work, carry_out: CarryOut | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def compute_with_rests(call: Call, compute: Compute | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation carried out: codes and flags, of elements too that have an operand which no format holds."""
-    if not work.rests:
-        return (carry_out or by_loop)(work)
+    if not call.rests:
+        return (compute or compute_by_loop)(call)
     from fpemu.arithmetic.rationals import reals_at, results, slots_of
 
-    shapes = [part.shape for part, _ in work.sources]
-    slots = [slots_of(rest, shape, work.shape) for rest, shape in zip(work.rests, shapes, strict=True)]
+    shapes = [part.shape for part, _ in call.sources]
+    slots = [slots_of(rest, shape, call.shape) for rest, shape in zip(call.rests, shapes, strict=True)]
     places = np.flatnonzero(np.any(slots, axis=0))
     operands = [
-        reals_at(part[places], fmt, rest, slot[places], work.task.rules)
-        for part, (_, fmt), rest, slot in zip(work.codes(), work.sources, work.rests, slots, strict=True)
+        reals_at(part[places], fmt, rest, slot[places], call.task.rules)
+        for part, (_, fmt), rest, slot in zip(call.codes(), call.sources, call.rests, slots, strict=True)
     ]
-    codes, bits = (carry_out or by_loop)(work)  # may write over the operands
-    right, found, flags = results(work.name, operands, places, work.task, work.first, work.randoms, work.key)
-    codes = np.ascontiguousarray(codes).reshape(work.shape)
+    codes, bits = (compute or compute_by_loop)(call)  # may write over the operands
+    right, found, flags = results(call.name, operands, places, call.task, call.first, call.randoms, call.key)
+    codes = np.ascontiguousarray(codes).reshape(call.shape)
     codes.reshape(-1)[right] = found
     if bits.size:
         bits.reshape(-1)[right] = flags
     return codes, bits
 
 
-def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | None) -> None:
+def refuse_flags_of_double_rounding(name: str, profile: Profile, return_flags: bool, wanted: Modes | None) -> None:
     """A ValueError if somebody asks for the flags of what is rounded twice."""
     if profile.through is not Through.FLOAT32 or not (return_flags or wanted):
         return
@@ -158,11 +158,11 @@ def check_once(name: str, profile: Profile, return_flags: bool, wanted: Asked | 
     raise ValueError(text if return_flags else f"{text}, which errstate asks for: use fe.errstate(all='ignore') here")
 
 
-def told(work: Work, codes: NDArray[Any], index: tuple[int, ...]) -> str:
+def describe_element(call: Call, codes: NDArray[Any], index: tuple[int, ...]) -> str:
     """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
-    target = work.task.target
-    operands = operands_text(work.sources, work.rests, work.shape, index)
-    return f"{work.name}({operands}) = {value_text(codes[index], target)} in {target.name}"
+    target = call.task.target
+    operands = operands_text(call.sources, call.rests, call.shape, index)
+    return f"{call.name}({operands}) = {value_text(codes[index], target)} in {target.name}"
 
 
 def operands_text(
@@ -211,7 +211,7 @@ def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], Flo
     return sources, () if all(rest is None for rest in rests) else rests
 
 
-def where(
+def resolve_result(
     name: str, arrays: list[Coded], result: Any, profile: str | Profile | None
 ) -> tuple[FloatFormat | IntFormat, Profile]:
     """The result's format and profile, as asked for or as the Arrays have them."""
@@ -238,26 +238,26 @@ def where(
     return target, alike[0] if alike else target.profile
 
 
-def by_loop(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def compute_by_loop(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation's own kernel loop, or a faster way to its bits."""
-    task, codes = work.task, work.codes()
-    formats = tuple(fmt for _, fmt in work.sources)
-    if work.out is not None and may_write(work.out, codes):
-        found, out = work.out, work.out.reshape(-1)
+    task, codes = call.task, call.codes()
+    formats = tuple(fmt for _, fmt in call.sources)
+    if call.out is not None and may_write(call.out, codes):
+        found, out = call.out, call.out.reshape(-1)
     else:
         out = np.empty(codes[0].size, task.target.code_dtype)
-        found = out.reshape(work.shape)
-    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
-    faster = way(work.name, formats, task, out.size, work.flags_wanted)
+        found = out.reshape(call.shape)
+    flags = np.empty(out.size if call.flags_wanted else 0, np.uint8)
+    faster = fast_path(call.name, formats, task, out.size, call.flags_wanted)
 
     def piece(start: int, stop: int) -> None:
         parts = [part[start:stop] for part in codes]
         if faster is None or not faster(parts, out[start:stop], flags[start:stop]):
-            randoms = Randoms(work.randoms[start:stop], work.key, work.first + start)
-            general(work.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
+            randoms = Randoms(call.randoms[start:stop], call.key, call.first + start)
+            general(call.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
 
     in_pieces(piece, out.size)
-    return found, flags.reshape(work.shape if work.flags_wanted else (0,))
+    return found, flags.reshape(call.shape if call.flags_wanted else (0,))
 
 
 def may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:

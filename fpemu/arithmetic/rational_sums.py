@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Steps, as_rows, run_length
-from fpemu.arithmetic.operation import Rests, Work, carried
+from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Summation, as_rows, run_length
+from fpemu.arithmetic.operation import Call, Rests, compute_with_rests
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
 from fpemu.casting.plans import NO_RANDOMS
 from fpemu.casting.sequences import Rest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpemu.arithmetic.axes import Axis
-    from fpemu.arithmetic.task import Task
+    from fpemu.arithmetic.task import Target
 
     # An operand of one step: its code, its format, and the number itself where that does not hold it
     Term = tuple[NDArray[Any], FloatFormat | IntFormat, Rest | None]
@@ -57,7 +57,7 @@ def exact_rows(
     slots: list[NDArray[np.intp]],
     found: tuple[NDArray[Any], NDArray[np.uint8]],
     *,
-    task: Task,
+    task: Target,
     randoms: NDArray[Any],
     key: int,
     first: int,
@@ -105,8 +105,8 @@ def stepped_rows(
     rests: Rests,
     slots: list[NDArray[np.intp]],
     found: tuple[NDArray[Any], NDArray[np.uint8]],
-    task: Task,
-    steps: Steps,
+    task: Target,
+    steps: Summation,
     key: int,
     first: int,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -139,7 +139,7 @@ def _term(code: Any, fmt: FloatFormat | IntFormat, rest: Rest | None, slot: int)
 
 
 def _steps(
-    name: str, terms: list[list[Term]], task: Task, steps: Steps, key: int, row: int
+    name: str, terms: list[list[Term]], task: Target, steps: Summation, key: int, row: int
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """The sums after each number (in pairs: the last one alone counts), and what was raised until then."""
     raised = 0
@@ -148,8 +148,10 @@ def _steps(
         nonlocal raised
         sources = [(code, fmt) for code, fmt, _ in operands]
         rests = [rest for _, _, rest in operands]
-        work = Work(operation, sources, task, (), NO_RANDOMS, key ^ STEPS_KEY, at, True, None, rests)
-        code, flags = carried(work if any(rest is not None for rest in rests) else work._replace(rests=()), None)
+        call = Call(operation, sources, task, (), NO_RANDOMS, key ^ STEPS_KEY, at, True, None, rests)
+        code, flags = compute_with_rests(
+            call if any(rest is not None for rest in rests) else call._replace(rests=()), None
+        )
         raised |= int(flags)
         return np.array(code), task.target, None
 

@@ -12,7 +12,7 @@ import numpy as np
 from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
 from fpemu.casting.lowering import Rules, kernel_rules
-from fpemu.casting.significands import WRAPPED, Value, infinite, operands_of, round_values, value_of, wrapped, zero
+from fpemu.casting.significands import WRAPPED, Digits128, infinite, operands_of, round_values, value_of, wrapped, zero
 from fpemu.formats import INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.formats.facts.reals import exact_text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fpemu.arithmetic.task import Task
+    from fpemu.arithmetic.task import Target
     from fpemu.casting.sequences import Rest
     from fpemu.formats import FloatFormat
     from fpemu.formats.facts.reals import Exact
@@ -68,7 +68,7 @@ class Real(NamedTuple):
 
 # What operands give: a number, a value of another kind, or None: what 1 or -1 in place of a number that no format holds
 # gives is the result.
-Result = Fraction | Literal | Value | None
+Result = Fraction | Literal | Digits128 | None
 
 
 def truncated_quotient(x: Fraction, y: Fraction) -> int:
@@ -76,47 +76,47 @@ def truncated_quotient(x: Fraction, y: Fraction) -> int:
     return math.trunc(x / y)
 
 
-def _sum(task: Task, x: Fraction, y: Fraction) -> Result:
+def _sum(task: Target, x: Fraction, y: Fraction) -> Result:
     total = x + y
     return total if total else zero(goes_down(task))
 
 
-def goes_down(task: Task) -> bool:
+def goes_down(task: Target) -> bool:
     """Whether the rounding is toward negative: then a sum of opposite numbers is -0 (IEEE 754-2019 clause 6.3)."""
     return bool(task.rules[places_of.ROUNDING] == places_of.TOWARD_NEGATIVE)
 
 
-def _add(task: Task, x: Real, y: Real) -> Result:
+def _add(task: Target, x: Real, y: Real) -> Result:
     return _sum(task, fraction_of(x), fraction_of(y)) if x.finite and y.finite else None
 
 
-def _subtract(task: Task, x: Real, y: Real) -> Result:
+def _subtract(task: Target, x: Real, y: Real) -> Result:
     return _sum(task, fraction_of(x), -fraction_of(y)) if x.finite and y.finite else None
 
 
-def _multiply(_: Task, x: Real, y: Real) -> Result:
+def _multiply(_: Target, x: Real, y: Real) -> Result:
     return (fraction_of(x) * fraction_of(y) or None) if x.finite and y.finite else None
 
 
-def _divide(_: Task, x: Real, y: Real) -> Result:
+def _divide(_: Target, x: Real, y: Real) -> Result:
     if not (x.finite and y.finite and x.number and y.number):
         return None
     return fraction_of(x) / fraction_of(y)
 
 
-def _fma(task: Task, x: Real, y: Real, z: Real) -> Result:
+def _fma(task: Target, x: Real, y: Real, z: Real) -> Result:
     if not (x.finite and y.finite and z.finite):
         return None
     product = fraction_of(x) * fraction_of(y)
     return _sum(task, product, fraction_of(z)) if product or z.number else None
 
 
-def _sqrt(_: Task, x: Real) -> Result:
+def _sqrt(_: Target, x: Real) -> Result:
     return None if x.negative else root(fraction_of(x))
 
 
-def _remainder(quotient: Callable[[Fraction, Fraction], int]) -> Callable[[Task, Real, Real], Result]:
-    def result(_: Task, x: Real, y: Real) -> Result:
+def _remainder(quotient: Callable[[Fraction, Fraction], int]) -> Callable[[Target, Real, Real], Result]:
+    def result(_: Target, x: Real, y: Real) -> Result:
         if x.finite and y.kind == columns.INFINITE:
             return x.number
         if not (x.finite and y.finite and x.number and y.number):
@@ -127,18 +127,18 @@ def _remainder(quotient: Callable[[Fraction, Fraction], int]) -> Callable[[Task,
     return result
 
 
-def _scaleb(task: Task, x: Real, n: Real) -> Result:
+def _scaleb(task: Target, x: Real, n: Real) -> Result:
     if not isinstance(x.number, Literal) and not x.number:
         return None
     return _rounded_later(task, x, max(-_FARTHEST, min(_FARTHEST, int(fraction_of(n)))))
 
 
-def _logb(_: Task, x: Real) -> Result:
+def _logb(_: Target, x: Real) -> Result:
     top = _known(x).top
     return Fraction(top) if top else zero()
 
 
-def _known(x: Real) -> Value:
+def _known(x: Real) -> Digits128:
     """An operand's first digits; a ValueError where it is so far away that not even its exponent is known."""
     value = value_of(x.number)
     if abs(value.top) >= FAR:
@@ -146,23 +146,23 @@ def _known(x: Real) -> Value:
     return value
 
 
-def _rounded_later(task: Task, x: Real, shift: int = 0, flags: int = 0) -> Value:
+def _rounded_later(task: Target, x: Real, shift: int = 0, flags: int = 0) -> Digits128:
     """An operand times 2^shift, and flags; where overflow wraps, less what that takes away."""
     if task.rules[places_of.WRAP]:
         rest, beyond = wrapped(x.number, task.target, task.rules, shift)
         if beyond:
-            value = rest if isinstance(rest, Value) else value_of(rest)
+            value = rest if isinstance(rest, Digits128) else value_of(rest)
             return value._replace(flags=flags | WRAPPED)
     value = _known(x) if shift else value_of(x.number)
     return value._replace(top=value.top + shift, flags=flags)
 
 
-def _copysign(_: Task, x: Real, y: Real) -> Result:
+def _copysign(_: Target, x: Real, y: Real) -> Result:
     return None if not x.finite or not x.number else with_sign(x.number, y.negative)
 
 
-def _extreme(larger: bool, numbers: bool) -> Callable[[Task, Real, Real], Result]:
-    def result(task: Task, x: Real, y: Real) -> Result:
+def _extreme(larger: bool, numbers: bool) -> Callable[[Target, Real, Real], Result]:
+    def result(task: Target, x: Real, y: Real) -> Result:
         nan, which = columns.NOT_A_NUMBER, task.knobs[operations.EXTREMUM]
         if nan in (x.kind, y.kind):
             signalling = x.signalling or y.signalling
@@ -180,7 +180,7 @@ def _extreme(larger: bool, numbers: bool) -> Callable[[Task, Real, Real], Result
     return result
 
 
-def _pow(_: Task, x: Real, y: Real) -> Result:
+def _pow(_: Target, x: Real, y: Real) -> Result:
     """x^y where one of the two is a number that no format holds; None where what 2 or -2 in its place gives is it.
 
     Special values as in `fpemu.arithmetic.elementary.ziv.power`, for IEEE 754-2019 clause 9.2.1.
@@ -203,7 +203,7 @@ def _pow(_: Task, x: Real, y: Real) -> Result:
     return power(abs(base), exponent)._replace(negative=negative)
 
 
-def _function(name: str) -> Callable[[Task, Real], Result]:
+def _function(name: str) -> Callable[[Target, Real], Result]:
     return lambda _, x: value_at(name, fraction_of(x))
 
 
@@ -327,7 +327,7 @@ def results(
     name: str,
     operands: Sequence[list[Real]],
     places: NDArray[np.intp],
-    task: Task,
+    task: Target,
     first: int,
     randoms: NDArray[Any],
     key: int,
@@ -357,10 +357,10 @@ def results(
     how = (places, task.target, task.rules, task.knobs, first, randoms, key)
     codes, flags = round_values(exact, *how)
     for i, value in enumerate(exact):
-        if isinstance(value, Value):
+        if isinstance(value, Digits128):
             flags[i] |= value.flags
     if task.knobs[operations.FLOAT_TO_INTEGER] and name in _PASSED_ON:
-        beyond = [isinstance(value, Value) and value.kind == columns.INFINITE for value in exact]
+        beyond = [isinstance(value, Digits128) and value.kind == columns.INFINITE for value in exact]
         flags[((flags & operations.OVERFLOW_FLAG) != 0) | np.array(beyond, np.bool_)] = operations.INVALID_FLAG
     if name == "convert" and not task.knobs[operations.EXACT]:
         flags &= np.uint8(0xFF - operations.INEXACT_FLAG)

@@ -10,12 +10,20 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic.accumulation import DOTS, Steps, as_rows, exact_sums, finished, stepped_sums, told
+from fpemu.arithmetic.accumulation import (
+    DOTS,
+    Summation,
+    as_rows,
+    describe_sum,
+    exact_sums,
+    round_to_result,
+    sum_in_steps,
+)
 from fpemu.arithmetic.axes import Axis, one_axis, switch
-from fpemu.arithmetic.flags import Flags, asked, check
-from fpemu.arithmetic.operation import NO_FLAGS, as_operands, check_once, where
+from fpemu.arithmetic.flags import Flags, active_modes, check
+from fpemu.arithmetic.operation import NO_FLAGS, as_operands, refuse_flags_of_double_rounding, resolve_result
 from fpemu.arithmetic.options import DEFAULTS, OPTIONS_TEXT, Options, check_options
-from fpemu.arithmetic.task import check_wrap, task_for
+from fpemu.arithmetic.task import refuse_inexact_wrap, resolve_target
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.execution import check_out, randomness, shared_generator, sharing
 from fpemu.casting.inputs import Coded, carries_codes
@@ -119,7 +127,7 @@ def sum(
     >>> fe.sum([[1e30, 1.0], [-1e30, 1.0]], axis=0, result="float16")
     array([0., 2.], dtype=float32)
     """
-    return _reduce("sum", (x,), axis, keepdims, Steps(accumulate, summation), options)
+    return _reduce("sum", (x,), axis, keepdims, Summation(accumulate, summation), options)
 
 
 @_documented
@@ -160,7 +168,7 @@ def mean(
     >>> fe.mean(fe.array([[448.0, 448.0], [448.0, 0.0]], "float8_e4m3fn"), axis=1)
     Array([448., 224.], format='float8_e4m3fn')
     """
-    return _reduce("mean", (x,), axis, keepdims, Steps(accumulate, summation), options)
+    return _reduce("mean", (x,), axis, keepdims, Summation(accumulate, summation), options)
 
 
 @_documented
@@ -209,7 +217,7 @@ def dot(
     """
     if "axis" in options:
         raise TypeError("dot: vectors have one axis: along an axis of more, use vecdot(x, y, axis=...)")
-    return _reduce("dot", (x, y), -1, False, Steps(accumulate, summation, products), options)
+    return _reduce("dot", (x, y), -1, False, Summation(accumulate, summation, products), options)
 
 
 @_documented
@@ -258,7 +266,7 @@ def vecdot(
            [43., 50.]], format='float16')
     """
     along = one_axis("vecdot", axis, none=False)
-    return _reduce("vecdot", (x, y), along, False, Steps(accumulate, summation, products), options)
+    return _reduce("vecdot", (x, y), along, False, Summation(accumulate, summation, products), options)
 
 
 @_documented
@@ -289,10 +297,12 @@ def cumsum(x: ArrayLike | Coded, *, axis: int | None = None, accumulate: Any = N
     >>> fe.cumsum([256.0, 1.0, 1.0, 1.0], result="bfloat16", accumulate="bfloat16")
     array([256., 256., 256., 256.], dtype=float32)
     """
-    return _reduce("cumsum", (x,), one_axis("cumsum", axis), False, Steps(accumulate), options)
+    return _reduce("cumsum", (x,), one_axis("cumsum", axis), False, Summation(accumulate), options)
 
 
-def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, steps: Steps, options: Options) -> Any:
+def _reduce(
+    name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, steps: Summation, options: Options
+) -> Any:
     """One reduction."""
     check_options(name, options, [*DEFAULTS, *_OWN[name]])
     given: dict[str, Any] = {**DEFAULTS, **options}
@@ -300,14 +310,14 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     formats = tuple(fmt for _, fmt in sources)
     arrays = [x for x in operands if carries_codes(x)]
     by = steps.checked(name).format(name)
-    target, profile = where(name, arrays, given["result"], given["profile"])
-    task = task_for(name, formats, target, profile, given["rounding"], given["overflow"])
-    through, wanted = task.profile.through is Through.FLOAT32, asked()
+    target, profile = resolve_result(name, arrays, given["result"], given["profile"])
+    task = resolve_target(name, formats, target, profile, given["rounding"], given["overflow"])
+    through, wanted = task.profile.through is Through.FLOAT32, active_modes()
     switch(name, "return_flags", given["return_flags"])
-    check_once(name, task.profile, given["return_flags"], wanted)
+    refuse_flags_of_double_rounding(name, task.profile, given["return_flags"], wanted)
     flags_wanted = given["return_flags"] or wanted is not None
     inexact = {"mean": "divide", "dot": "multiply", "vecdot": "multiply"}.get(name, "add")
-    check_wrap(inexact, formats if by is None else (by,), task)
+    refuse_inexact_wrap(inexact, formats if by is None else (by,), task)
     rows = as_rows(name, [codes for codes, _ in sources], axis, switch(name, "keepdims", keepdims))
     out = given["out"]
     if out is not None:
@@ -315,10 +325,10 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     rounding, by_task = task.profile.rounding, None
     if by is not None:
         own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
-        by_task = task_for(name, formats, by, own, given["rounding"], given["overflow"])
+        by_task = resolve_target(name, formats, by, own, given["rounding"], given["overflow"])
         if by_task.profile.through is Through.FLOAT32:
             raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
-        check_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
+        refuse_inexact_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
         if given["random_bits"] is not None:
             raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
         if isinstance(by_task.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding is
@@ -336,15 +346,15 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
         slots = rational_sums.rest_rows(name, [codes.shape for codes, _ in sources], rests, axis)
         work = functools.partial(_right, work, rational_sums.exact_rows, name, rows, formats, rests, slots)
     if by_task is not None:
-        partial, raised = stepped_sums(name, rows, formats, by_task, steps, key, offset, flags_wanted)
+        partial, raised = sum_in_steps(name, rows, formats, by_task, steps, key, offset, flags_wanted)
         if rests:
             done = partial, raised
             partial, raised = rational_sums.stepped_rows(
                 name, rows, formats, rests, slots, done, by_task, steps, key, offset
             )
-        work = functools.partial(finished, name, rows.length, partial, raised, by_task, rows.shape)
+        work = functools.partial(round_to_result, name, rows.length, partial, raised, by_task, rows.shape)
     if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
-        float32 = task_for(name, formats, FLOAT32, find_profile("ieee"), None, None)
+        float32 = resolve_target(name, formats, FLOAT32, find_profile("ieee"), None, None)
         first, _ = work(task=float32, randoms=randoms[:0], key=0, first=0)
         plain = task.profile.replace(through="none")
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
@@ -354,7 +364,7 @@ def _reduce(name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, st
     else:
         codes, bits = work(task=task, randoms=randoms, key=key, first=offset)
     if wanted is not None:
-        check(wanted, name, bits, lambda index: told(name, rows, formats, codes, target, index, rests, slots))
+        check(wanted, name, bits, lambda index: describe_sum(name, rows, formats, codes, target, index, rests, slots))
     if out is not None:
         out[...] = codes
         found: Any = out

@@ -58,7 +58,7 @@ _SIGNS = ("absolute", "negative", "copysign")
 _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximum", "minimum_number", "maximum_number")
 
 
-class Task(NamedTuple):
+class Target(NamedTuple):
     """Where results go: the format, its profile, and what the kernels make of them."""
 
     target: FloatFormat | IntFormat
@@ -79,7 +79,7 @@ _ZERO = np.uint64(0)
 NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
 
 
-def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Task) -> None:
+def refuse_inexact_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Target) -> None:
     """Wrapping needs all digits of the exact result: refused where they are without end, or too many."""
     if task.profile.overflow is not Overflow.WRAP or name in (*_CARRIED, *_SIGNS, "fmod", "ieee_remainder"):
         return
@@ -92,7 +92,7 @@ def check_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Ta
 
 
 @functools.lru_cache(maxsize=1024)
-def task_for(
+def resolve_target(
     name: str,
     formats: tuple[FloatFormat | IntFormat, ...],
     target: FloatFormat | IntFormat,
@@ -102,7 +102,7 @@ def task_for(
     exact: bool = True,
     extremum: Extremum = Extremum.IEEE_2019,
     integral: Rounding | Stochastic | None = None,
-) -> Task:
+) -> Target:
     """The rules as they stand for these operands, this target and these keywords.
 
     `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
@@ -134,11 +134,17 @@ def task_for(
         operations.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
         operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
     }
-    return Task(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
+    return Target(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
 
 
 def general(
-    name: str, formats: Formats, task: Task, codes: list[Codes], out: Codes, flags: Codes, randoms: Randoms = NO_RANDOMS
+    name: str,
+    formats: Formats,
+    task: Target,
+    codes: list[Codes],
+    out: Codes,
+    flags: Codes,
+    randoms: Randoms = NO_RANDOMS,
 ) -> None:
     """An operation by the general kernel; see `Way`."""
     loop = _loop(name)

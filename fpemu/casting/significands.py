@@ -36,7 +36,7 @@ WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
 _PIECE = 1 << 16  # rows that a loop takes at once
 
 
-class Operand(NamedTuple):
+class Dyadic(NamedTuple):
     """A number: (-1)^negative m 2^e with m odd or 0, an infinity or NaN."""
 
     kind: int  # one of columns.NUMBER, INFINITE, NOT_A_NUMBER
@@ -50,7 +50,7 @@ class Operand(NamedTuple):
         return self.kind == columns.NUMBER and self.m == 0
 
 
-class Value(NamedTuple):
+class Digits128(NamedTuple):
     """A function's value: a kind, a sign, the exponent of the top digit, 128 digits, whether more follow; and flags."""
 
     kind: int  # one of columns.NUMBER, ZERO, INFINITE, NOT_A_NUMBER
@@ -61,15 +61,15 @@ class Value(NamedTuple):
     flags: int = 0
 
 
-def zero(negative: bool = False) -> Value:
-    return Value(columns.ZERO, negative)
+def zero(negative: bool = False) -> Digits128:
+    return Digits128(columns.ZERO, negative)
 
 
-def infinite(negative: bool, flags: int = 0) -> Value:
-    return Value(columns.INFINITE, negative, flags=flags)
+def infinite(negative: bool, flags: int = 0) -> Digits128:
+    return Digits128(columns.INFINITE, negative, flags=flags)
 
 
-def value_of(number: Exact) -> Value:
+def value_of(number: Exact) -> Digits128:
     """A number's first 128 digits, and whether more follow.
 
     Examples
@@ -80,20 +80,20 @@ def value_of(number: Exact) -> Value:
     (-1, False, True)
     """
     if isinstance(number, Literal):
-        return Value(columns.NUMBER, number.negative, *number.leading())
+        return Digits128(columns.NUMBER, number.negative, *number.leading())
     if not number:
         return zero()
-    return Value(columns.NUMBER, number < 0, *leading_of(abs(number.numerator), number.denominator))
+    return Digits128(columns.NUMBER, number < 0, *leading_of(abs(number.numerator), number.denominator))
 
 
-def row(value: Value) -> tuple[int, int, int, int]:
+def row(value: Digits128) -> tuple[int, int, int, int]:
     """A value as a table has it (`fpemu.kernels.columns`)."""
     what = value.kind | value.flags << columns.FLAGS
     what |= columns.NEGATIVE * value.negative | columns.MORE * value.more
     return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
 
 
-def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[Operand]:
+def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[Dyadic]:
     """What codes of a format stand for; `rules`: whether subnormals are zeros."""
     from fpemu.kernels.cpu.elementary import operands_array
 
@@ -102,19 +102,19 @@ def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules)
     return [_operand(*each) for each in table.tolist()]
 
 
-def _operand(what: int, exponent: int, significand: int) -> Operand:
+def _operand(what: int, exponent: int, significand: int) -> Dyadic:
     """An operand from its row; the significand without its last zeros."""
     kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
     if significand == 0 or kind == columns.NOT_A_NUMBER:
-        return Operand(kind, negative, signalling=what & columns.MORE != 0)
+        return Dyadic(kind, negative, signalling=what & columns.MORE != 0)
     if exponent >> 63:
         exponent -= 1 << 64
     cut = (significand & -significand).bit_length() - 1
-    return Operand(kind, negative, significand >> cut, exponent + cut)
+    return Dyadic(kind, negative, significand >> cut, exponent + cut)
 
 
 def round_values(
-    numbers: Sequence[Exact | Value],
+    numbers: Sequence[Exact | Digits128],
     places: NDArray[np.intp],
     target: FloatFormat | IntFormat,
     rules: Rules,
@@ -150,9 +150,9 @@ def round_values(
     beyond = np.zeros(len(numbers), np.bool_)
     values: list[tuple[int, int, int, int]] = []
     for number in numbers:
-        if not isinstance(number, Value) and rules[places_of.WRAP]:
+        if not isinstance(number, Digits128) and rules[places_of.WRAP]:
             number, beyond[len(values)] = wrapped(number, target, rules)
-        values.append(row(number if isinstance(number, Value) else value_of(number)))
+        values.append(row(number if isinstance(number, Digits128) else value_of(number)))
     table = np.array(values, np.uint64).reshape(-1, 4)
     stochastic = rules[places_of.ROUNDING] >= places_of.STOCHASTIC_A
     step = 1 if stochastic and not randoms.size else _PIECE  # the stream goes on place by place
@@ -167,7 +167,9 @@ def round_values(
     return out, flags
 
 
-def wrapped(number: Exact, target: FloatFormat | IntFormat, rules: Rules, shift: int = 0) -> tuple[Exact | Value, bool]:
+def wrapped(
+    number: Exact, target: FloatFormat | IntFormat, rules: Rules, shift: int = 0
+) -> tuple[Exact | Digits128, bool]:
     """A number times 2^shift less a multiple of 2^64 quanta, where overflow wraps and that is one; whether it is.
 
     Where it is not, the number is given back without its shift.

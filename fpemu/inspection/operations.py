@@ -81,7 +81,7 @@ def _power(_: Any, x: Fraction, y: Fraction) -> Exact | None:
     return _of_digits(digits.power, x, y)
 
 
-def _of_digits(value: Callable[..., significands.Value], *operands: Fraction) -> Exact | None:
+def _of_digits(value: Callable[..., significands.Digits128], *operands: Fraction) -> Exact | None:
     """What `fpemu.arithmetic.elementary.ziv` knows; of numbers that are not dyadic, from their first digits."""
     cut = [_cut(x) for x in operands]
     found = value(*(number for number, _ in cut))
@@ -93,15 +93,15 @@ def _of_digits(value: Callable[..., significands.Value], *operands: Fraction) ->
     return exact_digits(found.negative, found.top, found.digits, more)
 
 
-def _cut(x: Fraction) -> tuple[significands.Operand, bool]:
+def _cut(x: Fraction) -> tuple[significands.Dyadic, bool]:
     """The first digits of a number, as many as elementary functions look at, and whether more follow."""
     if not x:
-        return significands.Operand(columns.NUMBER, False), False
+        return significands.Dyadic(columns.NUMBER, False), False
     binade = floor_log2(abs(x))
     up = min(max(x.denominator.bit_length() - 1, 2 * DIGITS - min(binade, 0)), max(MANY - binade, 4 * DIGITS))
     m, rest = divmod(abs(x.numerator) << max(up, 0), x.denominator << max(-up, 0))
     zeros = (m & -m).bit_length() - 1
-    return significands.Operand(columns.NUMBER, x < 0, m >> zeros, zeros - up), rest != 0
+    return significands.Dyadic(columns.NUMBER, x < 0, m >> zeros, zeros - up), rest != 0
 
 
 def _elementary(name: str) -> Operation:

@@ -288,10 +288,10 @@ def test_enclosures_hold_the_value(name):
 def test_values_that_no_digits_settle():
     """An error, not a wrong digit: here an enclosure that always holds 1."""
     with pytest.raises(ArithmeticError, match="16384 digits do not tell"):
-        digits.settle(lambda w: (False, ((1 << w) - 1, (1 << w) + 1, -w)))
-    assert digits.settled(False, (-3, 5, 0)) is None
-    assert digits.settled(False, (5, 6, 0)) is None
-    assert digits.settled(True, ((1 << 200), (1 << 200) + 1, -200)) == (0, True, 0, 1 << 127, True, 0)
+        digits.ziv_loop(lambda w: (False, ((1 << w) - 1, (1 << w) + 1, -w)))
+    assert digits.decided_digits(False, (-3, 5, 0)) is None
+    assert digits.decided_digits(False, (5, 6, 0)) is None
+    assert digits.decided_digits(True, ((1 << 200), (1 << 200) + 1, -200)) == (0, True, 0, 1 << 127, True, 0)
 
 
 def test_nan_operands_are_passed_on():

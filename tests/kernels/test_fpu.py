@@ -26,9 +26,11 @@ CASES = [
 
 
 def task(target, mode, tininess="after", **knobs):
-    """A task as `task_for` makes it."""
+    """A task as `resolve_target` makes it."""
     fmt = fe.dtype(target)
-    return task_module.task_for("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True)
+    return task_module.resolve_target(
+        "add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True
+    )
 
 
 def operands(formats, size, rng):
@@ -71,7 +73,7 @@ def test_fpu(name):
             these = task(target, mode, "before" if number % 2 else "after")
             expected, raised = general(name, formats, these, codes)
             for flags_wanted in (False, True):
-                way = shortcuts._by_fpu(name, formats, these, flags_wanted)
+                way = shortcuts._fpu_path(name, formats, these, flags_wanted)
                 if way is None:
                     continue
                 done, found, flags = run(way, codes, these.target, flags_wanted)
@@ -98,7 +100,7 @@ def test_fpu_limits():
             for tininess in ("before", "after"):
                 these = task(target, mode, tininess)
                 expected, raised = general("add", source, these, codes)
-                way = shortcuts._by_fpu("add", source, these, True)
+                way = shortcuts._fpu_path("add", source, these, True)
                 assert way is not None
                 done, found, flags = run(way, codes, these.target, True)
                 assert done
@@ -116,7 +118,7 @@ def test_table(name):
     for mode in ("nearest_even", "toward_positive"):
         these = task("float8_e5m2", mode)
         expected, raised = general(name, formats, these, codes)
-        way = shortcuts.way(name, formats, these, codes[0].size, True)
+        way = shortcuts.fast_path(name, formats, these, codes[0].size, True)
         done, found, flags = run(way, [part[::-1].copy() for part in codes], these.target, True)
         assert done
         np.testing.assert_array_equal(found[::-1], expected)
@@ -136,7 +138,7 @@ def test_products_that_lose_nothing(mode):
     small = [part.copy() for part in codes]
     small[0][-1], small[1][-1] = 0x0001, 0x3E80  # a quarter of the smallest number
     for flags_wanted in (False, True):
-        way = shortcuts._by_fpu("multiply", (fmt, fmt), these, flags_wanted)
+        way = shortcuts._fpu_path("multiply", (fmt, fmt), these, flags_wanted)
         for given in (codes, small):
             expected, raised = general("multiply", (fmt, fmt), these, given)
             done, found, flags = run(way, given, fmt, flags_wanted)
@@ -162,7 +164,7 @@ def test_products_that_lose_a_digit(mode):
     these = task(left, mode)
     expected, raised = general("multiply", (left, right), these, codes)
     for flags_wanted in (False, True):
-        way = shortcuts._by_fpu("multiply", (left, right), these, flags_wanted)
+        way = shortcuts._fpu_path("multiply", (left, right), these, flags_wanted)
         done, found, flags = run(way, codes, left, flags_wanted)
         assert done
         np.testing.assert_array_equal(found, expected)
@@ -177,7 +179,7 @@ def test_sums_rounded_twice(name):
     every = np.arange(fmt.code_count, dtype=np.uint16)
     for mode in ("nearest_even", "nearest_toward_zero", "nearest_toward_positive"):
         these = task(fmt, mode)
-        way = shortcuts._by_fpu("subtract", (fmt, fmt), these, False)
+        way = shortcuts._fpu_path("subtract", (fmt, fmt), these, False)
         for x in (one, one + 1, one - 1):
             codes = [np.full(every.size, x, np.uint16), every]
             np.testing.assert_array_equal(
@@ -190,17 +192,17 @@ def test_which_way():
     half, single = fe.dtype("float16"), fe.dtype("float32")
     these = task("float16", "nearest_even")
     many = 1 << 20
-    assert shortcuts.way("add", (half, half), these, many, True) is not None
-    assert shortcuts.way("add", (half, half), these, 10, True) is None
-    assert shortcuts.way("add", (half, half), task("float16", fe.Stochastic()), many, True) is None
-    assert shortcuts.way("add", (half, half), task("float16", None, subnormals_in="zero"), many, True) is None
-    assert shortcuts.way("add", (half, half), task("int8", None), many, True) is None
-    assert shortcuts.way("add", (fe.dtype("float64"),) * 2, these, many, True) is None
-    assert shortcuts.way("multiply", (fe.dtype("e8m22"),) * 2, these, many, False) is not None
-    assert shortcuts.way("fma", (fe.dtype("float8_e4m3fn"),) * 3, these, many, False) is not None
-    assert shortcuts.way("divide", (single, single), task("float64", None), many, False) is None
-    assert shortcuts.way("sqrt", (single,), task("e11m27", None), many, False) is None
-    assert shortcuts.way("add", (half, half), task("e11m51", None), many, False) is None
+    assert shortcuts.fast_path("add", (half, half), these, many, True) is not None
+    assert shortcuts.fast_path("add", (half, half), these, 10, True) is None
+    assert shortcuts.fast_path("add", (half, half), task("float16", fe.Stochastic()), many, True) is None
+    assert shortcuts.fast_path("add", (half, half), task("float16", None, subnormals_in="zero"), many, True) is None
+    assert shortcuts.fast_path("add", (half, half), task("int8", None), many, True) is None
+    assert shortcuts.fast_path("add", (fe.dtype("float64"),) * 2, these, many, True) is None
+    assert shortcuts.fast_path("multiply", (fe.dtype("e8m22"),) * 2, these, many, False) is not None
+    assert shortcuts.fast_path("fma", (fe.dtype("float8_e4m3fn"),) * 3, these, many, False) is not None
+    assert shortcuts.fast_path("divide", (single, single), task("float64", None), many, False) is None
+    assert shortcuts.fast_path("sqrt", (single,), task("e11m27", None), many, False) is None
+    assert shortcuts.fast_path("add", (half, half), task("e11m51", None), many, False) is None
 
 
 @float_environment.needed
@@ -208,7 +210,7 @@ def test_fpu_leaves_it_to_others():
     """Where it rounds otherwise or flushes subnormals."""
     half = fe.dtype("float16")
     these = task("float16", "nearest_even")
-    way = shortcuts._by_fpu("add", (half, half), these, False)
+    way = shortcuts._fpu_path("add", (half, half), these, False)
     codes = [np.array([0x3C00, 1], np.uint16), np.array([0x0001, 1], np.uint16)]
     for name in float_environment.CHANGED:
         with float_environment.changed(name):

@@ -20,7 +20,7 @@ import numpy as np
 
 import fpemu as fe
 from fpemu.arithmetic import fast_paths as shortcuts
-from fpemu.arithmetic.task import general, task_for
+from fpemu.arithmetic.task import general, resolve_target
 from tests.oracle import mpfr_arrays
 from tests.oracle.compare import DETERMINISTIC as MODES
 from tests.oracle.compare import DifferenceError
@@ -140,12 +140,12 @@ def check(operation, name, count, seed):
         before = (number + seed) % 3 == 0
         expected = rounded(results, name, mode, before)
         rules = fe.profile("ieee").replace(rounding=mode, tininess="before" if before else "after")
-        task = task_for(operation, (fmt,) * len(codes), fmt, rules, None, None)
+        task = resolve_target(operation, (fmt,) * len(codes), fmt, rules, None, None)
         out, raised = np.empty(count, fmt.code_dtype), np.empty(count, np.uint8)
         how = f"seed {seed}, {mode}, tininess {'before' if before else 'after'}"
         general(operation, (fmt,) * len(codes), task, codes, out, raised)
         compare(operation, name, (out, raised), expected, operands, f"{how}, general")
-        if shortcuts.way(operation, (fmt,) * len(codes), task, count, False) is not None:
+        if shortcuts.fast_path(operation, (fmt,) * len(codes), task, count, False) is not None:
             function = getattr(fe, operation)
             public, flags = function(*arrays, profile=rules, return_flags=True)
             compare(operation, name, (public.codes, flags.bits), expected, operands, how)

@@ -113,7 +113,7 @@ def exp_at(z: int, w: int, error: int) -> Enclosure:
     return total - bound, total + bound, k + HALVINGS - w
 
 
-def exp_beside_one(z: int, w: int, error: int, above: bool) -> Enclosure:
+def exp_on_one_side(z: int, w: int, error: int, above: bool) -> Enclosure:
     """As `exp_at`, of a number known to be positive (`above`) or negative, never 0."""
     low, high, exponent = exp_at(z, w, error)
     if 0 <= -exponent <= w + 1:  # else far from 1
@@ -125,14 +125,14 @@ def exp_beside_one(z: int, w: int, error: int, above: bool) -> Enclosure:
 
 
 def exp(negative: bool, m: int, e: int, w: int) -> Enclosure:
-    return exp_beside_one(scaled(-m if negative else m, e, w), w, 1, not negative)
+    return exp_on_one_side(scaled(-m if negative else m, e, w), w, 1, not negative)
 
 
 def exp2(negative: bool, m: int, e: int, w: int) -> Enclosure:
     """2^x = 2^k exp(f ln2), with k the floor of x and f the rest, at scale w; 2^f lies between 1 and 2."""
     x = scaled(-m if negative else m, e, w)
     k, f = x >> w, x & ((1 << w) - 1)
-    low, high, exponent = exp_beside_one(f * ln2(w) >> w, w, 4, True)  # f within 1, ln2 within 2, a floor
+    low, high, exponent = exp_on_one_side(f * ln2(w) >> w, w, 4, True)  # f within 1, ln2 within 2, a floor
     return low, min(high, 1 << (1 - exponent)), exponent + k
 
 
@@ -172,7 +172,7 @@ def log2(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
 # -- sin and cos ------------------------------------------------------------------------------------------------------
 
 
-def _alternating(square: int, w: int, n: int) -> tuple[int, int]:
+def _sin_cos_series(square: int, w: int, n: int) -> tuple[int, int]:
     """1 - square/((n+1)(n+2)) + ... at scale w, square <= 0.7, n 0 or 1: the sum, and what bounds its error.
 
     The square may be 1 unit off.  The first term loses less than 2 units, the others 1.3, what is left out less than 1.
@@ -187,7 +187,7 @@ def _alternating(square: int, w: int, n: int) -> tuple[int, int]:
     return total, 2 * terms + 2
 
 
-def _wave(quarter: int, m: int, e: int, w: int) -> tuple[bool, Enclosure]:
+def _sin_cos_by_reduction(quarter: int, m: int, e: int, w: int) -> tuple[bool, Enclosure]:
     """The sine (quarter 0) or cosine (1) of x >= 1/2, by x 2/pi modulo 4 (Payne and Hanek).
 
     Only a window of 2/pi's digits counts: those above it are multiples of 4 when multiplied.
@@ -205,36 +205,36 @@ def _wave(quarter: int, m: int, e: int, w: int) -> tuple[bool, Enclosure]:
     else:
         swapped = bool(quarter & 1)
     r = part * pi(w) >> (w + 1)  # within 1.5 pi/2 + 1 + 1 < 5 units
-    total, bound = _alternating(r * r >> w, w, 0 if swapped else 1)
+    total, bound = _sin_cos_series(r * r >> w, w, 0 if swapped else 1)
     low, high = total - bound, min(total + bound, 1 << w)
     if swapped:  # cos; no slope is steeper than 1
         return quarter & 2 != 0, (low - 5, min(high + 5, 1 << w), -w)
     return quarter & 2 != 0, (r * low - (5 << w), r * high + (5 << w), -2 * w)
 
 
-def _near_zero(m: int, e: int) -> bool:
+def _is_small(m: int, e: int) -> bool:
     return e + m.bit_length() < 0
 
 
 def sin(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
     """Of small x, x (1 - x^2/6 + ...), which is below x."""
-    if not _near_zero(m, e):
-        return _wave(0, m, e, w)
-    total, bound = _alternating(scaled(m * m, 2 * e, w), w, 1)
+    if not _is_small(m, e):
+        return _sin_cos_by_reduction(0, m, e, w)
+    total, bound = _sin_cos_series(scaled(m * m, 2 * e, w), w, 1)
     return False, (m * (total - bound), m * min(total + bound, 1 << w), e - w)
 
 
 def cos(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
-    if not _near_zero(m, e):
-        return _wave(1, m, e, w)
-    total, bound = _alternating(scaled(m * m, 2 * e, w), w, 0)
+    if not _is_small(m, e):
+        return _sin_cos_by_reduction(1, m, e, w)
+    total, bound = _sin_cos_series(scaled(m * m, 2 * e, w), w, 0)
     return False, (total - bound, min(total + bound, 1 << w), -w)
 
 
 # -- tanh, sigmoid, erf -----------------------------------------------------------------------------------------------
 
 
-def _growing(square: int, w: int, n: int) -> tuple[int, int]:
+def _sinh_cosh_series(square: int, w: int, n: int) -> tuple[int, int]:
     """1 + square/((n+1)(n+2)) + ... at scale w, square <= 1: as `_alternating`; the sum is not above the true one.
 
     The first term loses less than 2 units, the others less than 1.5, what is left out less than 1.
@@ -263,8 +263,8 @@ def tanh(m: int, e: int, w: int) -> Enclosure:
     one = 1 << w
     if e + m.bit_length() <= 0:
         square = scaled(m * m, 2 * e, w)
-        sinh, sinh_more = _growing(square, w, 1)
-        cosh, cosh_more = _growing(square, w, 0)
+        sinh, sinh_more = _sinh_cosh_series(square, w, 1)
+        cosh, cosh_more = _sinh_cosh_series(square, w, 0)
         low, high = (sinh << w) // (cosh + cosh_more), ((sinh + sinh_more) << w) // cosh + 1
         return m * low, m * min(high, one), e - w
     if e + m.bit_length() > w.bit_length():  # x > w: t < 2^-2w
@@ -278,7 +278,7 @@ def sigmoid(negative: bool, m: int, e: int, w: int) -> Enclosure:
     one = 1 << w
     if not negative and e + m.bit_length() > w.bit_length():  # x > w: t < 2^-w
         return one - 1, one, -w
-    low, high, exponent = exp_beside_one(scaled(-m, e, w), w, 1, False)
+    low, high, exponent = exp_on_one_side(scaled(-m, e, w), w, 1, False)
     t_low, t_high = _as_fraction((low, high, exponent), w)
     if not negative:
         return max((one << w) // (one + t_high), one >> 1), min((one << w) // (one + t_low) + 1, one), -w
@@ -308,7 +308,7 @@ def erf(m: int, e: int, w: int) -> Enclosure:
         total += term
     terms = (n + 1) >> 1
     more = 2 * terms * ((total >> w) + terms + 3) + 4
-    low, high, exponent = exp_beside_one(scaled(-square, 2 * e, w), w, 1, False)
+    low, high, exponent = exp_on_one_side(scaled(-square, 2 * e, w), w, 1, False)
     factor = two_over_root_pi(w)
     low = (factor * total >> w) * low >> w
     high = (((factor + 2) * (total + more) >> w) + 1) * high >> w

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fpemu.arithmetic.comparison import equal
 from fpemu.arithmetic.elementary import powers
-from fpemu.arithmetic.elementary.tables import MAX_BITS, carry_out
+from fpemu.arithmetic.elementary.tables import MAX_BITS, compute_by_tables
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.operation import operate
 from fpemu.arithmetic.options import Options, documented
@@ -42,7 +42,7 @@ def exp(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.exp([Fraction(1, 3), 0.5, "1e-400"], result="bfloat16", rounding="away_from_zero")
     array([1.3984375, 1.65625  , 1.0078125], dtype=float32)
     """
-    return operate("exp", (x,), options, carry_out)
+    return operate("exp", (x,), options, compute_by_tables)
 
 
 @documented
@@ -61,7 +61,7 @@ def exp2(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.exp2(fe.array([3.0, 0.5, -20.0], "float16"))
     Array([8.0000000e+00, 1.4140625e+00, 9.5367432e-07], format='float16')
     """
-    return operate("exp2", (x,), options, carry_out)
+    return operate("exp2", (x,), options, compute_by_tables)
 
 
 @documented
@@ -83,7 +83,7 @@ def log(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> flags
     Flags(inexact: 1, divide_by_zero: 1 of 3)
     """
-    return operate("log", (x,), options, carry_out)
+    return operate("log", (x,), options, compute_by_tables)
 
 
 @documented
@@ -102,7 +102,7 @@ def log2(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.log2(fe.array([8.0, 10.0], "float16"))
     Array([3.        , 3.3222656], format='float16')
     """
-    return operate("log2", (x,), options, carry_out)
+    return operate("log2", (x,), options, compute_by_tables)
 
 
 @documented
@@ -122,7 +122,7 @@ def sin(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.sin(fe.array([0.5, 3.140625, 2.0**120], "bfloat16"))
     Array([0.47851562, 0.00096893, 0.37695312], format='bfloat16')
     """
-    return operate("sin", (x,), options, carry_out)
+    return operate("sin", (x,), options, compute_by_tables)
 
 
 @documented
@@ -141,7 +141,7 @@ def cos(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.cos(fe.array([1.0, 2.0**-8], "float16"), rounding="toward_zero")
     Array([0.54003906, 0.9995117 ], format='float16')
     """
-    return operate("cos", (x,), options, carry_out)
+    return operate("cos", (x,), options, compute_by_tables)
 
 
 @documented
@@ -161,7 +161,7 @@ def tanh(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.tanh(fe.array([0.5, -4.0], "float8_e4m3fn"), result="bfloat16")
     Array([ 0.46289062, -1.        ], format='bfloat16')
     """
-    return operate("tanh", (x,), options, carry_out)
+    return operate("tanh", (x,), options, compute_by_tables)
 
 
 @documented
@@ -180,7 +180,7 @@ def sigmoid(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.sigmoid(fe.array([0.0, 2.0, -10.0], "float16"))
     Array([5.000000e-01, 8.808594e-01, 4.541874e-05], format='float16')
     """
-    return operate("sigmoid", (x,), options, carry_out)
+    return operate("sigmoid", (x,), options, compute_by_tables)
 
 
 @documented
@@ -200,7 +200,7 @@ def erf(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.erf(fe.array([0.5, 1.0], "bfloat16"))
     Array([0.51953125, 0.84375   ], format='bfloat16')
     """
-    return operate("erf", (x,), options, carry_out)
+    return operate("erf", (x,), options, compute_by_tables)
 
 
 @documented
@@ -220,7 +220,7 @@ def rsqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.rsqrt(fe.array([4.0, 3.0, -0.0], "bfloat16"))
     Array([0.5     , 0.578125,     -inf], format='bfloat16')
     """
-    return operate("rsqrt", (x,), options, carry_out)
+    return operate("rsqrt", (x,), options, compute_by_tables)
 
 
 @documented
@@ -239,7 +239,7 @@ def reciprocal(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
     >>> fe.reciprocal(fe.array([3.0, -8.0], "float8_e5m2"))
     Array([ 0.3125, -0.125 ], format='float8_e5m2')
     """
-    return operate("reciprocal", (x,), options, carry_out)
+    return operate("reciprocal", (x,), options, compute_by_tables)
 
 
 @documented
@@ -264,7 +264,7 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
     >>> fe.array([1.1, -3.0], "float32") ** 3
     Array([  1.3310001, -27.       ], format='float32')
     """
-    return operate("pow", (_narrow(x, y), _narrow(y, x)), options, powers.carry_out)
+    return operate("pow", (_narrow(x, y), _narrow(y, x)), options, powers.compute_powers)
 
 
 def _narrow(x: Any, other: Any) -> Any:

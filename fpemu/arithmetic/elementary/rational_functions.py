@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from fpemu.arithmetic.elementary import enclosures
 from fpemu.arithmetic.elementary import ziv as digits
-from fpemu.arithmetic.elementary.ziv import FIRST, INVALID, LAST, ONE, far, settle
-from fpemu.casting.significands import Operand, Value, value_of
+from fpemu.arithmetic.elementary.ziv import FIRST, INVALID, LAST, ONE, out_of_range, ziv_loop
+from fpemu.casting.significands import Digits128, Dyadic, value_of
 from fpemu.formats.facts.literals import DIGITS, FAR
 from fpemu.kernels import columns
 
@@ -36,7 +36,7 @@ LONGEST = 1 << 16  # digits of an integer power that is worked out as it is
 UNSETTLED: Enclosure = (0, 1, 0)
 
 
-def value_at(name: str, x: Fraction) -> Value:
+def value_at(name: str, x: Fraction) -> Digits128:
     """The value of a function at a rational number other than 0.
 
     Examples
@@ -63,7 +63,7 @@ def value_at(name: str, x: Fraction) -> Value:
     return value
 
 
-def root(x: Fraction) -> Value:
+def root(x: Fraction) -> Digits128:
     """The square root of a positive number."""
     exact = math.isqrt(x.numerator), math.isqrt(x.denominator)
     if exact[0] ** 2 == x.numerator and exact[1] ** 2 == x.denominator:
@@ -103,32 +103,32 @@ def _of_scale(x: Fraction, w: int) -> tuple[int, int]:
     return _below(x, k), -k
 
 
-def _growing(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Value]:
+def _by_monotony(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Digits128]:
     """A function that grows with its argument, of positive values."""
 
-    def value(x: Fraction, negative: bool) -> Value:
+    def value(x: Fraction, negative: bool) -> Digits128:
         def at(w: int) -> tuple[bool, Enclosure]:
             a, e = _of_scale(x, w)
             least, most = (a + 1, a) if negative else (a, a + 1)
             return False, _between(enclose(negative, least, e, w), enclose(negative, most, e, w))
 
-        return settle(at)
+        return ziv_loop(at)
 
     return value
 
 
-def _exponential(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Value]:
+def _exponential(enclose: Callable[[bool, int, int, int], Enclosure]) -> Callable[[Fraction, bool], Digits128]:
     """As `_growing`, of a function that is beyond all formats from some number on."""
-    within = _growing(enclose)
-    return lambda x, negative: far(not negative) if _top(x) >= 30 else within(x, negative)
+    within = _by_monotony(enclose)
+    return lambda x, negative: out_of_range(not negative) if _top(x) >= 30 else within(x, negative)
 
 
-def _sigmoid(x: Fraction, negative: bool) -> Value:
-    return far(False) if negative and _top(x) >= 30 else _growing(enclosures.sigmoid)(x, negative)
+def _sigmoid(x: Fraction, negative: bool) -> Digits128:
+    return out_of_range(False) if negative and _top(x) >= 30 else _by_monotony(enclosures.sigmoid)(x, negative)
 
 
-def _logarithm(enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Callable[[Fraction, bool], Value]:
-    def value(x: Fraction, _: bool) -> Value:
+def _logarithm(enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Callable[[Fraction, bool], Digits128]:
+    def value(x: Fraction, _: bool) -> Digits128:
         def at(w: int) -> tuple[bool, Enclosure]:
             k = w + GUARD - _top(x)
             a = _below(x, k)
@@ -138,15 +138,17 @@ def _logarithm(enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Ca
             return negative, _between(high, low) if negative else _between(low, high)
 
         first = FIRST + _nearness(x)
-        return settle(at, first, max(LAST, 2 * first))
+        return ziv_loop(at, first, max(LAST, 2 * first))
 
     return value
 
 
-def _wave(name: str, enclose: Callable[[int, int, int], tuple[bool, Enclosure]]) -> Callable[[Fraction, bool], Value]:
+def _by_slope(
+    name: str, enclose: Callable[[int, int, int], tuple[bool, Enclosure]]
+) -> Callable[[Fraction, bool], Digits128]:
     """A sine or cosine, whose magnitude is below 1; no slope is steeper than 1."""
 
-    def value(x: Fraction, _: bool) -> Value:
+    def value(x: Fraction, _: bool) -> Digits128:
         if _top(x) >= enclosures.MAX_TURNS:
             digits.check_turns(name, 1, _top(x) + 1)
 
@@ -159,21 +161,21 @@ def _wave(name: str, enclose: Callable[[int, int, int], tuple[bool, Enclosure]])
                 high = min(high, 1 << -exponent)
             return negative, (low - more, high, exponent)
 
-        return settle(at)
+        return ziv_loop(at)
 
     return value
 
 
-_FUNCTIONS: dict[str, Callable[[Fraction, bool], Value]] = {
+_FUNCTIONS: dict[str, Callable[[Fraction, bool], Digits128]] = {
     "exp": _exponential(enclosures.exp),
     "exp2": _exponential(enclosures.exp2),
     "log": _logarithm(enclosures.log),
     "log2": _logarithm(enclosures.log2),
-    "sin": _wave("sin", enclosures.sin),
-    "cos": _wave("cos", enclosures.cos),
-    "tanh": lambda x, _: _growing(lambda _, m, e, w: enclosures.tanh(m, e, w))(x, False),
+    "sin": _by_slope("sin", enclosures.sin),
+    "cos": _by_slope("cos", enclosures.cos),
+    "tanh": lambda x, _: _by_monotony(lambda _, m, e, w: enclosures.tanh(m, e, w))(x, False),
     "sigmoid": _sigmoid,
-    "erf": lambda x, _: _growing(lambda _, m, e, w: enclosures.erf(m, e, w))(x, False),
+    "erf": lambda x, _: _by_monotony(lambda _, m, e, w: enclosures.erf(m, e, w))(x, False),
 }
 
 
@@ -185,7 +187,7 @@ def _nearness(x: Fraction) -> int:
     return max(x.denominator.bit_length() - abs(x.numerator - x.denominator).bit_length() + 1, 1)
 
 
-def power(x: Fraction, y: Fraction) -> Value:
+def power(x: Fraction, y: Fraction) -> Digits128:
     """The power of a positive number by another than 0.
 
     Examples
@@ -200,7 +202,7 @@ def power(x: Fraction, y: Fraction) -> Value:
     base, exponent = _dyadic(x), _dyadic(y)
     if base is not None and exponent is not None:
         number = columns.NUMBER
-        return digits.power(Operand(number, False, *base), Operand(number, y < 0, *exponent))
+        return digits.power(Dyadic(number, False, *base), Dyadic(number, y < 0, *exponent))
     n, d = y.numerator, y.denominator
     roots = _whole_root(x.numerator, d), _whole_root(x.denominator, d)
     if roots[0] is not None and roots[1] is not None:
@@ -209,14 +211,14 @@ def power(x: Fraction, y: Fraction) -> Value:
         if base is not None:
             sign, m = y < 0, abs(n)
             cut = (m & -m).bit_length() - 1
-            return digits.power(Operand(columns.NUMBER, False, *base), Operand(columns.NUMBER, sign, m >> cut, cut))
+            return digits.power(Dyadic(columns.NUMBER, False, *base), Dyadic(columns.NUMBER, sign, m >> cut, cut))
     if d == 1 and abs(n) * max(x.numerator, x.denominator).bit_length() <= LONGEST:
         return value_of(x**n)
     large = (x > 1) == (n > 0)
     near = _nearness(x)
     size = n.bit_length() - d.bit_length() + 1  # |y| < 2^size
     if size - 2 > near + 33:  # log x is at least 2^(-near - 1), so y log x at least 2^31
-        return far(large)
+        return out_of_range(large)
 
     def logarithm(w: int) -> int:
         """Of the power, at scale w, less than 2 units off."""
@@ -226,9 +228,11 @@ def power(x: Fraction, y: Fraction) -> Value:
 
     first = near + 80
     if abs(logarithm(first)) >> first > FAR:
-        return far(large)
+        return out_of_range(large)
     first = max(first, FIRST)
-    return settle(lambda w: (False, enclosures.exp_beside_one(logarithm(w), w, 3, large)), first, max(LAST, 2 * first))
+    return ziv_loop(
+        lambda w: (False, enclosures.exp_on_one_side(logarithm(w), w, 3, large)), first, max(LAST, 2 * first)
+    )
 
 
 def _whole_root(n: int, degree: int) -> int | None:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.elementary import ziv as digits
-from fpemu.arithmetic.operation import Work, by_loop, may_write
-from fpemu.arithmetic.task import Task, general
+from fpemu.arithmetic.operation import Call, compute_by_loop, may_write
+from fpemu.arithmetic.task import Target, general
 from fpemu.casting import significands
 from fpemu.casting.execution import in_pieces
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
@@ -54,7 +54,7 @@ class _Table:
         with self.lock:
             if self.known.size <= FEW or rows.size >= MANY:
                 rows = np.arange(self.known.size)
-            elif rows.size > self.known.size and _taken(self.known.view(np.uint8), rows).all():
+            elif rows.size > self.known.size and _take_rows(self.known.view(np.uint8), rows).all():
                 return
             met = np.zeros(self.known.size, np.bool_)
             met[rows] = True
@@ -95,12 +95,12 @@ class Values(_Table):
             values = list(map(digits.power, x, y))
         self.rows[rows] = [row(value) for value in values]
 
-    def _of_one(self, operands: list[significands.Operand]) -> list[significands.Value]:
+    def _of_one(self, operands: list[significands.Dyadic]) -> list[significands.Digits128]:
         """Of odd and even functions one value serves both signs."""
         symmetry = digits.FUNCTIONS[self.name].symmetry
         if not symmetry:
             return [digits.value_of(self.name, x) for x in operands]
-        found: dict[significands.Operand, significands.Value] = {}
+        found: dict[significands.Dyadic, significands.Digits128] = {}
         values = []
         for x in operands:
             positive = x._replace(negative=False)
@@ -116,7 +116,7 @@ class Values(_Table):
 class Results(_Table):
     """What a function's exact values are rounded to: codes and flags."""
 
-    def __init__(self, values: Values, task: Task) -> None:
+    def __init__(self, values: Values, task: Target) -> None:
         super().__init__(values.known.size)
         self.values, self.task = values, task
         self.codes = np.zeros(self.known.size, task.target.code_dtype)
@@ -130,7 +130,7 @@ class Results(_Table):
 def round_values(
     values: Values,
     rows: NDArray[np.uint16],
-    task: Task,
+    task: Target,
     randoms: NDArray[Any] | None = None,
     key: int = 0,
     first: int = 0,
@@ -154,14 +154,14 @@ def round_values(
     """
     out, flags = _round_rows(values.rows, rows, task, randoms, key, first)
     if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
-        _pass_on(values, rows, task, out, flags)
+        _propagate_nans(values, rows, task, out, flags)
     return out, flags
 
 
 def rounded(
-    values: list[significands.Value],
+    values: list[significands.Digits128],
     rows: NDArray[np.uint16],
-    task: Task,
+    task: Target,
     randoms: NDArray[Any] | None = None,
     key: int = 0,
     first: int = 0,
@@ -185,7 +185,7 @@ def rounded(
 def _round_rows(
     table: NDArray[np.uint64],
     rows: NDArray[np.uint16],
-    task: Task,
+    task: Target,
     randoms: NDArray[Any] | None,
     key: int,
     first: int,
@@ -208,7 +208,9 @@ def _round_rows(
     return out, flags
 
 
-def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[Any], flags: NDArray[np.uint8]) -> None:
+def _propagate_nans(
+    values: Values, rows: NDArray[np.uint16], task: Target, out: NDArray[Any], flags: NDArray[np.uint8]
+) -> None:
     """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
     where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)
     x_format, y_format = values.formats[0], values.formats[-1]
@@ -220,18 +222,18 @@ def _pass_on(values: Values, rows: NDArray[np.uint16], task: Task, out: NDArray[
     out[where], flags[where] = _product((x_format, y_format), task, [x[passed], y[passed]])
 
 
-def _product(formats: Formats, task: Task, codes: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def _product(formats: Formats, task: Target, codes: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     found, raised = np.empty(codes[0].size, task.target.code_dtype), np.empty(codes[0].size, np.uint8)
     general("multiply", (formats[0], formats[-1]), task, [codes[0], codes[-1]], found, raised)
     return found, raised
 
 
-def carry_out_each(work: Work, limited: bool = True) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def compute_each(call: Call, limited: bool = True) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """One function on arrays of codes of any width, each operand (each pair) that there is worked out by itself.
 
     Parameters
     ----------
-    work : Work
+    call : Work
     limited : bool
         Whether there may be only so many as take some seconds.
 
@@ -245,30 +247,30 @@ def carry_out_each(work: Work, limited: bool = True) -> tuple[NDArray[Any], NDAr
     ValueError, ArithmeticError
         If there are too many, or a value cannot be worked out: the sine of what is too large.
     """
-    codes = work.codes()
+    codes = call.codes()
     if limited and codes[0].size > MOST:
-        _check_count(work, codes)
-    out = np.empty(codes[0].size, work.task.target.code_dtype)
-    flags = np.empty(out.size if work.flags_wanted else 0, np.uint8)
+        _check_count(call, codes)
+    out = np.empty(codes[0].size, call.task.target.code_dtype)
+    flags = np.empty(out.size if call.flags_wanted else 0, np.uint8)
     for start in range(0, out.size, PIECE):
         stop = min(start + PIECE, out.size)
-        out[start:stop], raised = _piece(work, [part[start:stop] for part in codes], start)
+        out[start:stop], raised = _piece(call, [part[start:stop] for part in codes], start)
         if flags.size:
             flags[start:stop] = raised
-    if work.out is not None and may_write(work.out, codes):
-        work.out.reshape(-1)[...] = out
-        return work.out, flags.reshape(work.shape if work.flags_wanted else (0,))
-    return out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+    if call.out is not None and may_write(call.out, codes):
+        call.out.reshape(-1)[...] = out
+        return call.out, flags.reshape(call.shape if call.flags_wanted else (0,))
+    return out.reshape(call.shape), flags.reshape(call.shape if call.flags_wanted else (0,))
 
 
-def _check_count(work: Work, codes: list[NDArray[Any]]) -> None:
+def _check_count(call: Call, codes: list[NDArray[Any]]) -> None:
     """A ValueError if there are too many distinct operands to be worked out one by one."""
     count = np.unique(_paired([np.unique(part, return_inverse=True)[1] for part in codes])).size
     if count > MOST:
         narrow = "float16" if len(codes) == 1 else "float8_e4m3fn"
-        call = f"fe.{work.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
+        call = f"fe.{call.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
         raise ValueError(
-            f"{work.name} works out operands of more than {MAX_BITS[len(codes)]} bits one by one, {MOST} of them at "
+            f"{call.name} works out operands of more than {MAX_BITS[len(codes)]} bits one by one, {MOST} of them at "
             f"most, and here are {count}: give them in pieces, or cast first, as in {call}"
         )
 
@@ -281,20 +283,20 @@ def _paired(places: list[NDArray[np.intp]]) -> NDArray[np.intp]:
     return paired
 
 
-def _piece(work: Work, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def _piece(call: Call, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """The exact values of all operands, or pairs, that there are, rounded."""
-    task, formats = work.task, tuple(fmt for _, fmt in work.sources)
+    task, formats = call.task, tuple(fmt for _, fmt in call.sources)
     rules = _reading(formats, task.profile)
     met, places = zip(*(np.unique(part, return_inverse=True) for part in codes), strict=True)
     distinct, where = np.unique(_paired(list(places)), return_inverse=True)
     operands = [operands_of(each, fmt, rules) for each, fmt in zip(met, formats, strict=True)]
     here = np.unravel_index(distinct, [each.size for each in met])
     given = list(zip(*([of[i] for i in at.tolist()] for of, at in zip(operands, here, strict=True)), strict=True))
-    values = [digits.power(*each) if len(each) == 2 else digits.value_of(work.name, *each) for each in given]
+    values = [digits.power(*each) if len(each) == 2 else digits.value_of(call.name, *each) for each in given]
     rows = where.reshape(-1).astype(np.uint16)
     if isinstance(task.profile.rounding, Stochastic):  # each element by its own random integer
-        randoms = work.randoms[start : start + rows.size] if work.randoms.size else None
-        out, flags = rounded(values, rows, task, randoms, work.key, work.first + start)
+        randoms = call.randoms[start : start + rows.size] if call.randoms.size else None
+        out, flags = rounded(values, rows, task, randoms, call.key, call.first + start)
     else:
         found, raised = rounded(values, np.arange(distinct.size, dtype=np.uint16), task)
         out, flags = found[rows], raised[rows]
@@ -309,12 +311,12 @@ def _piece(work: Work, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[A
     return out, flags
 
 
-def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def compute_by_tables(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """One function on arrays of codes, by tables; of operands of many bits one by one.
 
     Parameters
     ----------
-    work : Work
+    call : Work
 
     Returns
     -------
@@ -326,28 +328,28 @@ def carry_out(work: Work) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     ValueError
         If there are too many operands of many bits.
     """
-    formats = tuple(fmt for _, fmt in work.sources)
+    formats = tuple(fmt for _, fmt in call.sources)
     if any(fmt.bits > MAX_BITS[len(formats)] for fmt in formats):
-        if work.name == "reciprocal":
-            return by_loop(work._replace(name="divide", sources=[(_ONE, FLOAT64), *work.sources]))
-        return carry_out_each(work)
-    values = _values(work.name, formats, _reading(formats, work.task.profile))
-    codes = work.codes()
+        if call.name == "reciprocal":
+            return compute_by_loop(call._replace(name="divide", sources=[(_ONE, FLOAT64), *call.sources]))
+        return compute_each(call)
+    values = _values(call.name, formats, _reading(formats, call.task.profile))
+    codes = call.codes()
     rows = codes[0] if len(codes) == 1 else codes[0].astype(np.uint16) << formats[1].bits | codes[1]
     flags = np.empty(0, np.uint8)
-    if isinstance(work.task.profile.rounding, Stochastic):
+    if isinstance(call.task.profile.rounding, Stochastic):
         values.fill(rows)
         rows = rows.astype(np.uint16, copy=False)
-        randoms = work.randoms if work.randoms.size else None
-        out, raised = round_values(values, rows, work.task, randoms, work.key, work.first)
-        flags = raised if work.flags_wanted else flags
+        randoms = call.randoms if call.randoms.size else None
+        out, raised = round_values(values, rows, call.task, randoms, call.key, call.first)
+        flags = raised if call.flags_wanted else flags
     else:
-        results = _results(work.name, values, work.task)
+        results = _results(call.name, values, call.task)
         results.fill(rows)
-        place = work.out if work.out is not None and may_write(work.out, codes) else None
-        out = _taken(results.codes, rows, place)
-        flags = _taken(results.flags, rows) if work.flags_wanted else flags
-    return out if out is work.out else out.reshape(work.shape), flags.reshape(work.shape if work.flags_wanted else (0,))
+        place = call.out if call.out is not None and may_write(call.out, codes) else None
+        out = _take_rows(results.codes, rows, place)
+        flags = _take_rows(results.flags, rows) if call.flags_wanted else flags
+    return out if out is call.out else out.reshape(call.shape), flags.reshape(call.shape if call.flags_wanted else (0,))
 
 
 def _reading(formats: Formats, rules: Profile) -> Rules:
@@ -361,11 +363,11 @@ def _values(name: str, formats: Formats, rules: Rules) -> Values:
 
 
 @functools.lru_cache(maxsize=128)
-def _results(name: str, values: Values, task: Task) -> Results:
+def _results(name: str, values: Values, task: Target) -> Results:
     return Results(values, task)
 
 
-def _taken(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None = None) -> NDArray[Any]:
+def _take_rows(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | None = None) -> NDArray[Any]:
     """A table's entries at rows, in new memory or in the place given."""
     from fpemu.kernels.cpu.lookup import take_array
 

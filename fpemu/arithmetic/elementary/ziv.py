@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from fpemu.arithmetic.elementary import enclosures
 from fpemu.arithmetic.elementary.enclosures import Enclosure
-from fpemu.casting.significands import Operand, Value, infinite, zero
+from fpemu.casting.significands import Digits128, Dyadic, infinite, zero
 from fpemu.formats.facts.literals import DIGITS, FAR
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
@@ -35,27 +35,27 @@ LAST = 1 << 14
 LONGEST_POWER = 512  # digits of an integer power that is computed as it is
 
 
-INVALID = Value(columns.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
+INVALID = Digits128(columns.NOT_A_NUMBER, flags=operations.INVALID_FLAG)
 
 
-def dyadic(negative: bool, m: int, e: int) -> Value:
+def dyadic(negative: bool, m: int, e: int) -> Digits128:
     """The number (-1)^negative m 2^e, m > 0."""
     size = m.bit_length()
     if size <= DIGITS:
-        return Value(columns.NUMBER, negative, e + size - 1, m << (DIGITS - size), False)
+        return Digits128(columns.NUMBER, negative, e + size - 1, m << (DIGITS - size), False)
     cut = size - DIGITS
-    return Value(columns.NUMBER, negative, e + size - 1, m >> cut, m & ((1 << cut) - 1) != 0)
+    return Digits128(columns.NUMBER, negative, e + size - 1, m >> cut, m & ((1 << cut) - 1) != 0)
 
 
 ONE = dyadic(False, 1, 0)
 
 
-def far(large: bool, negative: bool = False) -> Value:
+def out_of_range(large: bool, negative: bool = False) -> Digits128:
     """In place of a number beyond 2^FAR or below 2^-FAR: every format and rule makes the same of it."""
-    return Value(columns.NUMBER, negative, FAR if large else -FAR, 1 << (DIGITS - 1), True)
+    return Digits128(columns.NUMBER, negative, FAR if large else -FAR, 1 << (DIGITS - 1), True)
 
 
-def settled(negative: bool, enclosure: Enclosure) -> Value | None:
+def decided_digits(negative: bool, enclosure: Enclosure) -> Digits128 | None:
     """The value in an enclosure, if its ends have the same 128 digits."""
     low, high, exponent = enclosure
     size = low.bit_length()
@@ -65,21 +65,21 @@ def settled(negative: bool, enclosure: Enclosure) -> Value | None:
     digits = low >> cut
     if high > (digits + 1) << cut:
         return None
-    return Value(columns.NUMBER, negative, exponent + size - 1, digits, True)
+    return Digits128(columns.NUMBER, negative, exponent + size - 1, digits, True)
 
 
-def settle(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST, last: int = LAST) -> Value:
+def ziv_loop(enclose: Callable[[int], tuple[bool, Enclosure]], first: int = FIRST, last: int = LAST) -> Digits128:
     """The value that `enclose(w)` encloses: (negative, its magnitude's enclosure)."""
     w = first
     while w <= last:
-        value = settled(*enclose(w))
+        value = decided_digits(*enclose(w))
         if value is not None:
             return value
         w *= 2
     raise ArithmeticError(f"{last} digits do not tell a value from a number of {DIGITS} digits")
 
 
-def _beside(m: int, e: int) -> int:
+def _digits_near_one(m: int, e: int) -> int:
     """Digits of a first enclosure of a value such as 1 + x: x's place twice more, as x and x^2 are dyadic.
 
     Where x is beyond all digits the enclosures end at 1 itself.
@@ -91,34 +91,34 @@ def _beside(m: int, e: int) -> int:
 # -- of one number that is neither zero nor special -------------------------------------------------------------------
 
 
-def _exp(negative: bool, m: int, e: int) -> Value:
+def _exp(negative: bool, m: int, e: int) -> Digits128:
     if e + m.bit_length() > 30:
-        return far(not negative)
-    return settle(lambda w: (False, enclosures.exp(negative, m, e, w)), _beside(m, e))
+        return out_of_range(not negative)
+    return ziv_loop(lambda w: (False, enclosures.exp(negative, m, e, w)), _digits_near_one(m, e))
 
 
-def _exp2(negative: bool, m: int, e: int) -> Value:
+def _exp2(negative: bool, m: int, e: int) -> Digits128:
     if e + m.bit_length() > 30:
-        return far(not negative)
+        return out_of_range(not negative)
     if e >= 0:
         return dyadic(False, 1, -m << e if negative else m << e)
-    return settle(lambda w: (False, enclosures.exp2(negative, m, e, w)), _beside(m, e))
+    return ziv_loop(lambda w: (False, enclosures.exp2(negative, m, e, w)), _digits_near_one(m, e))
 
 
-def _log(negative: bool, m: int, e: int) -> Value:
+def _log(negative: bool, m: int, e: int) -> Digits128:
     if negative:
         return INVALID
     if (m, e) == (1, 0):
         return zero()
-    return settle(lambda w: enclosures.log(m, e, w))
+    return ziv_loop(lambda w: enclosures.log(m, e, w))
 
 
-def _log2(negative: bool, m: int, e: int) -> Value:
+def _log2(negative: bool, m: int, e: int) -> Digits128:
     if negative:
         return INVALID
     if m == 1:
         return dyadic(e < 0, abs(e), 0) if e else zero()
-    return settle(lambda w: enclosures.log2(m, e, w))
+    return ziv_loop(lambda w: enclosures.log2(m, e, w))
 
 
 def check_turns(name: str, m: int, e: int) -> None:
@@ -126,32 +126,32 @@ def check_turns(name: str, m: int, e: int) -> None:
         raise ValueError(f"{name} of numbers beyond 2**{enclosures.MAX_TURNS} would need as many digits of pi: refused")
 
 
-def _sin(negative: bool, m: int, e: int) -> Value:
+def _sin(negative: bool, m: int, e: int) -> Digits128:
     check_turns("sin", m, e)
-    value = settle(lambda w: enclosures.sin(m, e, w))
+    value = ziv_loop(lambda w: enclosures.sin(m, e, w))
     return value._replace(negative=value.negative != negative)
 
 
-def _cos(_: bool, m: int, e: int) -> Value:
+def _cos(_: bool, m: int, e: int) -> Digits128:
     check_turns("cos", m, e)
-    return settle(lambda w: enclosures.cos(m, e, w), _beside(m, e))
+    return ziv_loop(lambda w: enclosures.cos(m, e, w), _digits_near_one(m, e))
 
 
-def _tanh(negative: bool, m: int, e: int) -> Value:
-    return settle(lambda w: (negative, enclosures.tanh(m, e, w)))
+def _tanh(negative: bool, m: int, e: int) -> Digits128:
+    return ziv_loop(lambda w: (negative, enclosures.tanh(m, e, w)))
 
 
-def _sigmoid(negative: bool, m: int, e: int) -> Value:
+def _sigmoid(negative: bool, m: int, e: int) -> Digits128:
     if negative and e + m.bit_length() > 30:
-        return far(False)
-    return settle(lambda w: (False, enclosures.sigmoid(negative, m, e, w)), _beside(m, e))
+        return out_of_range(False)
+    return ziv_loop(lambda w: (False, enclosures.sigmoid(negative, m, e, w)), _digits_near_one(m, e))
 
 
-def _erf(negative: bool, m: int, e: int) -> Value:
-    return settle(lambda w: (negative, enclosures.erf(m, e, w)))
+def _erf(negative: bool, m: int, e: int) -> Digits128:
+    return ziv_loop(lambda w: (negative, enclosures.erf(m, e, w)))
 
 
-def _rsqrt(negative: bool, m: int, e: int) -> Value:
+def _rsqrt(negative: bool, m: int, e: int) -> Digits128:
     if negative:
         return INVALID
     if e & 1:
@@ -164,7 +164,7 @@ def _rsqrt(negative: bool, m: int, e: int) -> Value:
     return value._replace(more=True)
 
 
-def _reciprocal(negative: bool, m: int, e: int) -> Value:
+def _reciprocal(negative: bool, m: int, e: int) -> Digits128:
     if m == 1:
         return dyadic(negative, 1, -e)
     up = DIGITS + m.bit_length()
@@ -174,9 +174,9 @@ def _reciprocal(negative: bool, m: int, e: int) -> Value:
 class Function(NamedTuple):
     """One of one operand: of numbers that are not 0; of either zero, and of infinities, by sign; of -x from x's."""
 
-    of_number: Callable[[bool, int, int], Value]
-    of_zero: tuple[Value, Value]
-    of_infinity: tuple[Value, Value]
+    of_number: Callable[[bool, int, int], Digits128]
+    of_zero: tuple[Digits128, Digits128]
+    of_infinity: tuple[Digits128, Digits128]
     symmetry: str = ""  # "odd", "even"
 
 
@@ -203,11 +203,11 @@ FUNCTIONS = {
 }
 
 
-def value_of(name: str, x: Operand) -> Value:
+def value_of(name: str, x: Dyadic) -> Digits128:
     """The value of a function of one operand."""
     function = FUNCTIONS[name]
     if x.kind == columns.NOT_A_NUMBER:
-        return INVALID if x.signalling else Value(columns.NOT_A_NUMBER)
+        return INVALID if x.signalling else Digits128(columns.NOT_A_NUMBER)
     if x.kind == columns.INFINITE:
         return function.of_infinity[x.negative]
     if x.m == 0:
@@ -218,14 +218,14 @@ def value_of(name: str, x: Operand) -> Value:
 # -- powers -----------------------------------------------------------------------------------------------------------
 
 
-def power(x: Operand, y: Operand) -> Value:
+def power(x: Dyadic, y: Dyadic) -> Digits128:
     """x^y (IEEE 754-2019 clause 9.2.1, pow)."""
     if x.signalling or y.signalling:
         return INVALID
     if y.zero or (not x.negative and (x.m, x.e) == (1, 0)):  # of quiet NaN too
         return ONE
     if columns.NOT_A_NUMBER in (x.kind, y.kind):
-        return Value(columns.NOT_A_NUMBER)
+        return Digits128(columns.NOT_A_NUMBER)
     odd = y.kind == columns.NUMBER and y.e == 0
     negative = x.negative and odd
     if x.kind == columns.INFINITE:
@@ -249,7 +249,7 @@ def _nearness(m: int, e: int) -> int:
     return max(-e - abs(m - (1 << -e)).bit_length() + 1, 1)
 
 
-def _power(m: int, e: int, y: Operand) -> Value:
+def _power(m: int, e: int, y: Dyadic) -> Digits128:
     """The power of m 2^e by a number."""
     if (m, e) == (1, 0):
         return ONE
@@ -259,12 +259,12 @@ def _power(m: int, e: int, y: Operand) -> Value:
     large = (e + m.bit_length() > 0) != y.negative
     near = _nearness(m, e)
     if f + n.bit_length() > near + 33:  # log x is at least 2^(-near - 1), so y log x at least 2^31
-        return far(large)
+        return out_of_range(large)
     if f >= 0:
         whole = n << f
         if m == 1:
             exponent = -e * whole if y.negative else e * whole
-            return dyadic(False, 1, exponent) if abs(exponent) < FAR else far(large)
+            return dyadic(False, 1, exponent) if abs(exponent) < FAR else out_of_range(large)
         if whole * m.bit_length() <= LONGEST_POWER:
             return (_reciprocal if y.negative else dyadic)(False, m**whole, e * whole)
     if (n, f, y.negative) == (1, -1, False):  # a root without end
@@ -274,9 +274,9 @@ def _power(m: int, e: int, y: Operand) -> Value:
     def enclose(w: int) -> tuple[bool, Enclosure]:
         guard = max(f + n.bit_length(), 0) + 8  # of 4 n 2^f units less than 1 is left, and a floor
         z = enclosures.scaled(enclosures.log_at(m, e, w + guard) * (-n if y.negative else n), f, -guard)
-        return False, enclosures.exp_beside_one(z, w, 2, large)
+        return False, enclosures.exp_on_one_side(z, w, 2, large)
 
     w = near + 80
     if abs(enclosures.log_at(m, e, w) * n) >> (w - f) > FAR:
-        return far(large)
-    return settle(enclose)
+        return out_of_range(large)
+    return ziv_loop(enclose)
