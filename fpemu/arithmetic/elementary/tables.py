@@ -268,10 +268,10 @@ def _check_count(call: Call, codes: list[NDArray[Any]]) -> None:
     count = np.unique(_paired([np.unique(part, return_inverse=True)[1] for part in codes])).size
     if count > MOST:
         narrow = "float16" if len(codes) == 1 else "float8_e4m3fn"
-        call = f"fe.{call.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
+        example = f"fe.{call.name}({', '.join(f'fe.array({x}, {narrow!r})' for x in 'xy'[: len(codes)])})"
         raise ValueError(
             f"{call.name} works out operands of more than {MAX_BITS[len(codes)]} bits one by one, {MOST} of them at "
-            f"most, and here are {count}: give them in pieces, or cast first, as in {call}"
+            f"most, and here are {count}: give them in pieces, or cast first, as in {example}"
         )
 
 
