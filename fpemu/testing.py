@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.unsignedinteger[Any]]
 
-__all__ = ["assert_max_ulp", "assert_same_codes", "assert_same_flags", "assert_within_ulps"]
+__all__ = ["Claim", "assert_max_ulp", "assert_same_codes", "assert_same_flags", "assert_within_ulps"]
 
 
 def assert_same_codes(

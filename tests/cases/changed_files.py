@@ -12,7 +12,7 @@ import numpy as np
 
 import fpemu as fe
 from fpemu.verification import vectors
-from fpemu.verification.audits.findings import Ledger, Right
+from fpemu.verification.audits.findings import Expected, Findings
 from fpemu.verification.claims import Claim
 
 # Numbers that sizes, counts and offsets are replaced by
@@ -49,11 +49,11 @@ def made(folder):
     vectors.write(path("vectors.npz", "x.npz"), made_anew, "npz")
     claim = Claim.of("sqrt", "float8_e5m2")
     shutil.copy(vectors.write(folder / "x.tv", vectors.generate(claim)), path("foreign", "x.tv"))
-    ledger = Ledger(claim, "class", True, 256)
+    ledger = Findings(claim, "class", True, 256)
     (batch,) = vectors.generate(claim)
     wrong = batch.result ^ (np.arange(256) == 7).astype(np.uint8)
     answer = type("Answer", (), {"codes": wrong, "flags": batch.flags, "problem": None})
-    ledger.enter(ledger.look(0, Right(batch.result, batch.flags), answer, lambda rows: (batch.operands[0][rows],)))
+    ledger.add(ledger.compare(0, Expected(batch.result, batch.flags), answer, lambda rows: (batch.operands[0][rows],)))
     ledger.save(path("resume", "x.npz"), {"claim": claim.described()})
     shutil.copy(Path(__file__).parents[1] / "peers/torch_cpu.probe", path("recording", "x.probe"))
     return found

@@ -22,7 +22,7 @@ from fpemu.files.data_files import open_arrays
 from fpemu.formats.strict_json import parsed
 from fpemu.verification import vectors
 from fpemu.verification.audits import library, recordings
-from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.audits.findings import Findings
 from fpemu.verification.audits.probe_template import HASH, HEAD, KIND
 from fpemu.verification.audits.recordings import is_recording
 from fpemu.verification.claims import Claim
@@ -271,7 +271,7 @@ def test_recordings_that_grow(tmp_path):
 
 def test_an_audit_to_go_on_with(tmp_path):
     path = tmp_path / "x.npz"
-    ledger = Ledger(CLAIM, "class", False, 256)
+    ledger = Findings(CLAIM, "class", False, 256)
     with pytest.raises(FileNotFoundError) as error:
         ledger.restore(path, {})
     assert (error.value.errno, error.value.filename) == (errno.ENOENT, str(path))

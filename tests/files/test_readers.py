@@ -14,7 +14,7 @@ import fpemu as fe
 from fpemu.files.data_files import open_arrays
 from fpemu.verification import vectors
 from fpemu.verification.audits import recordings
-from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.audits.findings import Findings
 from fpemu.verification.audits.recordings import is_recording
 from fpemu.verification.claims import Claim
 from tests.cases.changed_files import changed, made
@@ -66,7 +66,7 @@ def foreign(path):
 
 def resumed(path):
     claim = Claim.of("sqrt", "float8_e5m2")
-    ledger = Ledger(claim, "class", True, 256)
+    ledger = Findings(claim, "class", True, 256)
     ledger.restore(path, {"claim": claim.described()})
 
 

@@ -18,7 +18,7 @@ from fpemu.files.data_files import Outgoing, write_arrays
 from fpemu.verification import vectors
 from fpemu.verification.audits import probe
 from fpemu.verification.audits import probe_template as recorder
-from fpemu.verification.audits.findings import Ledger
+from fpemu.verification.audits.findings import Findings
 from fpemu.verification.claims import Claim
 
 X = np.arange(300, dtype=np.float32)
@@ -51,7 +51,7 @@ def recording(path):
 
 
 def ledger(path):
-    kept = Ledger(CLAIM, "class", True, 256)
+    kept = Findings(CLAIM, "class", True, 256)
     kept._kept = [[np.arange(40, dtype=np.uint8)] * 5]
     kept.save(path, {"claim": CLAIM.described()})
 

@@ -16,7 +16,7 @@ import pytest
 import fpemu as fe
 from fpemu.verification import audits as auditing
 from fpemu.verification.audits import function, library, program, recorded
-from fpemu.verification.audits.rule_search import Evidence, answers, explain
+from fpemu.verification.audits.rule_search import Evidence, answers, find_rules
 from fpemu.verification.claims import Batch, Claim
 from tests.cases import planted_faults
 
@@ -160,7 +160,7 @@ def test_every_change_is_a_change():
     x, y = (part.astype(np.uint8) for part in np.divmod(np.arange(1 << 16), 256))
     right = ADD.answer(x, y)
     evidence = Evidence(ADD, (x, y), right, right, None, None, "class")
-    assert explain(evidence) == []
+    assert find_rules(evidence) == []
     assert answers(ADD, (("rounding", "no such"),), (x, y), False) is None
 
 

@@ -5,15 +5,15 @@ from fpemu.verification.audits.findings import Difference
 from fpemu.verification.audits.probe_script import probe
 from fpemu.verification.audits.recordings import Recordings, recordings
 from fpemu.verification.audits.result import Audit
-from fpemu.verification.audits.rule_search import Explanation
+from fpemu.verification.audits.rule_search import RuleSet
 from fpemu.verification.audits.subjects import Recorded, function, library, program, recorded
 
 __all__ = [
     "Audit",
     "Difference",
-    "Explanation",
     "Recorded",
     "Recordings",
+    "RuleSet",
     "audit",
     "function",
     "library",

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
 from fpemu.formats.rules import near
-from fpemu.verification.audits.findings import Ledger, Right, Seen
+from fpemu.verification.audits.findings import Comparison, Expected, Findings
 from fpemu.verification.audits.result import Audit
-from fpemu.verification.audits.rule_search import Explanation, explain
-from fpemu.verification.audits.subjects import Answer, Ask, Manner, Recorded, as_subject
+from fpemu.verification.audits.rule_search import RuleSet, find_rules
+from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
 from fpemu.verification.claims import CASTS, Batch, Claim
 from fpemu.verification.vectors import Vectors, generate
 from fpemu.verification.vectors.coverage_fill import every, numbered
@@ -46,7 +46,7 @@ Progress = Callable[[int, int | None], object]
 class _Piece(NamedTuple):
     """What there was to see in a batch, and what kept the subject from answering all of it."""
 
-    seen: Seen
+    seen: Comparison
     problem: str | None
 
 
@@ -147,15 +147,15 @@ def audit(
     if isinstance(asked, Recorded):
         if resume is not None:
             raise ValueError("recorded answers are gone through at once: resume is for other subjects")
-        ledger = Ledger(claim, nan, flags, None)
+        ledger = Findings(claim, nan, flags, None)
         problem = _replay(asked, claim, flags, ledger, progress)
         return Audit(asked.name, ledger, problem, False, _explained(ledger, explained), recorded=True)
     place = None if resume is None else file_path(resume)
     if place is not None:
         _check_place(place)
     inputs = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
-    ledger = Ledger(claim, nan, flags, inputs.count)
-    ask = asked.asked(Manner(claim, takes, gives, flags))
+    ledger = Findings(claim, nan, flags, inputs.count)
+    ask = asked.runner(CallStyle(claim, takes, gives, flags))
     about = {**claim.described(), "subject": asked.name, "nan": nan, "flags": flags, "inputs": inputs.count}
     about |= {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     problem = _run(ask, inputs, ledger, flags, threads, place, about, progress)
@@ -172,8 +172,8 @@ def _check_place(path: Path) -> None:
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent)) from None
 
 
-def _explained(ledger: Ledger, wanted: bool) -> list[Explanation]:
-    return explain(ledger.evidence) if wanted and ledger.different else []
+def _explained(ledger: Findings, wanted: bool) -> list[RuleSet]:
+    return find_rules(ledger.evidence) if wanted and ledger.different else []
 
 
 def _claimed(
@@ -235,12 +235,12 @@ def _check(claim: Claim, flags: bool, nan: str, threads: int) -> None:
         raise ValueError(f"threads must be 1 or more, not {threads}")
 
 
-def _right(claim: Claim, codes: Codes, flags: bool, memory: Scratch | None = None) -> Right:
+def _right(claim: Claim, codes: Codes, flags: bool, memory: Scratch | None = None) -> Expected:
     if flags:
-        return Right(*claim.answer_with_flags(*codes))
+        return Expected(*claim.answer_with_flags(*codes))
     if claim.operation == "cast" and claim.result is not None and memory is not None:
-        return Right(claim.answer(*codes, out=memory.of("right", codes[0].size, claim.result.code_dtype)), None)
-    return Right(claim.answer(*codes), None)
+        return Expected(claim.answer(*codes, out=memory.of("right", codes[0].size, claim.result.code_dtype)), None)
+    return Expected(claim.answer(*codes), None)
 
 
 def _at(codes: Codes) -> Callable[[NDArray[np.intp]], Codes]:
@@ -249,9 +249,9 @@ def _at(codes: Codes) -> Callable[[NDArray[np.intp]], Codes]:
 
 
 def _run(
-    ask: Ask,
+    ask: Runner,
     inputs: Vectors,
-    ledger: Ledger,
+    ledger: Findings,
     flags: bool,
     threads: int,
     resume: Path | None,
@@ -273,11 +273,11 @@ def _run(
             given, known = tuple(part.copy() for part in codes), _at(codes)
         right = _right(claim, given, flags, memory)
         answer = ask(*given)
-        return _Piece(ledger.look(first, right, answer, known), answer.problem)
+        return _Piece(ledger.compare(first, right, answer, known), answer.problem)
 
     saved = time.monotonic()
     for seen, problem in _in_order(piece, _numbered(ledger.checked, inputs), threads):
-        ledger.enter(seen)
+        ledger.add(seen)
         if progress is not None:
             progress(ledger.checked, inputs.count)
         if problem is not None:
@@ -322,7 +322,7 @@ def _in_order(
             pool.shutdown(cancel_futures=True)
 
 
-def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progress: Progress | None) -> str | None:
+def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Findings, progress: Progress | None) -> str | None:
     """Recorded answers held to the claim; what is wrong with them, or None."""
     batches = iter(recorded)
     while True:
@@ -338,7 +338,7 @@ def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Ledger, progr
         if problem is not None:
             return problem
         answer = Answer(batch.result, batch.flags if flags else None)
-        ledger.enter(ledger.look(ledger.checked, _right(claim, batch.operands, flags), answer, _at(batch.operands)))
+        ledger.add(ledger.compare(ledger.checked, _right(claim, batch.operands, flags), answer, _at(batch.operands)))
         if progress is not None:
             progress(ledger.checked, None)
 

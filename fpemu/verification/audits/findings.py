@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fpemu.verification.audits.subjects import Answer
     from fpemu.verification.claims import Claim
 
-__all__ = ["Difference", "Ledger", "Right", "Seen"]
+__all__ = ["Comparison", "Difference", "Expected", "Findings"]
 
 KEPT = 1 << 17  # inputs kept as evidence: all where there are no more
 KEPT_WRONG = 1 << 16
@@ -39,8 +39,8 @@ class Difference(NamedTuple):
     actual_flags: int | None
 
 
-class Right(NamedTuple):
-    """Right answers: codes, and flags or None."""
+class Expected(NamedTuple):
+    """Expected answers: codes, and flags or None."""
 
     codes: NDArray[Any]
     flags: NDArray[np.uint8] | None
@@ -49,7 +49,7 @@ class Right(NamedTuple):
 At = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
 
 
-class Seen(NamedTuple):
+class Comparison(NamedTuple):
     """What there was to see in a batch: its size, the number of differences, and the columns of the rows to keep.
 
     `wrong` and `kept`: the operands, expected and actual codes, and the flags if they are audited, of differences and
@@ -62,7 +62,7 @@ class Seen(NamedTuple):
     kept: list[NDArray[Any]]
 
 
-class Ledger:
+class Findings:
     """Counts, differences and evidence of an audit of a claim.
 
     Parameters
@@ -89,21 +89,21 @@ class Ledger:
         self._wrong = 0
         self._kept: list[list[NDArray[Any]]] = []
 
-    def look(self, first: int, right: Right, answer: Answer, operands: At) -> Seen:
+    def compare(self, first: int, right: Expected, answer: Answer, operands: At) -> Comparison:
         """Compare right answers with what the subject gave, as much as that is.
 
         Parameters
         ----------
         first : int
             The first input's number.
-        right : Right
+        right : Expected
         answer : Answer
         operands : callable
             Gives the operands' codes at some places of the batch.
 
         Returns
         -------
-        Seen
+        Comparison
         """
         size = answer.codes.size
         columns = [right.codes[:size], answer.codes]
@@ -114,14 +114,14 @@ class Ledger:
             columns += [right.flags[:size], answer.flags]
             agree = same(columns[0], answer.codes, self.claim, self.nan) & (columns[2] == answer.flags)
         elif _identical(*columns):
-            return Seen(size, 0, [], [*operands(chosen), *(part[chosen] for part in columns)])
+            return Comparison(size, 0, [], [*operands(chosen), *(part[chosen] for part in columns)])
         else:
             agree = same(columns[0], answer.codes, self.claim, self.nan)
         wrong, others = np.flatnonzero(~agree), chosen[agree[chosen]]
         kept = [[*operands(rows), *(part[rows] for part in columns)] for rows in (wrong[:KEPT_WRONG], others)]
-        return Seen(size, wrong.size, *kept)
+        return Comparison(size, wrong.size, *kept)
 
-    def enter(self, seen: Seen) -> None:
+    def add(self, seen: Comparison) -> None:
         """Take what there was to see in the next batch."""
         if seen.different:
             for row in zip(*(part[: SHOWN - len(self.differences)].tolist() for part in seen.wrong), strict=True):

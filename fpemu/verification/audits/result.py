@@ -18,8 +18,8 @@ from fpemu.verification.vectors.situations import SITUATIONS, classify
 
 if TYPE_CHECKING:
     from fpemu.formats import Format
-    from fpemu.verification.audits.findings import Ledger
-    from fpemu.verification.audits.rule_search import Explanation
+    from fpemu.verification.audits.findings import Findings
+    from fpemu.verification.audits.rule_search import RuleSet
 
 __all__ = ["Audit"]
 
@@ -43,17 +43,17 @@ class Audit:
         Whether the answers were recorded elsewhere.
     problem : str or None
         What kept the subject from answering everything.
-    explanations : list of Explanation
+    explanations : list of RuleSet
         Rules that the subject follows instead, the best first.
     """
 
     def __init__(
         self,
         subject: str,
-        ledger: Ledger,
+        ledger: Findings,
         problem: str | None,
         exhaustive: bool,
-        explanations: list[Explanation],
+        explanations: list[RuleSet],
         recorded: bool = False,
         in_order: bool = False,
     ) -> None:
@@ -183,7 +183,7 @@ class Audit:
         lines += [f"  {100 * each.share:5.1f} %  {each.name}" for each in self.explanations]
         return lines
 
-    def _separated(self, best: Explanation) -> list[str]:
+    def _separated(self, best: RuleSet) -> list[str]:
         if best.separating_input is None:
             return []
         codes = ", ".join(

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     Codes = NDArray[Any]
 
-__all__ = ["Evidence", "Explanation", "explain"]
+__all__ = ["Evidence", "RuleSet", "find_rules"]
 
 BEAM = 20  # sets of changes that are tried with one more
 CHANGES = 4  # knobs that may differ from the claim's together
 SMALL = 1 << 11  # differences, and as many agreements, that the search looks at; what it finds is held to all
-SHOWN = 5  # explanations that do not explain all
+SHOWN = 5  # rule sets listed where none explains all
 _HALF = "float16"
 _OWN_CODES = 4  # codes of NaN that are tried, the most frequent ones of the subject's
 
@@ -63,8 +63,8 @@ class Evidence(NamedTuple):
         return Evidence(self.claim, operands, self.expected[rows], self.actual[rows], wanted, given, self.nan)
 
 
-class Explanation(NamedTuple):
-    """Rules other than the claim's, and how much of a subject they explain.
+class RuleSet(NamedTuple):
+    """Rules other than the claim's, and how much of its differences they explain.
 
     `name`: the changed knobs; `knobs`: them with their values; `share`: of the differences, those that the rules
     explain less the agreements that they would undo, 1 where they explain all and undo none; `alike`: the names of
@@ -100,7 +100,7 @@ class _Scored(NamedTuple):
     complete: bool
 
 
-def explain(evidence: Evidence) -> list[Explanation]:
+def find_rules(evidence: Evidence) -> list[RuleSet]:
     """Rules that explain the differences, the best first.
 
     Parameters
@@ -109,7 +109,7 @@ def explain(evidence: Evidence) -> list[Explanation]:
 
     Returns
     -------
-    list of Explanation
+    list of RuleSet
         Where the first one's share is 1 it explains all; none where no rule explains anything.
 
     Notes
@@ -121,13 +121,13 @@ def explain(evidence: Evidence) -> list[Explanation]:
     Examples
     --------
     >>> import numpy as np
-    >>> from fpemu.verification.audits.rule_search import Evidence, explain
+    >>> from fpemu.verification.audits.rule_search import Evidence, find_rules
     >>> from fpemu.verification.claims import Claim
     >>> claim = Claim.of("add", "float8_e5m2")
     >>> x, y = (part.astype(np.uint8) for part in np.divmod(np.arange(1 << 16), 256))
     >>> other = claim.replaced(rounding="toward_zero", subnormals_out="flush_before").answer(x, y)
     >>> evidence = Evidence(claim, (x, y), claim.answer(x, y), other, None, None, "class")
-    >>> [(found.name, found.share) for found in explain(evidence)]
+    >>> [(found.name, found.share) for found in find_rules(evidence)]
     [('rounding=toward_zero, subnormals_out=flush_before', 1.0)]
     """
     claim = evidence.claim
@@ -247,8 +247,8 @@ def _through_half(claim: Claim, operands: tuple[Codes, ...]) -> Codes:
     return np.asarray(encode(first.answer(*operands), claim.result, source=_HALF, profile=rules))
 
 
-def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list[Explanation]:
-    """Explanations without what is the same, or says more to explain no more."""
+def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list[RuleSet]:
+    """Distinct rule sets, without those that change more rules and explain no more."""
     flags = evidence.actual_flags is not None
     classes: dict[bytes, list[_Scored]] = {}
     results: dict[bytes, Codes] = {}
@@ -268,7 +268,7 @@ def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list
         other = results[keys[place + 1]] if place + 1 < len(keys) else evidence.expected
         apart = np.flatnonzero(~same(results[key], other, evidence.claim, evidence.nan))
         found.append(
-            Explanation(
+            RuleSet(
                 name_of(first.changes),
                 {knob: _plain(value) for knob, value in first.changes},
                 min(1.0, first.gain / differences),

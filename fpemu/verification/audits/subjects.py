@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from fpemu.formats import Format
     from fpemu.verification.claims import Batch, Claim
 
-__all__ = ["Answer", "Ask", "Manner", "Recorded", "Subject", "as_subject", "function", "library", "program", "recorded"]
+__all__ = [
+    "Answer",
+    "CallStyle",
+    "Recorded",
+    "Runner",
+    "Subject",
+    "as_subject",
+    "function",
+    "library",
+    "program",
+    "recorded",
+]
 
 _HEXADECIMAL = re.compile(rb"(0[xX])?[0-9a-fA-F]{1,32}")  # int() takes signs and underscores too
 TIMEOUT = 60.0  # seconds for a batch that a program or a library may take
@@ -46,7 +57,7 @@ class Answer(NamedTuple):
     problem: str | None = None
 
 
-class Manner(NamedTuple):
+class CallStyle(NamedTuple):
     """How a subject is asked: about what, whether it takes and gives values instead of codes, whether it has flags."""
 
     claim: Claim
@@ -56,7 +67,7 @@ class Manner(NamedTuple):
 
 
 # Asks about operands' codes, which the subject may spoil
-Ask = Callable[..., Answer]
+Runner = Callable[..., Answer]
 
 
 class Subject(Protocol):
@@ -64,7 +75,7 @@ class Subject(Protocol):
 
     name: str
 
-    def asked(self, manner: Manner) -> Ask:
+    def runner(self, style: CallStyle) -> Runner:
         """The way to ask it."""
 
 
@@ -84,7 +95,7 @@ def as_subject(subject: Any) -> Subject | Recorded:
     TypeError
         If it is neither.
     """
-    if isinstance(subject, Recorded) or callable(getattr(subject, "asked", None)):
+    if isinstance(subject, Recorded) or callable(getattr(subject, "runner", None)):
         return subject  # type: ignore[no-any-return]
     if callable(subject):
         return function(subject)
@@ -103,13 +114,13 @@ class _Function:
         self._call, self._timeout = call, timeout
         self.name = str(getattr(call, "__qualname__", None) or repr(call))
 
-    def asked(self, manner: Manner) -> Ask:
-        claim = manner.claim
+    def runner(self, style: CallStyle) -> Runner:
+        claim = style.claim
 
         def ask(*operands: NDArray[Any]) -> Answer:
             nothing = np.zeros(0, np.uint8 if claim.result is None else claim.result.code_dtype)
             given = list(operands)
-            if manner.takes_values:
+            if style.takes_values:
                 given = [values_of(part, fmt) for part, fmt in zip(operands, claim.operands, strict=True)]
             try:
                 found = self._in_time(given)
@@ -118,7 +129,7 @@ class _Function:
             except BaseException as error:  # whatever the subject raises is about the subject
                 return Answer(nothing, None, f"raised {_words(error)}")
             try:
-                return _understood(found, manner, operands[0].size)
+                return _understood(found, style, operands[0].size)
             except (TypeError, ValueError) as error:
                 return Answer(nothing, None, f"gave a wrong answer: {error}")
             except Exception as error:  # what it gave may be an object of its own
@@ -199,18 +210,18 @@ def values_of(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
     return np.asarray(decode(codes, fmt))
 
 
-def _understood(found: Any, manner: Manner, size: int) -> Answer:
+def _understood(found: Any, style: CallStyle, size: int) -> Answer:
     """What a callable gave as codes and flags; a TypeError or ValueError says what is wrong with it."""
     flags = None
-    if manner.flags:
+    if style.flags:
         if not isinstance(found, tuple) or len(found) != 2:
             raise TypeError(f"with flags it must be a pair (results, flags), not {type(found).__name__}")
         found, raised = found
         flags = flag_bits(raised, "the flags")[0]
-    fmt = manner.claim.result
+    fmt = style.claim.result
     if fmt is None:
         codes = _truth(found)
-    elif manner.gives_values:
+    elif style.gives_values:
         codes = codes_of_values(found, fmt, "the result")
     else:
         codes = codes_in(found, fmt, "the result")
@@ -238,12 +249,12 @@ class _Program:
         self._command, self._timeout = list(command), timeout
         self.name = shlex.join(command)
 
-    def asked(self, manner: Manner) -> Ask:
-        claim = manner.claim
+    def runner(self, style: CallStyle) -> Runner:
+        claim = style.claim
         count = 2 if claim.result is None else claim.result.code_count
         kind = np.dtype(np.uint8 if claim.result is None else claim.result.code_dtype)
         widths = [-(-fmt.bits // 4) for fmt in claim.operands]
-        longest = 8 + len(f"{count - 1:x}") + 8 * manner.flags
+        longest = 8 + len(f"{count - 1:x}") + 8 * style.flags
 
         def ask(*operands: NDArray[Any]) -> Answer:
             columns = [
@@ -251,12 +262,12 @@ class _Program:
             ]
             text = "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
             ran = processes.run(self._command, text.encode(), longest * operands[0].size + 4096, self._timeout)
-            codes, flags, problem = _answers(ran.output, operands[0].size, count, manner.flags)
+            codes, flags, problem = _answers(ran.output, operands[0].size, count, style.flags)
             if ran.problem is not None:
                 problem = ran.problem if problem is None else f"{problem}; it {ran.problem}"
             elif problem is None and len(codes) < operands[0].size:
                 problem = f"answered {len(codes)} of {operands[0].size} lines, then ended"
-            return Answer(np.array(codes, kind), np.array(flags, np.uint8) if manner.flags else None, problem)
+            return Answer(np.array(codes, kind), np.array(flags, np.uint8) if style.flags else None, problem)
 
         return ask
 
@@ -335,22 +346,22 @@ class _Library:
         self._path, self._symbol, self._timeout = path, symbol, timeout
         self.name = f"{symbol} of {path}"
 
-    def asked(self, manner: Manner) -> Ask:
-        claim = manner.claim
+    def runner(self, style: CallStyle) -> Runner:
+        claim = style.claim
         kind = np.dtype(np.uint8 if claim.result is None else claim.result.code_dtype)
         host = str(Path(processes.__file__).with_name("library_host.py"))
 
         def ask(*operands: NDArray[Any]) -> Answer:
             size = operands[0].size
             sizes = ",".join(str(part.itemsize) for part in operands)
-            words = [str(self._path), self._symbol, str(size), sizes, str(kind.itemsize), str(int(manner.flags))]
-            wanted = size * (kind.itemsize + manner.flags)
+            words = [str(self._path), self._symbol, str(size), sizes, str(kind.itemsize), str(int(style.flags))]
+            wanted = size * (kind.itemsize + style.flags)
             given = b"".join(part.tobytes() for part in operands)
             ran = processes.run([sys.executable, "-I", host, *words], given, wanted, self._timeout)
             if ran.problem is not None or len(ran.output) != wanted:
                 return Answer(np.zeros(0, kind), None, ran.problem or f"gave {len(ran.output)} bytes of {wanted}")
             codes = np.frombuffer(ran.output, kind, size)
-            flags = np.frombuffer(ran.output, np.uint8, size, size * kind.itemsize) if manner.flags else None
+            flags = np.frombuffer(ran.output, np.uint8, size, size * kind.itemsize) if style.flags else None
             limit = 2 if claim.result is None else claim.result.code_count
             if int(codes.max(initial=0)) >= limit or (flags is not None and int(flags.max(initial=0)) > ALL_FLAGS):
                 return Answer(np.zeros(0, kind), None, f"gave a code of {limit:#x} or more, or flags beyond the five")
