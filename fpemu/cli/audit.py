@@ -19,14 +19,13 @@ from fpemu.cli.options import (
     ProfileOption,
     RoundingOption,
     SignalingOption,
-    arguments_of,
 )
 from fpemu.cli.output import console, print_json, progress
 from fpemu.files.boundary import line
 from fpemu.verification.audits import Recorded, function, library, program
 from fpemu.verification.audits import audit as run_audit
 from fpemu.verification.audits.recordings import is_recording
-from fpemu.verification.claims import Claim
+from fpemu.verification.claims import Claim, given_arguments
 from fpemu.verification.vectors import generate, read
 from fpemu.verification.vectors.layouts import LAYOUTS
 
@@ -104,7 +103,7 @@ def audit(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
-    own = arguments_of(exact=exact, signaling=signaling, extremum=extremum)
+    own = given_arguments(exact=exact, signaling=signaling, extremum=extremum)
     how |= own
     if answers is not None and is_recording(answers):
         if flags or resume is not None or operands or own:

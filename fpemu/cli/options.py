@@ -41,7 +41,6 @@ __all__ = [
     "SeedOption",
     "ShapeOption",
     "SignalingOption",
-    "arguments_of",
     "code",
     "float_number",
     "formats_of",
@@ -138,11 +137,6 @@ def rules_of(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--profile', '--rounding', '--overflow'") from None
     return rules
-
-
-def arguments_of(**arguments: bool | str | None) -> dict[str, bool | str]:
-    """An operation's own arguments that were given, as `Claim.of` takes them."""
-    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def rounding_word(rounding: Rounding | Stochastic) -> str:

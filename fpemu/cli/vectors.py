@@ -17,10 +17,9 @@ from fpemu.cli.options import (
     ProfileOption,
     RoundingOption,
     SignalingOption,
-    arguments_of,
 )
 from fpemu.cli.output import console, print_json, print_table, progress, summary
-from fpemu.verification.claims import Claim
+from fpemu.verification.claims import Claim, given_arguments
 from fpemu.verification.vectors import SITUATIONS, Vectors, generate, write, write_bench
 from fpemu.verification.vectors.layouts import LAYOUTS, layout_of
 from fpemu.verification.vectors.verilog import check_unit
@@ -102,7 +101,7 @@ def vectors(
     how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
     if overflow is not None:
         how["overflow"] = overflow
-    how |= arguments_of(exact=exact, signaling=signaling, extremum=extremum)
+    how |= given_arguments(exact=exact, signaling=signaling, extremum=extremum)
     try:
         claim = Claim.of(operation, format, **how)
         found = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)

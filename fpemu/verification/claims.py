@@ -1,4 +1,4 @@
-"""Claims: what an implementation is said to compute, and the right answers, all in codes."""
+"""Claims: what an implementation should compute, and its correct answers as codes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic import comparison as comparisons
-from fpemu.arithmetic import predicates
+from fpemu.arithmetic import comparison, predicates
 from fpemu.arithmetic.conversion import convert
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.options import checked_bool
@@ -35,29 +34,29 @@ from fpemu.formats.rules import (
 from fpemu.formats.serialize import format_from_text, format_text
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS
 
-__all__ = ["Batch", "Claim"]
+__all__ = ["Batch", "Claim", "given_arguments"]
 
 CASTS = ("cast", "convert")
-_COMPARISONS = {name: getattr(comparisons, name) for name in comparisons.__all__ if name not in OPERATIONS}
-_PREDICATES = {name: getattr(predicates, name) for name in predicates.__all__}
-_TRUTH_VALUES: dict[str, Callable[..., Any]] = {**_COMPARISONS, **_PREDICATES}
-# Arguments that are some operations' own: name -> (operation -> its usual value)
-_USUAL: dict[str, dict[str, Any]] = {
+_COMPARISONS = {name: getattr(comparison, name) for name in comparison.__all__ if name not in OPERATIONS}
+_CLASS_TESTS = {name: getattr(predicates, name) for name in predicates.__all__}
+_TRUTH_VALUES: dict[str, Callable[..., Any]] = {**_COMPARISONS, **_CLASS_TESTS}
+# Arguments of some operations only: name -> (operation -> default)
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "exact": {"cast": True, "convert": True, "round_to_integral": False},
-    "signaling": dict(comparisons.SIGNALING),
+    "signaling": dict(comparison.SIGNALING),
     "extremum": dict.fromkeys(("minimum", "maximum"), Extremum.IEEE_2019.value),
 }
 _OTHER_NAMES = {"encode": "cast", **ALIASES, **SYMBOLS}
-_NAMES = [*CASTS, *OPERATIONS, *_TRUTH_VALUES]
-_OWN_SECOND = {"scaleb": "int16"}  # operations whose second operand is of another format unless one says so
-_EMPTY = np.zeros(0, np.uint8)
+_OPERATION_NAMES = [*CASTS, *OPERATIONS, *_TRUTH_VALUES]
+_SECOND_FORMATS = {"scaleb": "int16"}  # default format of the second operand, where it differs from the first's
+_NO_FLAGS = np.zeros(0, np.uint8)
 
 
 class Batch(NamedTuple):
-    """Inputs and right answers, as codes.
+    """Inputs and correct answers, as codes.
 
-    `operands`: for each operand a one-dimensional array, all of one length; `result`: codes, 0 and 1 where it is a
-    truth value; `flags`: in TestFloat's numbering, or None.
+    `operands`: a one-dimensional array for each operand, all of one length; `result`: codes, or 0 and 1 for truth
+    values; `flags`: in TestFloat's numbering, or None.
     """
 
     operands: tuple[NDArray[Any], ...]
@@ -67,25 +66,25 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What an implementation is said to compute: an operation on codes of formats, under rules.
+    """A claim about an implementation: it computes this operation on codes of these formats, under these rules.
 
     Parameters
     ----------
     operation : str
-        "cast" (by the rules of casts), "convert" (as an operation: NaN become quiet), an operation of the catalogue
-        ("add", "fma", "exp", ...), a comparison ("less", ...) or a test of a class ("is_nan", ...).
+        "cast" (by the rules of casts), "convert" (an operation: NaNs become quiet), an operation of the catalogue
+        ("add", "fma", "exp", ...), a comparison ("less", ...) or a class test ("is_nan", ...).
     operands : tuple of Format
-        The operands' formats; of a cast its one source format.
+        The operands' formats; for a cast its one source format.
     result : Format or None
-        The result's format; None where it is a truth value.
+        The result's format; None for a truth value.
     profile : Profile
-        The rules, every knob as it stands for the result's format; of a comparison its `subnormals_in` alone.
+        The rules, with every knob resolved for the result's format; comparisons use `subnormals_in` alone.
     arguments : tuple of pairs, optional
-        The operation's own arguments that are not its usual ones, by name: ``(("exact", False),)``.
+        Arguments of this operation that differ from their defaults, by name: ``(("exact", False),)``.
 
     Notes
     -----
-    `Claim.of` checks what it is given and fills in the rest; the class itself takes all as it is.
+    `Claim.of` checks its arguments and fills in defaults; the constructor does neither.
 
     Examples
     --------
@@ -120,34 +119,34 @@ class Claim:
         extremum: str | Extremum | None = None,
         **knobs: Any,
     ) -> Claim:
-        """The claim that names and words mean.
+        """Make a claim from names and options.
 
         Parameters
         ----------
         operation : str
-            A name, alias or symbol of the catalogue ("add", "sub", "*"), a comparison, a test of a class, "convert",
-            "cast" or "encode", which is the same: what a cast gives, as codes.
+            A name, alias or symbol of the catalogue ("add", "sub", "*"), a comparison, a class test, "convert" or
+            "cast"; "encode" is another name for "cast".
         format : str, Format or dtype, optional
-            Of operands and result alike; of a cast the result's.
+            Format of the operands and the result; for a cast, of the result.
         source : str, Format or dtype, optional
             A cast's source format; default float32.
         operands : sequence of str, Format or dtype, optional
-            The operands' formats, where they are not `format`.
+            The operands' formats, if not `format`.
         result : str, Format or dtype, optional
-            The result's format, where it is not `format`.
+            The result's format, if not `format`.
         rounding : str, Rounding or Stochastic, optional
-            Instead of the profile's.
+            Overrides the profile's.
         profile : str or Profile, optional
-            Default the result format's own.  Comparisons take its `subnormals_in`; no other rule is about them.
+            Default: the result format's own.  Comparisons use its `subnormals_in` and no other rule.
         exact : bool, optional
-            Conversions and `round_to_integral`: whether a number that is no integer raises inexact; default as the
-            operation's.  TestFloat's option ``-notexact``, its default, is ``exact=False``.
+            Conversions and `round_to_integral`: whether a non-integer operand raises inexact; default: the operation's.
+            TestFloat's option ``-notexact``, its default, is ``exact=False``.
         signaling : bool, optional
-            Comparisons: whether a quiet NaN raises invalid; default as the comparison's.
+            Comparisons: whether a quiet NaN raises invalid; default: the comparison's.
         extremum : {"2019", "2008", "x86", "arm"} or Extremum, optional
             `minimum` and `maximum`: which operation of this name; default "2019".
         **knobs
-            Other knobs of `Profile`; `random_bits`, the number of bits of stochastic rounding.
+            Other knobs of `Profile`, and `random_bits`, the number of bits of stochastic rounding.
 
         Returns
         -------
@@ -156,9 +155,9 @@ class Claim:
         Raises
         ------
         TypeError
-            If something is of the wrong kind.
+            If an argument is of the wrong type.
         ValueError
-            If a name is unknown, formats are missing or disagree with the operation, or a rule does not apply.
+            If a name is unknown, a format is missing or does not fit the operation, or a rule does not apply.
 
         Examples
         --------
@@ -178,24 +177,23 @@ class Claim:
         else:
             target = dtype(format if result is None else result)
         formats = _operand_formats(name, format, source, operands)
-        arguments = _arguments(name, {"exact": exact, "signaling": signaling, "extremum": extremum})
-        given = formats[0] if name in CASTS else None
-        rules = _rules(target, profile, rounding, knobs, given)
+        arguments = _arguments(name, given_arguments(exact=exact, signaling=signaling, extremum=extremum))
+        rules = _resolve(target, profile, rounding, knobs, formats[0] if name in CASTS else None)
         if target is None:
-            rules = _reading(name, rules, [*knobs, *_given(profile=profile, rounding=rounding)])
+            rules = _truth_value_rules(name, rules, [*knobs, *given_arguments(profile=profile, rounding=rounding)])
         claim = cls(name, formats, target, rules, arguments)
-        claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # all checks of the call
+        claim.answer(*(np.zeros(0, fmt.code_dtype) for fmt in formats), random_bits=None)  # runs the operation's checks
         return claim
 
     @property
     def arity(self) -> int:
-        """How many operands there are."""
+        """Number of operands."""
         return len(self.operands)
 
     @property
     def has_flags(self) -> bool:
-        """Whether there are flags: not for tests of classes, for codebooks, and under rules that round twice."""
-        if self.operation in _PREDICATES or isinstance(self.result, TableFormat):
+        """Whether the answer has flags: class tests, codebooks and rules that round twice have none."""
+        if self.operation in _CLASS_TESTS or isinstance(self.result, TableFormat):
             return False
         return self.profile.through is Through.NONE
 
@@ -207,27 +205,27 @@ class Claim:
     def answer(
         self, *codes: ArrayLike, random_bits: ArrayLike | None = None, out: NDArray[Any] | None = None
     ) -> NDArray[Any]:
-        """The right results for operands' codes.
+        """Compute the correct results for operands' codes.
 
         Parameters
         ----------
         *codes : array_like of unsigned int
             One array for each operand; broadcast against each other.
         random_bits : array_like of int, optional
-            Under stochastic rounding the random integers, of the result's shape, below 2^bits.
+            For stochastic rounding: random integers below 2^bits, of the result's shape.
         out : numpy.ndarray, optional
-            Where to put a cast's results: of the result's shape and `code_dtype`.
+            Receives a cast's results; of the result's shape and `code_dtype`.
 
         Returns
         -------
         numpy.ndarray
-            Codes of the result's format in its `code_dtype`, or uint8 0 and 1 where the result is a truth value.
+            Codes of the result's format in its `code_dtype`, or uint8 0 and 1 for truth values.
 
         Raises
         ------
         TypeError
-            If there are more or fewer operands than the operation takes, one holds no integers, or `out` is given to
-            what is no cast.
+            If the number of operands is wrong, an operand is not of integers, or `out` is given for an operation other
+            than a cast.
         ValueError
             If a code is out of range, shapes do not broadcast, stochastic rounding has no random bits, or `out` does
             not fit.
@@ -241,31 +239,31 @@ class Claim:
         >>> Claim.of("less", "float16").answer(np.uint16([0x4400, 0xC400]), np.uint16(0))
         array([0, 1], dtype=uint8)
         """
-        return self._called(codes, random_bits, False, out)[0]
+        return self._compute(codes, random_bits, False, out)[0]
 
     def answer_with_flags(
         self, *codes: ArrayLike, random_bits: ArrayLike | None = None
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """The right results, and the flags in TestFloat's numbering.
+        """Compute the correct results and their flags, in TestFloat's numbering.
 
         Parameters
         ----------
         *codes : array_like of unsigned int
             One array for each operand; broadcast against each other.
         random_bits : array_like of int, optional
-            Under stochastic rounding the random integers, of the result's shape, below 2^bits.
+            For stochastic rounding: random integers below 2^bits, of the result's shape.
 
         Returns
         -------
         numpy.ndarray
-            As `answer` gives them.
+            The results, as from `answer`.
         numpy.ndarray of uint8
             As `Flags.bits`: 1 inexact, 2 underflow, 4 overflow, 8 divide by zero, 16 invalid.
 
         Raises
         ------
         TypeError
-            If there are more or fewer operands than the operation takes, or one holds no integers.
+            If the number of operands is wrong, or an operand is not of integers.
         ValueError
             If the claim has no flags (`has_flags`), a code is out of range, shapes do not broadcast, or stochastic
             rounding has no random bits.
@@ -279,15 +277,15 @@ class Claim:
         """
         if not self.has_flags:
             raise ValueError(f"{self} has no flags: use answer")
-        return self._called(codes, random_bits, True)
+        return self._compute(codes, random_bits, True)
 
     def batch(self, *codes: NDArray[Any]) -> Batch:
-        """Operands with the right results, and the flags if there are any.
+        """Compute the correct results and bundle them with the operands, and with flags if the claim has them.
 
         Parameters
         ----------
         *codes : numpy.ndarray of unsigned int
-            One one-dimensional array for each operand, all of one length.
+            A one-dimensional array for each operand, all of one length.
 
         Returns
         -------
@@ -300,12 +298,12 @@ class Claim:
         >>> Claim.of("sqrt", "float8_e5m2").batch(np.uint8([0x40]))
         Batch(operands=(array([64], dtype=uint8),), result=array([62], dtype=uint8), flags=array([1], dtype=uint8))
         """
-        return (
-            Batch(codes, *self.answer_with_flags(*codes)) if self.has_flags else Batch(codes, self.answer(*codes), None)
-        )
+        if self.has_flags:
+            return Batch(codes, *self.answer_with_flags(*codes))
+        return Batch(codes, self.answer(*codes), None)
 
     def replaced(self, **knobs: Any) -> Claim:
-        """The claim with other rules.
+        """Return this claim under other rules.
 
         Parameters
         ----------
@@ -327,19 +325,19 @@ class Claim:
         >>> Claim.of("add", "float16").replaced(rounding="RTZ").profile.rounding
         <Rounding.TOWARD_ZERO: 'toward_zero'>
         """
-        rules = _rules(self.result, self.profile, None, knobs)
+        rules = _resolve(self.result, self.profile, None, knobs)
         if self.result is None:
-            rules = _reading(self.operation, rules, knobs)
+            rules = _truth_value_rules(self.operation, rules, knobs)
         return dataclasses.replace(self, profile=rules)
 
     def described(self) -> dict[str, str]:
-        """The claim in words, for headers of files: `from_description` reads them back.
+        """Describe the claim as text fields, for file headers; `from_description` reads them.
 
         Returns
         -------
         dict of str to str
-            "operation"; "operand 1" and so on, the formats' names, or all their parameters as JSON where a name would
-            mean nothing elsewhere; "result" ("bool" for truth values); "profile", the name of the rules; every knob.
+            "operation"; "operand 1", "operand 2", ...: the formats' names, or all their parameters as JSON for a format
+            outside the registry; "result" ("bool" for truth values); "profile", the rules' name; every knob.
 
         Examples
         --------
@@ -350,7 +348,7 @@ class Claim:
         """
         rounding, code = self.profile.rounding, self.profile.nan_code
         words = {"operation": self.operation}
-        words |= {f"operand {place}": format_text(fmt) for place, fmt in enumerate(self.operands, 1)}
+        words |= {f"operand {number}": format_text(fmt) for number, fmt in enumerate(self.operands, 1)}
         words["result"] = "bool" if self.result is None else format_text(self.result)
         words["profile"] = self.profile.name
         if isinstance(rounding, Stochastic):
@@ -363,12 +361,12 @@ class Claim:
 
     @classmethod
     def from_description(cls, words: Mapping[str, str]) -> Claim:
-        """The claim that `described` put into words.
+        """Make a claim from the text fields of `described`.
 
         Parameters
         ----------
         words : mapping of str to str
-            Of the knobs those may be left out that have their usual value.
+            Knobs with their default value may be missing.
 
         Returns
         -------
@@ -377,7 +375,7 @@ class Claim:
         Raises
         ------
         ValueError
-            If a word is missing, unknown or impossible; the message says which.
+            If a field is missing, unknown or invalid; the message names it.
 
         Examples
         --------
@@ -390,131 +388,135 @@ class Claim:
         try:
             name, result = rest.pop("operation"), rest.pop("result")
             count = sum(key.startswith("operand ") for key in words)
-            formats = [format_from_text(rest.pop(f"operand {place}")) for place in range(1, count + 1)]
+            formats = [format_from_text(rest.pop(f"operand {number}")) for number in range(1, count + 1)]
         except KeyError as error:
             raise ValueError(f"the description of a claim has no {error}") from None
-        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS, *_USUAL]
+        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS, *_DEFAULTS]
         for word in rest:
             if word not in known:
                 raise ValueError(f"the description of a claim has an unknown word {brief(word)}{near(word, known)}")
         knobs: dict[str, Any] = {"name": rest.pop("profile", "custom"), **rest}
-        knobs["nan_code"] = None if knobs.get("nan_code", "none") == "none" else _number(knobs, "nan_code")
+        knobs["nan_code"] = None if knobs.get("nan_code", "none") == "none" else _integer_field(knobs, "nan_code")
         if "random_bits" in knobs:
-            knobs["random_bits"] = _number(knobs, "random_bits")
+            knobs["random_bits"] = _integer_field(knobs, "random_bits")
         for argument in ("exact", "signaling"):
             if argument in knobs:
                 if knobs[argument] not in ("true", "false"):
                     raise ValueError(f"{argument} must be true or false, not {knobs[argument]!r}")
                 knobs[argument] = knobs[argument] == "true"
         if result == "bool":
-            told, name = _rules(None, Profile(), None, _without(knobs, _USUAL)), _operation(name)
-            own = {argument: knobs[argument] for argument in _USUAL if argument in knobs}
-            read = told if name in comparisons.SIGNALING else None  # 0.1.0 wrote all knobs, without a meaning
-            return cls.of(name, operands=formats, profile=read, **own)
+            arguments = {argument: knobs.pop(argument) for argument in _DEFAULTS if argument in knobs}
+            rules, name = _resolve(None, Profile(), None, knobs), _operation(name)
+            # Version 0.1.0 wrote all knobs of truth values; they had no effect.
+            profile = rules if name in comparison.SIGNALING else None
+            return cls.of(name, operands=formats, profile=profile, **arguments)
         return cls.of(name, operands=formats, result=format_from_text(result), profile=Profile(), **knobs)
 
     def __str__(self) -> str:
-        """The claim as one says it: "add of float16 and float16 to float16, toward_zero"."""
-        to = "" if self.result is None else f" to {self.result}"
-        rounding = self.profile.rounding
-        how = rounding.value if isinstance(rounding, Rounding) else str(rounding)
-        own = "".join(f", {argument}={value}" for argument, value in self.arguments)
-        return f"{self.operation} of {' and '.join(map(str, self.operands))}{to}{'' if not to else f', {how}'}{own}"
+        """One line for people: "add of float16 and float16 to float16, toward_zero"."""
+        text = f"{self.operation} of {' and '.join(map(str, self.operands))}"
+        if self.result is not None:
+            rounding = self.profile.rounding
+            text += f" to {self.result}, {rounding.value if isinstance(rounding, Rounding) else rounding}"
+        return text + "".join(f", {argument}={value}" for argument, value in self.arguments)
 
     @functools.cached_property
     def _call(self) -> Callable[..., Any]:
-        """The function of fpemu that gives the answer."""
-        own = dict(self.arguments)
+        """The public function of fpemu that computes this operation."""
+        arguments = dict(self.arguments)
         if self.operation in _TRUTH_VALUES:
-            own |= {"profile": self.profile} if self.operation in comparisons.SIGNALING else {}
-            return functools.partial(_TRUTH_VALUES[self.operation], **own)
+            arguments |= {"profile": self.profile} if self.operation in comparison.SIGNALING else {}
+            return functools.partial(_TRUTH_VALUES[self.operation], **arguments)
+        arguments["profile"] = self.profile
         if self.operation in CASTS:
-            return functools.partial(convert, fmt=self.result, profile=self.profile, **own)
-        return functools.partial(OPERATIONS[self.operation].call, result=self.result, profile=self.profile, **own)
+            return functools.partial(convert, fmt=self.result, **arguments)
+        return functools.partial(OPERATIONS[self.operation].call, result=self.result, **arguments)
 
-    def _called(
+    def _compute(
         self, codes: Sequence[ArrayLike], random_bits: ArrayLike | None, flags: bool, out: NDArray[Any] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         if len(codes) != self.arity:
             raise TypeError(f"{self.operation} takes {self.arity} operands, not {len(codes)}")
-        how: dict[str, Any] = {}
+        random: dict[str, Any] = {}
         if random_bits is not None:
-            how["random_bits"] = random_bits
+            random["random_bits"] = random_bits
         elif self.stochastic and self.result is not None:
-            shape = np.broadcast_shapes(*(np.shape(part) for part in codes))
+            shape = np.broadcast_shapes(*map(np.shape, codes))
             if 0 not in shape:
                 raise ValueError(f"{self}: rounding is stochastic: say random_bits")
-            how["random_bits"] = np.zeros(shape, np.uint32)
+            random["random_bits"] = np.zeros(shape, np.uint32)
+        encoding = {"source": self.operands[0], "profile": self.profile, **random}
         if self.operation == "cast" and not flags:
-            how |= {"source": self.operands[0], "profile": self.profile, "out": out}
-            return np.asarray(encode(codes[0], self.result, **how)), _EMPTY
+            return np.asarray(encode(codes[0], self.result, out=out, **encoding)), _NO_FLAGS
         if out is not None:
             raise TypeError(f"{self.operation} has no out: only casts do")
-        arrays = [Array.from_codes(part, fmt) for part, fmt in zip(codes, self.operands, strict=True)]
-        with errstate(all="ignore"):  # what the caller's context does about flags is not about this
+        arrays = [Array.from_codes(operand, fmt) for operand, fmt in zip(codes, self.operands, strict=True)]
+        with errstate(all="ignore"):  # flags are returned; the caller's errstate must not raise them too
             if self.operation == "cast":
-                given = arrays[0].codes
-                found = encode(given, self.result, source=self.operands[0], profile=self.profile, **how)
-                return np.asarray(found), self._call(arrays[0], return_flags=True, **how)[1].bits
+                result = np.asarray(encode(arrays[0].codes, self.result, **encoding))
+                return result, self._call(arrays[0], return_flags=True, **random)[1].bits
             if flags:
-                result, raised = self._call(*arrays, return_flags=True, **how)
+                result, raised = self._call(*arrays, return_flags=True, **random)
                 return self._codes(result), raised.bits
-            return self._codes(self._call(*arrays, **how)), _EMPTY
+            return self._codes(self._call(*arrays, **random)), _NO_FLAGS
 
     def _codes(self, result: Any) -> NDArray[Any]:
         return np.asarray(result, np.uint8) if self.result is None else np.asarray(result.codes)
+
+
+def given_arguments(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _operation(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"an operation is a name, not {type(name).__name__}")
     known = _OTHER_NAMES.get(name, name)
-    if known not in _NAMES:
+    if known not in _OPERATION_NAMES:
         raise ValueError(
             f"no operation {brief(name)}: there are casts (cast, convert), operations (add, fma, sqrt, exp ...), "
-            f"comparisons (less ...) and tests of classes (is_nan ...){near(name, [*_NAMES, *_OTHER_NAMES])}"
+            f"comparisons (less ...) and tests of classes (is_nan ...){near(name, [*_OPERATION_NAMES, *_OTHER_NAMES])}"
         )
     return known
 
 
 def _arguments(operation: str, given: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """An operation's own arguments, as far as they are not its usual ones."""
-    kept = []
+    """The arguments of one operation that differ from their defaults."""
+    arguments = []
     for argument, value in given.items():
-        if value is None:
-            continue
-        usual = _USUAL[argument]
-        if operation not in usual:
-            raise ValueError(f"{operation} has no argument {argument}: it is one of {', '.join(usual)}")
-        word = choose(Extremum, value, argument).value if argument == "extremum" else checked_bool(argument, value)
-        if word != usual[operation]:
-            kept.append((argument, word))
-    return tuple(kept)
+        defaults = _DEFAULTS[argument]
+        if operation not in defaults:
+            raise ValueError(f"{operation} has no argument {argument}: it is one of {', '.join(defaults)}")
+        checked = choose(Extremum, value, argument).value if argument == "extremum" else checked_bool(argument, value)
+        if checked != defaults[operation]:
+            arguments.append((argument, checked))
+    return tuple(arguments)
 
 
 def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] | None) -> tuple[Format, ...]:
     if source is not None and (name not in CASTS or operands is not None):
         raise ValueError(f"{name}: source is a cast's format; the others' are format or operands")
     if name in CASTS:
-        count, usual = 1, ["float32" if source is None else source]
+        count, defaults = 1, ["float32" if source is None else source]
     else:
-        count = 2 if name in _COMPARISONS else 1 if name in _PREDICATES else OPERATIONS[name].operands
-        usual = [fmt] * count
-        usual[1:2] = [_OWN_SECOND.get(name, fmt)] * (count > 1)
-    if operands is None and usual[0] is None:
+        count = 2 if name in _COMPARISONS else 1 if name in _CLASS_TESTS else OPERATIONS[name].operands
+        defaults = [fmt] * count
+        defaults[1:2] = [_SECOND_FORMATS.get(name, fmt)] * (count > 1)
+    if operands is None and defaults[0] is None:
         raise ValueError(f"{name}: say the operands' formats: Claim.of({name!r}, 'float16')")
     if isinstance(operands, str):
         raise TypeError(f"operands must be a sequence of formats, one for each operand, not {brief(operands)}")
-    formats = tuple(dtype(each) for each in (usual if operands is None else operands))
+    formats = tuple(dtype(each) for each in (defaults if operands is None else operands))
     if len(formats) != count:
         raise ValueError(f"{name} takes {count} operand{'s' * (count > 1)}, not {len(formats)}")
     return formats
 
 
-def _rules(
+def _resolve(
     target: Format | None, profile: Any, rounding: Any, knobs: dict[str, Any], source: Format | None = None
 ) -> Profile:
-    """The rules with every knob as it stands for the result's format."""
+    """The rules, every knob resolved for the result's format."""
     knobs = dict(knobs)
     mode = knobs.pop("rounding", None) if rounding is None else rounding
     bits = knobs.pop("random_bits", None)
@@ -523,7 +525,7 @@ def _rules(
         if not isinstance(mode, Stochastic):
             raise ValueError("random_bits is the number of bits of stochastic rounding: say rounding='stochastic'")
         mode = Stochastic(mode.variant, bits)
-    if target is None:  # truth values: no rule of a result's applies
+    if target is None:  # a truth value: rules of results do not apply
         rules = rules_for(FLOAT64, profile, mode, None).replace(**knobs)
     else:
         rules = target.check_profile(rules_for(target, profile, mode, None, source).replace(**knobs))
@@ -532,32 +534,23 @@ def _rules(
     return rules
 
 
-def _reading(name: str, rules: Profile, words: Iterable[str]) -> Profile:
-    """The rules of a truth value: which subnormals a comparison takes for zero; other rules are about results.
+def _truth_value_rules(name: str, rules: Profile, given: Iterable[str]) -> Profile:
+    """The rules that affect a truth value: `subnormals_in` for comparisons, none for class tests.
 
-    `words`: those that were given; a ValueError where one of them says something that does not apply.
+    Raises a ValueError if one of the given knobs does not apply and differs from its default.
     """
-    applies = ["profile", "subnormals_in"] if name in comparisons.SIGNALING else []
-    usual = Profile()
-    for word in words:
-        says = word in ("profile", "random_bits") or getattr(rules, word) != getattr(usual, word)
-        if word not in ("name", *applies) and says:
-            allowed = " and ".join(applies) or "no rules"
-            raise ValueError(f"{name} gives a truth value, which {word} is not about: it takes {allowed}")
-    return Profile(rules.name, subnormals_in=rules.subnormals_in if applies else usual.subnormals_in)
+    applicable = ["profile", "subnormals_in"] if name in comparison.SIGNALING else []
+    defaults = Profile()
+    for knob in given:
+        changed = knob in ("profile", "random_bits") or getattr(rules, knob) != getattr(defaults, knob)
+        if knob not in ("name", *applicable) and changed:
+            allowed = " and ".join(applicable) or "no rules"
+            raise ValueError(f"{name} gives a truth value, which {knob} is not about: it takes {allowed}")
+    return Profile(rules.name, subnormals_in=rules.subnormals_in if applicable else defaults.subnormals_in)
 
 
-def _given(**words: Any) -> list[str]:
-    """The names of what is not None."""
-    return [word for word, value in words.items() if value is not None]
-
-
-def _without(words: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {word: value for word, value in words.items() if word not in names}
-
-
-def _number(words: dict[str, Any], what: str) -> int:
+def _integer_field(fields: dict[str, Any], name: str) -> int:
     try:
-        return int(words[what], 0)
+        return int(fields[name], 0)
     except ValueError:
-        raise ValueError(f"{what} must be a number, not {words[what]!r}") from None
+        raise ValueError(f"{name} must be a number, not {fields[name]!r}") from None
