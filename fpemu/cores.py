@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fpemu.arithmetic.task import resolve_target
-from fpemu.casting.execution import randomness
-from fpemu.casting.lowering import Rules, kernel_rules
+from fpemu.casting.lowering import Rules, lower_rules
+from fpemu.casting.stochastic import randomness
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
@@ -176,7 +176,7 @@ def rules(
         )
     payloads = isinstance(origin, FloatFormat) and origin.nan == "ieee"
     payloads = payloads or (origin is None and task.profile.nan_payload is NanPayload.QUIET)
-    numbers = kernel_rules(target, task.profile, True, isinstance(origin, FloatFormat)) if payloads else task.rules
+    numbers = lower_rules(target, task.profile, True, isinstance(origin, FloatFormat)) if payloads else task.rules
     return (*numbers, *task.knobs)
 
 

@@ -13,9 +13,10 @@ from fpemu.arithmetic.axes import Axis, axes_of
 from fpemu.arithmetic.flags import listed, value_text
 from fpemu.arithmetic.operation import NO_FLAGS, Call, Rests, compute_by_loop
 from fpemu.arithmetic.task import Target
+from fpemu.casting.buffers import for_each_chunk
 from fpemu.casting.casts import encode
-from fpemu.casting.execution import in_pieces
-from fpemu.casting.plans import FPU_PROBE, holds
+from fpemu.casting.fpu import FPU_PROBE
+from fpemu.casting.plans import holds
 from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import Profile
@@ -207,7 +208,7 @@ def exact_sums(
             *(rows.inner, start, out[here], flags[here]),
         )
 
-    in_pieces(piece, count // results if results else 0)
+    for_each_chunk(piece, count // results if results else 0)
     codes = out.astype(task.target.code_dtype)
     return rows.back(codes, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
 
@@ -286,7 +287,7 @@ def _sum_by_general_kernel(
             *(out[here], flags[here]),
         )
 
-    in_pieces(piece, out.size // results if results else 0)
+    for_each_chunk(piece, out.size // results if results else 0)
 
 
 class Carrier(NamedTuple):
@@ -360,7 +361,7 @@ def _sum_by_fpu(
         )
         fit.append(done)
 
-    in_pieces(piece, again.size)
+    for_each_chunk(piece, again.size)
     if not all(fit):
         return again
     out[...] = encode(sums, task.target, source=found.float, profile=task.profile)

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.flags import Flags, active_modes, check
-from fpemu.arithmetic.operation import Rests, as_operands, broadcast, flat, operands_text, operate
+from fpemu.arithmetic.operation import Rests, as_operands, broadcast, operands_text, operate
 from fpemu.arithmetic.options import Options, checked_bool, documented
-from fpemu.casting.execution import check_out, in_pieces, small_pieces
+from fpemu.casting.buffers import cache_chunks, check_out, flat, for_each_chunk
 from fpemu.casting.inputs import Coded
 from fpemu.casting.lowering import Rules, operand_rules
 from fpemu.formats import FloatFormat, IntFormat
@@ -479,11 +479,11 @@ def _ordered(
     rules = NO_RULES if profile is None else operand_rules(find_profile(profile))
 
     def piece(start: int, stop: int) -> None:
-        for begin, end in small_pieces(start, stop):
+        for begin, end in cache_chunks(start, stop):
             wide = (part[begin:end].astype(np.uint64, copy=False) for part in (left, right))
             loop(*wide, x_format.spec, y_format.spec, rules, found[begin:end])
 
-    in_pieces(piece, found.size)
+    for_each_chunk(piece, found.size)
     if rests:
         sources = (left, x_format), (right, y_format)
         _order_rests(which, sources, rests, (x_codes.shape, y_codes.shape, shape), rules, found)

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.arithmetic.operation import operate, with_own_format
 from fpemu.arithmetic.options import Options, checked_bool, documented
 from fpemu.casting.casts import decode, encode
-from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import Coded, Source, as_numbers
+from fpemu.casting.stochastic import streamed
 from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text

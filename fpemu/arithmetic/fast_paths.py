@@ -13,7 +13,8 @@ import numpy as np
 
 from fpemu.arithmetic.task import Codes, Formats, Target, general
 from fpemu.casting.casts import encode as encode_codes
-from fpemu.casting.plans import FPU_PROBE, holds, plan
+from fpemu.casting.fpu import FPU_PROBE
+from fpemu.casting.plans import holds, plan
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut

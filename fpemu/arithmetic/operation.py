@@ -12,11 +12,12 @@ from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.fast_paths import fast_path
 from fpemu.arithmetic.flags import Flags, Modes, active_modes, check, value_text
 from fpemu.arithmetic.options import DEFAULTS, Options, check_options
-from fpemu.arithmetic.task import Randoms, Target, general, refuse_inexact_wrap, resolve_target
+from fpemu.arithmetic.task import Target, general, refuse_inexact_wrap, resolve_target
+from fpemu.casting.buffers import can_write_in_place, check_out, flat, for_each_chunk
 from fpemu.casting.casts import decode, encode
-from fpemu.casting.execution import check_out, in_pieces, randomness, same_places, shared_generator, sharing
 from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
 from fpemu.casting.sequences import Rest
+from fpemu.casting.stochastic import Randoms, randomness, shared_generator, sharing
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import IEEE, Profile, apart
@@ -242,7 +243,7 @@ def compute_by_loop(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """An operation's own kernel loop, or a faster way to its bits."""
     task, codes = call.task, call.codes()
     formats = tuple(fmt for _, fmt in call.sources)
-    if call.out is not None and may_write(call.out, codes):
+    if call.out is not None and can_write_in_place(call.out, codes):
         found, out = call.out, call.out.reshape(-1)
     else:
         out = np.empty(codes[0].size, task.target.code_dtype)
@@ -256,20 +257,5 @@ def compute_by_loop(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
             randoms = Randoms(call.randoms[start:stop], call.key, call.first + start)
             general(call.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
 
-    in_pieces(piece, out.size)
+    for_each_chunk(piece, out.size)
     return found, flags.reshape(call.shape if call.flags_wanted else (0,))
-
-
-def may_write(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
-    """Whether results can go straight to their place: nothing is overwritten before it is read."""
-    if not (out.flags.c_contiguous and out.dtype.isnative):
-        return False
-    whole = out.reshape(-1)
-    return all(same_places(part, whole) or not np.may_share_memory(part, whole) for part in codes)
-
-
-def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Codes broadcast to a shape, in one dimension and native byte order."""
-    if codes.shape == shape and codes.flags.c_contiguous and codes.dtype.isnative:
-        return codes.reshape(-1)
-    return np.ascontiguousarray(np.broadcast_to(codes, shape), codes.dtype.newbyteorder("=")).reshape(-1)

@@ -10,9 +10,9 @@ import numpy as np
 from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Summation, as_rows, run_length
 from fpemu.arithmetic.operation import Call, Rests, compute_with_rests
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
-from fpemu.casting.plans import NO_RANDOMS
 from fpemu.casting.sequences import Rest
 from fpemu.casting.significands import round_values, zero
+from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import INT8, FloatFormat, IntFormat
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _steps(
         nonlocal raised
         sources = [(code, fmt) for code, fmt, _ in operands]
         rests = [rest for _, _, rest in operands]
-        call = Call(operation, sources, task, (), NO_RANDOMS, key ^ STEPS_KEY, at, True, None, rests)
+        call = Call(operation, sources, task, (), NO_RANDOMS.given, key ^ STEPS_KEY, at, True, None, rests)
         code, flags = compute_with_rests(
             call if any(rest is not None for rest in rests) else call._replace(rests=()), None
         )

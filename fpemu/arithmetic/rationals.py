@@ -11,7 +11,7 @@ import numpy as np
 
 from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
-from fpemu.casting.lowering import Rules, kernel_rules
+from fpemu.casting.lowering import Rules, lower_rules
 from fpemu.casting.significands import WRAPPED, Digits128, infinite, operands_of, round_values, value_of, wrapped, zero
 from fpemu.formats import INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
@@ -405,6 +405,6 @@ def _integers(
 
 @functools.cache
 def _to_integers(rounding: int, bits: int) -> Rules:
-    rules = list(kernel_rules(INT64, INT64.check_profile(IEEE), False, False))
+    rules = list(lower_rules(INT64, INT64.check_profile(IEEE), False, False))
     rules[places_of.ROUNDING], rules[places_of.RANDOM_BITS] = rounding, bits
     return tuple(rules)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.casts import rules_for
-from fpemu.casting.execution import small_pieces
-from fpemu.casting.lowering import Rules, kernel_rules, rounding_numbers
+from fpemu.casting.buffers import cache_chunks
+from fpemu.casting.lowering import Rules, lower_rules, resolve_rules, rounding_numbers
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import (
@@ -67,16 +67,7 @@ class Target(NamedTuple):
     knobs: Rules
 
 
-class Randoms(NamedTuple):
-    """Stochastic rounding's numbers: given ones, or the key of a stream and the first element's place in it."""
-
-    given: Codes
-    key: int
-    first: int
-
-
 _ZERO = np.uint64(0)
-NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
 
 
 def refuse_inexact_wrap(name: str, formats: tuple[FloatFormat | IntFormat, ...], task: Target) -> None:
@@ -107,13 +98,13 @@ def resolve_target(
 
     `integral`: how `round_to_integral` gets to an integer, where that is not how results are rounded.
     """
-    rules = rules_for(target, profile, rounding, overflow, formats[0] if name == "convert" else None)
+    rules = resolve_rules(target, profile, rounding, overflow, formats[0] if name == "convert" else None)
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' is a rule of casts: operations raise the flag invalid")
     passes_on = rules.nan_result is not NanResult.CANONICAL
     made_quiet = rules.replace(nan_payload=NanPayload.QUIET) if passes_on else rules
     floats = name == "logb" or any(isinstance(fmt, FloatFormat) for fmt in formats)
-    numbers = kernel_rules(target, made_quiet, passes_on, floats)
+    numbers = lower_rules(target, made_quiet, passes_on, floats)
     mode, random_bits = rounding_numbers(integral or rules.rounding) if name == "round_to_integral" else (0, 0)
     second = extremum is Extremum.X86  # MINPS passes on the second operand's code
     passed = formats[-1] if second else formats[0]
@@ -151,7 +142,7 @@ def general(
     x, y, z = [*codes, codes[0], codes[0]][:3]  # what an operation does not take is not looked at
     x_spec, y_spec, z_spec = [fmt.spec for fmt in (*formats, formats[0], formats[0])[:3]]
     key = np.uint64(randoms.key) if randoms.key else _ZERO
-    for start, stop in small_pieces(0, out.size):
+    for start, stop in cache_chunks(0, out.size):
         found = np.empty(stop - start, np.uint64)
         place = randoms.first + start
         loop(

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fpemu.arrays.functions import joined
 from fpemu.arrays.mixins import Methods
 from fpemu.casting.casts import decode, encode
-from fpemu.casting.execution import check_randoms, generator_of, sharing
 from fpemu.casting.inputs import as_source, codes_of
+from fpemu.casting.stochastic import check_randoms, generator_of, sharing
 from fpemu.formats import FloatFormat, Format, same_codes
 from fpemu.formats.base import state_of
 from fpemu.formats.facts.infotext import fields

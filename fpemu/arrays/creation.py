@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from fpemu.arrays.array_class import Array, checked_generator
 from fpemu.casting.casts import encode
-from fpemu.casting.execution import sharing
 from fpemu.casting.inputs import as_numbers, as_source
+from fpemu.casting.stochastic import sharing
 from fpemu.formats import Format, same_codes
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile

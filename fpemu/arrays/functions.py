@@ -19,8 +19,8 @@ from fpemu.arithmetic.predicates import is_nan
 from fpemu.arrays.advice import refusal
 from fpemu.arrays.ufuncs import check_same
 from fpemu.casting.casts import cast, encode
-from fpemu.casting.execution import sharing
 from fpemu.casting.inputs import Coded, as_array, as_numbers, carries_codes, codes_of
+from fpemu.casting.stochastic import sharing
 from fpemu.formats.facts.codes import nonzero, ranks
 
 Function = Callable[..., Any]

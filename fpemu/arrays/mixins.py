@@ -12,8 +12,8 @@ from fpemu.arithmetic.axes import Axis, one_axis
 from fpemu.arithmetic.options import Options
 from fpemu.arrays.functions import call
 from fpemu.arrays.operators import Operators
-from fpemu.casting.execution import sharing
 from fpemu.casting.inputs import Coded
+from fpemu.casting.stochastic import sharing
 
 __all__ = ["Methods"]
 

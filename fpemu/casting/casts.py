@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fpemu.casting.execution import check_out, no_nan, randomness, run
+from fpemu.casting.buffers import check_out
+from fpemu.casting.execution import execute, refuse_nans
 from fpemu.casting.inputs import Source, as_numbers, as_source
-from fpemu.casting.plans import Plan, holds, plan
+from fpemu.casting.lowering import resolve_rules
+from fpemu.casting.plans import Plan, plan
+from fpemu.casting.result_dtype import as_dtype, cast_dtype, decode_dtype, has_all_of, value_format
 from fpemu.casting.significands import cast_rest
+from fpemu.casting.stochastic import randomness
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import Overflow, Rounding, Stochastic, brief, rounding_mode
+from fpemu.formats.rules import Overflow, Rounding, Stochastic
 from fpemu.kernels import threads
 
 __all__ = ["cast", "decode", "encode", "get_num_threads", "set_num_threads"]
-
-_FLOATS = ("float32", "float64")
 
 
 def cast(
@@ -102,14 +103,14 @@ def cast(
     """
     given = as_numbers(x, source)
     work, result = _plan_of_cast(
-        given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, _as_dtype(dtype)
+        given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, as_dtype(dtype)
     )
     if rng is None and random_bits is None and work.stochastic:
         rng = getattr(x, "rng", None)
     if given.rest is not None:
         codes = _exactly(given, work, rng, random_bits, rng_offset)
         return decode(codes, work.target, dtype=result, out=out)
-    values = run(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
+    values = execute(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
     # Without a dtype the range is beyond float64's, and each element has to show that it is not.
     return values if result is not None else decode(values, work.target, out=out)
 
@@ -183,7 +184,7 @@ def encode(
         rng = getattr(x, "rng", None)
     if given.rest is not None:
         return _exactly(given, work, rng, random_bits, rng_offset, out)
-    return run(given, work, rng, random_bits, rng_offset, out, None)
+    return execute(given, work, rng, random_bits, rng_offset, out, None)
 
 
 def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> Any:
@@ -221,9 +222,9 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     >>> fe.decode([0x0F, 0x07], "int4")
     array([-1,  7], dtype=int8)
     """
-    work, result, held = _plan_of_decode(_hashable(fmt), _as_dtype(dtype))
+    work, result, held = _plan_of_decode(_hashable(fmt), as_dtype(dtype))
     given = as_source(codes, work.source)
-    values = run(given, work, None, None, 0, out, result)
+    values = execute(given, work, None, None, 0, out, result)
     if not held and isinstance(work.source, FloatFormat):
         _check_exact(given.codes, work.source, values, result)
     return values
@@ -244,7 +245,7 @@ def _exactly(
     if out is not None:
         check_out(out, given.codes.shape, work.out_dtype)
     if work.refuses_nan:
-        no_nan(given)
+        refuse_nans(given)
     randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
     codes = np.empty(given.codes.size, work.out_dtype)
     work.prepare(codes.size)
@@ -322,23 +323,6 @@ def _hashable(fmt: Any) -> Any:
     return fmt
 
 
-def rules_for(
-    target: Format,
-    profile: str | Profile | None,
-    rounding: str | Rounding | Stochastic | None,
-    overflow: str | Overflow | None,
-    source: Format | None = None,
-) -> Profile:
-    """The knobs as they stand for this target and these keywords, and for this source where it is one format."""
-    rules = target.profile if profile is None else find_profile(profile)
-    rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
-    if rounding is not None:
-        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
-    if overflow is not None:
-        rules = rules.replace(overflow=overflow)
-    return target.check_profile(rules)
-
-
 @functools.lru_cache(maxsize=1024)
 def _plan_of_cast(
     source: Format,
@@ -351,11 +335,11 @@ def _plan_of_cast(
 ) -> tuple[Plan, np.dtype[Any] | None]:
     """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
     target = find_format(fmt)
-    rules = rules_for(target, profile, rounding, overflow, source)
-    result = _result_dtype(own, target, asked)
-    if not _held(result, target):
+    rules = resolve_rules(target, profile, rounding, overflow, source)
+    result = cast_dtype(own, target, asked)
+    if not has_all_of(result, target):
         return plan(source, target, rules, None), None
-    return plan(source, target, rules, _value_format(result)), result
+    return plan(source, target, rules, value_format(result)), result
 
 
 @functools.lru_cache(maxsize=1024)
@@ -368,99 +352,18 @@ def _plan_of_encode(
 ) -> Plan:
     """The plan of an encode."""
     target = find_format(fmt)
-    return plan(source, target, rules_for(target, profile, rounding, overflow, source), None)
+    return plan(source, target, resolve_rules(target, profile, rounding, overflow, source), None)
 
 
 @functools.lru_cache(maxsize=1024)
 def _plan_of_decode(fmt: Any, asked: np.dtype[Any] | None) -> tuple[Plan, np.dtype[Any], bool]:
     """The plan of a decode, the result's dtype, and whether that holds every value."""
     target = find_format(fmt)
-    result = _decoded_dtype(target, asked)
-    carrier = _value_format(result)
+    result = decode_dtype(target, asked)
+    carrier = value_format(result)
     # The codes are exact: what carries them into the result's type rounds nothing, and NaN payloads go along.
     exactly = carrier.check_profile(find_profile("ieee").replace(nan_payload="keep"))
-    return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or _held(result, target)
-
-
-@functools.lru_cache(maxsize=1024)
-def _value_format(dtype: np.dtype[Any]) -> FloatFormat | IntFormat:
-    """The format of a numpy dtype of numbers."""
-    fmt = find_format(dtype)
-    assert isinstance(fmt, FloatFormat | IntFormat)
-    return fmt
-
-
-@functools.lru_cache(maxsize=1024)
-def _held(dtype: np.dtype[Any], fmt: Format) -> bool:
-    """Whether a float dtype has every value of a format."""
-    carrier = _value_format(dtype)
-    return isinstance(carrier, FloatFormat) and carrier.nan == "ieee" and holds(carrier, fmt)
-
-
-def _as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    """A dtype that the caller named, of numbers that fpemu knows; None if none was."""
-    if dtype is None:
-        return None
-    try:
-        found = named_dtype(dtype)
-        _value_format(found)
-    except (TypeError, ValueError, AssertionError):
-        raise TypeError(f"dtype must be one of numpy's float16, float32, float64, not {brief(dtype)}") from None
-    return found
-
-
-def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Numpy's dtype of a name or a type; a TypeError for what numpy takes with a warning."""
-    if not isinstance(dtype, str):
-        return np.dtype(dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            return np.dtype(dtype)
-        except Warning as warning:
-            raise TypeError(str(warning)) from None
-
-
-def _checked(dtype: np.dtype[Any], fmt: Format) -> bool:
-    """Whether it is only the range that is beyond float64's: then each element has to show that it is not."""
-    return dtype == np.float64 and isinstance(fmt, FloatFormat) and fmt.precision <= 53
-
-
-@functools.lru_cache(maxsize=1024)
-def _result_dtype(own: np.dtype[Any] | None, fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
-    """The dtype of a cast's result; `own`: x's."""
-    if asked is not None:
-        if not isinstance(_value_format(asked), FloatFormat):
-            raise TypeError(f"a cast's values are floats: dtype cannot be {asked}; encode gives codes")
-        if not (_held(asked, fmt) or _checked(asked, fmt)):
-            raise ValueError(f"{asked} cannot hold every value of {fmt.name}; leave dtype out, or encode")
-        return asked
-    if own is not None and own.kind in "fV" and isinstance(_value_format(own), FloatFormat) and _held(own, fmt):
-        return own.newbyteorder("=")
-    for name in _FLOATS:
-        if _held(np.dtype(name), fmt):
-            return np.dtype(name)
-    if _checked(np.dtype(np.float64), fmt):
-        return np.dtype(np.float64)
-    raise ValueError(f"no float type holds every value of {fmt.name}: use encode, which gives codes")
-
-
-@functools.lru_cache(maxsize=1024)
-def _decoded_dtype(fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
-    """The dtype of decoded values."""
-    integer = isinstance(fmt, IntFormat) and fmt.fraction_bits == 0
-    if asked is None:
-        if isinstance(fmt, IntFormat) and integer:
-            return np.dtype(("" if fmt.signed else "u") + f"int{max(8, 1 << (fmt.bits - 1).bit_length())}")
-        return _result_dtype(None, fmt, None)
-    carrier = _value_format(asked)
-    if isinstance(carrier, FloatFormat):
-        return _result_dtype(None, fmt, asked)
-    lowest = -(1 << (fmt.bits - 1)) if isinstance(fmt, IntFormat) and fmt.symmetric else 0  # decodes, never produced
-    fits = isinstance(fmt, IntFormat) and carrier.min_int <= min(fmt.min_int, lowest) and fmt.max_int <= carrier.max_int
-    if integer and fits:
-        return asked
-    raise ValueError(f"{asked} cannot hold every value of {fmt.name}")
+    return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or has_all_of(result, target)
 
 
 def _check_exact(codes: NDArray[Any], fmt: FloatFormat, values: Any, dtype: np.dtype[Any]) -> None:

@@ -228,7 +228,7 @@ def route(fmt: FloatFormat | IntFormat, rules: Rules, source: str, codes: bool) 
     ----------
     fmt : FloatFormat or IntFormat
     rules : tuple of int
-        As `fpemu.casting.lowering.kernel_rules` gives them.
+        As `fpemu.casting.lowering.lower_rules` gives them.
     source : {"float32", "float64"}
     codes : bool
         Codes are wanted, not values of the source's type.
@@ -377,7 +377,7 @@ def native(fmt: FloatFormat, rules: Rules, narrows: bool) -> NDArray[Any] | None
     fmt : FloatFormat
         float32 or float64.
     rules : tuple of int
-        As `fpemu.casting.lowering.kernel_rules` gives them.
+        As `fpemu.casting.lowering.lower_rules` gives them.
     narrows : bool
         Whether it is float64 to float32, not the other way round.
 

@@ -6,6 +6,7 @@ import functools
 
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.formats.profiles import Profile
+from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.rules import (
     FloatToIntInvalid,
     InfinityRule,
@@ -21,6 +22,7 @@ from fpemu.formats.rules import (
     SubnormalsOut,
     Tininess,
     UnsignedNegative,
+    rounding_mode,
 )
 from fpemu.kernels import spec as places
 
@@ -248,7 +250,7 @@ def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
 
 
 @functools.lru_cache(maxsize=1024)
-def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
+def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
     """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
 
     Parameters
@@ -286,3 +288,20 @@ def kernel_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, f
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
         wrap,
     )
+
+
+def resolve_rules(
+    target: Format,
+    profile: str | Profile | None,
+    rounding: str | Rounding | Stochastic | None,
+    overflow: str | Overflow | None,
+    source: Format | None = None,
+) -> Profile:
+    """The knobs as they stand for this target and these keywords, and for this source where it is one format."""
+    rules = target.profile if profile is None else find_profile(profile)
+    rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
+    if rounding is not None:
+        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
+    if overflow is not None:
+        rules = rules.replace(overflow=overflow)
+    return target.check_profile(rules)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.lowering import Rules, kernel_rules, zeroes_subnormals
+from fpemu.casting.fpu import FPU_PROBE
+from fpemu.casting.lowering import Rules, lower_rules, zeroes_subnormals
+from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
@@ -26,14 +28,12 @@ Codes = NDArray[Any]
 # (codes in, codes out, the first element's place in the stream, the random integers or none, the key): one piece
 Work = Callable[[Codes, Codes, int, Codes, int], None]
 
-NO_RANDOMS = np.empty(0, np.uint32)
-# 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5, 2
-FPU_PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.float32)
 
 TABLE_BITS = 16  # sources up to this width go through a table of all their codes...
 TABLE_SIZE = 1 << 14  # ...where an array is at least this large, or the width 8
 
 _EXACT = IEEE.replace(nan_payload="keep")
+_NONE = NO_RANDOMS.given
 
 
 def holds(wide: FloatFormat, narrow: Format) -> bool:
@@ -87,7 +87,7 @@ class Plan:
         self._table: Codes | None = None
         self._work: Work | None = None
 
-    def __call__(self, codes: Codes, out: Codes, first: int = 0, randoms: Codes = NO_RANDOMS, key: int = 0) -> None:
+    def __call__(self, codes: Codes, out: Codes, first: int = 0, randoms: Codes = _NONE, key: int = 0) -> None:
         """Carry out the cast on one-dimensional, contiguous arrays in native byte order."""
         if self._work is None:
             self._work = self._choose()
@@ -101,7 +101,7 @@ class Plan:
         if table is None:
             every = np.arange(self.source.code_count, dtype=self.source.code_dtype)
             table = np.empty(every.size, self.out_dtype)
-            self._choose()(every, table, 0, NO_RANDOMS, 0)
+            self._choose()(every, table, 0, _NONE, 0)
         self._table, self._work = table, _take(table)
 
     def _values(self) -> Codes | None:
@@ -141,7 +141,7 @@ class Plan:
         if isinstance(self.target, TableFormat):
             return _to_codebook(self.source, self.target, self.rules, self.final)
         payloads = isinstance(self.source, FloatFormat) and self.source.nan == "ieee"
-        rules = kernel_rules(self.target, self.rules, payloads, isinstance(self.source, FloatFormat))
+        rules = lower_rules(self.target, self.rules, payloads, isinstance(self.source, FloatFormat))
         if self.final is not None:
             exact = self.final.check_profile(_EXACT)
             slow = _chain(plan(self.source, self.target, self.rules, None), plan(self.target, self.final, exact, None))
@@ -253,7 +253,7 @@ def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: Work) -> Work:
         wrong = np.flatnonzero((codes & codes.dtype.type(fmt.magnitude_mask)) > fmt.infinity_code)
         if wrong.size:
             nans = np.empty(wrong.size, out.dtype)
-            general(codes[wrong], nans, first, NO_RANDOMS, key)
+            general(codes[wrong], nans, first, _NONE, key)
             out[wrong] = nans
 
     return work

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.lowering import kernel_rules
-from fpemu.casting.plans import NO_RANDOMS, plan
+from fpemu.casting.lowering import lower_rules
+from fpemu.casting.plans import plan
+from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.literals import Literal, leading_of
 from fpemu.formats.profiles import IEEE, Profile
@@ -120,7 +121,7 @@ def round_values(
     rules: Rules,
     knobs: tuple[int, ...] = NO_KNOBS,
     first: int = 0,
-    randoms: NDArray[Any] = NO_RANDOMS,
+    randoms: NDArray[Any] = NO_RANDOMS.given,
     key: int = 0,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Codes and flags of exact numbers, each rounded once.
@@ -158,7 +159,7 @@ def round_values(
     step = 1 if stochastic and not randoms.size else _PIECE  # the stream goes on place by place
     for start in range(0, len(numbers), step):
         here = slice(start, start + step)
-        drawn = randoms[places[here]] if stochastic and randoms.size else NO_RANDOMS
+        drawn = randoms[places[here]] if stochastic and randoms.size else NO_RANDOMS.given
         round_values_array(
             *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules, knobs),
             *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
@@ -203,7 +204,7 @@ def cast_rest(
     rules: Profile,
     floats: bool,
     first: int = 0,
-    randoms: NDArray[Any] = NO_RANDOMS,
+    randoms: NDArray[Any] = NO_RANDOMS.given,
     key: int = 0,
 ) -> NDArray[Any]:
     """The codes of numbers that no format holds, by a cast's rules.
@@ -225,7 +226,7 @@ def cast_rest(
         Of the target's code dtype.
     """
     if rules.through is Through.FLOAT32:
-        singles, _ = round_values(rest.numbers, rest.places, FLOAT32, kernel_rules(FLOAT32, IEEE, False, floats))
+        singles, _ = round_values(rest.numbers, rest.places, FLOAT32, lower_rules(FLOAT32, IEEE, False, floats))
         work = plan(FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
         codes = singles.astype(np.uint32)
         out = np.empty(codes.size, target.code_dtype)
@@ -237,6 +238,6 @@ def cast_rest(
 
         assert not isinstance(rules.rounding, Stochastic)
         return np.array([interval_code(target, rules, number) for number in rest.numbers], target.code_dtype)
-    numbers = kernel_rules(target, rules, False, floats)
+    numbers = lower_rules(target, rules, False, floats)
     codes64, _ = round_values(rest.numbers, rest.places, target, numbers, NO_KNOBS, first, randoms, key)
     return codes64.astype(target.code_dtype)

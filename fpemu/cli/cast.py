@@ -13,8 +13,8 @@ from rich.text import Text
 
 from fpemu.arithmetic.doubles import difference, doubles
 from fpemu.casting import casts as casting
-from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import as_source
+from fpemu.casting.stochastic import streamed
 from fpemu.cli.options import (
     DtypeOption,
     FileArgument,

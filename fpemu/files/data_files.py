@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from fpemu.casting.buffers import CHUNK, flat_chunks
+from fpemu.casting.buffers import CHUNK, iter_chunks
 from fpemu.casting.storage import in_range
 from fpemu.files import archives, safetensors
 from fpemu.files.atomic import replacing
@@ -323,7 +323,7 @@ def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> St
     if min(shape, default=0) < 0 or math.prod(shape) != count:
         raise ValueError(f"{path}: holds {count} elements of {dtype}; shape {shape} has {math.prod(shape)}")
     mapped = np.memmap(path, dtype, mode="r") if count else np.empty(0, dtype)
-    return _stored(path, "", shape, dtype, element, lambda size: flat_chunks(mapped, size))
+    return _stored(path, "", shape, dtype, element, lambda size: iter_chunks(mapped, size))
 
 
 def _open_npy(path: Path, element: Element | None) -> StoredArray:
@@ -337,7 +337,7 @@ def _open_npy(path: Path, element: Element | None) -> StoredArray:
 
     def pieces(size: int) -> Iterator[NDArray[Any]]:
         if header.nbytes:
-            yield from flat_chunks(np.memmap(path, dtype, "r", start, shape, "F" if fortran_order else "C"), size)
+            yield from iter_chunks(np.memmap(path, dtype, "r", start, shape, "F" if fortran_order else "C"), size)
 
     return _stored(path, "", shape, dtype, element, pieces)
 
@@ -378,7 +378,7 @@ def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element 
     def pieces(size: int) -> Iterator[NDArray[Any]]:
         with archives.opened(path) as archive:
             if fortran_order and len(shape) > 1:
-                yield from flat_chunks(archives.member_array(archive, entry, Budget.of(path)), size)
+                yield from iter_chunks(archives.member_array(archive, entry, Budget.of(path)), size)
                 return
             with archive.open(entry) as stream:
                 archives.read_header(stream)

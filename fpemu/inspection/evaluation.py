@@ -14,7 +14,7 @@ import numpy as np
 from fpemu.arithmetic.conversion import round_literal
 from fpemu.arithmetic.flags import Flags
 from fpemu.arrays.array_class import Array
-from fpemu.casting.execution import streamed
+from fpemu.casting.stochastic import streamed
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.text import Exact, exact_literal, floor_log2, number_fact, power_of_two, ratio_text
 from fpemu.formats.profiles import Profile

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from fpemu.casting.casts import encode
-from fpemu.casting.execution import streamed
 from fpemu.casting.inputs import as_source
+from fpemu.casting.stochastic import streamed
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.literals import DIGITS, Literal, read
 from fpemu.formats.facts.text import Exact, exact_literal, floor_log2, fraction_text, number_text, power_of_two, text

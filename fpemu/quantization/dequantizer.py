@@ -15,16 +15,16 @@ from fpemu.arithmetic.basic import divide, fma, multiply, subtract
 from fpemu.arithmetic.predicates import is_finite, is_zero
 from fpemu.arithmetic.sums import vecdot
 from fpemu.arrays.array_class import Array
-from fpemu.casting.buffers import Scratch
+from fpemu.casting.buffers import Scratch, check_out
 from fpemu.casting.casts import decode
-from fpemu.casting.execution import check_out
+from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, holds, plan
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format
 from fpemu.quantization.parts import QuantizedParts
-from fpemu.quantization.pieces import Piece, Rows, in_pieces
-from fpemu.quantization.tool_scales import Arithmetic, fpu_is_fit
+from fpemu.quantization.pieces import Chunk, Rows
+from fpemu.quantization.tool_scales import Arithmetic
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -295,14 +295,14 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, ou
     cut, scratch, element = rows.cut, Scratch(), q.scheme.element
     at_once = None if zeros is not None or last is None else _at_once(element, out.dtype)
 
-    def of_piece(of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
+    def of_chunk(of_blocks: NDArray[Any], chunk: Chunk) -> NDArray[Any]:
         if cut is rows:
-            return of_blocks[piece.rows, piece.blocks]
-        return np.repeat(of_blocks[piece.rows], piece.blocks.stop - piece.blocks.start, axis=1)
+            return of_blocks[chunk.rows, chunk.blocks]
+        return np.repeat(of_blocks[chunk.rows], chunk.blocks.stop - chunk.blocks.start, axis=1)
 
-    def work(piece: Piece) -> None:
-        few = codes[piece.rows, piece.columns]
-        own, target = of_piece(factors, piece), to[piece.rows, piece.columns]
+    def work(chunk: Chunk) -> None:
+        few = codes[chunk.rows, chunk.columns]
+        own, target = of_chunk(factors, chunk), to[chunk.rows, chunk.columns]
         if at_once is not None:
             at_once(few, own, cut.block, last, target)
             return
@@ -312,9 +312,9 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, ou
         elif zeros is None:
             kernels.multiplied(numbers, own, cut.block, last, target)
         else:
-            kernels.shifted_back(numbers, of_piece(zeros, piece), own, cut.block, target)
+            kernels.shifted_back(numbers, of_chunk(zeros, chunk), own, cut.block, target)
 
-    in_pieces(work, cut)
+    cut.for_each_chunk(work)
 
 
 def _spread(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from fpemu.casting.buffers import Scratch
 from fpemu.casting.casts import decode, encode
-from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
+from fpemu.casting.stochastic import Randoms
 from fpemu.formats import INT32, FloatFormat, IntFormat
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Overflow, Rounding
@@ -20,7 +21,7 @@ from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.dequantizer import deciding_digits, digits
 from fpemu.quantization.tool_scales import Stepped
 
-__all__ = ["Elements", "Randoms", "SteppedElements", "Way", "shifted", "way"]
+__all__ = ["Elements", "SteppedElements", "Way", "shifted", "way"]
 
 # How quotients come about.  `MULTIPLIED`: exactly, scales being powers of two; `DIVIDED`: in float64, whose quotients
 # lie on the exact ones' side of wherever a rounding decides; `NEAR`: times an inverse in float32, and divided where it
@@ -37,14 +38,6 @@ class Way(NamedTuple):
 
     kind: int
     dtype: np.dtype[Any]
-
-
-class Randoms(NamedTuple):
-    """Stochastic rounding's numbers: given ones or the key of a stream, and the first element's place in it."""
-
-    given: NDArray[Any]
-    key: int
-    first: int
 
 
 def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | None:
@@ -192,7 +185,7 @@ class Elements:
         """As `fpemu.kernels.cpu.blocks.shifted_integers` takes them."""
         element = self.scheme.element
         assert isinstance(element, IntFormat)
-        rules = kernel_rules(INT32, INT32.check_profile(self.scheme.own_profile.elements), False, True)
+        rules = lower_rules(INT32, INT32.check_profile(self.scheme.own_profile.elements), False, True)
         nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), INT32))
         return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
 

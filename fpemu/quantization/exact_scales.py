@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic.basic import multiply, subtract
 from fpemu.casting.casts import cast, decode
+from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scale_rules import ScaleRule
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.ratios import are_few, by_fractions, quotients, rounded_quotients, with_digits
-from fpemu.quantization.tool_scales import Scales, Statistics, Stepped, fpu_is_fit, is_zero, wide
+from fpemu.quantization.tool_scales import Scales, Statistics, Stepped, is_zero, wide
 
 __all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
 

@@ -1,19 +1,19 @@
-"""Rows of blocks cut into pieces that stay in the cache, on several threads where there are many."""
+"""Rows of blocks in chunks that stay in the cache, on several threads where there are many."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from fpemu.casting.execution import in_pieces as in_ranges
+from fpemu.casting.buffers import for_each_chunk
 
-__all__ = ["Piece", "Rows", "in_pieces"]
+__all__ = ["Chunk", "Rows"]
 
-PIECE = 1 << 18  # elements
-APART = 1 << 16  # a block so long is cut
+CHUNK = 1 << 18  # elements
+APART = 1 << 16  # longer blocks are cut
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """A part of rows: slices of the rows, of their elements, of their blocks."""
 
     rows: slice
@@ -35,36 +35,35 @@ class Rows(NamedTuple):
 
     @property
     def joined(self) -> Rows:
-        """The same in one row, where blocks are neighbours all along and short enough for pieces."""
+        """The same in one row, where blocks are neighbours all along and short enough for chunks."""
         whole = self.length % self.block == 0 and self.block <= APART
         return Rows(1, self.height * self.length, self.block) if whole else self
 
     @property
     def cut(self) -> Rows:
-        """The same with blocks that are short enough for pieces, where rows are a block."""
+        """The same with blocks that are short enough for chunks, where rows are a block."""
         return self._replace(block=APART) if self.block > APART and self.block == self.length else self
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """All of them, in order."""
-        if self.length <= PIECE:
-            step = max(1, PIECE // max(self.length, 1))
+        if self.length <= CHUNK:
+            step = max(1, CHUNK // max(self.length, 1))
             for start in range(0, self.height, step):
-                yield Piece(slice(start, min(start + step, self.height)), slice(0, self.length), slice(0, self.blocks))
+                yield Chunk(slice(start, min(start + step, self.height)), slice(0, self.length), slice(0, self.blocks))
             return
-        step = max(1, PIECE // self.block)
+        step = max(1, CHUNK // self.block)
         for row in range(self.height):
             for first in range(0, self.blocks, step):
                 last = min(first + step, self.blocks)
                 columns = slice(first * self.block, min(last * self.block, self.length))
-                yield Piece(slice(row, row + 1), columns, slice(first, last))
+                yield Chunk(slice(row, row + 1), columns, slice(first, last))
 
+    def for_each_chunk(self, work: Callable[[Chunk], None]) -> None:
+        """Call work for each chunk, on several threads where there are many."""
+        chunks = list(self.chunks())
 
-def in_pieces(work: Callable[[Piece], None], rows: Rows) -> None:
-    """Call work for each piece, on several threads where there are many."""
-    todo = list(rows.pieces())
+        def work_on(start: int, stop: int) -> None:
+            for chunk in chunks[start // CHUNK : stop // CHUNK]:
+                work(chunk)
 
-    def some(start: int, stop: int) -> None:
-        for piece in todo[start // PIECE : stop // PIECE]:
-            work(piece)
-
-    in_ranges(some, len(todo) * PIECE)
+        for_each_chunk(work_on, len(chunks) * CHUNK)

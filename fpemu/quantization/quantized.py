@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.casts import decode, named_dtype
+from fpemu.casting.casts import decode
 from fpemu.casting.packing import pack
+from fpemu.casting.result_dtype import named_dtype
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.base import state_of
 from fpemu.formats.rules import brief

@@ -13,10 +13,12 @@ from fpemu.arithmetic.basic import divide
 from fpemu.arithmetic.doubles import to_odd
 from fpemu.arithmetic.sums import mean
 from fpemu.arrays.array_class import Array
+from fpemu.casting.buffers import check_out
 from fpemu.casting.casts import cast, decode, encode
-from fpemu.casting.execution import check_out, check_randoms, randomness
+from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.inputs import as_numbers
 from fpemu.casting.plans import holds
+from fpemu.casting.stochastic import Randoms, check_randoms, randomness
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.keywords import hinted
 from fpemu.formats.profiles import IEEE
@@ -24,14 +26,14 @@ from fpemu.formats.rules import NanRule, Rounding
 from fpemu.quantization.blocks import Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
 from fpemu.quantization.dequantizer import deciding_digits, deciding_format, digits
-from fpemu.quantization.elements import Elements, Randoms, SteppedElements, shifted, way
+from fpemu.quantization.elements import Elements, SteppedElements, shifted, way
 from fpemu.quantization.exact_scales import Exact, of_whole_rows, stages_of, statistics
 from fpemu.quantization.fast_scales import direct
 from fpemu.quantization.given_scales import Known, known_parts
-from fpemu.quantization.pieces import Piece, Rows, in_pieces
+from fpemu.quantization.pieces import Chunk, Rows
 from fpemu.quantization.quantized import Quantized
 from fpemu.quantization.ratios import digits_of
-from fpemu.quantization.tool_scales import Arithmetic, Scales, Statistics, Stepped, fpu_is_fit, wide
+from fpemu.quantization.tool_scales import Arithmetic, Scales, Statistics, Stepped, wide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -378,28 +380,28 @@ class _Job:
         by_kernels = known.scales is None and whole is None and way is not None
         at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
 
-        def work(piece: Piece) -> None:
-            own = piece.rows, piece.blocks if self.cut is self.rows else slice(None)
-            x = self.x[piece.rows, piece.columns]
+        def work(chunk: Chunk) -> None:
+            own = chunk.rows, chunk.blocks if self.cut is self.rows else slice(None)
+            x = self.x[chunk.rows, chunk.columns]
             own_zeros = None if zeros is None else zeros[own]
             if at_once is not None and way is not None:
                 factors = at_once(x, self.rows.block, scales[own], own_zeros)
-                first = piece.rows.start * self.rows.length + piece.columns.start
-                way.by_inverses(x, *factors, own_zeros, first, codes[piece.rows, piece.columns])
+                first = chunk.rows.start * self.rows.length + chunk.columns.start
+                way.by_inverses(x, *factors, own_zeros, first, codes[chunk.rows, chunk.columns])
                 return
             if whole is not None:
                 made = Scales(*(part[own] for part in whole))
             elif known.scales is None:
                 here = statistics(x, self.rows.block, self.rule)
-                short = ragged and piece.columns.stop == self.rows.length
+                short = ragged and chunk.columns.stop == self.rows.length
                 made = self._scales(here, None, short, scales[own], own_zeros)
             else:
                 made = self.stages.given(scales[own], second)
             if way is not None:
-                own_zeros = None if own_zeros is None else self._cut(own_zeros, piece)
-                first = piece.rows.start * self.rows.length + piece.columns.start
-                to = codes[piece.rows, piece.columns]
-                way(x, self._cut(made.divisors, piece), own_zeros, first, to)
+                own_zeros = None if own_zeros is None else self._cut(own_zeros, chunk)
+                first = chunk.rows.start * self.rows.length + chunk.columns.start
+                to = codes[chunk.rows, chunk.columns]
+                way(x, self._cut(made.divisors, chunk), own_zeros, first, to)
                 if amax is not None and found is not None and second is not None:
                     here = Statistics(*(part[own] for part in found))
 
@@ -410,7 +412,7 @@ class _Job:
 
                     self._choose(x, here, made, (again, amax, second), to, scales[own])
 
-        in_pieces(work, self.cut)
+        self.cut.for_each_chunk(work)
         if way is None:
             return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
         return self._finished(codes, scales, zeros, kept)
@@ -459,12 +461,12 @@ class _Job:
         by, points = (layout.spread(each.reshape(layout.blocks)).reshape(1, -1) for each in of_blocks)
         codes = np.empty(x.shape, self.scheme.element.code_dtype)
 
-        def work(piece: Piece) -> None:
-            part = slice(None), piece.columns
+        def work(chunk: Chunk) -> None:
+            part = slice(None), chunk.columns
             own_zeros = None if zeros is None else points[part]
-            way(x[part], by[part], own_zeros, piece.columns.start, codes[part])
+            way(x[part], by[part], own_zeros, chunk.columns.start, codes[part])
 
-        in_pieces(work, Rows(1, x.size, 1))
+        Rows(1, x.size, 1).for_each_chunk(work)
         return codes.reshape(layout.shape)
 
     def _choose_in_order(
@@ -507,20 +509,20 @@ class _Job:
             raise ValueError("out is of use only where both lie in one piece, and so do the blocks of x")
         return self.out.codes.reshape(self.x.shape), self.out.scales.reshape(self.shape)
 
-    def _cut(self, of_blocks: NDArray[Any], piece: Piece) -> NDArray[Any]:
-        """What belongs to blocks, for the parts that a piece has of them."""
+    def _cut(self, of_blocks: NDArray[Any], chunk: Chunk) -> NDArray[Any]:
+        """What belongs to blocks, for the parts that a chunk has of them."""
         if self.cut is self.rows:
             return of_blocks
-        return np.repeat(of_blocks, piece.blocks.stop - piece.blocks.start, axis=1)
+        return np.repeat(of_blocks, chunk.blocks.stop - chunk.blocks.start, axis=1)
 
     def _statistics(self) -> Statistics:
         found = Statistics(*(np.empty((self.cut.height, self.cut.blocks)) for _ in "lh"))
 
-        def work(piece: Piece) -> None:
-            part = statistics(self.x[piece.rows, piece.columns], self.cut.block, self.rule)
-            found.low[piece.rows, piece.blocks], found.high[piece.rows, piece.blocks] = part
+        def work(chunk: Chunk) -> None:
+            part = statistics(self.x[chunk.rows, chunk.columns], self.cut.block, self.rule)
+            found.low[chunk.rows, chunk.blocks], found.high[chunk.rows, chunk.blocks] = part
 
-        in_pieces(work, self.cut)
+        self.cut.for_each_chunk(work)
         if self.cut is self.rows:
             return found
         return of_whole_rows(found, self.rule)
@@ -546,7 +548,7 @@ class _Job:
     # -- elements -----------------------------------------------------------------------------------------------------
 
     def _way(self, own_scales: bool) -> Elements | None:
-        """From a piece's numbers to its codes; None where only the general kernel rounds once."""
+        """From a chunk's numbers to its codes; None where only the general kernel rounds once."""
         if self.stages.steps is None and (not fpu_is_fit() or (self.stochastic and self.gathered)):
             return None
         rng, random_bits, first = self.random

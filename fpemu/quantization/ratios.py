@@ -13,10 +13,10 @@ from fpemu.arithmetic.basic import divide
 from fpemu.arithmetic.conversion import scaleb
 from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode
+from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FloatFormat
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.profiles import SCALE_RULES
-from fpemu.quantization.tool_scales import fpu_is_fit
 
 __all__ = ["are_few", "by_fractions", "digits_of", "quotients", "rounded_quotients", "with_digits"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.execution import streamed
+from fpemu.casting.stochastic import streamed
 from fpemu.formats import FloatFormat
 from fpemu.quantization.blocks import Layout, layout_of
 from fpemu.quantization.calibration import Calibration

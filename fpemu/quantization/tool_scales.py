@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic.basic import add, divide, fma, multiply, subtract
 from fpemu.casting.casts import cast, decode, encode
-from fpemu.casting.plans import FPU_PROBE, by_bins
+from fpemu.casting.fpu import fpu_is_fit
+from fpemu.casting.plans import by_bins
 from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.rules import NanRule
 from fpemu.quantization.definition.profiles import SCALE_RULES
@@ -47,13 +48,6 @@ class Scales(NamedTuple):
     codes: NDArray[Any]
     values: NDArray[Any]
     divisors: NDArray[Any]
-
-
-def fpu_is_fit() -> bool:
-    """Whether the FPU rounds as IEEE 754 has it by default."""
-    from fpemu.kernels.cpu.float_environment import fpu_is_standard
-
-    return bool(fpu_is_standard(FPU_PROBE))
 
 
 def wide(x: Floats) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ import numpy as np
 
 from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.doubles import Doubles, difference, doubles, quotients
-from fpemu.casting.buffers import flat_chunks
+from fpemu.casting.buffers import iter_chunks
 from fpemu.casting.casts import cast, encode
-from fpemu.casting.execution import check_randoms, streamed
 from fpemu.casting.inputs import Source, as_numbers, as_source
+from fpemu.casting.stochastic import check_randoms, streamed
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.base import Scheme
 from fpemu.formats.facts.info import finite_range
@@ -318,7 +318,7 @@ def report(
         except ValueError:
             raise ValueError(f"scale of shape {given.shape} does not fit x of shape {found.codes.shape}") from None
     return report_stream(
-        (lambda: flat_chunks(found.codes)) if found.rest is None else (lambda: [_flat(found)]),
+        (lambda: iter_chunks(found.codes)) if found.rest is None else (lambda: [_flat(found)]),
         chosen,
         scale,
         profile=profile,

@@ -15,7 +15,8 @@ from fpemu.arithmetic.conversion import convert
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.options import checked_bool
 from fpemu.arrays.array_class import Array
-from fpemu.casting.casts import encode, rules_for
+from fpemu.casting.casts import encode
+from fpemu.casting.lowering import resolve_rules
 from fpemu.formats import FLOAT64, Format, TableFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
@@ -526,9 +527,9 @@ def _resolve(
             raise ValueError("random_bits is the number of bits of stochastic rounding: say rounding='stochastic'")
         mode = Stochastic(mode.variant, bits)
     if target is None:  # a truth value: rules of results do not apply
-        rules = rules_for(FLOAT64, profile, mode, None).replace(**knobs)
+        rules = resolve_rules(FLOAT64, profile, mode, None).replace(**knobs)
     else:
-        rules = target.check_profile(rules_for(target, profile, mode, None, source).replace(**knobs))
+        rules = target.check_profile(resolve_rules(target, profile, mode, None, source).replace(**knobs))
     if rules.nan is NanRule.ERROR:
         raise ValueError("nan='error' gives no code: there is no right answer to check against")
     return rules

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.casting.buffers import flat_chunks
+from fpemu.casting.buffers import iter_chunks
 from fpemu.files.data_files import Outgoing, element_type, file_kind, open_arrays, replacing, write_arrays
 
 SHAPED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -23,7 +23,7 @@ def elements(stored, size=5):
 
 
 def outgoing(x, name="x", size=7):
-    return Outgoing(name, x.shape, x.dtype, flat_chunks(x, size))
+    return Outgoing(name, x.shape, x.dtype, iter_chunks(x, size))
 
 
 @pytest.mark.parametrize("size", [1, 5, 24, 100])
@@ -34,7 +34,7 @@ def outgoing(x, name="x", size=7):
 )
 def test_chunks_are_the_elements_in_c_order(x, size):
     x = np.asarray(x)
-    pieces = list(flat_chunks(x, size))
+    pieces = list(iter_chunks(x, size))
     assert [value for piece in pieces for value in piece] == x.flatten(order="C").tolist()
     assert all(piece.dtype == x.dtype for piece in pieces)
 

@@ -10,7 +10,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.casting.fast_paths import widening
-from fpemu.casting.plans import FPU_PROBE
+from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.thresholds import bins, codebook
 from fpemu.kernels.cpu import blocks as scaling
 from fpemu.kernels.cpu import choosing, moving, narrow

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.casting.lowering import ROUNDING_NUMBERS, kernel_rules
+from fpemu.casting.lowering import ROUNDING_NUMBERS, lower_rules
 from fpemu.casting.thresholds import codebook
 from fpemu.kernels.cpu import general as general_module
 from fpemu.kernels.cpu import lookup as tables
@@ -63,7 +63,7 @@ def test_rounds_up(mode, negative):
 def test_rounds_up_by_chance(variant, count):
     mode = fe.Stochastic(variant, count)
     fmt = fe.dtype("float8_e4m3fn")
-    number = kernel_rules(fmt, profile(fmt, rounding=mode), False)[0]
+    number = lower_rules(fmt, profile(fmt, rounding=mode), False)[0]
     steps = {(n << 64 >> count) + d & ONES for n in (0, 1, 2, 3, (1 << count) - 1) for d in (-1, 0, 1, 1 << 63 - count)}
     for fraction, sticky in itertools.product([*FRACTIONS, *steps], (False, True)):
         if not fraction and not sticky:
@@ -178,7 +178,7 @@ NONE = np.empty(0, np.uint32)
 def general(codes, source, target, rules, randoms=NONE, key=0, first=0):
     """Codes to codes by `convert_array`, all in uint64, so that it is compiled once."""
     out = np.empty(codes.size, np.uint64)
-    numbers = kernel_rules(target, rules.for_codes(target.codes_key), getattr(source, "nan", "") == "ieee")
+    numbers = lower_rules(target, rules.for_codes(target.codes_key), getattr(source, "nan", "") == "ieee")
     general_module.convert_array(
         codes.astype(np.uint64), source.spec, target.spec, numbers, randoms, np.uint64(key), np.uint64(first), out
     )
@@ -342,7 +342,7 @@ def test_general_kernel_flags(fmt):
     for mode, negative in itertools.product(DETERMINISTIC, (False, True)):
         rules = profile(fmt, rounding=mode)
         exact = [spec.Number("finite", negative, 2 * x + s, t - 128) for t, x, s in words]
-        numbers = kernel_rules(fmt, rules.for_codes(fmt.codes_key), False)
+        numbers = lower_rules(fmt, rules.for_codes(fmt.codes_key), False)
         encode_all(negative, top, high, low, sticky, fmt.spec, numbers, codes, flags)
         np.testing.assert_array_equal(codes, spec.encode(exact, fmt, rules))
         into, beyond = spec.target(fmt, rules), spec.target(wide, profile(wide, rounding=mode))

@@ -10,7 +10,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.casting.fast_paths import native, route, values, widening
-from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.kernels.cpu import fast_casts as lanes
 from fpemu.kernels.cpu import float_environment as float_environment_module
@@ -90,7 +90,7 @@ def test_fast_loop(loop, dtype, kind):
     for fmt in FORMATS:
         given = None
         for rules in loop_rules(fmt):
-            found = route(fmt, kernel_rules(fmt, rules, True), dtype, kind == "codes")
+            found = route(fmt, lower_rules(fmt, rules, True), dtype, kind == "codes")
             if found is None or found.loop != loop:
                 continue
             given = given or Sources(loop_sources(fmt, dtype), fmt)
@@ -122,7 +122,7 @@ def test_stochastic_loop(uniform, kind):
     tried = 0
     for fmt, count in itertools.product(FORMATS, (1, 8, 23, 32)):
         rules = profile(fmt, rounding=fe.Stochastic("A", count))
-        found = route(fmt, kernel_rules(fmt, rules, True), "float32", kind == "codes")
+        found = route(fmt, lower_rules(fmt, rules, True), "float32", kind == "codes")
         if found is None or (found.loop == "uniform") != uniform:
             continue
         x = loop_sources(fmt, "float32")[::2]
@@ -176,7 +176,7 @@ def test_native(source, target, served):
     tried = 0
     for knobs in KNOBS:
         rules = profile(fmt, **knobs)
-        if rules is None or native(fmt, kernel_rules(fmt, rules, True, True), fmt.bits < wide.bits) is None:
+        if rules is None or native(fmt, lower_rules(fmt, rules, True, True), fmt.bits < wide.bits) is None:
             continue
         found = run_loop(fmt, rules, given.x.astype(x.dtype).view(source), "codes")
         assert_same_codes(found, given.codes(rules), given.x, fmt, rules)

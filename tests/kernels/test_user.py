@@ -10,7 +10,7 @@ import pytest
 
 import fpemu as fe
 from fpemu import cores
-from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.lowering import lower_rules
 from fpemu.kernels import user
 from tests.kernels.test_arithmetic import some
 from tests.oracle.compare import profile
@@ -209,7 +209,7 @@ def test_rules_that_depend_on_the_source():
 def test_cores_know_float64():
     fmt = fe.dtype("float64")
     assert fmt.spec == user.FLOAT64
-    assert kernel_rules(fmt, profile(fmt, **{}), False) == user.TO_FLOAT64
+    assert lower_rules(fmt, profile(fmt, **{}), False) == user.TO_FLOAT64
     wide = fe.FloatFormat("wide", 64, 60)  # beyond float64's digits, and here within its range
     codes = np.array([1 << 62, 1 << 58], np.uint64)
     assert [cores.to_float(code, wide.spec) for code in codes] == [float(wide.exact(int(code))) for code in codes]

@@ -14,7 +14,7 @@ import numpy as np
 
 import fpemu as fe
 from fpemu.casting import plans
-from fpemu.casting.lowering import kernel_rules
+from fpemu.casting.lowering import lower_rules
 from tests.cases import grids
 from tests.oracle.compare import DETERMINISTIC, DifferenceError, Sources, profile
 
@@ -93,13 +93,13 @@ def refuse(*_):
 def conversion(target, rules):
     """The cast by the CPU's conversions alone; None where the rules ask for more."""
     fmt = FORMATS[target]
-    return plans._native(FORMATS[OTHER[target]], fmt, kernel_rules(fmt, rules, True, True), refuse)
+    return plans._native(FORMATS[OTHER[target]], fmt, lower_rules(fmt, rules, True, True), refuse)
 
 
 def compare(target, rules, x, expected, what):
     """The number of elements, all equal; else DifferenceError says where they are not."""
     out = np.empty(x.size, expected.dtype)
-    conversion(target, rules)(x, out, 0, plans.NO_RANDOMS, 0)
+    conversion(target, rules)(x, out, 0, plans.NO_RANDOMS.given, 0)
     if np.array_equal(out, expected):
         return x.size
     wrong = np.flatnonzero(out != expected)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.casting.buffers import flat_chunks
+from fpemu.casting.buffers import iter_chunks
 from fpemu.formats.facts.info import finite_range
 from fpemu.quantization.definition.tool_profiles import scale_profile
 from fpemu.reports.cast_errors import HEADER, Errors
@@ -289,7 +289,7 @@ def test_scaled_formats_are_as_quantize_has_them(scheme, shape):
     error = q.dequantize(np.float64) - x
     flat = x.reshape(-1)
     for size in (1 << 20, 17):
-        found = report_stream(lambda s=size: flat_chunks(flat, s), [scheme], shape=shape, pad=True)
+        found = report_stream(lambda s=size: iter_chunks(flat, s), [scheme], shape=shape, pad=True)
         (row,) = found.rows
         assert (row.format, row.bits, row.scale, row.nan) == (str(q.scheme), q.bits_per_element, None, 0)
         assert row.mse == pytest.approx(np.mean(error**2), rel=1e-12)
@@ -316,7 +316,7 @@ def test_profiles_of_scaled_formats_are_as_quantize_has_them(name, profile, shap
     error = q.dequantize(np.float64) - x
     for size in (1 << 20, 17):
         found = report_stream(
-            lambda s=size: flat_chunks(x.reshape(-1), s), [name], profile=profile, shape=shape, pad=True
+            lambda s=size: iter_chunks(x.reshape(-1), s), [name], profile=profile, shape=shape, pad=True
         )
         (row,) = found.rows
         assert (row.bits, row.nan) == (q.bits_per_element, 0)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.elementary import ziv as digits
-from fpemu.arithmetic.operation import Call, compute_by_loop, may_write
+from fpemu.arithmetic.operation import Call, compute_by_loop
 from fpemu.arithmetic.task import Target, general
 from fpemu.casting import significands
-from fpemu.casting.execution import in_pieces
+from fpemu.casting.buffers import can_write_in_place, for_each_chunk
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
 from fpemu.casting.significands import operands_of, row
 from fpemu.formats import FLOAT64, FloatFormat, IntFormat
@@ -204,7 +204,7 @@ def _round_rows(
         )
         out[start:stop] = codes
 
-    in_pieces(piece, rows.size)
+    for_each_chunk(piece, rows.size)
     return out, flags
 
 
@@ -257,7 +257,7 @@ def compute_each(call: Call, limited: bool = True) -> tuple[NDArray[Any], NDArra
         out[start:stop], raised = _piece(call, [part[start:stop] for part in codes], start)
         if flags.size:
             flags[start:stop] = raised
-    if call.out is not None and may_write(call.out, codes):
+    if call.out is not None and can_write_in_place(call.out, codes):
         call.out.reshape(-1)[...] = out
         return call.out, flags.reshape(call.shape if call.flags_wanted else (0,))
     return out.reshape(call.shape), flags.reshape(call.shape if call.flags_wanted else (0,))
@@ -346,7 +346,7 @@ def compute_by_tables(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     else:
         results = _results(call.name, values, call.task)
         results.fill(rows)
-        place = call.out if call.out is not None and may_write(call.out, codes) else None
+        place = call.out if call.out is not None and can_write_in_place(call.out, codes) else None
         out = _take_rows(results.codes, rows, place)
         flags = _take_rows(results.flags, rows) if call.flags_wanted else flags
     return out if out is call.out else out.reshape(call.shape), flags.reshape(call.shape if call.flags_wanted else (0,))
@@ -373,5 +373,5 @@ def _take_rows(table: NDArray[Any], rows: NDArray[Any], place: NDArray[Any] | No
 
     out = np.empty(rows.size, table.dtype) if place is None else place
     flat = out.reshape(-1)
-    in_pieces(lambda start, stop: take_array(table, rows[start:stop], flat[start:stop]), rows.size)
+    for_each_chunk(lambda start, stop: take_array(table, rows[start:stop], flat[start:stop]), rows.size)
     return out

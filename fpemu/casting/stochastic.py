@@ -1,0 +1,206 @@
+"""Stochastic rounding's random integers: given by the caller, or from the stream of a key; the Generators of Arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fpemu.formats import Format
+from fpemu.formats.profiles import Profile
+from fpemu.formats.rules import Rounding, Stochastic, brief
+
+
+class Randoms(NamedTuple):
+    """Random integers given by the caller (none: an empty array), or a stream's key and its first element's index."""
+
+    given: NDArray[Any]
+    key: int
+    first: int
+
+
+NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
+
+
+class Ruled(Protocol):
+    """An object with a format and the rules of casts to it, as `Array` is."""
+
+    format: Format
+    profile: Profile
+
+
+A = TypeVar("A", bound=Ruled)
+
+
+def randomness(
+    rounding: Rounding | Stochastic,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+    shape: tuple[int, ...],
+) -> tuple[NDArray[Any], int]:
+    """The random integers that the caller gives, or none and the key of a stream; all checked.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    random_bits : array_like of int or None
+    rng_offset : int
+    shape : tuple of int
+        The result's.
+
+    Returns
+    -------
+    tuple
+        A one-dimensional array, empty where the stream is used, and a 64-bit key.
+
+    Raises
+    ------
+    TypeError
+        If one of them is of the wrong kind.
+    ValueError
+        If one is out of range, or is given and not used.
+    """
+    if rng is None and random_bits is None and type(rng_offset) is int and not rng_offset:
+        return NO_RANDOMS.given, _key(None) if isinstance(rounding, Stochastic) else 0
+    check_randoms(rounding, rng, random_bits, rng_offset)
+    if random_bits is not None:
+        assert isinstance(rounding, Stochastic)
+        return _randoms(random_bits, rounding, shape), 0
+    return NO_RANDOMS.given, _key(rng) if isinstance(rounding, Stochastic) else 0
+
+
+def check_randoms(
+    rounding: Rounding | Stochastic,
+    rng: int | np.random.Generator | None,
+    random_bits: ArrayLike | None,
+    rng_offset: int,
+) -> None:
+    """An error if randomness of the wrong kind is given, or some that the rounding does not use.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    random_bits : array_like of int or None
+    rng_offset : int
+    """
+    _check_rng(rng)
+    _check_offset(rng_offset)
+    given = {"rng": rng is not None, "random_bits": random_bits is not None, "rng_offset": bool(rng_offset)}
+    names = [name for name, there in given.items() if there]
+    if names and not isinstance(rounding, Stochastic):
+        raise ValueError(
+            f"{names[0]}= is for stochastic rounding, but the rounding is {rounding.value!r}: say "
+            f"rounding='stochastic', or leave {names[0]} out"
+        )
+    if random_bits is not None and len(names) > 1:
+        other = next(name for name in names if name != "random_bits")
+        raise ValueError(f"random_bits are all random integers that are used: leave {other} out")
+
+
+def streamed(rounding: Rounding | Stochastic, rng: int | np.random.Generator | None, first: int) -> dict[str, Any]:
+    """The keywords of a stream of random integers from a place on, where the rounding uses one; else none.
+
+    Parameters
+    ----------
+    rounding : Rounding or Stochastic
+    rng : None, int or numpy.random.Generator
+    first : int
+        The place of the first element.
+
+    Returns
+    -------
+    dict
+    """
+    return {"rng": rng, "rng_offset": first} if isinstance(rounding, Stochastic) else {}
+
+
+def is_stochastic(fmt: Format, profile: Profile) -> bool:
+    """Whether results in a format are rounded stochastically under a profile."""
+    return isinstance(profile.for_codes(fmt.codes_key).rounding, Stochastic)
+
+
+def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
+    """The Generator that operands draw from, or None; a ValueError where two differ, unless the caller gives numbers.
+
+    `rng`: the caller's, or random integers; None where there are none.
+    """
+    shared = None
+    for array in arrays:
+        own = getattr(array, "rng", None)
+        if own is None or own is shared:
+            continue
+        if shared is None:
+            shared = own
+        elif rng is None:
+            raise ValueError(
+                f"{name}: the Arrays draw their random numbers from two Generators: say rng=, or let them share one, "
+                "b.with_rng(a.rng)"
+            )
+    return shared
+
+
+def sharing(array: A, generator: np.random.Generator | None) -> A:
+    """An Array that was just made, drawing from a Generator if its rounding is stochastic."""
+    if generator is not None and is_stochastic(array.format, array.profile):
+        array._rng = generator  # type: ignore[attr-defined]
+    return array
+
+
+def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
+    """The Generator itself, or a new one seeded by an int."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    _check_rng(rng)
+    return np.random.default_rng(int(rng))
+
+
+def _key(rng: int | np.random.Generator | None) -> int:
+    """One 64-bit key from what numpy's SPEC 7 calls rng."""
+    if isinstance(rng, int | np.integer):
+        return _key_of_seed(int(rng))
+    return _draw(np.random.default_rng() if rng is None else rng)
+
+
+def _check_rng(rng: Any) -> None:
+    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
+        kind = type(rng)
+        seeds = np.random.SeedSequence | np.random.BitGenerator | np.random.RandomState | np.ndarray
+        advice = ": say np.random.default_rng(rng)" if isinstance(rng, seeds) else ""
+        raise TypeError(f"rng must be None, an int or a numpy Generator, not {kind.__module__}.{kind.__name__}{advice}")
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise ValueError(f"rng must not be negative, but is {brief(int(rng))}")
+
+
+@functools.lru_cache(maxsize=256)
+def _key_of_seed(seed: int) -> int:
+    """The key of a seed, kept: to seed a Generator takes longer than a short array's cast."""
+    return _draw(np.random.default_rng(seed))
+
+
+def _draw(generator: np.random.Generator) -> int:
+    return int(generator.integers(0, 1 << 64, dtype=np.uint64))
+
+
+def _randoms(random_bits: ArrayLike, rounding: Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The random integers that the caller gives, checked, one-dimensional."""
+    given = np.asarray(random_bits)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"random_bits must be integers, not {given.dtype}")
+    if given.shape != shape:
+        raise ValueError(f"random_bits must have x's shape {shape}, not {given.shape}")
+    if given.size and (given.min() < 0 or int(given.max()) >> rounding.bits):
+        raise ValueError(f"random_bits must be 0 to 2**{rounding.bits} - 1, but reach {given.min()} to {given.max()}")
+    return np.ascontiguousarray(given, np.uint32).reshape(-1)
+
+
+def _check_offset(rng_offset: Any) -> None:
+    if isinstance(rng_offset, bool) or not isinstance(rng_offset, int | np.integer):
+        raise TypeError(f"rng_offset must be an int, not {type(rng_offset).__name__}")
+    if not 0 <= rng_offset < 1 << 63:
+        raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")
