@@ -28,7 +28,7 @@ from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure as FigureDirective
 from sphinx.util.docutils import SphinxDirective
 
-from fpemu.files.data_files import replacing
+from fpemu.files.atomic import replacing
 
 BLOCK = re.compile(r"^```(pycon|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -1,10 +1,10 @@
-"""What to call instead of what Arrays refuse: numpy's functions and ufuncs, by their names."""
+"""Replacements for the functions and ufuncs of numpy that do not work on Arrays, by name."""
 
 from __future__ import annotations
 
 from fpemu.arithmetic.accumulation import MATRICES
 
-__all__ = ["INSTEAD", "refusal"]
+__all__ = ["INSTEAD", "numpy_refusal"]
 
 
 _PRODUCT = "fpemu.vecdot(A[:, None, :], B.T)"
@@ -16,7 +16,7 @@ _VARIANCE = "fpemu.mean(np.square(A - fpemu.mean(A)))"
 _NUMBERS_OF = "A[~np.isnan(A)]"
 _WINDOWS = "fpemu.Array(np.lib.stride_tricks.sliding_window_view(A.codes, B.size), A.format)"
 
-# The call to make instead, of Arrays A and B.  It rounds at each step, where it has several.
+# The replacement, for Arrays A and B.  It rounds at each of its steps.
 INSTEAD: dict[str, str] = {
     # products
     **dict.fromkeys(("matmul", "linalg.matmul", "linalg.multi_dot", "linalg.matrix_power", "einsum"), _PRODUCT),
@@ -54,7 +54,7 @@ INSTEAD: dict[str, str] = {
     "diff": "A[..., 1:] - A[..., :-1]",
     "ediff1d": "A.ravel()[1:] - A.ravel()[:-1]",
     "trapezoid": "fpemu.sum(A[..., 1:] + A[..., :-1], axis=-1) / 2",
-    # one number to one
+    # elementwise
     **dict.fromkeys(("round", "around"), "np.rint(A)"),
     "fix": "np.trunc(A)",
     "sign": "np.where(A > 0, 1, np.where(A < 0, -1, A))",
@@ -93,7 +93,7 @@ INSTEAD: dict[str, str] = {
     "right_shift": "fpemu.right_shift(A.astype('int16'), 1)",
     "array_equiv": "np.array_equal(*np.broadcast_arrays(A, B))",
     "isin": "np.any(np.equal.outer(A, B.ravel()), axis=-1)",
-    # places
+    # selection and rearrangement
     "append": "np.concatenate([A.ravel(), B.ravel()])",
     "insert": "np.concatenate([A[:1], B, A[1:]])",
     "pad": "np.concatenate([np.zeros_like(A[:1]), A, np.zeros_like(A[:1])])",
@@ -134,13 +134,13 @@ INSTEAD: dict[str, str] = {
 }
 
 
-def refusal(name: str) -> str:
-    """What an error says of a function of numpy's that does not work on Arrays.
+def numpy_refusal(name: str) -> str:
+    """The text of the error for a numpy function that does not work on Arrays.
 
     Parameters
     ----------
     name : str
-        After "np.".
+        The name after "np.".
 
     Returns
     -------
@@ -148,10 +148,10 @@ def refusal(name: str) -> str:
 
     Examples
     --------
-    >>> from fpemu.arrays.advice import refusal
-    >>> refusal("trace")
+    >>> from fpemu.arrays.advice import numpy_refusal
+    >>> numpy_refusal("trace")
     'np.trace does not work on Arrays: use fpemu.sum(np.diagonal(A))'
-    >>> refusal("gradient")
+    >>> numpy_refusal("gradient")
     "np.gradient does not work on Arrays; on values: np.gradient(A.values). What works: the docs' page Arrays"
     """
     instead = INSTEAD.get(name)

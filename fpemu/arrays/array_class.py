@@ -1,4 +1,4 @@
-"""Array: codes with their format and profile, at home in numpy."""
+"""Array: codes with their format and profile, which numpy's functions accept."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import functools
 import itertools
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fpemu.arrays.functions import joined
-from fpemu.arrays.mixins import Methods
+from fpemu.arrays import dlpack
+from fpemu.arrays.numpy_interface import NumpyInterface
 from fpemu.casting.casts import decode, encode
 from fpemu.casting.inputs import as_source, codes_of
 from fpemu.casting.stochastic import check_randoms, generator_of, sharing
@@ -32,8 +31,8 @@ _OPTIONS = ["profile", "rounding", "overflow", "rng", "random_bits", "rng_offset
 
 
 @functools.lru_cache(maxsize=1024)
-def _rules(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtype[Any], bool]:
-    """The profile, checked; the codes' dtype, and whether each of its numbers is a code."""
+def _checked_profile(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtype[Any], bool]:
+    """The profile, checked; the codes' dtype; whether every integer of that dtype is a code."""
     rules = fmt.profile if profile is None else find_profile(profile)
     fmt.check_profile(rules)
     dtype = np.dtype(fmt.code_dtype)
@@ -42,9 +41,9 @@ def _rules(fmt: Format, profile: str | Profile | None) -> tuple[Profile, np.dtyp
 
 @functools.lru_cache(maxsize=64)
 def _rules_of_dtype(dtype: np.dtype[Any]) -> tuple[Format, Profile] | None:
-    """The format and the rules of a conversion to one of numpy's or ml_dtypes' float types; None for other types.
+    """Format and profile of a conversion to a float type of numpy or ml_dtypes; None for other dtypes.
 
-    Specials become what the type's own `astype` makes of them; but the number is rounded once, not through float32.
+    Special values convert as in the type's own `astype`, but numbers are rounded once, not through float32.
     """
     if dtype.kind not in "fV" or dtype.itemsize > 8 or dtype.names is not None:
         return None
@@ -54,23 +53,23 @@ def _rules_of_dtype(dtype: np.dtype[Any]) -> tuple[Format, Profile] | None:
         return None
     if not isinstance(fmt, FloatFormat):
         return None
-    own = find_profile("numpy" if dtype.kind == "f" else "ml_dtypes")
-    return fmt, own.replace(through="none")
+    library = find_profile("numpy" if dtype.kind == "f" else "ml_dtypes")
+    return fmt, library.replace(through="none")
 
 
-class Array(Methods):
+class Array(NumpyInterface):
     """An array of numbers in a format: the codes, the format, and the rules for casts to it.
 
     Parameters
     ----------
     codes : array_like of unsigned int
-        Right-aligned bit patterns; kept without a copy where they are of the codes' dtype.
+        Right-aligned bit patterns; not copied if they have the codes' dtype.
     fmt : str, Format or dtype
         Their format.
     profile : str or Profile, optional
         Default: the format's own.
     rng : int or numpy.random.Generator, optional
-        Stochastic rounding: where operators draw from; see `array`.
+        Stochastic rounding: the Generator of the operators; see `array`.
 
     Attributes
     ----------
@@ -81,14 +80,14 @@ class Array(Methods):
     Raises
     ------
     TypeError
-        If the codes are no integers.
+        If the codes are not integers.
     ValueError
         If a code is out of range, or the profile does not apply to the format.
 
     Notes
     -----
-    Operators and numpy's ufuncs round each result once to the Array's format, by its profile.  Plain numbers and arrays
-    join them exactly; two Arrays that disagree about format or profile raise a ValueError.
+    Operators and numpy's ufuncs round each result once to the Array's format, by its profile.  Numbers and numpy arrays
+    are exact operands; two Arrays of different formats or profiles raise a ValueError.
 
     Examples
     --------
@@ -116,8 +115,8 @@ class Array(Methods):
         rng: int | np.random.Generator | None = None,
     ) -> None:
         self.format = find_format(fmt)
-        rules, dtype, full = _rules(self.format, profile)
-        self.profile = profile if type(profile) is Profile else rules  # which may be an equal one of another name
+        rules, dtype, full = _checked_profile(self.format, profile)
+        self.profile = profile if type(profile) is Profile else rules  # an equal profile may have another name
         if not (full and type(codes) is np.ndarray and codes.dtype == dtype):
             codes = as_source(codes, self.format).codes.astype(dtype, copy=False)
         self.codes = codes
@@ -125,14 +124,14 @@ class Array(Methods):
             self._rng = checked_generator(rng, self.format, self.profile)
 
     def __setstate__(self, state: Any) -> None:
-        """What a pickle or a copy has, checked as the class checks it; what a subclass adds is taken as it is."""
+        """Restore a pickle or a copy, with the checks of the constructor; attributes of subclasses are not checked."""
         own = state_of("Array", state, ("codes", "format", "profile"))
         Array.__init__(self, own["codes"], own["format"], own["profile"])
         self.__dict__.update({key: value for key, value in state.items() if key not in own})
 
     @classmethod
     def from_codes(cls, codes: ArrayLike, fmt: Any, profile: str | Profile | None = None) -> Array:
-        """An Array of these codes; the same as the class itself, said in words.
+        """An Array of codes, as the constructor makes it.
 
         Parameters
         ----------
@@ -152,25 +151,25 @@ class Array(Methods):
         """
         return cls(codes, fmt, profile)
 
-    # -- what it holds ------------------------------------------------------------------------------------------------
+    # -- contents and rules -------------------------------------------------------------------------------------------
 
     @property
     def rng(self) -> np.random.Generator | None:
-        """The Generator that operators under stochastic rounding draw a key from each; None: the system's entropy."""
+        """The Generator from which each operator draws a key for stochastic rounding; None: the system's entropy."""
         return self._rng
 
     def with_rng(self, rng: int | np.random.Generator) -> Array:
-        """The same codes, with a Generator that operators draw from.
+        """The same codes, with a Generator for the operators.
 
         Parameters
         ----------
         rng : int or numpy.random.Generator
-            A seed, which becomes one Generator, or a Generator, which is shared.
+            A Generator, which is shared, or the seed of a new one.
 
         Returns
         -------
         Array
-            Its views, and the results of operators on it, share the Generator.
+            Its views and the results of its operators share the Generator.
 
         Raises
         ------
@@ -202,36 +201,11 @@ class Array(Methods):
 
     @property
     def values(self) -> Any:
-        """What the codes stand for, as `decode` gives it."""
+        """The numbers that the codes encode, as `decode` returns them."""
         return decode(self.codes, self.format)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the codes."""
-        return self.codes.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions."""
-        return self.codes.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.codes.size
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that the codes take, one at least for each; `pack` puts several into one."""
-        return self.codes.nbytes
-
-    @property
-    def dtype(self) -> Any:
-        """Missing, on purpose: numpy has no dtype for most formats."""
-        raise AttributeError("an Array has no numpy dtype: see .format, .codes.dtype and .values.dtype")
-
     def bits(self) -> Any:
-        """The codes in binary, their fields parted by points: sign, exponent, trailing significand.
+        """The codes in binary, with points between the fields: sign, exponent, trailing significand.
 
         Returns
         -------
@@ -249,38 +223,8 @@ class Array(Methods):
             digits = iter(f"{code:0{self.format.bits}b}")
             return ".".join("".join(itertools.islice(digits, width)) for width in widths)
 
-        codes, places = np.unique(codes_of(self), return_inverse=True)
-        return np.array([text(code) for code in codes.tolist()], np.str_)[places].reshape(self.shape)
-
-    def item(self, *index: int) -> int | float:
-        """One element as a Python number.
-
-        Parameters
-        ----------
-        *index : int
-            Where it is; may be left out if there is only one.
-
-        Returns
-        -------
-        int or float
-            An int in integer formats.
-
-        Raises
-        ------
-        ValueError
-            If there are several elements and no index.
-        IndexError
-            If the index is out of range.
-        OverflowError
-            If float64 cannot hold the value; see `Format.exact`.
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.array([1.5, -3.0], "bfloat16").item(1)
-        -3.0
-        """
-        return self._number(int(self.codes.item(*index)))
+        codes, indices = np.unique(codes_of(self), return_inverse=True)
+        return np.array([text(code) for code in codes.tolist()], np.str_)[indices].reshape(self.shape)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers.
@@ -302,109 +246,8 @@ class Array(Methods):
         """
         return self.values.tolist()
 
-    # -- the same codes otherwise -------------------------------------------------------------------------------------
-
-    @property
-    def T(self) -> Array:  # noqa: N802 - numpy's name
-        """The axes in reverse, on the same codes."""
-        return self._like(self.codes.T)
-
-    def reshape(self, *shape: Any, order: str = "C") -> Array:
-        """The same codes in another shape, without a copy where numpy needs none.
-
-        Parameters
-        ----------
-        *shape : int, or one tuple of int
-        order : {"C", "F", "A"}
-
-        Returns
-        -------
-        Array
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.array([1, 2, 3, 4], "int4").reshape(2, -1)
-        Array([[1, 2],
-               [3, 4]], format='int4')
-        """
-        return self._like(self.codes.reshape(*shape, order=order))  # type: ignore[call-overload]
-
-    def ravel(self) -> Array:
-        """The elements in C order in one dimension, without a copy where numpy needs none.
-
-        Returns
-        -------
-        Array
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.array([[1, 2], [3, 4]], "int4").ravel()
-        Array([1, 2, 3, 4], format='int4')
-        """
-        return self._like(self.codes.ravel())
-
-    def flatten(self) -> Array:
-        """A copy of the elements in C order in one dimension.
-
-        Returns
-        -------
-        Array
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.array([[1, 2], [3, 4]], "int4").T.flatten()
-        Array([1, 3, 2, 4], format='int4')
-        """
-        return self._like(self.codes.flatten())
-
-    def transpose(self, *axes: Any) -> Array:
-        """The axes in another order, on the same codes.
-
-        Parameters
-        ----------
-        *axes : int, or one tuple of int
-            Default: in reverse.
-
-        Returns
-        -------
-        Array
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> fe.array([[[1, 2]]], "int4").transpose(2, 0, 1).shape
-        (2, 1, 1)
-        """
-        return self._like(self.codes.transpose(*axes))
-
-    def copy(self) -> Array:
-        """An Array with codes of its own.
-
-        Returns
-        -------
-        Array
-
-        Examples
-        --------
-        >>> import fpemu as fe
-        >>> a = fe.array([1, 2], "int4")
-        >>> b = a.copy()
-        >>> b[0] = 7
-        >>> a
-        Array([1, 2], format='int4')
-        """
-        return self._like(self.codes.copy())
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Array:
-        return self.copy()
-
     def with_profile(self, profile: str | Profile) -> Array:
-        """The same codes under other rules.
+        """The same codes with another profile.
 
         Parameters
         ----------
@@ -428,7 +271,7 @@ class Array(Methods):
         """
         return sharing(type(self)(self.codes, self.format, profile), self._rng)
 
-    # -- other formats, other arrays ----------------------------------------------------------------------------------
+    # -- conversions --------------------------------------------------------------------------------------------------
 
     def astype(self, fmt: Any, **options: Any) -> Array:
         """The values rounded to another format.
@@ -436,9 +279,9 @@ class Array(Methods):
         Parameters
         ----------
         fmt : str, Format or dtype
-            The other format; always an Array comes out: `values` are for numpy.
+            The other format.  The result is always an Array; for numpy arrays see `values`.
         **options
-            As `encode` has them: `profile` (default: the Array's own if it has this format already, else the format's),
+            As in `encode`: `profile` (default: the Array's own if it already has this format, else the format's),
             `rounding`, `overflow`, `rng`, `random_bits`, `rng_offset`.
 
         Returns
@@ -465,17 +308,16 @@ class Array(Methods):
         profile = options.pop("profile", None)
         if profile is None and target == self.format:
             profile = self.profile
-        return sharing(
-            type(self)(np.asarray(encode(self, target, profile=profile, **options)), target, profile), self._rng
-        )
+        codes = np.asarray(encode(self, target, profile=profile, **options))
+        return sharing(type(self)(codes, target, profile), self._rng)
 
     def view(self, dtype: Any) -> Any:
-        """The codes as an array of numpy's, ml_dtypes' or torch's own type, in the same memory.
+        """The same memory as an array of a numpy, ml_dtypes or torch dtype.
 
         Parameters
         ----------
         dtype : numpy, ml_dtypes or torch dtype
-            One whose codes are this format's, with nothing left over.
+            A dtype with this format's codes and no unused bits.
 
         Returns
         -------
@@ -484,13 +326,13 @@ class Array(Methods):
         Raises
         ------
         TypeError
-            If `dtype` is no dtype.
+            If `dtype` is not a dtype.
         ValueError
-            If its codes are not this format's.
+            If its codes are not those of this format.
 
         See Also
         --------
-        asarray : the way back.
+        asarray : the reverse.
 
         Examples
         --------
@@ -527,32 +369,25 @@ class Array(Methods):
         if native.kind == "f":
             try:
                 return np.asarray(decode(self.codes, self.format, dtype=native)).astype(target, copy=False)
-            except ValueError:  # not every value is one of that type
+            except ValueError:  # the dtype lacks a value
                 pass
         fmt, profile = rules
         codes = np.asarray(encode(self, fmt, profile=profile))
         return codes.view(native).astype(target, copy=False)
 
-    # -- elements -----------------------------------------------------------------------------------------------------
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return dlpack.export(self.codes, self.format, **options)
 
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise TypeError("an Array of no dimension has no length: item() is its number, np.stack joins a list")
-        return len(self.codes)
-
-    def __iter__(self) -> Iterator[Array]:
-        if self.ndim == 0:
-            raise TypeError("an Array of no dimension has no elements to go through: use item()")
-        return (self._like(part) for part in self.codes)
-
-    def __contains__(self, x: Any) -> bool:
-        return bool(np.any(self == x))
-
-    def __getitem__(self, key: Any) -> Array:
-        return self._like(self.codes[key])
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.codes[key] = joined(value, self, "A[...] = x")
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CPU
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -568,11 +403,11 @@ class Array(Methods):
     def __format__(self, spec: str) -> str:
         if not spec:
             return str(self)
-        self._only(f"text as {spec!r} says")
+        self._single_code(f"text as {spec!r} says")
         return format(self.item(), spec)
 
 
 def checked_generator(rng: int | np.random.Generator, fmt: Format, profile: Profile) -> np.random.Generator:
-    """The Generator that `rng` means; a ValueError where nothing would be drawn from it."""
+    """The Generator for `rng`; raise ValueError if the profile's rounding would not draw from it."""
     check_randoms(profile.for_codes(fmt.codes_key).rounding, rng, None, 0)
     return generator_of(rng)

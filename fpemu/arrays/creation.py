@@ -1,4 +1,4 @@
-"""Arrays made of numbers and of what holds codes already."""
+"""Arrays from numbers, and from arrays and tensors that already hold codes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fpemu.arrays.array_class import Array, checked_generator
 from fpemu.casting.casts import encode
 from fpemu.casting.inputs import as_numbers, as_source
 from fpemu.casting.stochastic import sharing
-from fpemu.formats import Format, same_codes
+from fpemu.formats import same_codes
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import Overflow, Rounding, Stochastic, rounding_mode
+from fpemu.formats.rules import Overflow, Rounding, Stochastic
 
 __all__ = ["array", "asarray"]
 
@@ -29,7 +29,7 @@ def array(
     overflow: str | Overflow | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> Array:
-    """Numbers rounded to a format, as an Array.
+    """Round numbers to a format, as an Array.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def array(
     fmt : str, Format or dtype
         The format.
     profile : str or Profile, optional
-        The rules; default the format's own.
+        The rules; default: the format's own.
     rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's, for this cast and for the operators on the Array.
+        Replaces the profile's, for this cast and for the operators on the Array.
     overflow : str or Overflow, optional
-        Instead of the profile's, likewise.
+        Replaces the profile's, in the same way.
     rng : int or numpy.random.Generator, optional
-        Stochastic rounding: this cast draws a key from the Generator, and so does each operator on the Array, on its
-        views and on results.  An int becomes one Generator, seeded by it.  Default: the system's entropy.
+        Stochastic rounding: this cast draws a key from the Generator, and so does each operator on the Array, its
+        views and its results.  An int is the seed of a new Generator.  Default: the system's entropy.
 
     Returns
     -------
@@ -56,12 +56,12 @@ def array(
     TypeError
         If `x`, `fmt` or `rng` is of the wrong kind.
     ValueError
-        If the format is unknown, the profile or a rule does not apply to it, or there is `rng` and nothing is rounded
-        stochastically.
+        If the format is unknown, the profile or a rule does not apply to it, or `rng` is given but the rounding is not
+        stochastic.
 
     See Also
     --------
-    asarray : without a copy where the codes are there already.
+    asarray : without a copy if the elements are codes already.
 
     Examples
     --------
@@ -74,8 +74,9 @@ def array(
     >>> np.abs(walk.values - 1.0).max() < 0.05
     np.True_
     """
-    if rounding is not None or overflow is not None:
-        profile = _with_rules(find_format(fmt), profile, rounding, overflow)
+    replaced = {rule: value for rule, value in (("rounding", rounding), ("overflow", overflow)) if value is not None}
+    if replaced:
+        profile = (find_format(fmt).profile if profile is None else find_profile(profile)).replace(**replaced)
     if rng is None:
         return Array(encode(x, fmt, profile=profile), fmt, profile)
     target = find_format(fmt)
@@ -83,37 +84,24 @@ def array(
     return Array(encode(x, target, profile=profile, rng=generator), target, profile, rng=generator)
 
 
-def _with_rules(
-    fmt: Format,
-    profile: str | Profile | None,
-    rounding: str | Rounding | Stochastic | None,
-    overflow: str | Overflow | None,
-) -> Profile:
-    """A profile with another rounding or overflow."""
-    rules = fmt.profile if profile is None else find_profile(profile)
-    if rounding is not None:
-        rules = rules.replace(rounding=rounding_mode(rounding))
-    return rules if overflow is None else rules.replace(overflow=overflow)
-
-
 def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Array:
-    """An Array on the memory of `x` where its elements are codes of the format already; else a cast.
+    """An Array on the memory of `x` if its elements are codes of the format; else a cast of `x`.
 
     Parameters
     ----------
     x : array_like or Array
         A numpy or ml_dtypes array, a CPU torch tensor, an Array, or numbers.
     fmt : str, Format or dtype, optional
-        The format; default x's own, as `cast` has it for the dtype of sequences.
+        The format; default: that of `x`, as in `cast` for sequences.
     profile : str or Profile, optional
-        The rules; default an Array's own, else the format's.
+        The rules; default: those of `x` if it is an Array, else the format's own.
 
     Returns
     -------
     Array
-        Of the same memory if x's bytes are in the machine's order, and each holds nothing but a code (types below 8
-        bits of ml_dtypes and torch are copied, since their bytes may hold more, and so are arrays of bool with other
-        bytes than 0 and 1).
+        On the same memory if the bytes of `x` are in the machine's order and hold nothing but codes.  Types below 8
+        bits of ml_dtypes and torch are copied, since their bytes may hold more; so are arrays of bool with bytes other
+        than 0 and 1.
 
     Raises
     ------
@@ -124,7 +112,7 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
 
     See Also
     --------
-    Array.view : the way back.
+    Array.view : the reverse.
 
     Examples
     --------
@@ -135,10 +123,10 @@ def asarray(x: Any, fmt: Any = None, profile: str | Profile | None = None) -> Ar
     >>> a
     Array([1. , 5.5, 1. ], format='float16')
     """
-    given = as_source(x) if fmt is None else as_numbers(x)
-    target = given.format if fmt is None else find_format(fmt)
+    source = as_source(x) if fmt is None else as_numbers(x)
+    target = source.format if fmt is None else find_format(fmt)
     if profile is None and isinstance(x, Array) and target == x.format:
         profile = x.profile
-    if same_codes(given.format, target) and given.rest is None:
-        return sharing(Array(given.codes, target, profile), getattr(x, "rng", None))
+    if same_codes(source.format, target) and source.rest is None:
+        return sharing(Array(source.codes, target, profile), getattr(x, "rng", None))
     return Array(encode(x, target, profile=profile), target, profile)

@@ -1,4 +1,4 @@
-"""Arrays handed over by DLPack: the codes' memory, under DLPack's own name for their format."""
+"""DLPack export of Arrays: the codes' memory, with DLPack's data type for their format."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fpemu.formats.registry import dtype as find_format
 
 __all__ = ["CPU", "data_type", "export"]
 
-CPU = 1, 0  # kDLCPU, and which of them
+CPU = 1, 0  # kDLCPU, device number
 
-# DLDataTypeCode of dlpack.h, version 1.1, of formats that have a code of their own
+# DLDataTypeCode in dlpack.h, version 1.1
 _FLOAT, _BFLOAT, _INT, _UINT, _BOOL = 2, 4, 0, 1, 6
 _CODES = {
     **{"float16": _FLOAT, "float32": _FLOAT, "float64": _FLOAT, "bfloat16": _BFLOAT},
@@ -26,16 +26,16 @@ _CODES = {
     **{f"int{bits}": _INT for bits in (2, 4, 8, 16, 32, 64)},
     **{f"uint{bits}": _UINT for bits in (2, 4, 8, 16, 32, 64)},
 }
-_PADDED = 1 << 2  # DLPACK_FLAG_BITMASK_IS_SUBBYTE_TYPE_PADDED: an element below 8 bits has a byte of its own
-# In DLManagedTensor the tensor comes first, in DLManagedTensorVersioned after version, context, deleter and flags
+_PADDED = 1 << 2  # DLPACK_FLAG_BITMASK_IS_SUBBYTE_TYPE_PADDED: each element below 8 bits fills a byte
+# DLManagedTensor begins with the tensor; in DLManagedTensorVersioned version, context, deleter and flags precede it
 _PLAIN, _VERSIONED = b"dltensor", b"dltensor_versioned"
 _FLAGS_OFFSET, _TENSOR_OFFSET = 24, {_PLAIN: 0, _VERSIONED: 32}
-_TYPE_OFFSET = 20  # of the data type in DLTensor, after data, device and the number of dimensions
+_TYPE_OFFSET = 20  # of the data type in DLTensor, after data, device and number of dimensions
 
 
 @functools.cache
-def _known() -> dict[tuple[Any, ...], tuple[int, int]]:
-    """DLPack's type code and bits of each format that it has, by the format's codes."""
+def _data_types() -> dict[tuple[Any, ...], tuple[int, int]]:
+    """DLPack's type code and bits for each format that it has, by `codes_key`."""
     formats = {find_format(name): code for name, code in _CODES.items()}
     return {fmt.codes_key: (code, fmt.bits) for fmt, code in formats.items()}
 
@@ -54,7 +54,7 @@ def data_type(fmt: Format) -> tuple[int, int]:
     Raises
     ------
     BufferError
-        If DLPack has no such type.
+        If DLPack has no type for the format.
 
     Notes
     -----
@@ -67,12 +67,12 @@ def data_type(fmt: Format) -> tuple[int, int]:
     >>> data_type(fe.dtype("float8_e5m2"))
     (12, 8)
     """
-    known = _known().get(fmt.codes_key)
-    if known is None:
+    entry = _data_types().get(fmt.codes_key)
+    if entry is None:
         raise BufferError(
             f"DLPack has no type for {fmt.name}: hand over the numbers, A.values, or the codes as integers, A.codes"
         )
-    return known
+    return entry
 
 
 def export(
@@ -92,7 +92,7 @@ def export(
     fmt : Format
         The codes' format.
     stream, max_version, dl_device, copy
-        As the array API standard's ``__dlpack__`` has them.
+        As in the array API standard's ``__dlpack__``.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def export(
     Raises
     ------
     BufferError
-        If DLPack has no type for the format, the consumer's version cannot say that elements below 8 bits have a byte
-        each, the memory is read-only for a consumer that cannot know it, or the device is not the CPU.
+        If DLPack has no type for the format, the consumer's version cannot mark elements below 8 bits as one byte each,
+        the memory is read-only and the consumer's version cannot mark that, or the device is not the CPU.
     """
     code, bits = data_type(fmt)
     if stream is not None:
@@ -116,11 +116,11 @@ def export(
         )
     if copy:
         codes = codes.copy()
-    # numpy makes the capsule and answers for the memory; then the data type is written over.
+    # numpy makes the capsule and owns the memory; then the data type is overwritten.
     options: dict[str, Any] = {} if max_version is None else {"max_version": tuple(max_version)}
     try:
         capsule = codes.__dlpack__(**options)
-    except TypeError:  # numpy 2.0 knows no versions
+    except TypeError:  # numpy 2.0 has no versioned capsules
         if bits < 8:
             raise BufferError(f"numpy {np.__version__} knows no versions of DLPack: update it") from None
         capsule = codes.__dlpack__()
@@ -129,15 +129,15 @@ def export(
 
 
 def _retype(capsule: Any, code: int, bits: int) -> None:
-    """Write another data type into a capsule's tensor."""
+    """Overwrite the data type of a capsule's tensor."""
     api = ctypes.pythonapi
     valid, pointer = api.PyCapsule_IsValid, api.PyCapsule_GetPointer
     valid.argtypes, valid.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_int
     pointer.argtypes, pointer.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_void_p
     name = _VERSIONED if valid(capsule, _VERSIONED) else _PLAIN
     start = pointer(capsule, name)
-    place = ctypes.cast(start + _TENSOR_OFFSET[name] + _TYPE_OFFSET, ctypes.POINTER(ctypes.c_uint8))
-    place[0], place[1] = code, bits
+    type_bytes = ctypes.cast(start + _TENSOR_OFFSET[name] + _TYPE_OFFSET, ctypes.POINTER(ctypes.c_uint8))
+    type_bytes[0], type_bytes[1] = code, bits
     if bits < 8:
         if name != _VERSIONED:
             raise BufferError(f"numpy {np.__version__} gives no versioned capsule: elements of {bits} bits need one")

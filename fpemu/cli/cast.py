@@ -35,7 +35,7 @@ from fpemu.cli.options import (
 )
 from fpemu.cli.output import print_json, print_table, progress, summary
 from fpemu.files.boundary import shown
-from fpemu.files.containers import UnknownEndingError, kind_of_output, told_by_name
+from fpemu.files.containers import UnknownEndingError, kind_by_name, kind_of_output
 from fpemu.files.data_files import Outgoing, StoredArray, metadata_of, write_arrays
 from fpemu.formats import Format
 from fpemu.formats.profiles import Profile
@@ -83,7 +83,7 @@ def cast(
     rules = rules_of(fmt, profile, rounding, overflow)
     seed = seed_of(seed, [rules])
     kind = _kind_of(out, raw, file)
-    arrays = open_file(file, dtype, shape, member, raw and told_by_name(file) is None)
+    arrays = open_file(file, dtype, shape, member, raw and kind_by_name(file) is None)
     if not arrays:
         raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
     if len(arrays) != 1 and kind not in (".npz", ".safetensors"):
@@ -105,8 +105,8 @@ def cast(
 
 def _kind_of(out: Path, raw: bool, file: Path) -> str:
     """How the output is written; an error where --raw says nothing of either file."""
-    wanted = raw and told_by_name(out) is None
-    if raw and not wanted and told_by_name(file) is not None:
+    wanted = raw and kind_by_name(out) is None
+    if raw and not wanted and kind_by_name(file) is not None:
         raise typer.BadParameter(f"{file} and {out} are no raw numbers by their names", param_hint="'--raw'")
     try:
         return kind_of_output(out, wanted)

@@ -21,7 +21,7 @@ from fpemu.cli.options import JsonOption
 from fpemu.cli.output import console, print_json
 from fpemu.demo import canvas, network, sine
 from fpemu.demo.network import Network, Result
-from fpemu.files.data_files import replacing
+from fpemu.files.atomic import replacing
 
 __all__ = ["demo"]
 

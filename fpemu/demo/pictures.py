@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fpemu.demo import network, sine
 from fpemu.demo.network import Network, Result
-from fpemu.files.data_files import replacing
+from fpemu.files.atomic import replacing
 
 __all__ = ["formats_picture", "sine_picture", "write_pictures"]
 

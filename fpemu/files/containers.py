@@ -15,10 +15,10 @@ __all__ = [
     "READ",
     "UnknownEndingError",
     "file_kind",
+    "kind_by_bytes",
+    "kind_by_name",
     "kind_of_input",
     "kind_of_output",
-    "told_by_bytes",
-    "told_by_name",
 ]
 
 READ = (".npy", ".npz", ".safetensors")
@@ -102,13 +102,13 @@ _TABLE = tuple(
 )
 
 
-def told_by_name(path: str | os.PathLike[str]) -> str | None:
+def kind_by_name(path: str | os.PathLike[str]) -> str | None:
     """What a file is by its ending: one of `READ`, a name ("a GGUF file"), or None where the ending says nothing.
 
     Examples
     --------
-    >>> from fpemu.files.containers import told_by_name
-    >>> told_by_name("w.NPZ"), told_by_name("w.gguf"), told_by_name("w.bin")
+    >>> from fpemu.files.containers import kind_by_name
+    >>> kind_by_name("w.NPZ"), kind_by_name("w.gguf"), kind_by_name("w.bin")
     ('.npz', 'a GGUF file', None)
     """
     suffix = Path(path).suffix.lower()
@@ -130,7 +130,7 @@ def file_kind(path: str | os.PathLike[str]) -> str:
     return suffix if suffix in READ else "raw"
 
 
-def told_by_bytes(path: str | os.PathLike[str]) -> str | None:
+def kind_by_bytes(path: str | os.PathLike[str]) -> str | None:
     """What a file is by its first bytes: one of `READ`, a name, or None where they say nothing.
 
     Parameters
@@ -179,14 +179,14 @@ def _zip(path: str | os.PathLike[str]) -> str:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError):
-        return "a zip archive" if told_by_name(path) != ".npz" else ".npz"  # a damaged one
+        return "a zip archive" if kind_by_name(path) != ".npz" else ".npz"  # a damaged one
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         return "a PyTorch file"
     if "recording.json" in names:
         return "a recording of fpemu's"
     if "model.weights.h5" in names:
         return "a Keras file"
-    if any(name.endswith(".npy") for name in names) or told_by_name(path) == ".npz":
+    if any(name.endswith(".npy") for name in names) or kind_by_name(path) == ".npz":
         return ".npz"
     return "a zip archive"
 
@@ -221,14 +221,14 @@ def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
     ...     kind_of_input(path, raw=True)
     'raw'
     """
-    by_name = told_by_name(path)
+    by_name = kind_by_name(path)
     check_regular(path)
     if raw:
         if by_name is not None:
             raise ValueError(_CONTRADICTION.format(path, _article(by_name)))
         with open(path, "rb"):
             return "raw"
-    by_bytes = told_by_bytes(path)
+    by_bytes = kind_by_bytes(path)
     found = by_name if by_bytes is None else by_bytes
     if found in READ:
         return str(found)
@@ -262,7 +262,7 @@ def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
     >>> kind_of_output("y.npz"), kind_of_output("y.bin"), kind_of_output("y.f32", raw=True)
     ('.npz', 'raw', 'raw')
     """
-    found = told_by_name(path)
+    found = kind_by_name(path)
     if raw and found is not None:
         raise ValueError(_CONTRADICTION.format(path, _article(found)))
     if found in READ:

@@ -16,7 +16,7 @@ from fpemu.casting.storage import in_range
 from fpemu.files import archives, safetensors
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
-from fpemu.files.containers import file_kind, kind_of_input, kind_of_output, told_by_bytes
+from fpemu.files.containers import file_kind, kind_by_bytes, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
 from fpemu.formats.registry import dtype as lookup
 from fpemu.formats.rules import brief, near
@@ -31,12 +31,10 @@ __all__ = [
     "Outgoing",
     "StoredArray",
     "element_type",
-    "file_kind",
     "metadata_of",
     "named",
     "open_arrays",
     "readable",
-    "replacing",
     "stored_arrays",
     "stored_tensors",
     "write_arrays",
@@ -475,7 +473,7 @@ def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     path = file_path(path)
     with reading(path):
-        if told_by_bytes(path) != ".safetensors":
+        if kind_by_bytes(path) != ".safetensors":
             return {}
         found = safetensors.contents(path, Budget.of(path)).metadata
         return {name: text for name, text in found.items() if name != "fpemu"}

@@ -16,8 +16,9 @@ from fpemu.arrays.array_class import Array
 from fpemu.arrays.creation import asarray
 from fpemu.casting.inputs import as_source
 from fpemu.files import safetensors
+from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
-from fpemu.files.containers import UnknownEndingError, file_kind, kind_of_input, told_by_name
+from fpemu.files.containers import UnknownEndingError, file_kind, kind_by_name, kind_of_input
 from fpemu.files.data_files import (
     Outgoing,
     StoredArray,
@@ -25,7 +26,6 @@ from fpemu.files.data_files import (
     named,
     open_arrays,
     readable,
-    replacing,
     stored_arrays,
     stored_tensors,
     write_arrays,
@@ -156,7 +156,7 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
     """
     file = file_path(path)
     _check_limits(name, max_bytes)
-    if told_by_name(file) is None and not file.exists():
+    if kind_by_name(file) is None and not file.exists():
         raise ValueError(f"{file}: no such file; {_MUST} not {file.suffix!r}")
     with reading(file):
         try:

@@ -57,14 +57,14 @@ def dispatching():
 
 def refused(member):
     ufunc = isinstance(member, np.ufunc)
-    refuse = functools.partial(array_ufuncs.function_of if ufunc else array_functions.call, member)
+    refuse = functools.partial(array_ufuncs.ufunc_function if ufunc else array_functions.call_function, member)
     with pytest.raises(TypeError) as caught:
         refuse(*(() if ufunc else ((A,), {})))
     return str(caught.value)
 
 
 def test_advice_is_short_and_names_no_other_function():
-    tables = {**array_functions.TABLE, **array_ufuncs.TABLE}
+    tables = {**array_functions.FUNCTIONS, **array_ufuncs.UFUNCS}
     others = [member for member in dispatching() if member not in tables]
     assert len(others) > 200
     for member in others:
@@ -76,14 +76,14 @@ def test_advice_is_short_and_names_no_other_function():
 
 
 def test_the_table_of_advice_has_no_name_too_many():
-    tables = {**array_functions.TABLE, **array_ufuncs.TABLE}
+    tables = {**array_functions.FUNCTIONS, **array_ufuncs.UFUNCS}
     assert len(advice.INSTEAD) >= 60
     for name in advice.INSTEAD:
         member = np
         for part in name.split("."):
             member = getattr(member, part)
         assert member not in tables, name
-        assert refused(member) == advice.refusal(member.__name__ if isinstance(member, np.ufunc) else name)
+        assert refused(member) == advice.numpy_refusal(member.__name__ if isinstance(member, np.ufunc) else name)
 
 
 @pytest.mark.parametrize("name", advice.INSTEAD)
@@ -287,7 +287,7 @@ def test_operators_tell_what_ufuncs_tell():
         for call in calls:
             with pytest.raises(TypeError) as caught:
                 call()
-            assert str(caught.value) == advice.refusal(name)
+            assert str(caught.value) == advice.numpy_refusal(name)
     operators = {name for name in dir(np.ndarray) if name.startswith("__") and callable(getattr(np.ndarray, name))}
     binary = {name for name in operators if getattr(object, name, None) is not getattr(np.ndarray, name)}
     missing = {name for name in binary if not hasattr(fe.Array, name)}

@@ -102,8 +102,8 @@ def rows(title):
 
 def test_the_page_lists_what_works():
     """Whoever adds a line to a table of the code adds the name to the page."""
-    assert sorted(rows("Operators and ufuncs")) == sorted(ufunc.__name__ for ufunc in array_ufuncs.TABLE)
-    assert sorted(rows("numpy's functions")) == sorted(function.__name__ for function in array_functions.TABLE)
+    assert sorted(rows("Operators and ufuncs")) == sorted(ufunc.__name__ for ufunc in array_ufuncs.UFUNCS)
+    assert sorted(rows("numpy's functions")) == sorted(function.__name__ for function in array_functions.FUNCTIONS)
 
 
 def plain(found):
@@ -132,7 +132,7 @@ def rounded(values):
     return np.asarray(fe.cast(values, E5M2))
 
 
-@pytest.mark.parametrize("name", sorted({f.__name__ for f in array_functions.TABLE} - {"array_repr", "array_str"}))
+@pytest.mark.parametrize("name", sorted({f.__name__ for f in array_functions.FUNCTIONS} - {"array_repr", "array_str"}))
 def test_functions(name):
     """As numpy on the values; no element is moved that numpy does not move."""
     with np.errstate(all="ignore"):
@@ -152,7 +152,7 @@ OTHERWISE = {np.ldexp, np.power, np.vecdot}  # tested by themselves
 
 
 @pytest.mark.parametrize(
-    "ufunc", [ufunc for ufunc in array_ufuncs.TABLE if ufunc not in OTHERWISE], ids=lambda ufunc: ufunc.__name__
+    "ufunc", [ufunc for ufunc in array_ufuncs.UFUNCS if ufunc not in OTHERWISE], ids=lambda ufunc: ufunc.__name__
 )
 def test_ufuncs(ufunc):
     """As float64, rounded once more: eight bits' sums, products, quotients and roots are innocuous."""

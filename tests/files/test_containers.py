@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.files.containers import READ, kind_of_input, kind_of_output, told_by_bytes, told_by_name
+from fpemu.files.containers import READ, kind_by_bytes, kind_by_name, kind_of_input, kind_of_output
 from fpemu.files.data_files import Outgoing, open_arrays, write_arrays
 from fpemu.verification import vectors
 
@@ -169,17 +169,17 @@ def test_numbers_are_not_taken_for_containers(tmp_path, dtype):
     path = tmp_path / "x.bin"
     for x in arrays:
         path.write_bytes(x.tobytes())
-        assert told_by_bytes(path) is None
+        assert kind_by_bytes(path) is None
 
 
 def test_a_database_and_what_has_no_bytes(tmp_path):
     with sqlite3.connect(tmp_path / "x.bin") as base:
         base.execute("create table a (b)")
     base.close()
-    assert told_by_bytes(tmp_path / "x.bin") == "an SQLite database"
+    assert kind_by_bytes(tmp_path / "x.bin") == "an SQLite database"
     (tmp_path / "empty.bin").touch()
-    assert told_by_bytes(tmp_path / "empty.bin") is None
-    assert told_by_name("model.safetensors.index.json") == "a JSON file"
+    assert kind_by_bytes(tmp_path / "empty.bin") is None
+    assert kind_by_name("model.safetensors.index.json") == "a JSON file"
     (stored,) = open_arrays(tmp_path / "empty.bin", dtype="float32")
     assert stored.size == 0
 

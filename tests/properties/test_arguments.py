@@ -169,7 +169,7 @@ def parameters(function):
 
 
 APART = {np.array_repr, np.array_str, np.array2string, np.shares_memory, np.may_share_memory}
-FUNCTIONS = sorted(set(array_functions.TABLE) - APART, key=lambda function: function.__name__)
+FUNCTIONS = sorted(set(array_functions.FUNCTIONS) - APART, key=lambda function: function.__name__)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
@@ -252,7 +252,7 @@ UFUNC_KEYWORDS = {
 
 
 @pytest.mark.parametrize(
-    "ufunc", sorted(array_ufuncs.TABLE, key=lambda ufunc: ufunc.__name__), ids=lambda u: u.__name__
+    "ufunc", sorted(array_ufuncs.UFUNCS, key=lambda ufunc: ufunc.__name__), ids=lambda u: u.__name__
 )
 def test_each_argument_of_ufuncs(ufunc):
     narrow = fe.array([[1.0, 1.0, 0.0], [2.0, 0.0, 1.0]], "float8_e5m2")
