@@ -1,1 +1,1 @@
-"""Arrays of codes with numpy's manners."""
+"""Arrays of codes that behave as numpy arrays do."""

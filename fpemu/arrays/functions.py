@@ -29,13 +29,13 @@ Rule = Callable[..., Any]  # called with numpy's function and its arguments
 
 def call_function(function: NumpyFunction, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Call one of numpy's functions with at least one Array among its arguments."""
-    rule = FUNCTIONS.get(function)
+    rule = NUMPY_FUNCTIONS.get(function)
     if rule is None:
-        raise TypeError(numpy_refusal(_name(function).removeprefix("np.")))
+        raise TypeError(numpy_refusal(_numpy_name(function).removeprefix("np.")))
     return rule(function, *args, **keywords)
 
 
-def _name(function: NumpyFunction) -> str:
+def _numpy_name(function: NumpyFunction) -> str:
     return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
 
 
@@ -62,9 +62,9 @@ def _no_arrays(function: NumpyFunction, *others: Any) -> None:
     """Raise TypeError if an argument after the first is an Array, or complex."""
     for other in others:
         if carries_codes(other):
-            raise TypeError(f"{_name(function)}: only the first argument can be an Array; give A.values")
+            raise TypeError(f"{_numpy_name(function)}: only the first argument can be an Array; give A.values")
         if isinstance(other, complex | np.complexfloating | np.ndarray) and np.iscomplexobj(other):
-            raise TypeError(f"{_name(function)}: places and counts are integers, not complex numbers")
+            raise TypeError(f"{_numpy_name(function)}: places and counts are integers, not complex numbers")
 
 
 _NOT_GIVEN: Any = np._NoValue  # the default in numpy's signatures
@@ -82,11 +82,11 @@ def _no_options(function: NumpyFunction, **options: Any) -> None:
     for option, value in options.items():
         neutral = _NEUTRAL_OPTIONS.get(option, (None,))
         if value is not _NOT_GIVEN and not any(type(value) is type(same) and value == same for same in neutral):
-            raise TypeError(f"{_name(function)}: {option}= does not work on Arrays")
+            raise TypeError(f"{_numpy_name(function)}: {option}= does not work on Arrays")
 
 
 def _keeps_dimensions(function: NumpyFunction, keepdims: Any) -> bool:
-    return keepdims is not _NOT_GIVEN and switch(_name(function), "keepdims", keepdims)
+    return keepdims is not _NOT_GIVEN and switch(_numpy_name(function), "keepdims", keepdims)
 
 
 @functools.lru_cache(maxsize=256)
@@ -100,8 +100,10 @@ def _out_codes(out: Any, function: NumpyFunction, like: Coded) -> dict[str, Any]
     if out is None:
         return {}
     if not carries_codes(out):
-        raise TypeError(f"{_name(function)}: out must be an Array of {like.format.name}, not a {type(out).__name__}")
-    check_same(_name(function), like, out)
+        raise TypeError(
+            f"{_numpy_name(function)}: out must be an Array of {like.format.name}, not a {type(out).__name__}"
+        )
+    check_same(_numpy_name(function), like, out)
     return {"out": out.codes}
 
 
@@ -115,12 +117,12 @@ def _rearrange(function: NumpyFunction, *args: Any, out: Any = None, **keywords:
     else:
         like = keywords.pop(_first_parameter(function))
     if not carries_codes(like):
-        raise TypeError(f"{_name(function)}: the first argument must be the Array; give A.values for the others")
+        raise TypeError(f"{_numpy_name(function)}: the first argument must be the Array; give A.values for the others")
     _no_arrays(function, *args, *keywords.values())
     try:
         codes = function(like.codes, *args, **_out_codes(out, function, like), **keywords)
     except AttributeError as error:  # raised by numpy where it expects an array
-        raise TypeError(f"{_name(function)}: {error}") from None
+        raise TypeError(f"{_numpy_name(function)}: {error}") from None
     return as_arrays(codes, like) if out is None else out
 
 
@@ -140,7 +142,7 @@ def _join(
         like, codes = arrays, arrays.codes
     else:
         like = next((x for x in arrays if carries_codes(x)), out)
-        codes = [codes_for(x, like, _name(function)) for x in arrays]
+        codes = [codes_for(x, like, _numpy_name(function)) for x in arrays]
     codes = function(codes, *args, **_out_codes(out, function, like), **keywords)
     return as_arrays(codes, like) if out is None else out
 
@@ -219,14 +221,14 @@ def _filled(value: int) -> Rule:
 def _full(function: NumpyFunction, a: Any, fill_value: Any, *args: Any, **keywords: Any) -> Any:
     """An Array of one value, or of values broadcast, cast under the profile."""
     array = _empty(function, a, *args, **keywords)
-    array.codes[...] = codes_for(fill_value, a, _name(function))
+    array.codes[...] = codes_for(fill_value, a, _numpy_name(function))
     return array
 
 
 def _first_is(function: NumpyFunction, a: Any) -> None:
     """Raise TypeError if the first argument is not an Array."""
     if not carries_codes(a):
-        raise TypeError(f"{_name(function)}: the first argument must be the Array, not a {type(a).__name__}")
+        raise TypeError(f"{_numpy_name(function)}: the first argument must be the Array, not a {type(a).__name__}")
 
 
 def _select(function: NumpyFunction, condition: Any, *choices: Any) -> Any:
@@ -236,7 +238,7 @@ def _select(function: NumpyFunction, condition: Any, *choices: Any) -> Any:
     like = next((x for x in choices if carries_codes(x)), None)
     if like is None:
         return function(truth(condition), *choices)
-    return as_arrays(function(truth(condition), *(codes_for(x, like, _name(function)) for x in choices)), like)
+    return as_arrays(function(truth(condition), *(codes_for(x, like, _numpy_name(function)) for x in choices)), like)
 
 
 def _sort(
@@ -244,7 +246,7 @@ def _sort(
 ) -> Any:
     """Sort by value, -0 before +0, NaN last; equal codes stay in order, as every `kind` allows."""
     _no_options(function, order=order)
-    axis = one_axis(_name(function), axis)
+    axis = one_axis(_numpy_name(function), axis)
     function(np.zeros(1), kind=kind, **({} if stable is None else {"stable": stable}))  # numpy checks the words
     codes = codes_of(a)
     if axis is None:
@@ -268,7 +270,7 @@ def _extreme_rule(largest: bool) -> Rule:
     ) -> Any:
         _no_options(function, out=out, initial=initial, where=where)
         _first_is(function, a)
-        axes, keeps = axes_of(_name(function), axis, a.codes.ndim), _keeps_dimensions(function, keepdims)
+        axes, keeps = axes_of(_numpy_name(function), axis, a.codes.ndim), _keeps_dimensions(function, keepdims)
         codes = np.moveaxis(codes_of(a), axes, range(-len(axes), 0))
         outer = codes.shape[: codes.ndim - len(axes)]
         codes = codes.reshape(*outer, math.prod(codes.shape[len(outer) :]))
@@ -284,7 +286,7 @@ def _arg_extreme_rule(largest: bool) -> Rule:
     def rule(function: NumpyFunction, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _NOT_GIVEN) -> Any:
         _no_options(function, out=out)
         _first_is(function, a)
-        axis, keeps = one_axis(_name(function), axis), _keeps_dimensions(function, keepdims)
+        axis, keeps = one_axis(_numpy_name(function), axis), _keeps_dimensions(function, keepdims)
         codes = codes_of(a).reshape(-1) if axis is None else np.moveaxis(codes_of(a), axis, -1)
         index = _extreme_index(codes, a, largest)
         if not keeps:
@@ -381,7 +383,7 @@ def _dot(function: NumpyFunction, a: Any, b: Any, out: Any = None) -> Any:
     return result if out is None else out
 
 
-FUNCTIONS: dict[Any, Rule] = {
+NUMPY_FUNCTIONS: dict[Any, Rule] = {
     **dict.fromkeys(
         [np.reshape, np.ravel, np.transpose, np.moveaxis, np.swapaxes, np.squeeze, np.expand_dims], _rearrange
     ),

@@ -1,4 +1,4 @@
-"""What numpy and Python give arrays, for Array: dispatch, operators, indexing, and the methods of numpy.ndarray."""
+"""The interface of numpy's arrays, for Array: dispatch, operators, indexing, and the methods of numpy.ndarray."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from fpemu.formats.profiles import Profile
 
 __all__ = ["NumpyInterface"]
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 # The methods' parameters in docstrings, by annotation or by name
-_PARAMETERS = {
+_PARAMETER_TEXTS = {
     "Axis": "axis : None, int or tuple of int\n    The axes; default all.",
     "int | None": "axis : None or int\n    The axis; None is the elements in C order.",
     "axis": "axis : int\n    The axis.",
@@ -44,14 +44,14 @@ _PARAMETERS = {
 }
 
 
-def _documented(returns: str = "Array") -> Callable[[Method], Method]:
-    """Complete a method's docstring, a summary and an example: parameters by the table, what it returns, headings."""
+def _with_sections(returns: str = "Array") -> Callable[[MethodT], MethodT]:
+    """Complete a method's docstring of a summary and an example by the sections Parameters and Returns."""
 
-    def complete(method: Method) -> Method:
+    def complete(method: MethodT) -> MethodT:
         summary, _, rest = inspect.cleandoc(method.__doc__ or "").partition("\n\n")  # python -OO leaves none
         more, _, example = rest.partition(">>> ")
         parameters = list(inspect.signature(method).parameters.values())[1:]
-        texts = [_PARAMETERS.get(str(p.annotation)) or _PARAMETERS[p.name] for p in parameters]
+        texts = [_PARAMETER_TEXTS.get(str(p.annotation)) or _PARAMETER_TEXTS[p.name] for p in parameters]
         sections = [summary]
         if texts:
             sections.append("\n".join(["Parameters", "-" * 10, *filter(None, texts)]))
@@ -64,10 +64,10 @@ def _documented(returns: str = "Array") -> Callable[[Method], Method]:
     return complete
 
 
-def _calls(function: Callable[..., Any]) -> Callable[[Method], Method]:
+def _documented_as(function: Callable[..., Any]) -> Callable[[MethodT], MethodT]:
     """Give a method the docstring and the options of the function that it calls on the Array, with its own example."""
 
-    def complete(method: Method) -> Method:
+    def complete(method: MethodT) -> MethodT:
         parameters = [p for p in inspect.signature(method).parameters.values() if p.kind is not p.VAR_KEYWORD]
         named = {"x", *(p.name for p in parameters)}
         options = [p for p in inspect.signature(function).parameters.values() if p.name not in named]
@@ -216,7 +216,7 @@ class NumpyInterface:
         whole = abs(significand) >> -exponent
         return -whole if significand < 0 else whole
 
-    @_documented("int or float")
+    @_with_sections("int or float")
     def item(self, *index: int) -> int | float:
         """One element as a Python number, an int in integer formats.
 
@@ -280,7 +280,7 @@ class NumpyInterface:
     def __setitem__(self, key: Any, value: Any) -> None:
         self.codes[key] = codes_for(value, self, "A[...] = x")
 
-    @_documented()
+    @_with_sections()
     def take(self, indices: ArrayLike, axis: int | None = None) -> Self:
         """A copy of the elements at some positions.
 
@@ -290,7 +290,7 @@ class NumpyInterface:
         array: Self = call_function(np.take, (self, indices), {"axis": axis})
         return array
 
-    @_documented()
+    @_with_sections()
     def repeat(self, repeats: ArrayLike, axis: int | None = None) -> Self:
         """A copy in which each element is repeated.
 
@@ -307,7 +307,7 @@ class NumpyInterface:
         """The Array with its axes reversed, on the same memory."""
         return self._like(self.codes.T)
 
-    @_documented()
+    @_with_sections()
     def transpose(self, *axes: Any) -> Self:
         """The Array with its axes in another order, on the same memory.
 
@@ -316,7 +316,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.transpose(*axes))
 
-    @_documented()
+    @_with_sections()
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """The Array with two axes interchanged, on the same memory.
 
@@ -325,7 +325,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.swapaxes(axis1, axis2))
 
-    @_documented()
+    @_with_sections()
     def reshape(self, *shape: Any, order: str = "C") -> Self:
         """The same codes in another shape, without a copy where numpy needs none.
 
@@ -335,7 +335,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.reshape(*shape, order=order))  # type: ignore[call-overload]
 
-    @_documented()
+    @_with_sections()
     def ravel(self) -> Self:
         """The elements in C order in one dimension, without a copy where numpy needs none.
 
@@ -344,7 +344,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.ravel())
 
-    @_documented()
+    @_with_sections()
     def flatten(self) -> Self:
         """A copy of the elements in C order in one dimension.
 
@@ -353,7 +353,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.flatten())
 
-    @_documented()
+    @_with_sections()
     def squeeze(self, axis: Axis = None) -> Self:
         """The Array without its axes of length 1, on the same memory.
 
@@ -362,7 +362,7 @@ class NumpyInterface:
         """
         return self._like(self.codes.squeeze(axis))
 
-    @_documented()
+    @_with_sections()
     def copy(self) -> Self:
         """A copy with its own codes.
 
@@ -381,7 +381,7 @@ class NumpyInterface:
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 
-    @_calls(sums.sum)
+    @_documented_as(sums.sum)
     def sum(
         self,
         axis: Axis = None,
@@ -400,7 +400,7 @@ class NumpyInterface:
         """
         return sums.sum(self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options)
 
-    @_calls(sums.mean)
+    @_documented_as(sums.mean)
     def mean(
         self,
         axis: Axis = None,
@@ -416,7 +416,7 @@ class NumpyInterface:
         """
         return sums.mean(self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options)
 
-    @_calls(sums.cumsum)
+    @_documented_as(sums.cumsum)
     def cumsum(self, axis: int | None = None, *, accumulate: Any = None, **options: Unpack[Options]) -> Any:
         """
         >>> fe.array([15.0, 1.0, 2.0], "float8_e4m3fn").cumsum()
@@ -424,7 +424,7 @@ class NumpyInterface:
         """
         return sums.cumsum(self, axis=axis, accumulate=accumulate, **options)
 
-    @_calls(sums.dot)
+    @_documented_as(sums.dot)
     def dot(
         self,
         y: ArrayLike | Coded,
@@ -443,7 +443,7 @@ class NumpyInterface:
 
     # -- order and truth ----------------------------------------------------------------------------------------------
 
-    @_documented()
+    @_with_sections()
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """The largest value: +0 is above -0, and the result is a NaN if an element is.
 
@@ -452,7 +452,7 @@ class NumpyInterface:
         """
         return call_function(np.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented()
+    @_with_sections()
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """The smallest value: -0 is below +0, and the result is a NaN if an element is.
 
@@ -461,7 +461,7 @@ class NumpyInterface:
         """
         return call_function(np.min, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented("numpy.intp or numpy.ndarray of intp")
+    @_with_sections("numpy.intp or numpy.ndarray of intp")
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
         """The position of the first of the largest codes, or of the first NaN.
 
@@ -470,7 +470,7 @@ class NumpyInterface:
         """
         return call_function(np.argmax, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented("numpy.intp or numpy.ndarray of intp")
+    @_with_sections("numpy.intp or numpy.ndarray of intp")
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
         """The position of the first of the smallest codes, or of the first NaN.
 
@@ -479,7 +479,7 @@ class NumpyInterface:
         """
         return call_function(np.argmin, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented()
+    @_with_sections()
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """The values limited to bounds, which are cast; values are compared exactly, and a NaN bound gives NaN.
 
@@ -488,7 +488,7 @@ class NumpyInterface:
         """
         return call_function(np.clip, (self, min, max), {})
 
-    @_documented("")
+    @_with_sections("")
     def sort(self, axis: int = -1) -> None:
         """Sort in place by value: -0 before +0, NaN last; `numpy.sort` gives a sorted copy.
 
@@ -504,7 +504,7 @@ class NumpyInterface:
         """
         self.codes[...] = call_function(np.sort, (self,), {"axis": one_axis("sort", axis, none=False)}).codes
 
-    @_documented("numpy.ndarray of intp")
+    @_with_sections("numpy.ndarray of intp")
     def argsort(self, axis: int | None = -1) -> NDArray[np.intp]:
         """The positions of the elements in ascending order: -0 before +0, NaN last, equal codes in their order.
 
@@ -514,7 +514,7 @@ class NumpyInterface:
         indices: NDArray[np.intp] = call_function(np.argsort, (self,), {"axis": axis})
         return indices
 
-    @_documented("numpy.bool or numpy.ndarray of bool")
+    @_with_sections("numpy.bool or numpy.ndarray of bool")
     def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """Whether any element is nonzero; NaN is nonzero.
 
@@ -523,7 +523,7 @@ class NumpyInterface:
         """
         return call_function(np.any, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented("numpy.bool or numpy.ndarray of bool")
+    @_with_sections("numpy.bool or numpy.ndarray of bool")
     def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """Whether all elements are nonzero; NaN is nonzero.
 
@@ -532,7 +532,7 @@ class NumpyInterface:
         """
         return call_function(np.all, (self,), {"axis": axis, "keepdims": keepdims})
 
-    @_documented("tuple of numpy.ndarray of intp")
+    @_with_sections("tuple of numpy.ndarray of intp")
     def nonzero(self) -> tuple[NDArray[np.intp], ...]:
         """The positions of the nonzero elements, one array for each axis.
 

@@ -130,12 +130,12 @@ def _store(ufunc: np.ufunc, function: Callable[..., Any], inputs: tuple[Any, ...
     if not carries_codes(out):
         if not (isinstance(out, np.ndarray) and out.dtype == np.bool_):
             raise TypeError(
-                f"np.{ufunc.__name__}: out must be an Array of the result's format, not {_kind_of(out)}; a plain array "
-                "takes values: x[...] = np.asarray(result)"
+                f"np.{ufunc.__name__}: out must be an Array of the result's format, not {_kind_text(out)}; a plain "
+                "array takes values: x[...] = np.asarray(result)"
             )
         result = function(*inputs)
         if carries_codes(result):
-            raise TypeError(f"np.{ufunc.__name__}: out must be an Array of {result.format.name}, not {_kind_of(out)}")
+            raise TypeError(f"np.{ufunc.__name__}: out must be an Array of {result.format.name}, not {_kind_text(out)}")
         out[...] = result
         return out
     result = function(*inputs)
@@ -160,5 +160,5 @@ def check_same(caller: str, one: Any, other: Any) -> None:
         raise ValueError(f"{caller}: the Arrays' profiles, {names}, differ: use with_profile")
 
 
-def _kind_of(x: Any) -> str:
+def _kind_text(x: Any) -> str:
     return f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"

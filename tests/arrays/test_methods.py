@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu.arrays.numpy_interface import NumpyInterface
 
 E5M2 = "float8_e5m2"
 VALUES = [[1.5, -2.0, 3.0], [0.25, -0.0, 4.0]]

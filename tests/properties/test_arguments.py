@@ -169,7 +169,7 @@ def parameters(function):
 
 
 APART = {np.array_repr, np.array_str, np.array2string, np.shares_memory, np.may_share_memory}
-FUNCTIONS = sorted(set(array_functions.FUNCTIONS) - APART, key=lambda function: function.__name__)
+FUNCTIONS = sorted(set(array_functions.NUMPY_FUNCTIONS) - APART, key=lambda function: function.__name__)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
