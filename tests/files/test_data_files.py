@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-<<<<<<< HEAD:tests/files/test_data_files.py
 from fpemu.casting.buffers import iter_chunks
-from fpemu.files.data_files import Outgoing, element_type, file_kind, open_arrays, replacing, write_arrays
-=======
-from fpemu.casting.buffers import flat_chunks
 from fpemu.files.atomic import replacing
 from fpemu.files.containers import file_kind
 from fpemu.files.data_files import Outgoing, element_type, open_arrays, write_arrays
->>>>>>> 9a01221 (Array: one mixin for numpy's interface, whose methods take their docstrings from functions and one table of parameters):tests/test_files.py
 
 SHAPED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
