@@ -84,7 +84,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: 
     if not any(carries_codes(operand) for operand in inputs):
         raise TypeError(f"np.{ufunc.__name__}: no operand is an Array: give result=out.format to fpemu's own function")
     if method == "outer":
-        x, y = (operand if carries_codes(operand) else as_array(operand) for operand in inputs)
+        arrays: list[Any] = [operand if carries_codes(operand) else as_array(operand) for operand in inputs]
+        x, y = arrays
         inputs = (x.reshape(*x.shape, *(1,) * len(y.shape)), y)
     if ufunc is np.vecdot and "axis" in keywords:
         function = functools.partial(function, axis=keywords.pop("axis"))
