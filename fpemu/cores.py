@@ -1,7 +1,7 @@
-"""The scalar cores, for loops that users compile with numba themselves: `fpemu.cores`, loaded when it is asked for.
+"""Scalar cores for loops that users compile with numba: `fpemu.cores`, loaded on first use.
 
-A format is `fmt.spec`, what to do with results is `rules(fmt)`: tuples of integers, so that another format compiles
-nothing anew.  Cores take codes of any integer type and give uint64.
+A format is passed as `fmt.spec`, and the rules of its results as `rules(fmt)`: both are tuples of integers, so that a
+new format recompiles nothing.  Cores take codes of any integer type and return uint64.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ __all__ = [
     "to_float",
 ]
 
-DIGEST: str = digest()  # of the kernels: another one where any bit of a result may differ
+DIGEST: str = digest()  # of the kernels; it differs if any bit of a result may differ
 
-# What the cores with `_mixed` in their names raise, as `Flags.bits` has it (IEEE 754-2019 clause 7)
+# The flags of the `_mixed` cores, numbered as in `Flags.bits` (IEEE 754-2019 clause 7)
 INEXACT, UNDERFLOW, OVERFLOW = INEXACT_FLAG, UNDERFLOW_FLAG, OVERFLOW_FLAG
 DIVIDE_BY_ZERO, INVALID = DIVIDE_BY_ZERO_FLAG, INVALID_FLAG
 
@@ -119,7 +119,7 @@ def rules(
     overflow: str | Overflow | None = None,
     source: Any = None,
 ) -> Rules:
-    """What the cores do with results in a format, as they read it.
+    """The rules that the cores apply to results in a format.
 
     Parameters
     ----------
@@ -128,18 +128,18 @@ def rules(
     profile : str or Profile, optional
         Default the format's own.
     rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.  Stochastic: the cores take the random integers, below 2^bits, as `random`.
+        Replaces the profile's.  If stochastic, the cores take random integers below 2^bits as `random`.
     overflow : str or Overflow, optional
-        Instead of the profile's; "wrap" only for sums and products of integers and fixed point.
+        Replaces the profile's; "wrap" is only for sums and products of integers and fixed point.
     source : str, Format or dtype, optional
-        The format that `recode` casts from ("float64" for `from_float` and `round_float`), or that mixed operations
-        have operands of.  It is needed where the rules depend on it: into integers from floats, and where the profile
+        The format that `recode` casts from ("float64" for `from_float` and `round_float`), or the format of the
+        operands of mixed operations.  Required if the rules depend on it: from floats to integers, and if the profile
         has rules for casts between two formats or keeps the bits of NaN.
 
     Returns
     -------
     tuple of int
-        Of one length for all formats and rules.
+        Its length is the same for all formats and rules.
 
     Raises
     ------
@@ -177,11 +177,12 @@ def rules(
     payloads = isinstance(origin, FloatFormat) and origin.nan == "ieee"
     payloads = payloads or (origin is None and task.profile.nan_payload is NanPayload.QUIET)
     numbers = lower_rules(target, task.profile, True, isinstance(origin, FloatFormat)) if payloads else task.rules
-    return (*numbers, *task.knobs)
+    return (*numbers, *task.rules)
+    return (*numbers[:TININESS], *task.rules[TININESS:])  # rules of a cast, then those of operations alone
 
 
 def _depends_on_source(target: FloatFormat | IntFormat, given: Profile, rules: Profile) -> bool:
-    """Whether a cast to a format has other rules from one format than from another."""
+    """Whether the rules of a cast to a format depend on the source format."""
     if isinstance(target, IntFormat) and rules.float_to_int_invalid is not FloatToIntInvalid.STANDARD:
         return True
     if any(who[0] == "from" and who[2] in (target.codes_key, target.codes_key[0]) for who, _ in given.rows):
@@ -191,12 +192,12 @@ def _depends_on_source(target: FloatFormat | IntFormat, given: Profile, rules: P
 
 
 def key(rng: int | np.random.Generator | None = None) -> np.uint64:
-    """The key of a stream of random integers, for `random_bits`: the one that `cast` makes of `rng`.
+    """The key of a stream of random integers, for `random_bits`; `cast` makes the same key from `rng`.
 
     Parameters
     ----------
     rng : None, int or numpy.random.Generator
-        The seed, as numpy's SPEC 7 has it.  A Generator gives one key by one draw.
+        The seed, as in SPEC 7.  One draw from a Generator gives the key.
 
     Returns
     -------
@@ -219,10 +220,10 @@ def key(rng: int | np.random.Generator | None = None) -> np.uint64:
 
 
 def cache_folder() -> str | None:
-    """Where `njit` keeps what it compiles; None where no folder can be written to.
+    """The folder in which `njit` caches compiled code; None if no folder is writable.
 
-    The folder's name has `DIGEST` in it.  For other decorators of numba: `numba.config.CACHE_DIR = cache_folder()`
-    before they are used with `cache=True`.
+    The folder's name contains `DIGEST`.  For numba's own decorators with `cache=True`, first set
+    `numba.config.CACHE_DIR = cache_folder()`.
 
     Returns
     -------

@@ -204,7 +204,7 @@ def exact_sums(
         here = slice(start * results, stop * results)
         loop(
             *(x, y, rows.length, *specs, digits, _OFTEN, every, name == "mean"),
-            *(task.target.spec, task.rules, task.knobs, randoms, np.uint64(key), np.uint64(first)),
+            *(task.target.spec, task.rules, randoms, np.uint64(key), np.uint64(first)),
             *(rows.inner, start, out[here], flags[here]),
         )
 
@@ -283,7 +283,7 @@ def _sum_by_general_kernel(
         accumulate_array(
             *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), INT8.spec),
             *(run_length(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
-            *(task.target.spec, task.rules, task.knobs, np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start)),
+            *(task.target.spec, task.rules, np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start)),
             *(out[here], flags[here]),
         )
 

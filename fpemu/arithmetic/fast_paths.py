@@ -41,7 +41,7 @@ def fast_path(name: str, formats: Formats, task: Target, size: int, flags_wanted
     """A faster way than the general kernel's for arrays of this size, or None."""
     if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
         return None
-    if task.knobs[operations.INTEGRAL_ROUNDING] >= places.STOCHASTIC_A:
+    if task.rules[places.INTEGRAL_ROUNDING] >= places.STOCHASTIC_A:
         return None
     bits = sum(fmt.bits for fmt in formats)
     if bits <= TABLE_BITS:
@@ -91,10 +91,10 @@ def _fpu_path(name: str, formats: Formats, task: Target, flags_wanted: bool) -> 
         or task.rules[places.PAYLOAD] != places.PAYLOAD_DROP
         or profile.nan_payload is not NanPayload.DROP
         or name not in _OF_THE_FPU
-        or task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL
-        or task.knobs[operations.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
-        or (task.knobs[operations.FMA_QUIET] and name == "fma")
-        or task.knobs[operations.DIVISION_BY_ZERO]
+        or task.rules[places.NAN_RESULT] != places.NAN_RESULT_CANONICAL
+        or task.rules[places.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
+        or (task.rules[places.FMA_QUIET] and name == "fma")
+        or task.rules[places.DIVISION_BY_ZERO]
         or not isinstance(target, FloatFormat)
     ):
         return None
@@ -245,10 +245,10 @@ def _passes(
             operands = [*operands, operands[0], operands[0]][:3]
             found = results[: stop - start]
             done = loop(*operands, *tables, zero, FPU_PROBE, found)
-            if done == operations.UNFIT or (done == operations.LOST and not (wider and wider(parts, to, raised))):
-                return False
-            if done == operations.LOST:
+            if done == operations.UNDERFLOWED and wider and wider(parts, to, raised):
                 continue
+            if done != operations.DONE:
+                return False
             encode(found, to)
             if to_flags is not None:
                 to_flags(*operands, *tables, found, cut, marks, raised)

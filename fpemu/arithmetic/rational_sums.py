@@ -90,7 +90,7 @@ def exact_rows(
             results = rows.length if name == "cumsum" else 1
             places.append(outer * results * rows.inner + inner + step)
     at = np.array(places, np.intp)
-    codes, flags = round_values(numbers, at, task.target, task.rules, task.knobs, first, randoms, key)
+    codes, flags = round_values(numbers, at, task.target, task.rules, first, randoms, key)
     out, bits = np.array(found[0], order="C"), np.array(found[1], order="C")
     out.reshape(-1)[at] = codes.astype(out.dtype)
     if bits.size:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
-from fpemu.casting.lowering import Rules, lower_rules
+from fpemu.casting.lowering import Rules, lower_rules, with_rules
 from fpemu.casting.significands import WRAPPED, Digits128, infinite, operands_of, round_values, value_of, wrapped, zero
 from fpemu.formats import INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
@@ -163,12 +163,12 @@ def _copysign(_: Target, x: Real, y: Real) -> Result:
 
 def _extreme(larger: bool, numbers: bool) -> Callable[[Target, Real, Real], Result]:
     def result(task: Target, x: Real, y: Real) -> Result:
-        nan, which = columns.NOT_A_NUMBER, task.knobs[operations.EXTREMUM]
+        nan, which = columns.NOT_A_NUMBER, task.rules[places_of.EXTREMUM]
         if nan in (x.kind, y.kind):
             signalling = x.signalling or y.signalling
-            if which == operations.EXTREMUM_X86:  # the second one, and a NaN is invalid
+            if which == places_of.EXTREMUM_X86:  # the second one, and a NaN is invalid
                 return _rounded_later(task, y, flags=operations.INVALID_FLAG) if x.kind == nan else None
-            if not (not signalling if which == operations.EXTREMUM_2008 else numbers):
+            if not (not signalling if which == places_of.EXTREMUM_2008 else numbers):
                 return None
             other = y if x.kind == nan else x
             return _rounded_later(task, other, flags=operations.INVALID_FLAG if signalling else 0)
@@ -353,18 +353,18 @@ def results(
     places, exact = places[kept], [result for result in found if result is not None]
     inexact = np.zeros(len(exact), np.bool_)
     if name == "round_to_integral":
-        exact, inexact = _integers(exact, places, task.knobs, first, randoms, key)
-    how = (places, task.target, task.rules, task.knobs, first, randoms, key)
+        exact, inexact = _integers(exact, places, task.rules, first, randoms, key)
+    how = (places, task.target, task.rules, first, randoms, key)
     codes, flags = round_values(exact, *how)
     for i, value in enumerate(exact):
         if isinstance(value, Digits128):
             flags[i] |= value.flags
-    if task.knobs[operations.FLOAT_TO_INTEGER] and name in _PASSED_ON:
+    if task.rules[places_of.FLOAT_TO_INTEGER] and name in _PASSED_ON:
         beyond = [isinstance(value, Digits128) and value.kind == columns.INFINITE for value in exact]
         flags[((flags & operations.OVERFLOW_FLAG) != 0) | np.array(beyond, np.bool_)] = operations.INVALID_FLAG
-    if name == "convert" and not task.knobs[operations.EXACT]:
+    if name == "convert" and not task.rules[places_of.RAISES_INEXACT]:
         flags &= np.uint8(0xFF - operations.INEXACT_FLAG)
-    if task.knobs[operations.EXACT]:
+    if task.rules[places_of.RAISES_INEXACT]:
         flags[inexact & ((flags & operations.INVALID_FLAG) == 0)] |= operations.INEXACT_FLAG
     return places, codes.astype(task.target.code_dtype), flags
 
@@ -383,7 +383,7 @@ def integer_rest(number: Exact) -> tuple[int, Exact]:
 def _integers(
     numbers: list[Any],
     places: NDArray[np.intp],
-    knobs: tuple[int, ...],
+    rules: Rules,
     first: int,
     randoms: NDArray[Any],
     key: int,
@@ -393,8 +393,8 @@ def _integers(
     inexact = np.array([isinstance(low, Literal) or low != 0 for _, low in parts], np.bool_)
     which = np.flatnonzero(inexact)
     lows = [parts[i][1] for i in which.tolist()]
-    rules = _to_integers(knobs[operations.INTEGRAL_ROUNDING], knobs[operations.INTEGRAL_BITS])
-    codes, _ = round_values(lows, places[which], INT64, rules, first=first, randoms=randoms, key=key)
+    to_integers = _to_integers(rules[places_of.INTEGRAL_ROUNDING], rules[places_of.INTEGRAL_BITS])
+    codes, _ = round_values(lows, places[which], INT64, to_integers, first=first, randoms=randoms, key=key)
     found = list(numbers)
     for i, code in zip(which.tolist(), codes.view(np.int64).tolist(), strict=True):
         minus = numbers[i].negative if isinstance(numbers[i], Literal) else numbers[i] < 0
@@ -405,6 +405,5 @@ def _integers(
 
 @functools.cache
 def _to_integers(rounding: int, bits: int) -> Rules:
-    rules = list(lower_rules(INT64, INT64.check_profile(IEEE), False, False))
-    rules[places_of.ROUNDING], rules[places_of.RANDOM_BITS] = rounding, bits
-    return tuple(rules)
+    rules = lower_rules(INT64, INT64.check_profile(IEEE), False, False)
+    return with_rules(rules, {places_of.ROUNDING: rounding, places_of.RANDOM_BITS: bits})

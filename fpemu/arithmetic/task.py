@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.casting.buffers import cache_chunks
-from fpemu.casting.lowering import Rules, lower_rules, resolve_rules, rounding_numbers
+from fpemu.casting.lowering import Rules, lower_rules, resolve_rules, rounding_numbers, with_rules
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.profiles import Profile
@@ -35,15 +35,15 @@ Codes = NDArray[Any]
 Formats = tuple[FloatFormat | IntFormat, ...]
 
 _NAN_RESULTS = {
-    NanResult.CANONICAL: operations.NAN_RESULT_CANONICAL,
-    NanResult.FIRST_OPERAND: operations.NAN_RESULT_FIRST,
-    NanResult.FIRST_SIGNALING: operations.NAN_RESULT_FIRST_SIGNALING,
+    NanResult.CANONICAL: places.NAN_RESULT_CANONICAL,
+    NanResult.FIRST_OPERAND: places.NAN_RESULT_FIRST,
+    NanResult.FIRST_SIGNALING: places.NAN_RESULT_FIRST_SIGNALING,
 }
 _EXTREMA = {
-    Extremum.IEEE_2019: operations.EXTREMUM_2019,
-    Extremum.IEEE_2008: operations.EXTREMUM_2008,
-    Extremum.X86: operations.EXTREMUM_X86,
-    Extremum.ARM: operations.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
+    Extremum.IEEE_2019: places.EXTREMUM_2019,
+    Extremum.IEEE_2008: places.EXTREMUM_2008,
+    Extremum.X86: places.EXTREMUM_X86,
+    Extremum.ARM: places.EXTREMUM_2008,  # which of two zeros minNum gives IEEE 754-2008 leaves open
 }
 _FLUSH_FLAGS = {
     FlushFlags.UNDERFLOW_INEXACT: operations.UNDERFLOW_FLAG | operations.INEXACT_FLAG,
@@ -64,7 +64,6 @@ class Target(NamedTuple):
     target: FloatFormat | IntFormat
     profile: Profile
     rules: Rules
-    knobs: Rules
 
 
 _ZERO = np.uint64(0)
@@ -109,23 +108,23 @@ def resolve_target(
     second = extremum is Extremum.X86  # MINPS passes on the second operand's code
     passed = formats[-1] if second else formats[0]
     has_sign_bit = target.signed and (isinstance(target, FloatFormat) or target.encoding == "sign_magnitude")
-    knobs = {
-        operations.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
-        operations.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
-        operations.INVALID_NAN: numbers[
+    operation_rules = {
+        places.TININESS: places.TINY_BEFORE if rules.tininess is Tininess.BEFORE else places.TINY_AFTER,
+        places.NAN_RESULT: _NAN_RESULTS[rules.nan_result],
+        places.INVALID_NAN: numbers[
             places.NAN_NEGATIVE if rules.invalid_nan is InvalidNan.NEGATIVE else places.NAN_POSITIVE
         ],
-        operations.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
-        operations.EXACT: int(exact),
-        operations.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
-        operations.DIVISION_BY_ZERO: int(rules.division_by_zero is DivisionByZero.NAN and name in _QUOTIENTS),
-        operations.EXTREMUM: _EXTREMA[extremum],
-        operations.INTEGRAL_ROUNDING: mode,
-        operations.INTEGRAL_BITS: random_bits,
-        operations.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
-        operations.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
+        places.FMA_QUIET: int(rules.fma_invalid is FmaInvalid.QUIET),
+        places.RAISES_INEXACT: int(exact),
+        places.FLOAT_TO_INTEGER: int(floats and isinstance(target, IntFormat)),
+        places.DIVISION_BY_ZERO: int(rules.division_by_zero is DivisionByZero.NAN and name in _QUOTIENTS),
+        places.EXTREMUM: _EXTREMA[extremum],
+        places.INTEGRAL_ROUNDING: mode,
+        places.INTEGRAL_BITS: random_bits,
+        places.FLUSH_FLAGS: _FLUSH_FLAGS[rules.flush_flags],
+        places.SIGN_ONLY: int((second or name in _SIGNS) and has_sign_bit and passed.codes_key == target.codes_key),
     }
-    return Target(target, rules, numbers, tuple(knobs[place] for place in sorted(knobs)))
+    return Target(target, rules, with_rules(numbers, operation_rules))
 
 
 def general(
@@ -147,7 +146,7 @@ def general(
         place = randoms.first + start
         loop(
             *(part[start:stop].astype(np.uint64, copy=False) for part in (x, y, z)),
-            *(x_spec, y_spec, z_spec, task.target.spec, task.rules, task.knobs, randoms.given[start:stop]),
+            *(x_spec, y_spec, z_spec, task.target.spec, task.rules, randoms.given[start:stop]),
             *(key, np.uint64(place) if place else _ZERO, found, flags[start:stop]),
         )
         out[start:stop] = found

@@ -14,13 +14,13 @@ from fpemu.kernels import threads
 CHUNK = 1 << 20  # elements: a few megabytes, which stay in the cache from one step to the next
 CACHED = 1 << 14  # elements: their 64-bit codes stay in the first-level cache
 
-threads.wished()  # refuses an impossible FPEMU_NUM_THREADS on import, not only where an array is large
+threads.requested_count()  # refuses an impossible FPEMU_NUM_THREADS on import, not only where an array is large
 
 
 def for_each_chunk(work: Callable[[int, int], None], size: int) -> None:
     """Call work(start, stop) for pieces that cover range(size), on several threads where it is worth it."""
     if size > 0:
-        threads.run(work, size)
+        threads.run_chunks(work, size)
 
 
 def iter_chunks(x: NDArray[Any], size: int = CHUNK) -> Iterator[NDArray[Any]]:

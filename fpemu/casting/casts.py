@@ -288,8 +288,8 @@ def set_num_threads(count: int) -> None:
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer):
         raise TypeError(f"the number of threads must be an int, not {type(count).__name__}")
-    if not 1 <= count <= threads.MOST:
-        raise ValueError(f"the number of threads must be 1 to {threads.MOST}, not {count}")
+    if not 1 <= count <= threads.MAX_COUNT:
+        raise ValueError(f"the number of threads must be 1 to {threads.MAX_COUNT}, not {count}")
     threads.set_count(int(count))
 
 

@@ -217,10 +217,14 @@ def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     return places.WRAP_POSITIVE
 
 
+def with_rules(rules: Rules, changes: dict[int, int]) -> Rules:
+    """The kernels' rules with some of them changed, by their positions in `fpemu.kernels.spec`."""
+    return tuple(changes.get(position, rule) for position, rule in enumerate(rules))
+
+
 def operand_rules(rules: Profile) -> Rules:
     """Rules that tell how operands are read and nothing else: which formats' subnormals are zero."""
-    place = places.SUBNORMAL_SOURCES_ARE_ZERO
-    return (*places.NO_RULES[:place], _ZERO_FROM[rules.subnormals_in], *places.NO_RULES[place + 1 :])
+    return with_rules(places.NO_RULES, {places.SUBNORMAL_SOURCES_ARE_ZERO: _ZERO_FROM[rules.subnormals_in]})
 
 
 def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
@@ -252,6 +256,8 @@ def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
 @functools.lru_cache(maxsize=1024)
 def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
     """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
+
+    Those of operations alone are 0.
 
     Parameters
     ----------
@@ -287,6 +293,7 @@ def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, fl
         _flush(fmt, rules),
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
         wrap,
+        *places.NO_OPERATION,
     )
 
 

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from fpemu.casting.sequences import Rest
     from fpemu.formats.facts.reals import Exact
 
-__all__ = ["NO_KNOBS", "WRAPPED", "cast_rest", "operands_of", "round_values", "row", "value_of", "wrapped"]
+__all__ = ["WRAPPED", "cast_rest", "operands_of", "round_values", "row", "value_of", "wrapped"]
 
 LOW_WORD = (1 << 64) - 1
-NO_KNOBS = (0,) * (operations.SIGN_ONLY + 1)  # of operations, which casts have not
 WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
 _PIECE = 1 << 16  # rows that a loop takes at once
 
@@ -90,7 +89,7 @@ def value_of(number: Exact) -> Digits128:
 def row(value: Digits128) -> tuple[int, int, int, int]:
     """A value as a table has it (`fpemu.kernels.columns`)."""
     what = value.kind | value.flags << columns.FLAGS
-    what |= columns.NEGATIVE * value.negative | columns.MORE * value.more
+    what |= columns.MINUS_SIGN * value.negative | columns.MORE * value.more
     return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
 
 
@@ -105,7 +104,7 @@ def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules)
 
 def _operand(what: int, exponent: int, significand: int) -> Dyadic:
     """An operand from its row; the significand without its last zeros."""
-    kind, negative = what & columns.KINDS, what & columns.NEGATIVE != 0
+    kind, negative = what & columns.KINDS, what & columns.MINUS_SIGN != 0
     if significand == 0 or kind == columns.NOT_A_NUMBER:
         return Dyadic(kind, negative, signalling=what & columns.MORE != 0)
     if exponent >> 63:
@@ -119,7 +118,6 @@ def round_values(
     places: NDArray[np.intp],
     target: FloatFormat | IntFormat,
     rules: Rules,
-    knobs: tuple[int, ...] = NO_KNOBS,
     first: int = 0,
     randoms: NDArray[Any] = NO_RANDOMS.given,
     key: int = 0,
@@ -132,7 +130,7 @@ def round_values(
     places : numpy.ndarray of int
         Where they are in the result: for stochastic rounding.
     target : FloatFormat or IntFormat
-    rules, knobs : tuple of int
+    rules : tuple of int
         As kernels have them.
     first : int
         The place in the stream of place 0.
@@ -161,7 +159,7 @@ def round_values(
         here = slice(start, start + step)
         drawn = randoms[places[here]] if stochastic and randoms.size else NO_RANDOMS.given
         round_values_array(
-            *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules, knobs),
+            *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules),
             *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
         )
     flags[beyond] |= WRAPPED
@@ -239,5 +237,5 @@ def cast_rest(
         assert not isinstance(rules.rounding, Stochastic)
         return np.array([interval_code(target, rules, number) for number in rest.numbers], target.code_dtype)
     numbers = lower_rules(target, rules, False, floats)
-    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, NO_KNOBS, first, randoms, key)
+    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, first, randoms, key)
     return codes64.astype(target.code_dtype)

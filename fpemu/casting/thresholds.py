@@ -15,11 +15,11 @@ from fpemu.formats import TableFormat
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import InfinityRule, NanRule, Rounding
+from fpemu.kernels.spec import BINADE_OFFSET
 
 if TYPE_CHECKING:
     from fpemu.formats.facts.reals import Exact
 
-BINADE_OFFSET = 1 << 40  # as in fpemu.kernels.cpu.lookup
 MASK = (1 << 64) - 1
 _BEYOND = 2000  # binary exponent: float64's numbers, and halves of their sums, end before it
 

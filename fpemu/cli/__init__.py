@@ -47,7 +47,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         from fpemu.kernels import threads
 
-        threads.wished()  # what the environment says wrongly is refused before there is any output
+        threads.requested_count()  # what the environment says wrongly is refused before there is any output
         try:
             app(args=args, prog_name="fpemu")
         finally:

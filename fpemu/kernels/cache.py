@@ -1,9 +1,9 @@
-"""The compiled loops' cache on disk: a file for each, sealed by a digest; what is damaged is compiled anew.
+"""The disk cache of compiled loops: one file for each loop, sealed by a digest; damaged files are compiled again.
 
-numba's own cache looks at a loop's own file only: edit a core elsewhere, and the cached loop would go on giving the old
-bits.  So the folder is named by a digest of every kernel file.  numba's also trusts what it finds: one bit that flipped
-in machine code crashes the process, an empty index ends every run, a full disk ends the first.  Here a file's digest is
-checked before anything of it is used, what fails goes, and what cannot be written is done without.
+numba's own cache checks only a loop's own file: after an edit of a core in another file, the cached loop would return
+the old bits.  Therefore the folder's name contains a digest of all kernel files.  numba's cache also trusts its files:
+a flipped bit in machine code crashes the process, an empty index ends every run, a full disk ends the first.  Here the
+digest of a file is checked before use, a bad file is removed, and failures to write are ignored.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ import numpy
 try:
     from numba.core.compiler import CompileResult
     from numba.core.serialize import dumps
-except ImportError:  # another numba: then without a cache
+except ImportError:  # an incompatible numba: no cache
     CompileResult = dumps = None
 
 UNUSED_DAYS = 30
-SUFFIX = ".kernel"
+KERNEL_SUFFIX = ".kernel"
 
 _sources = Path(__file__).parent
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), numpy.generic)
+_PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None), numpy.generic)
 
 
 def digest():
@@ -67,7 +67,7 @@ def _writable(folder):
 
 
 def _cache_folder():
-    """The folder for this digest's loops; None where nothing can be written (then every process compiles anew)."""
+    """The folder for loops of this digest; None if no folder is writable (every process then compiles)."""
     name = f"fpemu-{digest()}"
     base = next((base for base in _candidates() if _writable(base / name)), None)
     if base is None:
@@ -77,11 +77,11 @@ def _cache_folder():
 
 
 def _tidy(base, own):
-    """Remove what an ended process left half written, and other digests' folders that nobody has used for long."""
+    """Remove half-written files of ended processes, and folders of other digests unused for UNUSED_DAYS."""
     long_ago = time.time() - UNUSED_DAYS * 86400
-    with contextlib.suppress(OSError):  # somebody else's folder, or somebody else tidies too
+    with contextlib.suppress(OSError):  # another user's folder, or another process tidies too
         os.utime(base / own)
-    for path in (base / own).glob(f"*{SUFFIX}.*"):
+    for path in (base / own).glob(f"*{KERNEL_SUFFIX}.*"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < time.time() - 86400:
                 path.unlink()
@@ -94,11 +94,11 @@ def _tidy(base, own):
 folder = _cache_folder() if dumps else None
 
 
-class Cache:
-    """What a dispatcher of numba asks for compiled code, and gives it to: the methods of numba's own caches."""
+class LoopCache:
+    """A cache for a numba dispatcher, with the methods of numba's own caches."""
 
-    def __init__(self, function, place):
-        self.cache_path = place
+    def __init__(self, function, path):
+        self.cache_path = path
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         self._function = function
         self._on = True
@@ -110,18 +110,18 @@ class Cache:
         self._on = False
 
     def flush(self):
-        """Forget all that was kept of the function."""
-        for path in Path(self.cache_path).glob(f"{self._name}-*{SUFFIX}"):
+        """Remove all cached code of the function."""
+        for path in Path(self.cache_path).glob(f"{self._name}-*{KERNEL_SUFFIX}"):
             _remove(path)
 
     def load_overload(self, signature, target_context):
-        """The compiled code, or None: of what is damaged, or does not load, nothing is left."""
+        """Load compiled code, or return None; a file that is damaged or does not load is removed."""
         target_context.refresh()
         if not self._on:
             return None
         path = None
         try:
-            key, path = self._place(signature, target_context.codegen())
+            key, path = self._key_and_path(signature, target_context.codegen())
             sealed = path.read_bytes()
             payload = memoryview(sealed)[32:]
             if _seal(key, payload) != sealed[:32]:
@@ -129,39 +129,39 @@ class Cache:
             return CompileResult._rebuild(target_context, *pickle.loads(payload))
         except FileNotFoundError:
             return None
-        except Exception:  # whatever it is, compiling is the remedy
+        except Exception:  # whatever the error, compiling is the remedy
             if path is not None:
                 _remove(path)
             return None
 
     def save_overload(self, signature, compiled):
-        """Keep compiled code, where that is possible: a full disk, or another numba, is no reason to fail."""
+        """Save compiled code if possible; a full disk or an incompatible numba is not an error."""
         if not self._on:
             return
         with contextlib.suppress(Exception):
             if compiled.lifted or compiled.library.has_dynamic_globals:
                 return
-            key, path = self._place(signature, compiled.codegen)
+            key, path = self._key_and_path(signature, compiled.codegen)
             payload = dumps(compiled._reduce())
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, _seal(key, payload) + payload)
+            _write_whole(path, _seal(key, payload) + payload)
 
-    def _place(self, signature, codegen):
-        """What the code depends on beside the kernels, and the file's path."""
+    def _key_and_path(self, signature, codegen):
+        """The key of everything that the code depends on beside the kernels, and the path of the file."""
         versions = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
-        key = repr((versions, _described(self._function), repr(signature), codegen.magic_tuple())).encode()
-        return key, Path(self.cache_path) / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}"
+        key = repr((versions, _fingerprint(self._function), repr(signature), codegen.magic_tuple())).encode()
+        return key, Path(self.cache_path) / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{KERNEL_SUFFIX}"
 
 
 def _seal(key, payload):
-    """A digest of the code and of what it is: a file under another's name does not pass either."""
+    """A digest of the code and its key, so that a renamed file fails the check too."""
     total = hashlib.sha256(key + b"\0")
     total.update(payload)
     return total.digest()
 
 
-def _write(path, content):
-    """Write a file, whole or not at all."""
+def _write_whole(path, content):
+    """Write a file, completely or not at all."""
     half = path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}")
     try:
         half.write_bytes(content)
@@ -176,29 +176,30 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def _described(thing):
-    """What a function, or a value that it holds, is: the same text in every process, another for other code.
+def _fingerprint(thing):
+    """A text that identifies a function, or a value in its closure: equal in every process, different for other code.
 
-    Of kernels the folder's name says the files; of users' functions the path, the file and the plain global values
-    count, which numba takes for constants.
+    The folder's name covers the kernel files.  For users' functions the text covers the path, the file's digest and
+    the plain global values, which numba compiles as constants.
     """
-    thing = getattr(thing, "py_func", thing)  # a dispatcher's function
+    thing = getattr(thing, "py_func", thing)  # the function of a dispatcher
     if isinstance(thing, type):
         return f"{thing.__module__}.{thing.__qualname__}"
     if isinstance(thing, tuple):
-        return f"({', '.join(map(_described, thing))})"
-    if isinstance(thing, _PLAIN):
+        return f"({', '.join(map(_fingerprint, thing))})"
+    if isinstance(thing, _PLAIN_TYPES):
         return f"{type(thing).__name__} {thing!r}"
     if not isinstance(thing, FunctionType):
         return hashlib.sha256(dumps(thing)).hexdigest()
     code = thing.__code__
-    held = [_described(cell.cell_contents) for cell in thing.__closure__ or ()]
+    held = [_fingerprint(cell.cell_contents) for cell in thing.__closure__ or ()]
     words = [thing.__module__, thing.__qualname__, code.co_firstlineno, hashlib.sha256(code.co_code).hexdigest(), held]
     path = Path(code.co_filename)
     if path.parent != _sources:
         values = {name: thing.__globals__.get(name) for name in sorted(code.co_names)}
         words += [str(path), _file_digest(path)]
-        words += [(name, _described(value)) for name, value in values.items() if isinstance(value, (*_PLAIN, tuple))]
+        plain = {name: value for name, value in values.items() if isinstance(value, (*_PLAIN_TYPES, tuple))}
+        words += [(name, _fingerprint(value)) for name, value in plain.items()]
     return repr(words)
 
 

@@ -1,8 +1,8 @@
-"""How kernels are compiled: `core` for scalar functions, `loop` for array loops, which are kept on disk."""
+"""Decorators that compile kernels: `core` for scalar functions, `loop` for array loops, cached on disk."""
 
 import numba
 
-from fpemu.kernels.cache import Cache, folder
+from fpemu.kernels.cache import LoopCache, folder
 
 if numba.config.DISABLE_JIT:
     raise ImportError(
@@ -16,5 +16,5 @@ def loop(function):
     """Compile an array loop on its first call, without the GIL, cached on disk where that is possible."""
     compiled = numba.njit(nogil=True)(function)
     if folder is not None:
-        compiled._cache = Cache(function, folder)
+        compiled._cache = LoopCache(function, folder)
     return compiled

@@ -1,14 +1,14 @@
-"""Threads, in one place: a loop's array in pieces, taken by a pool of Python threads (the loops release the GIL).
+"""Threads: a pool of Python threads runs a loop over the chunks of an array (the loops release the GIL).
 
-The caller takes pieces too.  It comes back when no piece is being worked on, whatever ended the work: an error, or
-Ctrl-C, after which nothing may be written any more.  Threads that the system does not give are done without.
+The calling thread takes chunks too.  It returns when no chunk is in progress, even after an error or Ctrl-C, so that
+nothing is written afterwards.  If the system grants fewer threads, the others do the work.
 """
 
 import os
 import threading
 
-CHUNK = 1 << 20  # elements: below, one thread
-MOST = 4096  # threads
+CHUNK = 1 << 20  # elements; smaller arrays use one thread
+MAX_COUNT = 4096  # threads
 
 _lock = threading.Lock()
 _pool = None
@@ -23,48 +23,48 @@ def available_cpus():
     return os.cpu_count() or 1
 
 
-def wished():
-    """The number of threads that FPEMU_NUM_THREADS says, or None; a ValueError where it says none."""
-    wish = os.environ.get("FPEMU_NUM_THREADS")
-    if wish is None:
+def requested_count():
+    """The number of threads in FPEMU_NUM_THREADS, or None if it is unset; a ValueError if it is invalid."""
+    requested = os.environ.get("FPEMU_NUM_THREADS")
+    if requested is None:
         return None
-    if not (wish.isascii() and wish.isdigit() and len(wish) < 10 and 0 < int(wish) <= MOST):
-        shown = wish if len(wish) <= 40 else f"{wish[:40]}..."
+    if not (requested.isascii() and requested.isdigit() and len(requested) < 10 and 0 < int(requested) <= MAX_COUNT):
+        shown = requested if len(requested) <= 40 else f"{requested[:40]}..."
         raise ValueError(
-            f"FPEMU_NUM_THREADS must be a whole number, 1 to {MOST}, not {shown!r}; unset, it means all CPUs"
+            f"FPEMU_NUM_THREADS must be a whole number, 1 to {MAX_COUNT}, not {shown!r}; unset, it means all CPUs"
         )
-    return int(wish)
+    return int(requested)
 
 
 def get_count():
-    """The number of threads in use; from FPEMU_NUM_THREADS, else the CPUs that the process may use."""
+    """The number of threads in use: FPEMU_NUM_THREADS, else the number of CPUs that the process may use."""
     global _count
     if _count is None:
-        _count = wished() or available_cpus()
+        _count = requested_count() or available_cpus()
     return _count
 
 
 def set_count(count):
-    """Set the number of threads, 1 to MOST; the bits of no result depend on it."""
+    """Set the number of threads, 1 to MAX_COUNT; no result depends on it."""
     global _count
     _count = count
 
 
 def _executor(count):
     global _pool, _pool_size
-    from concurrent.futures import ThreadPoolExecutor  # not before an array is large
+    from concurrent.futures import ThreadPoolExecutor  # imported when an array is large
 
     with _lock:
         if _pool is None or _pool_size != count:
             if _pool is not None:
-                _pool.shutdown(wait=False)  # what is running ends; its caller waits for it
+                _pool.shutdown(wait=False)  # running work ends; its caller waits for it
             _pool = ThreadPoolExecutor(count, thread_name_prefix="fpemu")
             _pool_size = count
         return _pool
 
 
 def _forget():
-    """After fork the child has no threads: it makes a pool of its own when it needs one."""
+    """Forget the pool in the child of a fork, which has no threads and makes a new pool when it needs one."""
     global _pool, _lock
     _pool = None
     _lock = threading.Lock()
@@ -74,18 +74,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-class _Job:
-    """An array's pieces, taken by whoever is free."""
+class _Work:
+    """The chunks of one array, taken by any free thread."""
 
     def __init__(self, work, size):
         self.work, self.size = work, size
         self.error = None
         self._next = 0
-        self._helpers = 0  # that are at work
+        self._helpers = 0  # threads of the pool at work
         self._state = threading.Condition()
 
     def do(self):
-        """Work until there are no more pieces."""
+        """Work until no chunks are left."""
         while True:
             with self._state:
                 start = self._next
@@ -95,7 +95,7 @@ class _Job:
             self.work(start, min(start + CHUNK, self.size))
 
     def help(self):
-        """The same in a thread of the pool, whose error ends the job."""
+        """Work in a thread of the pool; an error ends the work."""
         with self._state:
             if self._next >= self.size:
                 return
@@ -112,40 +112,40 @@ class _Job:
                 self._state.notify_all()
 
     def end(self):
-        """Hand out no more pieces, and wait for those that are being worked on."""
+        """Hand out no more chunks, and wait for those in progress."""
         with self._state:
             self._next = self.size
             self._state.wait_for(lambda: not self._helpers)
-            self.work = None  # a helper that the pool has not started yet holds no array
+            self.work = None  # a helper not yet started keeps no reference to the array
 
 
 def _call_helpers(job, count):
-    """Let so many threads of the pool help, or as many as there can be."""
+    """Start up to `count` threads of the pool as helpers."""
     called = 0
     while called < count:
         pool = _executor(count)
         try:
             pool.submit(job.help)
         except RuntimeError:
-            if pool is _pool:  # the system gives no more threads, or the interpreter ends
+            if pool is _pool:  # no more threads from the system, or the interpreter exits
                 return
-            continue  # another thread's new count has just shut it down: there is a newer one
+            continue  # another thread has set a new count and shut the pool down: use the new one
         called += 1
 
 
-def run(work, size):
-    """Call work(start, stop) for pieces that cover range(size); errors surface."""
+def run_chunks(work, size):
+    """Call work(start, stop) for chunks that cover range(size); errors are raised here."""
     if size <= CHUNK:
         if size:
             work(0, size)
         return
-    job = _Job(work, size)
+    job = _Work(work, size)
     interrupt = None
     try:
         _call_helpers(job, min(get_count(), -(-size // CHUNK)) - 1)
         job.do()
     finally:
-        while True:  # also while this waits someone may press Ctrl-C
+        while True:  # Ctrl-C may come while this waits
             try:
                 job.end()
                 break

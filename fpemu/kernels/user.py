@@ -1,8 +1,8 @@
 """The scalar cores with few arguments, for loops that users compile; see `fpemu.cores`.
 
-`spec` is a format's, `rules` what `fpemu.cores.rules` makes: the kernels' rules, and after them operations' knobs.
-Codes may be of any integer type, results are uint64.  What does the work is compiled once and kept on disk; what users
-call is a thin skin that brings all arguments to one type, so that a new loop compiles in a moment.
+`spec` comes from a format, `rules` from `fpemu.cores.rules`.  Codes may be of any integer type, results are uint64.
+The cores that do the work are compiled once and cached on disk; users call thin wrappers that convert all arguments to
+one type, so that a new loop compiles in a moment.
 """
 
 from numba import TypingError, types
@@ -10,41 +10,37 @@ from numba.extending import intrinsic
 from numpy import float64, int64, uint64
 
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.opcodes import SIGN_ONLY
-from fpemu.kernels.scalar import arithmetic, convert
-from fpemu.kernels.scalar import comparison as comparing
-from fpemu.kernels.scalar.bits import bits_of, float_of, leading_zeros
-from fpemu.kernels.scalar.random_bits import drawn_word
-from fpemu.kernels.scalar.results import U0, operand
-from fpemu.kernels.spec import KIND, NO_RULES, SIGNED, TWOS_COMPLEMENT, WRAP
-from fpemu.kernels.user_docs import documented
+from fpemu.kernels.scalar import arithmetic, comparison, convert
+from fpemu.kernels.scalar.bits import U0, bits_of, float_of, leading_zeros
+from fpemu.kernels.scalar.random_bits import random_integer
+from fpemu.kernels.scalar.results import unpack_operand
+from fpemu.kernels.spec import KIND, NO_OPERATION, NO_RULES, SIGNED, TWOS_COMPLEMENT
+from fpemu.kernels.user_docs import fill_docstring
 
-KNOBS = WRAP + 1  # from this place in `rules` on stand what operations have and casts have not
-SIGN_ONLY_PLACE = KNOBS + SIGN_ONLY  # the last one
-
-FLOAT64 = (0, 64, 53, -1074, 1, 1, 1, 0x7FEFFFFFFFFFFFFF, 0x7FEFFFFFFFFFFFFF, 1, 1)  # its spec
-# Its rules: nearest even, overflow to infinity, one quiet NaN of either sign.
+FLOAT64_SPEC = (0, 64, 53, -1074, 1, 1, 1, 0x7FEFFFFFFFFFFFFF, 0x7FEFFFFFFFFFFFFF, 1, 1)  # its spec
+# Its rules: nearest even, overflow to infinity, one quiet NaN for each sign
 _MINUS = -(1 << 63)
 TO_FLOAT64 = (
     *(0, 0, 0x7FF0000000000000, 0x7FF0000000000000 + _MINUS, 0x7FF0000000000000, 0x7FF0000000000000 + _MINUS),
-    *(0x7FF8000000000000, 0x7FF8000000000000 + _MINUS, 0, 0, _MINUS, 0, _MINUS, 0, 0, 0, 0),
+    *(0x7FF8000000000000, 0x7FF8000000000000 + _MINUS, 0, 0, _MINUS, 0, _MINUS),
+    *(0, 0, 0, 0, *NO_OPERATION),
 )
 
-# Compiled by themselves, once for all users' loops: put into each, as cores are, they would be compiled again for each.
-(_add, _multiply, _divide, _fma, _sqrt, _convert, _encode, _extremum, _with_sign) = (
+# Compiled separately, once for all users' loops: inlined as cores, they would be compiled again for each loop.
+(_add, _multiply, _divide, _fma, _sqrt, _convert, _encode, _extremum, _change_sign) = (
     loop(core_.py_func)
     for core_ in (
         *(arithmetic.add, arithmetic.multiply, arithmetic.divide, arithmetic.fma, arithmetic.sqrt),
-        *(convert.convert, convert.encode, comparing.extremum, arithmetic.with_sign),
+        *(convert.convert, convert.encode, comparison.extremum, arithmetic.change_sign),
     )
 )
 
 
 @intrinsic
 def code_of(typing, x):
-    """A code as uint64; what is no integer does not compile.
+    """A code as uint64; other types than integers do not compile.
 
-    In numba int64 and uint64 become float64: a sum that begins with 0 would lose bits.
+    In numba the sum of int64 and uint64 is float64: a running sum that starts as 0 would lose bits.
     """
     if not isinstance(x, types.Integer | types.Boolean):
         raise TypingError(f"codes are integers, not {x}; one that begins as 0 is np.uint64(0)")
@@ -57,13 +53,13 @@ def code_of(typing, x):
 
 
 def public(function):
-    """A core for users, its docstring filled in."""
-    return core(documented(function))
+    """Compile a core for users, and fill in its docstring."""
+    return core(fill_docstring(function))
 
 
 @public
 def decode(code, spec):
-    """What a code means: a finite value is (-1)^negative significand 2^exponent.
+    """Decode a code; a finite value is (-1)^negative significand 2^exponent.
 
     {parameters}
 
@@ -73,7 +69,7 @@ def decode(code, spec):
         FINITE, INFINITE or NOT_A_NUMBER.
     negative : bool
     significand : int
-        Of a NaN its payload.
+        A NaN's payload, if the code is a NaN.
     exponent : int
 
     Examples
@@ -126,7 +122,7 @@ def encode(negative, significand, exponent, spec, rules, random=0):
     zeros = leading_zeros(significand)
     top = int64(exponent) + 63 - int64(zeros)
     return _encode(
-        negative != 0, top, significand << zeros, U0, False, spec, rules[:KNOBS], code_of(random)
+        negative != 0, top, significand << zeros, U0, False, spec, rules, code_of(random)
     )[0]  # fmt: skip
 
 
@@ -145,7 +141,7 @@ def recode(code, source, target, rules, random=0):
     >>> hex(fe.cores.recode(0x7E, e4m3.spec, e5m2.spec, fe.cores.rules(e5m2)))  # 448, a tie of 384 and 512
     '0x5f'
     """
-    return _convert(code_of(code), source, target, rules[:KNOBS], code_of(random))
+    return _convert(code_of(code), source, target, rules, code_of(random))
 
 
 @public
@@ -163,12 +159,12 @@ def from_float(number, spec, rules, random=0):
     >>> hex(fe.cores.from_float(0.3, e4m3.spec, fe.cores.rules(e4m3)))
     '0x2a'
     """
-    return _convert(bits_of(float64(number)), FLOAT64, spec, rules[:KNOBS], code_of(random))
+    return _convert(bits_of(float64(number)), FLOAT64_SPEC, spec, rules, code_of(random))
 
 
 @public
 def to_float(code, spec):
-    """A code's value as a float64: exact wherever float64 has it, else rounded to nearest even.
+    """A code's value as a float64, rounded to nearest even if float64 does not have it.
 
     {parameters}
 
@@ -182,7 +178,7 @@ def to_float(code, spec):
     >>> fe.cores.to_float(0x2A, fe.dtype("float8_e4m3fn").spec)
     0.3125
     """
-    return float_of(_convert(code_of(code), spec, FLOAT64, TO_FLOAT64, U0))
+    return float_of(_convert(code_of(code), spec, FLOAT64_SPEC, TO_FLOAT64, U0))
 
 
 @public
@@ -207,7 +203,7 @@ def round_float(number, spec, rules, random=0):
 
 @public
 def add_mixed(x, y, x_spec, y_spec, target, rules, random=0):
-    """The sum x + y of two formats in a third, rounded once, with what was raised.
+    """The sum x + y of two formats in a third, rounded once, and the flags raised.
 
     {parameters}
 
@@ -222,13 +218,13 @@ def add_mixed(x, y, x_spec, y_spec, target, rules, random=0):
     ('0x6401', 0)
     """
     return _add(
-        code_of(x), code_of(y), False, x_spec, y_spec, target, rules[:KNOBS], rules[KNOBS:], code_of(random)
+        code_of(x), code_of(y), False, x_spec, y_spec, target, rules, code_of(random)
     )  # fmt: skip
 
 
 @public
 def subtract_mixed(x, y, x_spec, y_spec, target, rules, random=0):
-    """The difference x - y of two formats in a third, rounded once, with what was raised.
+    """The difference x - y of two formats in a third, rounded once, and the flags raised.
 
     {parameters}
 
@@ -243,13 +239,13 @@ def subtract_mixed(x, y, x_spec, y_spec, target, rules, random=0):
     ('0x4000', 0)
     """
     return _add(
-        code_of(x), code_of(y), True, x_spec, y_spec, target, rules[:KNOBS], rules[KNOBS:], code_of(random)
+        code_of(x), code_of(y), True, x_spec, y_spec, target, rules, code_of(random)
     )  # fmt: skip
 
 
 @public
 def multiply_mixed(x, y, x_spec, y_spec, target, rules, random=0):
-    """The product x y of two formats in a third, rounded once, with what was raised.
+    """The product x y of two formats in a third, rounded once, and the flags raised.
 
     {parameters}
 
@@ -264,13 +260,13 @@ def multiply_mixed(x, y, x_spec, y_spec, target, rules, random=0):
     ('0x7c00', True)
     """
     return _multiply(
-        code_of(x), code_of(y), x_spec, y_spec, target, rules[:KNOBS], rules[KNOBS:], code_of(random)
+        code_of(x), code_of(y), x_spec, y_spec, target, rules, code_of(random)
     )  # fmt: skip
 
 
 @public
 def divide_mixed(x, y, x_spec, y_spec, target, rules, random=0):
-    """The quotient x / y of two formats in a third, rounded once, with what was raised.
+    """The quotient x / y of two formats in a third, rounded once, and the flags raised.
 
     {parameters}
 
@@ -285,13 +281,13 @@ def divide_mixed(x, y, x_spec, y_spec, target, rules, random=0):
     ('0x7c00', True)
     """
     return _divide(
-        code_of(x), code_of(y), x_spec, y_spec, target, rules[:KNOBS], rules[KNOBS:], code_of(random)
+        code_of(x), code_of(y), x_spec, y_spec, target, rules, code_of(random)
     )  # fmt: skip
 
 
 @public
 def fma_mixed(x, y, z, x_spec, y_spec, z_spec, target, rules, random=0):
-    """The fused x y + z of three formats in a fourth, rounded once, with what was raised.
+    """The fused x y + z of three formats in a fourth, rounded once, and the flags raised.
 
     {parameters}
 
@@ -306,14 +302,14 @@ def fma_mixed(x, y, z, x_spec, y_spec, z_spec, target, rules, random=0):
     (0.265625, 0)
     """
     return _fma(
-        code_of(x), code_of(y), code_of(z), x_spec, y_spec, z_spec, target, rules[:KNOBS], rules[KNOBS:],
+        code_of(x), code_of(y), code_of(z), x_spec, y_spec, z_spec, target, rules,
         code_of(random),
     )  # fmt: skip
 
 
 @public
 def sqrt_mixed(x, x_spec, target, rules, random=0):
-    """The root of x in another format, rounded once, with what was raised.
+    """The root of x in another format, rounded once, and the flags raised.
 
     {parameters}
 
@@ -327,7 +323,7 @@ def sqrt_mixed(x, x_spec, target, rules, random=0):
     >>> fe.cores.to_float(code, fp16.spec), flags == fe.cores.INEXACT
     (1.4140625, True)
     """
-    return _sqrt(code_of(x), x_spec, target, rules[:KNOBS], rules[KNOBS:], code_of(random))
+    return _sqrt(code_of(x), x_spec, target, rules, code_of(random))
 
 
 @public
@@ -456,7 +452,7 @@ def minimum(x, y, spec, rules):
     '0xb8'
     """
     return _extremum(
-        code_of(x), code_of(y), False, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], U0
+        code_of(x), code_of(y), False, False, spec, spec, spec, rules, U0
     )[0]  # fmt: skip
 
 
@@ -476,20 +472,19 @@ def maximum(x, y, spec, rules):
     '0x0'
     """
     return _extremum(
-        code_of(x), code_of(y), True, False, spec, spec, spec, rules[:KNOBS], rules[KNOBS:], U0
+        code_of(x), code_of(y), True, False, spec, spec, spec, rules, U0
     )[0]  # fmt: skip
 
 
 @core
-def sign_knobs(spec, rules):
-    """Operations' knobs, with the one by which a sign bit alone changes."""
-    sign_bit = spec[KIND] != TWOS_COMPLEMENT and spec[SIGNED] != 0
-    return (*rules[KNOBS:SIGN_ONLY_PLACE], int64(sign_bit))
+def has_sign_bit(spec):
+    """Whether the format has a sign bit, apart from two's complement."""
+    return spec[KIND] != TWOS_COMPLEMENT and spec[SIGNED] != 0
 
 
 @public
 def negative(x, spec, rules):
-    """The negation -x: where the format has a sign bit that bit alone changes, of NaN too (IEEE 754-2019 clause 5.5.1).
+    """The negation -x; in a format with a sign bit only that bit changes, also of NaN (IEEE 754-2019 clause 5.5.1).
 
     {parameters}
 
@@ -503,12 +498,12 @@ def negative(x, spec, rules):
     127
     """
     minus = not arithmetic.is_negative(code_of(x), spec)
-    return _with_sign(code_of(x), minus, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), U0)[0]
+    return _change_sign(code_of(x), minus, spec, spec, has_sign_bit(spec), rules, U0)[0]
 
 
 @public
 def absolute(x, spec, rules):
-    """The magnitude of x: where the format has a sign bit that bit alone changes (IEEE 754-2019 clause 5.5.1).
+    """The magnitude of x; in a format with a sign bit only that bit changes (IEEE 754-2019 clause 5.5.1).
 
     {parameters}
 
@@ -521,14 +516,14 @@ def absolute(x, spec, rules):
     >>> hex(fe.cores.absolute(0xFC00, fp16.spec, fe.cores.rules(fp16)))
     '0x7c00'
     """
-    return _with_sign(code_of(x), False, spec, spec, rules[:KNOBS], sign_knobs(spec, rules), U0)[0]
+    return _change_sign(code_of(x), False, spec, spec, has_sign_bit(spec), rules, U0)[0]
 
 
 @public
 def compare(x, y, x_spec, y_spec, rules=NO_RULES):
-    """LESS, EQUAL, GREATER or UNORDERED, of any two formats (IEEE 754-2019 clause 5.11).
+    """Compare numbers of any two formats: LESS, EQUAL, GREATER or UNORDERED (IEEE 754-2019 clause 5.11).
 
-    Subnormals are what they are, unless `rules` say that they count as zero.
+    Subnormals keep their values, unless `rules` make them zero.
 
     {parameters}
 
@@ -543,12 +538,12 @@ def compare(x, y, x_spec, y_spec, rules=NO_RULES):
     >>> fe.cores.compare(2, 0x4001, int8, fp16) == fe.cores.LESS
     True
     """
-    return comparing.compare(operand(code_of(x), x_spec, rules), operand(code_of(y), y_spec, rules))
+    return comparison.compare(unpack_operand(code_of(x), x_spec, rules), unpack_operand(code_of(y), y_spec, rules))
 
 
 @public
 def random_bits(key, place, rules):
-    """The random integer that `cast` takes for the element at a place; 0 where the rounding is not stochastic.
+    """The random integer that `cast` uses for the element at a place; 0 if the rounding is not stochastic.
 
     {parameters}
 
@@ -566,19 +561,19 @@ def random_bits(key, place, rules):
     >>> fe.cores.round_float(0.1, bf16.spec, rules, random) == fe.cast(0.1, bf16, rounding="stochastic", rng=7)
     np.True_
     """
-    return drawn_word(uint64(key), uint64(place), rules)
+    return random_integer(uint64(key), uint64(place), rules)
 
 
 def njit(function):
-    """Compile a function that uses the cores, cached on disk under the name of the kernels' digest.
+    """Compile a function that uses the cores, cached on disk under the digest of the kernels.
 
-    numba's own `cache=True` looks at the function's file alone, and after an upgrade would go on giving the old bits.
-    What has no file (an interactive session) is compiled, and not kept.
+    numba's own `cache=True` checks only the function's file, and would return old bits after an upgrade.  A function
+    without a file (from an interactive session) is compiled and not cached.
 
     Parameters
     ----------
     function : function
-        As `numba.njit` takes it; it runs without the GIL.
+        Any function that `numba.njit` compiles; it runs without the GIL.
 
     Returns
     -------

@@ -1,17 +1,17 @@
-"""What the docstrings of users' cores have in common."""
+"""Shared sections of the docstrings of users' cores."""
 
 import inspect
 import itertools
 import textwrap
 
-# What each parameter is, for all docstrings
+# Type and description of each parameter
 _OPERAND = ("int", "A code, of any integer type.")
-_TEXTS = {
+_PARAMETER_TEXTS = {
     "code": _OPERAND,
     "x": _OPERAND,
     "y": _OPERAND,
     "z": _OPERAND,
-    "number": ("float", "A number, which is exactly its value."),
+    "number": ("float", "The number, taken exactly."),
     "negative": ("bool", "Whether the sign is minus."),
     "significand": ("int", "Below 2^64."),
     "exponent": ("int", "Of the significand's last bit."),
@@ -21,25 +21,26 @@ _TEXTS = {
     "y_spec": ("tuple of int", "The operand's format: `fmt.spec`."),
     "z_spec": ("tuple of int", "The operand's format: `fmt.spec`."),
     "target": ("tuple of int", "The result's format: `fmt.spec`."),
-    "rules": ("tuple of int", "What `rules` makes for the result's format."),
-    "random": ("int", "Stochastic rounding: a random integer below 2^bits, as `random_bits` gives."),
-    "key": ("int", "The stream's, as `key` makes it."),
-    "place": ("int", "Which element of the stream."),
+    "rules": ("tuple of int", "The result of `rules` for the result's format."),
+    "random": ("int", "For stochastic rounding: a random integer below 2^bits, from `random_bits`."),
+    "key": ("int", "The key of the stream, from `key`."),
+    "place": ("int", "The element's index in the stream."),
 }
 _RETURNS = {
     "{a code}": "Returns\n-------\nint\n    The code.",
     "{a code and flags}": (
         "Returns\n-------\ncode : int\nflags : int\n"
-        "    The sum of INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO and INVALID, as far as raised."
+        "    The sum of the flags raised, of INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID."
     ),
 }
 
 
-def documented(function):
-    """Fill in the section of parameters, and of results that many cores share."""
+def fill_docstring(function):
+    """Fill in the parameters, and the results that many cores share."""
     text = "Parameters\n----------"
-    for (kind, said), names in itertools.groupby(inspect.signature(function).parameters, _TEXTS.__getitem__):
-        text += f"\n{', '.join(names)} : {kind}\n    {said}"
+    parameters = inspect.signature(function).parameters
+    for (kind, description), names in itertools.groupby(parameters, _PARAMETER_TEXTS.__getitem__):
+        text += f"\n{', '.join(names)} : {kind}\n    {description}"
     doc = function.__doc__ or ""  # python -OO leaves none
     for mark, section in {"{parameters}": text, **_RETURNS}.items():
         doc = doc.replace(mark, textwrap.indent(section, "    ").lstrip())

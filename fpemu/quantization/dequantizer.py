@@ -267,18 +267,18 @@ def _decoding(element: Format) -> Plan:
 def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
     """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
     from fpemu.casting.fast_paths import widening
-    from fpemu.kernels.cpu import narrow
+    from fpemu.kernels.cpu import blocks as kernels
 
     if isinstance(element, IntFormat) or element.bits > 8 or _carrier(element).bits != 32 or dtype != np.float32:
         return None
     if element.bits <= LOOKED_UP:
         codes = np.minimum(np.arange(1 << LOOKED_UP, dtype=np.uint8), element.code_count - 1)  # above: never looked up
         table = np.asarray(decode(codes, element), np.float32)
-        return lambda codes, *rest: narrow.looked_up(codes, table, narrow.PERMUTES, *rest)
+        return lambda codes, *rest: kernels.looked_up(codes, table, kernels.PERMUTES, *rest)
     words = widening(element) if isinstance(element, FloatFormat) else None
     if words is None:
         return None
-    return lambda codes, *rest: narrow.widened_times(codes, words, *rest)
+    return lambda codes, *rest: kernels.widened_times(codes, words, *rest)
 
 
 def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:

@@ -148,7 +148,7 @@ class Elements:
             return
         quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
         if kind == NEAR:
-            kernels.quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
+            kernels.float32_quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
         else:
             kernels.multiplied(x, inverses, self.block, dtype.type(1), quotients)
         self._round(quotients, zeros, place, out)

@@ -443,7 +443,7 @@ class _Job:
         stages, block = self.stages, self.cut.block
         if not isinstance(stages, Stepped):
             return
-        from fpemu.kernels.cpu import choosing
+        from fpemu.kernels.cpu.blocks import replace_blocks
 
         again, amax, second = how
         larger = stages.scales(found, second, False, larger=1.5)
@@ -451,7 +451,7 @@ class _Job:
         errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
         better = np.greater(*map(wide, errors))
         scales[better] = larger.codes[better]
-        choosing.replaced(better, others, block, codes)
+        replace_blocks(better, others, block, codes)
 
     def _in_order(self, way: Elements, made: Scales, zeros: NDArray[Any] | None) -> NDArray[Any]:
         """Codes in the order of x, each number a block of its own."""

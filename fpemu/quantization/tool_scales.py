@@ -231,7 +231,6 @@ class Stepped:
     def quotients(self, x: Single, by: NDArray[Any], zeros: NDArray[Any] | None, block: int, out: Single) -> None:
         """Numbers over their blocks' scales into `out`; the zero points too where they are not added later."""
         from fpemu.kernels.cpu import blocks as scaling
-        from fpemu.kernels.cpu import moving
 
         steps, ops = self.steps, self.ops
         divides = steps.factor == "divide"
@@ -251,7 +250,7 @@ class Stepped:
         elif divides:
             scaling.divided(x, factors, block, out)
         elif moves:
-            moving.moved(x, factors, points, block, steps.zero == "fused", out)
+            scaling.scale_and_shift(x, factors, points, block, steps.zero == "fused", out)
         else:
             scaling.multiplied(x, factors, block, np.float32(1), out)
         short = x.shape[1] % block
@@ -301,7 +300,7 @@ class Stepped:
     # -- the smaller error --------------------------------------------------------------------------------------------
 
     def error(self, x: Single, codes: NDArray[Any], scale: NDArray[Any], amax: float, block: int) -> Single:
-        """The sum of errors in each block of `codes`, `scale` its value, as `kernels.cpu.choosing` has it."""
+        """The sum of errors in each block of `codes`, `scale` its value; see `kernels.cpu.blocks.block_errors`."""
         top = self.steps.second_top or self.scheme.largest_scale
         whole = np.float32(finite_ends(self.element)[1] * int(top))
         squared, scale = self.steps.choose == "mse", np.ascontiguousarray(scale, np.float32)
@@ -309,11 +308,11 @@ class Stepped:
         shape = block // width, width
         if not self.ops.native:
             return self._error(x, codes, scale, (amax, whole), shape)
-        from fpemu.kernels.cpu import choosing
+        from fpemu.kernels.cpu.blocks import block_errors
 
         sums = np.empty(scale.shape, np.float32)
         numbers = np.array([amax, whole], np.float32)
-        choosing.errors(x, codes, _values(self.element), scale, numbers, shape, squared, sums)
+        block_errors(x, codes, _values(self.element), scale, numbers, shape, squared, sums)
         return sums
 
     def _error(

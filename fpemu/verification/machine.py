@@ -114,7 +114,7 @@ def kernel_cache() -> Cache:
     if cache.folder is None:
         return Cache(None, 0, 0)
     sizes = []
-    for path in Path(cache.folder).glob(f"*{cache.SUFFIX}"):
+    for path in Path(cache.folder).glob(f"*{cache.KERNEL_SUFFIX}"):
         try:
             sizes.append(path.stat().st_size)
         except OSError:  # another process removed it

@@ -13,7 +13,6 @@ from fpemu.casting.fast_paths import widening
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.thresholds import bins, codebook
 from fpemu.kernels.cpu import blocks as scaling
-from fpemu.kernels.cpu import choosing, moving, narrow
 from fpemu.kernels.cpu.float_environment import fpu_is_standard
 from fpemu.kernels.cpu.lookup import bins_array
 from tests.oracle.spec_roundings import ELEMENTS, round_ratio
@@ -97,7 +96,7 @@ def test_quotients_near_ties(element):
     fmt, out = fe.dtype(element), np.empty(x.shape, np.uint32)
     tie = 1 << (23 - spec.precision)
     words = np.uint32((spec.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
-    scaling.quotients(x, (1 / divisors).astype(np.float32), divisors, block, *words, out)
+    scaling.float32_quotients(x, (1 / divisors).astype(np.float32), divisors, block, *words, out)
     found, signs = out.view(np.float32)[0].tolist(), np.repeat(divisors[0], block)
     for v, got, divisor in zip(x[0].tolist(), found, signs.tolist(), strict=True):
         if v != v or abs(v) == INF or v == 0:
@@ -252,7 +251,7 @@ def test_looked_up(block, permutes):
     factors = draw.normal(size=(3, -(-3001 // block)))
     for kind in (np.float32, np.float64):
         by, last, out = factors.astype(kind), kind(0.3), np.empty(codes.shape, np.float32)
-        narrow.looked_up(codes, table, permutes, by, block, last, out)
+        scaling.looked_up(codes, table, permutes, by, block, last, out)
         spread = np.repeat(by, block, axis=1)[:, :3001]
         want = (table[codes].astype(kind) * spread * last).astype(np.float32)
         np.testing.assert_array_equal(out, want)
@@ -265,7 +264,7 @@ def test_looked_up_stays_within():
     for length in range(1, 80):
         codes, memory = np.full((2, length), 7, np.uint8), np.full(2 * length + 16, np.float32(-1))
         out = memory[: 2 * length].reshape(2, length)
-        narrow.looked_up(codes, table, True, factors, length, np.float32(1), out)
+        scaling.looked_up(codes, table, True, factors, length, np.float32(1), out)
         assert memory.tolist() == [14] * length + [21] * length + [-1] * 16
 
 
@@ -276,7 +275,7 @@ def test_widened_times(name):
     codes = np.arange(fmt.code_count, dtype=np.uint8)[None].repeat(2, axis=0)
     factors = np.random.default_rng(0).normal(size=(2, -(-codes.shape[1] // 24))).astype(np.float32)
     out = np.empty(codes.shape, np.float32)
-    narrow.widened_times(codes, words, factors, 24, np.float32(3), out)
+    scaling.widened_times(codes, words, factors, 24, np.float32(3), out)
     values = np.array([np.float32(fmt.value(int(code))) for code in codes[0]])
     want = values * np.repeat(factors, 24, axis=1)[:, : codes.shape[1]] * np.float32(3)
     np.testing.assert_array_equal(out, want)
@@ -411,7 +410,7 @@ def test_moved(block):
     factor, zero = (np.repeat(each, block, axis=1)[:, : x.shape[1]] for each in (factors, zeros))
     found = {fused: np.empty_like(x) for fused in (False, True)}
     for fused, out in found.items():
-        moving.moved(x, factors, zeros, block, fused, out)
+        scaling.scale_and_shift(x, factors, zeros, block, fused, out)
     np.testing.assert_array_equal(found[False], x * factor + zero)
     finite = np.isfinite(x)
     for at in zip(*np.nonzero(finite), strict=True):
@@ -451,7 +450,7 @@ def test_errors_of_blocks(shape, squared):
     x[0, 0], scales[1, 0] = NAN, INF
     by, out = np.float32([3.3, 1536]), np.empty_like(scales)
     with np.errstate(all="ignore"):
-        choosing.errors(x, codes, values, scales, by, shape, squared, out)
+        scaling.block_errors(x, codes, values, scales, by, shape, squared, out)
         for (i, k), part in parts(x, size).items():
             own = values[codes[i, k * size : (k + 1) * size]]
             expected = sum_of_errors(part, own, scales[i, k], by, shape, squared)
@@ -462,7 +461,7 @@ def test_errors_of_blocks(shape, squared):
 def test_replaced():
     codes = np.arange(40, dtype=np.uint8).reshape(4, 10)
     chosen = np.array([[True, False, True], [False, True, False], [False] * 3, [True, False, False]])
-    choosing.replaced(chosen, codes + np.uint8(100), 4, codes)
+    scaling.replace_blocks(chosen, codes + np.uint8(100), 4, codes)
     changed = [[*range(100, 104), *range(4, 8), 108, 109], [*range(10, 14), *range(114, 118), 18, 19]]
     changed += [[*range(20, 30)], [*range(130, 134), *range(34, 40)]]
     assert codes.tolist() == changed

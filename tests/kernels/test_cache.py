@@ -111,14 +111,14 @@ def test_loops_are_cached_in_the_digests_folder(folder, monkeypatch):
     assert made() == (3, 0)
     [path] = folder.iterdir()
     assert path.name.startswith("tests.kernels.test_cache.add-")
-    assert path.suffix == cache.SUFFIX
+    assert path.suffix == cache.KERNEL_SUFFIX
     assert made() == (3, 1)
     assert users == numba.config.CACHE_DIR
     kept = jit.loop(tables.take_array.py_func)
     assert kept.stats.cache_path == str(folder)
     assert kept.targetoptions["nogil"]  # else threads would wait for each other
     monkeypatch.setattr(jit, "folder", None)
-    assert not isinstance(jit.loop(tables.take_array.py_func)._cache, cache.Cache)
+    assert not isinstance(jit.loop(tables.take_array.py_func)._cache, cache.LoopCache)
 
 
 def test_a_kept_loop_is_another_for_other_code(folder, monkeypatch):

@@ -60,7 +60,7 @@ def every(fmt):
 def row(number, flags):
     """A value of MPFR's as a table of exact values has it; what is too far away only by its sign."""
     kind = KINDS.get(number.kind, columns.NUMBER if number.significand else columns.ZERO)
-    what = kind | flags << columns.FLAGS | columns.NEGATIVE * (number.negative and number.kind != "nan")
+    what = kind | flags << columns.FLAGS | columns.MINUS_SIGN * (number.negative and number.kind != "nan")
     if kind != columns.NUMBER:
         return what, 0, 0, 0
     size = number.significand.bit_length()

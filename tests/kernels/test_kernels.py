@@ -130,7 +130,7 @@ def test_bit_half_of():
 def test_bit_converts_halves(machine, has, monkeypatch):
     """By the CPU's own account, and only where code is compiled for this CPU."""
     monkeypatch.setattr(bits.platform, "machine", lambda: machine)
-    monkeypatch.setattr(bits.llvm, "get_host_cpu_features", lambda: {"f16c": has, "avx2": True})
+    monkeypatch.setattr(bits.binding, "get_host_cpu_features", lambda: {"f16c": has, "avx2": True})
     arm = machine in ("aarch64", "arm64")
     for name, value in (("CPU_NAME", None), ("CPU_FEATURES", None), ("ENABLE_AVX", True)):
         monkeypatch.setattr(bits.config, name, value)

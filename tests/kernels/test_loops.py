@@ -67,7 +67,7 @@ def levels(fmt, x):
 
 def blocks(*places):
     """Some blocks of each."""
-    return np.concatenate([np.resize(some, 2 * lanes.BLOCK) for some in places if some.size])
+    return np.concatenate([np.resize(some, 2 * lanes.BLOCK_SIZE) for some in places if some.size])
 
 
 def pieces(fmt, x):

@@ -24,7 +24,7 @@ def test_pieces_cover_an_array(size, count, monkeypatch):
     monkeypatch.setattr(threads, "CHUNK", 10)
     monkeypatch.setattr(threads, "_count", count)
     pieces = []
-    threads.run(lambda start, stop: pieces.append((start, stop)), size)
+    threads.run_chunks(lambda start, stop: pieces.append((start, stop)), size)
     assert sorted(pieces) == [(start, min(start + 10, size)) for start in range(0, size, 10)]
 
 
@@ -38,7 +38,7 @@ def test_a_piece_that_fails(monkeypatch):
     for count in (1, 2):
         monkeypatch.setattr(threads, "_count", count)
         with pytest.raises(KeyError, match="the second"):
-            threads.run(work, 30)
+            threads.run_chunks(work, 30)
 
 
 def test_the_pool_has_as_many_threads(monkeypatch):
@@ -46,10 +46,10 @@ def test_the_pool_has_as_many_threads(monkeypatch):
     monkeypatch.setattr(threads, "CHUNK", 1)
     for count in (2, 3, 3, 2):
         monkeypatch.setattr(threads, "_count", count)
-        threads.run(lambda start, stop: None, 5)
+        threads.run_chunks(lambda start, stop: None, 5)
         assert threads._pool._max_workers == count - 1
     monkeypatch.setattr(threads, "_count", 50)
-    threads.run(lambda start, stop: None, 4)
+    threads.run_chunks(lambda start, stop: None, 4)
     assert threads._pool._max_workers == 3
     before = threads._executor(4)
     assert threads._executor(4) is before
@@ -65,7 +65,7 @@ def test_all_threads_work_at_once(monkeypatch):
         together.wait()
         found.add(threading.get_ident())
 
-    threads.run(work, 3)
+    threads.run_chunks(work, 3)
     assert len(found) == 3
     assert threading.get_ident() in found
 
@@ -90,10 +90,10 @@ def test_nothing_is_written_after_an_error(caller, monkeypatch):
         done.append(start)
 
     with pytest.raises(KeyboardInterrupt):
-        threads.run(work, 1000)
+        threads.run_chunks(work, 1000)
     assert len(done) == len(begun) - 1 < 10
     before = len(begun)
-    threads.run(lambda start, stop: None, 2)  # the pool's threads are free again
+    threads.run_chunks(lambda start, stop: None, 2)  # the pool's threads are free again
     assert len(begun) == before
 
 
@@ -103,7 +103,7 @@ def test_a_second_interrupt_waits_too(monkeypatch):
     monkeypatch.setattr(threads, "_count", 2)
     main, interrupts, done = threading.get_ident(), [], []
     begun = threading.Event()
-    end = threads._Job.end
+    end = threads._Work.end
 
     def interrupted(job):
         if len(interrupts) < 3:
@@ -119,9 +119,9 @@ def test_a_second_interrupt_waits_too(monkeypatch):
         time.sleep(0.1)
         done.append(start)
 
-    monkeypatch.setattr(threads._Job, "end", interrupted)
+    monkeypatch.setattr(threads._Work, "end", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        threads.run(work, 2)
+        threads.run_chunks(work, 2)
     assert len(interrupts) == 3
     assert done
 
@@ -138,7 +138,7 @@ def test_threads_that_the_system_does_not_give(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         patch.setattr(threads, "_pool", None)
-        threads.run(lambda start, stop: pieces.append(start), 7)
+        threads.run_chunks(lambda start, stop: pieces.append(start), 7)
         assert pieces == list(range(7))
     threads._pool = None
     closed = threads._executor(3)
@@ -147,7 +147,7 @@ def test_threads_that_the_system_does_not_give(monkeypatch):
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         monkeypatch.setattr(threads, "_pool", pool)
         monkeypatch.setattr(threads, "_executor", lambda count: asked.append(count) or (pool, closed)[len(asked) < 3])
-        threads.run(lambda start, stop: pieces.append(start), 7)
+        threads.run_chunks(lambda start, stop: pieces.append(start), 7)
         assert asked == [3] * 5
     assert sorted(pieces[7:]) == list(range(7))
 
@@ -157,7 +157,7 @@ def test_the_pool_after_a_fork(monkeypatch):
     """A child has no threads: it forgets the pool, and the lock that another thread may hold."""
     monkeypatch.setattr(threads, "CHUNK", 1)
     monkeypatch.setattr(threads, "_count", 2)
-    threads.run(lambda start, stop: None, 5)
+    threads.run_chunks(lambda start, stop: None, 5)
     with warnings.catch_warnings(), threads._lock:
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: of forks beside threads
         child = os.fork()

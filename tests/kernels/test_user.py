@@ -208,7 +208,7 @@ def test_rules_that_depend_on_the_source():
 
 def test_cores_know_float64():
     fmt = fe.dtype("float64")
-    assert fmt.spec == user.FLOAT64
+    assert fmt.spec == user.FLOAT64_SPEC
     assert lower_rules(fmt, profile(fmt, **{}), False) == user.TO_FLOAT64
     wide = fe.FloatFormat("wide", 64, 60)  # beyond float64's digits, and here within its range
     codes = np.array([1 << 62, 1 << 58], np.uint64)
@@ -258,7 +258,7 @@ def test_one_kernel_whatever_the_types():
             assert cores.add(two, two, spec, rules) == 4
             assert cores.recode(two, spec, spec, rules) == 2
             assert cores.maximum(two, 1, spec, rules) == cores.absolute(two, spec, rules) == 2
-            kept = (user._add, user._convert, user._extremum, user._with_sign)
+            kept = (user._add, user._convert, user._extremum, user._change_sign)
             compiled.add(tuple(len(kernel.signatures) for kernel in kept))
     assert len(compiled) == 1
 

@@ -67,8 +67,12 @@ CONCERNED = {
         "test_power_scales",
         "test_nearest_scales",
         "test_zero_points",
+        "test_moved",
+        "test_errors_of_blocks",
+        "test_replaced",
+        "test_looked_up",
+        "test_widened_times",
     ],
-    "cpu/choosing.py": ["test_errors_of_blocks", "test_replaced"],
     "cpu/elementary.py": [
         "test_functions_of_narrow_formats",
         "test_functions_of_subnormals",
@@ -86,8 +90,6 @@ CONCERNED = {
     "cpu/fpu_operations.py": ["test_fpu", "test_table", "test_products", "test_sums", "test_triples"],
     "cpu/general.py": ["test_general", "test_stochastic["],
     "cpu/lookup.py": ["test_take", "test_codebook", "test_bins", "test_an_unfit_fpu", "test_table"],
-    "cpu/moving.py": ["test_moved", "test_integers"],
-    "cpu/narrow.py": ["test_looked_up", "test_widened_times"],
     "cpu/operations.py": ["test_every_pair", "test_some", "test_comparisons", "test_triples", "test_stochastic["],
     "cpu/sums.py": [
         "test_fpu",

@@ -26,7 +26,6 @@ from fpemu.formats import FLOAT64, FloatFormat, IntFormat
 from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Stochastic
 from fpemu.kernels import columns
-from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places
 
 Formats = tuple[FloatFormat | IntFormat, ...]
@@ -153,7 +152,7 @@ def round_values(
         Codes of the target, and flags.
     """
     out, flags = _round_rows(values.rows, rows, task, randoms, key, first)
-    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+    if task.rules[places.NAN_RESULT] != places.NAN_RESULT_CANONICAL:
         _propagate_nans(values, rows, task, out, flags)
     return out, flags
 
@@ -199,7 +198,7 @@ def _round_rows(
     def piece(start: int, stop: int) -> None:
         codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
         round_values_array(
-            *(rows[start:stop], table, task.target.spec, task.rules, task.knobs),
+            *(rows[start:stop], table, task.target.spec, task.rules),
             *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
         )
         out[start:stop] = codes
@@ -212,7 +211,7 @@ def _propagate_nans(
     values: Values, rows: NDArray[np.uint16], task: Target, out: NDArray[Any], flags: NDArray[np.uint8]
 ) -> None:
     """Where a NaN comes of an operand that is one: that NaN, as a product has it."""
-    where = np.flatnonzero(values.rows[rows, columns.WHAT] & columns.KINDS == columns.NOT_A_NUMBER)
+    where = np.flatnonzero(values.rows[rows, columns.STATUS] & columns.KINDS == columns.NOT_A_NUMBER)
     x_format, y_format = values.formats[0], values.formats[-1]
     bits = y_format.bits if len(values.formats) == 2 else 0
     x, y = rows[where] >> bits, rows[where] & ((1 << y_format.bits) - 1)
@@ -300,7 +299,7 @@ def _piece(call: Call, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[A
     else:
         found, raised = rounded(values, np.arange(distinct.size, dtype=np.uint16), task)
         out, flags = found[rows], raised[rows]
-    if task.knobs[operations.NAN_RESULT] != operations.NAN_RESULT_CANONICAL:
+    if task.rules[places.NAN_RESULT] != places.NAN_RESULT_CANONICAL:
         of_nan = [
             value.kind == columns.NOT_A_NUMBER and any(x.kind == columns.NOT_A_NUMBER for x in each)
             for value, each in zip(values, given, strict=True)

@@ -1,30 +1,36 @@
 """Loops over blocks of numbers that share a scale.
 
-`x` has rows; in each row `block` neighbours after another make a block, the last of which may be shorter.  What belongs
-to a block (`factors`, `out` of the loops that look for extremes) has a column for each block of a row.
+Each row of `x` is divided into blocks of `block` numbers; the last one may be shorter.  Per-block values (`factors`,
+`out` of the loops that find extremes) have a column for each block of a row.
 """
 
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
 from numba.extending import intrinsic
 from numpy import float32, float64, inf, int32, int64, uint32, uint64
 
-from fpemu.kernels.cpu.moving import multiply_add
+from fpemu.kernels.cpu.fast_casts import widened
 from fpemu.kernels.jit import core, loop
-from fpemu.kernels.scalar.bits import bits_of, float_of, like
+from fpemu.kernels.scalar.bits import bits_of, fdiv, float_of, like
+
+LOOKUP_CHUNK = 1024  # numbers looked up and then multiplied: they stay in the first-level cache
+PERMUTES = bool(binding.get_host_cpu_features().get("avx2"))  # whether `eight_of_sixteen` is a few instructions
 
 
 @intrinsic
-def ratio(typing_context, x, y):
-    """X / y in y's type as the FPU has it, also for y = 0, where Python raises."""
+def multiply_add(typing_context, x, y, z):
+    """X * y + z, all of one type, rounded once, by the FPU or the C library."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fdiv(context.cast(builder, arguments[0], signature.args[0], y), arguments[1])
+        return builder.fma(*arguments)
 
-    return y(x, y), generate
+    return x(x, x, x), generate
 
 
 @loop
 def largest_magnitudes(bits, block, mask, out):
-    """The bits of each block's largest magnitude; a NaN's are beyond infinity's.  `mask`: all bits but the sign."""
+    """The bits of each block's largest magnitude, a NaN above infinity.  `mask`: all bits but the sign."""
     for row in range(bits.shape[0]):
         for k in range(out.shape[1]):
             numbers = bits[row, k * block : (k + 1) * block]
@@ -37,11 +43,11 @@ def largest_magnitudes(bits, block, mask, out):
 
 @loop
 def power_scales(bits, carry, emax, infinite, codes, inverses):
-    """The E8M0 codes of blocks' scales from their largest magnitudes' float32 bits, and the scales' inverses' bits.
+    """The E8M0 codes of block scales, from the float32 bits of the largest magnitudes, and the bits of their inverses.
 
-    A scale is 2^(e - emax), e being a magnitude's exponent, or one more where `carry`, added to its fraction, carries
-    into the exponent.  `emax` is 1 or more, so that subnormal magnitudes have the smallest scale, and none is beyond
-    2^127.  `infinite`: what a block with an infinity gets; one with a NaN gets the NaN, 255.
+    A scale is 2^(e - emax), e being the magnitude's exponent, or one more if adding `carry` to the fraction carries
+    into the exponent.  `emax` is 1 or more, so that subnormal magnitudes have the smallest scale, and no scale is above
+    2^127.  `infinite`: the code for a block with an infinity; a block with a NaN gets the NaN, 255.
     """
     for row in range(bits.shape[0]):
         for k in range(bits.shape[1]):
@@ -57,90 +63,90 @@ def power_scales(bits, carry, emax, infinite, codes, inverses):
 
 
 @core
-def beside(x, error):
-    """A positive float64, rounded to odd: `error` is what it lacks, where it is not exact; only its sign counts."""
+def round_to_odd(x, error):
+    """A positive float64 with even last bit, rounded to odd; only the sign of `error`, exact minus x, counts."""
     up, down = uint64(bits_of(x) + uint64(1)), uint64(bits_of(x) - uint64(1))
     return float_of(up) if error > 0.0 else float_of(down) if error < 0.0 else x
 
 
 @core
 def odd_difference(high, low):
-    """The float64 high - low, which is not negative, rounded to odd: what is rounded next is then rounded once."""
+    """The float64 high - low >= 0, rounded to odd, so that a further rounding is the only one."""
     total = high - low
-    back = total - high  # TwoSum: the difference's error, exactly
-    error = (high - (total - back)) + (-low - back)
+    addend = total - high  # TwoSum: the exact error of the difference
+    error = (high - (total - addend)) + (-low - addend)
     is_even = bits_of(total) & uint64(1) == uint64(0)
-    return beside(total, error) if is_even else total
+    return round_to_odd(total, error) if is_even else total
 
 
 @loop
 def nearest_scales(low, high, divisor, infinite, bits, inverses, divisors):
-    """The bits of blocks' float32 scales: (high - low) / divisor, rounded to nearest once; and the scales' inverses.
+    """The bits of float32 block scales, (high - low) / divisor, rounded to nearest once; and the scales' inverses.
 
-    `low`, `high`: float32, around 0.  `divisor`: float64 of 24 digits at most; so the float64 quotient is on the exact
-    one's side of every float32 and every middle, or on one that it is (`fpemu.quantization.ratios.quotients` says why).
-    `infinite`: the scale of a block with an infinity.  `divisors`: the scales in float64, or infinity for 0, whose
-    inverse is 0; inverses are rounded.
+    `low`, `high`: float32, low <= 0 <= high.  `divisor`: float64 of 24 digits at most, so that the float64 quotient
+    lies on the same side as the exact one of every float32 and every midpoint (`fpemu.quantization.ratios.quotients`
+    shows this).  `infinite`: the scale of a block with an infinity.  `divisors`: the scales in float64, with infinity
+    for 0, whose inverse is 0.  Inverses are rounded.
     """
     largest = float_of(uint32(0x7F7FFFFF))
     for row in range(low.shape[0]):
         for k in range(low.shape[1]):
             extent = odd_difference(float64(high[row, k]), float64(low[row, k]))
-            scale = float32(ratio(extent, divisor))
+            scale = float32(fdiv(extent, divisor))
             scale = scale if scale != float32(inf) else largest
             scale = scale if extent != inf else infinite
             bits[row, k] = bits_of(scale) if scale == scale else uint32(0x7FC00000)
-            own = float64(scale) if scale != float32(0) else inf
-            divisors[row, k] = own
-            inverses[row, k] = float32(ratio(1.0, own))
+            divisor_of_block = float64(scale) if scale != float32(0) else inf
+            divisors[row, k] = divisor_of_block
+            inverses[row, k] = float32(fdiv(1.0, divisor_of_block))
 
 
 @loop
 def zero_points(low, divisors, first, least, most, zeros):
-    """Blocks' zero points: `first` less float32 low / divisor, rounded to nearest even, within `least` and `most`.
+    """Zero points of blocks: `first` minus low / divisor, rounded to nearest even and clamped to `least` and `most`.
 
-    `divisors`: of 24 digits at most, or infinity.  `first`, `least`, `most`: integers of 16 bits, as float64.  Where a
-    quotient is NaN, it counts as 0.
+    `low`: float32.  `divisors`: of 24 digits at most, or infinity.  `first`, `least`, `most`: 16-bit integers, as
+    float64.  A NaN quotient counts as 0.
     """
     magic, lowest = 1.5 * 2.0**52, first - most
     for row in range(low.shape[0]):
         for k in range(low.shape[1]):
-            shift = ratio(low[row, k], divisors[row, k])
+            shift = fdiv(low[row, k], divisors[row, k])
             shift = shift if shift == shift else 0.0
             shift = shift if shift > lowest else lowest
-            moved = first - ((shift + magic) - magic)
-            zeros[row, k] = int64(moved if moved > least else least)
+            zero_point = first - ((shift + magic) - magic)
+            zeros[row, k] = int64(zero_point if zero_point > least else least)
 
 
 @core
-def in_order(bits, sign):
-    """Unsigned integers in the order of the numbers with these bits: -0 below +0, NaN beyond the infinities."""
+def order_key(bits, sign):
+    """A sort key of the float with these bits: unsigned, -0 below +0, NaN beyond the infinities."""
     return like(sign, bits ^ (like(sign, ~like(sign, 0)) if like(sign, bits & sign) != like(sign, 0) else sign))
 
 
 @core
-def from_order(place, sign):
-    """The bits of the number at a place of `in_order`."""
-    return like(sign, place ^ (sign if like(sign, place & sign) != like(sign, 0) else like(sign, ~like(sign, 0))))
+def bits_of_key(key, sign):
+    """The bits of the float with this `order_key`."""
+    return like(sign, key ^ (sign if like(sign, key & sign) != like(sign, 0) else like(sign, ~like(sign, 0))))
 
 
 @loop
 def extremes(bits, block, sign, low, high):
-    """The bits of each block's smallest and largest number, zero among them; `sign`: the sign bit."""
+    """The bits of the smallest and largest number of each block, zero included; `sign`: the sign bit."""
     for row in range(bits.shape[0]):
         for k in range(low.shape[1]):
             numbers = bits[row, k * block : (k + 1) * block]
-            least = most = sign  # zero's place
+            least = most = sign  # the key of zero
             for i in range(numbers.size):
-                place = in_order(numbers[i], sign)
-                least = place if place < least else least
-                most = place if place > most else most
-            low[row, k], high[row, k] = from_order(least, sign), from_order(most, sign)
+                key = order_key(numbers[i], sign)
+                least = key if key < least else least
+                most = key if key > most else most
+            low[row, k], high[row, k] = bits_of_key(least, sign), bits_of_key(most, sign)
 
 
 @loop
 def multiplied(x, factors, block, last, out):
-    """Each number times its block's factor, and then `last`, in the factors' type."""
+    """Each number times its block's factor, then times `last`, in the factors' type."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
@@ -151,47 +157,48 @@ def multiplied(x, factors, block, last, out):
 
 @loop
 def divided(x, divisors, block, out):
-    """Each number by its block's divisor, in the divisors' type."""
+    """Each number divided by its block's divisor, in the divisors' type."""
     for row in range(x.shape[0]):
         for k in range(divisors.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             divisor = divisors[row, k]
             for i in range(numbers.size):
-                to[i] = ratio(numbers[i], divisor)
+                to[i] = fdiv(numbers[i], divisor)
 
 
 @core
 def truncated_to_odd(x):
-    """The bits of a float64, in float32's normal range, rounded to odd to float32."""
+    """A float64 in float32's normal range, rounded to odd: the bits of the float32."""
     bits = bits_of(x)
-    kept = bits >> uint64(29)
-    rest = uint64(1) if bits & uint64((1 << 29) - 1) != uint64(0) else uint64(0)
+    retained = bits >> uint64(29)
+    sticky = uint64(1) if bits & uint64((1 << 29) - 1) != uint64(0) else uint64(0)
     sign = uint32(bits >> uint64(32)) & uint32(0x80000000)
-    magnitude = (kept & uint64(0x7FFFFFFFF)) - uint64((1023 - 127) << 23)
-    return uint32(sign | uint32(magnitude | rest))
+    magnitude = (retained & uint64(0x7FFFFFFFF)) - uint64((1023 - 127) << 23)
+    return uint32(sign | uint32(magnitude | sticky))
 
 
 @core
 def is_near_tie(bits, normal, tie, low):
-    """Whether a float32 is within three units of its last place of a number halfway between two of a narrower format.
+    """Whether a float32 is within three ulps of a midpoint between two numbers of a narrower format.
 
-    `normal`: the bits of its smallest normal number; `tie`: the first bit that is cut off there; `low`: the bits that
-    are 0 in all such numbers below, and in others.  What is below 2^-102 counts as far, and so do infinities and NaN.
+    `normal`: the bits of the format's smallest normal number.  `tie`: the first bit cut off in normal numbers.  `low`:
+    bits that are 0 in all midpoints below `normal` (and in other numbers).  Magnitudes below 2^-102, infinities and
+    NaN count as far.
     """
     three, magnitude = uint32(3), uint32(bits & uint32(0x7FFFFFFF))
     above = uint32(uint32(uint32(bits + three) & uint32(uint32(tie + tie) - uint32(1))) - tie) <= uint32(6)
     below = uint32(uint32(bits + three) & low) <= uint32(6)
-    near = above if magnitude >= normal else below
-    near = near if magnitude >= uint32((127 - 102) << 23) else False
-    return near if magnitude < uint32(0x7F000000) else False
+    is_near = above if magnitude >= normal else below
+    is_near = is_near if magnitude >= uint32((127 - 102) << 23) else False
+    return is_near if magnitude < uint32(0x7F000000) else False
 
 
 @loop
-def quotients(x, inverses, divisors, block, normal, tie, low, out):
-    """float32 numbers by their blocks' divisors, so near that rounding to nearest in a narrower format is the same.
+def float32_quotients(x, inverses, divisors, block, normal, tie, low, out):
+    """float32 numbers divided by their blocks' divisors, accurate enough to round to nearest in a narrower format.
 
-    `inverses`: the divisors' (float64), rounded to float32, normal or 0.  A number times one is off by two units of its
-    last place at most; near a tie it is divided, rounded to odd.  `normal`, `tie`, `low`: see `is_near_tie`.
+    `inverses`: of the divisors (float64), rounded to float32, normal or 0.  A number times an inverse is off by at most
+    two ulps; near a midpoint the number is divided and rounded to odd.  `normal`, `tie`, `low`: see `is_near_tie`.
     """
     for row in range(x.shape[0]):
         for k in range(inverses.shape[1]):
@@ -205,60 +212,61 @@ def quotients(x, inverses, divisors, block, normal, tie, low, out):
             if unsure != uint32(0):
                 for i in range(numbers.size):
                     if is_near_tie(uint32(to[i]), normal, tie, low):
-                        to[i] = truncated_to_odd(ratio(numbers[i], divisors[row, k]))
+                        to[i] = truncated_to_odd(fdiv(numbers[i], divisors[row, k]))
 
 
 @core
 def integer_code(x, zero, least, most, magic, mask):
-    """The code of x, from `least` to `most` and rounded to nearest even, plus the integer `zero`.
+    """The code of x, clamped to `least` and `most` and rounded to nearest even, plus the integer `zero`.
 
-    `magic`: 1.5 times the power of two whose ulp is 1, large against all the others: the last digits of its sum with a
-    number are the rounded number's.
+    `magic`: 1.5 times the power of two whose ulp is 1, large against all other numbers: the last bits of its sum with a
+    number are the rounded number.
     """
-    within = x if x > least else least
-    within = within if within < most else most
-    return uint32(uint32(bits_of(within + magic)) + zero) & mask
+    clamped = x if x > least else least
+    clamped = clamped if clamped < most else most
+    return uint32(uint32(bits_of(clamped + magic)) + zero) & mask
 
 
 @loop
 def integers(x, inverses, divisors, zeros, block, limits, mask, out):
-    """Codes of integers: float32 numbers by their blocks' divisors, rounded to nearest even, plus their zero points.
+    """Integer codes of float32 numbers divided by their blocks' divisors, rounded to nearest even, plus zero points.
 
-    `inverses`: the divisors' (float64), rounded to float32; 0 where a divisor is infinity.  A number times the float32
-    below one and times the one above it lie around the quotient: where both round to the same integer (the sum with a
-    power of two rounds them), so does that.  Elsewhere it is divided.  `zeros`: of int32, in which LLVM does the
-    sums; `limits`, `mask`: see `shifted_integers`; the integers have 16 bits at most.
+    `inverses`: of the divisors (float64), rounded to float32; 0 for a divisor of infinity.  The products of a number
+    with the float32 below and above the inverse enclose the quotient: if both round to the same integer (by adding a
+    power of two), so does the quotient.  Otherwise the number is divided.  `zeros`: int32, for LLVM's sums.  `limits`,
+    `mask`: see `shifted_integers`.  The integers have 16 bits at most.
     """
-    magic, nan, kept = float32(1.5 * 2.0**23), limits[3], like(out[0, 0], mask)
+    magic, nan, code_mask = float32(1.5 * 2.0**23), limits[3], like(out[0, 0], mask)
     for row in range(x.shape[0]):
         for k in range(inverses.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             inverse, zero = inverses[row, k], zeros[row, k]
             unsure = uint32(0) if inverse == inverse else uint32(1)
-            beside = uint32(0) if inverse == float32(0) else uint32(1)
-            lower = float_of(uint32(bits_of(inverse) - beside))
-            upper = float_of(uint32(bits_of(inverse) + beside))
+            ulp = uint32(0) if inverse == float32(0) else uint32(1)
+            lower = float_of(uint32(bits_of(inverse) - ulp))
+            upper = float_of(uint32(bits_of(inverse) + ulp))
             least, most = limits[0] - zero, limits[1] - zero
-            lowest, highest, moved = float32(magic + least), float32(magic + most), like(kept, zero)
+            lowest, highest, offset = float32(magic + least), float32(magic + most), like(code_mask, zero)
             for i in range(numbers.size):
                 low = multiply_add(numbers[i], lower, magic)
                 high = multiply_add(numbers[i], upper, magic)
-                unsure = unsure if low == high else uint32(1)  # for NaN too
-                held = low if low > lowest else lowest
-                held = held if held < highest else highest
-                to[i] = like(kept, like(kept, like(kept, bits_of(held)) + moved) & kept)
+                unsure = unsure if low == high else uint32(1)  # also for NaN
+                clamped = low if low > lowest else lowest
+                clamped = clamped if clamped < highest else highest
+                to[i] = like(code_mask, like(code_mask, like(code_mask, bits_of(clamped)) + offset) & code_mask)
             if unsure != uint32(0):
                 for i in range(numbers.size):
-                    number = ratio(numbers[i], divisors[row, k])
+                    number = fdiv(numbers[i], divisors[row, k])
                     number = number if number == number else nan
                     to[i] = integer_code(number, uint32(zero), least, most, limits[2], mask)
 
 
 @loop
 def shifted_integers(x, zeros, block, limits, mask, out):
-    """Codes of integers: numbers rounded to nearest even, each plus its block's zero point.
+    """Integer codes of numbers, rounded to nearest even, plus their block's zero point.
 
-    `limits`: lowest and highest integer, `magic` of the core, what a NaN counts as.  `mask`: the bits of a code.
+    `limits`: the lowest and highest integer, `magic` of `integer_code`, the stand-in for a NaN.  `mask`: the bits of a
+    code.
     """
     nan = limits[3]
     for row in range(x.shape[0]):
@@ -280,10 +288,133 @@ def sign_extended(codes, sign, out):
 
 @loop
 def shifted_back(x, zeros, factors, block, out):
-    """Integers less their block's zero point, times its factor, in the factors' type."""
+    """Integers minus their block's zero point, times its factor, in the factors' type."""
     for row in range(x.shape[0]):
         for k in range(factors.shape[1]):
             numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
             zero, factor = int32(zeros[row, k]), factors[row, k]
             for i in range(numbers.size):
                 to[i] = like(factor, int32(int32(numbers[i]) - zero)) * factor
+
+
+@loop
+def scale_and_shift(x, factors, zeros, block, fused, out):
+    """Per block x * factor + zero, all of one type, with two roundings, or with one if `fused`."""
+    for row in range(x.shape[0]):
+        for k in range(factors.shape[1]):
+            numbers, to = x[row, k * block : (k + 1) * block], out[row, k * block :]
+            factor, zero = factors[row, k], zeros[row, k]
+            if fused:
+                for i in range(numbers.size):
+                    to[i] = multiply_add(numbers[i], factor, zero)
+            else:
+                for i in range(numbers.size):
+                    to[i] = numbers[i] * factor + zero
+
+
+@loop
+def block_errors(x, codes, values, scales, factors, shape, squared, out):
+    """The error of each block in float32, in one fixed order: the sum of |value x scale x t / d - x|, or of its square.
+
+    `values`: of all codes, which are few.  `scales`: of blocks.  `factors`: t and d.  All are float32.  `shape`: the
+    rows and columns of a block, a tile in row-major order.  Each row is summed in order; then the rows are summed as a
+    tree, each row with the row half their number further on.  Missing elements of the last block add nothing.
+    """
+    rows, width = shape
+    factor, divisor, block = factors[0], factors[1], rows * width
+    scaled, sums = np.zeros(values.size, float32), np.zeros(rows, float32)
+    for row in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            block_numbers, block_codes = x[row, k * block : (k + 1) * block], codes[row, k * block :]
+            scale = scales[row, k]
+            for code in range(values.size):
+                scaled[code] = fdiv(values[code] * scale * factor, divisor)
+            for j in range(rows):
+                total = float32(0)
+                for i in range(j * width, min((j + 1) * width, block_numbers.size)):
+                    error = abs(scaled[block_codes[i]] - block_numbers[i])
+                    total += error * error if squared else error
+                sums[j] = total
+            half = rows
+            while half > 1:
+                half //= 2
+                for j in range(half):
+                    sums[j] += sums[half + j]
+            out[row, k] = sums[0]
+
+
+@loop
+def replace_blocks(selected, others, block, codes):
+    """Overwrite the codes of the selected blocks by those of `others`."""
+    for row in range(selected.shape[0]):
+        for k in range(selected.shape[1]):
+            if selected[row, k]:
+                codes[row, k * block : (k + 1) * block] = others[row, k * block : (k + 1) * block]
+
+
+@intrinsic
+def eight_of_sixteen(typing_context, table, codes, start, out):
+    """out[start : start + 8] = table[codes[start : start + 8]], of float32, the table and the codes below 16.
+
+    LLVM turns this pattern of extracts and inserts into permutations of registers if the CPU has them.
+    """
+
+    def generate(context, builder, signature, arguments):
+        integer, single = ir.IntType(32), ir.FloatType()
+
+        def eight(array, element, first):
+            data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
+            return builder.bitcast(builder.gep(data, [first]), ir.VectorType(element, 8).as_pointer())
+
+        def permuted(half):
+            vector = ir.Constant(half.type, ir.Undefined)
+            for lane in range(8):
+                number = ir.Constant(integer, lane)
+                element = builder.extract_element(half, builder.extract_element(within, number))
+                vector = builder.insert_element(vector, element, number)
+            return vector
+
+        lower, upper = (builder.load(eight(0, single, ir.Constant(integer, half)), align=4) for half in (0, 8))
+        words = ir.VectorType(integer, 8)
+        indices = builder.zext(builder.load(eight(1, ir.IntType(8), arguments[2]), align=1), words)
+        seven = ir.Constant(words, [7] * 8)
+        within = builder.and_(indices, seven)
+        result = builder.select(builder.icmp_unsigned(">", indices, seven), permuted(upper), permuted(lower))
+        builder.store(result, eight(3, single, arguments[2]), align=4)
+        return context.get_dummy_value()
+
+    return types.none(table, codes, start, out), generate
+
+
+@loop
+def looked_up(codes, table, permutes, factors, block, last, out):
+    """Look up codes in a float32 table of 16, times factors, then `last`, in the factors' type; `out`: float32."""
+    step = max(LOOKUP_CHUNK // block, 1)
+    for row in range(codes.shape[0]):
+        for start in range(0, factors.shape[1], step):
+            chunk = codes[row, start * block : (start + step) * block]
+            numbers = out[row, start * block :]
+            whole = chunk.size - chunk.size % 8 if permutes else 0
+            for i in range(0, whole, 8):
+                eight_of_sixteen(table, chunk, i, numbers)
+            for i in range(whole, chunk.size):
+                numbers[i] = table[chunk[i]]
+            for k in range(start, min(start + step, factors.shape[1])):
+                block_numbers, factor = out[row, k * block : (k + 1) * block], factors[row, k]
+                for i in range(block_numbers.size):
+                    block_numbers[i] = like(factor, block_numbers[i]) * factor * last
+
+
+@loop
+def widened_times(codes, words, factors, block, last, out):
+    """Widen codes, times factors, then `last`, in the factors' type; `words`: the arguments of `widened`."""
+    mask, special, shift, sign_shift = words[0], words[1], words[2], words[3]
+    rebias, respecial, normal, smallest = words[4], words[5], words[6], words[7]
+    for row in range(codes.shape[0]):
+        for k in range(factors.shape[1]):
+            block_codes, to = codes[row, k * block : (k + 1) * block], out[row, k * block :]
+            factor = factors[row, k]
+            for i in range(block_codes.size):
+                code = uint32(block_codes[i])
+                bits = widened(code, mask, special, shift, sign_shift, rebias, respecial, normal, smallest)
+                to[i] = like(factor, float_of(bits)) * factor * last

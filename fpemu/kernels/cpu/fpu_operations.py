@@ -1,16 +1,15 @@
-"""Operations by the CPU's own floating point, rounded to odd: what then rounds to a narrower format rounds once.
+"""Operations by the CPU's floating point, rounded to odd, so that rounding to a narrower format is the only rounding.
 
-A float of P bits that is odd where it is not exact lies on the exact result's side of every number of P - 1 bits or
-fewer, so any rounding to P - 2 bits or fewer takes it for the exact result (Boldo and Melquiond, Emulation of FMA and
+A float of P bits that is rounded to odd lies on the same side of every number of up to P - 1 bits as the exact result,
+so that any rounding to at most P - 2 bits gives the same result for both (Boldo and Melquiond, Emulation of FMA and
 correctly rounded sums: proved algorithms using rounding to odd, IEEE Transactions on Computers 57(4), 2008, theorem 1).
-Sums are made odd by their error, which TwoSum gives exactly (Knuth, The Art of Computer Programming, volume 2, 4.2.2,
-theorem B); products are exact where arithmetic/fast_paths.py comes here; quotients and roots cannot lie where a
-rounding decides without being exact, which is shown there.
+A sum is made odd by its error, which TwoSum gives exactly (Knuth, The Art of Computer Programming, volume 2, 4.2.2,
+theorem B).  arithmetic/fast_paths.py uses these loops only for products that are exact, and shows that quotients and
+roots never lie on a rounding boundary unless they are exact.
 """
 
 import functools
 
-from numba.extending import intrinsic
 from numpy import float32, float64, sqrt, uint8, uint32, uint64
 
 from fpemu.kernels.cpu.fast_casts import widened
@@ -25,50 +24,41 @@ from fpemu.kernels.opcodes import (
     HEADS,
     INEXACT_FLAG,
     INVALID_FLAG,
-    LOST,
     MULTIPLY,
     OVERFLOW_FLAG,
     SQRT,
     SUBTRACT,
     UNDERFLOW_FLAG,
+    UNDERFLOWED,
     UNFIT,
     WIDENED,
 )
-from fpemu.kernels.scalar.bits import bits_of, float_of, like, shifted_left
-
-
-@intrinsic
-def divided(typing_context, x, y):
-    """X / y as the FPU has it, also for y = 0, where Python raises."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.fdiv(*arguments)
-
-    return x(x, x), generate
+from fpemu.kernels.scalar.bits import bits_of, fdiv, float_of, like, shifted_left
 
 
 @core
 def odd_sum(x, y, sign, zero):
-    """The bits of x + y, rounded to odd; `zero`: those of a sum that is 0 where the signs differ (+0 or -0).
+    """The bits of x + y, rounded to odd.
 
-    `sign`: the sign bit, in the bits' type.
+    `zero`: the bits of a sum of 0 with different signs (+0 or -0).  `sign`: the sign bit, in the bits' type.
     """
     total = x + y
-    back = total - x
-    error = (x - (total - back)) + (y - back)  # NaN where the total is no number: then nothing below is true
+    y_rounded = total - x
+    # NaN if the total is infinite or NaN: then all tests below are false
+    error = (x - (total - y_rounded)) + (y - y_rounded)
     bits = bits_of(total)
-    one, none = like(sign, 1), like(sign, 0)
-    # Selects of one comparison each become vector instructions; `and` would become jumps.
-    step = one if like(sign, (bits_of(error) ^ bits) & sign) == none else like(sign, ~none)  # toward the exact sum
-    step = step if abs(error) > 0 else none
-    step = step if like(sign, bits & one) == none else none
-    cancelled = zero if like(sign, (bits_of(x) ^ bits_of(y)) & sign) != none else bits
-    return cancelled if total == 0 else like(sign, bits + step)
+    one, zero_bits = like(sign, 1), like(sign, 0)
+    # One step toward the exact sum.  Selects of one comparison become vector instructions; `and` would become jumps.
+    step = one if like(sign, (bits_of(error) ^ bits) & sign) == zero_bits else like(sign, ~zero_bits)
+    step = step if abs(error) > 0 else zero_bits
+    step = step if like(sign, bits & one) == zero_bits else zero_bits
+    exact_zero = zero if like(sign, (bits_of(x) ^ bits_of(y)) & sign) != zero_bits else bits
+    return exact_zero if total == 0 else like(sign, bits + step)
 
 
 @core
 def real_of(code, kind, words):
-    """The float32 that an operand is, or that its code stands for; `words` as `widen_array` takes them."""
+    """An operand, a float32 or a code, as a float32; `words`: see `widen_array`."""
     if kind == HEADS:
         return float_of(shifted_left(uint32(code), words[3]))
     if kind == WIDENED:
@@ -82,8 +72,8 @@ def real_of(code, kind, words):
 def fpu_loop(operation, wide, kind, odd, checked):
     """The loop of an operation on float32 operands, in float64 (`wide`) or float32: the result's bits.
 
-    `kind`: what operands are; `odd`: sums are rounded to odd, and not to nearest; `checked`: a product that may have
-    lost digits for being small is looked for.
+    `kind`: the kind of operands.  `odd`: round sums to odd instead of to nearest.  `checked`: report products that may
+    have lost digits to underflow.
     """
     real = float64 if wide else float32
     word = uint64 if wide else uint32
@@ -100,10 +90,10 @@ def fpu_loop(operation, wide, kind, odd, checked):
 
     @loop
     def operate_array(x, y, z, x_words, y_words, z_words, zero, probe, out):
-        """UNFIT, LOST or DONE of `fpemu.kernels.opcodes`."""
+        """UNFIT, UNDERFLOWED or DONE of `fpemu.kernels.opcodes`."""
         if not float_environment_is_standard(probe):
             return UNFIT
-        lost = False
+        underflowed = False
         for i in range(out.size):
             a = real(real_of(x[i], kind, x_words))
             if operation == SQRT:
@@ -118,13 +108,13 @@ def fpu_loop(operation, wide, kind, odd, checked):
                     product = a * b
                     bits = bits_of(product)
                     if checked:
-                        lost |= (abs(product) < normal) & (a != 0) & (b != 0)
+                        underflowed |= (abs(product) < normal) & (a != 0) & (b != 0)
                 elif operation == DIVIDE:
-                    bits = bits_of(divided(a, b))
+                    bits = bits_of(fdiv(a, b))
                 else:
                     bits = sum_of(a * b, real(real_of(z[i], kind, z_words)), zero)
             out[i] = quiet if like(sign_bit, bits & like(sign_bit, ~sign_bit)) > infinity else bits
-        return LOST if lost else DONE
+        return UNDERFLOWED if underflowed else DONE
 
     return operate_array
 
@@ -138,32 +128,30 @@ def signals(x):
 
 @functools.cache
 def flags_loop(operation, wide, kind):
-    """The flags of results, from the operands and the exact result rounded to odd.
-
-    `kind`: what operands are; see `fpu_loop`.
-    """
+    """The loop of an operation's flags, from the operands and the result rounded to odd; `kind`: see `fpu_loop`."""
     real = float64 if wide else float32
     infinity = real(float("inf"))
     none = uint64(0) if wide else uint32(0)
     single_infinity = float32(float("inf"))
 
     @loop
-    def flags_array(x, y, z, x_words, y_words, z_words, exact, cut, marks, flags):
-        """Flags of a result with these bits; a target's digits and limits are `cut` and `marks`.
+    def flags_array(x, y, z, x_words, y_words, z_words, exact, cut, limits, flags):
+        """The flags of results with these bits.
 
-        `cut`: a mask of the bits below its last one.  `marks`: the magnitudes from which on positive and negative
-        results overflow, those up to which they are tiny, its smallest normal and largest finite number, and 1.5 2^n
-        whose last digit is its quantum: a smaller number that stays as it is with that added, and taken away, has it.
+        `cut`: a mask of the bits below the target's last digit.  `limits`: the magnitudes from which positive and
+        negative results overflow; those up to which they are tiny; the target's smallest normal and largest finite
+        number; and 1.5 2^n with the target's quantum as its ulp: a smaller number is a multiple of the quantum if
+        adding and subtracting it changes nothing.
         """
         special = False
-        over, under, small, tiny = marks[0], marks[1], marks[2], marks[3]  # for positive, for negative results
-        normal, most, magic = marks[4], marks[5], marks[6]
+        overflow, minus_overflow, tiny, minus_tiny = limits[0], limits[1], limits[2], limits[3]
+        normal, most, magic = limits[4], limits[5], limits[6]
         for i in range(flags.size):  # `&` and selects, no `and`: vector instructions
             result = float_of(exact[i])
             magnitude = abs(result)
             negative = result < 0
-            limit = under if negative else over
-            bound = tiny if negative else small
+            limit = minus_overflow if negative else overflow
+            bound = minus_tiny if negative else tiny
             finite = magnitude < infinity
             special |= not finite
             between = (magnitude + magic) - magic != magnitude if magnitude < normal else exact[i] & cut != none
@@ -172,30 +160,30 @@ def flags_loop(operation, wide, kind):
             raised |= uint8(OVERFLOW_FLAG) if finite & (magnitude >= limit) else uint8(0)
             raised |= uint8(UNDERFLOW_FLAG) if inexact & (magnitude <= bound) else uint8(0)
             flags[i] = raised
-        if not special:  # what is invalid gives NaN, what is divided by zero infinity
+        if not special:  # invalid operations give NaN, divisions by zero infinity
             return
         for i in range(flags.size):
             result = float_of(exact[i])
             if abs(result) < infinity:
                 continue
             a = real_of(x[i], kind, x_words)
-            wrong = signals(a)
+            invalid = signals(a)
             numbers = a == a
-            overflows = abs(a) < single_infinity and result == result  # the float's own overflow, if it is one
+            overflows = abs(a) < single_infinity and result == result  # the float overflowed, if the result is infinite
             if operation != SQRT:
                 b = real_of(y[i], kind, y_words)
-                wrong |= signals(b)
+                invalid |= signals(b)
                 numbers &= b == b
                 overflows &= abs(b) < single_infinity and (operation != DIVIDE or b != 0)
                 if operation == DIVIDE and b == 0 and a != 0 and abs(a) < single_infinity:
                     flags[i] |= uint8(DIVIDE_BY_ZERO_FLAG)
             if operation == FMA:
                 c = real_of(z[i], kind, z_words)
-                wrong |= signals(c)
+                invalid |= signals(c)
                 numbers &= c == c
                 overflows &= abs(c) < single_infinity
-                wrong |= (abs(a) == single_infinity and b == 0) or (abs(b) == single_infinity and a == 0)
-            if wrong or (result != result and numbers):
+                invalid |= (abs(a) == single_infinity and b == 0) or (abs(b) == single_infinity and a == 0)
+            if invalid or (result != result and numbers):
                 flags[i] |= uint8(INVALID_FLAG)
             elif overflows:
                 flags[i] |= uint8(OVERFLOW_FLAG | INEXACT_FLAG)

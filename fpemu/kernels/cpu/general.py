@@ -3,7 +3,8 @@
 from numpy import uint64
 
 from fpemu.kernels.jit import loop
-from fpemu.kernels.scalar.convert import U0, convert
+from fpemu.kernels.scalar.bits import U0
+from fpemu.kernels.scalar.convert import convert
 from fpemu.kernels.scalar.random_bits import random_word
 from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
 
@@ -12,7 +13,7 @@ from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
 def convert_array(codes, source, target, rules, randoms, key, first, out):
     """Codes of `source` to codes of `target`.
 
-    `randoms`: an integer for each element, or empty for the stream of `key`, whose element `first` is element 0 here.
+    `randoms`: an integer for each element; or empty: the stream of `key`, from its element `first` on.
     """
     stochastic = rules[ROUNDING] >= STOCHASTIC_A
     drawn = uint64(32 - rules[RANDOM_BITS])

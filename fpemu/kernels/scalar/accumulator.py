@@ -1,25 +1,21 @@
-"""An exact accumulator: a fixed-point number wide enough for every sum of a format's values, or of their products.
+"""An exact accumulator: a fixed-point number wide enough for all sums of a format's values, or of their products.
 
-Its digits are signed 64-bit words of 32 bits each, the lowest first; the upper halves hold carries that have not been
-passed on yet, so that a term touches three digits (a product five) and no more.  (U. Kulisch's long accumulator.)
+Its digits have 32 bits each and stand in signed 64-bit words, the lowest first.  The upper halves collect carries, so
+that a term changes only three digits, a product five.  (U. Kulisch's long accumulator.)
 """
 
 from numpy import int64, uint64
 
 from fpemu.kernels.jit import core
-from fpemu.kernels.opcodes import INVALID_FLAG, INVALID_NAN
+from fpemu.kernels.opcodes import INVALID_FLAG
 from fpemu.kernels.scalar.arithmetic import zero_sum
-from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER, counts_as_zero, decode, encode_zero
-from fpemu.kernels.scalar.multiword import divide_words, normalize_words
-from fpemu.kernels.scalar.results import infinite, invalid_result, round_exact
-from fpemu.kernels.spec import NAN, NAN_IEEE
+from fpemu.kernels.scalar.bits import U0, U1
+from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER, counts_as_zero, decode, encode_infinity, encode_zero
+from fpemu.kernels.scalar.multiword import HALF_WORD, LOW_HALF, divide_words, normalize_words
+from fpemu.kernels.scalar.results import invalid_result, round_exact
+from fpemu.kernels.spec import INVALID_NAN, NAN, NAN_IEEE
 
-U0 = uint64(0)
-ONE = uint64(1)
-DIGIT = uint64(0xFFFFFFFF)
-HALF_WORD = uint64(32)
-
-# What has been added so far, beside the digits
+# The terms added so far, beside their digits: a set of bits
 SEEN_NAN = 1
 SEEN_INVALID = 2  # a signalling NaN, or zero times infinity
 SEEN_PLUS_INFINITY = 4
@@ -30,7 +26,7 @@ SEEN_MINUS = 32
 
 @core
 def term(code, spec, rules):
-    """An operand as it is added up: (category, negative, significand, exponent, whether it is a signalling NaN)."""
+    """Decode a term of a sum: (category, negative, significand, exponent, whether it is a signalling NaN)."""
     category, negative, significand, exponent = decode(uint64(code), spec)
     if category == NOT_A_NUMBER:
         return category, negative, U0, exponent, spec[NAN] == NAN_IEEE and significand >> uint64(63) == U0
@@ -41,7 +37,7 @@ def term(code, spec, rules):
 
 @core
 def seen_of(category, negative, signals):
-    """What a term is, as one of the SEEN_ numbers."""
+    """The SEEN_ bits of a term."""
     if category == NOT_A_NUMBER:
         return SEEN_NAN | SEEN_INVALID if signals else SEEN_NAN
     if category == INFINITE:
@@ -50,28 +46,28 @@ def seen_of(category, negative, signals):
 
 
 @core
-def deposit(digits, high, low, place, negative):
-    """Add a magnitude of two words, its last bit at 2^place of the accumulator, or take it away."""
-    at = place >> 5
-    up = uint64(place & 31)
-    back = uint64(63) - up  # and one bit more: a shift by 64 would be undefined
-    first = int64((low << up) & DIGIT)
-    second = int64((low >> (HALF_WORD - up)) & DIGIT)
-    third = int64((((low >> back) >> ONE) | (high << up)) & DIGIT)
-    fourth = int64((high >> (HALF_WORD - up)) & DIGIT)
-    fifth = int64((high >> back) >> ONE)
+def deposit(digits, high, low, position, negative):
+    """Add a magnitude of two words, its last bit at bit `position` of the accumulator, or subtract it."""
+    index = position >> 5
+    up = uint64(position & 31)
+    back = uint64(63) - up  # one bit less than needed: a shift by 64 would be undefined
+    first = int64((low << up) & LOW_HALF)
+    second = int64((low >> (HALF_WORD - up)) & LOW_HALF)
+    third = int64((((low >> back) >> U1) | (high << up)) & LOW_HALF)
+    fourth = int64((high >> (HALF_WORD - up)) & LOW_HALF)
+    fifth = int64((high >> back) >> U1)
     if negative:
         first, second, third, fourth, fifth = -first, -second, -third, -fourth, -fifth
-    digits[at] += first
-    digits[at + 1] += second
-    digits[at + 2] += third
-    digits[at + 3] += fourth
-    digits[at + 4] += fifth
+    digits[index] += first
+    digits[index + 1] += second
+    digits[index + 2] += third
+    digits[index + 3] += fourth
+    digits[index + 4] += fifth
 
 
 @core
 def carry(digits):
-    """Pass the carries on: all digits but the last, which has the sign, are then 0 to 2^32 - 1."""
+    """Propagate the carries: all digits but the last, which holds the sign, are then 0 to 2^32 - 1."""
     carried = int64(0)
     for i in range(digits.size - 1):
         total = digits[i] + carried
@@ -82,30 +78,30 @@ def carry(digits):
 
 @core
 def magnitude_digit(digits, i, negative, lowest):
-    """A digit of the magnitude of carried digits, of which `lowest` is the lowest that is not 0; 0 below the first."""
+    """A digit of the magnitude, after `carry`; `lowest` is the index of the lowest nonzero digit."""
     if i < lowest:
         return U0
     if not negative:
         return uint64(digits[i])
-    return uint64(-digits[i] if i == lowest else ~digits[i]) & DIGIT
+    return uint64(-digits[i] if i == lowest else ~digits[i]) & LOW_HALF
 
 
 @core
-def round_total(digits, bottom, seen, count, mean, target, rules, knobs, random):
+def round_total(digits, bottom, seen, count, mean, target, rules, random):
     """The sum, or with `mean` the sum divided by `count`, rounded once: (code, flags).
 
-    `bottom`: the exponent of the accumulator's last bit.  Of NaN, infinities and zeros it says what additions one after
-    the other do (IEEE 754-2019 clauses 6.1 to 6.3, 7.2 and 9.4), but where a NaN is among the terms infinities raise
-    nothing, and no NaN is passed on, so that the order of the terms does not matter.
+    `bottom`: the exponent of the accumulator's last bit.  NaN, infinities and zeros give the results of successive
+    additions (IEEE 754-2019 clauses 6.1 to 6.3, 7.2 and 9.4), except that infinities raise nothing beside a NaN and
+    that no NaN's payload propagates: so the order of the terms does not matter.
     """
     if seen & (SEEN_NAN | SEEN_INVALID):
-        return uint64(knobs[INVALID_NAN]), INVALID_FLAG if seen & SEEN_INVALID else 0
+        return uint64(rules[INVALID_NAN]), INVALID_FLAG if seen & SEEN_INVALID else 0
     if seen & SEEN_PLUS_INFINITY:
-        return invalid_result(knobs) if seen & SEEN_MINUS_INFINITY else (infinite(False, rules), 0)
+        return invalid_result(rules) if seen & SEEN_MINUS_INFINITY else (encode_infinity(False, rules), 0)
     if seen & SEEN_MINUS_INFINITY:
-        return infinite(True, rules), 0
+        return encode_infinity(True, rules), 0
     if mean and count == 0:
-        return invalid_result(knobs)
+        return invalid_result(rules)
     carry(digits)
     lowest = int64(0)
     while lowest < digits.size and digits[lowest] == 0:
@@ -127,21 +123,21 @@ def round_total(digits, bottom, seen, count, mean, target, rules, knobs, random)
     sticky = lowest < highest - 5
     words, exponent = (high, middle, low), bottom + 32 * (highest - 5)
     if mean:
-        words, exponent, rest = divide_total(words, exponent, uint64(count))
-        sticky = sticky or rest
-    return round_exact(negative, words, exponent, sticky, target, rules, knobs, random)
+        words, exponent, inexact = divide_total(words, exponent, uint64(count))
+        sticky = sticky or inexact
+    return round_exact(negative, words, exponent, sticky, target, rules, random)
 
 
 @core
 def divide_total(words, exponent, divisor):
-    """Three words (not all 0) by one: (quotient of 128 digits or more, its exponent, whether something is left)."""
+    """Three words (not all 0) by one: (quotient of at least 128 digits, its exponent, whether it is inexact)."""
     words, shift = normalize_words(words)
     exponent -= shift
     while divisor >> uint64(63) == U0:
-        divisor <<= ONE
+        divisor <<= U1
         exponent += 1
     high = uint64(words[0] >= divisor)
-    rest = words[0] - divisor if high else words[0]
-    middle, rest = divide_words(rest, words[1], divisor)
-    low, rest = divide_words(rest, words[2], divisor)
-    return (high, middle, low), exponent, rest != U0
+    remainder = words[0] - divisor if high else words[0]
+    middle, remainder = divide_words(remainder, words[1], divisor)
+    low, remainder = divide_words(remainder, words[2], divisor)
+    return (high, middle, low), exponent, remainder != U0

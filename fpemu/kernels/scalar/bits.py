@@ -1,23 +1,25 @@
-"""Bit-level helpers that numba lacks, as intrinsics for 32 and 64 bits alike."""
+"""Bit-level intrinsics that numba lacks, for 32 and 64 bits."""
 
 import platform
 
-from llvmlite import binding as llvm
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import config, types
 from numba.extending import intrinsic
-from numpy import int64
+from numpy import int64, uint64
 
 from fpemu.kernels.jit import core
 
-_UINT = {32: types.uint32, 64: types.uint64}
-_FLOAT = {32: types.float32, 64: types.float64}
-_LLVM_FLOAT = {32: ir.FloatType(), 64: ir.DoubleType()}
+U0 = uint64(0)
+U1 = uint64(1)
+
+_UINT_TYPES = {32: types.uint32, 64: types.uint64}
+_FLOAT_TYPES = {32: types.float32, 64: types.float64}
+_LLVM_FLOAT_TYPES = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
 @intrinsic
 def like(typing_context, reference, value):
-    """`value` as an integer of reference's type: numba widens uint32 arithmetic to 64 bits, this narrows it again."""
+    """`value` converted to reference's integer type; narrows uint32 arithmetic, which numba widens to 64 bits."""
 
     def generate(context, builder, signature, arguments):
         return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
@@ -32,7 +34,7 @@ def bits_of(typing_context, value):
     def generate(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], ir.IntType(value.bitwidth))
 
-    return _UINT[value.bitwidth](value), generate
+    return _UINT_TYPES[value.bitwidth](value), generate
 
 
 @intrinsic
@@ -40,16 +42,16 @@ def float_of(typing_context, bits):
     """The float32 or float64 with these bits."""
 
     def generate(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], _LLVM_FLOAT[bits.bitwidth])
+        return builder.bitcast(arguments[0], _LLVM_FLOAT_TYPES[bits.bitwidth])
 
-    return _FLOAT[bits.bitwidth](bits), generate
+    return _FLOAT_TYPES[bits.bitwidth](bits), generate
 
 
 @intrinsic
 def shifted_left(typing_context, value, count):
     """Shift left: value << count in value's own width; both of one unsigned type, count below the width.
 
-    numba's own shift works on 64 bits, which LLVM cannot narrow again where the count is unknown.
+    numba's own shift uses 64 bits, which LLVM cannot narrow if the count is unknown.
     """
 
     def generate(context, builder, signature, arguments):
@@ -79,8 +81,18 @@ def leading_zeros(typing_context, value):
 
 
 @intrinsic
+def fdiv(typing_context, x, y):
+    """X / y in y's type as the FPU divides, also for y = 0, where Python raises."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fdiv(context.cast(builder, arguments[0], signature.args[0], y), arguments[1])
+
+    return y(x, y), generate
+
+
+@intrinsic
 def half_of(typing_context, value):
-    """The float16 code of a float32, by the CPU's own conversion; only where `converts_halves()`."""
+    """The float16 code of a float32, by the CPU's conversion; requires `converts_halves()`."""
 
     def generate(context, builder, signature, arguments):
         return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
@@ -91,12 +103,12 @@ def half_of(typing_context, value):
 def converts_halves():
     """Whether compiled code converts float32 to float16 in one instruction, under the FPU's rounding mode.
 
-    Elsewhere LLVM would call a library function that numba need not find.
+    On other CPUs LLVM calls a library function that numba may not find.
     """
     if platform.machine().lower() in ("aarch64", "arm64"):
         return True
     host = config.CPU_NAME in (None, "host") and not config.CPU_FEATURES and config.ENABLE_AVX
-    return bool(host and llvm.get_host_cpu_features().get("f16c"))
+    return bool(host and binding.get_host_cpu_features().get("f16c"))
 
 
 @core

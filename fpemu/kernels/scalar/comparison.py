@@ -1,26 +1,18 @@
-"""Which of two numbers of any formats is less, exactly; the total order; minimum and maximum."""
+"""Exact comparison of two numbers of any formats; the total order; minimum and maximum."""
 
 from numpy import uint64
 
 from fpemu.kernels.jit import core
-from fpemu.kernels.opcodes import (
-    EQUAL,
-    EXTREMUM,
-    EXTREMUM_2008,
-    EXTREMUM_X86,
-    GREATER,
-    INVALID_FLAG,
-    LESS,
-    SIGN_ONLY,
-    UNORDERED,
-)
+from fpemu.kernels.opcodes import EQUAL, GREATER, INVALID_FLAG, LESS, UNORDERED
+from fpemu.kernels.scalar.bits import U0
 from fpemu.kernels.scalar.convert import INFINITE, NOT_A_NUMBER
-from fpemu.kernels.scalar.results import U0, converted, operand, propagate
+from fpemu.kernels.scalar.results import propagate_nan, round_operand, unpack_operand
+from fpemu.kernels.spec import EXTREMUM, EXTREMUM_2008, EXTREMUM_X86, SIGN_ONLY
 
 
 @core
 def compare_magnitudes(x_operand, y_operand):
-    """LESS, EQUAL or GREATER of the magnitudes of two numbers."""
+    """Compare the magnitudes of two numbers: LESS, EQUAL or GREATER."""
     x_kind, _, x, x_exponent, _ = x_operand
     y_kind, _, y, y_exponent, _ = y_operand
     if x_kind == INFINITE or y_kind == INFINITE:
@@ -29,14 +21,14 @@ def compare_magnitudes(x_operand, y_operand):
         return GREATER if x_kind == INFINITE else LESS
     if x == U0 or y == U0:
         return GREATER if x != U0 else LESS if y != U0 else EQUAL
-    if x_exponent != y_exponent:  # the top bits are set
+    if x_exponent != y_exponent:  # both top bits are set
         return GREATER if x_exponent > y_exponent else LESS
     return GREATER if x > y else LESS if x < y else EQUAL
 
 
 @core
 def reverse(order):
-    """LESS for GREATER and the other way round."""
+    """The order with the operands exchanged."""
     return GREATER if order == LESS else LESS if order == GREATER else order
 
 
@@ -57,7 +49,7 @@ def compare(x_operand, y_operand):
 
 @core
 def total_order(x_operand, y_operand):
-    """LESS, EQUAL or GREATER: -0 below +0, and NaN at the ends by sign and payload.  IEEE 754-2019 clause 5.10."""
+    """LESS, EQUAL or GREATER: -0 below +0, and NaNs at both ends, by sign and payload.  IEEE 754-2019 clause 5.10."""
     x_kind, x_negative, x, _, _ = x_operand
     y_kind, y_negative, y, _, _ = y_operand
     if x_negative != y_negative:
@@ -65,7 +57,7 @@ def total_order(x_operand, y_operand):
     if x_kind == NOT_A_NUMBER or y_kind == NOT_A_NUMBER:
         if x_kind != y_kind:
             order = GREATER if x_kind == NOT_A_NUMBER else LESS
-        else:  # a signalling NaN's payload is below a quiet one's, as that has its top bit set
+        else:  # the top bit of a payload puts quiet NaNs above signalling ones
             order = GREATER if x > y else LESS if x < y else EQUAL
     else:
         order = compare_magnitudes(x_operand, y_operand)
@@ -73,37 +65,38 @@ def total_order(x_operand, y_operand):
 
 
 @core
-def second_unless(wanted, x_operand, y_operand, y_code, target, rules, knobs, random):
-    """The second operand unless the first stands in the wanted order to it: (code, flags).
+def second_unless(wanted, x_operand, y_operand, y_code, target, rules, random):
+    """The first operand if it stands in the wanted order to the second, else the second: (code, flags).
 
-    MINPS and MAXPS of x86 (Intel SDM, volume 2): of zeros and NaN the second, a NaN as it is; any NaN is invalid.
+    MINPS and MAXPS of x86 (Intel SDM, volume 2): two zeros or a NaN operand give the second, a NaN unchanged; any NaN
+    is invalid.
     """
     order = compare(x_operand, y_operand)
     if order == UNORDERED:
-        if y_operand[0] == NOT_A_NUMBER and knobs[SIGN_ONLY]:
+        if y_operand[0] == NOT_A_NUMBER and rules[SIGN_ONLY]:
             return uint64(y_code), INVALID_FLAG
-        code, flags = converted(y_operand, target, rules, knobs, random)
+        code, flags = round_operand(y_operand, target, rules, random)
         return code, flags | INVALID_FLAG
-    return converted(x_operand if order == wanted else y_operand, target, rules, knobs, random)
+    return round_operand(x_operand if order == wanted else y_operand, target, rules, random)
 
 
 @core
-def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, knobs, random):
-    """The smaller or the larger one of two numbers: (code, flags); -0 is below +0.  IEEE 754-2019 clause 9.6.
+def extremum(x_code, y_code, larger, numbers, x_spec, y_spec, target, rules, random):
+    """The smaller or larger of two numbers: (code, flags); -0 is below +0.  IEEE 754-2019 clause 9.6.
 
-    `numbers`: of a number and a NaN the number; else NaN.
+    `numbers`: a number and a NaN give the number; else they give NaN.
     """
-    x_operand, y_operand = operand(x_code, x_spec, rules), operand(y_code, y_spec, rules)
+    x_operand, y_operand = unpack_operand(x_code, x_spec, rules), unpack_operand(y_code, y_spec, rules)
     x_nan, y_nan = x_operand[0] == NOT_A_NUMBER, y_operand[0] == NOT_A_NUMBER
-    if knobs[EXTREMUM] == EXTREMUM_X86:
-        return second_unless(GREATER if larger else LESS, x_operand, y_operand, y_code, target, rules, knobs, random)
-    if knobs[EXTREMUM] == EXTREMUM_2008:
+    if rules[EXTREMUM] == EXTREMUM_X86:
+        return second_unless(GREATER if larger else LESS, x_operand, y_operand, y_code, target, rules, random)
+    if rules[EXTREMUM] == EXTREMUM_2008:
         numbers = not (x_operand[4] or y_operand[4])
     if (x_nan or y_nan) and (not numbers or x_nan == y_nan):
-        return propagate(x_operand, y_operand, target, rules, knobs)
+        return propagate_nan(x_operand, y_operand, target, rules)
     if x_nan or y_nan:
-        code, flags = converted(y_operand if x_nan else x_operand, target, rules, knobs, random)
+        code, flags = round_operand(y_operand if x_nan else x_operand, target, rules, random)
         return code, flags | (INVALID_FLAG if x_operand[4] or y_operand[4] else 0)
     order = total_order(x_operand, y_operand)
-    chosen = y_operand if (order == LESS) == larger else x_operand
-    return converted(chosen, target, rules, knobs, random)
+    selected = y_operand if (order == LESS) == larger else x_operand
+    return round_operand(selected, target, rules, random)

@@ -1,13 +1,13 @@
 """Codes of any format to codes of any other: decode, round once, handle overflow, encode.
 
-These scalar cores are the reference for every faster kernel here: they use integers only, so the CPU's rounding mode
-and its flush-to-zero bits do not matter to them.
+These scalar cores are the reference for all faster kernels.  They use integers only, so the CPU's rounding mode and
+flush-to-zero bits do not affect them.
 """
 
 from numpy import int64, uint64
 
 from fpemu.kernels.jit import core
-from fpemu.kernels.scalar.bits import leading_zeros
+from fpemu.kernels.scalar.bits import U0, U1, leading_zeros
 from fpemu.kernels.scalar.rounding import rounds_up, shift_right_jam
 from fpemu.kernels.spec import (
     BITS,
@@ -52,30 +52,27 @@ from fpemu.kernels.spec import (
     WRAP,
     WRAP_ALL,
     WRAP_POSITIVE,
-    ZERO,
     ZERO_NEGATIVE,
     ZERO_POSITIVE,
+    ZEROS,
 )
 
 FINITE = 0
 INFINITE = 1
 NOT_A_NUMBER = 2
 
-U0 = uint64(0)
-U1 = uint64(1)
-
 
 @core
 def code_mask(spec):
-    """All bits of a code."""
+    """The mask of all bits of a code."""
     return uint64(0xFFFFFFFFFFFFFFFF) >> uint64(64 - spec[BITS])
 
 
 @core
 def decode(code, spec):
-    """What a code means: (category, negative, significand, exponent), a finite value being significand 2^exponent.
+    """Decode a code to (category, negative, significand, exponent); a finite magnitude is significand 2^exponent.
 
-    For a NaN the significand is its payload, the trailing significand moved to the top of 64 bits.
+    A NaN's significand is its payload: the trailing significand at the top of 64 bits.
     """
     trailing_bits = spec[PRECISION] - 1
     sign_bit = (U1 << uint64(spec[BITS] - 1)) if spec[SIGNED] else U0
@@ -93,14 +90,14 @@ def decode(code, spec):
         payload = (trailing << uint64(64 - trailing_bits)) if spec[NAN] == NAN_IEEE else U0
         return NOT_A_NUMBER, negative, payload, int64(0)
     field = int64(magnitude >> uint64(trailing_bits))
-    if (field == 0 and spec[SUBNORMALS]) or (magnitude == U0 and spec[ZERO]):
+    if (field == 0 and spec[SUBNORMALS]) or (magnitude == U0 and spec[ZEROS]):
         return FINITE, negative, trailing, spec[QUANTUM]
     return FINITE, negative, trailing | (U1 << uint64(trailing_bits)), spec[QUANTUM] + field - spec[SUBNORMALS]
 
 
 @core
 def is_subnormal(significand, spec):
-    """Whether a finite value decoded from this format is subnormal there (zero is not, and no integer is)."""
+    """Whether a finite value decoded from this format is subnormal in it; zero and integers are not."""
     return (
         spec[KIND] == SIGN_MAGNITUDE
         and spec[SUBNORMALS] != 0
@@ -111,14 +108,14 @@ def is_subnormal(significand, spec):
 
 @core
 def counts_as_zero(significand, spec, rules):
-    """Whether a finite value decoded from this format is subnormal there, and zero by the rules."""
+    """Whether a finite value decoded from this format is subnormal and the rules make it zero."""
     least = rules[SUBNORMAL_SOURCES_ARE_ZERO]
     return least != 0 and spec[BITS] >= least and is_subnormal(significand, spec)
 
 
 @core
 def encode_nan(negative, payload, spec, rules):
-    """The code of a NaN; `payload` as `decode` gives it."""
+    """The code of a NaN; `payload` comes from `decode`."""
     code = uint64(rules[NAN_NEGATIVE] if negative else rules[NAN_POSITIVE])
     if rules[PAYLOAD] == PAYLOAD_DROP:
         return code
@@ -127,23 +124,29 @@ def encode_nan(negative, payload, spec, rules):
     if rules[PAYLOAD] == PAYLOAD_QUIET:
         trailing |= U1 << (trailing_bits - U1)
     if rules[PAYLOAD] == PAYLOAD_KEEP and trailing == U0:
-        trailing = U1  # without it the code would be infinity's
+        trailing = U1  # payload 0 is the code of infinity
     return (code >> trailing_bits << trailing_bits) | trailing
 
 
 @core
 def quotient(high, low, sticky, divisor):
-    """Two words divided by one, the result below 2^64: (quotient, whether something is left)."""
+    """Two words divided by one, the result below 2^64: (quotient, whether the remainder is not 0)."""
     result = U0
-    rest = U0
+    remainder = U0
     for i in range(128):
         bit = (high >> uint64(63 - i)) & U1 if i < 64 else (low >> uint64(127 - i)) & U1
-        rest = (rest << U1) | bit
+        remainder = (remainder << U1) | bit
         result <<= U1
-        if rest >= divisor:
-            rest -= divisor
+        if remainder >= divisor:
+            remainder -= divisor
             result |= U1
-    return result, sticky or rest != U0
+    return result, sticky or remainder != U0
+
+
+@core
+def encode_infinity(negative, rules):
+    """The code that an infinity becomes in the target (IEEE 754-2019 clause 6.1)."""
+    return uint64(rules[INFINITY_NEGATIVE] if negative else rules[INFINITY_POSITIVE])
 
 
 @core
@@ -153,7 +156,7 @@ def encode_zero(negative, rules):
 
 
 @core
-def with_sign(magnitude, negative, spec):
+def signed_code(magnitude, negative, spec):
     """The code with this magnitude code and sign."""
     if not negative:
         return magnitude
@@ -164,19 +167,19 @@ def with_sign(magnitude, negative, spec):
 
 @core
 def is_tiny_after(negative, high, low, sticky, spec, rules, random):
-    """Whether a magnitude of the binade below 2^emin stays below when rounded with unbounded exponents."""
-    kept, fraction, sticky = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
-    parity = kept if spec[PRECISION] > 1 else kept - U1 - uint64(1 - spec[SUBNORMALS])
+    """Whether a magnitude of the binade below 2^emin stays below 2^emin when rounded with unbounded exponents."""
+    retained, fraction, sticky = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
+    parity = retained if spec[PRECISION] > 1 else retained - U1 - uint64(1 - spec[SUBNORMALS])
     up = rounds_up(parity & U1 != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
-    digits = ((U1 << uint64(spec[PRECISION] - 1)) << U1) - U1  # all ones; with 64 digits, too
-    return not up or kept != digits
+    digits = ((U1 << uint64(spec[PRECISION] - 1)) << U1) - U1  # all ones, also with 64 digits
+    return not up or retained != digits
 
 
 @core
 def is_flushed(negative, top, high, low, sticky, in_gap, spec, rules, random):
-    """Whether a magnitude is zero before it is rounded, for being below the smallest normal one.
+    """Whether a magnitude below the smallest normal number is flushed to zero before it is rounded.
 
-    With `FLUSH_TINY` it is rounded with unbounded exponents first.  `in_gap`: as `encode` has it.
+    With `FLUSH_TINY` the comparison is made after rounding with unbounded exponents.  `in_gap`: see `encode`.
     """
     emin = spec[QUANTUM] + spec[PRECISION] - 1
     if rules[FLUSH] == FLUSH_BEFORE:
@@ -185,26 +188,26 @@ def is_flushed(negative, top, high, low, sticky, in_gap, spec, rules, random):
         return False
     if top < emin - 1:
         return True
-    if top < emin:  # where zero has the place of 2^emin, rounding up to that is not enough
-        gap = spec[ZERO] and not spec[SUBNORMALS]
+    if top < emin:  # if zero has the code of 2^emin, rounding up to it is not enough
+        gap = spec[ZEROS] and not spec[SUBNORMALS]
         return gap or is_tiny_after(negative, high, low, sticky, spec, rules, random)
-    _, fraction, below = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
-    return not rounds_up(False, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+    _, fraction, sticky = shift_right_jam(high, low, sticky, 64 - spec[PRECISION])
+    return not rounds_up(False, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
 
 
 @core
 def encode(negative, top, high, low, sticky, spec, rules, random):
-    """A number that is not 0, rounded once: its code, and what happened (INEXACT, OVERFLOW, TINY_..., FLUSHED).
+    """Round a nonzero number once: (code, events), events being INEXACT, OVERFLOW, TINY_... and FLUSHED.
 
-    The magnitude is 2^top (high + low 2^-64) / 2^63, and where `sticky` is set less than one unit of `low` more; the
-    top bit of `high` is set.  `random`: for stochastic modes.
+    The magnitude is 2^top (high + low 2^-64) / 2^63, plus less than one unit of `low` if `sticky` is set; the top bit
+    of `high` is set.  `random`: for stochastic modes.
 
     Rounding comes before overflow.  IEEE 754-2019 clauses 4.3 and 7.4, P3109 interim report 4.0.
     """
     if not spec[SIGNED]:
         if rules[DROP_SIGN]:
             negative = False
-        elif negative and not spec[ZERO]:
+        elif negative and not spec[ZEROS]:
             return overflow(negative, rules), OVERFLOW | INEXACT
     trailing_bits = spec[PRECISION] - 1
     emin = spec[QUANTUM] + trailing_bits
@@ -215,59 +218,60 @@ def encode(negative, top, high, low, sticky, spec, rules, random):
         if top < emin - 1 or is_tiny_after(negative, high, low, sticky, spec, rules, random):
             flags |= TINY_AFTER
 
-    # Without subnormals nothing lies between zero (or nothing) and the smallest value, (2^m + 1 or 2^m) quanta.
-    lowest = (U1 << uint64(trailing_bits)) + uint64(spec[ZERO])
+    # Formats without subnormals have no values between zero and the smallest one: 2^m quanta, or 2^m + 1 with a zero.
+    lowest = (U1 << uint64(trailing_bits)) + uint64(spec[ZEROS])
     in_gap = not spec[SUBNORMALS] and (
-        top < emin or (top == emin and spec[ZERO] != 0 and high >> uint64(63 - trailing_bits) < lowest)
+        top < emin or (top == emin and spec[ZEROS] != 0 and high >> uint64(63 - trailing_bits) < lowest)
     )
     if rules[FLUSH] and is_flushed(negative, top, high, low, sticky, in_gap, spec, rules, random):
-        return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags | FLUSHED
+        return (encode_zero(negative, rules) if spec[ZEROS] else underflow(negative, rules)), flags | FLUSHED
     if in_gap:
-        kept, rest, below = shift_right_jam(high, low, sticky, 63 + spec[QUANTUM] - top)
-        fraction, below = quotient(kept, rest, below, lowest)
-        up = rounds_up(False, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+        retained, fraction, sticky = shift_right_jam(high, low, sticky, 63 + spec[QUANTUM] - top)
+        fraction, sticky = quotient(retained, fraction, sticky, lowest)
+        up = rounds_up(False, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
         flags |= INEXACT
         if not up:
-            return (encode_zero(negative, rules) if spec[ZERO] else underflow(negative, rules)), flags
-        code = uint64(spec[ZERO])
+            return (encode_zero(negative, rules) if spec[ZEROS] else underflow(negative, rules)), flags
+        code = uint64(spec[ZEROS])
         if code <= maximum:
-            return with_sign(code, negative, spec), flags
+            return signed_code(code, negative, spec), flags
         return overflow(negative, rules), flags | OVERFLOW
 
     quantum = max(top - trailing_bits, spec[QUANTUM])
     binades = quantum - spec[QUANTUM]
-    kept, fraction, below = shift_right_jam(high, low, sticky, 63 + quantum - top)
-    if fraction != U0 or below:
+    retained, fraction, sticky = shift_right_jam(high, low, sticky, 63 + quantum - top)
+    if fraction != U0 or sticky:
         flags |= INEXACT
-    beyond = binades >= 1 and binades > int64(uint64(spec[MAX_POSITIVE]) >> uint64(trailing_bits)) - spec[SUBNORMALS]
-    # The magnitude code below: with precision 1 its parity is the exponent field's.
-    code = kept + (uint64(binades) << uint64(trailing_bits))
+    last_binade = int64(uint64(spec[MAX_POSITIVE]) >> uint64(trailing_bits)) - spec[SUBNORMALS]
+    overflowed = binades >= 1 and binades > last_binade
+    # The code of the lower neighbour; with precision 1 its parity is the exponent field's.
+    code = retained + (uint64(binades) << uint64(trailing_bits))
     if not spec[SUBNORMALS]:
         code -= U1 << uint64(trailing_bits)
-    up = rounds_up((code & U1) != U0, fraction, below, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
+    up = rounds_up((code & U1) != U0, fraction, sticky, negative, rules[ROUNDING], rules[RANDOM_BITS], random)
     code += uint64(up)
-    if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not beyond and code < U1 << uint64(trailing_bits):
+    if rules[FLUSH] == FLUSH_AFTER and spec[SUBNORMALS] and not overflowed and code < U1 << uint64(trailing_bits):
         return encode_zero(negative, rules), flags | FLUSHED
-    if beyond or code > maximum or (up and code == U0):  # the last: 2^64 quanta
+    if overflowed or code > maximum or (up and code == U0):  # the last case: 2^64 quanta
         flags |= OVERFLOW | INEXACT
-        if wraps(negative, kept, up, binades, rules):
-            wrapped = (kept + uint64(up)) << uint64(binades) if binades < 64 else U0
+        if wraps(negative, retained, up, binades, rules):
+            wrapped = (retained + uint64(up)) << uint64(binades) if binades < 64 else U0
             return (U0 - wrapped if negative else wrapped) & code_mask(spec), flags
         return overflow(negative, rules), flags
-    if code == U0 and spec[ZERO]:
+    if code == U0 and spec[ZEROS]:
         return encode_zero(negative, rules), flags
-    return with_sign(code, negative, spec), flags
+    return signed_code(code, negative, spec), flags
 
 
 @core
-def wraps(negative, kept, up, binades, rules):
-    """Whether the result (kept + up) 2^binades, which is beyond the largest value, is taken modulo 2^bits."""
-    which = rules[WRAP]
-    if which <= WRAP_POSITIVE:
-        return which == WRAP_ALL or (which == WRAP_POSITIVE and not negative)
-    # (kept + up <= 2^(which - 1) for a negative one, else below it; kept + up may be 2^64)
-    limit = U1 << uint64(which - 1)
-    return binades == 0 and (kept < limit - uint64(up) or (negative and kept == limit - uint64(up)))
+def wraps(negative, retained, up, binades, rules):
+    """Whether an overflowing result, (retained + up) 2^binades, wraps modulo 2^bits."""
+    wrap = rules[WRAP]
+    if wrap <= WRAP_POSITIVE:
+        return wrap == WRAP_ALL or (wrap == WRAP_POSITIVE and not negative)
+    # retained + up is below 2^(wrap - 1), or equal to it for a negative result; retained + up may be 2^64
+    limit = U1 << uint64(wrap - 1)
+    return binades == 0 and (retained < limit - uint64(up) or (negative and retained == limit - uint64(up)))
 
 
 @core
@@ -278,7 +282,7 @@ def overflow(negative, rules):
 
 @core
 def underflow(negative, rules):
-    """The code of what would round to zero in a format without zero."""
+    """The code of a number that would round to zero in a format without zero."""
     return uint64(rules[UNDERFLOW_NEGATIVE] if negative else rules[UNDERFLOW_POSITIVE])
 
 
@@ -289,7 +293,7 @@ def convert(code, source, target, rules, random):
     if category == NOT_A_NUMBER:
         return encode_nan(negative, significand, target, rules)
     if category == INFINITE:
-        return uint64(rules[INFINITY_NEGATIVE] if negative else rules[INFINITY_POSITIVE])
+        return encode_infinity(negative, rules)
     if significand == U0 or counts_as_zero(significand, source, rules):
         return encode_zero(negative, rules)
     zeros = leading_zeros(significand)

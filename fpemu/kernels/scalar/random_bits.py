@@ -1,17 +1,16 @@
-"""A counter-based stream of random integers: element i's word depends on the key and i alone."""
+"""A counter-based stream of random integers: an element's word depends only on the key and its index."""
 
 from numpy import uint32, uint64
 
 from fpemu.kernels.jit import core
+from fpemu.kernels.scalar.bits import U0, U1
 from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
-
-U0 = uint64(0)
 
 
 @core
 def subkey(key, high):
     """The two 32-bit keys of the 2^32 elements whose index has `high` as its upper word (splitmix64's finaliser)."""
-    z = key + (high + uint64(1)) * uint64(0x9E3779B97F4A7C15)
+    z = key + (high + U1) * uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> uint64(27))) * uint64(0x94D049BB133111EB)
     z ^= z >> uint64(31)
@@ -43,8 +42,8 @@ def random_word(key, index):
 
 
 @core
-def drawn_word(key, place, rules):
-    """The random integer of a place in the stream; 0 where the rounding is not stochastic."""
+def random_integer(key, index, rules):
+    """The random integer of element `index` for these rules; 0 if the rounding is not stochastic."""
     if rules[ROUNDING] < STOCHASTIC_A:
         return U0
-    return uint64(random_word(key, place)) >> uint64(32 - rules[RANDOM_BITS])
+    return uint64(random_word(key, index)) >> uint64(32 - rules[RANDOM_BITS])
