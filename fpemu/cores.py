@@ -31,6 +31,7 @@ from fpemu.kernels.opcodes import (
     UNORDERED,
 )
 from fpemu.kernels.scalar.convert import FINITE, INFINITE, NOT_A_NUMBER
+from fpemu.kernels.spec import TININESS
 from fpemu.kernels.user import (
     absolute,
     add,
@@ -177,7 +178,6 @@ def rules(
     payloads = isinstance(origin, FloatFormat) and origin.nan == "ieee"
     payloads = payloads or (origin is None and task.profile.nan_payload is NanPayload.QUIET)
     numbers = lower_rules(target, task.profile, True, isinstance(origin, FloatFormat)) if payloads else task.rules
-    return (*numbers, *task.rules)
     return (*numbers[:TININESS], *task.rules[TININESS:])  # rules of a cast, then those of operations alone
 
 
