@@ -17,10 +17,11 @@ import numpy as np
 
 from fpemu.arrays.array_class import Array
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import quantum
 from fpemu.formats.registry import dtype, dtypes
 from fpemu.formats.rules import brief
 from fpemu.inspection.operations import find_operation
-from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, quantum, short, without_codebooks
+from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, short, without_codebooks
 
 try:
     from hypothesis import strategies as st

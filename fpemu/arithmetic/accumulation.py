@@ -16,8 +16,8 @@ from fpemu.arithmetic.task import Target
 from fpemu.casting.buffers import for_each_chunk
 from fpemu.casting.casts import encode
 from fpemu.casting.fpu import FPU_PROBE
-from fpemu.casting.plans import holds
 from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import holds, span, sums_round_once
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as find_format
@@ -162,17 +162,9 @@ def describe_sum(
     return f"{name}({operands}){which} = {value_text(codes[index], target)} in {target.name}"
 
 
-def _span(fmt: FloatFormat | IntFormat) -> int:
-    """How many bits the values of a format take as multiples of its quantum."""
-    if isinstance(fmt, IntFormat):
-        return fmt.bits
-    significand, exponent = fmt.scaled(fmt.max_code)
-    return exponent + significand.bit_length() - fmt.quantum_exponent
-
-
 def _digits(formats: tuple[FloatFormat | IntFormat, ...], length: int) -> int:
     """The accumulator's digits of 32 bits: for all terms, their number's carries, a sign, and what a term touches."""
-    bits = sum(_span(fmt) for fmt in formats)
+    bits = sum(span(fmt).bits for fmt in formats)
     return max(bits + length.bit_length() + 2, bits + 5 * 32) // 32 + 2
 
 
@@ -310,7 +302,7 @@ def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | I
     for wide in (FLOAT32, FLOAT64):
         shift = wide.precision - by.precision
         same = by.codes_key == wide.codes_key
-        if not same and (wide.precision < 2 * by.precision + 2 or by.quantum_exponent < wide.quantum_exponent + shift):
+        if not same and (not sums_round_once(wide, by) or by.quantum_exponent < wide.quantum_exponent + shift):
             continue
         if not holds(wide, by):
             continue

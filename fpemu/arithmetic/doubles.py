@@ -15,8 +15,8 @@ from fpemu.arithmetic.basic import divide, subtract
 from fpemu.arithmetic.flags import errstate, value_text
 from fpemu.casting.casts import cast, encode
 from fpemu.casting.inputs import Source
-from fpemu.casting.plans import holds
 from fpemu.formats import FLOAT64, TableFormat
+from fpemu.formats.facts.exactness import holds
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.profiles import IEEE
 

@@ -14,8 +14,9 @@ import numpy as np
 from fpemu.arithmetic.task import Codes, Formats, Target, general
 from fpemu.casting.casts import encode as encode_codes
 from fpemu.casting.fpu import FPU_PROBE
-from fpemu.casting.plans import holds, plan
+from fpemu.casting.plans import plan
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat
+from fpemu.formats.facts.exactness import finite_ends, holds, needs_round_to_odd, overflow_threshold, rounds_once_in
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.kernels import opcodes as operations
@@ -120,68 +121,19 @@ def _enough(
     """Whether a float holds enough of the operation's exact results for one rounding to the target.
 
     `checked`: products that may lose digits for being small are done otherwise.
-
-    Sums to odd need two bits more than the target's, and no overflow.  Products must be exact.  Of quotients, q bits
-    being kept and y having p: where x / y is not a number m of q + 1 bits, it is further from it than half an ulp of
-    the float: with x, y in [1, 2) and m in [1, 2), x - m y is a multiple of 2^-(q + p - 1) or of x's quantum, so that
-    |x / y - m| > 2^-(q + p); half an ulp is 2^-P; below 1 both are half as large.  Of roots: x in [1, 4), x - m^2 is a
-    multiple of 2^-2q or of x's quantum, and |sqrt x - m| > 2^-(2q + 2).  So a float of P bits never takes what is no
-    number of q + 1 bits, which all decisions of a rounding are, for one; nor does it change sides.
     """
-    from fractions import Fraction  # here, as importing it takes a while
-
     target = task.target
     assert isinstance(target, FloatFormat)
-    digits, kept = wide.precision, target.precision
-    least, most = Fraction(2) ** wide.quantum_exponent, wide.exact(wide.max_code)
-    normal = Fraction(2) ** wide.emin
-    quanta = [Fraction(2) ** fmt.quantum_exponent for fmt in formats]
-    largest = [abs(fmt.exact(fmt.max_code)) for fmt in formats]
-    precisions = [fmt.precision for fmt in formats]
     infinities = (
         (places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
         (places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
     )
     alike = all(task.rules[i] == task.rules[j] for i, j in zip(*infinities, strict=True))
-    # Where the float's own overflow is the target's overflow to infinity, nobody sees the difference.  The target's
-    # overflow begins, at the latest, with what would be its next number, or in nearest modes halfway there.
-    end = target.exact(target.max_code)
-    if flags_wanted:
-        significand, exponent = target.scaled(target.max_code)
-        ulp = Fraction(2) ** (exponent + significand.bit_length() - kept)
-        end += ulp / 2 if task.profile.rounding in _NEAREST else ulp
-    unbounded = alike and end <= most
-    if name in ("add", "subtract"):
-        return kept + 2 <= digits and (unbounded or sum(largest) <= most)
-    if name in ("multiply", "fma"):
-        product = precisions[0] + precisions[1] <= digits and (checked or quanta[0] * quanta[1] >= least)
-        if name == "multiply":
-            return product and (unbounded or largest[0] * largest[1] <= most)
-        return product and kept + 2 <= digits and largest[0] * largest[1] + largest[2] <= most
-    if name == "divide":
-        fits = kept + precisions[1] <= digits and precisions[0] <= digits
-        return fits and quanta[0] / largest[1] >= normal and largest[0] / quanta[1] <= most
-    return max(2 * kept, precisions[0] - 1) + 2 <= digits  # a root is normal
-
-
-def _must_be_odd(name: str, formats: tuple[FloatFormat, ...], task: Target, wide: FloatFormat) -> bool:
-    """Whether a sum that is rounded to nearest in the float could be wrong in the target.
-
-    Not where the target holds both operands, keeps q bits, 2q + 2 being P or fewer, and rounds to nearest, in whatever
-    way at ties.  Let 2^e be the binade of x, |x| >= |y|, and 2^l the last bit of y.  Where x + y, below 2^(e + 2), has
-    more than P bits, l <= e + 1 - P, and |y| <= 2^(l + q) - 2^l, no more than 2^(e - q - 1) - 2^l: a quarter of the
-    distance of q-bit numbers at x, so x + y rounds to x.  So does what the float makes of it: if l >= e - P - 1, that
-    is at most 2^(e - P - 1) further away, and no more than 2^l; else y is below 2^(e - q - 3), and it is not half as
-    far.  What has P bits or fewer is exact.
-    """
-    target = task.target
-    assert isinstance(target, FloatFormat)
-    return not (
-        name in ("add", "subtract")
-        and task.profile.rounding in _NEAREST
-        and all(holds(target, fmt) for fmt in formats)
-        and wide.precision >= 2 * target.precision + 2
-    )
+    # Where the float's own overflow is the target's overflow to infinity, nobody sees the difference.
+    nearest = task.profile.rounding in _NEAREST
+    end = overflow_threshold(target, nearest) if flags_wanted else finite_ends(target)[1]
+    seen = not (alike and end <= finite_ends(wide)[1])
+    return rounds_once_in(wide, name, formats, target, overflow_matters=seen, losses_matter=not checked)
 
 
 def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
@@ -212,7 +164,8 @@ def _passes(
 
     number = getattr(operations, name.upper())
     kind, words = _kind(formats)
-    odd = flags_wanted or _must_be_odd(name, formats, task, wide)
+    assert isinstance(task.target, FloatFormat)
+    odd = flags_wanted or needs_round_to_odd(wide, name, formats, task.target, task.profile.rounding in _NEAREST)
     loop = fpu_loop(number, wide is FLOAT64, kind, odd, wider is not None)
     exact = FLOAT32.check_profile(_EXACT)
     as_it_is = [kind != operations.REALS or fmt.codes_key == FLOAT32.codes_key for fmt in formats]

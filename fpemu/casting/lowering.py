@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import largest_code
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.rules import (
@@ -59,17 +60,6 @@ _FLUSHES = {
     SubnormalsOut.FLUSH_TINY: places.FLUSH_TINY,
 }
 _ZERO_FROM = {SubnormalsIn.KEEP: 0, SubnormalsIn.ZERO: 1, SubnormalsIn.ZERO_ABOVE_16_BITS: 17}
-
-
-def largest(fmt: FloatFormat | IntFormat, negative: bool) -> int:
-    """The code of the largest finite value of a sign; zero's (or the smallest value's) for a sign that is not there."""
-    if isinstance(fmt, IntFormat):
-        if negative and fmt.encoding == "sign_magnitude":
-            return fmt.max_int | fmt.sign_mask
-        return fmt.min_int & ((1 << fmt.bits) - 1) if negative else fmt.max_int
-    if not negative:
-        return fmt.max_code
-    return fmt.max_code | fmt.sign_mask if fmt.signed else 0
 
 
 def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
@@ -134,7 +124,7 @@ def _unsigned_negative(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
 
 
 def _overflow(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
-    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    top, infinity = largest_code(fmt, negative), _infinity(fmt, negative)
     if negative and not fmt.signed:
         return _unsigned_negative(fmt, rules)
     rule, rounding = rules.overflow, rules.rounding
@@ -163,7 +153,7 @@ def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> i
         if rules.unsigned_negative is UnsignedNegative.ZERO and rule is InfinityRule.STANDARD:
             return 0
         return _first(_nan(fmt, rules, negative), 0)
-    top, infinity = largest(fmt, negative), _infinity(fmt, negative)
+    top, infinity = largest_code(fmt, negative), _infinity(fmt, negative)
     if rule is InfinityRule.SATURATE:
         return top
     if rule is InfinityRule.ZERO:
@@ -179,9 +169,9 @@ def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> i
 def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
     """What a NaN source gives."""
     if rules.nan is NanRule.MAX:
-        return (largest(fmt, False),) * 2
+        return (largest_code(fmt, False),) * 2
     if rules.nan is NanRule.MIN:
-        return (largest(fmt, True),) * 2
+        return (largest_code(fmt, True),) * 2
     if rules.nan is NanRule.ZERO:
         return 0, 0
     keep = isinstance(fmt, FloatFormat) and fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
@@ -195,7 +185,7 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
 
 def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, int]:
     """What an integer format gives for a float out of range (or infinite), and for NaN, per sign; what wraps before."""
-    most, least = largest(fmt, False), largest(fmt, True)
+    most, least = largest_code(fmt, False), largest_code(fmt, True)
     if rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG):
         carrier = 32 if rule is FloatToIntInvalid.C_X86_64 and fmt.bits + (not fmt.signed) <= 32 else 64
         indefinite = (1 << (carrier - 1)) & ((1 << fmt.bits) - 1)

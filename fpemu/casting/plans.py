@@ -16,6 +16,7 @@ from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.lowering import Rules, lower_rules, zeroes_subnormals
 from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import holds
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
 from fpemu.kernels import spec as places
@@ -34,36 +35,6 @@ TABLE_SIZE = 1 << 14  # ...where an array is at least this large, or the width 8
 
 _EXACT = IEEE.replace(nan_payload="keep")
 _NONE = NO_RANDOMS.given
-
-
-def holds(wide: FloatFormat, narrow: Format) -> bool:
-    """Whether a float format (with negative zero, infinities and NaN) has every value of another format."""
-    if isinstance(narrow, TableFormat):
-        return all(_has(wide, *narrow.scaled(code)) for code in range(narrow.code_count))
-    if isinstance(narrow, IntFormat):
-        ends = (narrow.max_int, -narrow.fraction_bits), (narrow.min_int, -narrow.fraction_bits)
-        quantum = -narrow.fraction_bits
-        digits = narrow.max_int.bit_length()
-    else:
-        ends = (narrow.scaled(narrow.max_code),) * 2
-        quantum = narrow.quantum_exponent
-        digits = narrow.precision
-    return digits <= wide.precision and quantum >= wide.quantum_exponent and all(_has(wide, *end) for end in ends)
-
-
-def _has(wide: FloatFormat, significand: int, exponent: int) -> bool:
-    """Whether significand 2^exponent is a finite value of a format with subnormals."""
-    if significand == 0:
-        return True
-    zeros = (significand & -significand).bit_length() - 1
-    digits = abs(significand) >> zeros
-    largest, largest_exponent = wide.scaled(wide.max_code)
-    top = exponent + abs(significand).bit_length()
-    return (
-        digits.bit_length() <= wide.precision
-        and exponent + zeros >= wide.quantum_exponent
-        and top <= largest_exponent + largest.bit_length()
-    )
 
 
 class Plan:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fpemu.casting.plans import holds
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import holds
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import brief
 

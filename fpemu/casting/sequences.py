@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.plans import holds, plan
+from fpemu.casting.plans import plan
 from fpemu.casting.storage import cleared
 from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import holds
 from fpemu.formats.facts.reals import real
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.registry import dtype as find_format

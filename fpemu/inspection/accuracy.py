@@ -17,7 +17,7 @@ from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import decode, encode
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.facts.codes import ranks
-from fpemu.formats.facts.info import finite_range
+from fpemu.formats.facts.exactness import finite_range, quantum_exponents
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import Rounding, Stochastic, Through
@@ -116,12 +116,7 @@ def ulps(values: NDArray[np.float64], exact: NDArray[np.float64], fmt: Target) -
     >>> ulps(np.array([1.0, 2.0]), np.array([1.25, 1.75]), fe.dtype("float8_e4m3fn"))
     array([-2.,  2.])
     """
-    if isinstance(fmt, IntFormat):
-        exponents = np.full(exact.shape, -fmt.fraction_bits)
-    else:
-        finite = np.where(np.isfinite(exact), exact, 0.0)
-        binades = np.where(finite == 0, fmt.emin, np.frexp(finite)[1] - 1)
-        exponents = np.maximum(binades, fmt.emin) - fmt.trailing_bits
+    exponents = quantum_exponents(np.where(np.isfinite(exact), exact, 0.0), fmt)
     with np.errstate(invalid="ignore"):
         errors = np.asarray(values - exact)
     errors[~np.isfinite(errors)] = np.nan

@@ -16,7 +16,8 @@ from fpemu.arithmetic.flags import Flags
 from fpemu.arrays.array_class import Array
 from fpemu.casting.stochastic import streamed
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.facts.text import Exact, exact_literal, floor_log2, number_fact, power_of_two, ratio_text
+from fpemu.formats.facts.exactness import floor_log2, power_of_two, quantum
+from fpemu.formats.facts.text import Exact, exact_literal, number_fact, ratio_text
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
 from fpemu.formats.rules import Stochastic, Through
@@ -25,7 +26,7 @@ from fpemu.inspection.expressions import Call, ExpressionError, Number, Part, Pl
 from fpemu.inspection.operations import exact_value
 from fpemu.kernels import columns
 
-__all__ = ["Evaluation", "Step", "compute", "evaluate", "ulp"]
+__all__ = ["Evaluation", "Step", "compute", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Step:
         up = value > number if value != number else number < 0
         other = neighbour(self.result.format, self.result.code, not up)
         beyond = None if other is None else Code(self.result.format, other).exact
-        gap = ulp(value, self.result.format) if beyond is None else abs(value - beyond)
+        gap = quantum(value, self.result.format) if beyond is None else abs(value - beyond)
         tie = not self.exact.more and 2 * abs(value - number) == gap
         return f"{'tie, ' * tie}{'up' if up else 'down'}"
 
@@ -167,34 +168,7 @@ def _ulps(result: Code, exact: Exact | None) -> Fraction | None:
     error = _error(result, exact)
     if error is None or exact is None or (error and not exact.number):  # no quantum to measure by
         return None
-    return abs(error) / ulp(exact.number, result.format)
-
-
-def ulp(x: Fraction, fmt: Format) -> Fraction:
-    """The quantum of a format in a number's binade, as if its exponents had no upper end.
-
-    Parameters
-    ----------
-    x : Fraction
-    fmt : FloatFormat or IntFormat
-
-    Returns
-    -------
-    Fraction
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> import fpemu as fe
-    >>> from fpemu.inspection.evaluation import ulp
-    >>> ulp(Fraction(1, 3), fe.dtype("bfloat16"))
-    Fraction(1, 512)
-    """
-    if isinstance(fmt, IntFormat):
-        return power_of_two(-fmt.fraction_bits)
-    assert isinstance(fmt, FloatFormat)
-    binade = max(floor_log2(abs(x)), fmt.emin) if x else fmt.emin
-    return power_of_two(binade - fmt.trailing_bits)
+    return abs(error) / quantum(exact.number, result.format)
 
 
 def _beside(value: Fraction, exact: Exact) -> str:

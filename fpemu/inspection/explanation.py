@@ -10,8 +10,9 @@ from fpemu.casting.casts import encode
 from fpemu.casting.inputs import as_source
 from fpemu.casting.stochastic import streamed
 from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import finite_ends, floor_log2, power_of_two, quantum
 from fpemu.formats.facts.literals import DIGITS, Literal, read
-from fpemu.formats.facts.text import Exact, exact_literal, floor_log2, fraction_text, number_text, power_of_two, text
+from fpemu.formats.facts.text import Exact, exact_literal, fraction_text, number_text, text
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import (
     FloatToIntInvalid,
@@ -267,9 +268,8 @@ class _Story:
         """The spacing at a magnitude; None, and the end of the story, below the range of a format without zero."""
         binade = floor_log2(magnitude)
         if isinstance(fmt, IntFormat):
-            exponent = -fmt.fraction_bits
-            self.say("quantum", f"{_power(exponent)}, the spacing everywhere")
-            return power_of_two(exponent)
+            self.say("quantum", f"{_power(-fmt.fraction_bits)}, the spacing everywhere")
+            return quantum(magnitude, fmt)
         self.say("binade", f"{_power(binade)} <= |x| < {_power(binade + 1)}")
         first = fmt.exact(fmt.min_code)
         if not fmt.subnormals and magnitude < first:
@@ -293,7 +293,7 @@ class _Story:
             self.say(
                 "quantum", f"{_power(binade - m)}: the spacing in this binade, 2**({binade} - {m}), p = {fmt.precision}"
             )
-        return power_of_two(max(binade, fmt.emin) - m)
+        return quantum(magnitude, fmt)
 
     def is_odd(self, fmt: FloatFormat | IntFormat, low: int, quantum: Fraction) -> bool:
         """Whether the code of the lower candidate is odd."""
@@ -310,7 +310,7 @@ class _Story:
             rule = invalid or f"unsigned_negative={rules.unsigned_negative.value}"
             self.say("unsigned", f"negative in an unsigned format, {rule}: {self.gives}")
             return
-        limit = _limit(fmt, negative)
+        limit = abs(finite_ends(fmt)[not negative])
         if abs(rounded) > limit:
             self.say(
                 "overflow",
@@ -334,12 +334,6 @@ def _smallest(fmt: FloatFormat | IntFormat) -> Fraction:
     if isinstance(fmt, IntFormat):
         return Fraction(0)
     return power_of_two(fmt.emin) if fmt.subnormals else fmt.exact(fmt.min_normal_code)
-
-
-def _limit(fmt: FloatFormat | IntFormat, negative: bool) -> Fraction:
-    if isinstance(fmt, FloatFormat):
-        return fmt.exact(fmt.max_code)
-    return Fraction(-fmt.min_int if negative else fmt.max_int) * power_of_two(-fmt.fraction_bits)
 
 
 def _power(exponent: int) -> str:

@@ -14,8 +14,9 @@ from fpemu.arithmetic import conversion as integral
 from fpemu.arithmetic.elementary import functions as elementary
 from fpemu.arithmetic.elementary import ziv as digits
 from fpemu.casting import significands
+from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.literals import DIGITS, FAR
-from fpemu.formats.facts.text import FARTHEST, Exact, exact_digits, floor_log2, odd_bits, power_of_two
+from fpemu.formats.facts.text import FARTHEST, Exact, exact_digits
 from fpemu.formats.rules import Rounding, Stochastic, near
 from fpemu.inspection.explanation import decision
 from fpemu.kernels import columns

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,65 +18,22 @@ from fpemu.arrays.array_class import Array
 from fpemu.casting.buffers import Scratch, check_out
 from fpemu.casting.casts import decode
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.casting.plans import Plan, holds, plan
-from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.casting.plans import Plan, plan
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import Span, carrier_of, holds, span, span_of
 from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 from fpemu.quantization.parts import QuantizedParts
 from fpemu.quantization.pieces import Chunk, Rows
 from fpemu.quantization.tool_scales import Arithmetic
 
-if TYPE_CHECKING:
-    from fractions import Fraction
+__all__ = ["dequantize"]
 
-
-__all__ = ["deciding_digits", "deciding_format", "dequantize", "digits"]
-
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+_FORMATS = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
+_DTYPES = tuple(_FORMATS)
 INTEGER = 31  # bits of a difference of integers that the kernels take
 PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
 LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
 LOOKED_UP = 4  # bits of elements whose values fit a register
-
-
-def digits(fmt: Format) -> int:
-    """The most binary digits that a value of a format has."""
-    return _span(fmt).digits
-
-
-@functools.lru_cache(maxsize=64)
-def deciding_digits(fmt: Format) -> int:
-    """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
-    if not isinstance(fmt, TableFormat):
-        return digits(fmt) + 1
-    return max(abs(mark.numerator).bit_length() for mark in _marks(fmt))
-
-
-def _marks(book: TableFormat) -> list[Fraction]:
-    """A codebook's values, and the middles between two."""
-    values = sorted({book.exact(code) for code in range(book.code_count)})
-    return values + [(low + high) / 2 for low, high in itertools.pairwise(values)]
-
-
-@functools.lru_cache(maxsize=16)
-def deciding_format(book: TableFormat) -> FloatFormat:
-    """A format of 64 bits with a digit more than all at which a rounding to a codebook decides.
-
-    A number rounded to odd to it falls where the number itself does.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    marks = [(abs(mark.numerator).bit_length(), mark.denominator.bit_length() - 1) for mark in _marks(book)]
-    deepest = max(places for _, places in marks)
-    for exponent_bits in range(4, 12):
-        fmt = FloatFormat(f"{book.name[:900]} and between", 64, 64 - exponent_bits)
-        few = all(length < fmt.precision and length - places <= fmt.bias for length, places in marks)
-        if few and -deepest > fmt.quantum_exponent:
-            return fmt
-    raise ValueError(f"{book}'s values lie too close to what decides between them")
 
 
 def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -128,57 +85,21 @@ def _decode(q: QuantizedParts) -> str:
     return "product" if steps is None else steps.decode
 
 
-class _Span(NamedTuple):
-    """Numbers of so many binary digits at most, multiples of 2^low, and smaller than 2^high in magnitude."""
-
-    digits: int
-    low: int
-    high: int
-
-
-@functools.lru_cache(maxsize=256)
-def _span(fmt: Format) -> _Span:
-    """A format's finite values."""
-    if isinstance(fmt, FloatFormat):
-        significand, exponent = fmt.scaled(fmt.max_code)
-        return _Span(fmt.precision, fmt.quantum_exponent, exponent + significand.bit_length())
-    if isinstance(fmt, IntFormat):
-        return _Span(fmt.bits, -fmt.fraction_bits, fmt.bits - fmt.fraction_bits)
-    spans = [
-        _span_of(abs(integer), exponent) for integer, exponent in map(fmt.scaled, range(fmt.code_count)) if integer
-    ]
-    digits, low, high = zip(*spans, strict=True)
-    return _Span(max(digits), min(low), max(high))
-
-
-def _span_of(integer: int, exponent: int) -> _Span:
-    """The number integer times 2^exponent; positive."""
-    zeros = (integer & -integer).bit_length() - 1
-    return _Span(integer.bit_length() - zeros, exponent + zeros, exponent + integer.bit_length())
-
-
-def _span_of_second(second: float | None) -> _Span:
+def _span_of_second(second: float | None) -> Span:
     """The second level's scale; none is 1, and what is no positive number goes through all products as it is."""
     if second is None or not 0 < second < math.inf:
-        return _Span(0, 0, 0)
+        return Span(0, 0, 0)
     integer, divisor = second.as_integer_ratio()
-    return _span_of(integer, 1 - divisor.bit_length())
+    return span_of(integer, 1 - divisor.bit_length())
 
 
 @functools.lru_cache(maxsize=64)
-def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> _Span:
+def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> Span:
     """Elements less zero points."""
     ends = (zero_point, zero_point) if isinstance(zero_point, int) else (zero_point.min_int, zero_point.max_int)
     lowest = element.min_int - element.symmetric  # decodes, though it is never produced
     bits = max(element.max_int - ends[0], ends[1] - lowest).bit_length()
-    return _Span(bits, 0, bits)
-
-
-def _fit(kind: np.dtype[Any], *spans: _Span) -> bool:
-    """Whether a float type has all products of such numbers."""
-    digits, low, high = map(sum, zip(*spans, strict=True))
-    own = _span(find_format(kind.name))
-    return digits <= own.digits and low >= own.low and high <= own.high
+    return Span(bits, 0, bits)
 
 
 def _is_integer(element: Format) -> bool:
@@ -193,15 +114,16 @@ def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any
     The second is None where elements are divided by the first.  None: neither type is enough.
     """
     scheme, second, how = q.scheme, q.second_scale, _decode(q)
-    element, scale, unit = _span(scheme.element), _span(scheme.scale), 0
+    element, scale, unit = span(scheme.element), span(scheme.scale), 0
     if scheme.zero_point is not None:
         assert isinstance(scheme.element, IntFormat)
         element = _span_of_differences(scheme.element, scheme.zero_point)
         if element.digits > INTEGER:
             return None
     elif _is_integer(scheme.element):
-        element, unit = _Span(element.digits, 0, element.digits), element.low
-    plain = not unit and _fit(dtype, element) and _fit(dtype, scale)
+        element, unit = Span(element.digits, 0, element.bits), element.low
+    own = _FORMATS[dtype]
+    plain = not unit and element.fits(own) and scale.fits(own)
     if how == "quotient":
         return (np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None) if plain else None
     if not (second is None or isinstance(second, float)):
@@ -209,20 +131,21 @@ def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any
     if how == "scales_first":
         first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
         return (first.astype(dtype), dtype.type(1)) if plain else None
-    last, moved = _span_of_second(second), _Span(scale.digits, scale.low + unit, scale.high + unit)
+    last, moved = _span_of_second(second), Span(scale.digits, scale.low + unit, scale.high + unit)
     for kind in _DTYPES[_DTYPES.index(dtype) :]:
-        if not all(_fit(kind, span) for span in (element, scale, moved, last)):
+        own = _FORMATS[kind]
+        if not all(numbers.fits(own) for numbers in (element, scale, moved, last)):
             continue
-        if kind != dtype and not _fit(kind, element, moved, last):
+        if kind != dtype and not element.times(moved, last).fits(own):
             continue
         with np.errstate(all="ignore"):  # signalling NaNs
             values = np.asarray(decode(q.scales, scheme.scale, dtype=kind))
             values = np.ldexp(values, unit) if unit else values
             if second is None:
                 return values, kind.type(1)
-            if _fit(kind, moved, last):
+            if moved.times(last).fits(own):
                 return values * kind.type(second), kind.type(1)
-        if q.zero_points is None and _fit(kind, element, moved):
+        if q.zero_points is None and element.times(moved).fits(own):
             return values, kind.type(second)
     return None
 
@@ -241,25 +164,17 @@ def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray
         numbers = scratch.of("elements", flat.size, kind)
         sign_extended(flat, codes.dtype.type(1 << (element.bits - 1)), numbers)
         return numbers.reshape(codes.shape)
-    numbers = scratch.of("elements", flat.size, _carrier(element).name)
     work = _decoding(element)
+    numbers = scratch.of("elements", flat.size, work.target.name)
     work.prepare(flat.size)
     work(flat, numbers.view(work.out_dtype))
     return numbers.reshape(codes.shape)
 
 
 @functools.lru_cache(maxsize=64)
-def _carrier(element: Format) -> FloatFormat:
-    """The narrower of float32 and float64 that has a format's values."""
-    single, double = (find_format(kind.name) for kind in _DTYPES)
-    assert isinstance(single, FloatFormat)
-    assert isinstance(double, FloatFormat)
-    return single if holds(single, element) else double
-
-
-@functools.lru_cache(maxsize=64)
 def _decoding(element: Format) -> Plan:
-    carrier = _carrier(element)
+    carrier = carrier_of(element)
+    assert carrier is not None
     return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
 
 
@@ -269,7 +184,7 @@ def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | Non
     from fpemu.casting.fast_paths import widening
     from fpemu.kernels.cpu import blocks as kernels
 
-    if isinstance(element, IntFormat) or element.bits > 8 or _carrier(element).bits != 32 or dtype != np.float32:
+    if isinstance(element, IntFormat) or element.bits > 8 or not holds(FLOAT32, element) or dtype != np.float32:
         return None
     if element.bits <= LOOKED_UP:
         codes = np.minimum(np.arange(1 << LOOKED_UP, dtype=np.uint8), element.code_count - 1)  # above: never looked up

@@ -14,11 +14,11 @@ from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.casting.stochastic import Randoms
 from fpemu.formats import INT32, FloatFormat, IntFormat
+from fpemu.formats.facts.exactness import deciding_digits, digits
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Overflow, Rounding
 from fpemu.kernels import spec as places
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.dequantizer import deciding_digits, digits
 from fpemu.quantization.tool_scales import Stepped
 
 __all__ = ["Elements", "SteppedElements", "Way", "shifted", "way"]

@@ -16,11 +16,12 @@ from fpemu.arithmetic.basic import multiply, subtract
 from fpemu.casting.casts import cast, decode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import quotients_round_once, with_digits
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scale_rules import ScaleRule
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.ratios import are_few, by_fractions, quotients, rounded_quotients, with_digits
+from fpemu.quantization.ratios import by_fractions, quotients, rounded_quotients
 from fpemu.quantization.tool_scales import Scales, Statistics, Stepped, is_zero, wide
 
 __all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
@@ -128,7 +129,7 @@ class Exact:
             return 1.0
         most = slice(np.argmax(words), np.argmax(words) + 1)
         divisors = scheme.divisor, scheme.largest_scale
-        if are_few(divisors, scheme.second_level):
+        if quotients_round_once(divisors, scheme.second_level):
             code = quotients(extent[most], divisors[0] * divisors[1], scheme.second_level, Rounding.NEAREST_EVEN)
         else:
             low, high = (part.reshape(-1)[most] for part in found)
@@ -160,7 +161,7 @@ class Exact:
         if not scheme.scale.has("nan") and np.isnan(extent).any():
             raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
         divisors = scheme.divisor, 1.0 if second is None else second
-        if are_few(divisors, scheme.scale):
+        if quotients_round_once(divisors, scheme.scale):
             codes = quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
         else:
             codes = by_fractions(*found, divisors, scheme.scale, rule.rounding)

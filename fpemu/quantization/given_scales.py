@@ -8,7 +8,7 @@ import numpy as np
 
 from fpemu.casting.casts import cast, decode, encode
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.quantization.ratios import with_digits
+from fpemu.formats.facts.exactness import with_digits
 from fpemu.quantization.tool_scales import is_zero
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from fpemu.arithmetic.basic import add, multiply
 from fpemu.arithmetic.sums import vecdot
 from fpemu.casting.casts import decode, encode
-from fpemu.casting.plans import holds
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat
+from fpemu.formats.facts.exactness import Span, digits, finite_ends, holds, span_of_array
 from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import brief, near
-from fpemu.quantization.definition.scale_rules import finite_ends
-from fpemu.quantization.dequantizer import digits
 from fpemu.quantization.quantized import Quantized
 
 if TYPE_CHECKING:
@@ -226,12 +224,12 @@ def _stretches(a: _Side, b: _Side) -> Iterator[tuple[int, int]]:
 def _whole(a: _Side, b: _Side) -> tuple[list[Matrix], Matrix]:
     """The exact product in parts, each to be multiplied by the other matrix."""
     (x, of_x), (y, of_y) = a.folded, b.folded
-    return _products(x, y, _Span.of(x), _Span.of(y))[0], of_x * of_y
+    return _products(x, y, span_of_array(x), span_of_array(y))[0], of_x * of_y
 
 
 def _in_steps(a: _Side, b: _Side, by: FloatFormat) -> Matrix:
     """The product with each stretch's scaled sum rounded, and added up in order."""
-    spans = _Span.of(a.numbers), _Span.of(b.numbers)
+    spans = span_of_array(a.numbers), span_of_array(b.numbers)
     scale_digits = a.scheme.scale.precision + b.scheme.scale.precision
     total = None
     for place, stop in _stretches(a, b):
@@ -250,25 +248,7 @@ def _in_steps(a: _Side, b: _Side, by: FloatFormat) -> Matrix:
     return np.asarray(total, np.float64)
 
 
-class _Span(NamedTuple):
-    """Finite numbers as integers times 2^low: of fewer than `bits` bits, the sign apart."""
-
-    low: int
-    bits: int
-
-    @classmethod
-    def of(cls, x: Matrix) -> _Span:
-        """That of a matrix."""
-        significands, exponents = np.frexp(x[x != 0])
-        if not exponents.size:
-            return cls(0, 0)
-        integers = np.ldexp(significands, EXACT).astype(np.int64)
-        zeros = np.frexp((integers & -integers).astype(np.float64))[1] - 1
-        low = int((exponents - EXACT + zeros).min())
-        return cls(low, int(exponents.max()) - low)
-
-
-def _products(a: Matrix, b: Matrix, of_a: _Span, of_b: _Span) -> tuple[list[Matrix], int]:
+def _products(a: Matrix, b: Matrix, of_a: Span, of_b: Span) -> tuple[list[Matrix], int]:
     """Matrices whose sum is the product, each of them exact, and the bits of an element of the only one."""
     grows = max(a.shape[1] - 1, 0).bit_length()
     room = EXACT - grows
@@ -280,7 +260,7 @@ def _products(a: Matrix, b: Matrix, of_a: _Span, of_b: _Span) -> tuple[list[Matr
     return [np.where(part == 0, 0.0, part) for part in parts], of_a.bits + of_b.bits + grows
 
 
-def _pieces(x: Matrix, span: _Span, width: int) -> list[Matrix]:
+def _pieces(x: Matrix, span: Span, width: int) -> list[Matrix]:
     """Matrices whose sum is x, integers of `width` bits times powers of two."""
     if span.bits <= width:
         return [x]

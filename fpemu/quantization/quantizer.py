@@ -17,22 +17,20 @@ from fpemu.casting.buffers import check_out
 from fpemu.casting.casts import cast, decode, encode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.inputs import as_numbers
-from fpemu.casting.plans import holds
 from fpemu.casting.stochastic import Randoms, check_randoms, randomness
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, TableFormat
+from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
 from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import NanRule, Rounding
 from fpemu.quantization.blocks import Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
-from fpemu.quantization.dequantizer import deciding_digits, deciding_format, digits
 from fpemu.quantization.elements import Elements, SteppedElements, shifted, way
 from fpemu.quantization.exact_scales import Exact, of_whole_rows, stages_of, statistics
 from fpemu.quantization.fast_scales import direct
 from fpemu.quantization.given_scales import Known, known_parts
 from fpemu.quantization.pieces import Chunk, Rows
 from fpemu.quantization.quantized import Quantized
-from fpemu.quantization.ratios import digits_of
 from fpemu.quantization.tool_scales import Arithmetic, Scales, Statistics, Stepped, wide
 
 if TYPE_CHECKING:
@@ -236,10 +234,8 @@ def _held(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
         if fmt.codes_key == carrier.codes_key:
             words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
             return words.view(carrier.name).reshape(codes.shape)
-    for carrier in (FLOAT32, FLOAT64):
-        if holds(carrier, fmt):
-            return np.ascontiguousarray(decode(codes, fmt, dtype=carrier.name)).reshape(codes.shape)
-    return None
+    wide = carrier_of(fmt)
+    return None if wide is None else np.ascontiguousarray(decode(codes, fmt, dtype=wide.name)).reshape(codes.shape)
 
 
 def _why_not_odd(scheme: ScaledFormat) -> str:
@@ -259,21 +255,8 @@ def _why_not_odd(scheme: ScaledFormat) -> str:
     most = sum(map(digits, levels)) + max(deciding_digits(element), digits_of(scheme.divisor) + 1)
     if most > 52:
         return f"{scheme} is decided at numbers of {most} digits"
-    ends = [_exponents(fmt) for fmt in (*levels, element)]
-    least, largest = (sum(exponents) for exponents in zip(*ends, strict=True))
-    return f"{scheme} reaches beyond its range" if least < LEAST or largest > LARGEST else ""
-
-
-def _exponents(fmt: Format) -> tuple[int, int]:
-    """The exponents of a format's unit, and of a power of two beyond all its values."""
-    if isinstance(fmt, FloatFormat):
-        significand, exponent = fmt.scaled(fmt.max_code)
-        return fmt.quantum_exponent, exponent + significand.bit_length()
-    if isinstance(fmt, TableFormat):
-        values = [fmt.scaled(code) for code in range(fmt.code_count)]
-        return min(exponent for _, exponent in values), max(e + abs(m).bit_length() for m, e in values)
-    assert isinstance(fmt, IntFormat)
-    return -fmt.fraction_bits, fmt.bits - fmt.fraction_bits
+    product = span(element).times(*map(span, levels))
+    return f"{scheme} reaches beyond its range" if product.low < LEAST or product.high > LARGEST else ""
 
 
 def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:

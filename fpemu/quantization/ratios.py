@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -15,42 +14,19 @@ from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FloatFormat
+from fpemu.formats.facts.exactness import floor_log2
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.profiles import SCALE_RULES
 
-__all__ = ["are_few", "by_fractions", "digits_of", "quotients", "rounded_quotients", "with_digits"]
+__all__ = ["by_fractions", "quotients", "rounded_quotients"]
 
 TINY = 2.0**-960  # below it float64 may lack digits of a quotient
 SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
 EXACT = 60  # digits of a fraction rounded to odd
 
 
-def digits_of(number: float) -> int:
-    """Binary digits of a number; 0 of infinity."""
-    if not math.isfinite(number):
-        return 0
-    numerator = abs(number.as_integer_ratio()[0])
-    return (numerator // (numerator & -numerator)).bit_length()
-
-
-@functools.lru_cache(maxsize=64)
-def with_digits(digits: int) -> FloatFormat:
-    """Float64 with fewer digits; without infinities and NaN, for which one digit has no room."""
-    return FloatFormat("digits", 11 + digits, digits, bias=1024, nan="none", infinities=False)
-
-
-def are_few(divisors: tuple[float, float], fmt: FloatFormat) -> bool:
-    """Whether divisors and a format have so few digits that `quotients` rounds once."""
-    return fmt.precision + 1 + sum(map(digits_of, divisors)) <= 52 and math.isfinite(divisors[0] * divisors[1])
-
-
 def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rounding: Rounding) -> NDArray[Any]:
-    """Codes of extents, rounded to odd, over a divisor.
-
-    A number t at which the rounding decides, times the divisor, has 52 digits at most: `are_few`.  So an extent, of 53
-    digits, is that product or off by more than 2^-53 of it: then the quotient is off t by more than half a unit in the
-    last place of float64, and rounded to float64 it lies on its own side of t still.
-    """
+    """Codes of extents, rounded to odd, over a divisor; see `quotients_round_once`."""
     how: dict[str, Any] = {"profile": SCALE_RULES, "rounding": rounding}
     if not fpu_is_fit():
         return _divided(extent, divisor, fmt, how)
@@ -89,8 +65,6 @@ def by_fractions(
     """Codes of high - low over the product of two divisors, in exact fractions, one after the other."""
     from fractions import Fraction
 
-    from fpemu.formats.facts.text import floor_log2
-
     divisor = Fraction(divisors[0]) * Fraction(divisors[1])
     ends = np.stack([low, high], axis=-1).reshape(-1, 2)
     finite = np.isfinite(ends).all(axis=1)
@@ -113,7 +87,7 @@ def by_fractions(
 def rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
     """Quotients to the nearest integers, ties to even, and beyond 2^40 to some of that size; NaN to 0.
 
-    `digits`: those of a divisor, and of all ties within the range, together; see `quotients`.
+    `digits`: those of a divisor, and of all ties within the range, together; see `quotients_round_once`.
     """
     if digits > 52 or not fpu_is_fit():
         return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))

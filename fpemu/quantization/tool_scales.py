@@ -15,9 +15,9 @@ from fpemu.casting.casts import cast, decode, encode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import by_bins
 from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import finite_ends
 from fpemu.formats.rules import NanRule
 from fpemu.quantization.definition.profiles import SCALE_RULES
-from fpemu.quantization.definition.scale_rules import finite_ends
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.tool_arithmetic import Steps
 

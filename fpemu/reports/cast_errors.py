@@ -10,7 +10,7 @@ import numpy as np
 
 from fpemu.formats import Format
 from fpemu.formats.base import Scheme
-from fpemu.formats.facts.info import finite_range
+from fpemu.formats.facts.exactness import finite_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from fpemu.casting.inputs import Source, as_numbers, as_source
 from fpemu.casting.stochastic import check_randoms, streamed
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.base import Scheme
-from fpemu.formats.facts.info import finite_range
+from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.infotext import text_table
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as lookup

@@ -16,6 +16,7 @@ import numpy as np
 from fpemu.arithmetic.flags import Flags
 from fpemu.formats import TableFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.facts.exactness import end_codes, largest_code
 from fpemu.formats.rules import KNOBS, Rounding, Stochastic
 from fpemu.verification.differences import nan_places, positions
 
@@ -259,6 +260,11 @@ def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
     return _one_step(got, want, a, b, fmt)
 
 
+def _largest(fmt: Any) -> list[int]:
+    """The codes of the largest values, of floats without their sign."""
+    return [largest_code(fmt)] if fmt.kind == "float" else list(end_codes(fmt))
+
+
 def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
     """Which way all go, if all are one step off and finite."""
     special = (*_INFINITIES, *_NANS)
@@ -276,10 +282,3 @@ def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8
 
 def _magnitudes(codes: Codes, fmt: Any) -> NDArray[np.uint64]:
     return codes.astype(np.uint64) & ~np.uint64(fmt.sign_mask if fmt.kind == "float" else 0)
-
-
-def _largest(fmt: Any) -> list[int]:
-    """The codes of the largest values, of floats without their sign."""
-    if fmt.kind == "float":
-        return [fmt.max_code]
-    return [fmt.max_int, fmt.min_int & (fmt.code_count - 1)]

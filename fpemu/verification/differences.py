@@ -14,9 +14,9 @@ from fpemu.arithmetic.neighbours import exact_codes, number_text
 from fpemu.casting.inputs import as_numbers, as_source, carries_codes
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
 from fpemu.formats.facts.codes import is_nan, split
+from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.facts.text import floor_log2
 from fpemu.formats.rules import brief
 from fpemu.inspection.code import Code
 
@@ -169,16 +169,10 @@ def ulp_error(fmt: FloatFormat | IntFormat, code: int, desired: Fraction | float
     if isinstance(desired, float) or (isinstance(value, float) and math.isnan(value)):
         alike = value == desired or (value != value and desired != desired)
         return Fraction(0) if alike else None
-    if isinstance(fmt, IntFormat):
-        assert isinstance(value, Fraction)
-        return abs(value - desired) * Fraction(2) ** fmt.fraction_bits
-    significand, exponent = fmt.scaled(fmt.max_code)
-    largest = significand * Fraction(2) ** exponent
-    binade = floor_log2(min(abs(desired), largest)) if desired else fmt.emin
-    ulp = Fraction(2) ** (max(binade, fmt.emin) - fmt.precision + 1)
+    largest = finite_ends(fmt)[1]
+    ulp = quantum(min(abs(desired), largest), fmt)
     if isinstance(value, float):  # infinite: what would come after the largest
-        after = largest + Fraction(2) ** (floor_log2(largest) - fmt.precision + 1)
-        beyond = after - (desired if value > 0 else -desired)
+        beyond = largest + quantum(largest, fmt) - (desired if value > 0 else -desired)
         return max(beyond, Fraction(0)) / ulp
     return abs(value - desired) / ulp
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
-from fpemu.formats.facts.text import floor_log2
+from fpemu.formats.facts.exactness import floor_log2, quantum
 from fpemu.inspection.code import Code
 
-__all__ = ["SOLVED", "finite", "halfway", "nearest_code", "quantum", "short", "without_codebooks"]
+__all__ = ["SOLVED", "finite", "halfway", "nearest_code", "short", "without_codebooks"]
 
 Numbers = FloatFormat | IntFormat
 
@@ -42,14 +42,6 @@ def without_codebooks(fmt: Numbers | TableFormat) -> Numbers:
 def finite(code: int, fmt: Numbers) -> Fraction | None:
     """A code's value; None for NaN and infinities."""
     return Code(fmt, code).exact
-
-
-def quantum(x: Fraction, fmt: Numbers) -> Fraction:
-    """The distance of the format's values at a number, were its exponents without an upper end."""
-    if isinstance(fmt, IntFormat):
-        return Fraction(2) ** -fmt.fraction_bits
-    exponent = max(floor_log2(x), fmt.emin) if x else fmt.emin
-    return Fraction(2) ** (exponent - fmt.precision + 1)
 
 
 def halfway(code: int, fmt: Numbers) -> Fraction | None:

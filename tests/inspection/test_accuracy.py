@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu.formats.facts.exactness import quantum
 from fpemu.inspection.accuracy import measure, operation_table, ulps, usual_methods
-from fpemu.inspection.evaluation import ulp
 from fpemu.inspection.operations import OPERATIONS
 from fpemu.reports.plotting import accuracy_picture, operation_picture
 
@@ -19,7 +19,7 @@ def test_ulps(name):
     rng = np.random.default_rng(0)
     exact = np.concatenate([rng.normal(size=200) * 2.0 ** rng.integers(-30, 9, 200), [0.0, 1.0, 2.0, -0.5]])
     values = exact + rng.normal(size=exact.size)
-    expected = [(Fraction(v) - Fraction(x)) / ulp(Fraction(x), fmt) for v, x in zip(values, exact, strict=True)]
+    expected = [(Fraction(v) - Fraction(x)) / quantum(Fraction(x), fmt) for v, x in zip(values, exact, strict=True)]
     np.testing.assert_allclose(ulps(values, exact, fmt), [float(error) for error in expected], rtol=1e-15)
     assert np.isnan(ulps(np.array([np.inf, 1.0, np.nan]), np.array([1.0, np.inf, np.nan]), fmt)).all()
 
@@ -40,7 +40,7 @@ def test_errors_are_those_against_mpfr(name, fmt):
                 continue
             exact = Fraction(*map(int, exact.as_integer_ratio()))
             result = fe.decode(found.methods[0].codes[code], fmt)
-            expected[code] = float((Fraction(float(result)) - exact) / ulp(exact, fmt))
+            expected[code] = float((Fraction(float(result)) - exact) / quantum(exact, fmt))
     assert np.flatnonzero(found.measured).tolist() == list(expected)
     np.testing.assert_allclose(found.methods[0].ulps[found.measured], list(expected.values()), atol=1e-9)
     (method,) = found.methods

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 import fpemu as fe
-from fpemu.formats.facts.info import finite_range
+from fpemu.formats.facts.exactness import finite_range, floor_log2
 from fpemu.formats.facts.literals import read
-from fpemu.formats.facts.text import exact_text, floor_log2
+from fpemu.formats.facts.text import exact_text
 from fpemu.inspection.code import Code, explain_code, fields, neighbour
 from fpemu.inspection.explanation import explain
 

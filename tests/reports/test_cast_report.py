@@ -11,7 +11,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.casting.buffers import iter_chunks
-from fpemu.formats.facts.info import finite_range
+from fpemu.formats.facts.exactness import finite_range
 from fpemu.quantization.definition.tool_profiles import scale_profile
 from fpemu.reports.cast_errors import HEADER, Errors
 from fpemu.reports.cast_report import report_stream

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
@@ -10,7 +9,7 @@ from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.limits import Dyadic, FloatInfo, Limits
 from fpemu.formats.registry import dtype
 
-__all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "finite_range", "iinfo"]
+__all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "iinfo"]
 
 
 class IntInfo(Limits):
@@ -235,33 +234,3 @@ def describe(fmt: Any) -> Info:
     if isinstance(found, FloatFormat):
         return FloatInfo(found)
     return IntInfo(found) if isinstance(found, IntFormat) else TableInfo(found)
-
-
-def finite_range(fmt: Format) -> tuple[float, float]:
-    """The smallest (most negative) and the largest finite value, as floats; infinite where float64 cannot hold them.
-
-    Parameters
-    ----------
-    fmt : Format
-
-    Returns
-    -------
-    tuple of float
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> from fpemu.formats.facts.info import finite_range
-    >>> finite_range(fe.dtype("int4")), finite_range(fe.dtype("float8_e4m3fn"))
-    ((-8.0, 7.0), (-448.0, 448.0))
-    """
-    limits = describe(fmt)
-    lowest, largest = (_float(*(limits.dyadic(field) or (0, 0))) for field in ("min", "max"))
-    return lowest, largest
-
-
-def _float(significand: int, exponent: int) -> float:
-    try:
-        return math.ldexp(significand, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, significand)

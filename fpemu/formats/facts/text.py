@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
+from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.facts.literals import DIGITS, FAR, Literal
 from fpemu.kernels import columns
@@ -16,12 +17,9 @@ __all__ = [
     "exact_digits",
     "exact_literal",
     "exact_text",
-    "floor_log2",
     "fraction_text",
     "number_fact",
     "number_text",
-    "odd_bits",
-    "power_of_two",
     "ratio_text",
     "text",
 ]
@@ -213,19 +211,6 @@ def _decimal(negative: bool, digits: str, point: int) -> str:
     return f"{sign}{whole}{'.' if fraction or cut else ''}{fraction}{cut}"
 
 
-def power_of_two(n: int) -> Fraction:
-    """2^n, of any sign; `Fraction(2) ** n` takes long where n is large."""
-    return Fraction(1 << n) if n >= 0 else Fraction(1, 1 << -n)
-
-
-def floor_log2(x: Fraction) -> int:
-    """The largest integer e with 2^e <= x, for x > 0."""
-    exponent = x.numerator.bit_length() - x.denominator.bit_length()
-    bound = (x.denominator << exponent) if exponent >= 0 else x.denominator
-    number = x.numerator if exponent >= 0 else x.numerator << -exponent
-    return exponent if number >= bound else exponent - 1
-
-
 def text(x: Fraction) -> str:
     """A number in decimal; where the decimals are cut also as an integer times a power of two, or as a ratio."""
     numerator, denominator = x.numerator, x.denominator
@@ -236,8 +221,3 @@ def text(x: Fraction) -> str:
     decimal = fraction_text(x)
     short = max(numerator.bit_length(), denominator.bit_length()) <= SHORT
     return f"{decimal} = {x}" if "…" in decimal and short else decimal
-
-
-def odd_bits(n: int) -> int:
-    """How long an integer is, n >= 0, without the zeros at its end."""
-    return n.bit_length() - (n & -n).bit_length() + 1 if n else 0

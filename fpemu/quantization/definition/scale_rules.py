@@ -8,13 +8,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.facts.exactness import finite_ends, floor_log2, power_of_two
 from fpemu.formats.rules import Rounding, brief, named, near, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-__all__ = ["RULES", "ScaleRule", "check_word", "finite_ends", "scale_rule"]
+__all__ = ["RULES", "ScaleRule", "check_word", "scale_rule"]
 
 STATISTICS = ("absmax", "minmax", "signed_absmax")
 DIVISORS = ("largest", "power", "span", "lowest")
@@ -120,14 +121,13 @@ class ScaleRule:
 
 @functools.lru_cache(maxsize=256)
 def _divisor(word: str, element: Format, zero_point: int) -> float:
-    from fractions import Fraction  # imported late: `import fpemu` stays light
 
-    from fpemu.formats.facts.text import floor_log2
-
+    if not isinstance(element, FloatFormat | IntFormat | TableFormat):
+        raise TypeError(f"the element must be a Format, as fpemu.dtype(x) gives, not a {type(element).__name__}")
     low, high = (end - zero_point for end in finite_ends(element))
     largest = high if isinstance(element, IntFormat) else max(high, -low)
     if word == "power":
-        return exact_float(Fraction(2) ** floor_log2(largest), f"the power of two that scales of {element} divide by")
+        return exact_float(power_of_two(floor_log2(largest)), f"the power of two that scales of {element} divide by")
     if word == "span":
         return exact_float(high - low, f"the span of {element}")
     return exact_float(low if word == "lowest" else largest, f"the {word} value of {element}")
@@ -147,21 +147,6 @@ def exact_float(x: Fraction | int, what: str) -> float:
         x = Fraction(x)
         raise ValueError(f"{what} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
     return nearest
-
-
-def finite_ends(fmt: Format) -> tuple[Fraction, Fraction]:
-    """The smallest and the largest finite value of a format."""
-    from fractions import Fraction
-
-    if isinstance(fmt, TableFormat):
-        return Fraction(min(fmt.entries)), Fraction(max(fmt.entries))
-    if isinstance(fmt, IntFormat):
-        unit = Fraction(1, 1 << fmt.fraction_bits) if fmt.fraction_bits >= 0 else Fraction(1 << -fmt.fraction_bits)
-        return fmt.min_int * unit, fmt.max_int * unit
-    if not isinstance(fmt, FloatFormat):
-        raise TypeError(f"the element must be a Format, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
-    high = fmt.exact(fmt.max_code)
-    return (-high if fmt.signed else Fraction(0)), high
 
 
 def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:

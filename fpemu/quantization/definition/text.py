@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.facts.info import describe, finite_range
+from fpemu.formats.facts.exactness import finite_range
+from fpemu.formats.facts.info import describe
 from fpemu.formats.facts.infotext import decimal_text
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 
