@@ -28,7 +28,7 @@ from fpemu.quantization.tool_scales import Arithmetic
 
 __all__ = ["dequantize"]
 
-_FORMATS = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
+_FORMATS: dict[np.dtype[Any], FloatFormat] = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 _DTYPES = tuple(_FORMATS)
 INTEGER = 31  # bits of a difference of integers that the kernels take
 PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
