@@ -24,12 +24,18 @@ import numba
 import numpy
 
 try:
+    import fcntl
+except ImportError:  # Windows: processes do not wait for each other's compilations
+    fcntl = None
+
+try:
     from numba.core.compiler import CompileResult
     from numba.core.serialize import dumps
 except ImportError:  # an incompatible numba: no cache
     CompileResult = dumps = None
 
 UNUSED_DAYS = 30
+LONGEST_WAIT = 120  # seconds for another process's compilation of the same loop; after that this process compiles too
 KERNEL_SUFFIX = ".kernel"
 
 _sources = Path(__file__).parent
@@ -102,6 +108,22 @@ class LoopCache:
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         self._function = function
         self._on = True
+        self._locks = {}  # path of a file that this process compiles now: the lock's descriptor
+
+    def attach(self, dispatcher):
+        """Make this the cache of a dispatcher, and let the locks go where a compilation fails."""
+        dispatcher._cache = self
+        compiler = dispatcher._compiler
+        compile_once = compiler.compile
+
+        def compile_or_release(*args):
+            try:
+                return compile_once(*args)
+            except BaseException:
+                self.release()
+                raise
+
+        compiler.compile = compile_or_release
 
     def enable(self):
         self._on = True
@@ -119,6 +141,14 @@ class LoopCache:
         target_context.refresh()
         if not self._on:
             return None
+        compiled = self._read(signature, target_context)
+        if compiled is None and self._lock(signature, target_context.codegen()):  # another process may have been faster
+            compiled = self._read(signature, target_context)
+            if compiled is not None:
+                self.release()
+        return compiled
+
+    def _read(self, signature, target_context):
         path = None
         try:
             key, path = self._key_and_path(signature, target_context.codegen())
@@ -138,13 +168,52 @@ class LoopCache:
         """Save compiled code if possible; a full disk or an incompatible numba is not an error."""
         if not self._on:
             return
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), contextlib.ExitStack() as stack:
+            stack.callback(self.release)
             if compiled.lifted or compiled.library.has_dynamic_globals:
                 return
             key, path = self._key_and_path(signature, compiled.codegen)
             payload = dumps(compiled._reduce())
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, _seal(key, payload) + payload)
+
+    def _lock(self, signature, codegen):
+        """Lock a file for the time of its compilation; True if another process held the lock before.
+
+        A process that dies lets its locks go.  Where files cannot be locked nobody waits.
+        """
+        if fcntl is None:
+            return False
+        try:
+            path = self._key_and_path(signature, codegen)[1].with_suffix(f"{KERNEL_SUFFIX}.lock")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except Exception:  # as in `_read`: compiling needs no file
+            return False
+        waited, until = False, time.monotonic() + LONGEST_WAIT
+        try:
+            while time.monotonic() < until:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    waited = True
+                    time.sleep(0.02)
+                else:
+                    self._locks[path], descriptor = descriptor, None
+                    break
+        except OSError:  # a file system without locks
+            pass
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        return waited
+
+    def release(self):
+        """Let other processes have the files that this one compiled."""
+        while self._locks:
+            path, descriptor = self._locks.popitem()
+            _remove(path)
+            os.close(descriptor)
 
     def _key_and_path(self, signature, codegen):
         """The key of everything that the code depends on beside the kernels, and the path of the file."""

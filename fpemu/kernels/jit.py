@@ -16,5 +16,5 @@ def loop(function):
     """Compile an array loop on its first call, without the GIL, cached on disk where that is possible."""
     compiled = numba.njit(nogil=True)(function)
     if folder is not None:
-        compiled._cache = LoopCache(function, folder)
+        LoopCache(function, folder).attach(compiled)
     return compiled

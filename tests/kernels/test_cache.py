@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import builtins
 import errno
+import fcntl
 import hashlib
 import importlib
 import importlib.util
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -224,7 +227,7 @@ def _key(folder):
     loop = jit.loop(add)
     loop(2)
     [signature] = loop.overloads
-    return loop._cache._place(signature, loop.targetctx.codegen())[0]
+    return loop._cache._key_and_path(signature, loop.targetctx.codegen())[0]
 
 
 def test_a_kept_loop_under_another_name(folder):
@@ -322,3 +325,61 @@ def test_no_jit(monkeypatch):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     with pytest.raises(ImportError, match="NUMBA_DISABLE_JIT=1 says not to compile: unset it"):
         copy_of(jit)
+
+
+# -- one compilation for all processes --------------------------------------------------------------------------------
+
+RACE = """
+import os, sys, time
+from tests.kernels import test_cache
+from fpemu.kernels import jit
+folder, own, other = sys.argv[1:]
+jit.folder = folder
+loop = jit.loop(test_cache.slow)
+open(own, "w").close()
+while not os.path.exists(other):
+    time.sleep(0.001)
+print(loop(2), sum(loop.stats.cache_hits.values()))
+"""
+
+
+def slow(x):
+    """A loop that takes a while to compile."""
+    return np.sort(np.full(5, x) + np.arange(5))[-1] + np.linspace(0, x, 7).sum()
+
+
+def test_two_processes_compile_a_loop_once(tmp_path):
+    kernels, files = tmp_path / "kernels", [str(tmp_path / name) for name in "ab"]
+    commands = [[sys.executable, "-c", RACE, str(kernels), own, other] for own, other in (files, files[::-1])]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    answers = sorted(process.communicate(timeout=300)[0].split() for process in processes)
+    assert answers == [["13.0", "0"], ["13.0", "1"]]
+    assert [path.suffix for path in kernels.iterdir()] == [cache.KERNEL_SUFFIX]
+
+
+def test_nobody_waits_for_a_compilation_that_failed(folder):
+    def wrong(x):
+        return x.nothing
+
+    loop = jit.loop(wrong)
+    with pytest.raises(numba.core.errors.TypingError):
+        loop(2)
+    assert not loop._cache._locks
+    assert not list(folder.iterdir())
+
+
+def test_a_process_that_hangs_is_not_waited_for_without_end(folder, monkeypatch):
+    monkeypatch.setattr(cache, "LONGEST_WAIT", 0.2)
+    assert made() == (3, 0)
+    (path,) = folder.iterdir()
+    path.unlink()
+    with open(path.with_suffix(f"{cache.KERNEL_SUFFIX}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert made() == (3, 0)
+    assert path.exists()
+
+
+def test_without_locks_nobody_waits(folder, monkeypatch):
+    monkeypatch.setattr(cache, "fcntl", None)
+    assert made() == (3, 0)
+    assert made() == (3, 1)
