@@ -18,8 +18,8 @@ import numpy as np
 from fpemu.arrays.array_class import Array
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.facts.exactness import quantum
+from fpemu.formats.lookup import brief
 from fpemu.formats.registry import dtype, dtypes
-from fpemu.formats.rules import brief
 from fpemu.inspection.operations import find_operation
 from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, short, without_codebooks
 

@@ -19,8 +19,8 @@ from fpemu.arithmetic.flags import Flags
 from fpemu.casting.inputs import as_source, carries_codes
 from fpemu.formats import TableFormat
 from fpemu.formats.facts.text import number_text
+from fpemu.formats.lookup import check_word
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import brief
 from fpemu.verification.claims import Claim
 from fpemu.verification.diagnosis import cause_by_class, cause_by_rule
 from fpemu.verification.differences import (
@@ -112,8 +112,8 @@ def assert_same_codes(
     """
     __tracebackhide__ = True
     fmt = dtype(fmt)
-    _check_word(nan, ("class", "exact"), "nan")
-    _check_word(zero, ("signed", "any"), "zero")
+    check_word(nan, ("class", "exact"), "nan")
+    check_word(zero, ("signed", "any"), "zero")
     got, want = codes_in(actual, fmt, "actual"), codes_in(expected, fmt, "expected")
     shape = common_shape(got, want)
     asked = _asked(operation, operands, fmt, rounding, profile, shape)
@@ -337,11 +337,6 @@ def assert_same_flags(
     shown = [(np.broadcast_to(source.codes, shape).ravel(), source.format) for source in given]
     if (got != want).any():
         raise flag_failure(got, want, shape, shown).error
-
-
-def _check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
-    if word not in allowed:
-        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}")
 
 
 def _bound(ulps: Any) -> Fraction:

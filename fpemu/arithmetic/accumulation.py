@@ -19,9 +19,10 @@ from fpemu.casting.fpu import FPU_PROBE
 from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.exactness import holds, span, sums_round_once
 from fpemu.formats.facts.reals import exact_text
+from fpemu.formats.lookup import brief, near
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut, brief, near
+from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut
 
 DOTS = ("dot", "vecdot")  # reductions of two operands
 MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.formats.rules import brief
+from fpemu.formats.lookup import brief
 
 __all__ = ["Axis", "axes_of", "one_axis", "switch"]
 

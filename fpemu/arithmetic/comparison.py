@@ -17,9 +17,10 @@ from fpemu.casting.buffers import cache_chunks, check_out, flat, for_each_chunk
 from fpemu.casting.inputs import Coded
 from fpemu.casting.lowering import Rules, operand_rules
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.lookup import choose
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.rules import Extremum, choose
+from fpemu.formats.rules import Extremum
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels.spec import NO_RULES

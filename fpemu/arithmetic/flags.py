@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fpemu.formats import Format, IntFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
 from fpemu.formats.facts.infotext import dyadic_text
-from fpemu.formats.rules import brief, near
+from fpemu.formats.lookup import brief, near
 from fpemu.kernels import opcodes as operations
 
 __all__ = ["FlagError", "FlagWarning", "Flags", "Modes", "active_modes", "check", "errstate", "listed", "value_text"]

@@ -20,10 +20,10 @@ from fpemu.formats import FloatFormat, Format, same_codes
 from fpemu.formats.base import state_of
 from fpemu.formats.facts.infotext import fields
 from fpemu.formats.keywords import refusal
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import Profile
 from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import brief
 
 __all__ = ["Array", "checked_generator"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting.inputs import as_source
+from fpemu.formats.lookup import brief, check_word
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import brief
 
 __all__ = ["pack", "unpack"]
 
@@ -17,10 +17,7 @@ _ORDERS = ("low_first", "high_first")
 
 
 def _check(order: str, word_bits: int) -> None:
-    if not isinstance(order, str):
-        raise TypeError(f"order must be a str, not {type(order).__name__}")
-    if order not in _ORDERS:
-        raise ValueError(f"unknown order {brief(order)}: allowed are {', '.join(_ORDERS)}")
+    check_word(order, _ORDERS, "order")
     if isinstance(word_bits, bool) or not isinstance(word_bits, int | np.integer):
         raise TypeError(f"word_bits must be an int, not {type(word_bits).__name__}")
     if word_bits < 8 or word_bits % 8:

@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike
 
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import holds
+from fpemu.formats.lookup import brief
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import brief
 
 _FLOATS = ("float32", "float64")
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.formats import Format
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import Profile
-from fpemu.formats.rules import Rounding, Stochastic, brief
+from fpemu.formats.rules import Rounding, Stochastic
 
 
 class Randoms(NamedTuple):

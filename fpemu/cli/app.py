@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import fpemu
 from fpemu.files.boundary import visible
-from fpemu.formats.rules import near
+from fpemu.formats.lookup import near
 
 __all__ = ["COMMANDS", "app"]
 

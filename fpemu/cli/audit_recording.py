@@ -10,8 +10,8 @@ from rich.text import Text
 
 from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.files.boundary import line
+from fpemu.formats.lookup import near
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import near
 from fpemu.verification.audits import Audit, Recorded, Recordings, audit, recordings
 from fpemu.verification.audits.probe_script import operation_of
 from fpemu.verification.claims import Claim

@@ -18,8 +18,8 @@ from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
 from fpemu.files.containers import file_kind, kind_by_bytes, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
+from fpemu.formats.lookup import brief, near
 from fpemu.formats.registry import dtype as lookup
-from fpemu.formats.rules import brief, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import Profile, profile_names
 from fpemu.formats.profiles import profile as named_profile
 from fpemu.formats.rules import (
@@ -18,7 +19,6 @@ from fpemu.formats.rules import (
     Overflow,
     Stochastic,
     UnsignedNegative,
-    brief,
 )
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, check_code
+from fpemu.formats.lookup import check_name
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.profiles import profile as named_profile
-from fpemu.formats.rules import check_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)

@@ -8,9 +8,9 @@ import math
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
+from fpemu.formats.lookup import brief, check_name
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.profiles import profile as named_profile
-from fpemu.formats.rules import brief, check_name
 
 MAX_EXPONENT_BITS = 24  # 2^2^23 still prints; exponents stay far inside int64
 MAX_BIAS = 1 << 25

@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import P3109_SATNONE
-from fpemu.formats.rules import brief
 
 __all__ = ["parse"]
 

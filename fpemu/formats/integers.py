@@ -7,9 +7,9 @@ import functools
 from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
+from fpemu.formats.lookup import brief, check_name
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.profiles import profile as named_profile
-from fpemu.formats.rules import brief, check_name
 
 MAX_FRACTION_BITS = 1 << 20
 

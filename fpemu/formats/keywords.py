@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from fpemu.formats.rules import brief, near
+from fpemu.formats.lookup import brief, near
 
 __all__ = ["hinted", "hinted_methods", "refusal", "with_hints"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from fpemu.formats.lookup import brief, check_name, choose, named, near
 from fpemu.formats.rules import (
     KNOBS,
     DivisionByZero,
@@ -32,11 +33,6 @@ from fpemu.formats.rules import (
     Through,
     Tininess,
     UnsignedNegative,
-    brief,
-    check_name,
-    choose,
-    named,
-    near,
     rounding_mode,
 )
 

@@ -28,7 +28,7 @@ from fpemu.formats import (
 )
 from fpemu.formats.base import Scheme
 from fpemu.formats.grammar import parse
-from fpemu.formats.rules import brief, near
+from fpemu.formats.lookup import brief, near
 from fpemu.formats.spellings import ends_negative, key, meant, plain, unambiguous, with_group
 
 __all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from fpemu.formats.facts.literals import Literal, is_code, read
-from fpemu.formats.rules import near
+from fpemu.formats.lookup import near
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS, Operation
 
 __all__ = ["Call", "ExpressionError", "Number", "Part", "Place", "Variable", "Written", "parse"]

@@ -17,7 +17,8 @@ from fpemu.casting import significands
 from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.literals import DIGITS, FAR
 from fpemu.formats.facts.text import FARTHEST, Exact, exact_digits
-from fpemu.formats.rules import Rounding, Stochastic, near
+from fpemu.formats.lookup import near
+from fpemu.formats.rules import Rounding, Stochastic
 from fpemu.inspection.explanation import decision
 from fpemu.kernels import columns
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.formats.rules import brief
+from fpemu.formats.lookup import brief
 
 __all__ = ["Block", "Layout", "block_shape", "check_block", "layout_of"]
 

@@ -15,10 +15,10 @@ from fpemu.casting.inputs import as_numbers
 from fpemu.formats import IntFormat
 from fpemu.formats.facts.info import finfo
 from fpemu.formats.keywords import hinted
+from fpemu.formats.lookup import check_word
 from fpemu.formats.rules import Stochastic
 from fpemu.quantization.blocks import Layout, block_shape, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
-from fpemu.quantization.definition.scale_rules import check_word
 from fpemu.quantization.histogram import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
 from fpemu.quantization.quantizer import as_floats, quantize
 from fpemu.quantization.tool_scales import is_zero

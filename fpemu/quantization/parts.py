@@ -13,7 +13,7 @@ from fpemu.casting.inputs import as_source, carries_codes
 from fpemu.casting.packing import pack, unpack
 from fpemu.casting.storage import in_range
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, same_codes
-from fpemu.formats.rules import brief
+from fpemu.formats.lookup import brief
 from fpemu.quantization.blocks import Layout
 
 if TYPE_CHECKING:

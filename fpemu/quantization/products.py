@@ -14,8 +14,8 @@ from fpemu.arithmetic.sums import vecdot
 from fpemu.casting.casts import decode, encode
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import Span, digits, finite_ends, holds, span_of_array
+from fpemu.formats.lookup import brief, near
 from fpemu.formats.registry import dtype as find_format
-from fpemu.formats.rules import brief, near
 from fpemu.quantization.quantized import Quantized
 
 if TYPE_CHECKING:

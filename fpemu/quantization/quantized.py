@@ -12,7 +12,7 @@ from fpemu.casting.packing import pack
 from fpemu.casting.result_dtype import named_dtype
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.base import state_of
-from fpemu.formats.rules import brief
+from fpemu.formats.lookup import brief
 from fpemu.quantization.blocks import Layout, block_shape
 from fpemu.quantization.definition.registry import scheme as find_scheme
 from fpemu.quantization.dequantizer import dequantize

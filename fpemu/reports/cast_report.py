@@ -20,9 +20,10 @@ from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.base import Scheme
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.infotext import text_table
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype as lookup
-from fpemu.formats.rules import Stochastic, brief
+from fpemu.formats.rules import Stochastic
 from fpemu.quantization.blocks import layout_of
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.targets import (

@@ -18,20 +18,10 @@ from fpemu.arrays.array_class import Array
 from fpemu.casting.casts import encode
 from fpemu.casting.lowering import resolve_rules
 from fpemu.formats import FLOAT64, Format, TableFormat
+from fpemu.formats.lookup import brief, choose, near
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import (
-    KNOBS,
-    Extremum,
-    NanRule,
-    Rounding,
-    Stochastic,
-    Through,
-    brief,
-    choose,
-    near,
-    rounding_mode,
-)
+from fpemu.formats.rules import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, rounding_mode
 from fpemu.formats.serialize import format_from_text, format_text
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS
 

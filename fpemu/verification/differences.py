@@ -17,7 +17,7 @@ from fpemu.formats.facts.codes import is_nan, split
 from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.rules import brief
+from fpemu.formats.lookup import brief
 from fpemu.inspection.code import Code
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fpemu.formats.lookup import check_word
 from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.profiles import profile as named
 from fpemu.formats.registry import dtype
-from fpemu.quantization.definition.scale_rules import check_word, scale_rule
+from fpemu.quantization.definition.scale_rules import scale_rule
 from fpemu.quantization.definition.tool_arithmetic import Steps
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.exactness import finite_ends, floor_log2, power_of_two
-from fpemu.formats.rules import Rounding, brief, named, near, rounding_mode
+from fpemu.formats.lookup import check_word, named
+from fpemu.formats.rules import Rounding, rounding_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-__all__ = ["RULES", "ScaleRule", "check_word", "scale_rule"]
+__all__ = ["RULES", "ScaleRule", "scale_rule"]
 
 STATISTICS = ("absmax", "minmax", "signed_absmax")
 DIVISORS = ("largest", "power", "span", "lowest")
@@ -147,14 +148,6 @@ def exact_float(x: Fraction | int, what: str) -> float:
         x = Fraction(x)
         raise ValueError(f"{what} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
     return nearest
-
-
-def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
-    """A TypeError or ValueError if a word is none of those that are allowed for `what`."""
-    if not isinstance(word, str):
-        raise TypeError(f"{what} must be a str, not {type(word).__name__}")
-    if word not in allowed:
-        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
 
 
 RULES: Mapping[str, ScaleRule] = {

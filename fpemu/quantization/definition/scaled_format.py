@@ -10,8 +10,8 @@ from typing import Any
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.base import Scheme
 from fpemu.formats.facts.exactness import finite_ends
+from fpemu.formats.lookup import brief, check_name, near
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import brief, check_name, near
 from fpemu.quantization.blocks import WORDS, Block, check_block
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.scale_rules import RULES, ScaleRule, exact_float

@@ -6,10 +6,10 @@ import contextlib
 from typing import Any, NamedTuple
 
 from fpemu.formats import Format
+from fpemu.formats.lookup import brief, near
 from fpemu.formats.profiles import PROFILE_ALIASES, Profile, profile_names
 from fpemu.formats.profiles import profile as cast_profile
 from fpemu.formats.registry import aliases, dtype, dtypes
-from fpemu.formats.rules import brief, near
 from fpemu.formats.spellings import unambiguous
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.registry import scheme, schemes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from fpemu.quantization.definition.scale_rules import check_word
+from fpemu.formats.lookup import check_word
 
 __all__ = ["Steps"]
 

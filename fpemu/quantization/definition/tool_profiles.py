@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fpemu.formats.lookup import named
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import named
 from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
 from fpemu.quantization.definition.profiles import ELEMENT_RULES, Of, ScaleProfile
 from fpemu.quantization.definition.tool_arithmetic import Steps

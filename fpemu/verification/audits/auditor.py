@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
-from fpemu.formats.rules import near
+from fpemu.formats.lookup import near
 from fpemu.verification.audits.findings import Comparison, Expected, Findings
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules

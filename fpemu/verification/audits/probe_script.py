@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fpemu.casting.casts import decode, encode
 from fpemu.files.atomic import replacing
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats.lookup import near
 from fpemu.formats.registry import dtype
-from fpemu.formats.rules import near
 from fpemu.inspection.operations import ALIASES, SYMBOLS
 from fpemu.verification.audits import probe_template as recorder
 from fpemu.verification.claims import Claim

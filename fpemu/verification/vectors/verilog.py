@@ -13,7 +13,7 @@ from pathlib import Path
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import file_path
 from fpemu.formats import FloatFormat, Format
-from fpemu.formats.rules import near
+from fpemu.formats.lookup import near
 from fpemu.verification.claims import Claim
 from fpemu.verification.vectors.headers import number_of
 from fpemu.verification.vectors.layouts import FLAG_BITS, Words, ending_of, fields_of

@@ -1,0 +1,111 @@
+"""Words that callers give, held to those that are allowed; error messages say what is allowed and what is near."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+__all__ = ["brief", "check_name", "check_word", "choose", "named", "near", "unknown"]
+
+E = TypeVar("E", bound=enum.Enum)
+T = TypeVar("T")
+
+LONGEST_NAME = 1000  # characters; a profile's name lists every rule that was changed
+TEXT = 300  # characters of an error's message
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 60, 60, 40
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
+
+
+def brief(x: Any) -> str:
+    """What a caller gave, for an error's message: as `repr` has it, but short.
+
+    Examples
+    --------
+    >>> from fpemu.formats.lookup import brief
+    >>> brief("nearest"), brief(tuple(range(1000)))
+    ("'nearest'", '(0, 1, 2, 3, ...)')
+    """
+    text = " ".join(_BRIEF.repr(x).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str:
+    """Words to end an error message with: the known names nearest to `name`, or nothing."""
+    close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (), listed: str = "") -> str:
+    """The message of an error about a name that is none: what is allowed, or `listed`, who lists it, and what is near.
+
+    Examples
+    --------
+    >>> from fpemu.formats.lookup import unknown
+    >>> unknown("order", "low_last", ["low_first", "high_first"])
+    "unknown order 'low_last': allowed are low_first, high_first; did you mean 'low_first'?"
+    """
+    names = list(known)
+    allowed = f": allowed are {', '.join(names)}"
+    for count in (3, 1):
+        text = f"unknown {what} {brief(x)}{allowed}{near(x, [*names, *others], count)}"
+        if len(text) <= TEXT:
+            return text
+    if not listed:
+        return text
+    return f"unknown {what} {brief(x)}: {listed} lists what is allowed{near(x, [*names, *others])}"
+
+
+def check_name(value: Any, what: str) -> None:
+    """A TypeError or ValueError for what is no name: a name stands in messages and tables, on a line of its own."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{what} must not be empty")
+    if not value.isprintable() or len(value) > LONGEST_NAME:
+        raise ValueError(f"{what} must be at most {LONGEST_NAME} printable characters, not {value[:40]!r}")
+
+
+def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
+    """A TypeError or ValueError if a word is none of those that are allowed for `what`."""
+    if not isinstance(word, str):
+        raise TypeError(f"{what} must be a str, not {type(word).__name__}")
+    if word not in allowed:
+        raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
+
+
+def choose(kind: type[E], value: str | E, knob: str) -> E:
+    """The member of enum `kind` that `value` (its name or itself) means; ValueError lists the allowed ones."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{knob} must be a name or {article} {kind.__name__}, not {type(value).__name__}")
+    try:
+        return kind(value.lower())
+    except ValueError:
+        names = [m.value for m in kind]
+        raise ValueError(unknown(knob, value, names)) from None
+
+
+def named(
+    x: Any,
+    kind: type[T],
+    known: Mapping[str, T],
+    what: str,
+    aliases: Mapping[str, str] | None = None,
+    listed: str = "",
+) -> T:
+    """`x` itself if it is of a kind, else what its name or alias means; a ValueError lists the names."""
+    if isinstance(x, kind):
+        return x
+    if not isinstance(x, str):
+        raise TypeError(f"a {what} is a name or a {kind.__name__}, not {type(x).__name__}")
+    others = aliases or {}
+    found = known.get(others.get(x.lower(), x.lower()))
+    if found is None:
+        raise ValueError(unknown(what, x, known, others, listed))
+    return found
