@@ -1,52 +1,20 @@
 """The public names, all at once; `fpemu` takes them from here when the first of them is asked for."""
 
-from fpemu.arithmetic.basic import (
+from fpemu.arithmetic import (
     absolute,
     add,
+    classify,
+    convert,
     copysign,
+    cumsum,
     divide,
+    dot,
+    equal,
     fma,
     fmod,
-    ieee_remainder,
-    multiply,
-    negative,
-    sqrt,
-    subtract,
-)
-from fpemu.arithmetic.comparison import (
-    equal,
     greater,
     greater_equal,
-    less,
-    less_equal,
-    maximum,
-    maximum_number,
-    minimum,
-    minimum_number,
-    not_equal,
-    total_order,
-    total_order_magnitude,
-    unordered,
-)
-from fpemu.arithmetic.conversion import convert, left_shift, logb, right_shift, round_to_integral, scaleb
-from fpemu.arithmetic.elementary.functions import (
-    cos,
-    erf,
-    exp,
-    exp2,
-    log,
-    log2,
-    pow,  # noqa: A004
-    reciprocal,
-    rsqrt,
-    sigmoid,
-    sin,
-    tanh,
-)
-from fpemu.arithmetic.flags import FlagError, Flags, FlagWarning, errstate
-from fpemu.arithmetic.neighbours import next_down, next_up, spacing
-from fpemu.arithmetic.predicates import (
-    classify,
+    ieee_remainder,
     is_canonical,
     is_finite,
     is_infinite,
@@ -56,19 +24,66 @@ from fpemu.arithmetic.predicates import (
     is_signaling,
     is_subnormal,
     is_zero,
+    left_shift,
+    less,
+    less_equal,
+    logb,
+    maximum,
+    maximum_number,
+    mean,
+    minimum,
+    minimum_number,
+    multiply,
+    negative,
+    next_down,
+    next_up,
+    not_equal,
+    right_shift,
+    round_to_integral,
+    scaleb,
+    spacing,
+    sqrt,
+    subtract,
+    sum,
+    total_order,
+    total_order_magnitude,
+    unordered,
+    vecdot,
 )
-from fpemu.arithmetic.sums import cumsum, dot, mean, sum, vecdot  # noqa: A004
-from fpemu.arrays.array_class import Array
-from fpemu.arrays.creation import array, asarray
-from fpemu.casting.casts import cast, decode, encode, get_num_threads, set_num_threads
-from fpemu.casting.packing import pack, unpack
-from fpemu.files.saving import load, save
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
+from fpemu.arithmetic.elementary.functions import (
+    cos,
+    erf,
+    exp,
+    exp2,
+    log,
+    log2,
+    pow,
+    reciprocal,
+    rsqrt,
+    sigmoid,
+    sin,
+    tanh,
+)
+from fpemu.arithmetic.flags import FlagError, Flags, FlagWarning, errstate
+from fpemu.arrays import Array, array, asarray
+from fpemu.casting import cast, decode, encode, get_num_threads, pack, set_num_threads, unpack
+from fpemu.files import load, save
+from fpemu.formats import (
+    FloatFormat,
+    Format,
+    IntFormat,
+    Profile,
+    TableFormat,
+    dtype,
+    dtypes,
+    profile,
+    profile_names,
+    register,
+    same_codes,
+)
 from fpemu.formats.facts.codes import NumberClass
 from fpemu.formats.facts.comparison_table import compare
 from fpemu.formats.facts.info import describe, finfo, iinfo
-from fpemu.formats.profiles import Profile, profile, profile_names
-from fpemu.formats.registry import dtype, dtypes, register
 from fpemu.formats.rules import Rounding, Stochastic, rounding_mode
 from fpemu.quantization import (
     Calibration,
@@ -83,7 +98,7 @@ from fpemu.quantization import (
     scheme,
     schemes,
 )
-from fpemu.reports.cast_report import report
+from fpemu.reports import report
 
 __all__ = [
     "Array",

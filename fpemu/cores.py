@@ -13,10 +13,9 @@ import numpy as np
 from fpemu.arithmetic.task import resolve_target
 from fpemu.casting.lowering import Rules, lower_rules
 from fpemu.casting.stochastic import randomness
-from fpemu.formats import FloatFormat, IntFormat, TableFormat
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import FloatFormat, IntFormat, Profile, TableFormat
+from fpemu.formats import dtype as find_format
+from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import FloatToIntInvalid, NanPayload, NanRule, Overflow, Rounding, Stochastic, Through
 from fpemu.kernels.cache import digest
 from fpemu.kernels.opcodes import (

@@ -150,7 +150,7 @@ def _failures(error: BaseException) -> Iterator[Failure]:
 
 def _formats(names: Iterable[Any]) -> list[Format]:
     """The formats that names, aliases and patterns mean, each once."""
-    from fpemu.formats.registry import dtype, dtypes
+    from fpemu.formats import dtype, dtypes
 
     found: dict[str, Format] = {}
     for name in names:

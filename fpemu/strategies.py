@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 
-from fpemu.arrays.array_class import Array
-from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.arrays import Array
+from fpemu.formats import FloatFormat, IntFormat, TableFormat, dtype, dtypes
 from fpemu.formats.facts.exactness import quantum
 from fpemu.formats.lookup import brief
-from fpemu.formats.registry import dtype, dtypes
 from fpemu.inspection.operations import find_operation
 from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, short, without_codebooks
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 import numpy as np
 
 from fpemu.arithmetic.flags import Flags
-from fpemu.casting.inputs import as_source, carries_codes
-from fpemu.formats import TableFormat
+from fpemu.casting import as_source, carries_codes
+from fpemu.formats import TableFormat, dtype
 from fpemu.formats.facts.text import number_text
 from fpemu.formats.lookup import check_word
-from fpemu.formats.registry import dtype
-from fpemu.verification.claims import Claim
+from fpemu.verification import Claim
 from fpemu.verification.diagnosis import cause_by_class, cause_by_rule
 from fpemu.verification.differences import (
     codes_in,
@@ -40,8 +39,7 @@ from fpemu.verification.failures import code_failure, flag_failure, ulp_failure
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from fpemu.formats import Format
-    from fpemu.formats.profiles import Profile
+    from fpemu.formats import Format, Profile
     from fpemu.formats.rules import Rounding
 
     Codes = NDArray[np.unsignedinteger[Any]]

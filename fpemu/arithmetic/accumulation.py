@@ -13,15 +13,14 @@ from fpemu.arithmetic.axes import Axis, axes_of
 from fpemu.arithmetic.flags import listed, value_text
 from fpemu.arithmetic.operation import NO_FLAGS, Call, Rests, compute_by_loop
 from fpemu.arithmetic.task import Target
+from fpemu.casting import encode
 from fpemu.casting.buffers import for_each_chunk
-from fpemu.casting.casts import encode
 from fpemu.casting.fpu import FPU_PROBE
-from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, Profile, TableFormat
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds, span, sums_round_once
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.lookup import brief, near
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut
 
 DOTS = ("dot", "vecdot")  # reductions of two operands

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fpemu.arithmetic.operation import operate, with_own_format
 from fpemu.arithmetic.options import Options, documented
-from fpemu.casting.inputs import Coded
+from fpemu.casting import Coded
 
 __all__ = [
     "absolute",

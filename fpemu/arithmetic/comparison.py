@@ -13,13 +13,12 @@ from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.flags import Flags, active_modes, check
 from fpemu.arithmetic.operation import Rests, as_operands, broadcast, operands_text, operate
 from fpemu.arithmetic.options import Options, checked_bool, documented
+from fpemu.casting import Coded
 from fpemu.casting.buffers import cache_chunks, check_out, flat, for_each_chunk
-from fpemu.casting.inputs import Coded
 from fpemu.casting.lowering import Rules, operand_rules
-from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats import FloatFormat, IntFormat, Profile
+from fpemu.formats import profile as find_profile
 from fpemu.formats.lookup import choose
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.rules import Extremum
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations

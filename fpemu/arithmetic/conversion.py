@@ -9,13 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.operation import operate, with_own_format
 from fpemu.arithmetic.options import Options, checked_bool, documented
-from fpemu.casting.casts import decode, encode
-from fpemu.casting.inputs import Coded, Source, as_numbers
+from fpemu.casting import Coded, Source, as_numbers, decode, encode
 from fpemu.casting.stochastic import streamed
-from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat, Profile
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Through
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]

@@ -13,12 +13,10 @@ import numpy as np
 
 from fpemu.arithmetic.basic import divide, subtract
 from fpemu.arithmetic.flags import errstate, value_text
-from fpemu.casting.casts import cast, encode
-from fpemu.casting.inputs import Source
-from fpemu.formats import FLOAT64, TableFormat
+from fpemu.casting import Source, cast, encode
+from fpemu.formats import FLOAT64, IEEE, TableFormat
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.profiles import IEEE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from fpemu.arithmetic.task import Codes, Formats, Target, general
-from fpemu.casting.casts import encode as encode_codes
+from fpemu.casting import encode as encode_codes
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.plans import plan
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat
+from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat
 from fpemu.formats.facts.exactness import finite_ends, holds, needs_round_to_odd, overflow_threshold, rounds_once_in
-from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places

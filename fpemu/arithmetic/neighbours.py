@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.casting.casts import cast, decode, encode
-from fpemu.casting.inputs import Source, as_numbers, carries_codes
+from fpemu.casting import Source, as_numbers, carries_codes, cast, decode, encode
 from fpemu.casting.stochastic import sharing
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, same_codes
+from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, dtype, same_codes
 from fpemu.formats.facts.codes import NumberClass, classes_of, is_nan, split
 from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.registry import dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,16 +13,13 @@ from fpemu.arithmetic.fast_paths import fast_path
 from fpemu.arithmetic.flags import Flags, Modes, active_modes, check, value_text
 from fpemu.arithmetic.options import DEFAULTS, Options, check_options
 from fpemu.arithmetic.task import Target, general, refuse_inexact_wrap, resolve_target
+from fpemu.casting import Coded, Rest, as_numbers, as_source, carries_codes, codes_of, decode, encode
 from fpemu.casting.buffers import can_write_in_place, check_out, flat, for_each_chunk
-from fpemu.casting.casts import decode, encode
-from fpemu.casting.inputs import Coded, as_numbers, as_source, carries_codes, codes_of
-from fpemu.casting.sequences import Rest
 from fpemu.casting.stochastic import Randoms, randomness, shared_generator, sharing
-from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat, apart
+from fpemu.formats import dtype as find_format
+from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.profiles import IEEE, Profile, apart
-from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import (
     Extremum,
     Stochastic,

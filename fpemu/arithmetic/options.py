@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.formats import Profile
 from fpemu.formats.keywords import refusal
-from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 
 

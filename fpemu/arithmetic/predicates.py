@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.casting.inputs import Coded, Source, as_numbers, as_source, carries_codes
-from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.casting import Coded, Source, as_numbers, as_source, carries_codes
+from fpemu.formats import FloatFormat, IntFormat, TableFormat, dtype
 from fpemu.formats.facts.codes import NumberClass, classes_of
-from fpemu.formats.registry import dtype
 
 __all__ = [
     "classify",

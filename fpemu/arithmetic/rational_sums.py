@@ -10,7 +10,7 @@ import numpy as np
 from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Summation, as_rows, run_length
 from fpemu.arithmetic.operation import Call, Rests, compute_with_rests
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
-from fpemu.casting.sequences import Rest
+from fpemu.casting import Rest
 from fpemu.casting.significands import round_values, zero
 from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import INT8, FloatFormat, IntFormat

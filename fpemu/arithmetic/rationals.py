@@ -13,10 +13,9 @@ from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
 from fpemu.casting.lowering import Rules, lower_rules, with_rules
 from fpemu.casting.significands import WRAPPED, Digits128, infinite, operands_of, round_values, value_of, wrapped, zero
-from fpemu.formats import INT64, IntFormat
+from fpemu.formats import IEEE, INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.profiles import IEEE
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations
 from fpemu.kernels import spec as places_of
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpemu.arithmetic.task import Target
-    from fpemu.casting.sequences import Rest
+    from fpemu.casting import Rest
     from fpemu.formats import FloatFormat
     from fpemu.formats.facts.reals import Exact
 

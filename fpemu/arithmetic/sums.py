@@ -24,13 +24,11 @@ from fpemu.arithmetic.flags import Flags, active_modes, check
 from fpemu.arithmetic.operation import NO_FLAGS, as_operands, refuse_flags_of_double_rounding, resolve_result
 from fpemu.arithmetic.options import DEFAULTS, OPTIONS_TEXT, Options, check_options
 from fpemu.arithmetic.task import refuse_inexact_wrap, resolve_target
+from fpemu.casting import Coded, carries_codes, decode, encode
 from fpemu.casting.buffers import check_out
-from fpemu.casting.casts import decode, encode
-from fpemu.casting.inputs import Coded, carries_codes
 from fpemu.casting.stochastic import randomness, shared_generator, sharing
-from fpemu.formats import FLOAT32, Format
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
+from fpemu.formats import FLOAT32, Format, Profile
+from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import Stochastic, Through
 
 __all__ = ["cumsum", "dot", "mean", "sum", "vecdot"]

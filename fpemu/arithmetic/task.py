@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from fpemu.casting.buffers import cache_chunks
 from fpemu.casting.lowering import Rules, lower_rules, resolve_rules, rounding_numbers, with_rules
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
-from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.profiles import Profile
+from fpemu.formats import FloatFormat, IntFormat, Profile
 from fpemu.formats.rules import (
     DivisionByZero,
     Extremum,

@@ -1,1 +1,6 @@
 """Arrays of codes that behave as numpy arrays do."""
+
+from fpemu.arrays.array_class import Array
+from fpemu.arrays.creation import array, asarray
+
+__all__ = ["Array", "array", "asarray"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fpemu.arithmetic.accumulation import MATRICES
+from fpemu.arithmetic import MATRICES
 
 __all__ = ["INSTEAD", "numpy_refusal"]
 

@@ -13,17 +13,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.arrays import dlpack
 from fpemu.arrays.numpy_interface import NumpyInterface
-from fpemu.casting.casts import decode, encode
-from fpemu.casting.inputs import as_source, codes_of
+from fpemu.casting import as_source, codes_of, decode, encode
 from fpemu.casting.stochastic import check_randoms, generator_of, sharing
-from fpemu.formats import FloatFormat, Format, same_codes
-from fpemu.formats.base import state_of
+from fpemu.formats import FloatFormat, Format, Profile, same_codes, state_of
+from fpemu.formats import dtype as find_format
+from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.infotext import fields
 from fpemu.formats.keywords import refusal
 from fpemu.formats.lookup import brief
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.registry import dtype as find_format
 
 __all__ = ["Array", "checked_generator"]
 

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpemu.arrays.array_class import Array, checked_generator
-from fpemu.casting.casts import encode
-from fpemu.casting.inputs import as_numbers, as_source
+from fpemu.casting import as_numbers, as_source, encode
 from fpemu.casting.stochastic import sharing
-from fpemu.formats import same_codes
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import Profile, same_codes
+from fpemu.formats import dtype as find_format
+from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 
 __all__ = ["array", "asarray"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import Format
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import dtype as find_format
 
 __all__ = ["CPU", "data_type", "export"]
 

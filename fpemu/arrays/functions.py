@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import sums
-from fpemu.arithmetic.axes import Axis, axes_of, one_axis, switch
-from fpemu.arithmetic.comparison import equal, greater, less
+from fpemu import arithmetic
+from fpemu.arithmetic import Axis, axes_of, equal, greater, is_nan, less, one_axis, switch
 from fpemu.arithmetic.flags import errstate
-from fpemu.arithmetic.predicates import is_nan
 from fpemu.arrays.advice import numpy_refusal
 from fpemu.arrays.ufuncs import check_same
-from fpemu.casting.casts import cast, encode
-from fpemu.casting.inputs import Coded, as_array, as_numbers, carries_codes, codes_of
+from fpemu.casting import Coded, as_array, as_numbers, carries_codes, cast, codes_of, encode
 from fpemu.casting.stochastic import sharing
 from fpemu.formats.facts.codes import nonzero, ranks
 
@@ -379,7 +376,7 @@ def _dot(function: NumpyFunction, a: Any, b: Any, out: Any = None) -> Any:
     if not (carries_codes(a) or carries_codes(b)):
         raise TypeError("np.dot: no operand is an Array: give result=out.format to fpemu.dot")
     like = a if carries_codes(a) else b
-    result = sums.dot(a, b, **_out_codes(out, function, like))
+    result = arithmetic.dot(a, b, **_out_codes(out, function, like))
     return result if out is None else out
 
 
@@ -410,8 +407,8 @@ NUMPY_FUNCTIONS: dict[Any, Rule] = {
     np.argmin: _arg_extreme_rule(False),
     np.clip: _clip,
     np.array_equal: _array_equal,
-    np.sum: _sum_rule(sums.sum),
-    np.mean: _sum_rule(sums.mean),
-    np.cumsum: _sum_rule(sums.cumsum),
+    np.sum: _sum_rule(arithmetic.sum),
+    np.mean: _sum_rule(arithmetic.mean),
+    np.cumsum: _sum_rule(arithmetic.cumsum),
     np.dot: _dot,
 }

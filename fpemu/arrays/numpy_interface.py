@@ -11,14 +11,13 @@ from typing import Any, Self, TypeVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic import sums
-from fpemu.arithmetic.axes import Axis, one_axis
+from fpemu import arithmetic
+from fpemu.arithmetic import Axis, one_axis
 from fpemu.arithmetic.options import Options
 from fpemu.arrays.functions import as_arrays, call_function, codes_for, truth
 from fpemu.arrays.ufuncs import call_ufunc, ufunc_function
-from fpemu.casting.inputs import Coded
-from fpemu.formats import Format, IntFormat
-from fpemu.formats.profiles import Profile
+from fpemu.casting import Coded
+from fpemu.formats import Format, IntFormat, Profile
 
 __all__ = ["NumpyInterface"]
 
@@ -381,7 +380,7 @@ class NumpyInterface:
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 
-    @_documented_as(sums.sum)
+    @_documented_as(arithmetic.sum)
     def sum(
         self,
         axis: Axis = None,
@@ -398,9 +397,9 @@ class NumpyInterface:
         >>> a.sum(1, accumulate="bfloat16")
         Array([256.,   6.], format='bfloat16')
         """
-        return sums.sum(self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options)
+        return arithmetic.sum(self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options)
 
-    @_documented_as(sums.mean)
+    @_documented_as(arithmetic.mean)
     def mean(
         self,
         axis: Axis = None,
@@ -414,17 +413,19 @@ class NumpyInterface:
         >>> fe.array([1.0, 2.0, 2.0], "float8_e4m3fn").mean(result="float16")
         Array(1.6669922, format='float16')
         """
-        return sums.mean(self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options)
+        return arithmetic.mean(
+            self, axis=axis, keepdims=keepdims, accumulate=accumulate, summation=summation, **options
+        )
 
-    @_documented_as(sums.cumsum)
+    @_documented_as(arithmetic.cumsum)
     def cumsum(self, axis: int | None = None, *, accumulate: Any = None, **options: Unpack[Options]) -> Any:
         """
         >>> fe.array([15.0, 1.0, 2.0], "float8_e4m3fn").cumsum()
         Array([15., 16., 18.], format='float8_e4m3fn')
         """
-        return sums.cumsum(self, axis=axis, accumulate=accumulate, **options)
+        return arithmetic.cumsum(self, axis=axis, accumulate=accumulate, **options)
 
-    @_documented_as(sums.dot)
+    @_documented_as(arithmetic.dot)
     def dot(
         self,
         y: ArrayLike | Coded,
@@ -439,7 +440,7 @@ class NumpyInterface:
         >>> x.dot([448.0, 1.0, 448.0])
         Array(1., format='float8_e4m3fn')
         """
-        return sums.dot(self, y, accumulate=accumulate, summation=summation, products=products, **options)
+        return arithmetic.dot(self, y, accumulate=accumulate, summation=summation, products=products, **options)
 
     # -- order and truth ----------------------------------------------------------------------------------------------
 

@@ -8,51 +8,51 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic import basic, comparison, conversion, predicates
+from fpemu import arithmetic
+from fpemu.arithmetic import vecdot
 from fpemu.arithmetic.elementary import functions as elementary
-from fpemu.arithmetic.sums import vecdot
 from fpemu.arrays.advice import numpy_refusal
-from fpemu.casting.inputs import as_array, carries_codes
-from fpemu.formats.profiles import apart
+from fpemu.casting import as_array, carries_codes
+from fpemu.formats import apart
 
 
 def _to_integral(rounding: str) -> Callable[[Any], Any]:
-    return functools.partial(conversion.round_to_integral, rounding=rounding)
+    return functools.partial(arithmetic.round_to_integral, rounding=rounding)
 
 
 # ufunc -> the function that computes it
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: basic.add,
-    np.subtract: basic.subtract,
-    np.multiply: basic.multiply,
-    np.divide: basic.divide,
-    np.sqrt: basic.sqrt,
-    np.square: lambda x: basic.multiply(x, x),
-    np.fmod: basic.fmod,
+    np.add: arithmetic.add,
+    np.subtract: arithmetic.subtract,
+    np.multiply: arithmetic.multiply,
+    np.divide: arithmetic.divide,
+    np.sqrt: arithmetic.sqrt,
+    np.square: lambda x: arithmetic.multiply(x, x),
+    np.fmod: arithmetic.fmod,
     np.positive: lambda x: x.copy(),
-    np.negative: basic.negative,
-    np.absolute: basic.absolute,
-    np.fabs: basic.absolute,
-    np.copysign: basic.copysign,
+    np.negative: arithmetic.negative,
+    np.absolute: arithmetic.absolute,
+    np.fabs: arithmetic.absolute,
+    np.copysign: arithmetic.copysign,
     np.rint: _to_integral("nearest_even"),
     np.floor: _to_integral("toward_negative"),
     np.ceil: _to_integral("toward_positive"),
     np.trunc: _to_integral("toward_zero"),
-    np.ldexp: conversion.scaleb,
-    np.equal: comparison.equal,
-    np.not_equal: comparison.not_equal,
-    np.less: comparison.less,
-    np.less_equal: comparison.less_equal,
-    np.greater: comparison.greater,
-    np.greater_equal: comparison.greater_equal,
-    np.maximum: comparison.maximum,
-    np.minimum: comparison.minimum,
-    np.fmax: comparison.maximum_number,
-    np.fmin: comparison.minimum_number,
-    np.isnan: predicates.is_nan,
-    np.isinf: predicates.is_infinite,
-    np.isfinite: predicates.is_finite,
-    np.signbit: predicates.is_sign_minus,
+    np.ldexp: arithmetic.scaleb,
+    np.equal: arithmetic.equal,
+    np.not_equal: arithmetic.not_equal,
+    np.less: arithmetic.less,
+    np.less_equal: arithmetic.less_equal,
+    np.greater: arithmetic.greater,
+    np.greater_equal: arithmetic.greater_equal,
+    np.maximum: arithmetic.maximum,
+    np.minimum: arithmetic.minimum,
+    np.fmax: arithmetic.maximum_number,
+    np.fmin: arithmetic.minimum_number,
+    np.isnan: arithmetic.is_nan,
+    np.isinf: arithmetic.is_infinite,
+    np.isfinite: arithmetic.is_finite,
+    np.signbit: arithmetic.is_sign_minus,
     np.exp: elementary.exp,
     np.exp2: elementary.exp2,
     np.log: elementary.log,

@@ -16,10 +16,9 @@ from fpemu.casting.plans import Plan, plan
 from fpemu.casting.result_dtype import as_dtype, cast_dtype, decode_dtype, has_all_of, value_format
 from fpemu.casting.significands import cast_rest
 from fpemu.casting.stochastic import randomness
-from fpemu.formats import FloatFormat, Format, IntFormat
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import dtype as find_format
+from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 from fpemu.kernels import threads
 

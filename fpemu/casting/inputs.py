@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from fpemu.casting.sequences import Group, Rest, assemble, flatten, groups_of, in_format, quick
 from fpemu.casting.storage import cleared, in_range, truths
-from fpemu.formats import Format
+from fpemu.formats import Format, Profile
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text, real
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype as find_format
 
 _UNSIGNED: dict[int, np.dtype[Any]] = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 # numpy's own types that hold real numbers: booleans, integers, floats

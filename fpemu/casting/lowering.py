@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.exactness import largest_code
-from fpemu.formats.profiles import Profile
-from fpemu.formats.profiles import profile as find_profile
 from fpemu.formats.rules import (
     FloatToIntInvalid,
     InfinityRule,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting.inputs import as_source
+from fpemu.formats import dtype as find_format
 from fpemu.formats.lookup import brief, check_word
-from fpemu.formats.registry import dtype as find_format
 
 __all__ = ["pack", "unpack"]
 

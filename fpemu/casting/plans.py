@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.lowering import Rules, lower_rules, zeroes_subnormals
 from fpemu.casting.stochastic import NO_RANDOMS
-from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.exactness import holds
-from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
 from fpemu.kernels import spec as places
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.lookup import brief
-from fpemu.formats.registry import dtype as find_format
 
 _FLOATS = ("float32", "float64")
 

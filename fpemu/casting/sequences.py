@@ -13,11 +13,10 @@ import numpy as np
 
 from fpemu.casting.plans import plan
 from fpemu.casting.storage import cleared
-from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT64, IEEE, FloatFormat, Format, IntFormat
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.facts.reals import real
-from fpemu.formats.profiles import IEEE
-from fpemu.formats.registry import dtype as find_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

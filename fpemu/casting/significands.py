@@ -12,9 +12,8 @@ import numpy as np
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import plan
 from fpemu.casting.stochastic import NO_RANDOMS
-from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.literals import Literal, leading_of
-from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import Stochastic, Through
 from fpemu.kernels import columns
 from fpemu.kernels import opcodes as operations

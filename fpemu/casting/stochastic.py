@@ -9,9 +9,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.formats import Format
+from fpemu.formats import Format, Profile
 from fpemu.formats.lookup import brief
-from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Rounding, Stochastic
 
 

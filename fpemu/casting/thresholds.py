@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.formats import TableFormat
+from fpemu.formats import Profile, TableFormat
 from fpemu.formats.facts.literals import Literal
-from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import InfinityRule, NanRule, Rounding
 from fpemu.kernels.spec import BINADE_OFFSET
 

@@ -22,10 +22,10 @@ from fpemu.cli.options import (
 )
 from fpemu.cli.output import console, print_json, progress
 from fpemu.files.boundary import line
+from fpemu.verification import Claim, given_arguments
 from fpemu.verification.audits import Recorded, function, library, program
 from fpemu.verification.audits import audit as run_audit
 from fpemu.verification.audits.recordings import is_recording
-from fpemu.verification.claims import Claim, given_arguments
 from fpemu.verification.vectors import generate, read
 from fpemu.verification.vectors.layouts import LAYOUTS
 

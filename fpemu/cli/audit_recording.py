@@ -10,11 +10,11 @@ from rich.text import Text
 
 from fpemu.cli.output import console, print_json, print_table, progress
 from fpemu.files.boundary import line
+from fpemu.formats import dtype
 from fpemu.formats.lookup import near
-from fpemu.formats.registry import dtype
+from fpemu.verification import Claim
 from fpemu.verification.audits import Audit, Recorded, Recordings, audit, recordings
 from fpemu.verification.audits.probe_script import operation_of
-from fpemu.verification.claims import Claim
 
 __all__ = ["Wanted", "replay"]
 

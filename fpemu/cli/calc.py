@@ -21,11 +21,9 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json, print_table
-from fpemu.formats import TableFormat
+from fpemu.formats import Profile, TableFormat
 from fpemu.formats.facts.text import number_text
-from fpemu.formats.profiles import Profile
-from fpemu.inspection.evaluation import Evaluation, Step, evaluate
-from fpemu.inspection.expressions import ExpressionError
+from fpemu.inspection import Evaluation, ExpressionError, Step, evaluate
 
 __all__ = ["calc"]
 

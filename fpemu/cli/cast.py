@@ -11,9 +11,9 @@ import typer
 from numpy.typing import NDArray
 from rich.text import Text
 
+from fpemu import casting
 from fpemu.arithmetic.doubles import difference, doubles
-from fpemu.casting import casts as casting
-from fpemu.casting.inputs import as_source
+from fpemu.casting import as_source
 from fpemu.casting.stochastic import streamed
 from fpemu.cli.options import (
     DtypeOption,
@@ -34,12 +34,18 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import print_json, print_table, progress, summary
+from fpemu.files import (
+    Outgoing,
+    StoredArray,
+    UnknownEndingError,
+    kind_by_name,
+    kind_of_output,
+    metadata_of,
+    write_arrays,
+)
 from fpemu.files.boundary import shown
-from fpemu.files.containers import UnknownEndingError, kind_by_name, kind_of_output
-from fpemu.files.data_files import Outgoing, StoredArray, metadata_of, write_arrays
-from fpemu.formats import Format
-from fpemu.formats.profiles import Profile
-from fpemu.reports.cast_errors import HEADER, Errors
+from fpemu.formats import Format, Profile
+from fpemu.reports import HEADER, Errors
 
 __all__ = ["cast"]
 

@@ -9,10 +9,9 @@ from rich.text import Text
 
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import bits, console, print_json, print_table
-from fpemu.formats import Format
+from fpemu.formats import Format, aliases, note
 from fpemu.formats.facts.info import describe
-from fpemu.formats.registry import aliases, note
-from fpemu.inspection.code import Code
+from fpemu.inspection import Code
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.text import scheme_facts, scheme_lines
 

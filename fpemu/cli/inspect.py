@@ -25,13 +25,11 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import bits, console, print_json
-from fpemu.formats import FloatFormat
+from fpemu.formats import FloatFormat, Profile
 from fpemu.formats.facts.literals import is_code
 from fpemu.formats.facts.text import number_text, text
-from fpemu.formats.profiles import Profile
 from fpemu.formats.rules import Stochastic
-from fpemu.inspection.code import Explanation, explain_code
-from fpemu.inspection.explanation import explain
+from fpemu.inspection import Explanation, explain, explain_code
 
 __all__ = ["inspect"]
 

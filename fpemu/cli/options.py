@@ -10,14 +10,11 @@ from typing import Annotated
 
 import typer
 
-from fpemu.arithmetic.conversion import round_literal
+from fpemu.arithmetic import round_literal
+from fpemu.files import StoredArray, UnknownEndingError, element_type, kind_of_input, open_saved
 from fpemu.files.boundary import line
-from fpemu.files.containers import UnknownEndingError, kind_of_input
-from fpemu.files.data_files import StoredArray, element_type
-from fpemu.files.saving import open_saved
-from fpemu.formats import FLOAT64, Format
+from fpemu.formats import FLOAT64, IEEE, Format, Profile, profile
 from fpemu.formats.facts.literals import Literal, is_code, read
-from fpemu.formats.profiles import IEEE, Profile, profile
 from fpemu.formats.rules import Rounding, Stochastic, rounding_mode
 from fpemu.kernels import columns
 from fpemu.quantization.definition.scaled_format import ScaledFormat

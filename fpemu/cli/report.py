@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 from rich.text import Text
 
-from fpemu.casting.casts import cast
+from fpemu.casting import cast
 from fpemu.cli.options import (
     DtypeOption,
     FileArgument,
@@ -31,14 +31,13 @@ from fpemu.cli.options import (
     targets_of,
 )
 from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
+from fpemu.files import StoredArray
 from fpemu.files.boundary import line, shown
-from fpemu.files.data_files import StoredArray
-from fpemu.formats import Format
-from fpemu.formats.profiles import Profile
+from fpemu.formats import Format, Profile
+from fpemu.quantization import Stream
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.targets import targets_under, with_axis, with_scale_rule
-from fpemu.quantization.stream import Stream
-from fpemu.reports.cast_report import Report, report_stream
+from fpemu.reports import Report, report_stream
 from fpemu.reports.plotting import Binades, report_picture
 
 __all__ = ["report"]

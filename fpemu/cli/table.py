@@ -26,8 +26,8 @@ from fpemu.cli.options import (
 from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture, summary
 from fpemu.files.atomic import replacing
 from fpemu.formats import FloatFormat, IntFormat
+from fpemu.inspection import Code
 from fpemu.inspection.accuracy import OperationTable, operation_table, tabulated
-from fpemu.inspection.code import Code
 from fpemu.reports import plotting
 
 __all__ = ["table"]

@@ -19,7 +19,7 @@ from fpemu.cli.options import (
     SignalingOption,
 )
 from fpemu.cli.output import console, print_json, print_table, progress, summary
-from fpemu.verification.claims import Claim, given_arguments
+from fpemu.verification import Claim, given_arguments
 from fpemu.verification.vectors import SITUATIONS, Vectors, generate, write, write_bench
 from fpemu.verification.vectors.layouts import LAYOUTS, layout_of
 from fpemu.verification.vectors.verilog import check_unit

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fpemu as fe
-from fpemu.reports.cast_errors import Row
+from fpemu.reports import Row
 
 __all__ = ["FORMATS", "SCHEMES", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
 

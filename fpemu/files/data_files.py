@@ -11,15 +11,15 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fpemu.casting import in_range
 from fpemu.casting.buffers import CHUNK, iter_chunks
-from fpemu.casting.storage import in_range
 from fpemu.files import archives, safetensors
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
 from fpemu.files.containers import file_kind, kind_by_bytes, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
+from fpemu.formats import dtype as lookup
 from fpemu.formats.lookup import brief, near
-from fpemu.formats.registry import dtype as lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

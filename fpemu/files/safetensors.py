@@ -9,10 +9,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.packing import pack, unpack
+from fpemu.casting import pack, unpack
 from fpemu.files.boundary import shown
 from fpemu.formats import Format, same_codes
-from fpemu.formats.registry import dtype as find_format
+from fpemu.formats import dtype as find_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -12,9 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arrays.array_class import Array
-from fpemu.arrays.creation import asarray
-from fpemu.casting.inputs import as_source
+from fpemu.arrays import Array, asarray
+from fpemu.casting import as_source
 from fpemu.files import safetensors
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
@@ -32,8 +31,7 @@ from fpemu.files.data_files import (
 )
 from fpemu.formats import Format, same_codes
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
-from fpemu.quantization.quantized import Packed, Quantized
-from fpemu.quantization.serialize import quantized_from, quantized_of
+from fpemu.quantization import Packed, Quantized, quantized_from, quantized_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

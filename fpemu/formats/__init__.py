@@ -3,55 +3,43 @@
 A format is a finite set of values, each with a *code* (an unsigned, right-aligned bit pattern).
 """
 
-from fpemu.formats.base import exact_float64
+from fpemu.formats.base import Scheme, exact_float64, state_of
 from fpemu.formats.codebook import TableFormat
 from fpemu.formats.floats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.integers import INT8, INT32, INT64, IntFormat
+from fpemu.formats.kinds import Format, same_codes
+from fpemu.formats.profiles import IEEE, PROFILE_ALIASES, Profile, apart, profile, profile_names
+from fpemu.formats.registry import aliases, dtype, dtypes, note, register, registered_scheme, registered_schemes
+from fpemu.formats.spellings import unambiguous
 
 __all__ = [
     "BFLOAT16",
     "FLOAT16",
     "FLOAT32",
     "FLOAT64",
+    "IEEE",
     "INT8",
     "INT32",
     "INT64",
+    "PROFILE_ALIASES",
     "FloatFormat",
     "Format",
     "IntFormat",
+    "Profile",
+    "Scheme",
     "TableFormat",
+    "aliases",
+    "apart",
+    "dtype",
+    "dtypes",
     "exact_float64",
+    "note",
+    "profile",
+    "profile_names",
+    "register",
+    "registered_scheme",
+    "registered_schemes",
     "same_codes",
+    "state_of",
+    "unambiguous",
 ]
-
-Format = FloatFormat | IntFormat | TableFormat
-
-
-def same_codes(a: Format, b: Format) -> bool:
-    """Whether two formats have the same codes with the same meanings, whatever their names and profiles.
-
-    Parameters
-    ----------
-    a, b : Format
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    TypeError
-        If one is no Format: a name is not; see `dtype`.
-
-    Examples
-    --------
-    >>> import fpemu as fe
-    >>> fe.same_codes(fe.dtype("float8_e4m3fnuz"), fe.dtype("binary8p4sf"))
-    True
-    >>> fe.dtype("float8_e4m3fnuz") == fe.dtype("binary8p4sf")
-    False
-    """
-    for fmt in (a, b):
-        if not isinstance(fmt, FloatFormat | IntFormat | TableFormat):
-            raise TypeError(f"same_codes takes two Formats, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
-    return a.codes_key == b.codes_key

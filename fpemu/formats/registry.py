@@ -13,21 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fpemu.formats import (
-    BFLOAT16,
-    FLOAT16,
-    FLOAT32,
-    FLOAT64,
-    INT8,
-    INT32,
-    INT64,
-    FloatFormat,
-    Format,
-    IntFormat,
-    TableFormat,
-)
 from fpemu.formats.base import Scheme
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.grammar import parse
+from fpemu.formats.integers import INT8, INT32, INT64, IntFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.lookup import brief, near
 from fpemu.formats.spellings import ends_negative, key, meant, plain, unambiguous, with_group
 

@@ -7,7 +7,10 @@ import enum
 import json
 from typing import Any
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.integers import IntFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import dtype, known_everywhere
 from fpemu.formats.rules import Stochastic

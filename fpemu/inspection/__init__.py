@@ -1,1 +1,18 @@
 """Single numbers and functions explained in exact fractions."""
+
+from fpemu.inspection.code import Code, Explanation, explain_code, fields
+from fpemu.inspection.evaluation import Evaluation, Step, evaluate
+from fpemu.inspection.explanation import explain
+from fpemu.inspection.expressions import ExpressionError
+
+__all__ = [
+    "Code",
+    "Evaluation",
+    "Explanation",
+    "ExpressionError",
+    "Step",
+    "evaluate",
+    "explain",
+    "explain_code",
+    "fields",
+]

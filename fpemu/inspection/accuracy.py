@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.arithmetic.flags import Flags
-from fpemu.arrays.array_class import Array
-from fpemu.casting.casts import decode, encode
-from fpemu.formats import FloatFormat, IntFormat, TableFormat
+from fpemu.arrays import Array
+from fpemu.casting import decode, encode
+from fpemu.formats import FloatFormat, IntFormat, Profile, TableFormat, dtype
 from fpemu.formats.facts.codes import ranks
 from fpemu.formats.facts.exactness import finite_range, quantum_exponents
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype
 from fpemu.formats.rules import Rounding, Stochastic, Through
 from fpemu.inspection.evaluation import compute
 from fpemu.inspection.expressions import parse

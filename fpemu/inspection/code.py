@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic.neighbours import next_down, next_up
-from fpemu.arithmetic.predicates import classify
-from fpemu.arrays.array_class import Array
+from fpemu.arithmetic import classify, next_down, next_up
+from fpemu.arrays import Array
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.facts.codes import NumberClass
 from fpemu.formats.facts.infotext import fields

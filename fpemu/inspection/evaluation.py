@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fpemu.arithmetic.conversion import round_literal
+from fpemu.arithmetic import round_literal
 from fpemu.arithmetic.flags import Flags
-from fpemu.arrays.array_class import Array
+from fpemu.arrays import Array
 from fpemu.casting.stochastic import streamed
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile, TableFormat, dtype
 from fpemu.formats.facts.exactness import floor_log2, power_of_two, quantum
 from fpemu.formats.facts.text import Exact, exact_literal, number_fact, ratio_text
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype
 from fpemu.formats.rules import Stochastic, Through
 from fpemu.inspection.code import Code, neighbour
 from fpemu.inspection.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse

@@ -6,14 +6,12 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from fpemu.casting.casts import encode
-from fpemu.casting.inputs import as_source
+from fpemu.casting import as_source, encode
 from fpemu.casting.stochastic import streamed
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.exactness import finite_ends, floor_log2, power_of_two, quantum
 from fpemu.formats.facts.literals import DIGITS, Literal, read
 from fpemu.formats.facts.text import Exact, exact_literal, fraction_text, number_text, text
-from fpemu.formats.profiles import IEEE, Profile
 from fpemu.formats.rules import (
     FloatToIntInvalid,
     NegativeZero,

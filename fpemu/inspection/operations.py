@@ -8,9 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from fpemu.arithmetic import basic as arithmetic
-from fpemu.arithmetic import comparison as comparisons
-from fpemu.arithmetic import conversion as integral
+from fpemu import arithmetic
 from fpemu.arithmetic.elementary import functions as elementary
 from fpemu.arithmetic.elementary import ziv as digits
 from fpemu.casting import significands
@@ -127,13 +125,13 @@ _LISTED = [
     Operation("absolute", arithmetic.absolute, 1, lambda _, x: abs(x)),
     Operation("negative", arithmetic.negative, 1, lambda _, x: -x),
     Operation("copysign", arithmetic.copysign, 2, _copysign),
-    Operation("round_to_integral", integral.round_to_integral, 1, _integral),
-    Operation("scaleb", integral.scaleb, 2, _scaleb),
-    Operation("logb", integral.logb, 1, lambda _, x: Fraction(floor_log2(abs(x))) if x else None),
-    Operation("minimum", comparisons.minimum, 2, lambda _, x, y: min(x, y)),
-    Operation("maximum", comparisons.maximum, 2, lambda _, x, y: max(x, y)),
-    Operation("minimum_number", comparisons.minimum_number, 2, lambda _, x, y: min(x, y)),
-    Operation("maximum_number", comparisons.maximum_number, 2, lambda _, x, y: max(x, y)),
+    Operation("round_to_integral", arithmetic.round_to_integral, 1, _integral),
+    Operation("scaleb", arithmetic.scaleb, 2, _scaleb),
+    Operation("logb", arithmetic.logb, 1, lambda _, x: Fraction(floor_log2(abs(x))) if x else None),
+    Operation("minimum", arithmetic.minimum, 2, lambda _, x, y: min(x, y)),
+    Operation("maximum", arithmetic.maximum, 2, lambda _, x, y: max(x, y)),
+    Operation("minimum_number", arithmetic.minimum_number, 2, lambda _, x, y: min(x, y)),
+    Operation("maximum_number", arithmetic.maximum_number, 2, lambda _, x, y: max(x, y)),
 ]
 OPERATIONS = {operation.name: operation for operation in _LISTED}
 

@@ -1,5 +1,6 @@
 """Scaled formats: codes that come in blocks with scales, and quantization to them."""
 
+from fpemu.quantization.blocks import layout_of
 from fpemu.quantization.calibration import Calibration, calibrate
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.registry import scheme, schemes
@@ -9,7 +10,9 @@ from fpemu.quantization.definition.tool_arithmetic import Steps
 from fpemu.quantization.definition.tool_profiles import scale_profile
 from fpemu.quantization.products import quantized_matmul
 from fpemu.quantization.quantized import Packed, Quantized
-from fpemu.quantization.quantizer import fake_quantize, quantize
+from fpemu.quantization.quantizer import as_floats, fake_quantize, quantize
+from fpemu.quantization.serialize import quantized_from, quantized_of
+from fpemu.quantization.stream import Stream
 
 __all__ = [
     "Calibration",
@@ -19,10 +22,15 @@ __all__ = [
     "ScaleRule",
     "ScaledFormat",
     "Steps",
+    "Stream",
+    "as_floats",
     "calibrate",
     "fake_quantize",
+    "layout_of",
     "quantize",
+    "quantized_from",
     "quantized_matmul",
+    "quantized_of",
     "scale_profile",
     "scheme",
     "schemes",

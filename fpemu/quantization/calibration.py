@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.axes import switch
-from fpemu.casting.inputs import as_numbers
+from fpemu.arithmetic import switch
+from fpemu.casting import as_numbers
 from fpemu.formats import IntFormat
 from fpemu.formats.facts.info import finfo
 from fpemu.formats.keywords import hinted

@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.basic import divide, fma, multiply, subtract
-from fpemu.arithmetic.predicates import is_finite, is_zero
-from fpemu.arithmetic.sums import vecdot
-from fpemu.arrays.array_class import Array
+from fpemu.arithmetic import divide, fma, is_finite, is_zero, multiply, subtract, vecdot
+from fpemu.arrays import Array
+from fpemu.casting import decode
 from fpemu.casting.buffers import Scratch, check_out
-from fpemu.casting.casts import decode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, plan
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat
+from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import Span, carrier_of, holds, span, span_of
-from fpemu.formats.profiles import IEEE
 from fpemu.quantization.parts import QuantizedParts
 from fpemu.quantization.pieces import Chunk, Rows
 from fpemu.quantization.tool_scales import Arithmetic

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.casting import decode, encode
 from fpemu.casting.buffers import Scratch
-from fpemu.casting.casts import decode, encode
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.casting.stochastic import Randoms
 from fpemu.formats import INT32, FloatFormat, IntFormat
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import deciding_digits, digits
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Overflow, Rounding
 from fpemu.kernels import spec as places
 from fpemu.quantization.definition.scaled_format import ScaledFormat

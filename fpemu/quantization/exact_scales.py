@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.basic import multiply, subtract
-from fpemu.casting.casts import cast, decode
+from fpemu.arithmetic import multiply, subtract
+from fpemu.casting import cast, decode
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats import IEEE, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import quotients_round_once, with_digits
-from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scale_rules import ScaleRule
 from fpemu.quantization.definition.scaled_format import ScaledFormat

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import FLOAT32, FloatFormat, IntFormat, same_codes
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import digits_of
-from fpemu.formats.registry import dtype as find_format
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.elements import INTEGERS, MULTIPLIED, Way

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.casts import cast, decode, encode
+from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.facts.exactness import with_digits
 from fpemu.quantization.tool_scales import is_zero

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.casts import cast
+from fpemu.casting import cast
 
 if TYPE_CHECKING:
     from fractions import Fraction

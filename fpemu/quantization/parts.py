@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fpemu.arithmetic.neighbours import exact_codes
-from fpemu.casting.casts import decode, encode
-from fpemu.casting.inputs import as_source, carries_codes
-from fpemu.casting.packing import pack, unpack
-from fpemu.casting.storage import in_range
+from fpemu.arithmetic import exact_codes
+from fpemu.casting import as_source, carries_codes, decode, encode, in_range, pack, unpack
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, same_codes
 from fpemu.formats.lookup import brief
 from fpemu.quantization.blocks import Layout

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.basic import add, multiply
-from fpemu.arithmetic.sums import vecdot
-from fpemu.casting.casts import decode, encode
+from fpemu.arithmetic import add, multiply, vecdot
+from fpemu.casting import decode, encode
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import Span, digits, finite_ends, holds, span_of_array
 from fpemu.formats.lookup import brief, near
-from fpemu.formats.registry import dtype as find_format
 from fpemu.quantization.quantized import Quantized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fpemu.formats.profiles import Profile
+    from fpemu.formats import Profile
     from fpemu.formats.rules import Rounding, Stochastic
     from fpemu.quantization.definition.scaled_format import ScaledFormat
 

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.casts import decode
-from fpemu.casting.packing import pack
-from fpemu.casting.result_dtype import named_dtype
-from fpemu.formats import FloatFormat, IntFormat
-from fpemu.formats.base import state_of
+from fpemu.casting import decode, named_dtype, pack
+from fpemu.formats import FloatFormat, IntFormat, state_of
 from fpemu.formats.lookup import brief
 from fpemu.quantization.blocks import Layout, block_shape
 from fpemu.quantization.definition.registry import scheme as find_scheme

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.basic import divide
+from fpemu.arithmetic import divide, mean, switch
 from fpemu.arithmetic.doubles import to_odd
-from fpemu.arithmetic.sums import mean
-from fpemu.arrays.array_class import Array
+from fpemu.arrays import Array
+from fpemu.casting import as_numbers, cast, decode, encode
 from fpemu.casting.buffers import check_out
-from fpemu.casting.casts import cast, decode, encode
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.casting.inputs import as_numbers
 from fpemu.casting.stochastic import Randoms, check_randoms, randomness
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, TableFormat
+from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, TableFormat
 from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
-from fpemu.formats.profiles import IEEE
 from fpemu.formats.rules import NanRule, Rounding
 from fpemu.quantization.blocks import Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
@@ -38,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from fpemu.casting.inputs import Source
-    from fpemu.formats.base import Scheme
+    from fpemu.casting import Source
+    from fpemu.formats import Scheme
     from fpemu.formats.rules import Stochastic
     from fpemu.quantization.blocks import Block
     from fpemu.quantization.definition.profiles import ScaleProfile

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.basic import divide
-from fpemu.arithmetic.conversion import scaleb
-from fpemu.arrays.array_class import Array
-from fpemu.casting.casts import encode
+from fpemu.arithmetic import divide, scaleb
+from fpemu.arrays import Array
+from fpemu.casting import encode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FloatFormat
 from fpemu.formats.facts.exactness import floor_log2

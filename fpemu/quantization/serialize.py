@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arrays.array_class import Array
-from fpemu.casting.packing import pack
+from fpemu.arrays import Array
+from fpemu.casting import pack
 from fpemu.formats import IntFormat
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization.blocks import Layout

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.basic import add, divide, fma, multiply, subtract
-from fpemu.casting.casts import cast, decode, encode
+from fpemu.arithmetic import add, divide, fma, multiply, subtract
+from fpemu.casting import cast, decode, encode
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import by_bins
 from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, FloatFormat, Format, IntFormat, TableFormat

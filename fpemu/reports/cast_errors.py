@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.formats import Format
-from fpemu.formats.base import Scheme
+from fpemu.formats import Format, Scheme
 from fpemu.formats.facts.exactness import finite_range
 
 if TYPE_CHECKING:

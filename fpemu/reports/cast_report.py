@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arithmetic.axes import switch
+from fpemu.arithmetic import switch
 from fpemu.arithmetic.doubles import Doubles, difference, doubles, quotients
+from fpemu.casting import Source, as_numbers, as_source, cast, encode
 from fpemu.casting.buffers import iter_chunks
-from fpemu.casting.casts import cast, encode
-from fpemu.casting.inputs import Source, as_numbers, as_source
 from fpemu.casting.stochastic import check_randoms, streamed
-from fpemu.formats import Format, IntFormat, TableFormat
-from fpemu.formats.base import Scheme
+from fpemu.formats import Format, IntFormat, Profile, Scheme, TableFormat
+from fpemu.formats import dtype as lookup
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.infotext import text_table
 from fpemu.formats.lookup import brief
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype as lookup
 from fpemu.formats.rules import Stochastic
-from fpemu.quantization.blocks import layout_of
+from fpemu.quantization import Stream, as_floats, layout_of, quantize
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.targets import (
     check_scaled,
@@ -33,8 +30,6 @@ from fpemu.quantization.definition.targets import (
     with_axis,
     with_scale_rule,
 )
-from fpemu.quantization.quantizer import as_floats, quantize
-from fpemu.quantization.stream import Stream
 from fpemu.reports.cast_errors import HEADER, Errors, Row
 
 if TYPE_CHECKING:
@@ -42,9 +37,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from fpemu.quantization import Quantized
     from fpemu.quantization.definition.profiles import ScaleProfile
     from fpemu.quantization.definition.scale_rules import ScaleRule
-    from fpemu.quantization.quantized import Quantized
 
 __all__ = ["Report", "Row", "cast_to_float64", "report", "report_stream"]
 

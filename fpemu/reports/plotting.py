@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.formats import FloatFormat, Format
+from fpemu.formats import dtype as lookup
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.info import describe
-from fpemu.formats.registry import dtype as lookup
 from fpemu.reports.cast_report import cast_to_float64
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from fpemu.verification.audits import (
     recorded,
     recordings,
 )
-from fpemu.verification.claims import Batch, Claim
+from fpemu.verification.claims import Batch, Claim, given_arguments
 
 __all__ = [
     "Audit",
@@ -26,6 +26,7 @@ __all__ = [
     "RuleSet",
     "audit",
     "function",
+    "given_arguments",
     "library",
     "probe",
     "program",

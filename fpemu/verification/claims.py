@@ -10,17 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic import comparison, predicates
-from fpemu.arithmetic.conversion import convert
+from fpemu.arithmetic import comparison, convert, predicates
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.options import checked_bool
-from fpemu.arrays.array_class import Array
-from fpemu.casting.casts import encode
+from fpemu.arrays import Array
+from fpemu.casting import encode
 from fpemu.casting.lowering import resolve_rules
-from fpemu.formats import FLOAT64, Format, TableFormat
+from fpemu.formats import FLOAT64, Format, Profile, TableFormat, dtype
 from fpemu.formats.lookup import brief, choose, near
-from fpemu.formats.profiles import Profile
-from fpemu.formats.registry import dtype
 from fpemu.formats.rules import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, rounding_mode
 from fpemu.formats.serialize import format_from_text, format_text
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpemu.arithmetic import exact_codes, number_text
 from fpemu.arithmetic.flags import Flags
-from fpemu.arithmetic.neighbours import exact_codes, number_text
-from fpemu.casting.inputs import as_numbers, as_source, carries_codes
+from fpemu.casting import as_numbers, as_source, carries_codes
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
 from fpemu.formats.facts.codes import is_nan, split
 from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.lookup import brief
-from fpemu.inspection.code import Code
+from fpemu.inspection import Code
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ import numpy as np
 from fpemu.arithmetic.flags import Flags
 from fpemu.formats.facts.codes import NumberClass, classes_of
 from fpemu.formats.facts.text import fraction_text, number_text
-from fpemu.inspection.code import Code, fields
+from fpemu.inspection import Code, fields
 from fpemu.verification.diagnosis import cause_of_flags
 from fpemu.verification.differences import distances, index_text, nan_places
 

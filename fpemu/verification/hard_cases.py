@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.facts.exactness import floor_log2, quantum
-from fpemu.inspection.code import Code
+from fpemu.inspection import Code
 
 __all__ = ["SOLVED", "finite", "halfway", "nearest_code", "short", "without_codebooks"]
 

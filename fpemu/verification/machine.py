@@ -12,14 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import basic as arithmetic
-from fpemu.arithmetic import comparison as comparisons
-from fpemu.arithmetic import conversion as integral
-from fpemu.arithmetic import sums as reductions
+from fpemu import arithmetic
 from fpemu.arithmetic.elementary import functions as elementary
-from fpemu.arrays.array_class import Array
-from fpemu.casting.casts import cast, decode, encode, get_num_threads
-from fpemu.formats.registry import dtype
+from fpemu.arrays import Array
+from fpemu.casting import cast, decode, encode, get_num_threads
+from fpemu.formats import dtype
 from fpemu.formats.rules import Rounding, Stochastic
 from fpemu.kernels.threads import available_cpus
 from fpemu.quantization import quantize
@@ -247,12 +244,12 @@ def _operations() -> Iterator[Any]:
     for fmt in _FLOATS:
         x, y, z = (_codes(f"operand {name}", fmt, 512) for name in "xyz")
         for convention in _CONVENTIONS:
-            for operation in (*binary, comparisons.minimum):
+            for operation in (*binary, arithmetic.minimum):
                 yield from _parts(operation(x, y, profile=convention, return_flags=True))
             yield from _parts(arithmetic.fma(x, y, z, profile=convention, return_flags=True))
             yield from _parts(arithmetic.sqrt(x, profile=convention, return_flags=True))
-        yield from _parts(integral.round_to_integral(x, return_flags=True))
-        yield from _parts(comparisons.less(x, y, return_flags=True))
+        yield from _parts(arithmetic.round_to_integral(x, return_flags=True))
+        yield from _parts(arithmetic.less(x, y, return_flags=True))
     x, y = (_codes(f"operand {name}", "bfloat16", 512) for name in "xy")
     for mode in _MODES:
         for operation in binary:
@@ -275,9 +272,9 @@ def _functions() -> Iterator[Any]:
 def _sums() -> Iterator[Any]:
     for fmt in ("bfloat16", "float8_e4m3fn"):
         x = Array.from_codes(encode(_floats("sums", 32, 8192)[::2].reshape(64, 64), fmt), fmt)
-        yield reductions.sum(x, axis=1, result="float32").codes
-        yield reductions.sum(x, axis=1, result="float32", accumulate="float16").codes
-        yield reductions.cumsum(x, axis=1, result="bfloat16").codes
+        yield arithmetic.sum(x, axis=1, result="float32").codes
+        yield arithmetic.sum(x, axis=1, result="float32", accumulate="float16").codes
+        yield arithmetic.cumsum(x, axis=1, result="bfloat16").codes
 
 
 def _blocks() -> Iterator[Any]:

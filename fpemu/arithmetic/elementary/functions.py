@@ -13,8 +13,7 @@ from fpemu.arithmetic.elementary.tables import MAX_BITS, compute_by_tables
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.operation import operate
 from fpemu.arithmetic.options import Options, documented
-from fpemu.casting.casts import encode
-from fpemu.casting.inputs import Coded, as_numbers, carries_codes
+from fpemu.casting import Coded, as_numbers, carries_codes, encode
 
 __all__ = ["cos", "erf", "exp", "exp2", "log", "log2", "pow", "reciprocal", "rsqrt", "sigmoid", "sin", "tanh"]
 

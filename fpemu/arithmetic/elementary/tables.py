@@ -22,8 +22,7 @@ from fpemu.casting import significands
 from fpemu.casting.buffers import can_write_in_place, for_each_chunk
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
 from fpemu.casting.significands import operands_of, row
-from fpemu.formats import FLOAT64, FloatFormat, IntFormat
-from fpemu.formats.profiles import Profile
+from fpemu.formats import FLOAT64, FloatFormat, IntFormat, Profile
 from fpemu.formats.rules import Stochastic
 from fpemu.kernels import columns
 from fpemu.kernels import spec as places

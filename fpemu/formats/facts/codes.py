@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import FLOAT64, FloatFormat
+from fpemu.formats.integers import IntFormat
+from fpemu.formats.kinds import Format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

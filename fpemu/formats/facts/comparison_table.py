@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from fpemu.formats import FloatFormat, Format
 from fpemu.formats.facts.info import FloatInfo, describe
 from fpemu.formats.facts.infotext import decimal_text, text_table
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.registry import dtype
 
 __all__ = ["Comparison", "compare"]

@@ -27,7 +27,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import FLOAT32, FLOAT64, FloatFormat
+from fpemu.formats.integers import IntFormat
+from fpemu.formats.kinds import Format
 
 if TYPE_CHECKING:
     from fractions import Fraction

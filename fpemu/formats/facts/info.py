@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats.codebook import TableFormat
 from fpemu.formats.facts.limits import Dyadic, FloatInfo, Limits
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.integers import IntFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.registry import dtype
 
 __all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "iinfo"]

@@ -6,7 +6,9 @@ import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
-from fpemu.formats import FloatFormat, Format, TableFormat
+from fpemu.formats.codebook import TableFormat
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.profiles import Profile
 
 if TYPE_CHECKING:

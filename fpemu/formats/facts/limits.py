@@ -9,8 +9,9 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fpemu.formats import FloatFormat, exact_float64
+from fpemu.formats.base import exact_float64
 from fpemu.formats.facts.infotext import _WORDS, _rules, _wrap, decimal_text, dyadic_text
+from fpemu.formats.floats import FloatFormat
 from fpemu.formats.registry import aliases, note
 
 if TYPE_CHECKING:

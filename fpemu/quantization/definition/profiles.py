@@ -6,16 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fpemu.formats import IEEE, Profile, dtype
+from fpemu.formats import profile as named
 from fpemu.formats.lookup import check_word
-from fpemu.formats.profiles import IEEE, Profile
-from fpemu.formats.profiles import profile as named
-from fpemu.formats.registry import dtype
 from fpemu.quantization.definition.scale_rules import scale_rule
 from fpemu.quantization.definition.tool_arithmetic import Steps
 
 if TYPE_CHECKING:
-    from fpemu.formats import Format
-    from fpemu.formats.base import Scheme
+    from fpemu.formats import Format, Scheme
 
 __all__ = ["SCALE_RULES", "Of", "ScaleProfile"]
 

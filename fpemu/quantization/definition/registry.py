@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpemu.formats.base import Scheme
-from fpemu.formats.registry import register, registered_scheme, registered_schemes
+from fpemu.formats import Scheme, register, registered_scheme, registered_schemes
 from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
 from fpemu.quantization.definition.scale_rules import ScaleRule
 from fpemu.quantization.definition.scaled_format import ScaledFormat

@@ -7,11 +7,9 @@ import functools
 import re
 from typing import Any
 
-from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.base import Scheme
+from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, Scheme, TableFormat, dtype
 from fpemu.formats.facts.exactness import finite_ends
 from fpemu.formats.lookup import brief, check_name, near
-from fpemu.formats.registry import dtype
 from fpemu.quantization.blocks import WORDS, Block, check_block
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.scale_rules import RULES, ScaleRule, exact_float

@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any, NamedTuple
 
-from fpemu.formats import Format
+from fpemu.formats import PROFILE_ALIASES, Format, Profile, aliases, dtype, dtypes, profile_names, unambiguous
+from fpemu.formats import profile as cast_profile
 from fpemu.formats.lookup import brief, near
-from fpemu.formats.profiles import PROFILE_ALIASES, Profile, profile_names
-from fpemu.formats.profiles import profile as cast_profile
-from fpemu.formats.registry import aliases, dtype, dtypes
-from fpemu.formats.spellings import unambiguous
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.registry import scheme, schemes
 from fpemu.quantization.definition.scale_rules import scale_rule

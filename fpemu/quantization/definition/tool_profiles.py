@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fpemu.formats import dtype
 from fpemu.formats.lookup import named
-from fpemu.formats.registry import dtype
 from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
 from fpemu.quantization.definition.profiles import ELEMENT_RULES, Of, ScaleProfile
 from fpemu.quantization.definition.tool_arithmetic import Steps
@@ -13,7 +13,7 @@ from fpemu.quantization.definition.tool_arithmetic import Steps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fpemu.formats.base import Scheme
+    from fpemu.formats import Scheme
 
 __all__ = ["ALIASES", "PROFILES", "profiles_of", "scale_profile"]
 

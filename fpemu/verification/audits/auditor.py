@@ -27,7 +27,7 @@ from fpemu.verification.vectors.coverage_fill import every, numbered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fpemu.formats.profiles import Profile
+    from fpemu.formats import Profile
     from fpemu.formats.rules import Rounding
 
 __all__ = ["audit"]

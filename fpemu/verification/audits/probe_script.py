@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.casts import decode, encode
+from fpemu.casting import decode, encode
 from fpemu.files.atomic import replacing
-from fpemu.formats import FloatFormat, IntFormat
+from fpemu.formats import FloatFormat, IntFormat, dtype
 from fpemu.formats.lookup import near
-from fpemu.formats.registry import dtype
 from fpemu.inspection.operations import ALIASES, SYMBOLS
 from fpemu.verification.audits import probe_template as recorder
 from fpemu.verification.claims import Claim

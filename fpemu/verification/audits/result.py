@@ -10,7 +10,7 @@ import numpy as np
 
 from fpemu.arithmetic.flags import Flags
 from fpemu.files.boundary import line
-from fpemu.inspection.code import Code
+from fpemu.inspection import Code
 from fpemu.verification.audits.findings import Difference
 from fpemu.verification.differences import distances
 from fpemu.verification.vectors.code_classes import CLASSES

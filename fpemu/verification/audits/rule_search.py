@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fpemu.casting.casts import encode
+from fpemu.casting import encode
 from fpemu.formats import FloatFormat
 from fpemu.formats.rules import KNOBS, NanRule, Rounding, Stochastic, SubnormalsIn, Through
 from fpemu.verification.claims import CASTS, Claim

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fpemu.casting.casts import decode
+from fpemu.casting import decode
 from fpemu.files.boundary import check_file, file_path
-from fpemu.formats import same_codes
-from fpemu.formats.registry import dtype
+from fpemu.formats import dtype, same_codes
 from fpemu.verification.audits import processes
 from fpemu.verification.differences import ALL_FLAGS, codes_in, codes_of_values, flag_bits
 

@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import basic as arithmetic
-from fpemu.arithmetic.basic import negative
-from fpemu.arithmetic.conversion import convert
+from fpemu import arithmetic
+from fpemu.arithmetic import convert, negative
 from fpemu.arithmetic.flags import errstate
-from fpemu.arrays.array_class import Array
+from fpemu.arrays import Array
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.verification.claims import CASTS, Claim
 from fpemu.verification.vectors import code_classes as kinds

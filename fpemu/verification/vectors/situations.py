@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.arithmetic import exact_codes
 from fpemu.arithmetic.flags import Flags
-from fpemu.arithmetic.neighbours import exact_codes
-from fpemu.arrays.array_class import Array
-from fpemu.casting.inputs import as_source
+from fpemu.arrays import Array
+from fpemu.casting import as_source
 from fpemu.casting.lowering import zeroes_subnormals
-from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
-from fpemu.formats.profiles import Profile
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.rules import Overflow, Rounding
 from fpemu.verification.claims import CASTS, Claim
 from fpemu.verification.vectors import code_classes as kinds
