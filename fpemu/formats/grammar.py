@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import re
 
-from fpemu.formats import FloatFormat, Format, IntFormat
+from fpemu.formats.floats import FloatFormat
+from fpemu.formats.integers import IntFormat
+from fpemu.formats.kinds import Format
 from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import P3109_SATNONE
 
