@@ -215,7 +215,7 @@ def key(rng: int | np.random.Generator | None = None) -> np.uint64:
     >>> fe.cores.key(0) == fe.cores.key(0) != fe.cores.key(1)
     np.True_
     """
-    return np.uint64(randomness(Stochastic(), rng, None, 0, ())[1])
+    return np.uint64(randomness(Stochastic(), rng, None, 0, ()).key)
 
 
 def cache_folder() -> str | None:

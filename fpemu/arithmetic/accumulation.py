@@ -16,6 +16,7 @@ from fpemu.arithmetic.task import Target
 from fpemu.casting import encode
 from fpemu.casting.buffers import for_each_chunk
 from fpemu.casting.fpu import FPU_PROBE
+from fpemu.casting.stochastic import Randoms
 from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds, span, sums_round_once
@@ -174,12 +175,11 @@ def exact_sums(
     formats: tuple[FloatFormat | IntFormat, ...],
     *,
     task: Target,
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
+    randoms: Randoms,
     flags_wanted: bool,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Exact sums, each rounded once: codes and flags."""
+    drawn, key, start_of_stream = randoms
     from fpemu.kernels.cpu.sums import exact_loop
 
     loop = exact_loop(name in DOTS)
@@ -196,7 +196,7 @@ def exact_sums(
         here = slice(start * results, stop * results)
         loop(
             *(x, y, rows.length, *specs, digits, _OFTEN, every, name == "mean"),
-            *(task.target.spec, task.rules, randoms, np.uint64(key), np.uint64(first)),
+            *(task.target.spec, task.rules, drawn, np.uint64(key), np.uint64(start_of_stream)),
             *(rows.inner, start, out[here], flags[here]),
         )
 
@@ -211,8 +211,7 @@ def sum_in_steps(
     formats: tuple[FloatFormat | IntFormat, ...],
     task: Target,
     steps: Summation,
-    key: int,
-    first: int,
+    randoms: Randoms,
     flags_wanted: bool,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Sums rounded at every step: codes of the steps' format, in the result's shape, and flags."""
@@ -226,13 +225,13 @@ def sum_in_steps(
     if name not in DOTS and not flags_wanted and steps.summation != "pairwise" and rows.length:
         again = _sum_by_fpu(rows, formats[0], task, run_length(steps, rows.length), every, out, again)
     if again.all():
-        _sum_by_general_kernel(name, rows.codes, rows.length, formats, task, steps, every, key, first, 0, out, flags)
+        _sum_by_general_kernel(name, rows.codes, rows.length, formats, task, steps, every, randoms, 0, out, flags)
     else:
         for row in np.flatnonzero(again).tolist():
             place = slice(row * rows.length, (row + 1) * rows.length)
             codes = [part[place] for part in rows.codes]
             here = out[row * results : (row + 1) * results]
-            _sum_by_general_kernel(name, codes, rows.length, formats, task, steps, every, key, first, row, here, flags)
+            _sum_by_general_kernel(name, codes, rows.length, formats, task, steps, every, randoms, row, here, flags)
     codes_found = out.astype(task.target.code_dtype)
     return rows.back(codes_found, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
 
@@ -254,13 +253,13 @@ def _sum_by_general_kernel(
     task: Target,
     steps: Summation,
     every: bool,
-    key: int,
-    first: int,
+    randoms: Randoms,
     row: int,
     out: NDArray[Any],
     flags: NDArray[np.uint8],
 ) -> None:
     """Steps by the kernel for all formats and rules, for some rows from number `row` on."""
+    key, first = np.uint64(randoms.key ^ STEPS_KEY), randoms.first + row
     from fpemu.kernels.cpu.sums import accumulate_array
 
     one = np.ones(1, codes[0].dtype)  # int8's code of 1
@@ -275,7 +274,7 @@ def _sum_by_general_kernel(
         accumulate_array(
             *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), INT8.spec),
             *(run_length(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
-            *(task.target.spec, task.rules, np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start)),
+            *(task.target.spec, task.rules, key, np.uint64(first + start)),
             *(out[here], flags[here]),
         )
 
@@ -369,14 +368,12 @@ def round_to_result(
     shape: tuple[int, ...],
     *,
     task: Target,
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
+    randoms: Randoms,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """What has been accumulated, in the result's format."""
     if name != "mean" and task[:2] == by[:2]:
         return codes, raised
     last, number = ("divide", length) if name == "mean" else ("multiply", 1)
     sources = [(codes, by.target), (np.array(number, np.int64).view(np.uint64), INT64)]
-    found, happened = compute_by_loop(Call(last, sources, task, shape, randoms, key, first, raised.size > 0, None))
+    found, happened = compute_by_loop(Call(last, sources, task, shape, randoms, raised.size > 0, None))
     return found, happened | raised if raised.size else raised

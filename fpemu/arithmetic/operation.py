@@ -32,18 +32,16 @@ Rests = Sequence[Rest | None]
 class Call(NamedTuple):
     """One operation to carry out: what there is once operands and options are understood.
 
-    `sources`: codes and format of each operand, not yet broadcast to `shape`; `randoms`, `key` and `first` as
-    `randomness` gives them; `flags_wanted`: whether anybody asks for flags; `out`: where results may be put, or None;
-    `rests`: of each operand what its format does not hold, if any has such numbers.
+    `sources`: codes and format of each operand, not yet broadcast to `shape`; `flags_wanted`: whether anybody asks for
+    flags; `out`: where results may be put, or None; `rests`: of each operand what its format does not hold, if any has
+    such numbers.
     """
 
     name: str
     sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
     task: Target
     shape: tuple[int, ...]
-    randoms: NDArray[Any]
-    key: int
-    first: int
+    randoms: Randoms
     flags_wanted: bool
     out: NDArray[Any] | None
     rests: Rests = ()
@@ -97,13 +95,13 @@ def operate(
     offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
     if given["rng"] is None and given["random_bits"] is None and isinstance(task.profile.rounding, Stochastic):
         given["rng"] = generator
-    randoms, key = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
+    randoms = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
     if task.profile.through is Through.FLOAT32:
         # for tools that round twice: the result in float32 to nearest even, which is then cast
         operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
         wide_rules = IEEE.replace(**operand_rules)
         wide = resolve_target(name, formats, FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
-        call = Call(name, sources, wide, shape, randoms, key, offset, False, None, rests)
+        call = Call(name, sources, wide, shape, randoms, False, None, rests)
         first, bits = compute_with_rests(call, compute)[0], NO_FLAGS
         random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         once = task.profile.replace(through="none", subnormals_in="keep")
@@ -111,7 +109,7 @@ def operate(
     else:
         flags_wanted = given["return_flags"] or wanted is not None
         place = out if wanted is None else None  # who asks for an error wants `out` as it was
-        call = Call(name, sources, task, shape, randoms, key, offset, flags_wanted, place, rests)
+        call = Call(name, sources, task, shape, randoms, flags_wanted, place, rests)
         codes, bits = compute_with_rests(call, compute)
     if wanted is not None:
         check(wanted, name, bits, lambda index: describe_element(call, codes, index))
@@ -140,7 +138,7 @@ def compute_with_rests(call: Call, compute: Compute | None) -> tuple[NDArray[Any
         for part, (_, fmt), rest, slot in zip(call.codes(), call.sources, call.rests, slots, strict=True)
     ]
     codes, bits = (compute or compute_by_loop)(call)  # may write over the operands
-    right, found, flags = results(call.name, operands, places, call.task, call.first, call.randoms, call.key)
+    right, found, flags = results(call.name, operands, places, call.task, call.randoms)
     codes = np.ascontiguousarray(codes).reshape(call.shape)
     codes.reshape(-1)[right] = found
     if bits.size:
@@ -251,7 +249,7 @@ def compute_by_loop(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     def piece(start: int, stop: int) -> None:
         parts = [part[start:stop] for part in codes]
         if faster is None or not faster(parts, out[start:stop], flags[start:stop]):
-            randoms = Randoms(call.randoms[start:stop], call.key, call.first + start)
+            randoms = call.randoms.chunk(start, stop)
             general(call.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
 
     for_each_chunk(piece, out.size)

@@ -12,7 +12,7 @@ from fpemu.arithmetic.operation import Call, Rests, compute_with_rests
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
 from fpemu.casting import Rest
 from fpemu.casting.significands import round_values, zero
-from fpemu.casting.stochastic import NO_RANDOMS
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import INT8, FloatFormat, IntFormat
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def exact_rows(
     found: tuple[NDArray[Any], NDArray[np.uint8]],
     *,
     task: Target,
-    randoms: NDArray[Any],
-    key: int,
-    first: int,
+    randoms: Randoms,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Exact sums, each rounded once: those of rows with such numbers are put right in what was `found`."""
     numbers: list[Any] = []
@@ -90,7 +88,7 @@ def exact_rows(
             results = rows.length if name == "cumsum" else 1
             places.append(outer * results * rows.inner + inner + step)
     at = np.array(places, np.intp)
-    codes, flags = round_values(numbers, at, task.target, task.rules, first, randoms, key)
+    codes, flags = round_values(numbers, at, task.target, task.rules, randoms)
     out, bits = np.array(found[0], order="C"), np.array(found[1], order="C")
     out.reshape(-1)[at] = codes.astype(out.dtype)
     if bits.size:
@@ -107,8 +105,7 @@ def stepped_rows(
     found: tuple[NDArray[Any], NDArray[np.uint8]],
     task: Target,
     steps: Summation,
-    key: int,
-    first: int,
+    randoms: Randoms,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """As `exact_rows`, of sums rounded at every step, as `fpemu.kernels.cpu.sums.accumulate_array` has them."""
     out, bits = np.array(found[0], order="C"), np.array(found[1], order="C")
@@ -118,7 +115,7 @@ def stepped_rows(
             [_term(codes[place], fmt, rest, int(slot[place])) for codes, fmt, rest, slot in operands]
             for place in range(row * rows.length, (row + 1) * rows.length)
         ]
-        totals, raised = _steps(name, terms, task, steps, key, first + row)
+        totals, raised = _steps(name, terms, task, steps, randoms.key ^ STEPS_KEY, randoms.first + row)
         outer, inner = divmod(row, rows.inner)
         if name == "cumsum":
             at = outer * rows.length * rows.inner + inner + np.arange(rows.length) * rows.inner
@@ -148,7 +145,7 @@ def _steps(
         nonlocal raised
         sources = [(code, fmt) for code, fmt, _ in operands]
         rests = [rest for _, _, rest in operands]
-        call = Call(operation, sources, task, (), NO_RANDOMS.given, key ^ STEPS_KEY, at, True, None, rests)
+        call = Call(operation, sources, task, (), NO_RANDOMS._replace(key=key, first=at), True, None, rests)
         code, flags = compute_with_rests(
             call if any(rest is not None for rest in rests) else call._replace(rests=()), None
         )

@@ -13,6 +13,7 @@ from fpemu.arithmetic.elementary.rational_functions import power, root, value_at
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS, INVALID
 from fpemu.casting.lowering import Rules, lower_rules, with_rules
 from fpemu.casting.significands import WRAPPED, Digits128, infinite, operands_of, round_values, value_of, wrapped, zero
+from fpemu.casting.stochastic import Randoms
 from fpemu.formats import IEEE, INT64, IntFormat
 from fpemu.formats.facts.literals import FAR, LARGEST_EXPONENT, Literal
 from fpemu.formats.facts.reals import exact_text
@@ -327,9 +328,7 @@ def results(
     operands: Sequence[list[Real]],
     places: NDArray[np.intp],
     task: Target,
-    first: int,
-    randoms: NDArray[Any],
-    key: int,
+    randoms: Randoms,
 ) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.uint8]]:
     """An operation on operands some of which no format holds.
 
@@ -339,7 +338,7 @@ def results(
     operands : sequence of list of Real
     places : numpy.ndarray of int
         Where the results are: for stochastic rounding.
-    task, first, randoms, key
+    task, randoms
         As operations have them.
 
     Returns
@@ -352,8 +351,8 @@ def results(
     places, exact = places[kept], [result for result in found if result is not None]
     inexact = np.zeros(len(exact), np.bool_)
     if name == "round_to_integral":
-        exact, inexact = _integers(exact, places, task.rules, first, randoms, key)
-    how = (places, task.target, task.rules, first, randoms, key)
+        exact, inexact = _integers(exact, places, task.rules, randoms)
+    how = (places, task.target, task.rules, randoms)
     codes, flags = round_values(exact, *how)
     for i, value in enumerate(exact):
         if isinstance(value, Digits128):
@@ -383,9 +382,7 @@ def _integers(
     numbers: list[Any],
     places: NDArray[np.intp],
     rules: Rules,
-    first: int,
-    randoms: NDArray[Any],
-    key: int,
+    randoms: Randoms,
 ) -> tuple[list[Any], NDArray[np.bool_]]:
     """Numbers rounded to integers, and which of them were none."""
     parts = [integer_rest(number) for number in numbers]
@@ -393,7 +390,7 @@ def _integers(
     which = np.flatnonzero(inexact)
     lows = [parts[i][1] for i in which.tolist()]
     to_integers = _to_integers(rules[places_of.INTEGRAL_ROUNDING], rules[places_of.INTEGRAL_BITS])
-    codes, _ = round_values(lows, places[which], INT64, to_integers, first=first, randoms=randoms, key=key)
+    codes, _ = round_values(lows, places[which], INT64, to_integers, randoms)
     found = list(numbers)
     for i, code in zip(which.tolist(), codes.view(np.int64).tolist(), strict=True):
         minus = numbers[i].negative if isinstance(numbers[i], Literal) else numbers[i] < 0

@@ -26,7 +26,7 @@ from fpemu.arithmetic.options import DEFAULTS, OPTIONS_TEXT, Options, check_opti
 from fpemu.arithmetic.task import refuse_inexact_wrap, resolve_target
 from fpemu.casting import Coded, carries_codes, decode, encode
 from fpemu.casting.buffers import check_out
-from fpemu.casting.stochastic import randomness, shared_generator, sharing
+from fpemu.casting.stochastic import NO_RANDOMS, randomness, shared_generator, sharing
 from fpemu.formats import FLOAT32, Format, Profile
 from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import Stochastic, Through
@@ -336,7 +336,7 @@ def _reduce(
     offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
     if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
         given["rng"] = generator
-    randoms, key = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
+    randoms = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
     work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
     slots: list[NDArray[np.intp]] = []
     if rests:
@@ -345,23 +345,23 @@ def _reduce(
         slots = rational_sums.rest_rows(name, [codes.shape for codes, _ in sources], rests, axis)
         work = functools.partial(_right, work, rational_sums.exact_rows, name, rows, formats, rests, slots)
     if by_task is not None:
-        partial, raised = sum_in_steps(name, rows, formats, by_task, steps, key, offset, flags_wanted)
+        partial, raised = sum_in_steps(name, rows, formats, by_task, steps, randoms, flags_wanted)
         if rests:
             done = partial, raised
             partial, raised = rational_sums.stepped_rows(
-                name, rows, formats, rests, slots, done, by_task, steps, key, offset
+                name, rows, formats, rests, slots, done, by_task, steps, randoms
             )
         work = functools.partial(round_to_result, name, rows.length, partial, raised, by_task, rows.shape)
     if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
         float32 = resolve_target(name, formats, FLOAT32, find_profile("ieee"), None, None)
-        first, _ = work(task=float32, randoms=randoms[:0], key=0, first=0)
+        first, _ = work(task=float32, randoms=NO_RANDOMS)
         plain = task.profile.replace(through="none")
         how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
         if not isinstance(plain.rounding, Stochastic):
             how = {}
         codes, bits = encode(first, target, source="float32", profile=plain, **how), NO_FLAGS
     else:
-        codes, bits = work(task=task, randoms=randoms, key=key, first=offset)
+        codes, bits = work(task=task, randoms=randoms)
     if wanted is not None:
         check(wanted, name, bits, lambda index: describe_sum(name, rows, formats, codes, target, index, rests, slots))
     if out is not None:

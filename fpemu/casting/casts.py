@@ -239,18 +239,18 @@ def _exactly(
 ) -> Any:
     """The codes of numbers that no one format holds: by the plan, but for the rest of them."""
     assert given.rest is not None
-    if work.final is not None:
+    if work.value_format is not None:
         work = plan(work.source, work.target, work.rules, None)
     if out is not None:
         check_out(out, given.codes.shape, work.out_dtype)
     if work.refuses_nan:
         refuse_nans(given)
-    randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
+    randoms = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
     codes = np.empty(given.codes.size, work.out_dtype)
     work.prepare(codes.size)
-    work(np.ascontiguousarray(given.codes).reshape(-1), codes, rng_offset, randoms, key)
+    work(np.ascontiguousarray(given.codes).reshape(-1), codes, randoms)
     floats = isinstance(given.format, FloatFormat)
-    codes[given.rest.places] = cast_rest(given.rest, work.target, work.rules, floats, rng_offset, randoms, key)
+    codes[given.rest.places] = cast_rest(given.rest, work.target, work.rules, floats, randoms)
     if out is None:
         return codes.reshape(given.codes.shape)[()]
     out[...] = codes.reshape(given.codes.shape)

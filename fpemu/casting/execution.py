@@ -1,4 +1,4 @@
-"""A plan carried out on a whole array: numpy's manners about memory, and the random numbers."""
+"""Execute a cast plan on a whole array: strides, aliasing, threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting.buffers import check_out, for_each_chunk, is_same_memory, iter_chunks
 from fpemu.casting.plans import Plan
-from fpemu.casting.stochastic import NO_RANDOMS, randomness
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms, randomness
 from fpemu.formats import FloatFormat
 
 if TYPE_CHECKING:
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def execute(
-    given: Source,
-    work: Plan,
+    source: Source,
+    plan: Plan,
     rng: int | np.random.Generator | None,
     random_bits: ArrayLike | None,
     rng_offset: int,
     out: NDArray[Any] | None,
     dtype: np.dtype[Any] | None,
 ) -> Any:
-    """Carry out a plan on all of a source.
+    """Carry out a plan on all elements of a source.
 
     Parameters
     ----------
-    given : Source
-    work : Plan
+    source : Source
+    plan : Plan
     rng : None, int or numpy.random.Generator
         For stochastic plans; see `fpemu.cast`.
     random_bits : array_like of int, optional
@@ -43,62 +43,59 @@ def execute(
     -------
     numpy.ndarray or numpy scalar
     """
-    codes = given.codes
-    dtype = work.out_dtype if dtype is None else dtype
+    codes = source.codes
+    dtype = plan.out_dtype if dtype is None else dtype
     if out is not None:
         check_out(out, codes.shape, dtype)
-    if work.refuses_nan:
-        refuse_nans(given)
-    randoms, key = NO_RANDOMS.given, 0
-    if work.stochastic or rng is not None or random_bits is not None or type(rng_offset) is not int or rng_offset:
-        randoms, key = randomness(work.rules.rounding, rng, random_bits, rng_offset, codes.shape)
+    if plan.refuses_nan:
+        refuse_nans(source)
+    randoms = NO_RANDOMS
+    if plan.stochastic or rng is not None or random_bits is not None or type(rng_offset) is not int or rng_offset:
+        randoms = randomness(plan.rules.rounding, rng, random_bits, rng_offset, codes.shape)
     result = np.empty(codes.shape, dtype) if out is None else out
-    bits = result.view(work.out_dtype)
+    bits = result.view(plan.out_dtype)
     if out is not None and np.may_share_memory(codes, bits) and not is_same_memory(codes, bits):
         codes = codes.copy()
-    if work.looks_up:
-        work.prepare(codes.size)
+    if plan.looks_up:
+        plan.prepare(codes.size)
     if codes.flags.c_contiguous and bits.flags.c_contiguous and codes.dtype.isnative:
         if codes.ndim != 1:
             codes, bits = codes.reshape(-1), bits.reshape(-1)
-        _contiguous(codes, bits, work, rng_offset, randoms, key)
+        _contiguous(codes, bits, plan, randoms)
     else:
-        _strided(codes, bits, work, rng_offset, randoms, key)
+        _strided(codes, bits, plan, randoms)
     return result[()] if out is None and result.ndim == 0 else result
 
 
-def refuse_nans(given: Source) -> None:
-    """Raise ValueError if a source is NaN, for the rule nan="error"."""
-    if not isinstance(given.format, FloatFormat) or given.format.nan == "none":
+def refuse_nans(source: Source) -> None:
+    """Raise ValueError if an element is NaN, for the rule nan="error"."""
+    fmt = source.format
+    if not isinstance(fmt, FloatFormat) or fmt.nan == "none":
         return
-    nans = given.format.nan_codes
-    place = 0
-    for codes in iter_chunks(given.codes):
-        if given.format.nan != "negative_zero":
-            codes = codes & np.asarray(given.format.magnitude_mask, codes.dtype)
-        wrong = (codes >= nans[0]) & (codes <= nans[-1])
-        if wrong.any():
-            where = place + int(np.flatnonzero(wrong)[0])
-            raise ValueError(f"element {where} is NaN, and the profile says nan='error'")
-        place += codes.size
+    nans = fmt.nan_codes
+    start = 0
+    for codes in iter_chunks(source.codes):
+        if fmt.nan != "negative_zero":
+            codes = codes & np.asarray(fmt.magnitude_mask, codes.dtype)
+        is_nan = (codes >= nans[0]) & (codes <= nans[-1])
+        if is_nan.any():
+            index = start + int(np.flatnonzero(is_nan)[0])
+            raise ValueError(f"element {index} is NaN, and the profile says nan='error'")
+        start += codes.size
 
 
-def _contiguous(
-    codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int
-) -> None:
+def _contiguous(codes: NDArray[Any], bits: NDArray[Any], plan: Plan, randoms: Randoms) -> None:
     if codes.size == 1:
-        work(codes, bits, first, randoms, key)
-        return
-
-    def piece(start: int, stop: int) -> None:
-        work(codes[start:stop], bits[start:stop], first + start, randoms[start:stop], key)
-
-    for_each_chunk(piece, codes.size)
+        plan(codes, bits, randoms)
+    else:
+        for_each_chunk(
+            lambda start, stop: plan(codes[start:stop], bits[start:stop], randoms.chunk(start, stop)), codes.size
+        )
 
 
-def _strided(codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, randoms: NDArray[Any], key: int) -> None:
-    """Pieces in C order through numpy's buffers: other strides and byte orders."""
-    pieces = np.nditer(
+def _strided(codes: NDArray[Any], bits: NDArray[Any], plan: Plan, randoms: Randoms) -> None:
+    """Other strides and byte orders: chunks in C order, through numpy's buffers."""
+    chunks = np.nditer(
         [codes, bits],
         flags=["external_loop", "buffered", "zerosize_ok"],
         op_flags=[["readonly"], ["writeonly"]],
@@ -107,14 +104,15 @@ def _strided(codes: NDArray[Any], bits: NDArray[Any], work: Plan, first: int, ra
         casting="equiv",
         buffersize=1 << 16,
     )
-    place = 0
-    with pieces:
-        for source, target in pieces:
-            end = place + source.size
+    start = 0
+    with chunks:
+        for source, target in chunks:
+            stop = start + source.size
+            drawn = randoms.chunk(start, stop)
             if source.flags.c_contiguous and target.flags.c_contiguous:
-                work(source, target, first + place, randoms[place:end], key)
-            else:  # numpy hands over its operands themselves where they need no buffer
+                plan(source, target, drawn)
+            else:  # numpy passes views of its operands where they need no buffer
                 copy = np.empty(target.shape, target.dtype)
-                work(np.ascontiguousarray(source), copy, first + place, randoms[place:end], key)
+                plan(np.ascontiguousarray(source), copy, drawn)
                 target[...] = copy
-            place = end
+            start = stop

@@ -11,7 +11,7 @@ import numpy as np
 
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import plan
-from fpemu.casting.stochastic import NO_RANDOMS
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.literals import Literal, leading_of
 from fpemu.formats.rules import Stochastic, Through
@@ -117,9 +117,7 @@ def round_values(
     places: NDArray[np.intp],
     target: FloatFormat | IntFormat,
     rules: Rules,
-    first: int = 0,
-    randoms: NDArray[Any] = NO_RANDOMS.given,
-    key: int = 0,
+    randoms: Randoms = NO_RANDOMS,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Codes and flags of exact numbers, each rounded once.
 
@@ -131,11 +129,8 @@ def round_values(
     target : FloatFormat or IntFormat
     rules : tuple of int
         As kernels have them.
-    first : int
-        The place in the stream of place 0.
-    randoms : numpy.ndarray of uint32
-        The random integers, one for each place of the result; or none: the stream of `key`.
-    key : int
+    randoms : Randoms
+        Of the whole result.
 
     Returns
     -------
@@ -153,10 +148,11 @@ def round_values(
         values.append(row(number if isinstance(number, Digits128) else value_of(number)))
     table = np.array(values, np.uint64).reshape(-1, 4)
     stochastic = rules[places_of.ROUNDING] >= places_of.STOCHASTIC_A
-    step = 1 if stochastic and not randoms.size else _PIECE  # the stream goes on place by place
+    given, key, first = randoms
+    step = 1 if stochastic and not given.size else _PIECE  # the stream goes on index by index
     for start in range(0, len(numbers), step):
         here = slice(start, start + step)
-        drawn = randoms[places[here]] if stochastic and randoms.size else NO_RANDOMS.given
+        drawn = given[places[here]] if stochastic and given.size else NO_RANDOMS.given
         round_values_array(
             *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules),
             *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
@@ -200,9 +196,7 @@ def cast_rest(
     target: Format,
     rules: Profile,
     floats: bool,
-    first: int = 0,
-    randoms: NDArray[Any] = NO_RANDOMS.given,
-    key: int = 0,
+    randoms: Randoms = NO_RANDOMS,
 ) -> NDArray[Any]:
     """The codes of numbers that no format holds, by a cast's rules.
 
@@ -214,8 +208,8 @@ def cast_rest(
         As the target's `check_profile` gives it.
     floats : bool
         Whether the numbers count as floats, not as integers.
-    first, randoms, key
-        As `round_values` has them.
+    randoms : Randoms
+        Of the whole result.
 
     Returns
     -------
@@ -228,7 +222,7 @@ def cast_rest(
         codes = singles.astype(np.uint32)
         out = np.empty(codes.size, target.code_dtype)
         for i, place in enumerate(rest.places.tolist()):  # each at its own place in the stream
-            work(codes[i : i + 1], out[i : i + 1], first + place, randoms[place : place + 1], key)
+            work(codes[i : i + 1], out[i : i + 1], randoms.chunk(place, place + 1))
         return out
     if isinstance(target, TableFormat):
         from fpemu.casting.thresholds import interval_code  # imported late: it loads fractions
@@ -236,5 +230,5 @@ def cast_rest(
         assert not isinstance(rules.rounding, Stochastic)
         return np.array([interval_code(target, rules, number) for number in rest.numbers], target.code_dtype)
     numbers = lower_rules(target, rules, False, floats)
-    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, first, randoms, key)
+    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, randoms)
     return codes64.astype(target.code_dtype)

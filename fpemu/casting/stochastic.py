@@ -21,6 +21,10 @@ class Randoms(NamedTuple):
     key: int
     first: int
 
+    def chunk(self, start: int, stop: int) -> Randoms:
+        """Those of the elements from start to stop."""
+        return Randoms(self.given[start:stop], self.key, self.first + start)
+
 
 NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
 
@@ -41,8 +45,8 @@ def randomness(
     random_bits: ArrayLike | None,
     rng_offset: int,
     shape: tuple[int, ...],
-) -> tuple[NDArray[Any], int]:
-    """The random integers that the caller gives, or none and the key of a stream; all checked.
+) -> Randoms:
+    """The random integers of a call, from the options of public functions, which are checked.
 
     Parameters
     ----------
@@ -55,8 +59,7 @@ def randomness(
 
     Returns
     -------
-    tuple
-        A one-dimensional array, empty where the stream is used, and a 64-bit key.
+    Randoms
 
     Raises
     ------
@@ -65,13 +68,13 @@ def randomness(
     ValueError
         If one is out of range, or is given and not used.
     """
-    if rng is None and random_bits is None and type(rng_offset) is int and not rng_offset:
-        return NO_RANDOMS.given, _key(None) if isinstance(rounding, Stochastic) else 0
-    check_randoms(rounding, rng, random_bits, rng_offset)
+    if rng is not None or random_bits is not None or type(rng_offset) is not int or rng_offset:
+        check_randoms(rounding, rng, random_bits, rng_offset)
+    if not isinstance(rounding, Stochastic):
+        return NO_RANDOMS
     if random_bits is not None:
-        assert isinstance(rounding, Stochastic)
-        return _randoms(random_bits, rounding, shape), 0
-    return NO_RANDOMS.given, _key(rng) if isinstance(rounding, Stochastic) else 0
+        return Randoms(_checked_integers(random_bits, rounding, shape), 0, 0)
+    return Randoms(NO_RANDOMS.given, _key(rng), int(rng_offset))
 
 
 def check_randoms(
@@ -187,7 +190,7 @@ def _draw(generator: np.random.Generator) -> int:
     return int(generator.integers(0, 1 << 64, dtype=np.uint64))
 
 
-def _randoms(random_bits: ArrayLike, rounding: Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
+def _checked_integers(random_bits: ArrayLike, rounding: Stochastic, shape: tuple[int, ...]) -> NDArray[Any]:
     """The random integers that the caller gives, checked, one-dimensional."""
     given = np.asarray(random_bits)
     if given.dtype.kind not in "iu":

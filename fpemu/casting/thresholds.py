@@ -5,18 +5,20 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.formats import Profile, TableFormat
+from fpemu.casting.fast_paths import last_bits_below
+from fpemu.formats import FLOAT32, FLOAT64, FloatFormat, Profile, TableFormat
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.rules import InfinityRule, NanRule, Rounding
 from fpemu.kernels.spec import BINADE_OFFSET
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from fpemu.formats.facts.reals import Exact
 
 MASK = (1 << 64) - 1
@@ -70,8 +72,9 @@ def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
     -------
     Bins or None
     """
-    thresholds = zip(book.binades, book.digits, book.inclusive, strict=True)
-    return bins_of(np.array([_last_below(*each, dtype) for each in thresholds], dtype))
+    carrier = FLOAT32 if dtype.itemsize == 4 else FLOAT64
+    thresholds = zip(book.binades.tolist(), book.digits.tolist(), book.inclusive.astype(bool).tolist(), strict=True)
+    return bins_of(np.array([_last_below(_Threshold(*each), carrier) for each in thresholds], dtype))
 
 
 def bins_of(marks: NDArray[Any]) -> Bins | None:
@@ -103,29 +106,23 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
     return None
 
 
-def _last_below(binade: np.int64, digits: np.uint64, inclusive: np.uint8, dtype: np.dtype[Any]) -> Any:
-    """The largest number of a float type that is not above a threshold; by its bits, whatever the FPU's modes are."""
-    negative = bool(binade < 0)
-    wide = int(digits) ^ MASK if negative else int(digits)
-    exact = Fraction(wide) * Fraction(2) ** (abs(int(binade)) - BINADE_OFFSET - 64) if binade else Fraction(0)
-    fraction_bits, bias = (23, 127) if dtype.itemsize == 4 else (52, 1023)
+def _last_below(threshold: _Threshold, carrier: FloatFormat) -> Any:
+    """The largest number of a float type below a threshold; worked out on bits, whatever the FPU's modes are."""
+    from fractions import Fraction
 
-    def magnitude(word: int) -> Fraction:
-        field, fraction = word >> fraction_bits, word & ((1 << fraction_bits) - 1)
-        significand = fraction + ((1 << fraction_bits) if field else 0)
-        return significand * Fraction(2) ** (max(field, 1) - bias - fraction_bits)
-
-    low, high = 0, ((2 * bias + 1) << fraction_bits) - 1
-    while low < high:  # the largest magnitude that is not above
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if magnitude(middle) <= exact else (low, middle - 1)
-    found = magnitude(low) == exact
+    binade, digits, inclusive = threshold
+    negative = binade < 0
+    significand = digits ^ MASK if negative else digits
+    exact = Fraction(significand) * Fraction(2) ** (abs(binade) - BINADE_OFFSET - 64) if binade else Fraction(0)
+    low = last_bits_below(carrier, exact)
+    is_held = carrier.exact(low) == exact
     if negative:
-        word, sign = low + (not found) + (found and bool(inclusive)), True
+        bits, sign = low + (not is_held) + (is_held and inclusive), True
     else:
-        word, sign = (low - 1, False) if found and inclusive else (low, False)
-        word, sign = (1, True) if word < 0 else (word, sign)  # below zero
-    return np.array(word | (sign << (8 * dtype.itemsize - 1)), f"u{dtype.itemsize}").view(dtype)[()]
+        bits, sign = (low - 1, False) if is_held and inclusive else (low, False)
+        bits, sign = (1, True) if bits < 0 else (bits, sign)  # below zero
+    code = np.array(bits | (carrier.sign_mask if sign else 0), carrier.code_dtype)
+    return code.view(f"f{carrier.bits // 8}")[()]
 
 
 def _place(number: Number, inclusive: bool) -> _Threshold:
@@ -211,6 +208,8 @@ def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
     -------
     int
     """
+    from fractions import Fraction
+
     bounds, codes = _bounds(fmt, rules)
     if isinstance(number, Literal):  # so far away that any number there does as well
         large = number.leading().top > 0

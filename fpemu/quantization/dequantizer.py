@@ -15,6 +15,7 @@ from fpemu.arithmetic import divide, fma, is_finite, is_zero, multiply, subtract
 from fpemu.arrays import Array
 from fpemu.casting import decode
 from fpemu.casting.buffers import Scratch, check_out
+from fpemu.casting.fast_paths import widening
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, plan
 from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat
@@ -178,7 +179,6 @@ def _decoding(element: Format) -> Plan:
 @functools.lru_cache(maxsize=64)
 def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
     """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
-    from fpemu.casting.fast_paths import widening
     from fpemu.kernels.cpu import blocks as kernels
 
     if isinstance(element, IntFormat) or element.bits > 8 or not holds(FLOAT32, element) or dtype != np.float32:

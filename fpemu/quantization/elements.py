@@ -160,16 +160,15 @@ class Elements:
         if zeros is not None and self._at_once:
             kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
             return
-        randoms, key, first = self.randoms
         words = quotients.view(f"u{quotients.itemsize}")
         work = self._plan(quotients.dtype.name)
         flat = words.reshape(-1)
-        drawn = randoms[place : place + quotients.size]
+        randoms = self.randoms.chunk(place, place + quotients.size)
         if zeros is None:
-            work(flat, out.reshape(-1), first + place, drawn, key)
+            work(flat, out.reshape(-1), randoms)
             return
         wide = self.scratch.of("wide", flat.size, work.out_dtype)
-        work(flat, wide, first + place, drawn, key)
+        work(flat, wide, randoms)
         spread = np.repeat(zeros, self.block, axis=1)[:, : quotients.shape[1]]
         out[...] = shifted(wide.view(np.int32).reshape(quotients.shape), spread, self.scheme)
 

@@ -14,7 +14,7 @@ from fpemu.arrays import Array
 from fpemu.casting import as_numbers, cast, decode, encode
 from fpemu.casting.buffers import check_out
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.casting.stochastic import Randoms, check_randoms, randomness
+from fpemu.casting.stochastic import check_randoms, randomness
 from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, TableFormat
 from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
@@ -532,11 +532,11 @@ class _Job:
             return None
         rng, random_bits, first = self.random
         rounding = self.scheme.own_profile.elements.rounding
-        randoms, key = randomness(rounding, rng, random_bits, first, self.numbers.shape)
+        randoms = randomness(rounding, rng, random_bits, first, self.numbers.shape)
         if isinstance(self.stages, Stepped):
-            return SteppedElements(self.stages, 1 if self.in_order else self.cut.block, Randoms(randoms, key, first))
+            return SteppedElements(self.stages, 1 if self.in_order else self.cut.block, randoms)
         how = way(self.scheme, self.numbers.dtype, own_scales)
-        return None if how is None else Elements(self.scheme, how, self.cut.block, Randoms(randoms, key, first))
+        return None if how is None else Elements(self.scheme, how, self.cut.block, randoms)
 
     def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
         """All codes by the general kernel's division."""

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.casting.fast_paths import native, route, values, widening
+from fpemu.casting.fast_paths import choose_loop, native, values, widening
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
+from fpemu.casting.stochastic import Randoms
 from fpemu.kernels.cpu import fast_casts as lanes
 from fpemu.kernels.cpu import float_environment as float_environment_module
 from tests.cases import float_environment, grids, number_sources
@@ -43,7 +44,7 @@ def run_loop(fmt, rules, x, kind, first=0, key=0):
     source = fe.dtype(x.dtype)
     work = plan(source, fmt, rules, source if kind == "values" else None)
     out = np.empty(x.size, work.out_dtype)
-    work(x.view(f"u{x.itemsize}"), out, first, NONE, key)
+    work(x.view(f"u{x.itemsize}"), out, Randoms(NONE, key, first))
     return out.astype(np.uint64)
 
 
@@ -90,7 +91,7 @@ def test_fast_loop(loop, dtype, kind):
     for fmt in FORMATS:
         given = None
         for rules in loop_rules(fmt):
-            found = route(fmt, lower_rules(fmt, rules, True), dtype, kind == "codes")
+            found = choose_loop(fmt, lower_rules(fmt, rules, True), fe.dtype(dtype), kind == "codes")
             if found is None or found.loop != loop:
                 continue
             given = given or Sources(loop_sources(fmt, dtype), fmt)
@@ -122,7 +123,7 @@ def test_stochastic_loop(uniform, kind):
     tried = 0
     for fmt, count in itertools.product(FORMATS, (1, 8, 23, 32)):
         rules = profile(fmt, rounding=fe.Stochastic("A", count))
-        found = route(fmt, lower_rules(fmt, rules, True), "float32", kind == "codes")
+        found = choose_loop(fmt, lower_rules(fmt, rules, True), fe.dtype("float32"), kind == "codes")
         if found is None or (found.loop == "uniform") != uniform:
             continue
         x = loop_sources(fmt, "float32")[::2]
@@ -260,11 +261,11 @@ def test_native_leaves_it_to_others(target, monkeypatch):
     out = np.ones(x.size, fmt.code_dtype)
     for name in float_environment.CHANGED:
         with float_environment.changed(name):
-            work(x, out, 0, NONE, 0)
+            work(x, out)
         assert (out == 1).all()
         assert [given[0] is x and given[1] is out for given in asked] == [True]
         asked.clear()
-    work(x, out, 0, NONE, 0)
+    work(x, out)
     assert not asked
     assert not out.any()
 
@@ -277,7 +278,7 @@ def test_tables_of_values(carrier):
     for name in ("float8_e8m0fnu", "float8_e4m3fnuz", "float8_e5m2", "e4m3", "binary8p1uf", "float4_e2m1fn"):
         fmt = fe.dtype(name)
         codes = np.arange(fmt.code_count, dtype=np.uint64)
-        np.testing.assert_array_equal(values(fmt, carrier), Sources(codes, target, fmt).codes(rules))
+        np.testing.assert_array_equal(values(fmt, fe.dtype(carrier)), Sources(codes, target, fmt).codes(rules))
 
 
 def test_float_environment_is_standard():

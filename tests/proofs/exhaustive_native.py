@@ -99,7 +99,7 @@ def conversion(target, rules):
 def compare(target, rules, x, expected, what):
     """The number of elements, all equal; else DifferenceError says where they are not."""
     out = np.empty(x.size, expected.dtype)
-    conversion(target, rules)(x, out, 0, plans.NO_RANDOMS.given, 0)
+    conversion(target, rules)(x, out, plans.NO_RANDOMS)
     if np.array_equal(out, expected):
         return x.size
     wrong = np.flatnonzero(out != expected)

@@ -22,6 +22,7 @@ from fpemu.casting import significands
 from fpemu.casting.buffers import can_write_in_place, for_each_chunk
 from fpemu.casting.lowering import Rules, operand_rules, zeroes_subnormals
 from fpemu.casting.significands import operands_of, row
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import FLOAT64, FloatFormat, IntFormat, Profile
 from fpemu.formats.rules import Stochastic
 from fpemu.kernels import columns
@@ -129,9 +130,7 @@ def round_values(
     values: Values,
     rows: NDArray[np.uint16],
     task: Target,
-    randoms: NDArray[Any] | None = None,
-    key: int = 0,
-    first: int = 0,
+    randoms: Randoms = NO_RANDOMS,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Codes and flags of exact values, rounded one by one.
 
@@ -141,16 +140,15 @@ def round_values(
     rows : numpy.ndarray of uint16
         Which ones; known.
     task : Task
-    randoms : numpy.ndarray of uint32, optional
-        For stochastic rounding; else the stream of `key`, from place `first`.
-    key, first : int
+    randoms : Randoms
+        For stochastic rounding.
 
     Returns
     -------
     tuple of numpy.ndarray
         Codes of the target, and flags.
     """
-    out, flags = _round_rows(values.rows, rows, task, randoms, key, first)
+    out, flags = _round_rows(values.rows, rows, task, randoms)
     if task.rules[places.NAN_RESULT] != places.NAN_RESULT_CANONICAL:
         _propagate_nans(values, rows, task, out, flags)
     return out, flags
@@ -160,16 +158,14 @@ def rounded(
     values: list[significands.Digits128],
     rows: NDArray[np.uint16],
     task: Target,
-    randoms: NDArray[Any] | None = None,
-    key: int = 0,
-    first: int = 0,
+    randoms: Randoms = NO_RANDOMS,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """The same of exact values that stand in no table; a NaN is the invalid one.
 
     Parameters
     ----------
     values : list of significands.Value
-    rows, task, randoms, key, first
+    rows, task, randoms
         As in `round_values`.
 
     Returns
@@ -177,28 +173,26 @@ def rounded(
     tuple of numpy.ndarray
     """
     table = np.array([row(value) for value in values], np.uint64).reshape(-1, 4)
-    return _round_rows(table, rows, task, randoms, key, first)
+    return _round_rows(table, rows, task, randoms)
 
 
 def _round_rows(
     table: NDArray[np.uint64],
     rows: NDArray[np.uint16],
     task: Target,
-    randoms: NDArray[Any] | None,
-    key: int,
-    first: int,
+    randoms: Randoms,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Codes and flags of rows of a table of exact values."""
     from fpemu.kernels.cpu.elementary import round_values_array
 
-    given = np.empty(0, np.uint32) if randoms is None else randoms
     out, flags = np.empty(rows.size, task.target.code_dtype), np.empty(rows.size, np.uint8)
 
     def piece(start: int, stop: int) -> None:
         codes = np.empty(stop - start, np.uint64)  # one compiled loop for all targets
         round_values_array(
             *(rows[start:stop], table, task.target.spec, task.rules),
-            *(given[start:stop], np.uint64(key), np.uint64(first + start), codes, flags[start:stop]),
+            *(randoms.given[start:stop], np.uint64(randoms.key), np.uint64(randoms.first + start)),
+            *(codes, flags[start:stop]),
         )
         out[start:stop] = codes
 
@@ -293,8 +287,7 @@ def _piece(call: Call, codes: list[NDArray[Any]], start: int) -> tuple[NDArray[A
     values = [digits.power(*each) if len(each) == 2 else digits.value_of(call.name, *each) for each in given]
     rows = where.reshape(-1).astype(np.uint16)
     if isinstance(task.profile.rounding, Stochastic):  # each element by its own random integer
-        randoms = call.randoms[start : start + rows.size] if call.randoms.size else None
-        out, flags = rounded(values, rows, task, randoms, call.key, call.first + start)
+        out, flags = rounded(values, rows, task, call.randoms.chunk(start, start + rows.size))
     else:
         found, raised = rounded(values, np.arange(distinct.size, dtype=np.uint16), task)
         out, flags = found[rows], raised[rows]
@@ -338,8 +331,7 @@ def compute_by_tables(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     if isinstance(call.task.profile.rounding, Stochastic):
         values.fill(rows)
         rows = rows.astype(np.uint16, copy=False)
-        randoms = call.randoms if call.randoms.size else None
-        out, raised = round_values(values, rows, call.task, randoms, call.key, call.first)
+        out, raised = round_values(values, rows, call.task, call.randoms)
         flags = raised if call.flags_wanted else flags
     else:
         results = _results(call.name, values, call.task)
