@@ -122,7 +122,9 @@ def report(
             f"a picture shows one array, {file} has {len(arrays)}: add --member", param_hint="'--plot'"
         )
     binades = Binades() if plot is not None else None
-    again = [_looks_first(stored, chosen, profile, pad) for stored in arrays]  # all of them, before any is measured
+    again = [
+        _needs_two_passes(stored, chosen, profile, pad) for stored in arrays
+    ]  # all of them, before any is measured
     how: dict[str, Any] = {"scale": factor, "profile": profile, "rounding": rounding, "rng": seed, "pad": pad}
     reports = [_measure(stored, chosen, passes, binades, how) for stored, passes in zip(arrays, again, strict=True)]
     if json:
@@ -176,11 +178,11 @@ def _along(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> 
 def _measure(
     stored: StoredArray,
     chosen: list[Format | ScaledFormat],
-    looks_first: bool,
+    needs_two_passes: bool,
     binades: Binades | None,
     how: dict[str, Any],
 ) -> Report:
-    passes = 1 + (how["scale"] == "absmax") + looks_first
+    passes = 1 + (how["scale"] == "absmax") + needs_two_passes
     with progress(f"reading {stored.path.name} {stored.name}".rstrip(), passes * stored.size) as advance:
 
         def pieces() -> Iterator[NDArray[Any]]:
@@ -195,7 +197,7 @@ def _measure(
     return found
 
 
-def _looks_first(stored: StoredArray, chosen: list[Format | ScaledFormat], profile: str | None, pad: bool) -> bool:
+def _needs_two_passes(stored: StoredArray, chosen: list[Format | ScaledFormat], profile: str | None, pad: bool) -> bool:
     """Whether a scaled format needs another pass over an array; an error where one does not fit it."""
     found = False
     for scheme in chosen:
@@ -204,7 +206,7 @@ def _looks_first(stored: StoredArray, chosen: list[Format | ScaledFormat], profi
         (under,) = targets_under([scheme], profile).targets
         assert isinstance(under, ScaledFormat)
         try:
-            found |= Stream(under, stored.shape, scheme.element, pad).looks_first
+            found |= Stream(under, stored.shape, scheme.element, pad).needs_two_passes
         except ValueError as error:
             words = str(error).replace("pad=True", "--pad").replace("axis=", "--axis ")
             raise ValueError(f"{_name(stored)}: {words}") from None

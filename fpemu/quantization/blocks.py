@@ -5,35 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.casting.buffers import for_each_chunk
 from fpemu.formats.lookup import brief
+from fpemu.quantization.definition.scaled_format import Block
 
-__all__ = ["Block", "Layout", "block_shape", "check_block", "layout_of"]
+__all__ = ["BlockChunk", "BlockedArray", "Layout", "Rows", "block_shape", "layout_of"]
 
-Block = int | tuple[int, int] | str
-WORDS = ("tensor", "row", "channel")
 MANY = 6  # dimensions; more are not told one by one
-
-
-def check_block(block: Any) -> Block:
-    """A block as one may write it: a length, (rows, columns), or a word; a TypeError or ValueError if it is none."""
-    if isinstance(block, str):
-        if block not in WORDS:
-            raise ValueError(
-                f"unknown block {brief(block)}: allowed are {', '.join(WORDS)}, a length, and (rows, columns)"
-            )
-        return block
-    parts = block if isinstance(block, tuple | list) else (block,)
-    if not all(hasattr(part, "__index__") and not isinstance(part, bool) for part in parts):
-        raise TypeError(f"a block is a length, (rows, columns) or a word, not {brief(block)}")
-    sizes = tuple(int(part.__index__()) for part in parts)
-    if len(sizes) not in (1, 2) or min(sizes) < 1:
-        raise ValueError(f"a block has one or two lengths, each 1 or more, not {brief(block)}")
-    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
 def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -79,63 +63,65 @@ class Layout:
     Parameters
     ----------
     shape : tuple of int
-    steps : tuple of int
+    block_shape : tuple of int
         As many.
     """
 
     shape: tuple[int, ...]
-    steps: tuple[int, ...]
+    block_shape: tuple[int, ...]
 
     @functools.cached_property
     def blocks(self) -> tuple[int, ...]:
         """How many blocks there are along each axis: the shape of what belongs to blocks."""
-        return tuple(-(-length // step) for length, step in zip(self.shape, self.steps, strict=True))
+        return tuple(-(-length // step) for length, step in zip(self.shape, self.block_shape, strict=True))
 
     @property
-    def divides(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether no block is shorter than others."""
-        return all(length % step == 0 for length, step in zip(self.shape, self.steps, strict=True))
+        return all(length % step == 0 for length, step in zip(self.shape, self.block_shape, strict=True))
 
     @functools.cached_property
     def rows(self) -> tuple[int, int, int] | None:
         """Where each block lies in one piece of a C-ordered array: (rows, their length, the block's); else None."""
-        split = next((place for place, step in enumerate(self.steps) if step > 1), len(self.shape))
+        split = next((place for place, step in enumerate(self.block_shape) if step > 1), len(self.shape))
         inner = math.prod(self.shape[split + 1 :])
-        if any(step != length for step, length in zip(self.steps[split + 1 :], self.shape[split + 1 :], strict=True)):
+        if any(
+            step != length for step, length in zip(self.block_shape[split + 1 :], self.shape[split + 1 :], strict=True)
+        ):
             return None
         if split == len(self.shape):
             return 1, math.prod(self.shape), 1
-        return math.prod(self.shape[:split]), self.shape[split] * inner, self.steps[split] * inner
+        return math.prod(self.shape[:split]), self.shape[split] * inner, self.block_shape[split] * inner
 
     # -- between an array and its blocks ------------------------------------------------------------------------------
 
-    def gathered(self, x: NDArray[Any]) -> NDArray[Any]:
+    def to_blocks(self, x: NDArray[Any]) -> NDArray[Any]:
         """The elements of each block in a row, zeros where it is shorter."""
-        if not self.divides:
+        if not self.is_whole:
             ends = [
                 (0, count * step - length)
-                for count, step, length in zip(self.blocks, self.steps, self.shape, strict=True)
+                for count, step, length in zip(self.blocks, self.block_shape, self.shape, strict=True)
             ]
             x = np.pad(x, ends)
-        parted = x.reshape([part for pair in zip(self.blocks, self.steps, strict=True) for part in pair])
+        parted = x.reshape([part for pair in zip(self.blocks, self.block_shape, strict=True) for part in pair])
         ndim = len(self.shape)
         parted = parted.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
-        return np.ascontiguousarray(parted.reshape(math.prod(self.blocks), math.prod(self.steps)))
+        return np.ascontiguousarray(parted.reshape(math.prod(self.blocks), math.prod(self.block_shape)))
 
-    def scattered(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def from_blocks(self, rows: NDArray[Any]) -> NDArray[Any]:
         """An array from its blocks' rows, as `gathered` gives them; C-ordered."""
         ndim = len(self.shape)
-        parted = rows.reshape([*self.blocks, *self.steps])
+        parted = rows.reshape([*self.blocks, *self.block_shape])
         parted = parted.transpose(
             [place for pair in zip(range(ndim), range(ndim, 2 * ndim), strict=True) for place in pair]
         )
-        whole = parted.reshape([count * step for count, step in zip(self.blocks, self.steps, strict=True)])
+        whole = parted.reshape([count * step for count, step in zip(self.blocks, self.block_shape, strict=True)])
         return np.ascontiguousarray(whole[tuple(map(slice, self.shape))])
 
-    def spread(self, of_blocks: NDArray[Any]) -> NDArray[Any]:
+    def per_element(self, of_blocks: NDArray[Any]) -> NDArray[Any]:
         """What belongs to blocks, for each element."""
         found = of_blocks
-        for axis, (step, length) in enumerate(zip(self.steps, self.shape, strict=True)):
+        for axis, (step, length) in enumerate(zip(self.block_shape, self.shape, strict=True)):
             if found.shape[axis] == 1:
                 continue  # broadcast below
             if step > 1:
@@ -164,7 +150,7 @@ class Layout:
         elements: list[Any] = []
         blocks: list[Any] = []
         shape, steps = [], []
-        for axis, (word, length, step) in enumerate(zip(words, self.shape, self.steps, strict=True)):
+        for axis, (word, length, step) in enumerate(zip(words, self.shape, self.block_shape, strict=True)):
             start, stop = _range(word, length, axis)
             if (start % step and start != stop) or (stop % step and stop != length):
                 raise ValueError(f"{start}:{stop} cuts a block of axis {axis}, whose blocks have {step} elements")
@@ -217,12 +203,12 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
     (4, 2)
     """
     found = Layout(shape, block_shape(block, axis, shape))
-    if found.divides or pad:
+    if found.is_whole or pad:
         return found
     ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
     ways += [f"axis={other}" for other in range(len(shape)) if _is_whole(block, other, shape)][:2]
     text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
-    blocks = " x ".join(map(str, found.steps))
+    blocks = " x ".join(map(str, found.block_shape))
     raise ValueError(
         f"blocks of {blocks if len(shape) <= MANY else block} do not divide an array of "
         f"{f'shape {shape}' if len(shape) <= MANY else f'{len(shape)} dimensions'}: pad=True lets the last ones be "
@@ -234,7 +220,7 @@ def _is_whole(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
     """Whether blocks along an axis divide an array."""
     if isinstance(block, tuple) and axis % max(len(shape), 1) == 0:
         return False
-    return Layout(shape, block_shape(block, axis, shape)).divides
+    return Layout(shape, block_shape(block, axis, shape)).is_whole
 
 
 def _reshaped(block: Block, axis: int, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -244,3 +230,133 @@ def _reshaped(block: Block, axis: int, shape: tuple[int, ...]) -> list[tuple[int
     few = tuple(length for length in shape if length != 1)
     others = [few, *((*few[:first], math.prod(few[first:])) for first in range(len(few) - 2, -1, -1))]
     return [other for other in others if other and other != shape and _is_whole(block, -1, other)]
+
+
+# -- rows of blocks, in chunks ----------------------------------------------------------------------------------------
+
+CHUNK = 1 << 18  # elements of a chunk, which stays in the cache
+LONGEST = 1 << 16  # elements of a block; a longer one is cut
+
+
+class BlockChunk(NamedTuple):
+    """A chunk of rows of blocks: slices of the rows, of their elements and of their blocks."""
+
+    rows: slice
+    columns: slice
+    blocks: slice
+
+
+class Rows(NamedTuple):
+    """`height` rows of `length` elements, each in blocks of `block`, the last of which may be shorter."""
+
+    height: int
+    length: int
+    block: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a row."""
+        return -(-self.length // self.block)
+
+    @property
+    def joined(self) -> Rows:
+        """The same elements in one row, if whole blocks follow one another and are short enough for a chunk."""
+        joins = self.length % self.block == 0 and self.block <= LONGEST
+        return Rows(1, self.height * self.length, self.block) if joins else self
+
+    @property
+    def cut(self) -> Rows:
+        """The same rows in blocks short enough for a chunk, if each row is one long block."""
+        return self._replace(block=LONGEST) if self.block > LONGEST and self.block == self.length else self
+
+    def chunks(self) -> Iterator[BlockChunk]:
+        """All chunks, in C order."""
+        if self.length <= CHUNK:
+            step = max(1, CHUNK // max(self.length, 1))
+            for start in range(0, self.height, step):
+                rows = slice(start, min(start + step, self.height))
+                yield BlockChunk(rows, slice(0, self.length), slice(0, self.blocks))
+            return
+        step = max(1, CHUNK // self.block)
+        for row in range(self.height):
+            for first in range(0, self.blocks, step):
+                last = min(first + step, self.blocks)
+                columns = slice(first * self.block, min(last * self.block, self.length))
+                yield BlockChunk(slice(row, row + 1), columns, slice(first, last))
+
+    def for_each_chunk(self, work: Callable[[BlockChunk], None]) -> None:
+        """Call `work` for each chunk, on several threads if there are many."""
+        chunks = list(self.chunks())
+
+        def run(start: int, stop: int) -> None:
+            for chunk in chunks[start // CHUNK : stop // CHUNK]:
+                work(chunk)
+
+        for_each_chunk(run, len(chunks) * CHUNK)
+
+
+class BlockedArray:
+    """An array's elements in rows of blocks: its memory where each block is one piece of it, else a copy.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        C-ordered.
+    layout : Layout
+
+    Attributes
+    ----------
+    layout : Layout
+    is_copy : bool
+    rows : Rows
+        Rows of whole blocks.
+    cut : Rows
+        The same rows in blocks short enough for a chunk.
+    x : numpy.ndarray
+        The elements, in the rows.
+    """
+
+    def __init__(self, array: NDArray[Any], layout: Layout) -> None:
+        self.layout, rows = layout, layout.rows
+        self.is_copy = rows is None
+        if rows is None:
+            array = layout.to_blocks(array)
+            rows = *array.shape, array.shape[1]
+        self.rows = Rows(*rows).joined
+        self.cut = self.rows.cut
+        self.x = array.reshape(self.rows.height, self.rows.length)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of per-block values: rows and blocks of a row."""
+        return self.rows.height, self.rows.blocks
+
+    @property
+    def short_last(self) -> bool:
+        """Whether the last block of each row is shorter."""
+        return self.rows.length % self.rows.block != 0
+
+    def blocks_of(self, chunk: BlockChunk) -> tuple[slice, slice]:
+        """The indices of a chunk's blocks among per-block values."""
+        return chunk.rows, chunk.blocks if self.cut is self.rows else slice(None)
+
+    def per_cut_block(self, of_blocks: NDArray[Any], chunk: BlockChunk) -> NDArray[Any]:
+        """Per-block values of a chunk, for its blocks as they are cut."""
+        if self.cut is self.rows:
+            return of_blocks
+        return np.repeat(of_blocks, chunk.blocks.stop - chunk.blocks.start, axis=1)
+
+    def position(self, chunk: BlockChunk) -> int:
+        """The position of a chunk's first element among those of `x`, in C order."""
+        return int(chunk.rows.start * self.rows.length + chunk.columns.start)
+
+    def arranged(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Another array of the layout's shape in the same rows."""
+        return (self.layout.to_blocks(array) if self.is_copy else array).reshape(self.x.shape)
+
+    def restored(self, x: NDArray[Any]) -> NDArray[Any]:
+        """An array of the layout's shape from its elements in the rows."""
+        layout = self.layout
+        if not self.is_copy:
+            return x.reshape(layout.shape)
+        return layout.from_blocks(x.reshape(math.prod(layout.blocks), math.prod(layout.block_shape)))

@@ -1,4 +1,4 @@
-"""calibrate: scales that are known beforehand, from the numbers of many batches."""
+"""calibrate: scales for numbers to come, found from the numbers of many batches."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fpemu.formats.lookup import check_word
 from fpemu.formats.rules import Stochastic
 from fpemu.quantization.blocks import Layout, block_shape, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
-from fpemu.quantization.histogram import LAST, SIGN, Counted, Ends, Integers, counted, places_of, upper
+from fpemu.quantization.floats import is_zero
+from fpemu.quantization.histogram import LAST, SIGN, Ends, Histogram, Integers, bin_ranks, histograms, upper_ends
 from fpemu.quantization.quantizer import as_floats, quantize
-from fpemu.quantization.tool_scales import is_zero
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -33,9 +33,9 @@ __all__ = ["Calibration", "calibrate", "narrow"]
 
 METHODS = ("minmax", "percentile", "mse")
 PERCENTILE = 99.9
-TRIED = 1 << 22  # quotients that are tried at a time
-COARSE = 16  # bins of a binade that are one step of the first search
-REACH = 16  # binades of that search
+TRIED = 1 << 22  # quotients tried at a time
+COARSE = 16  # bins in a step of the first search
+BINADES = 16  # of that search
 
 
 def calibrate(
@@ -47,22 +47,22 @@ def calibrate(
     source: Any = None,
     pad: bool = False,
 ) -> Calibration:
-    """Find scales, and zero points, for numbers that are like those given.
+    """Find scales and zero points for numbers that are like the given ones.
 
     Parameters
     ----------
     x : array_like, or iterable of arrays
-        One batch; or batches one after the other: an iterator or what gives one, as a DataLoader of torch does, or a
-        list or tuple of arrays.
+        One batch; or batches one after the other: an iterator or an object that gives one, such as torch's DataLoader,
+        or a list or tuple of arrays.
     scheme : str or ScaledFormat
-        Its blocks say what a scale is of: "tensor", "channel" or "row"; or blocks of a length or tiles, which have
-        their places: all batches of one shape, such as a weight's.  With two levels of scales (nvfp4) the second one's
-        is found, of the tensor; blocks of a length and tiles still get theirs from each array, of any shape.
+        Its blocks are those that have a scale: "tensor", "channel" or "row"; or blocks of a length or tiles, for which
+        all batches have one shape, such as a weight's.  With two levels of scales (nvfp4) the tensor's second scale is
+        found; blocks of a length and tiles still get their scales from each array, of any shape.
     method : {"minmax", "percentile", "mse"}
-        The range that the elements are to span: of all numbers; of this percentage of them; the one whose mean squared
-        error is the least.
+        The range that the elements span: of all numbers; of this percentage of them; the range with the smallest mean
+        squared error.
     percentile : float
-        For "percentile" alone: above 0, at most 100; default 99.9.
+        For "percentile" only: above 0, at most 100; default 99.9.
     source : str, Format or dtype, optional
         x holds codes of this format.
     pad : bool
@@ -71,13 +71,13 @@ def calibrate(
     Returns
     -------
     Calibration
-        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.  NaN and infinities are left out, and counted:
-        `.nan`, `.infinite`.
+        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.  NaN and infinities are left out, and counted in
+        `.nan` and `.infinite`.
 
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong kind.
     ValueError
         If a name is unknown, the method does not fit the scheme or takes no percentile, blocks do not divide an axis,
         or batches do not fit together.
@@ -97,16 +97,16 @@ def calibrate(
     >>> fe.calibrate([[2688.0], [1.0]], "nvfp4").second_scale
     1.0
     """
-    found = Calibration(scheme, method, percentile=percentile)
-    for batch in _batches(x):
-        found.update(batch, source=source, pad=pad)
-    return found
+    calibration = Calibration(scheme, method, percentile=percentile)
+    for batch in _iter_batches(x):
+        calibration.update(batch, source=source, pad=pad)
+    return calibration
 
 
-def _batches(x: Any) -> Iterator[Any]:
-    """One array, or the arrays that an iterator gives or a list or tuple holds."""
+def _iter_batches(x: Any) -> Iterator[Any]:
+    """The array itself, or the arrays of an iterator, a list or a tuple."""
     if isinstance(x, list | tuple):
-        several = len(x) > 0 and all(getattr(part, "ndim", 0) for part in x)
+        several = len(x) > 0 and all(getattr(array, "ndim", 0) for array in x)
     else:
         itself = isinstance(x, Sequence | Mapping | Set) or hasattr(x, "shape") or hasattr(x, "__array__")
         several = isinstance(x, Iterable) and not itself
@@ -114,7 +114,7 @@ def _batches(x: Any) -> Iterator[Any]:
 
 
 class Calibration:
-    """What is known of the numbers of batches so far, and the scales that follow.
+    """Statistics of the batches so far, and the scales that follow from them.
 
     Batches may come in any order, and to several calibrations that are merged: no bit of the result depends on that.
 
@@ -133,42 +133,43 @@ class Calibration:
     method : str
     percentile : float
     count : int
-        Numbers so far, the others left out.
+        Finite numbers so far.
     nan, infinite : int
-        Those others, which count for nothing.
+        NaN and infinities so far, which have no influence.
 
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong kind.
     ValueError
         If a name is unknown, or the method does not fit the scheme.
 
     Notes
     -----
-    "minmax" keeps the smallest and the largest number of each block, zero among them, and the scales are bit for bit
-    those that `quantize` gives all numbers at once.  The others count numbers, as float32 toward zero, in bins of equal
-    sign, exponent and first seven bits of the trailing significand: 128 to a binade, so that a bin's ends differ by
-    less than 0.8 percent.  They keep 24 bytes for each bin of each block that has numbers: for one array no more than
-    for each number.
+    "minmax" keeps the smallest and the largest number of each block, zero counted among them, and the scales are bit
+    for bit those of `quantize` for all numbers in one array.  The other methods count numbers, rounded to float32
+    toward zero, in bins of equal sign, exponent and first seven bits of the trailing significand: 128 bins in a binade,
+    so that a bin's ends differ by less than 0.8 percent.  They keep 24 bytes for each bin of a block that has numbers:
+    for one array at most as many as it has numbers.
 
     "percentile" takes the upper end of the bin in which that percentage is reached (as numpy's "inverted_cdf"), at most
-    the largest number: of magnitudes, or for a rule "minmax" half of the rest off each end.
+    the largest number: of magnitudes, or for a rule "minmax" with half of the rest cut off at each end.
 
-    "mse" takes each bin for the mean of its numbers, which is each number itself where no two of a block share a bin,
-    and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a binade,
-    over 16 binades, then the bins' ends around the best; for a rule "minmax" then for each end alone; and for scales
-    that are powers of two twice the range, for other elements than integers up to that in sixteenths.  The whole range
-    is tried first: by this measure no result is worse than that of "minmax".
+    "mse" takes each bin for the mean of its numbers, which is the number itself where no two numbers of a block share
+    a bin, and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a
+    binade over 16 binades, then the ends of the bins around the best limit; for a rule "minmax" then the same for each
+    end alone.  It also tries larger ranges: twice the range for scales that are powers of two, up to twice the range in
+    sixteenths for elements other than integers.  The whole range is tried first: by this measure no result is worse
+    than that of "minmax".
 
-    Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest.
+    Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest one.
 
-    NaN and infinities count for nothing, by every method: the scales are those of the finite numbers alone, where
-    `quantize` by itself makes a NaN of the scale of a block that has one.  How many there were is in `nan` and
-    `infinite`, and shown.  A block without any finite number counts as zeros, and where no batch has one, there are no
-    scales: a ValueError.  `Calibration.quantize` then takes infinities to the ends, and NaN as the elements have it.
+    NaN and infinities have no influence under any method: the scales are those of the finite numbers, whereas
+    `quantize` alone makes the scale of their block NaN.  `nan` and `infinite` count them.  A block without any finite
+    number counts as zeros; if no batch has a finite number, scales are a ValueError.  `Calibration.quantize` then takes
+    infinities to the ends, and NaN as the elements have it.
 
-    Where the FPU takes subnormal numbers for zero, so do the statistics of batches that have some.
+    Where the FPU takes subnormal numbers for zero, the statistics of batches do so too.
 
     Examples
     --------
@@ -206,19 +207,19 @@ class Calibration:
             _check_second(self.scheme)
         self.method, self.percentile = method, float(percentile)
         self.count = self.nan = self.infinite = 0
-        self._shape: tuple[int, ...] | None = None  # of what belongs to blocks
+        self._shape: tuple[int, ...] | None = None  # of per-block values
         self._low = self._high = np.zeros(0)
-        self._counted = Counted.nothing()
+        self._histogram = Histogram.empty()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def update(self, x: ArrayLike, *, source: Any = None, pad: bool = False) -> Calibration:
-        """Take a batch.
+        """Add a batch.
 
         Parameters
         ----------
         x : array_like
-            Numbers, as `cast` takes them; the axes that have scales of their own are as long in each batch.
+            Numbers, as `cast` takes them; axes along which scales differ have the same length in each batch.
         source : str, Format or dtype, optional
             x holds codes of this format.
         pad : bool
@@ -234,7 +235,7 @@ class Calibration:
         TypeError
             If x holds no real numbers.
         ValueError
-            If its shape does not fit the scheme, or the batches before.
+            If its shape does not fit the scheme or the earlier batches.
 
         Examples
         --------
@@ -245,35 +246,35 @@ class Calibration:
         self.__dict__.pop("_result", None)
         pad = switch("calibrate", "pad", pad)
         numbers = np.asarray(as_floats(as_numbers(x, source), self.scheme), np.float64)
-        layout, shape = self._places(numbers.shape, pad)
-        self._meet(shape)
+        layout, shape = self._layout(numbers.shape, pad)
+        self._check_shape(shape)
         finite, infinite = np.isfinite(numbers), np.isinf(numbers)
         count = int(finite.sum())
         self.count += count
         self.infinite += int(infinite.sum())
         self.nan += int(numbers.size - count - infinite.sum())
         if numbers.size:
-            rows, chosen = layout.gathered(numbers), layout.gathered(finite)
-            self._low = np.minimum(self._low, rows.min(axis=1, initial=0.0, where=chosen))
-            self._high = np.maximum(self._high, rows.max(axis=1, initial=0.0, where=chosen))
+            rows, selected = layout.to_blocks(numbers), layout.to_blocks(finite)
+            self._low = np.minimum(self._low, rows.min(axis=1, initial=0.0, where=selected))
+            self._high = np.maximum(self._high, rows.max(axis=1, initial=0.0, where=selected))
             if self.method != "minmax":
-                self._counted = Counted.together([self._counted, *counted(rows, chosen)])
+                self._histogram = Histogram.merge([self._histogram, *histograms(rows, selected)])
         return self
 
-    def _places(self, shape: tuple[int, ...], pad: bool) -> tuple[Layout, tuple[int, ...]]:
-        """Where what shares a scale lies in an array of some shape, and the shape of scales."""
+    def _layout(self, shape: tuple[int, ...], pad: bool) -> tuple[Layout, tuple[int, ...]]:
+        """The layout of the blocks that statistics are taken of, and the shape of scales."""
         block, axis = self.scheme.block, self.scheme.axis
         whole = block == "tensor" or self._second_alone
         layout = layout_of("tensor" if whole else block, axis, shape, pad)
         if whole:
             return layout, ()
         if isinstance(block, str):
-            own = axis % len(shape)
-            return layout, tuple(n if (i == own) == (block == "channel") else 1 for i, n in enumerate(shape))
+            axis %= len(shape)
+            return layout, tuple(n if (i == axis) == (block == "channel") else 1 for i, n in enumerate(shape))
         return layout, layout.blocks
 
     def merge(self, other: Calibration) -> Calibration:
-        """Take what another calibration of the same kind has seen.
+        """Add the batches of another calibration of the same kind.
 
         Parameters
         ----------
@@ -287,9 +288,9 @@ class Calibration:
         Raises
         ------
         TypeError
-            If it is none.
+            If `other` is not a Calibration.
         ValueError
-            If it is for another scheme or method, or its batches have another shape.
+            If `other` has another scheme or method, or batches of another shape.
 
         Examples
         --------
@@ -304,16 +305,16 @@ class Calibration:
             raise ValueError(f"{other!r} does not fit {self!r}: scheme, method and percentile must be the same")
         self.__dict__.pop("_result", None)
         if other._shape is not None:
-            self._meet(other._shape)
+            self._check_shape(other._shape)
             self._low, self._high = np.minimum(self._low, other._low), np.maximum(self._high, other._high)
-            self._counted = Counted.together([self._counted, other._counted])
+            self._histogram = Histogram.merge([self._histogram, other._histogram])
         self.count += other.count
         self.nan += other.nan
         self.infinite += other.infinite
         return self
 
-    def _meet(self, shape: tuple[int, ...]) -> None:
-        """Remember the shape of scales, or refuse another one."""
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Keep the first shape of scales, and raise ValueError for any other one."""
         if self._shape is None:
             self._shape = shape
             self._low = self._high = np.zeros(math.prod(shape))
@@ -330,7 +331,7 @@ class Calibration:
 
     @property
     def ranges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The smallest and the largest number that elements are to span, by `method`; zero is among them."""
+        """The smallest and the largest number that elements span by `method`; zero lies between them."""
         if self._shape is None or not self.count:
             raise ValueError("there are no numbers yet: update(batch)")
         low, high = self._low, self._high
@@ -342,15 +343,15 @@ class Calibration:
 
     @property
     def scales(self) -> NDArray[Any] | None:
-        """The scales, as `decode` gives them, in a shape that fits blocks; without the second level's.
+        """The first level's scales, as `decode` gives them, in a shape that fits the blocks.
 
-        None where only the second level's is found.
+        None where only the second level's scale is found.
         """
         return self._result[0]
 
     @property
     def zero_points(self) -> NDArray[np.int64] | None:
-        """The zero points, where the scheme has some of its blocks' own."""
+        """The zero points, where the scheme has one for each block."""
         return self._result[1]
 
     @property
@@ -366,14 +367,14 @@ class Calibration:
             return None, None, second
         return scales.reshape(low.shape), None if zeros is None else zeros.reshape(low.shape), second
 
-    def quantize(self, x: ArrayLike, **how: Any) -> Quantized:
+    def quantize(self, x: ArrayLike, **options: Any) -> Quantized:
         """Quantize with these scales and zero points.
 
         Parameters
         ----------
         x : array_like
-        **how
-            As for `quantize`, but for what the calibration has: scales and zero points, `axis`, `block`, `scale_rule`.
+        **options
+            As for `quantize`, except scales, zero points, `axis`, `block` and `scale_rule`: the calibration has them.
 
         Returns
         -------
@@ -382,7 +383,7 @@ class Calibration:
         Raises
         ------
         ValueError
-            If there were no numbers, or x does not fit them.
+            If there were no numbers, or x does not fit the scales.
 
         Examples
         --------
@@ -391,45 +392,48 @@ class Calibration:
         array([  3., 896.], dtype=float32)
         """
         for name in ("scales", "zero_points", "second_scale", "axis", "block", "scale_rule"):
-            if name in how:
+            if name in options:
                 raise TypeError(f"{name}= is the calibration's: fpemu.quantize takes another one")
         scales, zeros, second = self._result
         if scales is not None and not isinstance(self.scheme.block, str):
-            shape = as_numbers(x, how.get("source")).codes.shape
+            shape = as_numbers(x, options.get("source")).codes.shape
             blocks = Layout(shape, block_shape(self.scheme.block, self.scheme.axis, shape)).blocks
             if blocks != scales.shape:
                 raise ValueError(f"scales of shape {scales.shape} do not fit blocks of shape {blocks}")
-        return hinted(quantize)(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **how)
+        return hinted(quantize)(x, self.scheme, scales=scales, zero_points=zeros, second_scale=second, **options)
 
     # -- methods ------------------------------------------------------------------------------------------------------
 
     def _quantiles(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
         from fractions import Fraction  # `import fpemu` goes without it
 
-        share, found = Fraction(str(self.percentile)) / 100, self._counted
+        share, histogram = Fraction(str(self.percentile)) / 100, self._histogram
         if self.scheme.scale_rule.statistic == "minmax":
             keep = (1 + share) / 2
-            below, above = (found.reached(places_of(bins), keep, low.size) for bins in (found.bins ^ SIGN, found.bins))
+            below, above = (
+                histogram.quantile(bin_ranks(bins), keep, low.size) for bins in (histogram.bins ^ SIGN, histogram.bins)
+            )
         else:
-            below = above = found.reached(found.bins & ~SIGN, share, low.size)
+            below = above = histogram.quantile(histogram.bins & ~SIGN, share, low.size)
         return np.maximum(low, -below), np.minimum(high, above)
 
     def _least_errors(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
-        low, high, found = low.copy(), high.copy(), self._counted
-        starts, means = found.starts(low.size), found.means
+        low, high, histogram = low.copy(), high.copy(), self._histogram
+        starts, means = histogram.starts(low.size), histogram.means
         widths = np.diff(starts)
-        steps = REACH * 128 // COARSE + 1
-        row = 0
-        while row < low.size:
-            some = np.maximum.accumulate(widths[row : row + TRIED // steps])
-            few = max(int(np.count_nonzero(some * np.arange(1, some.size + 1) * steps <= TRIED)), 1)
-            part = slice(row, row + few)
-            places = starts[row : row + few, None] + np.arange(some[few - 1])
-            own = places < starts[row + 1 : row + few + 1, None]
-            places = np.where(own, places, 0)
-            numbers, counts = np.where(own, means[places], np.float32(0)), np.where(own, found.counts[places], 0)
-            low[part], high[part] = _searched(self.scheme, numbers, counts, low[part], high[part])
-            row += few
+        steps = BINADES * 128 // COARSE + 1
+        first = 0
+        while first < low.size:  # as many rows as TRIED allows
+            widest = np.maximum.accumulate(widths[first : first + TRIED // steps])
+            count = max(int(np.count_nonzero(widest * np.arange(1, widest.size + 1) * steps <= TRIED)), 1)
+            rows = slice(first, first + count)
+            index = starts[rows, None] + np.arange(widest[count - 1])
+            in_row = index < starts[first + 1 : first + count + 1, None]
+            index = np.where(in_row, index, 0)
+            numbers = np.where(in_row, means[index], np.float32(0))
+            counts = np.where(in_row, histogram.counts[index], 0)
+            low[rows], high[rows] = _least_error_ranges(self.scheme, numbers, counts, low[rows], high[rows])
+            first += count
         return low, high
 
     def __repr__(self) -> str:
@@ -439,14 +443,14 @@ class Calibration:
 
 
 def narrow(x: NDArray[np.float64]) -> NDArray[Any]:
-    """The same numbers as float32 where that holds them, which is faster to quantize."""
+    """The numbers as float32 if it holds them all, which is faster to quantize."""
     with np.errstate(over="ignore"):
         single = x.astype(np.float32)
     return single if np.array_equal(single, x) else x
 
 
 def _check_second(scheme: ScaledFormat) -> None:
-    """Refuse schemes of two levels and blocks with places, the second level's scale of which cannot be known."""
+    """Raise ValueError if the second level's scale does not follow from the tensor's range alone."""
     steps = scheme.own_profile.steps
     if steps is not None and steps.choose != "no":
         raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself: quantize alone")
@@ -457,7 +461,7 @@ def _check_second(scheme: ScaledFormat) -> None:
 
 
 def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
-    """The scheme for rows that are a block each; to nearest where it rounds stochastically."""
+    """The scheme with a block for each row; with rounding to nearest instead of stochastic rounding."""
     profile = scheme.own_profile.replace(name=scheme.profile.name)
     if isinstance(profile.elements.rounding, Stochastic):
         profile = profile.replace(name=profile.name, rounding="nearest_even")
@@ -468,43 +472,43 @@ def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
 def _of_ranges(
     scheme: ScaledFormat, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.int64] | None, float | None]:
-    """Scales, zero points and the second level's scale of blocks that reach from low to high."""
+    """Scales, zero points and the second level's scale of blocks whose numbers are `low` to `high`."""
     q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
-    zero, lost = is_zero(low) & is_zero(high), is_zero(scales)
-    if zero.any() or lost.any():
+    all_zeros, underflowed = is_zero(low) & is_zero(high), is_zero(scales)
+    if all_zeros.any() or underflowed.any():
         least, one = scales.dtype.type(finfo(scheme.scale).smallest_subnormal), scales.dtype.type(1)
-        scales = np.where(zero, one, np.where(lost, least, scales))
+        scales = np.where(all_zeros, one, np.where(underflowed, least, scales))
     second = q.second_scale if isinstance(q.second_scale, float) else None
-    own = isinstance(scheme.zero_point, IntFormat)
-    return scales, np.asarray(q.zero_points)[:, 0] if own else None, second
+    zeros = np.asarray(q.zero_points)[:, 0] if isinstance(scheme.zero_point, IntFormat) else None
+    return scales, zeros, second
 
 
-def _searched(
+def _least_error_ranges(
     scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> tuple[Ends, Ends]:
-    """The ranges whose squared errors are the least, of blocks in rows: numbers, and how often there are each."""
+    """The range of each block with the least sum of squared errors; a block is a row of numbers and their counts."""
     whole = low, high
     with np.errstate(over="ignore"):
         largest = np.maximum(-low, high).astype(np.float32)
     top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST)  # the bin of the largest magnitude
-    lowest = np.maximum(top - REACH * 128, 0)
+    lowest = np.maximum(top - BINADES * 128, 0)
 
     def best(bins: Integers, below: bool, above: bool) -> Integers:
-        limits = upper(bins)
+        limits = upper_ends(bins)
         lows = np.maximum(low, -limits) if below else np.broadcast_to(low, limits.shape)
         highs = np.minimum(high, limits) if above else np.broadcast_to(high, limits.shape)
         least = np.argmin(_errors(scheme, numbers, counts, lows, highs), axis=0)
         return np.asarray(np.take_along_axis(bins, least[None], axis=0)[0])
 
-    ways = [(True, True)]
+    sides = [(True, True)]  # whether the low end and the high end are limited
     if scheme.scale_rule.statistic == "minmax":
-        ways += [(True, False), (False, True)]
-    for way in ways:
-        found = best(np.maximum(top - np.arange(0, REACH * 128 + 1, COARSE)[:, None], lowest), *way)
-        fine = found + np.arange(COARSE, -COARSE - 1, -1)[:, None]
-        limit = upper(best(np.clip(fine, lowest, top), *way))
-        low, high = (np.maximum(low, -limit) if way[0] else low), (np.minimum(high, limit) if way[1] else high)
+        sides += [(True, False), (False, True)]
+    for below, above in sides:
+        coarse = best(np.maximum(top - np.arange(0, BINADES * 128 + 1, COARSE)[:, None], lowest), below, above)
+        fine = coarse + np.arange(COARSE, -COARSE - 1, -1)[:, None]
+        limit = upper_ends(best(np.clip(fine, lowest, top), below, above))
+        low, high = (np.maximum(low, -limit) if below else low), (np.minimum(high, limit) if above else high)
     # Larger ranges too: powers of two as scales, rounded down, leave numbers beyond; float elements are denser below.
     larger = [2.0] if scheme.scale.precision == 1 else []
     if not larger and not isinstance(scheme.element, IntFormat):
@@ -523,10 +527,10 @@ def _searched(
 def _errors(
     scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> NDArray[np.float64]:
-    """The sum of squared errors of blocks, in rows, for each of some ranges from low to high: (ranges, blocks)."""
+    """The sum of squared errors of blocks in rows, for each of some ranges `low` to `high`: shape (ranges, blocks)."""
     scales, zeros, _ = _of_ranges(scheme, low.reshape(-1), high.reshape(-1))
     x = np.broadcast_to(numbers, (len(low), *numbers.shape))
     zeros = None if zeros is None else zeros[:, None]
     q = quantize(x.reshape(scales.size, -1), _in_rows(scheme), scales=scales[:, None], zero_points=zeros)
-    wrong = q.dequantize(np.float64).reshape(x.shape) - numbers
-    return np.asarray((np.square(wrong) * counts).sum(axis=2))
+    errors = q.dequantize(np.float64).reshape(x.shape) - numbers
+    return np.asarray((np.square(errors) * counts).sum(axis=2))

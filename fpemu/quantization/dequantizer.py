@@ -20,9 +20,9 @@ from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, plan
 from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import Span, carrier_of, holds, span, span_of
+from fpemu.quantization.blocks import BlockChunk, Rows
+from fpemu.quantization.floats import Arithmetic
 from fpemu.quantization.parts import QuantizedParts
-from fpemu.quantization.pieces import Chunk, Rows
-from fpemu.quantization.tool_scales import Arithmetic
 
 __all__ = ["dequantize"]
 
@@ -58,7 +58,7 @@ def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None
         return out
     found = _factors(q, dtype) if fpu_is_fit() else None
     if found is None:
-        out[...] = _general(q, dtype)
+        out[...] = _by_exact_arithmetic(q, dtype)
         return out
     rows = q.layout.rows if q.codes.flags.c_contiguous and out.flags.c_contiguous else None
     if rows is None:
@@ -70,11 +70,11 @@ def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None
 
 def _with_offset(q: QuantizedParts, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
-    if _decode(q) == "plain_sum":
+    if _decode(q) == "product_plus_offset":
         plain = q.without_offset()
         product = dequantize(plain, np.dtype(np.float32), None)
         return Arithmetic(FLOAT32).add(product, offset)
-    scales = q.layout.spread(decode(q.scales, q.scheme.scale))
+    scales = q.layout.per_element(decode(q.scales, q.scheme.scale))
     return np.asarray(fma(Array(q.codes, q.scheme.element), scales, offset, result=dtype.name).values)
 
 
@@ -177,7 +177,7 @@ def _decoding(element: Format) -> Plan:
 
 
 @functools.lru_cache(maxsize=64)
-def _at_once(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
+def _lookup_kernel(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
     """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
     from fpemu.kernels.cpu import blocks as kernels
 
@@ -205,14 +205,14 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, ou
         else np.maximum(np.asarray(q.zero_points, np.int64), LEAST).reshape(shape).astype(np.int32)
     )
     cut, scratch, element = rows.cut, Scratch(), q.scheme.element
-    at_once = None if zeros is not None or last is None else _at_once(element, out.dtype)
+    at_once = None if zeros is not None or last is None else _lookup_kernel(element, out.dtype)
 
-    def of_chunk(of_blocks: NDArray[Any], chunk: Chunk) -> NDArray[Any]:
+    def of_chunk(of_blocks: NDArray[Any], chunk: BlockChunk) -> NDArray[Any]:
         if cut is rows:
             return of_blocks[chunk.rows, chunk.blocks]
         return np.repeat(of_blocks[chunk.rows], chunk.blocks.stop - chunk.blocks.start, axis=1)
 
-    def work(chunk: Chunk) -> None:
+    def work(chunk: BlockChunk) -> None:
         few = codes[chunk.rows, chunk.columns]
         own, target = of_chunk(factors, chunk), to[chunk.rows, chunk.columns]
         if at_once is not None:
@@ -232,15 +232,15 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, ou
 def _spread(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
-        numbers = numbers.astype(np.int32) - q.layout.spread(
+        numbers = numbers.astype(np.int32) - q.layout.per_element(
             np.maximum(np.asarray(q.zero_points, np.int64), LEAST)
         ).astype(np.int32)
     with np.errstate(all="ignore"):
-        numbers, by = numbers.astype(factors.dtype), q.layout.spread(factors)
+        numbers, by = numbers.astype(factors.dtype), q.layout.per_element(factors)
         out[...] = numbers / by if last is None else numbers * by * last
 
 
-def _general(q: QuantizedParts, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _by_exact_arithmetic(q: QuantizedParts, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The same by the general kernels: any number of digits, and whatever the FPU's modes are."""
     lefts, scales = _differences(q), _as_array(np.asarray(q.scale_values))
     how, second = _decode(q), q.second_scale
@@ -268,7 +268,7 @@ def _as_array(x: NDArray[Any]) -> Array:
 
 
 def _spread_array(q: QuantizedParts, of_blocks: Array) -> Array:
-    return Array(q.layout.spread(of_blocks.codes), of_blocks.format)
+    return Array(q.layout.per_element(of_blocks.codes), of_blocks.format)
 
 
 def _differences(q: QuantizedParts) -> list[Array]:
@@ -277,7 +277,7 @@ def _differences(q: QuantizedParts) -> list[Array]:
     numbers = Array(q.codes, element)
     if zero_point is None or q.zero_points is None:
         return [numbers]
-    zeros = q.layout.spread(q.zero_points)
+    zeros = q.layout.per_element(q.zero_points)
     assert isinstance(element, IntFormat)
     if _span_of_differences(element, zero_point).digits < 64:
         return [subtract(numbers, zeros, result="int64")]

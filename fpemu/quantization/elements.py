@@ -1,9 +1,10 @@
-"""From numbers and their blocks' scales to codes: quotients, rounded to the element format by its own casts."""
+"""Elements: codes of numbers over their blocks' scales, each quotient rounded by the element format's own casts."""
 
 from __future__ import annotations
 
+import enum
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,63 +18,68 @@ from fpemu.formats import INT32, FloatFormat, IntFormat
 from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import deciding_digits, digits
 from fpemu.formats.rules import Overflow, Rounding
-from fpemu.kernels import spec as places
+from fpemu.kernels.spec import NAN_POSITIVE
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.tool_scales import Stepped
 
-__all__ = ["Elements", "SteppedElements", "Way", "shifted", "way"]
-
-# How quotients come about.  `MULTIPLIED`: exactly, scales being powers of two; `DIVIDED`: in float64, whose quotients
-# lie on the exact ones' side of wherever a rounding decides; `NEAR`: times an inverse in float32, and divided where it
-# could matter; `INTEGERS`: the same, and rounded at once.
-MULTIPLIED, DIVIDED, NEAR, INTEGERS = range(4)
+__all__ = ["Elements", "QuotientMethod", "add_zero_points", "quotient_method"]
 
 LEAST = 2.0**-126  # of inverses in float32
 SMALLEST = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
 SHORT = 16  # bits of an integer that float32 carries on the way
 
 
-class Way(NamedTuple):
-    """How quotients come about, and the float type that they have."""
+class QuotientMethod(enum.Enum):
+    """How quotients of numbers and scales are computed."""
 
-    kind: int
-    dtype: np.dtype[Any]
+    RECIPROCAL_FLOAT32 = "times 1 / scale in float32: exact, as scales are powers of two"
+    RECIPROCAL_FLOAT64 = "times 1 / scale in float64: exact, as scales are powers of two"
+    DIVISION = "divided in float64, where a quotient lies on the exact one's side of wherever a rounding decides"
+    NEAR_TIE_DIVISION = "times 1 / scale in float32, and divided where that is near a tie"
+    INTEGERS = "as NEAR_TIE_DIVISION, and rounded to integers at once"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The float type of the quotients."""
+        wide = self in (QuotientMethod.RECIPROCAL_FLOAT64, QuotientMethod.DIVISION)
+        return np.dtype(np.float64 if wide else np.float32)
 
 
-def way(scheme: ScaledFormat, source: np.dtype[Any], own_scales: bool) -> Way | None:
-    """How to get from numbers of a float type to codes by FPU; None where that would round twice.
+def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: bool) -> QuotientMethod | None:
+    """How to get from numbers of a float type to codes by the FPU; None where that would round twice.
 
     Parameters
     ----------
     scheme : ScaledFormat
     source : numpy.dtype
         float32 or float64.
-    own_scales : bool
+    scales_follow : bool
         Whether scales follow from the numbers, so that no quotient is far beyond the element's largest value.
 
     Returns
     -------
-    Way or None
+    QuotientMethod or None
     """
     element, rounding = scheme.element, scheme.own_profile.elements.rounding
-    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    is_float32 = source == np.float32
     nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
     deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
-    two = isinstance(scheme.second_level, FloatFormat)
+    two_levels = isinstance(scheme.second_level, FloatFormat)
     if scheme.zero_point is not None and element.bits > SHORT:
         return None
-    if scheme.scale.precision == 1 and not two:
-        if source != single and (not nearest or deep):
+    if scheme.scale.precision == 1 and not two_levels:
+        if not is_float32 and (not nearest or deep):
             return None
-        return Way(MULTIPLIED, single if source == single and nearest and not deep and own_scales else double)
+        if is_float32 and nearest and not deep and scales_follow:
+            return QuotientMethod.RECIPROCAL_FLOAT32
+        return QuotientMethod.RECIPROCAL_FLOAT64
     second = digits(scheme.second_level) if isinstance(scheme.second_level, FloatFormat) else 0
     needed = digits(scheme.scale) + second + deciding_digits(element)
-    if source != single or deep or needed > 52 or not isinstance(rounding, Rounding):
+    if not is_float32 or deep or needed > 52 or not isinstance(rounding, Rounding):
         return None
     if _is_plain_integer(scheme):
-        return Way(INTEGERS, single)
+        return QuotientMethod.INTEGERS
     regular = isinstance(element, FloatFormat) and element.subnormals and 2 <= element.precision <= 12
-    return Way(NEAR, single) if nearest and regular and own_scales else Way(DIVIDED, double)
+    return QuotientMethod.NEAR_TIE_DIVISION if nearest and regular and scales_follow else QuotientMethod.DIVISION
 
 
 def _is_plain_integer(scheme: ScaledFormat) -> bool:
@@ -91,43 +97,43 @@ def _is_plain_integer(scheme: ScaledFormat) -> bool:
 
 
 class Elements:
-    """Numbers over their blocks' scales, as codes, a piece at a time.
+    """Codes of numbers over their blocks' scales, a chunk at a time.
 
     Parameters
     ----------
     scheme : ScaledFormat
-    how : Way
+    method : QuotientMethod
     block : int
         Elements of a block.
     randoms : Randoms
     """
 
-    def __init__(self, scheme: ScaledFormat, how: Way, block: int, randoms: Randoms) -> None:
-        self.scheme, self.how, self.block, self.randoms = scheme, how, block, randoms
+    def __init__(self, scheme: ScaledFormat, method: QuotientMethod, block: int, randoms: Randoms) -> None:
+        self.scheme, self.method, self.block, self.randoms = scheme, method, block, randoms
         self.scratch = Scratch()
         self._plans: dict[str, Plan] = {}
         rules = scheme.own_profile.elements
         self._target = scheme.element if scheme.zero_point is None else INT32
         short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
-        self._at_once = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
+        self._rounds_integers = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
 
     def __call__(
-        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
+        self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, first: int, out: NDArray[Any]
     ) -> None:
-        """Codes into `out`; `place`: the first element's, in C order."""
+        """Codes into `out`; `first`: the position of the first element of `x`, in C order."""
         from fpemu.kernels.cpu import blocks as kernels
 
-        kind, dtype = self.how
+        method = self.method
         with np.errstate(over="ignore", under="ignore"):
-            inverses = (1.0 / divisors).astype(dtype)
-        if kind == NEAR and not _are_normal(inverses, divisors):
-            kind, dtype = DIVIDED, np.dtype(np.float64)
-        if kind != DIVIDED:
-            self.by_inverses(x, inverses, divisors, zeros, place, out)
+            inverses = (1.0 / divisors).astype(method.dtype)
+        if method is QuotientMethod.NEAR_TIE_DIVISION and not _are_normal(inverses, divisors):
+            method = QuotientMethod.DIVISION
+        if method is not QuotientMethod.DIVISION:
+            self.by_inverses(x, inverses, divisors, zeros, first, out)
             return
-        quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
+        quotients = self.scratch.of("quotients", x.size, method.dtype).reshape(x.shape)
         kernels.divided(x, divisors, self.block, quotients)
-        self._round(quotients, zeros, place, out)
+        self._round(quotients, zeros, first, out)
 
     def by_inverses(
         self,
@@ -135,42 +141,42 @@ class Elements:
         inverses: NDArray[Any],
         divisors: NDArray[np.float64] | None,
         zeros: NDArray[Any] | None,
-        place: int,
+        first: int,
         out: NDArray[Any],
     ) -> None:
-        """The same where the scales' inverses are known, and where those are not exact the scales."""
+        """Codes from the scales' inverses, and from the scales too where their inverses are not exact."""
         from fpemu.kernels.cpu import blocks as kernels
 
-        kind, dtype = self.how
-        if kind == INTEGERS:
-            own = np.zeros(inverses.shape, np.int32) if zeros is None else zeros.astype(np.int32)
-            kernels.integers(x, inverses, divisors, own, self.block, self._limits, self._mask, out)
+        method = self.method
+        if method is QuotientMethod.INTEGERS:
+            points = np.zeros(inverses.shape, np.int32) if zeros is None else zeros.astype(np.int32)
+            kernels.integers(x, inverses, divisors, points, self.block, self._limits, self._mask, out)
             return
-        quotients = self.scratch.of("quotients", x.size, dtype).reshape(x.shape)
-        if kind == NEAR:
+        quotients = self.scratch.of("quotients", x.size, method.dtype).reshape(x.shape)
+        if method is QuotientMethod.NEAR_TIE_DIVISION:
             kernels.float32_quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
         else:
-            kernels.multiplied(x, inverses, self.block, dtype.type(1), quotients)
-        self._round(quotients, zeros, place, out)
+            kernels.multiplied(x, inverses, self.block, method.dtype.type(1), quotients)
+        self._round(quotients, zeros, first, out)
 
-    def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]) -> None:
-        """Quotients, and the zero points that are yet to be added, as codes."""
+    def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, first: int, out: NDArray[Any]) -> None:
+        """Round quotients to codes and add the zero points that are given."""
         from fpemu.kernels.cpu import blocks as kernels
 
-        if zeros is not None and self._at_once:
+        if zeros is not None and self._rounds_integers:
             kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
             return
         words = quotients.view(f"u{quotients.itemsize}")
         work = self._plan(quotients.dtype.name)
         flat = words.reshape(-1)
-        randoms = self.randoms.chunk(place, place + quotients.size)
+        randoms = self.randoms.chunk(first, first + quotients.size)
         if zeros is None:
             work(flat, out.reshape(-1), randoms)
             return
-        wide = self.scratch.of("wide", flat.size, work.out_dtype)
-        work(flat, wide, randoms)
-        spread = np.repeat(zeros, self.block, axis=1)[:, : quotients.shape[1]]
-        out[...] = shifted(wide.view(np.int32).reshape(quotients.shape), spread, self.scheme)
+        integers = self.scratch.of("wide", flat.size, work.out_dtype)
+        work(flat, integers, randoms)
+        points = np.repeat(zeros, self.block, axis=1)[:, : quotients.shape[1]]
+        out[...] = add_zero_points(integers.view(np.int32).reshape(quotients.shape), points, self.scheme)
 
     def _plan(self, source: str) -> Plan:
         """From quotients to codes; looked up once, not for each piece."""
@@ -185,7 +191,7 @@ class Elements:
         element = self.scheme.element
         assert isinstance(element, IntFormat)
         rules = lower_rules(INT32, INT32.check_profile(self.scheme.own_profile.elements), False, True)
-        nan = int(decode(np.uint32(rules[places.NAN_POSITIVE] % (1 << 32)), INT32))
+        nan = int(decode(np.uint32(rules[NAN_POSITIVE] % (1 << 32)), INT32))
         return np.array([element.min_int, element.max_int, 1.5 * 2.0**52, nan])
 
     @functools.cached_property
@@ -201,54 +207,20 @@ class Elements:
         return np.uint32((element.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
 
 
-class SteppedElements(Elements):
-    """The same under the steps of a tool: quotients in its arithmetic.
-
-    Parameters
-    ----------
-    stages : Stepped
-    block : int
-    randoms : Randoms
-    """
-
-    def __init__(self, stages: Stepped, block: int, randoms: Randoms) -> None:
-        super().__init__(stages.scheme, Way(MULTIPLIED, np.dtype(np.float32)), block, randoms)
-        self.stages = stages
-        self._at_once = self._at_once and stages.ops.native  # else by the general kernel
-        self._later = stages.scheme.zero_point is not None and stages.steps.zero == "after"
-        if not self._later:
-            self._target = stages.element
-
-    def __call__(
-        self, x: NDArray[Any], divisors: NDArray[Any], zeros: NDArray[Any] | None, place: int, out: NDArray[Any]
-    ) -> None:
-        """Codes into `out`; `place`: the first element's, in C order."""
-        stages = self.stages
-        quotients = self.scratch.of("quotients", x.size, np.float32).reshape(x.shape)
-        stages.quotients(x, divisors, zeros, self.block, quotients)
-        if stages.steps.codebook != "nearest":
-            stages.codebook(quotients, out)
-            return
-        if self._later and zeros is not None:
-            stages.zero_of_nan(quotients, zeros, self.block)
-        self._round(quotients, zeros if self._later else None, place, out)
-        stages.mend(quotients, divisors, self.block, out)
-
-
 def _are_normal(inverses: NDArray[np.float32], divisors: NDArray[np.float64]) -> bool:
     """Whether each inverse is normal, or NaN, or that of infinity."""
     small = (np.abs(inverses) < LEAST) & (divisors != np.inf)
     return not (small.any() or np.isinf(inverses).any())
 
 
-def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of integers plus their zero points.
+def add_zero_points(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
+    """Codes of integers plus their zero points, saturated.
 
     Parameters
     ----------
     integers : numpy.ndarray
     zeros : numpy.ndarray
-        For each integer.
+        One for each integer.
     scheme : ScaledFormat
 
     Returns
@@ -257,5 +229,6 @@ def shifted(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledForm
     """
     element = scheme.element
     assert isinstance(element, IntFormat)
-    held = np.clip(integers.astype(np.int64), element.min_int - zeros, element.max_int - zeros)  # then no sum overflows
-    return np.asarray(encode(held + zeros, element))
+    # clipped, so that no sum overflows
+    clipped = np.clip(integers.astype(np.int64), element.min_int - zeros, element.max_int - zeros)
+    return np.asarray(encode(clipped + zeros, element))

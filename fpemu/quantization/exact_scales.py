@@ -1,169 +1,100 @@
-"""The stages of a quantization, over arrays of blocks: statistics, scales, quotients.
-
-`Numbers` are float32 or float64 in rows, each row in blocks, as `fpemu.kernels.cpu.blocks` takes them.  Every stage
-rounds once, from exact numbers, or says that it cannot by FPU (then `fpemu.quantization.quantizer` divides by the
-general kernel).
-"""
+"""Exact scales: statistics of blocks over divisors, each quotient rounded once to the format of the scales."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import multiply, subtract
-from fpemu.casting import cast, decode
+from fpemu.arithmetic import divide, multiply, scaleb
+from fpemu.arrays import Array
+from fpemu.casting import cast, decode, encode
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.formats import IEEE, FloatFormat, Format, IntFormat
-from fpemu.formats.facts.exactness import quotients_round_once, with_digits
+from fpemu.formats import IEEE, FloatFormat, IntFormat, Profile
+from fpemu.formats.facts.exactness import floor_log2, quotients_round_once, with_digits
 from fpemu.formats.rules import Rounding
-from fpemu.quantization.definition.scale_rules import ScaleRule
+from fpemu.quantization.definition.profiles import SCALE_RULES
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.ratios import by_fractions, quotients, rounded_quotients
-from fpemu.quantization.tool_scales import Scales, Statistics, Stepped, is_zero, wide
+from fpemu.quantization.floats import is_zero, wide
+from fpemu.quantization.statistics import Scales, Statistics, extent_of
 
-__all__ = ["Exact", "extremes", "of_whole_rows", "stages_of", "statistics"]
+__all__ = ["ExactScales", "by_fractions", "quotients", "rounded_quotients"]
 
-Floats = NDArray[Any]
+TINY = 2.0**-960  # below it float64 may lack digits of a quotient
+SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
+EXACT = 60  # digits of a fraction rounded to odd
 
 _AWAY = IEEE.replace(rounding="nearest_away", overflow="saturate")
 
 
-def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
-    """The smallest and the largest number of each block of `x`, shape (rows, length), zero among them.
-
-    Or 0 and the largest magnitude, for "absmax"; one is a NaN if there is one.
-    """
-    from fpemu.kernels.cpu import blocks as kernels
-
-    words = x.view(f"u{x.itemsize}")
-    sign = words.dtype.type(1 << (8 * x.itemsize - 1))
-    shape = x.shape[0], -(-x.shape[1] // block)
-    low, high = np.zeros(shape, words.dtype), np.empty(shape, words.dtype)
-    if statistic == "absmax":
-        kernels.largest_magnitudes(words, block, ~sign, high)
-    else:
-        kernels.extremes(words, block, sign, low, high)
-    return low.view(x.dtype), high.view(x.dtype)
-
-
-def statistics(x: Floats, block: int, rule: ScaleRule) -> Statistics:
-    """The statistics of each block of `x`, shape (rows, length)."""
-    low, high = extremes(x, block, rule.statistic)
-    if rule.statistic == "signed_absmax":
-        low, high = np.zeros_like(low), _farther(x, block, low, high)
-    return Statistics(wide(low), wide(high))
-
-
-def _farther(x: Floats, block: int, low: Floats, high: Floats) -> Floats:
-    """Of each block's smallest and largest number the one farther from zero; the first in the block of equals."""
-    kind = f"u{x.itemsize}"
-    magnitudes = np.array((1 << (8 * x.itemsize - 1)) - 1, kind)
-    below, above = (ends.view(kind) & magnitudes for ends in (low, high))
-    found = np.where(below > above, low, high)
-    row, k = np.nonzero(below == above)
-    if row.size:
-        places = np.minimum(k[:, None] * block + np.arange(block), x.shape[1] - 1)
-        numbers = x[row[:, None], places]
-        first = np.argmax(numbers.view(kind) & magnitudes == above[row, k][:, None], axis=1)
-        found[row, k] = numbers[np.arange(row.size), first]
-    return found
-
-
-def of_whole_rows(found: Statistics, rule: ScaleRule) -> Statistics:
-    """The statistics of rows from those of their parts."""
-    if rule.statistic == "signed_absmax":
-        first = np.argmax(np.abs(found.high).view(np.uint64), axis=1, keepdims=True)  # of NaN too
-        return Statistics(found.low[:, :1], np.take_along_axis(found.high, first, axis=1))
-    # Numbers of one sign are in their bits' order, whatever the FPU takes subnormals for.
-    low, high = (ends.view(np.uint64).max(axis=1, keepdims=True).view(np.float64) for ends in found)
-    return Statistics(low, high)
-
-
-def _extent(found: Statistics) -> NDArray[np.float64]:
-    """The largest number less the smallest, rounded to odd in float64, so that what is rounded next rounds once.
-
-    What is too large for float64 is its largest number.
-    """
-    if is_zero(found.low).all():
-        return found.high
-    if not fpu_is_fit():
-        rules = IEEE.replace(rounding="to_odd", overflow="saturate")
-        return np.asarray(subtract(found.high, found.low, result="float64", profile=rules))
-    with np.errstate(all="ignore"):  # TwoSum: the error of the difference, exactly
-        total = found.high - found.low
-        back = total - found.high
-        error = (found.high - (total - back)) + (-found.low - back)
-        beside = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
-    even = total.view(np.uint64) & np.uint64(1) == 0
-    total = np.where(np.isfinite(total) & (error != 0) & even, beside, total)
-    beyond = np.isinf(total) & np.isfinite(found.high) & np.isfinite(found.low)
-    return np.where(beyond, np.finfo(np.float64).max, total)
-
-
-class Exact:
-    """The stages of a scheme, each rounded once from exact numbers.
+class ExactScales:
+    """Scales of a scheme, each rounded once from the exact statistic of its block.
 
     Parameters
     ----------
     scheme : ScaledFormat
     """
 
-    steps = None
-
     def __init__(self, scheme: ScaledFormat) -> None:
         self.scheme = scheme
 
-    def second_scale(self, found: Statistics) -> float:
+    @property
+    def statistic(self) -> str:
+        """The statistic of blocks that scales follow from: the scale rule's."""
+        return self.scheme.scale_rule.statistic
+
+    def second_scale(self, statistics: Statistics) -> float:
         """The second level's scale: the largest scale over the scale format's largest value, and never 0.
 
-        It is 1 where all are 0, and the format's smallest positive number where it would round to 0.
+        It is 1 where all scales are 0, and the format's smallest positive number where it would round to 0.
         """
         scheme = self.scheme
-        assert isinstance(scheme.second_level, FloatFormat)
-        extent = _extent(found).reshape(-1)
+        level = scheme.second_level
+        assert isinstance(level, FloatFormat)
+        extent = extent_of(statistics).reshape(-1)
         words = np.where(np.isfinite(extent), extent.view(np.uint64), np.uint64(0))  # in order: none is negative
         if not words.any():
             return 1.0
         most = slice(np.argmax(words), np.argmax(words) + 1)
         divisors = scheme.divisor, scheme.largest_scale
-        if quotients_round_once(divisors, scheme.second_level):
-            code = quotients(extent[most], divisors[0] * divisors[1], scheme.second_level, Rounding.NEAREST_EVEN)
+        if quotients_round_once(divisors, level):
+            code = quotients(extent[most], divisors[0] * divisors[1], level, Rounding.NEAREST_EVEN)
         else:
-            low, high = (part.reshape(-1)[most] for part in found)
-            code = by_fractions(low, high, divisors, scheme.second_level, Rounding.NEAREST_EVEN)
-        found_scale = np.asarray(decode(code, scheme.second_level, dtype=np.float64))
-        if is_zero(found_scale).all():  # the smallest, so that numbers do not all become 0
-            found_scale = np.asarray(decode(code + code.dtype.type(1), scheme.second_level, dtype=np.float64))
-        return float(found_scale[0])
+            low, high = (numbers.reshape(-1)[most] for numbers in statistics.ends)
+            code = by_fractions(low, high, divisors, level, Rounding.NEAREST_EVEN)
+        scale = np.asarray(decode(code, level, dtype=np.float64))
+        if is_zero(scale).all():  # the smallest, so that numbers do not all become 0
+            scale = np.asarray(decode(code + code.dtype.type(1), level, dtype=np.float64))
+        return float(scale[0])
 
-    def kept(self, second: float | None) -> float | None:
-        """The second level's scale as it is kept."""
+    def stored_second_scale(self, second: float | None) -> float | None:
+        """The second level's scale as it is stored: itself."""
         return second
 
-    def scales(self, found: Statistics, second: float | None, ragged: bool = False) -> Scales:
-        """Each block's scale; `second`: the second level's."""
+    def scales(self, statistics: Statistics, second: float | None, short_last: bool = False) -> Scales:
+        """Each block's scale; `second`: the second level's.  A shorter last block is like the others."""
         scheme, rule = self.scheme, self.scheme.scale_rule
-        extent = _extent(found)
+        extent, (low, high) = extent_of(statistics), statistics.ends
         infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
-        lost = np.isinf(extent)
-        if infinite is not None and lost.any():
-            extent = np.where(lost, np.copysign(infinite, extent), extent)
-            found = Statistics(np.where(lost, 0.0, found.low), np.where(lost, extent, found.high))
+        is_infinite = np.isinf(extent)
+        if infinite is not None and is_infinite.any():
+            extent = np.where(is_infinite, np.copysign(infinite, extent), extent)
+            low, high = np.where(is_infinite, 0.0, low), np.where(is_infinite, extent, high)
         if rule.digits:
             element: Any = scheme.element
             digits = element.precision if isinstance(element, FloatFormat) else element.bits - element.signed
-            few = np.asarray(cast(extent, with_digits(digits), profile=_AWAY, dtype=np.float64))
-            extent = np.where(np.isfinite(extent), few, extent)
-            found = Statistics(np.zeros_like(extent), extent)
+            rounded = np.asarray(cast(extent, with_digits(digits), profile=_AWAY, dtype=np.float64))
+            extent = np.where(np.isfinite(extent), rounded, extent)
+            low, high = np.zeros_like(extent), extent
         if not scheme.scale.has("nan") and np.isnan(extent).any():
             raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
         divisors = scheme.divisor, 1.0 if second is None else second
         if quotients_round_once(divisors, scheme.scale):
             codes = quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
         else:
-            codes = by_fractions(*found, divisors, scheme.scale, rule.rounding)
+            codes = by_fractions(low, high, divisors, scheme.scale, rule.rounding)
         return self.given(codes, second)
 
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
@@ -177,35 +108,93 @@ class Exact:
             divisors = np.where(is_zero(divisors), np.inf, divisors)
         return Scales(codes, values, divisors)
 
-    def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
+    def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
-        if self.scheme.scale_rule.statistic != "minmax":
-            return np.full(made.values.shape, self.scheme.middle, np.int64)
-        first, least, most = self.zero_ends
+        if self.statistic != "minmax":
+            return np.full(scales.values.shape, self.scheme.middle, np.int64)
+        lowest, least, most = self.zero_point_ends
         digits = self.scheme.scale.precision + self.scheme.element.bits + 2
-        whole = rounded_quotients(found.low, made.divisors, digits)
-        return np.asarray(np.clip(first - whole, least, most), np.int64)
+        whole = rounded_quotients(statistics.ends[0], scales.divisors, digits)
+        return np.asarray(np.clip(lowest - whole, least, most), np.int64)
 
     @property
-    def zero_ends(self) -> tuple[int, int, int]:
-        """The lowest integer, and the ends of zero points."""
+    def zero_point_ends(self) -> tuple[int, int, int]:
+        """The lowest integer of the elements, and the smallest and the largest zero point."""
         element, fmt = self.scheme.element, self.scheme.zero_point
         assert isinstance(element, IntFormat)
         assert isinstance(fmt, IntFormat)
         return element.min_int, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int)
 
-
-class ByRule(Stepped):
-    """Steps whose scales are those of the scheme's rule, exact."""
-
-    def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
-        """Each block's scale."""
-        return self.given(Exact(self.scheme).scales(found, second).codes, second)
+    def choice(self, statistics: Statistics, second: float | None) -> None:
+        """No larger scales are tried."""
 
 
-def stages_of(scheme: ScaledFormat, source: Format) -> Exact | Stepped:
-    """The stages of a scheme under its profile, for numbers of a format."""
-    steps = scheme.own_profile.steps
-    if steps is None:
-        return Exact(scheme)
-    return (ByRule if steps.scale == "rule" else Stepped)(scheme, steps, source)
+def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rounding: Rounding) -> NDArray[Any]:
+    """Codes of extents, rounded to odd, over a divisor; see `quotients_round_once`."""
+    rules = SCALE_RULES.replace(rounding=rounding)
+    if not fpu_is_fit():
+        return _by_kernels(extent, divisor, fmt, rules)
+    with np.errstate(all="ignore"):
+        ratio = extent / divisor
+        inexact = np.flatnonzero((np.abs(ratio) < TINY) & (extent != 0))
+    short = fmt.precision <= SHORT and fmt.emin > LOWEST
+    codes = np.asarray(encode(_float32_to_odd(ratio) if short else ratio, fmt, profile=rules))
+    if inexact.size:
+        codes.flat[inexact] = _by_kernels(extent.flat[inexact], divisor, fmt, rules)
+    return codes
+
+
+def _float32_to_odd(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Numbers rounded to odd to float32, whose casts use the loop that elements use."""
+    with np.errstate(all="ignore"):
+        nearest = x.astype(np.float32)
+        error = np.abs(nearest) - np.abs(x)
+    words = nearest.view(np.int32)
+    words += ((error < 0).view(np.int8) - (error > 0).view(np.int8)) * (words & 1 == 0)
+    return nearest
+
+
+def _by_kernels(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rules: Profile) -> NDArray[Any]:
+    """The same codes by the general kernel."""
+    return np.asarray(divide(Array(extent.view(np.uint64), "float64"), divisor, result=fmt, profile=rules).codes)
+
+
+def by_fractions(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    divisors: tuple[float, float],
+    fmt: FloatFormat,
+    rounding: Rounding,
+) -> NDArray[Any]:
+    """Codes of high - low over the product of two divisors, in exact fractions, number by number."""
+    from fractions import Fraction
+
+    divisor = Fraction(divisors[0]) * Fraction(divisors[1])
+    ends = np.stack([low, high], axis=-1).reshape(-1, 2)
+    finite = np.isfinite(ends).all(axis=1)
+    integers, exponents = np.zeros(len(ends), np.int64), np.zeros(len(ends), np.int64)
+    for i in np.flatnonzero(finite):
+        exact = (Fraction(float(ends[i, 1])) - Fraction(float(ends[i, 0]))) / divisor
+        if exact:
+            exponents[i] = exponent = floor_log2(abs(exact)) - EXACT
+            scaled = exact / Fraction(2) ** exponent
+            whole = math.trunc(scaled)
+            integers[i] = whole if whole % 2 or scaled == whole else whole + (1 if exact > 0 else -1)  # to odd
+    rules = SCALE_RULES.replace(rounding=rounding)
+    codes = np.asarray(scaleb(Array(integers.view(np.uint64), "int64"), exponents, result=fmt, profile=rules).codes)
+    if not finite.all():
+        with np.errstate(all="ignore"):
+            codes[~finite] = encode(ends[~finite, 1] - ends[~finite, 0], fmt, profile=rules)
+    return codes.reshape(high.shape)
+
+
+def rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
+    """Quotients rounded to the nearest integers, ties to even; clipped to 2^40 at least; NaN to 0.
+
+    `digits`: of a divisor and of the ties within the range, together; see `quotients`.
+    """
+    if digits > 52 or not fpu_is_fit():
+        return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))
+    with np.errstate(all="ignore"):
+        whole: NDArray[np.int64] = np.nan_to_num(np.clip(np.rint(low / divisors), -(2.0**40), 2.0**40)).astype(np.int64)
+    return whole

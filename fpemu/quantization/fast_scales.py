@@ -1,4 +1,4 @@
-"""Scales by kernels alone, for float32 numbers: from blocks' extremes to codes, and what numbers are multiplied by."""
+"""Fast path for float32 data: from block extremes to scale codes and inverse scales, by kernels alone."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import digits_of
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.elements import INTEGERS, MULTIPLIED, Way
-from fpemu.quantization.exact_scales import Exact, extremes
-from fpemu.quantization.tool_scales import Statistics
+from fpemu.quantization.elements import QuotientMethod
+from fpemu.quantization.exact_scales import ExactScales
+from fpemu.quantization.statistics import AbsMax, extremes
 
-__all__ = ["Factors", "Powers", "Singles", "direct"]
+__all__ = ["Factors", "Float32Scales", "PowerOfTwoScales", "fast_scales"]
 
 _E8M0 = find_format("float8_e8m0fnu")
-_SINGLE = np.dtype(np.float32)
-DIGITS = 24  # of divisors
+DIVISOR_DIGITS = 24
 
 
 class Factors(NamedTuple):
-    """The inverses of blocks' scales; the scales too, where those are not exact: as `Elements` takes them."""
+    """Inverses of blocks' scales, and the scales where their inverses are not exact, as `Elements` takes them."""
 
     inverses: NDArray[Any]
     divisors: NDArray[np.float64] | None
 
 
-class Powers:
-    """Scales of powers of two: by integers, from the bits of blocks' largest magnitudes.
+class PowerOfTwoScales:
+    """Scales of powers of two, by integers, from the bits of blocks' largest magnitudes.
 
     Parameters
     ----------
@@ -44,8 +43,8 @@ class Powers:
         self.carry, self.emax, self.infinite = np.uint32(carry), np.int32(emax), np.int32(infinite)
 
     @classmethod
-    def of(cls, scheme: ScaledFormat) -> Powers | None:
-        """Those of a scheme; None where its scales are others, or follow otherwise."""
+    def of(cls, scheme: ScaledFormat) -> PowerOfTwoScales | None:
+        """The scales of a scheme; None if it has other scales, or other ways to them."""
         rule, element = scheme.scale_rule, scheme.element
         if not isinstance(element, FloatFormat) or not same_codes(scheme.scale, _E8M0) or rule.statistic != "absmax":
             return None
@@ -65,16 +64,16 @@ class Powers:
         return cls(carry, emax, infinite)
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
-        """The scales' codes into `codes`, and zero points, of which there are none, into `zeros`."""
+        """Write the scales' codes into `codes`; return their inverses.  There are no zero points."""
         from fpemu.kernels.cpu import blocks as kernels
 
-        _, most = extremes(x, block, "absmax")
-        inverses = most.view(np.uint32)
+        _, largest = extremes(x, block, "absmax")
+        inverses = largest.view(np.uint32)
         kernels.power_scales(inverses, self.carry, self.emax, self.infinite, codes, inverses)
-        return Factors(most, None)
+        return Factors(largest, None)
 
 
-class Singles:
+class Float32Scales:
     """float32 scales rounded to nearest, and zero points of integers.
 
     Parameters
@@ -87,23 +86,23 @@ class Singles:
         assert isinstance(element, IntFormat)
         self.statistic = scheme.scale_rule.statistic
         self.divisor = scheme.divisor
-        exact = Exact(scheme)
-        self.infinite = np.float32(exact.scales(Statistics(np.zeros(1), np.array([np.inf])), None).values[0])
-        ends = exact.zero_ends if self.statistic == "minmax" and scheme.zero_point is not None else None
+        exact = ExactScales(scheme)
+        self.infinite = np.float32(exact.scales(AbsMax(np.array([np.inf])), None).values[0])
+        ends = exact.zero_point_ends if self.statistic == "minmax" and scheme.zero_point is not None else None
         self.ends = ends and tuple(map(float, ends))
         self.middle = 0 if ends or scheme.zero_point is None else scheme.middle
 
     @classmethod
-    def of(cls, scheme: ScaledFormat) -> Singles | None:
-        """Those of a scheme; None where its scales are others, or follow otherwise."""
+    def of(cls, scheme: ScaledFormat) -> Float32Scales | None:
+        """The scales of a scheme; None if it has other scales, or other ways to them."""
         rule = scheme.scale_rule
         if rule.signed:
             return None
         plain = same_codes(scheme.scale, FLOAT32) and rule.rounding == Rounding.NEAREST_EVEN and not rule.digits
-        return cls(scheme) if plain and digits_of(scheme.divisor) <= DIGITS else None
+        return cls(scheme) if plain and digits_of(scheme.divisor) <= DIVISOR_DIGITS else None
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
-        """The scales' codes into `codes`, and zero points into `zeros`."""
+        """Write the scales' codes into `codes` and the zero points into `zeros`; return the scales' inverses."""
         from fpemu.kernels.cpu import blocks as kernels
 
         low, high = extremes(x, block, self.statistic)
@@ -118,21 +117,21 @@ class Singles:
 
 
 @functools.lru_cache(maxsize=64)
-def direct(scheme: ScaledFormat, how: Way) -> Powers | Singles | None:
-    """How to get scales by kernels alone; None where only the general stages have them.
+def fast_scales(scheme: ScaledFormat, method: QuotientMethod) -> PowerOfTwoScales | Float32Scales | None:
+    """The fast path to the scales of a scheme; None if only the general methods have them.
 
     Parameters
     ----------
     scheme : ScaledFormat
-    how : Way
-        How elements come about.
+    method : QuotientMethod
+        How quotients are computed.
 
     Returns
     -------
-    Powers or Singles or None
+    PowerOfTwoScales or Float32Scales or None
     """
-    if scheme.own_profile.steps is not None or scheme.second_level is not None or how.dtype != _SINGLE:
+    if scheme.own_profile.steps is not None or scheme.second_level is not None:
         return None
-    if how.kind == MULTIPLIED:
-        return Powers.of(scheme)
-    return Singles.of(scheme) if how.kind == INTEGERS else None
+    if method is QuotientMethod.RECIPROCAL_FLOAT32:
+        return PowerOfTwoScales.of(scheme)
+    return Float32Scales.of(scheme) if method is QuotientMethod.INTEGERS else None

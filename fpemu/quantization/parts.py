@@ -1,4 +1,4 @@
-"""The parts of a quantized array, each checked against its scheme: codes, scales, zero points, the second level."""
+"""Parts of a quantized array, checked against its scheme: codes, scales, zero points, the second level."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ __all__ = [
 
 
 class QuantizedParts(Protocol):
-    """A quantized array as the functions that read its parts see it: `fpemu.Quantized`."""
+    """The parts of a quantized array that are read here: `fpemu.Quantized` has them."""
 
     @property
     def scheme(self) -> ScaledFormat:
-        """How codes and scales make numbers."""
+        """The scheme of codes and scales."""
 
     @property
     def layout(self) -> Layout:
-        """Where blocks lie."""
+        """The array's shape and its blocks."""
 
     @property
     def codes(self) -> NDArray[Any]:
@@ -57,15 +57,15 @@ class QuantizedParts(Protocol):
 
     @property
     def zero_points(self) -> NDArray[Any] | None:
-        """One for each block."""
+        """The zero points, one for each block."""
 
     @property
     def second_scale(self) -> Any:
-        """A number, or the scales in a scheme of their own."""
+        """The second level's scale, or the scales quantized to the nested scheme."""
 
     @property
     def offset(self) -> float | None:
-        """What nested scales are less by."""
+        """The number that nested scales are reduced by."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,38 +80,38 @@ class QuantizedParts(Protocol):
 
 
 def element_codes(x: Any, fmt: Format) -> NDArray[Any]:
-    """The elements' codes, in their own dtype: unsigned integers, or an array of the format's own dtype.
+    """The elements' codes in their format's dtype, from unsigned integers or an array of the format.
 
     Raises
     ------
     TypeError
-        If x holds something else.
+        If x is of another kind.
     ValueError
         If a code is out of range, or an Array has another format.
     """
     if isinstance(x, list | tuple | int):
-        return _own(as_source(x, fmt).codes, fmt)
+        return _in_code_dtype(as_source(x, fmt).codes, fmt)
     given = as_source(x)
     if same_codes(given.format, fmt):
-        return _own(given.codes, fmt)
+        return _in_code_dtype(given.codes, fmt)
     if carries_codes(x):
         raise ValueError(f"codes: an Array of {given.format.name}, not of {fmt.name}")
     if given.dtype is None or given.dtype.kind not in "iu":
-        what = given.format.name if given.dtype is None else given.dtype
-        raise TypeError(f"codes of {fmt.name} are unsigned integers, not {what}; quantize takes numbers")
+        kind = given.format.name if given.dtype is None else given.dtype
+        raise TypeError(f"codes of {fmt.name} are unsigned integers, not {kind}; quantize takes numbers")
     try:
-        return _own(as_source(x, fmt).codes, fmt)
+        return _in_code_dtype(as_source(x, fmt).codes, fmt)
     except ValueError as error:
         raise ValueError(f"codes: {error}") from None
 
 
 def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
-    """The scales' codes, one for each block: of unsigned integers themselves, of floats those of the same numbers.
+    """The scales' codes, one for each block, from unsigned integers, which are codes, or from floats.
 
     Raises
     ------
     TypeError
-        If x holds signed integers, which may mean either, or no numbers.
+        If x holds signed integers, which may mean codes or numbers, or no numbers.
     ValueError
         If a code is out of range, a number is no value of the scales' format, or the shape is not the blocks'.
     """
@@ -131,25 +131,25 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
         except ValueError as error:
             raise ValueError(f"scales: {error}") from None
     else:
-        what = given.format.name if given.dtype is None else given.dtype
+        kind = given.format.name if given.dtype is None else given.dtype
         raise TypeError(
-            f"scales are codes (unsigned integers, as np.{np.dtype(fmt.code_dtype)}) or numbers (floats), not {what}"
+            f"scales are codes (unsigned integers, as np.{np.dtype(fmt.code_dtype)}) or numbers (floats), not {kind}"
         )
-    found = _of_blocks(_own(codes, fmt), layout, "scales")
-    return found if found.flags.writeable else found.copy()  # kernels would be compiled anew for read-only ones
+    codes = _in_block_shape(_in_code_dtype(codes, fmt), layout, "scales")
+    return codes if codes.flags.writeable else codes.copy()  # kernels would be compiled again for read-only arrays
 
 
 def zero_points_in(x: Any, scheme: ScaledFormat, layout: Layout, scales: NDArray[Any]) -> NDArray[np.int64] | None:
     """The zero points, one for each block; None where the scheme has none.
 
-    Out of range they may be in blocks whose scale is not finite, as tools leave them: no number depends on those.
+    In blocks whose scale is not finite they may be out of range, as tools leave them: no number depends on those.
 
     Raises
     ------
     TypeError
-        If they are no integers.
+        If they are not integers.
     ValueError
-        If they are missing, one too many, out of range, or not of the blocks' shape.
+        If they are missing, superfluous, out of range, or not of the blocks' shape.
     """
     fixed = scheme.fixed_zero_point
     if scheme.zero_point is None:
@@ -165,51 +165,51 @@ def zero_points_in(x: Any, scheme: ScaledFormat, layout: Layout, scales: NDArray
     boolean = given.dtype is not None and given.dtype.kind == "b"
     if boolean or not isinstance(fmt, IntFormat) or fmt.fraction_bits != 0:
         raise TypeError(f"zero points are integers, not {fmt.name if given.dtype is None else given.dtype}")
-    found = _of_blocks(np.asarray(decode(given.codes, fmt)), layout, "zero_points")
-    _check_zero_points(found, scheme, scales)
-    return found.astype(np.int64)
+    zeros = _in_block_shape(np.asarray(decode(given.codes, fmt)), layout, "zero_points")
+    _check_zero_points(zeros, scheme, scales)
+    return zeros.astype(np.int64)
 
 
-def _check_zero_points(found: NDArray[Any], scheme: ScaledFormat, scales: NDArray[Any]) -> None:
-    own = scheme.zero_point
-    low, high = (own.min_int, own.max_int) if isinstance(own, IntFormat) else (own, own)
-    if not found.size or (low <= found.min() and found.max() <= high):
+def _check_zero_points(zeros: NDArray[Any], scheme: ScaledFormat, scales: NDArray[Any]) -> None:
+    fmt = scheme.zero_point
+    low, high = (fmt.min_int, fmt.max_int) if isinstance(fmt, IntFormat) else (fmt, fmt)
+    if not zeros.size or (low <= zeros.min() and zeros.max() <= high):
         return
-    beyond = (found < low) | (found > high)
+    wrong = (zeros < low) | (zeros > high)
     if scheme.nested is None:
-        beyond &= np.isfinite(decode(scales, scheme.scale))
-    if beyond.any():
+        wrong &= np.isfinite(decode(scales, scheme.scale))
+    if wrong.any():
         raise ValueError(
-            f"the zero point {found[beyond].flat[0]} of a block is not {low} to {high}, as {scheme} has them"
+            f"the zero point {zeros[wrong].flat[0]} of a block is not {low} to {high}, as {scheme} has them"
         )
 
 
-def exact_number(x: Any, fmt: FloatFormat, what: str) -> float:
-    """One number, a value of a format, as float.
+def exact_number(x: Any, fmt: FloatFormat, name: str) -> float:
+    """A value of a format as a float.
 
     Raises
     ------
     TypeError
-        If it is no number.
+        If x is not a number.
     ValueError
-        If there are several, or it is no value of the format.
+        If x is an array, or not a value of the format.
     """
     if isinstance(x, bool | np.bool_):
-        raise TypeError(f"{what} must be a number, not {type(x).__name__}")
+        raise TypeError(f"{name} must be a number, not {type(x).__name__}")
     given = as_source(x)
     if given.codes.ndim:
-        raise ValueError(f"{what} is one number for the whole array, not an array of shape {given.codes.shape}")
+        raise ValueError(f"{name} is one number for the whole array, not an array of shape {given.codes.shape}")
     codes, exact = exact_codes(x, given, fmt)
     if not exact.all():
-        raise ValueError(f"{what}: {x!r} is no value of {fmt.name}")
+        raise ValueError(f"{name}: {x!r} is no value of {fmt.name}")
     return float(decode(codes, fmt, dtype=np.float64))
 
 
 def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> None:
-    """A TypeError or ValueError unless a layout is one of this shape, with the scheme's blocks."""
+    """Raise TypeError or ValueError unless a layout has this shape and the scheme's blocks."""
     if not isinstance(layout, Layout):
         raise TypeError(f"layout must be a Layout, as a Quantized has it, not {type(layout).__name__}")
-    steps = tuple(layout.steps)
+    steps = tuple(layout.block_shape)
     if tuple(layout.shape) != shape or len(steps) != len(shape):
         raise ValueError(f"a layout of shape {layout.shape} and blocks {steps} is not of codes of shape {shape}")
     if not all(isinstance(step, int | np.integer) and step >= 1 for step in steps):
@@ -217,13 +217,13 @@ def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> N
     block = scheme.block
     if isinstance(block, str):
         return
-    own = block if isinstance(block, tuple) else (block,)
-    if [step for step in steps if step > 1] != [step for step in own if step > 1]:
+    lengths = block if isinstance(block, tuple) else (block,)
+    if [step for step in steps if step > 1] != [length for length in lengths if length > 1]:
         raise ValueError(f"blocks of {' x '.join(map(str, steps))} are not those of {scheme}, {block}")
 
 
 def check_memory(q: QuantizedParts) -> None:
-    """A ValueError if what is kept of a quantized array was written to, and has something beyond its scheme."""
+    """Raise ValueError if arrays of a quantized array were written to and hold a code or zero point out of range."""
     scheme = q.scheme
     in_range(q.codes, scheme.element)
     in_range(q.scales, scheme.scale_format)
@@ -231,21 +231,21 @@ def check_memory(q: QuantizedParts) -> None:
         _check_zero_points(q.zero_points, scheme, q.scales)
 
 
-def _own(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
+def _in_code_dtype(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
     """Codes in their format's dtype, in native byte order."""
     return codes.astype(fmt.code_dtype, copy=False)
 
 
-def _of_blocks(found: NDArray[Any], layout: Layout, what: str) -> NDArray[Any]:
-    if found.shape == layout.blocks:
-        return found
-    if found.size == 1 == math.prod(layout.blocks):
-        return found.reshape(layout.blocks)
-    raise ValueError(f"{what} of shape {found.shape} do not fit blocks of shape {layout.blocks}")
+def _in_block_shape(x: NDArray[Any], layout: Layout, name: str) -> NDArray[Any]:
+    if x.shape == layout.blocks:
+        return x
+    if x.size == 1 == math.prod(layout.blocks):
+        return x.reshape(layout.blocks)
+    raise ValueError(f"{name} of shape {x.shape} do not fit blocks of shape {layout.blocks}")
 
 
 def sizes_of(shape: Any) -> tuple[int, ...]:
-    """A shape of whole numbers."""
+    """A shape as a tuple of int, checked."""
     sizes = shape if isinstance(shape, tuple | list) else (shape,)
     if not all(hasattr(n, "__index__") and not isinstance(n, bool) for n in sizes):
         raise TypeError(f"shape must be an int or a tuple of int, not {brief(shape)}")
@@ -255,7 +255,7 @@ def sizes_of(shape: Any) -> tuple[int, ...]:
 def unpacked(
     packed: Any, scheme: ScaledFormat, shape: int | tuple[int, ...], order: str = "low_first", word_bits: int = 8
 ) -> NDArray[Any]:
-    """The elements' codes from words, signed or unsigned."""
+    """The elements' codes from packed words, signed or unsigned."""
     if isinstance(word_bits, int | np.integer) and not isinstance(word_bits, bool) and word_bits not in WORD_BITS:
         raise ValueError(f"word_bits must be one of {', '.join(map(str, WORD_BITS))}, not {word_bits}")
     words = np.asarray(packed)
@@ -266,29 +266,29 @@ def unpacked(
 
 
 def packed_zero_points(zeros: NDArray[Any], fmt: IntFormat, order: str = "low_first") -> NDArray[np.uint8]:
-    """Their codes, packed in C order.
+    """The codes of zero points, packed in C order.
 
     Raises
     ------
     ValueError
-        If one does not fit the format, as torchao's of a block with a NaN.
+        If one does not fit the format, such as torchao's of a block with a NaN.
     """
-    beyond = (zeros < fmt.min_int) | (zeros > fmt.max_int)
-    if beyond.any():
-        raise ValueError(f"the zero point {zeros[beyond].flat[0]} of a block does not fit {fmt}")
+    wrong = (zeros < fmt.min_int) | (zeros > fmt.max_int)
+    if wrong.any():
+        raise ValueError(f"the zero point {zeros[wrong].flat[0]} of a block does not fit {fmt}")
     return pack(np.asarray(encode(zeros, fmt)).reshape(-1), fmt, order=order)
 
 
 def unpacked_zero_points(
     packed: NDArray[np.uint8], fmt: IntFormat, blocks: tuple[int, ...], order: str = "low_first"
 ) -> NDArray[np.int64]:
-    """The way back from `packed_zero_points`."""
+    """Zero points from their packed codes, as `packed_zero_points` gives them."""
     codes = unpack(packed, fmt, math.prod(blocks), order=order)
     return np.asarray(decode(codes, fmt)).astype(np.int64).reshape(blocks)
 
 
 def offset_of(x: Any, scheme: ScaledFormat) -> float | None:
-    """What numbers are larger by, checked."""
+    """The number added to all dequantized numbers, checked; None where the scheme has none."""
     if scheme.scale_rule.offset is None:
         if x is not None:
             raise ValueError(f"{scheme} has no offset")

@@ -184,16 +184,16 @@ class _Side:
         self.axis, self.scheme = axis, q.scheme
         numbers = np.asarray(decode(q.codes, q.scheme.element, dtype=np.float64))
         if q.zero_points is not None:
-            numbers -= q.layout.spread(q.zero_points)
+            numbers -= q.layout.per_element(q.zero_points)
         scales = np.asarray(q.scale_values, np.float64)
         across = 1 - axis
         length = q.shape[across]
-        scales = np.repeat(scales, q.layout.steps[across], axis=across).take(np.arange(length), axis=across)
+        scales = np.repeat(scales, q.layout.block_shape[across], axis=across).take(np.arange(length), axis=across)
         self.all_numbers, self.all_scales = numbers, scales
         self.numbers = np.where(np.isfinite(numbers), numbers, 0.0)
         self.scales = np.where(np.isfinite(scales), scales, 0.0)
         self.finite = bool(np.isfinite(numbers).all() and np.isfinite(scales).all())
-        self.step = q.layout.steps[axis]
+        self.step = q.layout.block_shape[axis]
 
     def of(self, matrix: Matrix, place: int, stop: int) -> Matrix:
         """A part of the elements along k."""

@@ -1,4 +1,4 @@
-"""Quantized: codes with their scales."""
+"""Quantized: codes and the scales that blocks of them share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fpemu.formats.lookup import brief
 from fpemu.quantization.blocks import Layout, block_shape
 from fpemu.quantization.definition.registry import scheme as find_scheme
 from fpemu.quantization.dequantizer import dequantize
+from fpemu.quantization.floats import wide
 from fpemu.quantization.parts import (
     check_layout,
     check_memory,
@@ -26,7 +27,6 @@ from fpemu.quantization.parts import (
     unpacked_zero_points,
     zero_points_in,
 )
-from fpemu.quantization.tool_scales import wide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -40,20 +40,20 @@ PARTS = ("scheme", "codes", "scales", "zero_points", "second_scale", "layout", "
 
 
 class Packed(NamedTuple):
-    """What is stored of a quantized array, and what says how to read it; made by `Quantized.pack`.
+    """The stored bytes of a quantized array, with what is needed to read them; made by `Quantized.pack`.
 
     Parameters
     ----------
     elements : numpy.ndarray of uint8
-        Their codes as `fpemu.pack` packs them along the last axis.
+        The elements' codes, packed along the last axis by `fpemu.pack`.
     scales : numpy.ndarray
         As in `Quantized`.
     zero_points : numpy.ndarray of uint8 or None
-        Their codes, packed in C order; None where there are none, or the scheme says them.
+        Codes of zero points, packed in C order; None where there are none, or all blocks have the same one.
     second_scale : float, Packed or None
-        The second level's scale.  Of scales in a scheme of their own: they, packed, the codes of `scales` once more.
+        The second level's scale.  For nested schemes the packed scales, whose codes are those of `scales` again.
     offset : float or None
-        What numbers are larger by; of scales of scales alone.
+        The number added to all numbers; only for scales of scales.
     scheme : ScaledFormat
     layout : Layout
     order : {"low_first", "high_first"}
@@ -79,14 +79,14 @@ class Packed(NamedTuple):
     @property
     def nbytes(self) -> int:
         """The bytes of elements, scales, zero points and the second level."""
-        found = self.elements.nbytes + self.scales.nbytes
+        count = self.elements.nbytes + self.scales.nbytes
         if self.zero_points is not None:
-            found += self.zero_points.nbytes
+            count += self.zero_points.nbytes
         if isinstance(self.second_scale, Packed):
-            found += self.second_scale.nbytes - self.second_scale.elements.nbytes
+            count += self.second_scale.nbytes - self.second_scale.elements.nbytes
         elif isinstance(self.scheme.second_level, FloatFormat):
-            found += _bytes(self.scheme.second_level.bits)
-        return found + (0 if self.offset is None else OFFSET_BYTES)
+            count += _bytes(self.scheme.second_level.bits)
+        return count + (0 if self.offset is None else OFFSET_BYTES)
 
     def unpack(self) -> Quantized:
         """The quantized array that was packed.
@@ -120,7 +120,7 @@ def _bytes(bits: int) -> int:
     return -(-bits // 8)
 
 
-def _second_level(x: Any, scheme: ScaledFormat, scales: NDArray[Any]) -> float | Quantized | None:
+def _checked_second_scale(x: Any, scheme: ScaledFormat, scales: NDArray[Any]) -> float | Quantized | None:
     """The second level's scale, checked; see `Quantized`."""
     if scheme.second_level is None:
         if x is not None:
@@ -143,7 +143,7 @@ def _second_level(x: Any, scheme: ScaledFormat, scales: NDArray[Any]) -> float |
 
 
 class Quantized:
-    """An array in a scheme: codes, and the scales that blocks of them share; made by `quantize`, or `from_parts`.
+    """An array in a scheme: codes and the scales that blocks of them share; made by `quantize` or `from_parts`.
 
     Parameters
     ----------
@@ -151,17 +151,15 @@ class Quantized:
     codes : array_like of unsigned int
         Bit patterns of the elements, of the array's shape; kept without a copy where they are of the codes' dtype.
     scales : array_like of unsigned int
-        Bit patterns of the scales; along each axis one for each block.  Or floats, each of them a value of the scales'
-        format.
+        Bit patterns of the scales; along each axis one for each block.  Or floats, each a value of the scales' format.
     zero_points : array_like of int or None
-        Of the scales' shape; None where the scheme has none, or says them.
+        Of the scales' shape; None where the scheme has none, or has the same one in all blocks.
     second_scale : float, Quantized or None
-        The second level's scale, a value of its format; the scales themselves, flat, where they have a scheme of their
-        own.
+        The second level's scale, a value of its format; for nested schemes the flat array of scales, quantized.
     layout : Layout
-        Where the blocks lie.
+        The shape and the blocks.
     offset : float or None
-        What all numbers are larger by than codes and scales say; of scales of scales alone.
+        The number added to all numbers; only for scales of scales.
 
     Attributes
     ----------
@@ -175,23 +173,23 @@ class Quantized:
     Raises
     ------
     TypeError
-        If a part is of the wrong kind, as zero points that are no integers.
+        If a part is of the wrong kind, such as zero points that are not integers.
     ValueError
-        If a part is missing, one too many, of another shape, or out of range.
+        If a part is missing, superfluous, of another shape, or out of range.
 
     See Also
     --------
-    Quantized.from_parts : the same from packed words, the layout by the scheme's own blocks.
+    Quantized.from_parts : from packed words, with the layout of the scheme's blocks.
 
     Notes
     -----
-    An attribute that is set goes through the same checks.  What is written into `codes`, `scales` and `zero_points`
-    themselves is looked at when numbers are made of them.
+    Setting an attribute runs the same checks.  Values written into the arrays `codes`, `scales` and `zero_points` are
+    checked when they are dequantized.
 
-    Scales and zero points have one place for each block.  `spread` gives each element its block's:
+    Scales and zero points have one entry for each block.  `spread` repeats them for each element:
     ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
-    Where a block is the tensor, a row or a channel, they fit the elements by broadcasting.  Under torchao's profile of
-    float8 training elements are divided instead: the scales are what numbers were multiplied by.
+    Where a block is the tensor, a row or a channel, they broadcast against the elements.  Under torchao's profile of
+    float8 training elements are divided instead: numbers were multiplied by the scales.
 
     Examples
     --------
@@ -236,13 +234,13 @@ class Quantized:
             codes=own_codes,
             scales=own_scales,
             zero_points=zero_points_in(zero_points, found, layout, own_scales),
-            second_scale=_second_level(second_scale, found, own_scales),
+            second_scale=_checked_second_scale(second_scale, found, own_scales),
             layout=layout,
             offset=offset_of(offset, found),
         )
 
     def __setstate__(self, state: Any) -> None:
-        """What a pickle or a copy has, checked as the class checks it."""
+        """Check the state of a pickle or a copy as the class checks its parts."""
         Quantized.__init__(self, **state_of("Quantized", state, Quantized.__annotations__))
 
     @classmethod
@@ -259,33 +257,31 @@ class Quantized:
         order: str = "low_first",
         word_bits: int = 8,
     ) -> Quantized:
-        """A quantized array from what others have stored of one, each part checked.
+        """A quantized array from stored parts, each of them checked.
 
         Parameters
         ----------
         scheme : str or ScaledFormat
-            Which: see `schemes`; its block and axis say where the scales belong.  The last block of an axis may be
-            shorter.
+            See `schemes`; its block and axis are those of the scales.  The last block of an axis may be shorter.
         codes : array_like of unsigned int, optional
-            The elements' codes, of the array's shape; or an array of the elements' own dtype (numpy's, ml_dtypes',
-            torch's, an `Array`).  Either these or `packed`.
+            The elements' codes, of the array's shape; or an array of the elements' dtype (numpy's, ml_dtypes', torch's,
+            an `Array`).  Either these or `packed`.
         packed : array_like of int, optional
             The codes packed along the last axis, as `fpemu.pack` packs them, in signed or unsigned words.
         scales : array_like
-            Of one number for each block: unsigned integers are codes of the scales' format; floats are the scales
-            themselves, each a value of that format.  Zero and negative ones are taken where the format has them.
+            One for each block: unsigned integers are codes of the scales' format; floats are values of that format.
+            Zero and negative scales are accepted where the format has them.
         zero_points : array_like of int, optional
-            Of the scales' shape, where the scheme has zero points of the blocks' own.
+            Of the scales' shape, where the scheme has a zero point for each block.
         second_scale : float or Quantized, optional
-            The second level's scale, where the scheme has one.  Where scales have a scheme of their own, they, flat, as
-            a Quantized of it: the codes of that are `scales` once more; its own parts are those of ``scheme.nested``,
-            and `second_scale` is its offset.
+            The second level's scale, where the scheme has one.  For a nested scheme the flat array of scales as a
+            Quantized of ``scheme.nested``: its codes are `scales` again, and its own `second_scale` is its offset.
         shape : int or tuple of int, optional
-            The array's; needed with `packed`.
+            The array's shape; needed with `packed`.
         order : {"low_first", "high_first"}
             Of `packed`, as for `fpemu.pack`.
         word_bits : {8, 16, 32, 64}
-            Of `packed`: bits of a word.
+            Bits of a word of `packed`.
 
         Returns
         -------
@@ -294,9 +290,9 @@ class Quantized:
         Raises
         ------
         TypeError
-            If a part is of the wrong kind, or words are not of `word_bits`.
+            If a part is of the wrong kind, or words do not have `word_bits`.
         ValueError
-            If a part is missing, one too many, of another shape, or out of range.
+            If a part is missing, superfluous, of another shape, or out of range.
 
         Examples
         --------
@@ -342,17 +338,17 @@ class Quantized:
         layout: Layout,
         offset: float | None = None,
     ) -> Quantized:
-        """The same from parts that are known to be right."""
-        found = cls.__new__(cls)
-        vars(found).update(zip(PARTS, (scheme, codes, scales, zero_points, second_scale, layout, offset), strict=True))
-        return found
+        """A quantized array from parts that are not checked."""
+        q = cls.__new__(cls)
+        vars(q).update(zip(PARTS, (scheme, codes, scales, zero_points, second_scale, layout, offset), strict=True))
+        return q
 
     def _under(self, scheme: ScaledFormat, offset: float | None = None) -> Quantized:
         """The same parts under another profile of the scheme, or with an offset."""
-        found = self._of(scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout, self.offset)
+        q = self._of(scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout, self.offset)
         if offset is not None:
-            vars(found)["offset"] = offset
-        return found
+            vars(q)["offset"] = offset
+        return q
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in PARTS:
@@ -399,20 +395,20 @@ class Quantized:
 
     @property
     def scale_values(self) -> Any:
-        """The scales, as `decode` gives them; without the second level's."""
+        """The first level's scales, as `decode` gives them."""
         if isinstance(self.second_scale, Quantized):
             return self.second_scale.dequantize().reshape(self.scales.shape)
         return decode(self.scales, self.scheme.scale)
 
     def dequantize(self, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The numbers that codes and scales stand for: (element - zero point) x scales, rounded once.
+        """The numbers of codes and scales: (element - zero point) x scales, rounded once.
 
         Parameters
         ----------
         dtype : numpy dtype, optional
             float32 (default) or float64.
         out : numpy.ndarray, optional
-            Where to put them: of the array's shape and this dtype.
+            An array for the numbers, of the array's shape and this dtype.
 
         Returns
         -------
@@ -422,9 +418,9 @@ class Quantized:
         Raises
         ------
         TypeError
-            If `dtype` is another, or `out` of another.
+            If `dtype` is another one, or `out` has another one.
         ValueError
-            If `out` is of another shape.
+            If `out` has another shape.
 
         Examples
         --------
@@ -440,12 +436,12 @@ class Quantized:
         return dequantize(self, wanted, out)
 
     def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
-        """What belongs to blocks, for each element.
+        """Repeat per-block values for each element.
 
         Parameters
         ----------
         of_blocks : array_like
-            One for each block, as `scale_values`, `zero_points` and `scales` are, or what broadcasts to that.
+            One value for each block, as in `scale_values`, `zero_points` and `scales`, or an array that broadcasts.
 
         Returns
         -------
@@ -467,24 +463,23 @@ class Quantized:
         >>> by_hand.astype("float32") == q.dequantize()
         array([ True,  True,  True,  True])
         """
-        given = np.asarray(of_blocks)
+        values = np.asarray(of_blocks)
         try:
-            found = np.broadcast_to(given, self.layout.blocks)
+            spread = self.layout.per_element(np.broadcast_to(values, self.layout.blocks))
         except ValueError:
             raise ValueError(
-                f"an array of shape {given.shape} does not fit blocks of shape {self.layout.blocks}"
+                f"an array of shape {values.shape} does not fit blocks of shape {self.layout.blocks}"
             ) from None
-        spread = self.layout.spread(found)
         spread.flags.writeable = False
         return spread
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("a Quantized becomes an array of numbers only by a copy: dequantize()")
-        found = self.dequantize()
+        numbers = self.dequantize()
         if dtype is None:
-            return found
-        return wide(found) if np.dtype(dtype) == np.float64 else found.astype(dtype)
+            return numbers
+        return wide(numbers) if np.dtype(dtype) == np.float64 else numbers.astype(dtype)
 
     def __getitem__(self, index: Any) -> Quantized:
         """A part along block boundaries; integers drop an axis whose blocks have one element."""
@@ -494,18 +489,18 @@ class Quantized:
         return self._of(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
 
     def _scales_of_scales(self, second: float | Quantized | None, blocks: Any) -> float | Quantized | None:
-        """The second level of a part: where scales have blocks of their own, those must stay whole."""
+        """The second level of a part; blocks of nested scales must stay whole."""
         if not isinstance(second, Quantized):
             return second
-        places = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
-        if places.size and places[-1] - places[0] + 1 != places.size:
+        index = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
+        if index.size and index[-1] - index[0] + 1 != index.size:
             raise ValueError(
                 "the scales of this part do not follow one another in C order, so that it would cut the blocks in "
                 "which they are quantized themselves"
             )
-        if not places.size:
+        if not index.size:
             return second[:0]
-        start, stop, step = int(places[0]), int(places[-1]) + 1, second.layout.steps[0]
+        start, stop, step = int(index[0]), int(index[-1]) + 1, second.layout.block_shape[0]
         if start % step or (stop % step and stop != second.size):
             raise ValueError(
                 f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: they are "
@@ -514,7 +509,7 @@ class Quantized:
         return second[start:stop]
 
     def pack(self, order: str = "low_first") -> Packed:
-        """What is stored: elements packed tight, and all that belongs to blocks.
+        """Pack elements and zero points, for storage with the scales.
 
         Parameters
         ----------
@@ -528,7 +523,7 @@ class Quantized:
         Raises
         ------
         ValueError
-            If `order` is unknown, or a zero point does not fit its format, as torchao's of a block with a NaN.
+            If `order` is unknown, or a zero point does not fit its format, such as torchao's of a block with a NaN.
 
         Examples
         --------
@@ -556,32 +551,32 @@ class Quantized:
 
     @property
     def bits_per_element(self) -> float:
-        """The bits that belong to an element, its share of its block's among them; no padding."""
+        """The bits of an element, its share of its block's bits included; without padding."""
         if not self.size:
             return float(self.scheme.element.bits)
         return self._bits / self.size
 
     @property
     def nbytes(self) -> int:
-        """The bytes of what `pack` gives: each row of elements, and the zero points, end with a whole byte."""
+        """The bytes of the packed array: each row of elements, and the zero points, end with a whole byte."""
         scheme, (*rows, length) = self.scheme, self.shape or (1,)
-        found = math.prod(rows) * _bytes(length * scheme.element.bits) + self.scales.nbytes
+        count = math.prod(rows) * _bytes(length * scheme.element.bits) + self.scales.nbytes
         if isinstance(scheme.zero_point, IntFormat):
-            found += _bytes(self.scales.size * scheme.zero_point.bits)
+            count += _bytes(self.scales.size * scheme.zero_point.bits)
         if isinstance(self.second_scale, Quantized):  # whose codes are the scales
-            found += self.second_scale.nbytes - _bytes(self.scales.size * self.second_scale.scheme.element.bits)
+            count += self.second_scale.nbytes - _bytes(self.scales.size * self.second_scale.scheme.element.bits)
         elif isinstance(scheme.second_level, FloatFormat):
-            found += _bytes(scheme.second_level.bits)
-        return found + (0 if self.offset is None else OFFSET_BYTES)
+            count += _bytes(scheme.second_level.bits)
+        return count + (0 if self.offset is None else OFFSET_BYTES)
 
     @property
     def _bits(self) -> int:
         second = self.scheme.second_level
-        own = second.bits if isinstance(second, FloatFormat) else 0
+        extra = second.bits if isinstance(second, FloatFormat) else 0
         if isinstance(self.second_scale, Quantized):  # whose codes are the scales
-            own = self.second_scale._bits - self.second_scale.size * self.second_scale.scheme.element.bits
-        own += 0 if self.offset is None else 8 * OFFSET_BYTES
-        return self.size * self.scheme.element.bits + self.scales.size * self.scheme.bits_per_block + own
+            extra = self.second_scale._bits - self.second_scale.size * self.second_scale.scheme.element.bits
+        extra += 0 if self.offset is None else 8 * OFFSET_BYTES
+        return self.size * self.scheme.element.bits + self.scales.size * self.scheme.bits_per_block + extra
 
     def __repr__(self) -> str:
         return f"<Quantized {self.shape} {self.scheme}: {self.bits_per_element:.4g} bits an element>"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,28 +18,27 @@ from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, TableForm
 from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
 from fpemu.formats.rules import NanRule, Rounding
-from fpemu.quantization.blocks import Layout, layout_of
+from fpemu.quantization.blocks import BlockChunk, BlockedArray, Layout, Rows, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
-from fpemu.quantization.elements import Elements, SteppedElements, shifted, way
-from fpemu.quantization.exact_scales import Exact, of_whole_rows, stages_of, statistics
-from fpemu.quantization.fast_scales import direct
-from fpemu.quantization.given_scales import Known, known_parts
-from fpemu.quantization.pieces import Chunk, Rows
+from fpemu.quantization.elements import Elements, add_zero_points, quotient_method
+from fpemu.quantization.fast_scales import fast_scales
+from fpemu.quantization.floats import Arithmetic, wide
+from fpemu.quantization.given_scales import GivenScales, check_given_scales
 from fpemu.quantization.quantized import Quantized
-from fpemu.quantization.tool_scales import Arithmetic, Scales, Statistics, Stepped, wide
+from fpemu.quantization.statistics import Scales, Statistics, statistics_of, statistics_of_rows
+from fpemu.quantization.tool_elements import ToolElements
+from fpemu.quantization.tool_scales import scales_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.casting import Source
     from fpemu.formats import Scheme
     from fpemu.formats.rules import Stochastic
-    from fpemu.quantization.blocks import Block
     from fpemu.quantization.definition.profiles import ScaleProfile
     from fpemu.quantization.definition.scale_rules import ScaleRule
-    from fpemu.quantization.definition.scaled_format import ScaledFormat
+    from fpemu.quantization.definition.scaled_format import Block, ScaledFormat
+    from fpemu.quantization.scale_choice import ScaleChoice
 
 __all__ = ["as_floats", "fake_quantize", "quantize"]
 
@@ -148,8 +146,10 @@ def quantize(
     carried_out = chosen
     if chosen.own_profile.elements.nan is NanRule.ERROR:
         carried_out = _without_nan(chosen, numbers, scales is None)
-    known = known_parts(chosen, layout, scales, zero_points, second_scale)
-    found = _Job(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(known)
+    known = check_given_scales(chosen, layout, scales, zero_points, second_scale)
+    found = _Quantization(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(
+        known
+    )
     return found if carried_out is chosen else found._under(chosen)
 
 
@@ -284,15 +284,15 @@ def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) 
 
 
 class _Random(NamedTuple):
-    """What the caller says of stochastic rounding; see `cast`."""
+    """The arguments of stochastic rounding; see `cast`."""
 
     rng: int | np.random.Generator | None
     random_bits: ArrayLike | None
-    first: int
+    offset: int
 
 
-class _Job:
-    """One call of `quantize`: its numbers in rows, and the way from quotients to codes."""
+class _Quantization:
+    """One call of `quantize`: its numbers in rows of blocks, and the arrays of the result."""
 
     def __init__(
         self,
@@ -303,258 +303,190 @@ class _Job:
         out: Quantized | None,
         source: Format,
     ) -> None:
-        self.scheme, self.numbers, self.layout, self.random, self.out = scheme, numbers, layout, random, out
-        self.stages = stages_of(scheme, source)
-        self.rule = scheme.scale_rule
-        if self.stages.steps is not None and self.stages.steps.statistic == "minmax":
-            self.rule = dataclasses.replace(self.rule, statistic="minmax")
-        self.two_levels = scheme.second_level is not None and scheme.nested is None
-        self.stochastic = not isinstance(scheme.own_profile.elements.rounding, Rounding)
-        own = layout.rows
-        self.gathered = own is None
-        # A tool's stochastic rounding of gathered blocks goes through x in C order, as the random integers do.
-        self.in_order = self.stochastic and self.gathered and self.stages.steps is not None
-        if own is None:
-            x = layout.gathered(numbers)
-            self.rows = Rows(x.shape[0], x.shape[1], x.shape[1]).joined
+        self.scheme, self.numbers, self.random, self.source = scheme, numbers, random, source
+        self.method = scales_of(scheme, source)
+        self.blocked = BlockedArray(numbers, layout)
+        self.codes, self.scales = self._memory(out)
+        self.zeros: NDArray[np.int64] | None = None
+        if scheme.zero_point is not None:
+            self.zeros = np.full(self.blocked.shape, scheme.fixed_zero_point or 0, np.int64)
+
+    def run(self, given: GivenScales) -> Quantized:
+        """Quantize by given scales, or by the scales that follow from the numbers."""
+        scheme, blocked = self.scheme, self.blocked
+        two_levels = scheme.second_level is not None and scheme.nested is None
+        if not self.numbers.size:
+            return self._result(blocked.restored(self.codes), given.second or (1.0 if two_levels else None))
+        scales, choice, second = None, None, None
+        if two_levels:
+            second = self.method.stored_second_scale(given.second)  # as scales follow from it
+        if given.scales is not None:
+            self.scales[...] = given.scales.reshape(self.scales.shape)
+            if given.zeros is not None:
+                self.zeros = given.zeros.reshape(self.scales.shape)
+            scales = self.method.given(self.scales, second)
+        elif two_levels or self._rounds_in_order or blocked.cut is not blocked.rows:
+            statistics = statistics_of(blocked, self.method.statistic)
+            if two_levels and second is None:
+                second = self.method.second_scale(statistics)
+            scales = self._scales(statistics, second, blocked.short_last, ...)
+            choice = self.method.choice(statistics, second)
+        elements = self._elements(given.scales is None)
+        if elements is None:
+            codes = self._codes_by_division(scales, second)
+        elif self._rounds_in_order and scales is not None:
+            codes = self._codes_in_order(elements, scales, choice)
         else:
-            x, self.rows = numbers, Rows(*own).joined
-        self.x = x.reshape(self.rows.height, self.rows.length)
-        self.cut = self.rows.cut
-        self.shape = self.rows.height, self.rows.blocks
+            codes = self._codes_by_chunks(elements, scales, choice)
+        stored = given.second if scheme.nested is not None else self.method.stored_second_scale(second)
+        return self._result(codes, stored)
 
-    # -- scales -------------------------------------------------------------------------------------------------------
+    @property
+    def _is_stochastic(self) -> bool:
+        return not isinstance(self.scheme.own_profile.elements.rounding, Rounding)
 
-    def run(self, known: Known) -> Quantized:
-        codes, scales = self._memory()
-        fixed = self.scheme.fixed_zero_point or 0
-        zeros = None if self.scheme.zero_point is None else np.full(self.shape, fixed, np.int64)
-        second = known.second if self.two_levels else None
-        if second is not None and isinstance(self.stages, Stepped):
-            second = self.stages.kept(second)  # as the scales need it
-        if not self.x.size:
-            return self._finished(codes, scales, zeros, known.second or (1.0 if self.two_levels else None))
-        found, whole = None, None
-        ragged = bool(self.rows.length % self.rows.block)
-        if known.scales is not None:
-            scales[...] = known.scales.reshape(self.shape)
-            if known.zeros is not None:
-                zeros = known.zeros.reshape(self.shape)
-        elif self.two_levels or self.in_order or self.cut is not self.rows:
-            found = self._statistics()
-            if self.two_levels and second is None:
-                second = self.stages.second_scale(found)
-            whole = self._scales(found, second, ragged, scales, zeros)
-        way = self._way(known.scales is None)
-        kept = known.second if self.scheme.nested is not None else self.stages.kept(second)
-        amax = None  # where larger scales are tried too
-        if found is not None and self.stages.steps is not None and self.stages.steps.choose != "no":
-            amax = float(np.max(found.high))
-        if self.in_order and way is not None:
-            made = self.stages.given(scales, second) if whole is None else whole
-            in_order = self._in_order(way, made, zeros)
-            if amax is not None and found is not None and second is not None:
-                self._choose_in_order(way, found, made, (amax, second), in_order, scales)
-            return self._finished(in_order, scales, zeros, kept, whole=True)
-        by_kernels = known.scales is None and whole is None and way is not None
-        at_once = direct(self.scheme, way.how) if by_kernels and way is not None else None
+    @property
+    def _rounds_in_order(self) -> bool:
+        """Whether a tool's random integers go through x in C order, while blocks do not."""
+        return self._is_stochastic and self.blocked.is_copy and self.scheme.own_profile.steps is not None
 
-        def work(chunk: Chunk) -> None:
-            own = chunk.rows, chunk.blocks if self.cut is self.rows else slice(None)
-            x = self.x[chunk.rows, chunk.columns]
-            own_zeros = None if zeros is None else zeros[own]
-            if at_once is not None and way is not None:
-                factors = at_once(x, self.rows.block, scales[own], own_zeros)
-                first = chunk.rows.start * self.rows.length + chunk.columns.start
-                way.by_inverses(x, *factors, own_zeros, first, codes[chunk.rows, chunk.columns])
-                return
-            if whole is not None:
-                made = Scales(*(part[own] for part in whole))
-            elif known.scales is None:
-                here = statistics(x, self.rows.block, self.rule)
-                short = ragged and chunk.columns.stop == self.rows.length
-                made = self._scales(here, None, short, scales[own], own_zeros)
-            else:
-                made = self.stages.given(scales[own], second)
-            if way is not None:
-                own_zeros = None if own_zeros is None else self._cut(own_zeros, chunk)
-                first = chunk.rows.start * self.rows.length + chunk.columns.start
-                to = codes[chunk.rows, chunk.columns]
-                way(x, self._cut(made.divisors, chunk), own_zeros, first, to)
-                if amax is not None and found is not None and second is not None:
-                    here = Statistics(*(part[own] for part in found))
-
-                    def again(larger: Scales) -> NDArray[Any]:
-                        others = np.empty_like(to)
-                        way(x, larger.divisors, None, first, others)
-                        return others
-
-                    self._choose(x, here, made, (again, amax, second), to, scales[own])
-
-        self.cut.for_each_chunk(work)
-        if way is None:
-            return self._finished(self._divided(scales, zeros, second), scales, zeros, kept, whole=True)
-        return self._finished(codes, scales, zeros, kept)
-
-    def _scales(
-        self, found: Statistics, second: float | None, ragged: bool, codes: NDArray[Any], zeros: NDArray[Any] | None
-    ) -> Scales:
-        """Scales of statistics; their codes and the zero points into `codes` and `zeros`."""
-        made = self.stages.scales(found, second, ragged)
-        codes[...] = made.codes
-        if zeros is not None:
-            zeros[...] = self.stages.zero_points(found, made)
-        return made
-
-    def _choose(
-        self,
-        x: NDArray[Any],
-        found: Statistics,
-        made: Scales,
-        how: tuple[Callable[[Scales], NDArray[Any]], float, float],
-        codes: NDArray[Any],
-        scales: NDArray[Any],
-    ) -> None:
-        """Where a profile tries larger scales too: take those blocks' whose error is smaller.
-
-        `how`: from scales to codes; the largest magnitude of all; the second level's scale.
-        """
-        stages, block = self.stages, self.cut.block
-        if not isinstance(stages, Stepped):
-            return
-        from fpemu.kernels.cpu.blocks import replace_blocks
-
-        again, amax, second = how
-        larger = stages.scales(found, second, False, larger=1.5)
-        others = again(larger)
-        errors = (stages.error(x, *each, amax, block) for each in ((codes, made.values), (others, larger.values)))
-        better = np.greater(*map(wide, errors))
-        scales[better] = larger.codes[better]
-        replace_blocks(better, others, block, codes)
-
-    def _in_order(self, way: Elements, made: Scales, zeros: NDArray[Any] | None) -> NDArray[Any]:
-        """Codes in the order of x, each number a block of its own."""
-        layout = self.layout
-        x = self.numbers.reshape(1, -1)
-        of_blocks = (made.divisors, np.zeros(self.shape, np.int64) if zeros is None else zeros)
-        by, points = (layout.spread(each.reshape(layout.blocks)).reshape(1, -1) for each in of_blocks)
-        codes = np.empty(x.shape, self.scheme.element.code_dtype)
-
-        def work(chunk: Chunk) -> None:
-            part = slice(None), chunk.columns
-            own_zeros = None if zeros is None else points[part]
-            way(x[part], by[part], own_zeros, chunk.columns.start, codes[part])
-
-        Rows(1, x.size, 1).for_each_chunk(work)
-        return codes.reshape(layout.shape)
-
-    def _choose_in_order(
-        self,
-        way: Elements,
-        found: Statistics,
-        made: Scales,
-        how: tuple[float, float],
-        codes: NDArray[Any],
-        scales: NDArray[Any],
-    ) -> None:
-        """`_choose` for codes in the order of x."""
-
-        def gathered(codes: NDArray[Any]) -> NDArray[Any]:
-            return self.layout.gathered(codes).reshape(self.x.shape)
-
-        def again(larger: Scales) -> NDArray[Any]:
-            return gathered(self._in_order(way, larger, None))
-
-        chosen = gathered(codes)
-        self._choose(self.x, found, made, (again, *how), chosen, scales)
-        rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
-        codes[...] = self.layout.scattered(chosen.reshape(rows))
-
-    def _memory(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Where codes and scales go."""
-        kinds = np.dtype(self.scheme.element.code_dtype), np.dtype(self.scheme.scale.code_dtype)
-        if self.out is None:
-            return np.empty(self.x.shape, kinds[0]), np.empty(self.shape, kinds[1])
+    def _memory(self, out: Quantized | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The arrays that codes and scales are written into."""
+        blocked, layout, shape = self.blocked, self.blocked.layout, self.numbers.shape
+        code_dtype, scale_dtype = np.dtype(self.scheme.element.code_dtype), np.dtype(self.scheme.scale.code_dtype)
+        if out is None:
+            return np.empty(blocked.x.shape, code_dtype), np.empty(blocked.shape, scale_dtype)
         if self.scheme.nested is not None:
             raise ValueError(f"out is of no use for {self.scheme}, whose scales are quantized themselves")
-        if (self.out.shape, self.out.scales.shape) != (self.numbers.shape, self.layout.blocks):
+        if (out.shape, out.scales.shape) != (shape, layout.blocks):
             raise ValueError(
-                f"out must be of shape {self.numbers.shape}, as {self.scheme} has it, with scales of shape "
-                f"{self.layout.blocks}, not {self.out!r} with {self.out.scales.shape}"
+                f"out must be of shape {shape}, as {self.scheme} has it, with scales of shape "
+                f"{layout.blocks}, not {out!r} with {out.scales.shape}"
             )
-        check_out(self.out.codes, self.numbers.shape, kinds[0])
-        check_out(self.out.scales, self.layout.blocks, kinds[1])
-        if self.gathered or not (self.out.codes.flags.c_contiguous and self.out.scales.flags.c_contiguous):
+        check_out(out.codes, shape, code_dtype)
+        check_out(out.scales, layout.blocks, scale_dtype)
+        if blocked.is_copy or not (out.codes.flags.c_contiguous and out.scales.flags.c_contiguous):
             raise ValueError("out is of use only where both lie in one piece, and so do the blocks of x")
-        return self.out.codes.reshape(self.x.shape), self.out.scales.reshape(self.shape)
+        return out.codes.reshape(blocked.x.shape), out.scales.reshape(blocked.shape)
 
-    def _cut(self, of_blocks: NDArray[Any], chunk: Chunk) -> NDArray[Any]:
-        """What belongs to blocks, for the parts that a chunk has of them."""
-        if self.cut is self.rows:
-            return of_blocks
-        return np.repeat(of_blocks, chunk.blocks.stop - chunk.blocks.start, axis=1)
+    def _result(self, codes: NDArray[Any], second: float | None) -> Quantized:
+        scheme, layout = self.scheme, self.blocked.layout
+        zeros = None if self.zeros is None else self.zeros.reshape(layout.blocks)
+        if scheme.nested is None:
+            return Quantized._of(scheme, codes, self.scales.reshape(layout.blocks), zeros, second, layout)
+        level = _scales_of_scales(scheme.nested, self.scales.view(np.float32).reshape(-1), second)
+        return Quantized._of(scheme, codes, level.codes.reshape(layout.blocks), zeros, level, layout)
 
-    def _statistics(self) -> Statistics:
-        found = Statistics(*(np.empty((self.cut.height, self.cut.blocks)) for _ in "lh"))
+    def _scales(self, statistics: Statistics, second: float | None, short_last: bool, blocks: Any) -> Scales:
+        """The scales of some blocks from their statistics; writes their codes and zero points."""
+        scales = self.method.scales(statistics, second, short_last)
+        self.scales[blocks] = scales.codes
+        if self.zeros is not None:
+            self.zeros[blocks] = self.method.zero_points(statistics, scales)
+        return scales
 
-        def work(chunk: Chunk) -> None:
-            part = statistics(self.x[chunk.rows, chunk.columns], self.cut.block, self.rule)
-            found.low[chunk.rows, chunk.blocks], found.high[chunk.rows, chunk.blocks] = part
+    def _scales_of_chunk(self, chunk: BlockChunk, scales: Scales | None) -> Scales:
+        """A chunk's part of all scales, or the scales that follow from its numbers."""
+        blocked, blocks = self.blocked, self.blocked.blocks_of(chunk)
+        if scales is not None:
+            return Scales(*(numbers[blocks] for numbers in scales))
+        x = blocked.x[chunk.rows, chunk.columns]
+        statistics = statistics_of_rows(x, blocked.rows.block, self.method.statistic)
+        short_last = blocked.short_last and chunk.columns.stop == blocked.rows.length
+        return self._scales(statistics, None, short_last, blocks)
 
-        self.cut.for_each_chunk(work)
-        if self.cut is self.rows:
-            return found
-        return of_whole_rows(found, self.rule)
+    # -- three ways to codes ------------------------------------------------------------------------------------------
 
-    def _finished(
-        self,
-        codes: NDArray[Any],
-        scales: NDArray[Any],
-        zeros: NDArray[np.int64] | None,
-        second: float | None,
-        whole: bool = False,
-    ) -> Quantized:
-        if not whole:
-            rows = math.prod(self.layout.blocks), math.prod(self.layout.steps)
-            codes = self.layout.scattered(codes.reshape(rows)) if self.gathered else codes.reshape(self.layout.shape)
-        blocks = self.layout.blocks
-        zeros = None if zeros is None else zeros.reshape(blocks)
-        if self.scheme.nested is None:
-            return Quantized._of(self.scheme, codes, scales.reshape(blocks), zeros, second, self.layout)
-        level = _scales_of_scales(self.scheme.nested, scales.view(np.float32).reshape(-1), second)
-        return Quantized._of(self.scheme, codes, level.codes.reshape(blocks), zeros, level, self.layout)
-
-    # -- elements -----------------------------------------------------------------------------------------------------
-
-    def _way(self, own_scales: bool) -> Elements | None:
-        """From a chunk's numbers to its codes; None where only the general kernel rounds once."""
-        if self.stages.steps is None and (not fpu_is_fit() or (self.stochastic and self.gathered)):
+    def _elements(self, scales_follow: bool) -> Elements | None:
+        """From numbers and scales to codes; None where only the general kernel rounds once."""
+        scheme, is_tool = self.scheme, self.scheme.own_profile.steps is not None
+        if not is_tool and (not fpu_is_fit() or (self._is_stochastic and self.blocked.is_copy)):
             return None
-        rng, random_bits, first = self.random
-        rounding = self.scheme.own_profile.elements.rounding
-        randoms = randomness(rounding, rng, random_bits, first, self.numbers.shape)
-        if isinstance(self.stages, Stepped):
-            return SteppedElements(self.stages, 1 if self.in_order else self.cut.block, randoms)
-        how = way(self.scheme, self.numbers.dtype, own_scales)
-        return None if how is None else Elements(self.scheme, how, self.cut.block, randoms)
+        rng, random_bits, offset = self.random
+        rounding = scheme.own_profile.elements.rounding
+        randoms = randomness(rounding, rng, random_bits, offset, self.numbers.shape)
+        if is_tool:
+            return ToolElements(scheme, self.source, 1 if self._rounds_in_order else self.blocked.cut.block, randoms)
+        method = quotient_method(scheme, self.numbers.dtype, scales_follow)
+        return None if method is None else Elements(scheme, method, self.blocked.cut.block, randoms)
 
-    def _divided(self, scales: NDArray[Any], zeros: NDArray[Any] | None, second: float | None) -> NDArray[Any]:
+    def _codes_by_chunks(self, elements: Elements, scales: Scales | None, choice: ScaleChoice | None) -> NDArray[Any]:
+        """Codes of rows of blocks, on several threads; by kernels alone where there is such a fast path."""
+        blocked = self.blocked
+        fast = fast_scales(self.scheme, elements.method) if scales is None else None
+
+        def work(chunk: BlockChunk) -> None:
+            blocks = blocked.blocks_of(chunk)
+            x, codes = blocked.x[chunk.rows, chunk.columns], self.codes[chunk.rows, chunk.columns]
+            if fast is not None:
+                zeros = None if self.zeros is None else self.zeros[blocks]
+                factors = fast(x, blocked.rows.block, self.scales[blocks], zeros)
+                elements.by_inverses(x, *factors, zeros, blocked.position(chunk), codes)
+                return
+            of_chunk = self._scales_of_chunk(chunk, scales)
+            zeros = None if self.zeros is None else blocked.per_cut_block(self.zeros[blocks], chunk)
+
+            def encode_by(scales: Scales, codes: NDArray[Any]) -> NDArray[Any]:
+                elements(x, blocked.per_cut_block(scales.divisors, chunk), zeros, blocked.position(chunk), codes)
+                return codes
+
+            encode_by(of_chunk, codes)
+            if choice is not None:
+                again = functools.partial(encode_by, codes=np.empty_like(codes))
+                self.scales[blocks] = choice.keep_smaller_error(x, blocked.cut.block, blocks, of_chunk, again, codes)
+
+        blocked.cut.for_each_chunk(work)
+        return blocked.restored(self.codes)
+
+    def _codes_in_order(self, elements: Elements, scales: Scales, choice: ScaleChoice | None) -> NDArray[Any]:
+        """Codes in the C order of x, each number a block of its own."""
+        blocked, layout = self.blocked, self.blocked.layout
+        x = self.numbers.reshape(1, -1)
+
+        def per_element(of_blocks: NDArray[Any]) -> NDArray[Any]:
+            return layout.per_element(of_blocks.reshape(layout.blocks)).reshape(1, -1)
+
+        zeros = None if self.zeros is None else per_element(self.zeros)
+
+        def encode_by(scales: Scales) -> NDArray[Any]:
+            divisors, codes = per_element(scales.divisors), np.empty(x.shape, self.scheme.element.code_dtype)
+
+            def work(chunk: BlockChunk) -> None:
+                columns = slice(None), chunk.columns
+                points = None if zeros is None else zeros[columns]
+                elements(x[columns], divisors[columns], points, chunk.columns.start, codes[columns])
+
+            Rows(1, x.size, 1).for_each_chunk(work)
+            return blocked.arranged(codes.reshape(layout.shape))
+
+        codes = encode_by(scales)
+        if choice is not None:
+            self.scales[...] = choice.keep_smaller_error(blocked.x, blocked.cut.block, ..., scales, encode_by, codes)
+        return blocked.restored(codes)
+
+    def _codes_by_division(self, scales: Scales | None, second: float | None) -> NDArray[Any]:
         """All codes by the general kernel's division."""
-        scheme, layout = self.scheme, self.layout
-        divisors = layout.spread(Exact(scheme).given(scales.reshape(layout.blocks), second).divisors)
+        scheme, layout = self.scheme, self.blocked.layout
+        if scales is None:
+
+            def work(chunk: BlockChunk) -> None:
+                self._scales_of_chunk(chunk, None)
+
+            self.blocked.cut.for_each_chunk(work)
+        divisors = layout.per_element(self.method.given(self.scales.reshape(layout.blocks), second).divisors)
         x = Array(self.numbers.view(f"u{self.numbers.itemsize}"), self.numbers.dtype.name)
-        rng, random_bits, first = self.random
-        how: dict[str, Any] = {"profile": scheme.own_profile.elements}
-        if self.stochastic:
-            how |= {"rng": rng, "random_bits": random_bits, "rng_offset": first}
+        rng, random_bits, offset = self.random
+        rules: dict[str, Any] = {"profile": scheme.own_profile.elements}
+        if self._is_stochastic:
+            rules |= {"rng": rng, "random_bits": random_bits, "rng_offset": offset}
         if isinstance(scheme.element, TableFormat):
             between = deciding_format(scheme.element)
             odd = divide(x, divisors, result=between, rounding="to_odd", profile=_WITHIN).codes
             return np.asarray(encode(odd, scheme.element, source=between, profile=scheme.own_profile.elements))
-        if zeros is None:
-            return np.asarray(divide(x, divisors, result=scheme.element, **how).codes)
-        quotient = divide(x, divisors, result="int64", **how)
-        return shifted(quotient.values, layout.spread(zeros.reshape(layout.blocks)), scheme)
+        if self.zeros is None:
+            return np.asarray(divide(x, divisors, result=scheme.element, **rules).codes)
+        quotient = divide(x, divisors, result="int64", **rules)
+        return add_zero_points(quotient.values, layout.per_element(self.zeros.reshape(layout.blocks)), scheme)
 
 
 def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:
@@ -564,7 +496,7 @@ def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float 
             offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
         values = Arithmetic(FLOAT32).subtract(values, offset)
     assert isinstance(scheme.block, int)
-    found = _Job(scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, FLOAT32).run(
-        Known(None, None, None)
-    )
+    found = _Quantization(
+        scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, FLOAT32
+    ).run(GivenScales(None, None, None))
     return found if offset is None else found._under(found.scheme, offset)

@@ -1,4 +1,4 @@
-"""Schemes and quantized arrays as plain data and arrays, and back: by all their parameters, never by name alone."""
+"""Schemes and quantized arrays as plain data and arrays, and back: by all their parameters, not by names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fpemu.casting import pack
 from fpemu.formats import IntFormat
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization.blocks import Layout
-from fpemu.quantization.definition.profiles import Of, ScaleProfile
+from fpemu.quantization.definition.profiles import ScaleProfile, SchemeSelector
 from fpemu.quantization.definition.scale_rules import ScaleRule
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.definition.tool_arithmetic import Steps
+from fpemu.quantization.definition.tool_arithmetic import steps_from
 from fpemu.quantization.parts import check_layout, packed_zero_points, unpacked, unpacked_zero_points
 from fpemu.quantization.quantized import Quantized
 
@@ -26,25 +26,25 @@ __all__ = ["quantized_from", "quantized_of", "scheme_from", "scheme_of"]
 
 
 def scheme_of(scheme: ScaledFormat) -> dict[str, Any]:
-    """A scheme's parameters, fit for JSON.
+    """A scheme's parameters as data for JSON.
 
     Examples
     --------
     >>> import fpemu as fe
     >>> from fpemu.quantization.serialize import scheme_of
-    >>> found = scheme_of(fe.scheme("nvfp4_tile"))
-    >>> found["block"], found["scale"]["name"], found["scale_rule"]["rounding"]
+    >>> data = scheme_of(fe.scheme("nvfp4_tile"))
+    >>> data["block"], data["scale"]["name"], data["scale_rule"]["rounding"]
     ((16, 16), 'float8_e4m3fn', 'nearest_even')
     """
-    found = {field.name: getattr(scheme, field.name) for field in dataclasses.fields(scheme)}
+    data = {field.name: getattr(scheme, field.name) for field in dataclasses.fields(scheme)}
     for field in ("element", "scale", "zero_point", "second_level"):
-        found[field] = _part_of(found[field])
+        data[field] = _level_of(data[field])
     rule = dataclasses.asdict(scheme.scale_rule)
-    return {**found, "scale_rule": {**rule, "rounding": rule["rounding"].value}, "profile": _profile_of(scheme.profile)}
+    return {**data, "scale_rule": {**rule, "rounding": rule["rounding"].value}, "profile": _profile_of(scheme.profile)}
 
 
 def scheme_from(data: dict[str, Any]) -> ScaledFormat:
-    """The scheme with these parameters, as `scheme_of` gives them.
+    """The scheme of the parameters that `scheme_of` gives.
 
     Raises
     ------
@@ -59,21 +59,21 @@ def scheme_from(data: dict[str, Any]) -> ScaledFormat:
     True
     """
     try:
-        parts = {field: _part_from(data[field]) for field in ("element", "scale", "zero_point", "second_level")}
+        levels = {field: _level_from(data[field]) for field in ("element", "scale", "zero_point", "second_level")}
         rule, profile = ScaleRule(**data["scale_rule"]), _profile_from(data["profile"])
-        return ScaledFormat(**{**data, **parts, "scale_rule": rule, "profile": profile})
+        return ScaledFormat(**{**data, **levels, "scale_rule": rule, "profile": profile})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a scheme's parameters: {error!r}") from None
 
 
-def _part_of(part: Any) -> Any:
-    """A format, or a scheme, as plain data; an integer or None as it is."""
-    if part is None or isinstance(part, int):
-        return part
-    return scheme_of(part) if isinstance(part, ScaledFormat) else format_of(part)
+def _level_of(level: Any) -> Any:
+    """A format or a scheme as plain data; an integer or None as it is."""
+    if level is None or isinstance(level, int):
+        return level
+    return scheme_of(level) if isinstance(level, ScaledFormat) else format_of(level)
 
 
-def _part_from(data: Any) -> Any:
+def _level_from(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     return scheme_from(data) if "element" in data else format_from(data)
@@ -85,103 +85,109 @@ def _profile_of(profile: ScaleProfile) -> dict[str, Any]:
         "elements": profile_of(profile.elements),
         "infinite_block": profile.infinite_block,
         "steps": None if profile.steps is None else dataclasses.asdict(profile.steps),
-        "rows": [(_row_of(of), _profile_of(row)) for of, row in profile.rows],
+        "rows": [(_selector_of(selector), _profile_of(row)) for selector, row in profile.rows],
     }
 
 
 def _profile_from(data: dict[str, Any]) -> ScaleProfile:
     steps = data["steps"]
     if steps is not None:
-        steps = Steps(**{**steps, "nan_codes": tuple((name, code) for name, code in steps["nan_codes"])})
-    rows = tuple((_row_from(of), _profile_from(row)) for of, row in data["rows"])
+        steps = steps_from({**steps, "nan_codes": tuple((name, code) for name, code in steps["nan_codes"])})
+    rows = tuple((_selector_from(selector), _profile_from(row)) for selector, row in data["rows"])
     return ScaleProfile(**{**data, "elements": profile_from(data["elements"]), "steps": steps, "rows": rows})
 
 
-def _row_of(of: Of) -> dict[str, Any]:
-    found = {field.name: getattr(of, field.name) for field in dataclasses.fields(of)}
-    return {**found, "elements": [part if isinstance(part, str) else format_of(part) for part in of.elements]}
+def _selector_of(selector: SchemeSelector) -> dict[str, Any]:
+    data = {field.name: getattr(selector, field.name) for field in dataclasses.fields(selector)}
+    elements = [name if isinstance(name, str) else format_of(name) for name in selector.elements]
+    return {"what": data.pop("description"), **data, "elements": elements}
 
 
-def _row_from(data: dict[str, Any]) -> Of:
-    words: dict[str, Any] = {
-        word: tuple(part) if isinstance(part, list | tuple) else part for word, part in data.items()
+def _selector_from(data: dict[str, Any]) -> SchemeSelector:
+    fields: dict[str, Any] = {
+        field: tuple(value) if isinstance(value, list | tuple) else value for field, value in data.items()
     }
-    return Of(**{**words, "elements": tuple(map(_part_from, data["elements"]))})
+    return SchemeSelector(fields.pop("what"), **{**fields, "elements": tuple(map(_level_from, data["elements"]))})
 
 
 # -- quantized arrays -------------------------------------------------------------------------------------------------
 
 
 def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[str, Any]]:
-    """A quantized array's arrays by their words, "codes" first, and all else as plain data.
+    """A quantized array's arrays by name, "codes" first, and everything else as plain data.
 
-    Codes narrower than their bytes and zero points are packed, as `Quantized.pack` packs them: `packed` says which.
+    Codes narrower than their bytes and zero points are packed as by `Quantized.pack`: `packed` lists the packed ones.
 
     Examples
     --------
     >>> import fpemu as fe
     >>> from fpemu.quantization.serialize import quantized_of
-    >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int4"))
-    >>> parts["codes"], data["packed"], data["shape"], data["steps"]
+    >>> arrays, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int4"))
+    >>> arrays["codes"], data["packed"], data["shape"], data["steps"]
     (array([135], dtype=uint8), ['codes', 'zero_points'], (2,), (2,))
     """
     scheme, second = q.scheme, q.second_scale
-    parts: dict[str, Array | NDArray[Any]] = {
+    arrays: dict[str, Array | NDArray[Any]] = {
         "codes": Array(q.codes, scheme.element),
         "scales": Array(q.scales, scheme.scale_format),
     }
     packed = []
     if scheme.element.bits < 8 * q.codes.itemsize:
-        parts["codes"] = pack(q.codes if q.ndim else q.codes.reshape(1), scheme.element)
+        arrays["codes"] = pack(q.codes if q.ndim else q.codes.reshape(1), scheme.element)
         packed.append("codes")
     if q.zero_points is not None and isinstance(scheme.zero_point, IntFormat):
         try:
-            parts["zero_points"] = packed_zero_points(q.zero_points, scheme.zero_point)
+            arrays["zero_points"] = packed_zero_points(q.zero_points, scheme.zero_point)
             packed.append("zero_points")
-        except ValueError:  # beyond their format, as a tool's of a block with a NaN
-            parts["zero_points"] = q.zero_points
-    own: Any = second
+        except ValueError:  # out of range, such as a tool's of a block with a NaN
+            arrays["zero_points"] = q.zero_points
+    number: Any = second
     if isinstance(second, Quantized):  # whose codes are the scales
-        parts["second_scales"] = Array(second.scales, second.scheme.scale)
-        own = second.offset
+        arrays["second_scales"] = Array(second.scales, second.scheme.scale)
+        number = second.offset
     data = {
         "scheme": scheme_of(scheme),
         "shape": q.shape,
-        "steps": q.layout.steps,
+        "steps": q.layout.block_shape,
         "packed": packed,
-        "second_scale": own,
+        "second_scale": number,
         "offset": q.offset,
     }
-    return parts, data
+    return arrays, data
 
 
-def quantized_from(parts: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quantized:
-    """The quantized array of these codes and data, as `quantized_of` gives them.
+def quantized_from(arrays: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quantized:
+    """The quantized array of the arrays and data that `quantized_of` gives.
 
-    Data without `packed` are of version 1, in which nothing is.
+    Data without `packed` are of version 1, which packs nothing.
 
     Raises
     ------
     ValueError
-        If they do not belong together.
+        If they do not fit together.
 
     Examples
     --------
     >>> import fpemu as fe, numpy as np
     >>> from fpemu.quantization.serialize import quantized_from, quantized_of
-    >>> parts, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int8"))
-    >>> codes = {word: getattr(part, "codes", part) for word, part in parts.items()}
+    >>> arrays, data = quantized_of(fe.quantize([1.0, -2.0], "zeropoint_int8"))
+    >>> codes = {name: getattr(array, "codes", array) for name, array in arrays.items()}
     >>> quantized_from(codes, data).dequantize()
     array([ 1., -2.], dtype=float32)
     """
-    scheme, codes, scales, packed = scheme_from(data["scheme"]), parts["codes"], parts["scales"], data.get("packed", ())
+    scheme, codes, scales, packed = (
+        scheme_from(data["scheme"]),
+        arrays["codes"],
+        arrays["scales"],
+        data.get("packed", ()),
+    )
     if "codes" in packed:
         codes = unpacked(codes, scheme, tuple(data["shape"]))
     layout = Layout(codes.shape, tuple(data["steps"]))
     check_layout(layout, scheme, codes.shape)
     zeros = None
     if isinstance(scheme.zero_point, IntFormat):
-        zeros = parts["zero_points"]
+        zeros = arrays["zero_points"]
         if "zero_points" in packed:
             zeros = unpacked_zero_points(zeros, scheme.zero_point, layout.blocks)
         elif zeros.itemsize != 8:
@@ -192,5 +198,5 @@ def quantized_from(parts: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quan
     if scheme.nested is not None:
         assert isinstance(scheme.nested.block, int)
         flat = Layout((scales.size,), (scheme.nested.block,))
-        second = Quantized(scheme.nested, scales.reshape(-1), parts["second_scales"], None, None, flat, second)
+        second = Quantized(scheme.nested, scales.reshape(-1), arrays["second_scales"], None, None, flat, second)
     return Quantized(scheme, codes, scales, zeros, second, layout, data["offset"])

@@ -1,4 +1,4 @@
-"""Quantization of an array that comes in pieces, with no more of it in memory than its blocks need."""
+"""Stream: quantization of an array that comes in chunks, with no more of it in memory than its blocks need."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ __all__ = ["Stream"]
 
 
 class Stream:
-    """Quantizes the elements of an array, as they come in C order; those that blocks part are kept for the next piece.
+    """Quantizes an array's elements as they come in C order; the elements of unfinished blocks wait for the next chunk.
 
-    All are kept, for the last piece, where one number follows from all blocks and can not be known before them: scales
-    that are quantized themselves, and profiles that work out the second level's scale themselves.
+    All elements wait for the last chunk where one number depends on all blocks and cannot be found before them: with
+    scales that are quantized themselves, and under profiles that choose the second level's scale themselves.
 
     Parameters
     ----------
     scheme : ScaledFormat
     shape : tuple of int
-        Of the array.
+        The array's.
     source : Format
-        Of the codes that come.
+        The format of the codes that come.
     pad : bool
         Whether the last block of an axis may be shorter.
 
     Raises
     ------
     ValueError
-        If the array has no such axis, or blocks do not divide it and `pad` is not set.
+        If the axis is out of range, or blocks do not divide it and `pad` is not set.
 
     Attributes
     ----------
-    looks_first : bool
-        Whether all elements must be looked at before the first is quantized: for one scale for all, scales of the last
-        axis' places, and scales of two levels.
+    needs_two_passes : bool
+        Whether all elements must be observed before the first is quantized: for one scale of all elements, scales of
+        the last axis' indices, and scales of two levels.
     bits_per_element : float
         As `Quantized` has it.
 
@@ -58,7 +58,7 @@ class Stream:
     >>> from fpemu.quantization.stream import Stream
     >>> stream = Stream(fe.scheme("mxfp4").replace(block=2), (2, 4), fe.dtype("float32"))
     >>> bits = np.arange(8, dtype=np.float32).view(np.uint32)
-    >>> [q.dequantize().tolist() for part in (bits[:3], bits[3:]) for _, q in stream.quantized(part)]
+    >>> [q.dequantize().tolist() for chunk in (bits[:3], bits[3:]) for _, q in stream.quantized(chunk)]
     [[0.0, 1.0], [2.0, 3.0, 4.0, 4.0, 6.0, 6.0]]
     """
 
@@ -69,77 +69,77 @@ class Stream:
         except ValueError as error:
             raise ValueError(f"{scheme} does not fit an array of shape {shape}: {error}") from None
         size, count = math.prod(shape), math.prod(layout.blocks)
-        over = count * scheme.bits_per_block + _second_bits(scheme, count)
+        over = count * scheme.bits_per_block + _second_level_bits(scheme, count)
         self.bits_per_element = (size * scheme.element.bits + over) / size if size else float(scheme.element.bits)
-        self.known: Calibration | None = None
+        self.calibration: Calibration | None = None
         if _needs_all(scheme):
             self._unit, self._shape, self.scheme = max(size, 1), shape, scheme
         else:
             own = scheme.own_profile.replace(name=scheme.profile.name)  # which fits however blocks are cut
-            self._unit, self._shape, self.scheme = _cut(scheme.replace(profile=own), layout)
+            self._unit, self._shape, self.scheme = _smallest_unit(scheme.replace(profile=own), layout)
             whole = self.scheme.block == "tensor" or (self.scheme.block == "channel" and len(shape) > 1)
             if whole or scheme.second_level is not None:
-                self.known = Calibration(self.scheme)
-        self.looks_first = self.known is not None
-        self._rest: list[NDArray[Any]] = []
-        self._waiting = self._done = 0
+                self.calibration = Calibration(self.scheme)
+        self.needs_two_passes = self.calibration is not None
+        self._waiting: list[NDArray[Any]] = []
+        self._waiting_size = self._done = 0
 
-    def look(self, codes: NDArray[Any]) -> None:
-        """Look at a piece, the first time that all come; what is not finite is left out."""
-        for part in self._whole(codes, last=False):
-            self._look(part)
+    def observe(self, codes: NDArray[Any]) -> None:
+        """Observe a chunk in the first of two passes; NaN and infinities are left out."""
+        for elements in self._complete(codes, last=False):
+            self._update(elements)
 
-    def _look(self, part: NDArray[Any]) -> None:
-        if self.known is not None:
-            self.known.update(part.reshape(self._shape), source=self.source)
+    def freeze(self) -> None:
+        """End the first of two passes."""
+        for elements in self._complete(np.zeros(0, self.source.code_dtype), last=True):
+            self._update(elements)
 
-    def begin(self) -> None:
-        """After the last piece of the first time."""
-        for part in self._whole(np.zeros(0, self.source.code_dtype), last=True):
-            self._look(part)
+    def _update(self, elements: NDArray[Any]) -> None:
+        if self.calibration is not None:
+            self.calibration.update(elements.reshape(self._shape), source=self.source)
 
     def quantized(
         self, codes: NDArray[Any], last: bool = False, rng: int | np.random.Generator | None = None
     ) -> Iterator[tuple[NDArray[Any], Quantized]]:
-        """Quantize what a piece completes.
+        """Quantize the blocks that a chunk completes.
 
         Parameters
         ----------
         codes : numpy.ndarray
             Of one dimension.
         last : bool
-            Whether no other comes.
+            Whether this is the last chunk.
         rng : None, int or numpy.random.Generator
             For stochastic rounding, as for `quantize`.
 
         Yields
         ------
         tuple of numpy.ndarray and Quantized
-            Elements in a row, and what they became.
+            Elements in a row, and the same elements quantized.
         """
-        for part in self._whole(codes, last):
-            x = part.reshape(self._shape)
-            how: dict[str, Any] = {"pad": True, "source": self.source}
-            how |= streamed(self.scheme.own_profile.elements.rounding, rng, self._done)
-            if self.known is None or not (self.known.count or isinstance(self.scheme.block, str)):
-                yield part, quantize(x, self.scheme, **how)
-            elif self.known.count:
-                yield part, self.known.quantize(x, **how)
-            self._done += part.size
+        for elements in self._complete(codes, last):
+            x = elements.reshape(self._shape)
+            options: dict[str, Any] = {"pad": True, "source": self.source}
+            options |= streamed(self.scheme.own_profile.elements.rounding, rng, self._done)
+            if self.calibration is None or not (self.calibration.count or isinstance(self.scheme.block, str)):
+                yield elements, quantize(x, self.scheme, **options)
+            elif self.calibration.count:
+                yield elements, self.calibration.quantize(x, **options)
+            self._done += elements.size
 
-    def _whole(self, codes: NDArray[Any], last: bool) -> Iterator[NDArray[Any]]:
-        """Elements that wait and a piece's, so many that they can be quantized alone."""
-        self._rest.append(codes)
-        self._waiting += codes.size
-        ready = self._waiting if last else self._waiting - self._waiting % self._unit
+    def _complete(self, codes: NDArray[Any], last: bool) -> Iterator[NDArray[Any]]:
+        """Of waiting elements and a chunk's the largest multiple of what can be quantized alone."""
+        self._waiting.append(codes)
+        self._waiting_size += codes.size
+        ready = self._waiting_size if last else self._waiting_size - self._waiting_size % self._unit
         if ready:
-            every = np.concatenate(self._rest)
-            self._rest, self._waiting = [every[ready:]], self._waiting - ready
+            every = np.concatenate(self._waiting)
+            self._waiting, self._waiting_size = [every[ready:]], self._waiting_size - ready
             yield every[:ready]
 
 
 def _needs_all(scheme: ScaledFormat) -> bool:
-    """Whether no part of an array can be quantized before all of it is there."""
+    """Whether quantizing any element of an array takes all of them."""
     if scheme.second_level is None:
         return False
     steps = scheme.own_profile.steps
@@ -147,8 +147,8 @@ def _needs_all(scheme: ScaledFormat) -> bool:
     return scheme.nested is not None or chooses or scheme.scale_rule.statistic == "minmax"
 
 
-def _second_bits(scheme: ScaledFormat, count: int) -> int:
-    """The bits of the second level, beside the codes of the scales, of which there are so many."""
+def _second_level_bits(scheme: ScaledFormat, count: int) -> int:
+    """The bits of the second level of `count` scales, besides the codes of the scales."""
     level = scheme.nested
     if level is not None:
         assert isinstance(level.block, int)
@@ -156,9 +156,9 @@ def _second_bits(scheme: ScaledFormat, count: int) -> int:
     return scheme.second_level.bits if isinstance(scheme.second_level, FloatFormat) else 0
 
 
-def _cut(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], ScaledFormat]:
-    """How many elements can be quantized alone, and multiples of them; their shape (-1 once); the scheme for it."""
-    shape, steps = layout.shape, layout.steps
+def _smallest_unit(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], ScaledFormat]:
+    """How many elements, and multiples of them, can be quantized alone; their shape with a -1; the scheme for it."""
+    shape, block_shape = layout.shape, layout.block_shape
     if scheme.block == "tensor" or len(shape) == 0 or math.prod(layout.blocks) <= 1:
         return 1, (-1,), scheme.replace(block="tensor", axis=-1)
     axis = scheme.axis % len(shape) - len(shape)
@@ -169,10 +169,10 @@ def _cut(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], Sc
         if length % block == 0 or height == 1:
             return block, (-1,), scheme.replace(block=block, axis=-1)
         return length, (-1, length), scheme.replace(block=block, axis=-1)
-    if scheme.block == "row":  # a length, so that nothing is kept of each
-        scheme = scheme.replace(block=steps[axis])
-    first = next(place for place, step in enumerate(steps) if step > 1)
+    if scheme.block == "row":  # a length, so that a calibration keeps nothing of each row
+        scheme = scheme.replace(block=block_shape[axis])
+    first = next(axis for axis, step in enumerate(block_shape) if step > 1)
     inner = math.prod(shape[first + 1 :])
-    if shape[first] % steps[first] == 0:
-        return steps[first] * inner, (-1, *shape[first + 1 :]), scheme.replace(axis=axis)
+    if shape[first] % block_shape[first] == 0:
+        return block_shape[first] * inner, (-1, *shape[first + 1 :]), scheme.replace(axis=axis)
     return shape[first] * inner, (-1, *shape[first:]), scheme.replace(axis=axis)

@@ -1,154 +1,114 @@
-"""A tool's arithmetic carried out: scales, zero points and quotients, each operation rounded as `Steps` says."""
+"""Scales, second levels and zero points in a tool's arithmetic, each operation rounded as `Steps` has it."""
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic import add, divide, fma, multiply, subtract
-from fpemu.casting import cast, decode, encode
+from fpemu.arithmetic import divide
+from fpemu.casting import decode, encode
 from fpemu.casting.fpu import fpu_is_fit
-from fpemu.casting.plans import by_bins
-from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, FloatFormat, Format, IntFormat, TableFormat
+from fpemu.formats import BFLOAT16, FLOAT16, FLOAT32, Format, IntFormat
 from fpemu.formats.facts.exactness import finite_ends
-from fpemu.formats.rules import NanRule
 from fpemu.quantization.definition.profiles import SCALE_RULES
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.tool_arithmetic import Steps
+from fpemu.quantization.exact_scales import ExactScales
+from fpemu.quantization.floats import (
+    FLOAT32_MAX,
+    Arithmetic,
+    Single,
+    in_order,
+    is_zero,
+    single,
+    wide,
+)
+from fpemu.quantization.scale_choice import ScaleChoice
+from fpemu.quantization.scale_method import ScaleMethod
+from fpemu.quantization.statistics import Scales, Statistics
 
-__all__ = ["Arithmetic", "Scales", "Statistics", "Stepped", "fpu_is_fit", "is_zero", "wide"]
+__all__ = ["RuleScales", "ToolScales", "arithmetic_of", "scales_of"]
 
-Floats = NDArray[Any]
-Single = NDArray[np.float32]
-
-FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
-NARROW = (BFLOAT16, FLOAT16)
-X86 = "x86-sse"  # whose NaNs have signs
+CHOSEN = 1.5  # scales for 4 in place of 6
 _WITH_INFINITY = SCALE_RULES.replace(overflow="standard", infinity="standard")
 
 
-class Statistics(NamedTuple):
-    """What a rule looks at, for each block, as float64: the smallest and the largest number, or 0 and the magnitude."""
+def arithmetic_of(steps: Steps, source: Format) -> Arithmetic:
+    """The arithmetic of a tool's steps, for numbers of a format."""
+    narrow = steps.arithmetic == "input" and source in (BFLOAT16, FLOAT16)
+    return Arithmetic(source if narrow else FLOAT32)
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
 
+class ToolScales:
+    """Scales of a scheme in the arithmetic of its profile's `Steps`.
 
-class Scales(NamedTuple):
-    """Scales as codes and values, and what numbers are divided or multiplied by, the second level's value included.
-
-    `divisors` of exact schemes: float64; infinity where a scale is 0, so that quotients are 0.
+    Parameters
+    ----------
+    scheme : ScaledFormat
+        Of a profile with steps.
+    source : Format
+        The numbers' format.
     """
 
-    codes: NDArray[Any]
-    values: NDArray[Any]
-    divisors: NDArray[Any]
-
-
-def wide(x: Floats) -> NDArray[np.float64]:
-    """Floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
-    if fpu_is_fit():
-        return x.astype(np.float64)
-    return np.asarray(cast(x, "float64"))
-
-
-def single(x: Any) -> Single:
-    """Numbers in float32, to nearest even, whatever the FPU's modes are."""
-    if isinstance(x, np.ndarray) and x.dtype == np.float32:
-        return x
-    return np.asarray(x, np.float32) if fpu_is_fit() else np.asarray(cast(x, FLOAT32, dtype=np.float32))
-
-
-def is_zero(x: Floats) -> NDArray[np.bool_]:
-    """Whether floats of 32 or 64 bits are zeros; subnormal ones are none, whatever the FPU takes them for."""
-    words = x.view(f"u{x.itemsize}")
-    return np.asarray(words << words.dtype.type(1) == 0)
-
-
-class Arithmetic:
-    """Operations on float32 arrays, each rounded once to a type: by the FPU where it is fit, and the type float32."""
-
-    def __init__(self, fmt: Format) -> None:
-        assert isinstance(fmt, FloatFormat)
-        self.fmt = fmt
-        self.native = fmt == FLOAT32 and fpu_is_fit()
-
-    def divide(self, a: Any, b: Any) -> Single:
-        return self._done(np.divide, divide, a, b)
-
-    def multiply(self, a: Any, b: Any) -> Single:
-        return self._done(np.multiply, multiply, a, b)
-
-    def add(self, a: Any, b: Any) -> Single:
-        return self._done(np.add, add, a, b)
-
-    def subtract(self, a: Any, b: Any) -> Single:
-        return self._done(np.subtract, subtract, a, b)
-
-    def rounded(self, a: Any) -> Single:
-        """Numbers of float64 in the type."""
-        return np.asarray(cast(np.asarray(a, np.float64), self.fmt, dtype=np.float32))
-
-    def _done(self, fast: Any, exact: Any, a: Any, b: Any) -> Single:
-        if self.native:
-            with np.errstate(all="ignore"):
-                return np.asarray(fast(np.asarray(a, np.float32), np.asarray(b, np.float32)))
-        return np.asarray(exact(single(a), single(b), result=self.fmt, profile=X86), np.float32)
-
-
-class Stepped:
-    """The stages of a scheme under the steps of its profile, for numbers of a format."""
-
-    def __init__(self, scheme: ScaledFormat, steps: Steps, source: Format) -> None:
+    def __init__(self, scheme: ScaledFormat, source: Format) -> None:
+        steps = scheme.own_profile.steps
+        assert steps is not None
         self.scheme, self.steps = scheme, steps
-        narrow = steps.arithmetic == "input" and source in NARROW
-        self.ops = Arithmetic(source if narrow else FLOAT32)
-        self.element = scheme.element
+        self.arithmetic = arithmetic_of(steps, source)
         self.divisor = scheme.divisor
-        if isinstance(self.element, IntFormat):
+        element = scheme.element
+        if isinstance(element, IntFormat):
             half = 2 if steps.reduce_range else 1
-            self.ends = self.element.min_int // half, self.element.max_int // half
+            self.ends = element.min_int // half, element.max_int // half
             span = self.ends[1] - self.ends[0]
             if steps.divisor == "half_span":
                 self.divisor = span / 2
             elif scheme.scale_rule.divisor == "span":
                 self.divisor = float(span)
-        self.scale_rules = _WITH_INFINITY if scheme.scale.has("infinity") else SCALE_RULES
+        self.rules = _WITH_INFINITY if scheme.scale.has("infinity") else SCALE_RULES
 
-    # -- scales -------------------------------------------------------------------------------------------------------
+    @property
+    def statistic(self) -> str:
+        """The statistic of blocks that scales follow from: the tool's, or the scale rule's."""
+        return "minmax" if self.steps.statistic == "minmax" else self.scheme.scale_rule.statistic
 
-    def extent(self, found: Statistics) -> Single:
-        """The largest magnitude, or the largest number less the smallest; a NaN if there is one."""
-        return single(found.high) if is_zero(found.low).all() else self.ops.subtract(found.high, found.low)
+    def _extent(self, statistics: Statistics) -> Single:
+        """The largest magnitude, or the largest number less the smallest; NaN if the block has a NaN."""
+        low, high = statistics.ends
+        return single(high) if is_zero(low).all() else self.arithmetic.subtract(high, low)
 
-    def second_scale(self, found: Statistics) -> float:
+    # -- the second level ---------------------------------------------------------------------------------------------
+
+    def second_scale(self, statistics: Statistics) -> float:
         """The second level's scale, as the block's scale needs it."""
-        steps, ops = self.steps, self.ops
-        extent = np.max(wide(self.extent(found)))
+        steps, ops = self.steps, self.arithmetic
+        extent = np.max(wide(self._extent(statistics)))
         top = steps.second_top or self.scheme.largest_scale
-        whole = np.float32(finite_ends(self.element)[1] * int(top))
-        if steps.second == "divide":
+        whole = np.float32(finite_ends(self.scheme.element)[1] * int(top))
+        if steps.second == "quotient":
             return float(wide(ops.divide(extent, whole))) or 1.0
         scale = float(wide(ops.divide(whole, extent)))
         return 1.0 if extent == 0 or scale == 0 else float(_at_most(scale))
 
-    def kept(self, second: float | None) -> float | None:
-        """The second level's scale by which elements are multiplied; from it that of `second_scale` follows again."""
-        if second is None or self.steps.second != "inverse":
+    def stored_second_scale(self, second: float | None) -> float | None:
+        """The second level's scale by which elements are multiplied, from that of `second_scale`; and back."""
+        if second is None or self.steps.second != "inverse_quotient":
             return second
-        return float(wide(self.ops.divide(1, second)))
+        return float(wide(self.arithmetic.divide(1, second)))
 
-    def scales(self, found: Statistics, second: float | None, ragged: bool, larger: float = 1.0) -> Scales:
-        """Each block's scale; `ragged`: the last one of a row has fewer numbers; `larger`: by how much it is larger."""
-        steps, ops = self.steps, self.ops
-        real = self._scales(found, second)
-        if larger != 1:
-            real = ops.multiply(real, larger)
+    # -- scales -------------------------------------------------------------------------------------------------------
+
+    def scales(
+        self, statistics: Statistics, second: float | None, short_last: bool = False, factor: float = 1.0
+    ) -> Scales:
+        """Each block's scale, times a factor; `short_last`: the last block of a row is shorter."""
+        steps, ops = self.steps, self.arithmetic
+        real = self._unrounded(statistics, second)
+        if factor != 1:
+            real = ops.multiply(real, factor)
         least = steps.least
         if isinstance(least, str):
             least = math.ldexp(1.0, ops.fmt.emin)
@@ -157,183 +117,101 @@ class Stepped:
         if steps.powers:
             powers = (wide(real).view(np.uint64) & np.uint64(0x7FF << 52)).view(np.float64)
             real = np.where(np.isfinite(real), single(powers), real)
-        by = real
-        if steps.factor == "scales":
-            real = ops.divide(1, real)
-        elif steps.factor == "wide":
-            by = _without_zeros(real)
-        if steps.ragged and ragged:
+        divisors = None  # those of the scales' codes
+        if steps.factor == "scale_kept_as_reciprocal":
+            divisors, real = real, ops.divide(1, real)
+        elif steps.factor == "reciprocal_of_unrounded":
+            divisors = _infinite_for_zero(real)
+        if steps.ragged and short_last:
             real = real.copy()
-            real[..., -1] = self._held(real[..., -1])
+            real[..., -1] = self._bounded(real[..., -1])
         rounding = self.scheme.scale_rule.rounding
-        codes = np.asarray(encode(real, self.scheme.scale, profile=self.scale_rules, rounding=rounding))
-        made = self.given(codes, second)
-        return made._replace(divisors=by) if steps.factor in ("scales", "wide") else made
+        codes = np.asarray(encode(real, self.scheme.scale, profile=self.rules, rounding=rounding))
+        scales = self.given(codes, second)
+        return scales if divisors is None else scales._replace(divisors=divisors)
 
-    def _scales(self, found: Statistics, second: float | None) -> Single:
-        """The scale in the type, before anything holds it."""
-        steps, ops, divisor = self.steps, self.ops, self.divisor
-        extent = self.extent(found)
-        if steps.scale == "two_sided":
-            lost = np.isnan(found.low) | np.isnan(found.high)
-            below, above = ops.divide(found.low, self.ends[0]), ops.divide(found.high, self.ends[1])
-            return np.where(lost, np.float32(np.nan), np.where(below > above, below, above))
-        if steps.scale == "inverse":
-            least = np.maximum(wide(extent), steps.least_statistic)
+    def _unrounded(self, statistics: Statistics, second: float | None) -> Single:
+        """Each block's scale in the arithmetic's type, before it is rounded to the scales' format."""
+        steps, ops, divisor = self.steps, self.arithmetic, self.divisor
+        extent = self._extent(statistics)
+        if steps.scale == "larger_side":
+            low, high = statistics.ends
+            is_nan = np.isnan(low) | np.isnan(high)
+            below, above = ops.divide(low, self.ends[0]), ops.divide(high, self.ends[1])
+            return np.where(is_nan, np.float32(np.nan), np.where(below > above, below, above))
+        if steps.scale == "inverse_quotient":
+            bounded = np.maximum(wide(extent), steps.least_statistic)
             if ops.native:
                 with np.errstate(all="ignore"):
-                    return (divisor / least).astype(np.float32)
-            return ops.rounded(divide(np.full(least.shape, divisor), least, result="float64"))
-        if steps.scale == "folded":
+                    return (divisor / bounded).astype(np.float32)
+            return ops.rounded(divide(np.full(bounded.shape, divisor), bounded, result="float64"))
+        if steps.scale == "product_with_second_over_divisor":
             return ops.multiply(extent, ops.multiply(second, ops.divide(1, divisor)))
         scale = ops.divide(extent, divisor)
         if second is None:
             return scale
-        return ops.multiply(scale, second) if steps.scale == "multiply" else ops.divide(scale, second)
+        return ops.multiply(scale, second) if steps.scale == "quotient_times_second" else ops.divide(scale, second)
 
     def given(self, codes: NDArray[Any], second: float | None) -> Scales:
         """Scales from their codes."""
-        ops, factor = self.ops, self.steps.factor
+        ops, factor = self.arithmetic, self.steps.factor
         values = np.asarray(decode(codes, self.scheme.scale))
         by = single(values)
-        if factor == "scales":
+        if factor == "scale_kept_as_reciprocal":
             by = ops.divide(1, by)
-        elif factor == "wide":
-            by = _without_zeros(by)
-        elif factor == "nested_reciprocal":
+        elif factor == "reciprocal_of_unrounded":
+            by = _infinite_for_zero(by)
+        elif factor == "inverse_second_over_scale":
             by = ops.divide(ops.divide(1, second), by)
-        elif factor == "undone":
+        elif factor == "reciprocal_of_product":
             by = _at_most(ops.divide(1, ops.multiply(by, ops.divide(1, second))))
-        elif factor in ("normal", "rceil"):  # powers of two
-            least = np.where(codes == 0, np.float32(2.0**-126 if factor == "normal" else 1), by)
-            by = ops.divide(1, np.where(np.isnan(by) & (factor == "normal"), np.float32(np.inf), least))
+        elif factor in ("reciprocal_of_normal", "reciprocal_or_one"):  # powers of two
+            normal = factor == "reciprocal_of_normal"
+            nonzero = np.where(codes == 0, np.float32(2.0**-126 if normal else 1), by)
+            by = ops.divide(1, np.where(np.isnan(by) & normal, np.float32(np.inf), nonzero))
         else:
-            by = self._held(by)
+            by = self._bounded(by)
         return Scales(codes, values, by)
 
-    def _held(self, scales: Single) -> Single:
+    def _bounded(self, scales: Single) -> Single:
         least = self.steps.least_divisor
         return _at_least(scales, least) if least else scales
 
-    def zero_points(self, found: Statistics, made: Scales) -> NDArray[np.int64]:
+    def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
         """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
-        assert isinstance(self.element, IntFormat)
         if self.scheme.scale_rule.statistic != "minmax":
-            return np.full(made.values.shape, self.scheme.middle, np.int64)
-        low, high = self.ends
-        ratio = np.rint(wide(self.ops.divide(found.low, made.values)))
-        lost = np.isnan(ratio) | np.isnan(found.high)
-        moved = np.clip(low - np.where(lost, 0, ratio), low, high)
-        return np.where(lost, self.steps.lost_zero_point, moved).astype(np.int64)
+            return np.full(scales.values.shape, self.scheme.middle, np.int64)
+        lowest, highest = self.ends
+        low, high = statistics.ends
+        ratio = np.rint(wide(self.arithmetic.divide(low, scales.values)))
+        is_nan = np.isnan(ratio) | np.isnan(high)
+        points = np.clip(lowest - np.where(is_nan, 0, ratio), lowest, highest)
+        return np.where(is_nan, self.steps.lost_zero_point, points).astype(np.int64)
 
-    # -- quotients ----------------------------------------------------------------------------------------------------
+    def choice(self, statistics: Statistics, second: float | None) -> ScaleChoice | None:
+        """The larger scales that are tried too; None if the tool tries none."""
+        if self.steps.choose == "no" or second is None:
+            return None
+        larger = self.scales(statistics, second, factor=CHOSEN)
+        return ScaleChoice(self.scheme, self.arithmetic, larger, float(np.max(statistics.ends[1])))
 
-    def quotients(self, x: Single, by: NDArray[Any], zeros: NDArray[Any] | None, block: int, out: Single) -> None:
-        """Numbers over their blocks' scales into `out`; the zero points too where they are not added later."""
-        from fpemu.kernels.cpu import blocks as scaling
 
-        steps, ops = self.steps, self.ops
-        divides = steps.factor == "divide"
-        inverted = steps.factor in ("reciprocal", "wide")
-        factors = ops.divide(1, by) if inverted else np.ascontiguousarray(by)
-        moves = steps.zero != "after"
-        points = np.zeros(by.shape, np.float32) if zeros is None else zeros.astype(np.float32)
-        points += np.float32(0.5 if steps.zero == "half" else 0)
-        if not ops.native or (divides and moves):
-            spread = functools.partial(_spread, block=block, length=x.shape[1])
-            if moves and steps.zero == "fused" and not divides:
-                out[...] = fma(x, spread(factors), spread(points), result=ops.fmt, profile=X86)
-            else:
-                out[...] = (ops.divide if divides else ops.multiply)(x, spread(factors))
-                if moves:
-                    out[...] = ops.add(out, spread(points))
-        elif divides:
-            scaling.divided(x, factors, block, out)
-        elif moves:
-            scaling.scale_and_shift(x, factors, points, block, steps.zero == "fused", out)
-        else:
-            scaling.multiplied(x, factors, block, np.float32(1), out)
-        short = x.shape[1] % block
-        if steps.ragged and short:
-            out[:, -short:] = ops.divide(x[:, -short:], by[:, -1:])
-        if steps.beyond != "saturate":
-            self._beyond(zeros, block, out)
+class RuleScales(ToolScales):
+    """Exact scales, as the scheme's rule has them, whose quotients follow a tool's steps."""
 
-    def _beyond(self, zeros: NDArray[Any] | None, block: int, out: Single) -> None:
-        wrong = ~(np.abs(out) < self.steps.limit)
-        if wrong.any():
-            ends: Any = np.float32(0 if self.steps.beyond == "zero" else -np.inf)
-            if self.steps.beyond == "wrapped" and zeros is not None:
-                ends = _spread(np.where(zeros < 0, np.float32(np.inf), ends), block, out.shape[1])
-            np.copyto(out, ends, where=wrong)
+    def scales(
+        self, statistics: Statistics, second: float | None, short_last: bool = False, factor: float = 1.0
+    ) -> Scales:
+        """Each block's scale."""
+        return self.given(ExactScales(self.scheme).scales(statistics, second).codes, second)
 
-    def zero_of_nan(self, quotients: Single, zeros: NDArray[Any], block: int) -> None:
-        """Where NaN becomes the integer 0: the quotients that do with their zero points."""
-        if self.scheme.own_profile.elements.nan in (NanRule.MAX, NanRule.MIN):
-            return
-        lost = np.isnan(quotients)
-        if lost.any():
-            np.copyto(quotients, _spread(-zeros.astype(np.float32), block, quotients.shape[1]), where=lost)
 
-    def mend(self, quotients: Single, by: Single, block: int, out: NDArray[Any]) -> None:
-        """The codes of NaN in float formats without it."""
-        code = dict(self.steps.nan_codes).get(self.element.name)
-        if code is None or not isinstance(self.element, FloatFormat) or self.element.nan != "none":
-            return
-        if np.isfinite(by).all() and (by > 0).all():
-            return  # no NaN in, and none made
-        lost = np.isnan(quotients)
-        signs = np.where(np.signbit(quotients), self.element.sign_mask, 0).astype(out.dtype)
-        np.copyto(out, signs | out.dtype.type(code), where=lost)
-
-    def codebook(self, quotients: Single, out: NDArray[Any]) -> None:
-        """Codes of a codebook that is not searched for the nearest value."""
-        assert isinstance(self.element, TableFormat)
-        if self.steps.codebook == "midpoints":
-            _midpoints(self.element)(quotients.reshape(-1), out.reshape(-1))
-            return
-        ops = self.ops
-        held = np.clip(np.where(np.isnan(quotients), np.float32(0), quotients), np.float32(-1), np.float32(1))
-        place = ops.add(ops.multiply(ops.multiply(ops.add(held, 1), 0.5), 65535), 0.5)
-        out[...] = _places(self.element)[place.astype(np.int64)]
-
-    # -- the smaller error --------------------------------------------------------------------------------------------
-
-    def error(self, x: Single, codes: NDArray[Any], scale: NDArray[Any], amax: float, block: int) -> Single:
-        """The sum of errors in each block of `codes`, `scale` its value; see `kernels.cpu.blocks.block_errors`."""
-        top = self.steps.second_top or self.scheme.largest_scale
-        whole = np.float32(finite_ends(self.element)[1] * int(top))
-        squared, scale = self.steps.choose == "mse", np.ascontiguousarray(scale, np.float32)
-        width = self.scheme.block[1] if isinstance(self.scheme.block, tuple) else block
-        shape = block // width, width
-        if not self.ops.native:
-            return self._error(x, codes, scale, (amax, whole), shape)
-        from fpemu.kernels.cpu.blocks import block_errors
-
-        sums = np.empty(scale.shape, np.float32)
-        numbers = np.array([amax, whole], np.float32)
-        block_errors(x, codes, _values(self.element), scale, numbers, shape, squared, sums)
-        return sums
-
-    def _error(
-        self, x: Single, codes: NDArray[Any], scale: Single, numbers: tuple[float, Any], shape: tuple[int, int]
-    ) -> Single:
-        """The same by the general kernels."""
-        ops, (rows, width), count = self.ops, shape, scale.shape[1]
-        by = _spread(scale, rows * width, x.shape[1])
-        value = ops.multiply(ops.multiply(_values(self.element)[codes], by), numbers[0])
-        off = ops.subtract(ops.divide(value, numbers[1]), x)
-        off = ops.multiply(off, off) if self.steps.choose == "mse" else np.abs(off)
-        parts = np.zeros((len(x), count * rows * width), np.float32)
-        parts[:, : x.shape[1]] = off
-        parts = parts.reshape(len(x), count, rows, width)
-        sums: NDArray[Any] = np.zeros(parts.shape[:-1], np.float32)
-        for i in range(width):
-            sums = ops.add(sums, parts[..., i])
-        while sums.shape[-1] > 1:
-            half = sums.shape[-1] // 2
-            sums = ops.add(sums[..., :half], sums[..., half:])
-        return sums[..., 0]
+def scales_of(scheme: ScaledFormat, source: Format) -> ScaleMethod:
+    """The way to the scales of a scheme under its profile, for numbers of a format."""
+    steps = scheme.own_profile.steps
+    if steps is None:
+        return ExactScales(scheme)
+    return (RuleScales if steps.scale == "rule" else ToolScales)(scheme, source)
 
 
 def _at_least(scales: Single, least: float) -> Single:
@@ -341,7 +219,7 @@ def _at_least(scales: Single, least: float) -> Single:
     if fpu_is_fit():
         return np.maximum(scales, np.float32(least))
     bound = single(np.full(1, least))
-    return np.where((_in_order(scales) < _in_order(bound)) & ~np.isnan(scales), bound, scales)
+    return np.where((in_order(scales) < in_order(bound)) & ~np.isnan(scales), bound, scales)
 
 
 def _at_most(scales: Any) -> Any:
@@ -349,56 +227,6 @@ def _at_most(scales: Any) -> Any:
     return np.where(scales > FLOAT32_MAX, FLOAT32_MAX, scales)
 
 
-def _without_zeros(scales: Single) -> Single:
+def _infinite_for_zero(scales: Single) -> Single:
     """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
     return np.where(is_zero(scales), np.float32(np.inf), scales)
-
-
-@functools.lru_cache(maxsize=16)
-def _values(element: Format) -> Single:
-    """The values of all codes."""
-    return np.asarray(decode(np.arange(element.code_count, dtype=element.code_dtype), element), np.float32)
-
-
-def _spread(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[Any]:
-    return np.repeat(of_blocks, block, axis=1)[:, :length]
-
-
-@functools.lru_cache(maxsize=16)
-def _midpoints(book: TableFormat) -> Any:
-    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value.
-
-    Midpoints are rounded by the general kernels: they stay, whatever the FPU's modes were when they were made.
-    """
-    from fpemu.casting.thresholds import bins_of
-
-    # of equal values (zeros) the lower code comes first
-    order = sorted(range(book.code_count), key=lambda code: (book.entries[code], code))
-    values = cast(np.array(book.entries)[order], FLOAT32, dtype=np.float32)
-    marks = np.asarray(divide(add(values[1:], values[:-1], result=FLOAT32), 2, result=FLOAT32), np.float32)
-    codes = np.array(order, book.code_dtype)
-    search = by_bins(lambda: bins_of(marks), codes, np.array([order[-1], order[-1], order[0]], book.code_dtype))
-
-    def work(numbers: Single, out: NDArray[Any]) -> None:
-        if search(numbers, out):
-            return
-        places = np.searchsorted(_in_order(marks), _in_order(numbers))
-        out[...] = np.where(np.isnan(numbers), order[-1], codes[places])
-
-    return work
-
-
-def _in_order(numbers: Single) -> NDArray[np.int32]:
-    """Integers in the order of the numbers, whatever the FPU takes subnormals for."""
-    bits = (numbers.view(np.int32) if numbers.flags.c_contiguous else numbers.copy().view(np.int32)).copy()
-    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-
-
-@functools.lru_cache(maxsize=4)
-def _places(book: TableFormat) -> NDArray[Any]:
-    """The code of the entry nearest to each of 65,536 numbers from -1 to 1; of ascending entries."""
-    from fractions import Fraction  # `import fpemu` goes without it
-
-    places = np.arange(65536) * 2 - 65535
-    ends = [math.floor((Fraction(a) + Fraction(b)) / 2 * 65535) for a, b in itertools.pairwise(book.entries)]
-    return np.searchsorted(ends, places).astype(book.code_dtype)

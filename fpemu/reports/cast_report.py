@@ -175,7 +175,7 @@ class _ScaledTrial:
                 values, more = (each[self.place : self.place + part.size] for each in self.numbers if each is not None)
             self.errors.update(values, q.dequantize(np.float64), more=more)
             quotients = self._quotients(values, q)
-            zeros = 0 if q.zero_points is None else q.layout.spread(q.zero_points).reshape(-1)
+            zeros = 0 if q.zero_points is None else q.layout.per_element(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
             if not isinstance(self.wider, TableFormat):  # else nothing is beyond
@@ -191,7 +191,7 @@ class _ScaledTrial:
         if self.scheme.nested is not None:
             plain = self.scheme.replace(second_level=None)
             of_blocks = quantize(values.reshape(q.shape), plain, pad=True).scale_values
-        scales = np.asarray(q.layout.spread(of_blocks), np.float64).reshape(-1) * second
+        scales = np.asarray(q.layout.per_element(of_blocks), np.float64).reshape(-1) * second
         with np.errstate(all="ignore"):
             if steps is not None and steps.decode == "quotient":
                 return np.asarray(values * scales)
@@ -466,15 +466,15 @@ def _begin(
     own = lookup("float32" if source is None else source)
     if first is not None:
         own = _as_codes(as_numbers(first, source), trials[0].scheme).format
-    streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.looks_first]
+    streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.needs_two_passes]
     if not streams:
         return
     for piece in pieces():
         codes = _as_codes(as_numbers(piece, source), streams[0].scheme).codes
         for stream in streams:
-            stream.look(codes)
+            stream.observe(codes)
     for stream in streams:
-        stream.begin()
+        stream.freeze()
 
 
 def _flat(x: Source) -> Source:

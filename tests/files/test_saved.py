@@ -32,7 +32,7 @@ def check_quantized(found, expected):
     assert isinstance(found, fe.Quantized)
     assert found.scheme.name == expected["scheme"]
     assert found.scheme.profile.name == expected["profile"]
-    assert list(found.layout.steps) == expected["steps"]
+    assert list(found.layout.block_shape) == expected["steps"]
     check_bits(found.codes, expected["codes"])
     check_bits(found.scales, expected["scales"])
     assert (found.zero_points is None) == (expected["zero_points"] is None)

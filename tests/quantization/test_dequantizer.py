@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.quantization import quantizer as quantizing
+from fpemu.quantization import quantizer
 from fpemu.quantization.blocks import Layout, block_shape
 from tests.cases import float_environment
 from tests.oracle.spec_roundings import round_ratio
@@ -123,8 +123,8 @@ def check(q, dtype, mode=None):
     """Each number of a quantized array, dequantized under a mode of the FPU."""
     with float_environment.changed(mode) if mode else contextlib.nullcontext():
         found = q.dequantize(dtype)
-    scales = q.layout.spread(q.scales)
-    zeros = [None] * q.size if q.zero_points is None else q.layout.spread(q.zero_points).ravel().tolist()
+    scales = q.layout.per_element(q.scales)
+    zeros = [None] * q.size if q.zero_points is None else q.layout.per_element(q.zero_points).ravel().tolist()
     second = 1 if q.second_scale is None else Fraction(q.second_scale)
     want = np.array(
         [
@@ -223,7 +223,7 @@ def test_nan_is_an_error_either_way(name, dtype, monkeypatch):
     want = fe.quantize(x, name)
     for fit in (True, False):
         if not fit:
-            monkeypatch.setattr(quantizing, "fpu_is_fit", lambda: False)
+            monkeypatch.setattr(quantizer, "fpu_is_fit", lambda: False)
         got = fe.quantize(x, name, profile=NAN_ERROR)
         np.testing.assert_array_equal(got.codes, want.codes)
         for bad, words in ((np.nan, "x has a NaN"), (np.inf, "x has an infinity")):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.quantization import pieces
+import fpemu.quantization.blocks
 from fpemu.quantization.definition.text import scheme_cells, scheme_lines
 from tests.oracle import spec_scaled as spec
 from tests.peers.witness.blocks import blocks
@@ -118,8 +118,8 @@ def test_which_is_first(profile, monkeypatch):
     np.testing.assert_array_equal(short[:, 60:].scale_values[:, 0], (x[:, 60] / -8).astype(np.float16))
     if profile == "exact":
         whole = [fe.quantize(row, scheme, block="tensor") for row in x]
-        monkeypatch.setattr(pieces, "PIECE", 16)
-        monkeypatch.setattr(pieces, "APART", 8)
+        monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK", 16)
+        monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST", 8)
         for row, before in zip(x, whole, strict=True):
             after = fe.quantize(row, scheme, block="tensor")
             assert after.scales == before.scales

@@ -54,7 +54,7 @@ def terms(q, axis):
     nested = isinstance(q.second_scale, fe.Quantized)
     scales = scales_of_scales(q) if nested else numbers_of(q.scales, q.scheme.scale)
     zeros = np.zeros(q.scales.shape, int) if q.zero_points is None else q.zero_points
-    for place, (step, length) in enumerate(zip(q.layout.steps, q.shape, strict=True)):
+    for place, (step, length) in enumerate(zip(q.layout.block_shape, q.shape, strict=True)):
         scales = np.repeat(scales, step, axis=place).take(range(length), axis=place)
         zeros = np.repeat(zeros, step, axis=place).take(range(length), axis=place)
     return elements - zeros, scales
@@ -64,7 +64,7 @@ def scales_of_scales(q):
     """Scales that are quantized themselves: code times scale plus offset, rounded once to float32."""
     level = q.second_scale
     codes = numbers_of(level.codes, level.scheme.element)
-    scales = np.repeat(numbers_of(level.scales, level.scheme.scale), level.layout.steps[0])[: codes.size]
+    scales = np.repeat(numbers_of(level.scales, level.scheme.scale), level.layout.block_shape[0])[: codes.size]
     exact = codes * scales + Fraction(level.offset)
     return np.vectorize(rounded, otypes=[object])(exact).reshape(q.scales.shape)
 
@@ -75,7 +75,7 @@ def expected(qa, qb, accumulate="exact", final=SINGLE):
     one, other = (Fraction(q.second_scale) if isinstance(q.second_scale, float) else 1 for q in (qa, qb))
     second = one * other
     out = np.empty((a.shape[0], b.shape[1]), object)
-    step = (qa.layout.steps[1], qb.layout.steps[0])
+    step = (qa.layout.block_shape[1], qb.layout.block_shape[0])
     starts = sorted({place for place in range(a.shape[1]) if place % step[0] == 0 or place % step[1] == 0})
     for i, j in np.ndindex(out.shape):
         total = None

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.quantization import exact_scales as stages
-from fpemu.quantization import quantizer as quantizing
-from fpemu.quantization import ratios
+from fpemu.quantization import dequantizer, exact_scales, quantizer, statistics
 from fpemu.quantization.definition.scale_rules import RULES
 from tests.cases import float_environment
 from tests.oracle.spec_roundings import ELEMENTS, round_ratio
@@ -141,7 +139,7 @@ def test_two_levels(name):
     q = fe.quantize(x, name)
     g = float_value(Fraction(float(abs(x).max())) / 2688, "float32")
     assert Fraction(q.second_scale) == g
-    rows, columns = q.layout.steps
+    rows, columns = q.layout.block_shape
     values, spec = q.dequantize(), ELEMENTS["float4_e2m1fn"]
     for i, j in np.ndindex(q.scales.shape):
         part = np.s_[i * rows : (i + 1) * rows, j * columns : (j + 1) * columns]
@@ -215,7 +213,7 @@ def test_the_general_kernels_agree(name, monkeypatch):
     x[0, :3] = np.nan, 0.0, -0.0
     fast = fe.quantize(x, name)
     back = fast.dequantize()
-    for module in (stages, quantizing, __import__("fpemu.quantization.dequantizer", fromlist=["_"])):
+    for module in (exact_scales, statistics, quantizer, dequantizer):
         monkeypatch.setattr(module, "fpu_is_fit", lambda: False)
     slow = fe.quantize(x, name)
     same(fast, slow)
@@ -230,7 +228,7 @@ def test_other_roundings(name, rounding, monkeypatch):
     even = fe.quantize(NUMBERS, name)
     np.testing.assert_array_equal(fast.scales, even.scales)  # the elements' rounding alone changes
     assert (fast.codes != even.codes).any() or rounding == "nearest_away"
-    monkeypatch.setattr(quantizing._Job, "_way", lambda self, own: None)
+    monkeypatch.setattr(quantizer._Quantization, "_elements", lambda self, own: None)
     same(fast, fe.quantize(NUMBERS, name, rounding=rounding))
 
 
@@ -241,14 +239,14 @@ def test_stochastic_rounding(name, monkeypatch):
     bits = np.random.default_rng(0).integers(0, 1 << 32, x.shape)
     given = fe.quantize(x, name, rounding="stochastic", random_bits=bits)
     mean = np.mean([fe.quantize(x, name, rounding="stochastic", rng=k).dequantize() for k in range(40)], axis=0)
-    step = q.layout.spread(q.scale_values * (q.second_scale or 1))
+    step = q.layout.per_element(q.scale_values * (q.second_scale or 1))
     inside = abs(x) < 0.9 * abs(x).max()
     assert abs(np.mean((mean - x)[inside] / step[inside])) < 0.03
     part = slice(64, 128)
     if name == "mxfp8_e4m3":  # an element's place decides, not the call
         tail = fe.quantize(x[part], name, rounding="stochastic", rng=5, rng_offset=64 * 128)
         np.testing.assert_array_equal(tail.codes, q.codes[part])
-    monkeypatch.setattr(quantizing._Job, "_way", lambda self, own: None)
+    monkeypatch.setattr(quantizer._Quantization, "_elements", lambda self, own: None)
     same(q, fe.quantize(x, name, rounding="stochastic", rng=5))
     same(given, fe.quantize(x, name, rounding="stochastic", random_bits=bits))
 
@@ -526,17 +524,17 @@ def test_ranges_and_zero_points_by_fpu(wide):
     """At ties and beside, and of numbers far apart: as the general kernels have them."""
     draw = np.random.default_rng(6)
     high, low = (abs(draw.normal(size=3000)) * 2.0 ** draw.integers(-60, 60, 3000) for _ in "hl")
-    found = stages.Statistics(-low.astype(wide).astype(np.float64), high.astype(wide).astype(np.float64))
+    found = statistics.Extremes(-low.astype(wide).astype(np.float64), high.astype(wide).astype(np.float64))
     odd = fe.subtract(found.high, found.low, result="float64", rounding="to_odd")
-    np.testing.assert_array_equal(stages._extent(found), odd)
+    np.testing.assert_array_equal(statistics.extent_of(found), odd)
     divisors = abs(draw.normal(size=3000)).astype(np.float32).astype(np.float64)
     ties = -(draw.integers(0, 300, 3000) + 0.5) * divisors
     for numbers in (found.low, ties, np.nextafter(ties, 0), np.nextafter(ties, -np.inf), ties.astype(np.float32)):
         numbers = np.asarray(numbers, np.float64)
         want = np.asarray(fe.divide(numbers, divisors, result="int64", rounding="nearest_even"))
-        got = ratios.rounded_quotients(numbers, divisors, 24 + 28)
+        got = exact_scales.rounded_quotients(numbers, divisors, 24 + 28)
         np.testing.assert_array_equal(np.clip(got, -(1 << 27), 1 << 27), np.clip(want, -(1 << 27), 1 << 27))
-    ends = ratios.rounded_quotients(np.array([np.nan, -1.0, -np.inf]), np.array([1.0, np.inf, 1.0]), 24 + 28)
+    ends = exact_scales.rounded_quotients(np.array([np.nan, -1.0, -np.inf]), np.array([1.0, np.inf, 1.0]), 24 + 28)
     assert ends.tolist() == [0, 0, -(1 << 40)]
 
 

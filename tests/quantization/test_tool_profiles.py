@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.quantization import pieces
+import fpemu.quantization.blocks
 from fpemu.quantization.definition.codebooks import DYNAMIC, FP4
 from fpemu.quantization.definition.tool_profiles import PROFILES, scale_profile
 from tests.cases import float_environment
@@ -490,8 +490,8 @@ def test_pieces(scheme, profile, monkeypatch):
     """Small pieces give the same as large ones; and so do blocks that must be gathered."""
     x = blocks("random", 64)[:12] * np.float32(2)
     whole = fe.quantize(x, scheme, profile=profile)
-    monkeypatch.setattr(pieces, "PIECE", 128)
-    monkeypatch.setattr(pieces, "APART", 64)
+    monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK", 128)
+    monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST", 64)
     parts = fe.quantize(x, scheme, profile=profile)
     np.testing.assert_array_equal(parts.codes, whole.codes)
     np.testing.assert_array_equal(parts.scales, whole.scales)

@@ -1,4 +1,4 @@
-"""Codebooks of bitsandbytes that are no formats of the registry."""
+"""Codebooks of bitsandbytes that are not in the registry of formats."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _dynamic() -> TableFormat:
     0, 1, and for i = 0 to 6, of either sign, 10^(i - 6) times the middles of 2^i equal parts from 0.1 to 1.  Its
     torch.linspace takes each point by a fused step from the nearer end: exact in float64, then rounded.
     """
-    found = [0.0, 1.0]
+    values = [0.0, 1.0]
     start, end = np.float32(0.1), np.float32(1)
     for i in range(7):
-        parts = 1 << i
-        step = float((end - start) / np.float32(parts))
+        count = 1 << i
+        step = float((end - start) / np.float32(count))
         points = [
-            np.float32(float(start) + step * j if j < (parts + 1) // 2 else float(end) - step * (parts - j))
-            for j in range(parts + 1)
+            np.float32(float(start) + step * j if j < (count + 1) // 2 else float(end) - step * (count - j))
+            for j in range(count + 1)
         ]
         for a, b in itertools.pairwise(points):
             middle = float(np.float32(10.0 ** (i - 6)) * ((a + b) / np.float32(2)))
-            found += [middle, -middle]
-    return TableFormat("dynamic8 of bitsandbytes", sorted(found))
+            values += [middle, -middle]
+    return TableFormat("dynamic8 of bitsandbytes", sorted(values))
 
 
 FP4, DYNAMIC = _fp4(), _dynamic()

@@ -1,4 +1,4 @@
-"""What a scheme's name does not say: casts of elements, infinities, a tool's own arithmetic; as bundles with names."""
+"""ScaleProfile: element rules, infinities and a tool's arithmetic, as named bundles."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fpemu.formats import IEEE, Profile, dtype
-from fpemu.formats import profile as named
+from fpemu.formats import IEEE, Profile, dtype, profile
 from fpemu.formats.lookup import check_word
 from fpemu.quantization.definition.scale_rules import scale_rule
 from fpemu.quantization.definition.tool_arithmetic import Steps
@@ -15,9 +14,9 @@ from fpemu.quantization.definition.tool_arithmetic import Steps
 if TYPE_CHECKING:
     from fpemu.formats import Format, Scheme
 
-__all__ = ["SCALE_RULES", "Of", "ScaleProfile"]
+__all__ = ["SCALE_RULES", "ScaleProfile", "SchemeSelector"]
 
-# What casts of elements and of scales do unless a profile says otherwise: nothing is lost to infinity.
+# The default rules of casts to elements and to scales: nothing becomes infinity.
 ELEMENT_RULES = IEEE.replace(name="saturate", overflow="saturate", infinity="saturate")
 SCALE_RULES = ELEMENT_RULES.replace(name="scales", missing_zero="smallest")
 
@@ -25,13 +24,13 @@ INFINITE_BLOCK = ("nan", "saturate", "power")
 
 
 @dataclasses.dataclass(frozen=True)
-class Of:
-    """Which schemes a row of a profile is for: one of each kind of word, any where there are none.
+class SchemeSelector:
+    """Select the schemes that a profile row applies to; an empty field matches all.
 
     Parameters
     ----------
-    what : str
-        In a few words.
+    description : str
+        The schemes in a few words, for messages.
     elements : tuple of str or Format
         Formats; "int": integers without a fraction.
     scales : tuple of str
@@ -39,14 +38,14 @@ class Of:
     rules : tuple of str
         Names of scale rules.
     blocks : tuple of str
-        "tensor", "row", "channel"; "length"; "tile".
+        "tensor", "row", "channel", "length" or "tile".
     zero_points : bool or None
-        Whether there are any.
+        Whether schemes have zero points; None: either.
     levels : tuple of str
-        "one"; "two", the second's scale a number; "nested", scales in a scheme of their own.
+        "one"; "two": with a second level's scale; "nested": with scales quantized to another scheme.
     """
 
-    what: str
+    description: str
     elements: tuple[str | Format, ...] = ()
     scales: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
@@ -55,49 +54,50 @@ class Of:
     levels: tuple[str, ...] = ()
 
     def fits(self, scheme: Scheme) -> bool:
-        """Whether a scheme is one of these."""
+        """Whether a scheme is selected."""
         own, second = scheme.element.codes_key, scheme.second_level
         whole = own[0] == "int" and getattr(scheme.element, "fraction_bits", 0) == 0
         block = {int: "length", tuple: "tile"}.get(type(scheme.block), scheme.block)
         level = "one" if second is None else "nested" if hasattr(second, "element") else "two"
         return (
-            _among(self.elements, lambda name: whole if name == "int" else dtype(name).codes_key == own)
-            and _among(self.scales, lambda name: dtype(name).codes_key == scheme.scale.codes_key)
-            and _among(self.rules, lambda name: scale_rule(name) == scheme.scale_rule)
-            and _among(self.blocks, lambda word: word == block)
-            and _among(self.levels, lambda word: word == level)
+            _is_any(self.elements, lambda name: whole if name == "int" else dtype(name).codes_key == own)
+            and _is_any(self.scales, lambda name: dtype(name).codes_key == scheme.scale.codes_key)
+            and _is_any(self.rules, lambda name: scale_rule(name) == scheme.scale_rule)
+            and _is_any(self.blocks, lambda word: word == block)
+            and _is_any(self.levels, lambda word: word == level)
             and self.zero_points in (None, scheme.zero_point is not None)
         )
 
 
-def _among(words: tuple[Any, ...], is_it: Callable[[Any], bool]) -> bool:
-    return not words or any(map(is_it, words))
+def _is_any(words: tuple[Any, ...], matches: Callable[[Any], bool]) -> bool:
+    return not words or any(map(matches, words))
 
 
 @dataclasses.dataclass(frozen=True)
 class ScaleProfile:
-    """How numbers get to a scheme's codes and scales, beyond the scheme itself.
+    """How numbers become a scheme's codes and scales, apart from the scheme itself.
 
     Parameters
     ----------
     name : str
         Shown in messages; not part of equality.
     elements : Profile or str
-        The rules of the casts to elements; default: to nearest even, and saturating.
+        The rules of casts to elements; default: to nearest even, saturating.
     infinite_block : {"nan", "saturate", "power"}
-        The scale of a block with an infinity: NaN; the largest scale; or that of 2^128, which float32's bits of an
-        infinity mean as a number.
+        The scale of a block with an infinity: NaN; the largest scale; or the scale of 2^128, the number that the bits
+        of float32's infinity would be.
     steps : Steps or None
-        A tool's own arithmetic; None: everything is rounded once, from the exact value.
-    rows : tuple of (Of, ScaleProfile)
-        A tool that treats schemes apart: the first row that a scheme is of holds for it, and no others can be had.
+        A tool's arithmetic; None: everything is rounded once, from the exact value.
+    rows : tuple of (SchemeSelector, ScaleProfile)
+        For tools that treat schemes differently: the first row that selects a scheme holds for it; other schemes cannot
+        have the profile.
 
     Raises
     ------
     ValueError
         If a word is unknown.
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong kind.
 
     Examples
     --------
@@ -111,20 +111,20 @@ class ScaleProfile:
     elements: Profile = ELEMENT_RULES
     infinite_block: str = "nan"
     steps: Steps | None = None
-    rows: tuple[tuple[Of, ScaleProfile], ...] = ()
+    rows: tuple[tuple[SchemeSelector, ScaleProfile], ...] = ()
 
     def __post_init__(self) -> None:
         check_word(self.infinite_block, INFINITE_BLOCK, "infinite_block")
         if self.steps is not None and not isinstance(self.steps, Steps):
             raise TypeError(f"steps must be Steps or None, not {type(self.steps).__name__}")
-        object.__setattr__(self, "elements", named(self.elements))
+        object.__setattr__(self, "elements", profile(self.elements))
         object.__setattr__(self, "rows", tuple(self.rows))
 
     def __str__(self) -> str:
         return self.name
 
     def of(self, scheme: Scheme) -> ScaleProfile:
-        """What holds for a scheme: one row, or all there is.
+        """The profile of a scheme: the row that selects it, or the profile itself if it has no rows.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class ScaleProfile:
         Raises
         ------
         ValueError
-            If the tool has nothing of the kind.
+            If no row selects the scheme.
 
         Examples
         --------
@@ -148,10 +148,10 @@ class ScaleProfile:
         """
         if not self.rows:
             return self
-        for row, found in self.rows:
-            if row.fits(scheme):
-                return found
-        known = "; ".join(dict.fromkeys(row.what for row, _ in self.rows))
+        for selector, row in self.rows:
+            if selector.fits(scheme):
+                return row
+        known = "; ".join(dict.fromkeys(selector.description for selector, _ in self.rows))
         raise ValueError(f"the profile {self} does not apply to {scheme}: it is for {known}")
 
     def replace(self, **changes: Any) -> ScaleProfile:
@@ -160,8 +160,8 @@ class ScaleProfile:
         Parameters
         ----------
         **changes
-            Parameters of the class, of its `Steps`, or knobs of the elements' `Profile`; without a `name` the old one
-            tells of the others.
+            Parameters of the class, of its `Steps`, or of the elements' `Profile`; without a `name` the changes are
+            added to the old one.
 
         Returns
         -------
@@ -170,7 +170,7 @@ class ScaleProfile:
         Raises
         ------
         ValueError
-            If a knob or a word is unknown.
+            If a rule or a word is unknown.
 
         Examples
         --------
@@ -179,16 +179,16 @@ class ScaleProfile:
         <Rounding.TOWARD_ZERO: 'toward_zero'>
         """
         if "name" not in changes and changes:
-            told = (f"{knob}={getattr(value, 'value', value)}" for knob, value in changes.items())
-            changes = {"name": ", ".join([self.name, *told]), **changes}
+            words = (f"{field}={getattr(value, 'value', value)}" for field, value in changes.items())
+            changes = {"name": ", ".join([self.name, *words]), **changes}
         own, of_steps = ({field.name for field in dataclasses.fields(kind)} for kind in (ScaleProfile, Steps))
-        found = dataclasses.replace(self, **{word: value for word, value in changes.items() if word in own})
-        steps = {word: value for word, value in changes.items() if word in of_steps}
-        knobs = {word: value for word, value in changes.items() if word not in own | of_steps}
-        rest = {word: value for word, value in changes.items() if word not in ("name", "rows")}
-        if found.rows:
-            rows = tuple((row, part.replace(**rest)) for row, part in found.rows)
-            return dataclasses.replace(found, rows=rows)
+        changed = dataclasses.replace(self, **{field: value for field, value in changes.items() if field in own})
+        if changed.rows:
+            rest = {field: value for field, value in changes.items() if field not in ("name", "rows")}
+            rows = tuple((selector, row.replace(**rest)) for selector, row in changed.rows)
+            return dataclasses.replace(changed, rows=rows)
+        steps = {field: value for field, value in changes.items() if field in of_steps}
         if steps:
-            found = dataclasses.replace(found, steps=dataclasses.replace(found.steps or Steps(), **steps))
-        return dataclasses.replace(found, elements=found.elements.replace(**knobs)) if knobs else found
+            changed = dataclasses.replace(changed, steps=dataclasses.replace(changed.steps or Steps(), **steps))
+        rules = {field: value for field, value in changes.items() if field not in own | of_steps}
+        return dataclasses.replace(changed, elements=changed.elements.replace(**rules)) if rules else changed

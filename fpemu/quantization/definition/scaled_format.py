@@ -1,4 +1,4 @@
-"""ScaledFormat: codes that share scales, as data."""
+"""ScaledFormat: a scheme of codes that share scales, as data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,38 @@ from typing import Any
 
 from fpemu.formats import FLOAT32, FloatFormat, Format, IntFormat, Scheme, TableFormat, dtype
 from fpemu.formats.facts.exactness import finite_ends
-from fpemu.formats.lookup import brief, check_name, near
-from fpemu.quantization.blocks import WORDS, Block, check_block
+from fpemu.formats.lookup import brief, check_name, named, near
 from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.scale_rules import RULES, ScaleRule, exact_float
-from fpemu.quantization.definition.scale_rules import scale_rule as rule_of
 from fpemu.quantization.definition.tool_profiles import PROFILES, profiles_of, scale_profile
 
-__all__ = ["ScaledFormat"]
+__all__ = ["Block", "ScaledFormat"]
+
+Block = int | tuple[int, int] | str
+BLOCK_WORDS = ("tensor", "row", "channel")
 
 ZERO_POINT_BITS = 32
 SECOND_DIGITS = 24
 
 
-def _second_level(x: Any) -> Any:
+def check_block(block: Any) -> Block:
+    """A block, checked: a length, (rows, columns) or a word."""
+    if isinstance(block, str):
+        if block not in BLOCK_WORDS:
+            raise ValueError(
+                f"unknown block {brief(block)}: allowed are {', '.join(BLOCK_WORDS)}, a length, and (rows, columns)"
+            )
+        return block
+    lengths = block if isinstance(block, tuple | list) else (block,)
+    if not all(hasattr(length, "__index__") and not isinstance(length, bool) for length in lengths):
+        raise TypeError(f"a block is a length, (rows, columns) or a word, not {brief(block)}")
+    sizes = tuple(int(length.__index__()) for length in lengths)
+    if len(sizes) not in (1, 2) or min(sizes) < 1:
+        raise ValueError(f"a block has one or two lengths, each 1 or more, not {brief(block)}")
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def _format_or_scheme(x: Any) -> Any:
     return x if x is None or isinstance(x, ScaledFormat) else dtype(x)
 
 
@@ -32,8 +50,8 @@ def _zero_point(x: Any) -> Any:
 
 
 def _check_order(element: Any, block: Any) -> None:
-    """A TypeError where a name stands before the element: then the block is a format."""
-    if isinstance(block, str) and block not in WORDS:
+    """Raise TypeError if a name comes before the element, so that the block is a format."""
+    if isinstance(block, str) and block not in BLOCK_WORDS:
         try:
             dtype(block)
         except ValueError:
@@ -46,8 +64,8 @@ def _check_order(element: Any, block: Any) -> None:
     )
 
 
-def _word(part: Any) -> str:
-    """A part as one may write it: a name where that means it, else what makes it."""
+def _source_text(part: Any) -> str:
+    """Python source of a scheme's parameter: its name where the name means it, else the expression that makes it."""
     if isinstance(part, FloatFormat | IntFormat | TableFormat):
         try:
             known = dtype(part.name) == part
@@ -77,35 +95,35 @@ class ScaledFormat(Scheme):
     Parameters
     ----------
     element : Format, str or dtype
-        What a number over its block's scale is rounded to.
+        The format of numbers over their blocks' scales.
     block : int, (int, int) or str
-        The numbers that share a scale: so many along `axis`; a tile of rows and columns, the latter along `axis`, the
-        former along the axis before; "row", all along `axis`; "channel", all but along `axis`; "tensor", all.
+        The numbers that share a scale: this many along `axis`; a tile of rows and columns, its columns along `axis` and
+        its rows along the axis before; "row": all along `axis`; "channel": all at an index of `axis`; "tensor": all.
     scale : Format, str or dtype
-        What scales are kept in.
+        The format of scales.
     scale_rule : ScaleRule or str
-        How a block's scale follows from its numbers.
+        The rule by which a block's scale follows from its numbers.
     axis : int
         The axis that blocks lie along.
     zero_point : IntFormat, str, dtype, int or None
-        The format of the integers that are added to the rounded quotients, for integer elements; an integer: that one
-        in all blocks, which is not stored; None: none are.
+        For integer elements the format of the integers added to the rounded quotients; an integer: the zero point of
+        all blocks, which is not stored; None: no zero points.
     second_level : Format, ScaledFormat, str, dtype or None
-        A format: scales are divided by one more scale of that format for the whole tensor, so that the largest is the
-        scale format's largest value.  A scheme: the scales themselves, in float32 and in C order, are quantized to it.
-        None: neither.
+        A format: scales are divided by one more scale of that format for the whole tensor, so that the largest scale is
+        the scale format's largest value.  A scheme: the scales, in float32 and C order, are quantized to it.  None:
+        one level.
     profile : ScaleProfile or str
-        How numbers get to codes and scales; default: "exact", each rounded once; see `profiles`.
+        How numbers become codes and scales; default: "exact", each rounded once; see `profiles`.
     name : str, optional
-        Shown in tables and messages; not part of equality.  Without it the parts make one: of integers the name that
-        `scheme` reads, where there is one.
+        Shown in tables and messages; not part of equality.  By default it is made of the other parameters: for integers
+        the name that `scheme` reads, where there is one.
 
     Raises
     ------
     ValueError
-        If a word is unknown, or the parts do not fit together; the message says why.
+        If a word is unknown, or parameters do not fit together, with the reason.
     TypeError
-        If a part is of the wrong kind.
+        If a parameter is of the wrong kind.
 
     Notes
     -----
@@ -151,17 +169,17 @@ class ScaledFormat(Scheme):
         _check_order(element, block)
         if isinstance(axis, bool) or not hasattr(axis, "__index__"):
             raise TypeError(f"axis must be an int, not {type(axis).__name__}")
-        found = {
+        fields = {
             "element": dtype(element),
             "block": check_block(block),
             "scale": dtype(scale),
-            "scale_rule": rule_of(scale_rule),
+            "scale_rule": named(scale_rule, ScaleRule, RULES, "scale rule"),
             "axis": int(axis.__index__()),
             "zero_point": _zero_point(zero_point),
-            "second_level": _second_level(second_level),
+            "second_level": _format_or_scheme(second_level),
             "profile": scale_profile(profile),
         }
-        for field, value in found.items():
+        for field, value in fields.items():
             object.__setattr__(self, field, value)
         object.__setattr__(self, "name", self._own_name if name is None else name)
         self._check()
@@ -171,9 +189,9 @@ class ScaledFormat(Scheme):
         self.element.check_profile(own.elements)
         if isinstance(self.second_level, ScaledFormat):
             self._check_nested(self.second_level)
-        for what, fmt in (("scale", self.scale), ("second_level", self.second_level)):
+        for field, fmt in (("scale", self.scale), ("second_level", self.second_level)):
             if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
-                raise ValueError(f"{what}: scales are floating point, but {fmt} is not")
+                raise ValueError(f"{field}: scales are floating point, but {fmt} is not")
         second = self.second_level
         if isinstance(second, FloatFormat) and second.precision > SECOND_DIGITS:
             raise ValueError(
@@ -211,7 +229,7 @@ class ScaledFormat(Scheme):
             )
 
     def _check_signs(self) -> None:
-        """Refuse what a rule whose scales may be negative cannot have."""
+        """Raise ValueError if the scheme does not fit a rule whose scales may be negative."""
         if not self.scale.signed:
             raise ValueError(f"the scale rule {self.scale_rule} needs scales with a sign, which {self.scale} has not")
         if self.second_level is not None:
@@ -234,24 +252,24 @@ class ScaledFormat(Scheme):
 
     @functools.cached_property
     def own_profile(self) -> ScaleProfile:
-        """The profile as it stands for this scheme: the row that fits."""
+        """The profile for this scheme: the row that selects it."""
         return self.profile.of(self)
 
     @functools.cached_property
     def nested(self) -> ScaledFormat | None:
-        """What scales are quantized to, under the same tool's profile; None where they are not."""
+        """The scheme that scales are quantized to, under the same tool's profile; None if they are not quantized."""
         if not isinstance(self.second_level, ScaledFormat):
             return None
         return self.second_level.replace(profile=self.profile) if self.profile.rows else self.second_level
 
     @property
     def fixed_zero_point(self) -> int | None:
-        """The zero point of all blocks, where the scheme says it."""
+        """The zero point of all blocks, if the scheme has a fixed one."""
         return self.zero_point if isinstance(self.zero_point, int) else None
 
     @property
     def middle(self) -> int:
-        """The zero point that does not follow from a block's numbers: the one of all blocks, or the middle integer."""
+        """The zero point that does not depend on a block's numbers: the fixed one, or the middle integer."""
         if isinstance(self.zero_point, int):
             return self.zero_point
         element = self.element
@@ -260,16 +278,16 @@ class ScaledFormat(Scheme):
 
     @property
     def divisor(self) -> float:
-        """What the scale rule divides statistics by; elements count less a zero point that all blocks have.
+        """The divisor of the scale rule, for elements less the zero point that all blocks have.
 
-        A ValueError where float64 cannot hold it.
+        A ValueError if float64 does not hold it.
         """
         same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
         return self.scale_rule.divisor_of(self.element, self.middle if same else 0)
 
     @property
     def largest_scale(self) -> float:
-        """The largest value of scales, which the second level's scale is divided by."""
+        """The largest value of scales, by which the second level's scale is divided."""
         return exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
 
     def profiles(self) -> list[str]:
@@ -289,7 +307,7 @@ class ScaledFormat(Scheme):
 
     @property
     def bits_per_block(self) -> int:
-        """The bits that belong to a block beside its elements: its scale's and its zero point's."""
+        """The bits of a block besides its elements: its scale and its zero point."""
         return self.scale_format.bits + (self.zero_point.bits if isinstance(self.zero_point, IntFormat) else 0)
 
     @property
@@ -298,7 +316,7 @@ class ScaledFormat(Scheme):
         return self.scale if self.nested is None else self.nested.element
 
     def replace(self, **changes: Any) -> ScaledFormat:
-        """The scheme with other parts.
+        """The scheme with other parameters.
 
         Parameters
         ----------
@@ -312,9 +330,9 @@ class ScaledFormat(Scheme):
         Raises
         ------
         TypeError
-            If there is no such parameter.
+            If a parameter is unknown.
         ValueError
-            If the parts do not fit together.
+            If the parameters do not fit together.
 
         Examples
         --------
@@ -322,26 +340,26 @@ class ScaledFormat(Scheme):
         >>> fe.scheme("mxfp4").replace(block=16).block
         16
         """
-        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in changes:
-            if name not in parts:
-                raise TypeError(f"a scheme has no {brief(name)}{near(name, parts)}")
+            if name not in fields:
+                raise TypeError(f"a scheme has no {brief(name)}{near(name, fields)}")
         if self.name == self._own_name:
-            parts["name"] = None
-        return ScaledFormat(**{**parts, **changes})
+            fields["name"] = None
+        return ScaledFormat(**{**fields, **changes})
 
     @classmethod
     def _parsed(cls, name: str) -> ScaledFormat | None:
-        """The scheme of integers that a name describes, as `scheme` says; None if it describes none."""
-        found = _INTEGERS.fullmatch("".join(name.split()).lower())
-        if found is None:
+        """The scheme of integers of a name, as described in `scheme`; None if the name has another form."""
+        match = _INTEGERS.fullmatch("".join(name.split()).lower())
+        if match is None:
             return None
-        word = found["block"]
-        rule, zero = "absmax", cls._usual_zero_point(dtype(found["element"]))
-        if found["asym"] is not None:
-            rule, zero = "minmax", found["element"]
+        word = match["block"]
+        rule, zero = "absmax", cls._usual_zero_point(dtype(match["element"]))
+        if match["asym"] is not None:
+            rule, zero = "minmax", match["element"]
         block = int(word[5:]) if word.startswith("group") else word
-        return cls(found["element"], block, "float32", rule, cls._usual_axis(block), zero)
+        return cls(match["element"], block, "float32", rule, cls._usual_axis(block), zero)
 
     @staticmethod
     def _usual_axis(block: Block) -> int:
@@ -349,12 +367,12 @@ class ScaledFormat(Scheme):
 
     @staticmethod
     def _usual_zero_point(element: Format) -> Any:
-        """Of a symmetric scheme: of unsigned integers the middle one."""
+        """The zero point of a symmetric scheme: for unsigned integers the middle one."""
         return 1 << (element.bits - 1) if isinstance(element, IntFormat) and not element.signed else None
 
     @property
     def _own_name(self) -> str:
-        """A name of the parts; of integers the one that `_parsed` reads, where it does."""
+        """A name made of the parameters; for integers the name that `_parsed` reads, where it does."""
         element, block, rule = self.element, self.block, self.scale_rule
         whole = isinstance(element, IntFormat) and element.fraction_bits == 0
         words = [element.name]
@@ -381,14 +399,14 @@ class ScaledFormat(Scheme):
         return "_".join("_".join(words).split())
 
     def __repr__(self) -> str:
-        words = [f"{_word(self.element)}, block={self.block!r}, scale={_word(self.scale)}"]
-        words.append(f"scale_rule={_word(self.scale_rule)}")
+        words = [f"{_source_text(self.element)}, block={self.block!r}, scale={_source_text(self.scale)}"]
+        words.append(f"scale_rule={_source_text(self.scale_rule)}")
         if self.axis != -1:
             words.append(f"axis={self.axis}")
         levels = {"zero_point": self.zero_point, "second_level": self.second_level}
-        words += [f"{field}={_word(part)}" for field, part in levels.items() if part is not None]
+        words += [f"{field}={_source_text(level)}" for field, level in levels.items() if level is not None]
         if self.profile != PROFILES["exact"]:
-            words.append(f"profile={_word(self.profile)}")
+            words.append(f"profile={_source_text(self.profile)}")
         if self.name != self._own_name:
             words.append(f"name={self.name!r}")
         return f"ScaledFormat({', '.join(words)})"
