@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -168,6 +167,8 @@ def _midpoint_search(book: TableFormat) -> Any:
 @functools.lru_cache(maxsize=4)
 def _codes_of_grid(book: TableFormat) -> NDArray[Any]:
     """The code of the entry nearest to each of 65,536 points from -1 to 1; of ascending entries."""
+    from fractions import Fraction  # imported late: `import fpemu` stays light
+
     points = np.arange(65536) * 2 - 65535
     ends = [math.floor((Fraction(a) + Fraction(b)) / 2 * 65535) for a, b in itertools.pairwise(book.entries)]
     return np.searchsorted(ends, points).astype(book.code_dtype)
