@@ -169,7 +169,7 @@ def rules(
     task = resolve_target("divide", (target if origin is None else origin,), target, given, rounding, overflow)
     if task.profile.through is not Through.NONE:
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")
-    if origin is None and _depends_on_source(task.target, given, task.profile):
+    if origin is None and _depends_on_source(task.format, given, task.profile):
         raise ValueError(
             f"casts to {target.name} under the profile {given.name} depend on the format that they start from: say "
             f"source='float64' for from_float, else recode's source; source={target.name!r} for operations"

@@ -31,7 +31,7 @@ from fpemu.arithmetic.comparison import (
     unordered,
 )
 from fpemu.arithmetic.conversion import convert, left_shift, logb, right_shift, round_literal, round_to_integral, scaleb
-from fpemu.arithmetic.neighbours import exact_codes, next_down, next_up, number_text, spacing
+from fpemu.arithmetic.neighbours import element_value_text, exact_codes, next_down, next_up, spacing
 from fpemu.arithmetic.predicates import (
     classify,
     is_canonical,
@@ -58,6 +58,7 @@ __all__ = [
     "cumsum",
     "divide",
     "dot",
+    "element_value_text",
     "equal",
     "exact_codes",
     "fma",
@@ -88,7 +89,6 @@ __all__ = [
     "next_down",
     "next_up",
     "not_equal",
-    "number_text",
     "one_axis",
     "right_shift",
     "round_literal",

@@ -1,8 +1,9 @@
-"""How sums are carried out: arrays as rows, exact sums of them, and sums in steps of a format."""
+"""Sums of rows: exact and rounded once, or rounded at every step."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,12 +12,11 @@ from numpy.typing import NDArray
 
 from fpemu.arithmetic.axes import Axis, axes_of
 from fpemu.arithmetic.flags import listed, value_text
-from fpemu.arithmetic.operation import NO_FLAGS, Call, Rests, compute_by_loop
+from fpemu.arithmetic.operation import NO_FLAGS, OperationCall, Rests, Results, compute_by_loop
 from fpemu.arithmetic.task import Target
 from fpemu.casting import encode
 from fpemu.casting.buffers import for_each_chunk
 from fpemu.casting.fpu import FPU_PROBE
-from fpemu.casting.stochastic import Randoms
 from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds, span, sums_round_once
@@ -24,39 +24,37 @@ from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.lookup import brief, near
 from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut
 
-DOTS = ("dot", "vecdot")  # reductions of two operands
+DOT_PRODUCTS = ("dot", "vecdot")  # reductions of two operands
 MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
 NUMBERS = "to multiply by a number, use fpemu.multiply"
-_OFTEN = 1 << 30  # terms after which the accumulator passes its carries on
-STEPS_KEY = 0x9E6C63D0876A9A63  # the steps' random numbers are of another stream than the results'
+_OFTEN = 1 << 30  # terms after which the accumulator propagates its carries
+STEPS_KEY = 0x9E6C63D0876A9A63  # gives the steps a stream of random integers of their own
 
 
 class Summation(NamedTuple):
-    """How a sum is made: exactly, or in steps of a format."""
+    """The computation of a sum: exact, or in steps of a format, in an order."""
 
     accumulate: Any = None
-    summation: str | int = "sequential"
+    order: str | int = "sequential"
     products: str = "exact"
 
     def checked(self, name: str) -> Summation:
-        """Itself, or an error that says what is allowed."""
+        """Itself; raises TypeError or ValueError for words that are not allowed."""
         known = ("sequential", "pairwise")
-        if isinstance(self.summation, bool) or not isinstance(self.summation, str | int | np.integer):
-            raise TypeError(f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.summation)}")
-        if isinstance(self.summation, str) and self.summation not in known:
+        if isinstance(self.order, bool) or not isinstance(self.order, str | int | np.integer):
+            raise TypeError(f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.order)}")
+        if isinstance(self.order, str) and self.order not in known:
             raise ValueError(
-                f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.summation)}"
-                f"{near(self.summation, list(known))}"
+                f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.order)}"
+                f"{near(self.order, list(known))}"
             )
-        if not isinstance(self.summation, str) and self.summation < 1:
-            raise ValueError(
-                f"{name}: summation by blocks needs 1 or more numbers in each, not {brief(self.summation)}"
-            )
+        if not isinstance(self.order, str) and self.order < 1:
+            raise ValueError(f"{name}: summation by blocks needs 1 or more numbers in each, not {brief(self.order)}")
         if not isinstance(self.products, str):
             raise TypeError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
         if self.products not in ("exact", "rounded"):
             raise ValueError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
-        if self.accumulate is None and (self.summation, self.products) != ("sequential", "exact"):
+        if self.accumulate is None and (self.order, self.products) != ("sequential", "exact"):
             raise ValueError(
                 f"{name}: without accumulate= the exact result is rounded once: no order and no product matters"
             )
@@ -66,19 +64,27 @@ class Summation(NamedTuple):
         """The steps' format."""
         if self.accumulate is None:
             return None
-        found: Format = find_format(self.accumulate)
-        if isinstance(found, TableFormat):
-            raise ValueError(f"{name}: a codebook ({found.name}) cannot accumulate")
-        return found
+        fmt: Format = find_format(self.accumulate)
+        if isinstance(fmt, TableFormat):
+            raise ValueError(f"{name}: a codebook ({fmt.name}) cannot accumulate")
+        return fmt
+
+    def run_length(self, length: int) -> int:
+        """The number of terms that are added sequentially."""
+        if self.order == "pairwise":
+            return 1
+        if self.order == "sequential":
+            return max(length, 1)
+        return min(int(self.order), max(length, 1))
 
 
-class Rows(NamedTuple):
-    """Operands with what is added up in the last axis, and the way back."""
+class SumRows(NamedTuple):
+    """Operands of a reduction as rows, and how results of rows become results of the call."""
 
     codes: list[NDArray[Any]]  # of each operand: one row after the other
     length: int
     shape: tuple[int, ...]  # the result's
-    inner: int  # results of one row lie this far apart, in C order
+    inner: int  # distance of one row's results, in C order
 
     def back(self, results: NDArray[Any], every: bool) -> NDArray[Any]:
         """Results row by row, in the result's shape."""
@@ -88,7 +94,7 @@ class Rows(NamedTuple):
         return results.reshape(outer, self.inner, self.length).swapaxes(1, 2).reshape(self.shape)
 
     def terms(self, index: tuple[int, ...], every: bool) -> tuple[slice, int]:
-        """What is added up to the result at an index: where it is in `codes`, and the place in it; -1 for the last."""
+        """The row in `codes` of the result at an index, and the result's index in the row, -1 for the last."""
         row, step = int(np.ravel_multi_index(index, self.shape)) if index else 0, -1
         if every:
             outer, inside = divmod(row, self.inner * self.length)
@@ -96,207 +102,189 @@ class Rows(NamedTuple):
             row = outer * self.inner + inner
         return slice(row * self.length, (row + 1) * self.length), step
 
+    def results_per_row(self, every: bool) -> tuple[int, int]:
+        """The number of a row's results, and the number of rows that have results."""
+        each = self.length if every else 1
+        return each, math.prod(self.shape) // each if each else 0
 
-def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) -> Rows:
+
+def as_rows(name: str, codes: list[NDArray[Any]], axis: Axis, keepdims: bool) -> SumRows:
     """Operands as rows."""
-    if name in DOTS:
-        shapes = " and ".join(str(part.shape) for part in codes)
-        if name == "dot" and any(part.ndim != 1 for part in codes):
-            number = any(part.ndim == 0 for part in codes)
-            raise ValueError(f"dot takes two vectors, not {shapes}: {NUMBERS if number else f'use {MATRICES}'}")
-        for part in codes:
-            if part.ndim == 0:
-                raise ValueError(f"{name}: a number has no axis: {NUMBERS}")
+    inner = 1
+    if name in DOT_PRODUCTS:
         assert isinstance(axis, int)
-        codes = [np.moveaxis(part, axes_of(name, axis, part.ndim)[0], -1) for part in codes]
-        lengths = [part.shape[-1] for part in codes]
-        shapes = " and ".join(str(part.shape) for part in codes)
-        if lengths[0] != lengths[1]:
-            raise ValueError(f"{name}: {lengths[0]} and {lengths[1]} numbers along the axis do not fit together")
-        try:
-            codes = list(np.broadcast_arrays(*codes))
-        except ValueError:
-            raise ValueError(f"{name}: the shapes {shapes} (the axis last) do not broadcast") from None
-        shape, length, inner = codes[0].shape[:-1], lengths[0], 1
+        codes = _broadcast_vectors(name, codes, axis)
+        shape, length = codes[0].shape[:-1], codes[0].shape[-1]
     elif name == "cumsum":
-        (part,) = codes
+        (x,) = codes
         if axis is None:
-            part, axis = part.reshape(-1), 0
-        (place,) = axes_of(name, axis, part.ndim)
-        shape, length, inner = part.shape, part.shape[place], int(np.prod(part.shape[place + 1 :], dtype=int))
-        codes = [np.moveaxis(part, place, -1)]
+            x, axis = x.reshape(-1), 0
+        (along,) = axes_of(name, axis, x.ndim)
+        shape, length, inner = x.shape, x.shape[along], math.prod(x.shape[along + 1 :])
+        codes = [np.moveaxis(x, along, -1)]
     else:
-        (part,) = codes
-        places = axes_of(name, axis, part.ndim)
-        kept = [i for i in range(part.ndim) if i not in places]
-        length, inner = int(np.prod([part.shape[i] for i in places], dtype=int)), 1
-        shape = tuple(part.shape[i] for i in kept)
-        codes = [part.transpose(*kept, *places)]
+        (x,) = codes
+        summed = axes_of(name, axis, x.ndim)
+        others = [i for i in range(x.ndim) if i not in summed]
+        length = math.prod(x.shape[i] for i in summed)
+        shape = tuple(x.shape[i] for i in others)
+        codes = [x.transpose(*others, *summed)]
         if keepdims:
-            shape = tuple(1 if i in places else n for i, n in enumerate(part.shape))
-    flat = [np.ascontiguousarray(part, part.dtype.newbyteorder("=")).reshape(-1) for part in codes]
-    return Rows(flat, length, shape, inner)
+            shape = tuple(1 if i in summed else n for i, n in enumerate(x.shape))
+    flat = [np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(-1) for x in codes]
+    return SumRows(flat, length, shape, inner)
+
+
+def _broadcast_vectors(name: str, codes: list[NDArray[Any]], axis: int) -> list[NDArray[Any]]:
+    """Two operands broadcast against each other, with their vectors in the last axis."""
+    shapes = " and ".join(str(x.shape) for x in codes)
+    if name == "dot" and any(x.ndim != 1 for x in codes):
+        number = any(x.ndim == 0 for x in codes)
+        raise ValueError(f"dot takes two vectors, not {shapes}: {NUMBERS if number else f'use {MATRICES}'}")
+    if any(x.ndim == 0 for x in codes):
+        raise ValueError(f"{name}: a number has no axis: {NUMBERS}")
+    codes = [np.moveaxis(x, axes_of(name, axis, x.ndim)[0], -1) for x in codes]
+    lengths = [x.shape[-1] for x in codes]
+    shapes = " and ".join(str(x.shape) for x in codes)
+    if lengths[0] != lengths[1]:
+        raise ValueError(f"{name}: {lengths[0]} and {lengths[1]} numbers along the axis do not fit together")
+    try:
+        return list(np.broadcast_arrays(*codes))
+    except ValueError:
+        raise ValueError(f"{name}: the shapes {shapes} (the axis last) do not broadcast") from None
+
+
+def rest_rows(name: str, shapes: list[tuple[int, ...]], rests: Rests, axis: Axis) -> list[NDArray[np.intp]]:
+    """Slots: for each code of each operand's rows the index in the operand's rest, counted from 1, or 0."""
+    slots = []
+    for shape, rest in zip(shapes, rests, strict=True):
+        numbers = np.zeros(math.prod(shape), np.intp)
+        if rest is not None:
+            numbers[rest.places] = np.arange(1, len(rest.numbers) + 1)
+        slots.append(numbers.reshape(shape))
+    return as_rows(name, slots, axis, False).codes
 
 
 def describe_sum(
-    name: str,
-    rows: Rows,
-    formats: tuple[FloatFormat | IntFormat, ...],
-    codes: NDArray[Any],
-    target: FloatFormat | IntFormat,
-    index: tuple[int, ...],
-    rests: Rests = (),
-    slots: Sequence[NDArray[np.intp]] = (),
+    rows: SumRows, slots: Sequence[NDArray[np.intp]], call: OperationCall, codes: NDArray[Any], index: tuple[int, ...]
 ) -> str:
-    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn".
-
-    `slots`: for each number of `rows.codes` which of the operand's rest it is, counted from 1, or 0.
-    """
-    where, step = rows.terms(index, name == "cumsum")
+    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn"."""
+    row, step = rows.terms(index, call.name == "cumsum")
     texts = []
-    for i, (part, fmt) in enumerate(zip(rows.codes, formats, strict=True)):
-        rest = rests[i] if rests else None
+    for i, (terms, fmt) in enumerate(zip(rows.codes, call.formats, strict=True)):
+        rest = call.rests[i] if call.rests else None
         numbers = [] if rest is None else [exact_text(number) for number in rest.numbers]
-        texts.append(listed(part[where], fmt, numbers, slots[i][where].tolist() if numbers else ()))
-    operands = ", ".join(texts)
-    which = "" if step < 0 else f"[{step}]"
-    return f"{name}({operands}){which} = {value_text(codes[index], target)} in {target.name}"
+        texts.append(listed(terms[row], fmt, numbers, slots[i][row].tolist() if numbers else ()))
+    element = "" if step < 0 else f"[{step}]"
+    fmt = call.target.format
+    return f"{call.name}({', '.join(texts)}){element} = {value_text(codes[index], fmt)} in {fmt.name}"
 
 
-def _digits(formats: tuple[FloatFormat | IntFormat, ...], length: int) -> int:
-    """The accumulator's digits of 32 bits: for all terms, their number's carries, a sign, and what a term touches."""
+def _accumulator_words(formats: tuple[FloatFormat | IntFormat, ...], length: int) -> int:
+    """The accumulator's number of 32-bit words: for all terms, carries, a sign, and the words that a term touches."""
     bits = sum(span(fmt).bits for fmt in formats)
     return max(bits + length.bit_length() + 2, bits + 5 * 32) // 32 + 2
 
 
-def exact_sums(
-    name: str,
-    rows: Rows,
-    formats: tuple[FloatFormat | IntFormat, ...],
-    *,
-    task: Target,
-    randoms: Randoms,
-    flags_wanted: bool,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def exact_sums(call: OperationCall, rows: SumRows) -> Results:
     """Exact sums, each rounded once: codes and flags."""
-    drawn, key, start_of_stream = randoms
     from fpemu.kernels.cpu.sums import exact_loop
 
-    loop = exact_loop(name in DOTS)
-    every = name == "cumsum"
-    results = rows.length if every else 1
-    count = int(np.prod(rows.shape, dtype=int))
-    digits = _digits(formats, rows.length)
-    out = np.empty(count, np.uint64)  # whatever the codes' type is: the loops are compiled for fewer
-    flags = np.zeros(count if flags_wanted else 0, np.uint8)
-    specs = formats[0].spec, formats[-1].spec
+    every = call.name == "cumsum"
+    target, (given, key, first) = call.target, call.randoms
+    loop = exact_loop(call.name in DOT_PRODUCTS)
+    results, count = rows.results_per_row(every)
+    digits = _accumulator_words(call.formats, rows.length)
+    out = np.empty(count * results, np.uint64)  # whatever the codes' type is: fewer loops are compiled
+    flags = np.zeros(out.size if call.flags_wanted else 0, np.uint8)
+    specs = call.formats[0].spec, call.formats[-1].spec
 
-    def piece(start: int, stop: int) -> None:
+    def compute_chunk(start: int, stop: int) -> None:
         x, y = (codes[start * rows.length : stop * rows.length] for codes in (rows.codes[0], rows.codes[-1]))
-        here = slice(start * results, stop * results)
+        chunk = slice(start * results, stop * results)
         loop(
-            *(x, y, rows.length, *specs, digits, _OFTEN, every, name == "mean"),
-            *(task.target.spec, task.rules, drawn, np.uint64(key), np.uint64(start_of_stream)),
-            *(rows.inner, start, out[here], flags[here]),
+            *(x, y, rows.length, *specs, digits, _OFTEN, every, call.name == "mean"),
+            *(target.format.spec, target.rules, given, np.uint64(key), np.uint64(first)),
+            *(rows.inner, start, out[chunk], flags[chunk]),
         )
 
-    for_each_chunk(piece, count // results if results else 0)
-    codes = out.astype(task.target.code_dtype)
-    return rows.back(codes, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
+    for_each_chunk(compute_chunk, count)
+    return _in_shape(call, rows, out, flags)
 
 
-def sum_in_steps(
-    name: str,
-    rows: Rows,
-    formats: tuple[FloatFormat | IntFormat, ...],
-    task: Target,
-    steps: Summation,
-    randoms: Randoms,
-    flags_wanted: bool,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Sums rounded at every step: codes of the steps' format, in the result's shape, and flags."""
-    every = name == "cumsum"
-    results = rows.length if every else 1
-    count = int(np.prod(rows.shape, dtype=int))
-    number = count // results if results else 0
-    out = np.empty(count, np.uint64)
-    flags = np.zeros(count if flags_wanted else 0, np.uint8)
-    again = np.ones(number, bool)
-    if name not in DOTS and not flags_wanted and steps.summation != "pairwise" and rows.length:
-        again = _sum_by_fpu(rows, formats[0], task, run_length(steps, rows.length), every, out, again)
-    if again.all():
-        _sum_by_general_kernel(name, rows.codes, rows.length, formats, task, steps, every, randoms, 0, out, flags)
+def _in_shape(call: OperationCall, rows: SumRows, out: NDArray[np.uint64], flags: NDArray[np.uint8]) -> Results:
+    """Results of rows as codes of the target and flags, in the result's shape."""
+    every, codes = call.name == "cumsum", out.astype(call.target.format.code_dtype)
+    return rows.back(codes, every), rows.back(flags, every) if call.flags_wanted else NO_FLAGS
+
+
+def sum_in_steps(call: OperationCall, rows: SumRows, summation: Summation) -> Results:
+    """Sums rounded at every step to the call's target: codes in the result's shape, and flags."""
+    name, every = call.name, call.name == "cumsum"
+    results, count = rows.results_per_row(every)
+    out = np.empty(count * results, np.uint64)
+    flags = np.zeros(out.size if call.flags_wanted else 0, np.uint8)
+    left = np.ones(count, bool)
+    if name not in DOT_PRODUCTS and not call.flags_wanted and summation.order != "pairwise" and rows.length:
+        left = _sum_by_fpu(call, rows, summation.run_length(rows.length), out, left)
+    if left.all():
+        _sum_by_general_kernel(call, rows, summation, 0, out, flags)
     else:
-        for row in np.flatnonzero(again).tolist():
-            place = slice(row * rows.length, (row + 1) * rows.length)
-            codes = [part[place] for part in rows.codes]
-            here = out[row * results : (row + 1) * results]
-            _sum_by_general_kernel(name, codes, rows.length, formats, task, steps, every, randoms, row, here, flags)
-    codes_found = out.astype(task.target.code_dtype)
-    return rows.back(codes_found, every), rows.back(flags, every) if flags_wanted else NO_FLAGS
-
-
-def run_length(steps: Summation, length: int) -> int:
-    """How many numbers are added up one after the other."""
-    if steps.summation == "pairwise":
-        return 1
-    if steps.summation == "sequential":
-        return max(length, 1)
-    return min(int(steps.summation), max(length, 1))
+        for row in np.flatnonzero(left).tolist():
+            codes = [each[row * rows.length : (row + 1) * rows.length] for each in rows.codes]
+            one = out[row * results : (row + 1) * results]
+            _sum_by_general_kernel(call, rows._replace(codes=codes), summation, row, one, flags)
+    return _in_shape(call, rows, out, flags)
 
 
 def _sum_by_general_kernel(
-    name: str,
-    codes: list[NDArray[Any]],
-    length: int,
-    formats: tuple[FloatFormat | IntFormat, ...],
-    task: Target,
-    steps: Summation,
-    every: bool,
-    randoms: Randoms,
+    call: OperationCall,
+    rows: SumRows,
+    summation: Summation,
     row: int,
-    out: NDArray[Any],
+    out: NDArray[np.uint64],
     flags: NDArray[np.uint8],
 ) -> None:
-    """Steps by the kernel for all formats and rules, for some rows from number `row` on."""
-    key, first = np.uint64(randoms.key ^ STEPS_KEY), randoms.first + row
+    """Steps by the kernel for all formats and rules, for rows of which the first has the number `row`."""
     from fpemu.kernels.cpu.sums import accumulate_array
 
+    length, every, codes, target = rows.length, call.name == "cumsum", rows.codes, call.target
     one = np.ones(1, codes[0].dtype)  # int8's code of 1
-    x, y = (codes[0], codes[1]) if name in DOTS else (codes[0], one)
-    specs = formats[0].spec, formats[1].spec if name in DOTS else INT8.spec
-    step = int(name in DOTS)
+    x, y = (codes[0], codes[1]) if call.name in DOT_PRODUCTS else (codes[0], one)
+    specs = call.formats[0].spec, call.formats[1].spec if call.name in DOT_PRODUCTS else INT8.spec
+    step = int(call.name in DOT_PRODUCTS)
     results = length if every else 1
+    key, first = call.randoms.key, call.randoms.first
 
-    def piece(start: int, stop: int) -> None:
-        numbers = slice(start * length, stop * length)
-        here = slice(start * results, stop * results)
+    def compute_chunk(start: int, stop: int) -> None:
+        terms = slice(start * length, stop * length)
+        chunk = slice(start * results, stop * results)
         accumulate_array(
-            *(x[numbers], y[numbers] if step else y, step, length, *specs, np.uint64(1), INT8.spec),
-            *(run_length(steps, length), steps.summation == "pairwise", steps.products == "rounded", every),
-            *(task.target.spec, task.rules, key, np.uint64(first + start)),
-            *(out[here], flags[here]),
+            *(x[terms], y[terms] if step else y, step, length, *specs, np.uint64(1), INT8.spec),
+            *(summation.run_length(length), summation.order == "pairwise", summation.products == "rounded", every),
+            *(target.format.spec, target.rules),
+            *(np.uint64(key ^ STEPS_KEY), np.uint64(first + row + start), out[chunk], flags[chunk]),
         )
 
-    for_each_chunk(piece, out.size // results if results else 0)
+    for_each_chunk(compute_chunk, out.size // results if results else 0)
 
 
 class Carrier(NamedTuple):
-    """A float of the FPU that does a format's steps, and the numbers that `float_steps_array` takes."""
+    """A float of the FPU that computes a format's steps, and the constants of `float_steps_array`."""
 
     float: FloatFormat
-    words: NDArray[Any]
+    constants: NDArray[Any]
 
 
 @functools.lru_cache(maxsize=256)
 def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | IntFormat) -> Carrier | None:
-    """The FPU's float whose sums of the format's values may be rounded twice; see `fpemu.kernels.cpu.sums`."""
+    """The FPU's float in which sums of a format's values may be rounded first; see `fpemu.kernels.cpu.sums`."""
     if not isinstance(by, FloatFormat) or not (by.signed and by.subnormals and by.zero and by.has("negative_zero")):
         return None
-    kept = (rules.rounding, rules.subnormals_in, rules.subnormals_out, rules.negative_zero) == (
+    plain = (rules.rounding, rules.subnormals_in, rules.subnormals_out, rules.negative_zero) == (
         *(Rounding.NEAREST_EVEN, SubnormalsIn.KEEP, SubnormalsOut.KEEP, NegativeZero.KEEP),
     )
-    if not kept or by.precision < 2 or not holds(by, source):
+    if not plain or by.precision < 2 or not holds(by, source):
         return None
     for wide in (FLOAT32, FLOAT64):
         shift = wide.precision - by.precision
@@ -307,73 +295,58 @@ def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | I
             continue
         largest = int(encode(by.max_code, wide, source=by))
         mask = (1 << shift) - 1
-        limit = largest + (mask >> 1) + (shift > 0 and not (largest >> shift) & 1)  # a tie goes down from an even code
-        return Carrier(wide, np.array([shift, shift > 0, limit, *_binades(by, wide)], wide.code_dtype))
+        limit = largest + (mask >> 1) + (shift > 0 and not (largest >> shift) & 1)  # a tie rounds down to an even code
+        return Carrier(wide, np.array([shift, shift > 0, limit, *_binade_constants(by, wide)], wide.code_dtype))
     return None
 
 
-def _binades(by: FloatFormat, wide: FloatFormat) -> list[int]:
-    """What `steps_in_binade` knows of a format and its carrier."""
+def _binade_constants(by: FloatFormat, wide: FloatFormat) -> list[int]:
+    """Constants of `steps_in_binade` for a format and its carrier."""
     shift, digits = wide.precision - by.precision, wide.precision - 1
     bias = (1 << (wide.bits - wide.precision - 1)) - 1
     significand, exponent = by.scaled(by.max_code)
-    beyond = min(exponent + significand.bit_length() - 1, bias - shift - 1)  # the last binade may have holes
+    beyond = min(exponent + significand.bit_length() - 1, bias - shift - 1)  # the last binade may lack numbers
     least = by.emin if shift else beyond
     first, scale = (max(least, -bias + 1) + bias) << digits, (shift + bias) << digits | 1 << (digits - 1)
     return [wide.max_code + 1, first, max(beyond + bias, 0) << digits, scale, wide.bits - 1]
 
 
 def _sum_by_fpu(
-    rows: Rows,
-    source: FloatFormat | IntFormat,
-    task: Target,
-    block: int,
-    every: bool,
-    out: NDArray[Any],
-    again: NDArray[np.bool_],
+    call: OperationCall, rows: SumRows, block: int, out: NDArray[np.uint64], left: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Sequential sums by the FPU where that is as good; which rows are still to be done."""
-    assert not isinstance(task.target, TableFormat)
-    found = carrier(task.target, task.profile, source)
-    if found is None:
-        return again
+    """Sequential sums by the FPU where it computes the same; which rows are left to compute."""
+    target, source, every = call.target, call.formats[0], call.name == "cumsum"
+    chosen = carrier(target.format, target.profile, source)
+    if chosen is None:
+        return left
     from fpemu.kernels.cpu.sums import float_steps_array
 
-    x = np.asarray(encode(rows.codes[0], found.float, source=source))
+    x = np.asarray(encode(rows.codes[0], chosen.float, source=source))
     sums = np.empty(out.size, x.dtype)
-    left = np.zeros(again.size, bool)
+    undone = np.zeros(left.size, bool)
     results = rows.length if every else 1
     fit = []
 
-    def piece(start: int, stop: int) -> None:
-        numbers, here = slice(start * rows.length, stop * rows.length), slice(start * results, stop * results)
+    def compute_chunk(start: int, stop: int) -> None:
+        terms, chunk = slice(start * rows.length, stop * rows.length), slice(start * results, stop * results)
         done = float_steps_array(
-            x[numbers], rows.length, block, every, found.words, FPU_PROBE, sums[here], left[start:stop]
+            x[terms], rows.length, block, every, chosen.constants, FPU_PROBE, sums[chunk], undone[start:stop]
         )
         fit.append(done)
 
-    for_each_chunk(piece, again.size)
+    for_each_chunk(compute_chunk, left.size)
     if not all(fit):
-        return again
-    out[...] = encode(sums, task.target, source=found.float, profile=task.profile)
-    return left
+        return left
+    out[...] = encode(sums, target.format, source=chosen.float, profile=target.profile)
+    return undone
 
 
-def round_to_result(
-    name: str,
-    length: int,
-    codes: NDArray[Any],
-    raised: NDArray[np.uint8],
-    by: Target,
-    shape: tuple[int, ...],
-    *,
-    task: Target,
-    randoms: Randoms,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """What has been accumulated, in the result's format."""
-    if name != "mean" and task[:2] == by[:2]:
-        return codes, raised
-    last, number = ("divide", length) if name == "mean" else ("multiply", 1)
-    sources = [(codes, by.target), (np.array(number, np.int64).view(np.uint64), INT64)]
-    found, happened = compute_by_loop(Call(last, sources, task, shape, randoms, raised.size > 0, None))
-    return found, happened | raised if raised.size else raised
+def round_to_result(call: OperationCall, length: int, steps: Target, sums: Results) -> Results:
+    """Sums in the steps' format, rounded to the call's target."""
+    codes, raised = sums
+    if call.name != "mean" and call.target[:2] == steps[:2]:
+        return sums
+    last, number = ("divide", length) if call.name == "mean" else ("multiply", 1)
+    sources = [(codes, steps.format), (np.array(number, np.int64).view(np.uint64), INT64)]
+    results, flags = compute_by_loop(call._replace(name=last, sources=sources, rests=()))
+    return results, flags | raised if raised.size else raised

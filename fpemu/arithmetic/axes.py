@@ -1,4 +1,4 @@
-"""Axes and options of arrays as numpy reads them: what `axis` and `keepdims` may be, and which axes they mean."""
+"""Arguments read as numpy reads them: `axis`, and options that are on or off."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Axis = int | tuple[int, ...] | None
 
 
 def switch(name: str, option: str, value: Any) -> bool:
-    """An option that is on or off: a bool, or an int, which counts as Python counts it.
+    """An option that is on or off: a bool, or an int with its truth value.
 
     Parameters
     ----------
     name, option : str
-        Of the function and the option, for the error.
+        Names of the function and the option, for the error.
     value : bool or int
 
     Returns
@@ -30,7 +30,7 @@ def switch(name: str, option: str, value: Any) -> bool:
     Raises
     ------
     TypeError
-        If it is anything else.
+        If the value is neither.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def one_axis(name: str, axis: Any, none: bool = True) -> int | None:
     Parameters
     ----------
     name : str
-        Of the function, for the error.
+        The function's name, for the error.
     axis : int or None
     none : bool
         Whether None is allowed.
@@ -68,7 +68,7 @@ def one_axis(name: str, axis: Any, none: bool = True) -> int | None:
     Raises
     ------
     TypeError
-        If it is anything else: a bool is no axis.
+        If it is of another type, such as bool.
 
     Examples
     --------
@@ -82,22 +82,22 @@ def one_axis(name: str, axis: Any, none: bool = True) -> int | None:
     """
     if axis is None and none:
         return None
-    found = _index(axis)
-    if found is None:
+    index = _index(axis)
+    if index is None:
         raise TypeError(f"{name}: axis must be {'None or ' if none else ''}an int, not {brief(axis)}")
-    return found
+    return index
 
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes that are meant, in order, from 0 on.
+    """The axes as nonnegative ints in ascending order.
 
     Parameters
     ----------
     name : str
-        Of the function, for the error.
+        The function's name, for the error.
     axis : None, int or tuple of int
     ndim : int
-        How many axes there are.
+        The number of axes of the array.
 
     Returns
     -------
@@ -106,9 +106,9 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     Raises
     ------
     TypeError
-        If the axis is of another kind: a list is none, as in numpy.
+        If the axis is of another type, such as list, as in numpy.
     ValueError
-        If there is no such axis, or one stands twice.
+        If an axis is out of range or occurs twice.
 
     Examples
     --------
@@ -119,21 +119,20 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    places = [_index(one) for one in given]
-    found = []
-    for one in places:
+    axes = []
+    for one in map(_index, given):
         if one is None:
             raise TypeError(f"{name}: axis must be None, an int or a tuple of ints, not {brief(axis)}")
         if not -ndim <= one < ndim:
             raise np.exceptions.AxisError(f"{name}: axis {brief(one)} is out of range: there are {ndim}")
-        found.append(one % ndim)
-    if len(set(found)) < len(found):
+        axes.append(one % ndim)
+    if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: an axis stands twice in {axis}")
-    return tuple(sorted(found))
+    return tuple(sorted(axes))
 
 
 def _index(x: Any) -> int | None:
-    """An int, or what numpy takes for one; None for anything else, and for truth values."""
+    """An int or an object that numpy takes for one; None for anything else, and for bools."""
     if isinstance(x, bool | np.bool_):
         return None
     try:

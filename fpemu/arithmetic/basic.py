@@ -1,4 +1,4 @@
-"""Basic operations: arithmetic, remainders and signs, each result rounded once to any format, with IEEE 754's flags."""
+"""Arithmetic, remainders and signs: each exact result rounded once to any format, with IEEE 754's flags."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def add(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
 
     Notes
     -----
-    IEEE 754-2019 clauses 5.4.1, 6.1 to 6.3 and 7.  A sum that is exactly zero is +0, toward negative -0, unless both
-    operands have the same sign.
+    IEEE 754-2019 clauses 5.4.1, 6.1 to 6.3 and 7.  A sum that is exactly zero is +0, or -0 when rounding toward
+    negative, unless both operands have the same sign.
 
     Examples
     --------
@@ -95,7 +95,8 @@ def divide(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options
 
     Notes
     -----
-    IEEE 754-2019 clauses 5.4.1, 6.1 to 6.3 and 7.  A number divided by zero is what the profile makes of an infinity.
+    IEEE 754-2019 clauses 5.4.1, 6.1 to 6.3 and 7.  The quotient of a number by zero is an infinity, as the
+    profile's rules have it in the result's format.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def sqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clauses 5.4.1, 6.3 and 7.2: of -0 it is -0, of other negative numbers invalid.
+    IEEE 754-2019 clauses 5.4.1, 6.3 and 7.2: the root of -0 is -0; other negative numbers are invalid.
 
     Examples
     --------
@@ -156,9 +157,9 @@ def absolute(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is cleared, of NaN too, nothing else
-    changes and nothing is raised.  In two's complement, and in another format, it is a conversion of the exact value:
-    of the lowest integer it overflows.
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is cleared, even of NaN; nothing
+    else changes and no flag is raised.  In two's complement, and in another format, it is a conversion of the exact
+    value, which overflows for the lowest integer.
 
     Examples
     --------
@@ -179,8 +180,8 @@ def negative(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is flipped, of NaN too, nothing else
-    changes and nothing is raised; the one zero and the one NaN of fnuz formats stay what they are.  In two's
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is flipped, even of NaN; nothing
+    else changes and no flag is raised.  The only zero and the only NaN of fnuz formats stay unchanged.  In two's
     complement and in unsigned formats, and in another format, it is a conversion of the exact value.
 
     Examples
@@ -202,9 +203,9 @@ def copysign(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Optio
 
     Notes
     -----
-    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is set or cleared, of NaN too,
-    nothing else changes and nothing is raised.  Else it is a conversion of the exact value.  y may be of any format;
-    zeros and NaN have signs where their formats have them.
+    IEEE 754-2019 clause 5.5.1: in x's own format, if that has a sign bit, the bit is set or cleared, even of NaN;
+    nothing else changes and no flag is raised.  Else it is a conversion of the exact value.  y may be of any format;
+    zeros and NaN have signs if their format has them.
 
     Examples
     --------
@@ -223,12 +224,12 @@ def fmod(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options])
 
     See Also
     --------
-    ieee_remainder : n is the nearest integer.
+    ieee_remainder : with the nearest integer n.
 
     Notes
     -----
-    C's fmod and `numpy.fmod`.  It has x's sign, a zero too; exact where the result has x's and y's format.  Of an
-    infinite x, or where y is 0, invalid (IEEE 754-2019 clause 7.2).
+    C's fmod and `numpy.fmod`.  The result has x's sign, even if it is zero, and is exact if it has x's
+    and y's format.  An infinite x and a y of 0 are invalid (IEEE 754-2019 clause 7.2).
 
     Examples
     --------
@@ -241,18 +242,18 @@ def fmod(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options])
 
 @documented
 def ieee_remainder(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
-    """The remainder x - n y, where n is the integer nearest to x / y, a tie to even.
+    """The remainder x - n y, where n is the integer nearest to x / y, ties to even.
 
     {parameters}
 
     See Also
     --------
-    fmod : n is x / y rounded toward zero.
+    fmod : with x / y rounded toward zero.
 
     Notes
     -----
-    IEEE 754-2019 clauses 5.3.1 and 7.2, `math.remainder`.  At most half of y in magnitude; a zero has x's sign; exact
-    where the result has x's and y's format.  Of an infinite x, or where y is 0, invalid.
+    IEEE 754-2019 clauses 5.3.1 and 7.2, `math.remainder`.  The result is at most half of y in magnitude, a zero
+    has x's sign, and it is exact if it has x's and y's format.  An infinite x and a y of 0 are invalid.
 
     Examples
     --------

@@ -1,27 +1,34 @@
-"""Comparisons of numbers of any formats, exact: the predicates, the total order, minimum and maximum."""
+"""Exact comparisons of numbers of any formats: predicates, total order, minimum and maximum."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.arithmetic.axes import switch
-from fpemu.arithmetic.flags import Flags, active_modes, check
-from fpemu.arithmetic.operation import Rests, as_operands, broadcast, operands_text, operate
-from fpemu.arithmetic.options import Options, checked_bool, documented
+from fpemu.arithmetic.operation import (
+    NO_FLAGS,
+    Procedure,
+    Request,
+    Results,
+    broadcast,
+    operands_text,
+    operate,
+    run_operation,
+)
+from fpemu.arithmetic.options import OPERAND, Options, checked_bool, documented, fill
+from fpemu.arithmetic.task import Variant
 from fpemu.casting import Coded
-from fpemu.casting.buffers import cache_chunks, check_out, flat, for_each_chunk
+from fpemu.casting.buffers import cache_chunks, flat, for_each_chunk
 from fpemu.casting.lowering import Rules, operand_rules
-from fpemu.formats import FloatFormat, IntFormat, Profile
+from fpemu.formats import Profile
 from fpemu.formats import profile as find_profile
+from fpemu.formats.keywords import F
 from fpemu.formats.lookup import choose
 from fpemu.formats.rules import Extremum
-from fpemu.kernels import columns
-from fpemu.kernels import opcodes as operations
+from fpemu.kernels import columns, opcodes
 from fpemu.kernels.spec import NO_RULES
 
 __all__ = [
@@ -40,54 +47,53 @@ __all__ = [
     "unordered",
 ]
 
-# Which NaN are invalid
+# Which operands are invalid
 _SIGNALLING, _NAN, _NONE = "a signalling NaN", "a NaN, quiet or signalling", "nothing"
 
-# The comparisons that come in two kinds, and whether a quiet NaN is invalid if nobody says which
+# Comparisons of two kinds, and whether a quiet NaN is invalid by default
 SIGNALING = {
     **{"equal": False, "not_equal": False},
     **{"less": True, "less_equal": True, "greater": True, "greater_equal": True},
 }
 
-_LESS_EQUAL = operations.LESS, operations.EQUAL
-# name -> (which order, what of it is wanted, what is invalid)
+_LESS_EQUAL = opcodes.LESS, opcodes.EQUAL
+# name -> (kernel, orders for which the predicate is true, invalid operands)
 _PREDICATES: dict[str, tuple[int, tuple[int, ...], str]] = {
-    "equal": (operations.COMPARE, (operations.EQUAL,), _SIGNALLING),
-    "not_equal": (operations.COMPARE, (operations.LESS, operations.GREATER, operations.UNORDERED), _SIGNALLING),
-    "less": (operations.COMPARE, (operations.LESS,), _NAN),
-    "less_equal": (operations.COMPARE, _LESS_EQUAL, _NAN),
-    "greater": (operations.COMPARE, (operations.GREATER,), _NAN),
-    "greater_equal": (operations.COMPARE, (operations.GREATER, operations.EQUAL), _NAN),
-    "unordered": (operations.COMPARE, (operations.UNORDERED,), _SIGNALLING),
-    "total_order": (operations.TOTAL_ORDER, _LESS_EQUAL, _NONE),
-    "total_order_magnitude": (operations.TOTAL_ORDER_MAGNITUDE, _LESS_EQUAL, _NONE),
+    "equal": (opcodes.COMPARE, (opcodes.EQUAL,), _SIGNALLING),
+    "not_equal": (opcodes.COMPARE, (opcodes.LESS, opcodes.GREATER, opcodes.UNORDERED), _SIGNALLING),
+    "less": (opcodes.COMPARE, (opcodes.LESS,), _NAN),
+    "less_equal": (opcodes.COMPARE, _LESS_EQUAL, _NAN),
+    "greater": (opcodes.COMPARE, (opcodes.GREATER,), _NAN),
+    "greater_equal": (opcodes.COMPARE, (opcodes.GREATER, opcodes.EQUAL), _NAN),
+    "unordered": (opcodes.COMPARE, (opcodes.UNORDERED,), _SIGNALLING),
+    "total_order": (opcodes.TOTAL_ORDER, _LESS_EQUAL, _NONE),
+    "total_order_magnitude": (opcodes.TOTAL_ORDER_MAGNITUDE, _LESS_EQUAL, _NONE),
 }
 
-_PARAMETERS = """Parameters
+_COMPARISON_TEXT = f"""Parameters
     ----------
-    x, y : array_like or Array
-        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    {options}return_flags : bool
-        Also give the flags.
+    x, y : {OPERAND}; broadcast against each other.
+    {{options}}return_flags : bool
+        Whether to return the flags too.
     out : numpy.ndarray of bool, optional
-        Where to put the result.
+        Array for the result.
 
     Returns
     -------
     numpy.ndarray of bool or numpy.bool
-        Where x or y is NaN: {nan}.
+        Where x or y is NaN: {{nan}}.
     Flags
-        Only with `return_flags`; invalid is {invalid}.
+        Only with `return_flags`; invalid is {{invalid}}.
 
     Raises
     ------
     TypeError
-        If an operand holds no real numbers, or `out` is no array of bool.
+        If an operand holds no real numbers, or `out` is not an array of bool.
     ValueError
-        If the shapes do not broadcast, a name is unknown, or `out` does not fit.{error}"""
+        If the shapes do not broadcast, a name is unknown, or `out` does not fit.{{error}}"""
 
 _PROFILE = """profile : str or Profile, optional
-        Whose `subnormals_in` says which subnormals count as zero; default: none do, whatever profile an Array has.
+        Its `subnormals_in` decides which subnormals count as zero; default: none, whatever profile an Array has.
     """
 
 _SIGNALING = """signaling : bool
@@ -105,22 +111,18 @@ _ERROR = """
         If invalid is raised and is an error in this context; see `errstate`."""
 
 
-def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all comparisons have in common."""
+def _compared(function: F) -> F:
+    """Fill in the texts that comparisons share."""
     name = function.__name__
-    _, wanted, invalid = _PREDICATES[name]
-    total = "ordered by its sign and payload"
-    nan = total if invalid == _NONE else str(operations.UNORDERED in wanted)
+    _, true_orders, invalid = _PREDICATES[name]
+    nan = "ordered by its sign and payload" if invalid == _NONE else str(opcodes.UNORDERED in true_orders)
     if name in SIGNALING:
         invalid = f"{_NAN} with `signaling`, else {_SIGNALLING}"
     options = _SIGNALING + _PROFILE if name in SIGNALING else ""
     error = "" if invalid == _NONE else _ERROR
-    text = _PARAMETERS.format(nan=nan, invalid=invalid, error=error, options=options)
-    others = _NEGATED.get(name)
-    negated = "" if others is None else f"  Their negations are {others[0]} and {others[1]}."
-    doc = function.__doc__ or ""  # python -OO leaves none
-    function.__doc__ = doc.replace("{parameters}", text).replace("{negated}", negated)
-    return function
+    negated = "  Their negations are {} and {}.".format(*_NEGATED[name]) if name in _NEGATED else ""
+    parameters = _COMPARISON_TEXT.format(nan=nan, invalid=invalid, error=error, options=options)
+    return fill(function, {"parameters": parameters, "negated": negated})
 
 
 @_compared
@@ -133,7 +135,7 @@ def equal(
     return_flags: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
-    """Equal: x == y; -0 and +0 are.
+    """Equal: x == y; -0 equals +0.
 
     {parameters}
 
@@ -147,7 +149,7 @@ def equal(
     >>> fe.equal(fe.array([0.1, 0.5], "bfloat16"), [0.1, 0.5])
     array([False,  True])
     """
-    return _ordered("equal", x, y, return_flags, out, signaling, profile)
+    return _compare("equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -174,7 +176,7 @@ def not_equal(
     >>> fe.not_equal([1.0, float("nan")], [1, float("nan")])
     array([False,  True])
     """
-    return _ordered("not_equal", x, y, return_flags, out, signaling, profile)
+    return _compare("not_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -202,7 +204,7 @@ def less(
     >>> fe.less(2**53, np.int64(2**53 + 1))
     np.True_
     """
-    return _ordered("less", x, y, return_flags, out, signaling, profile)
+    return _compare("less", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -229,7 +231,7 @@ def less_equal(
     >>> fe.less_equal([1.0, 2.0, -0.0], [1.0, 1.0, 0.0])
     array([ True, False,  True])
     """
-    return _ordered("less_equal", x, y, return_flags, out, signaling, profile)
+    return _compare("less_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -253,11 +255,11 @@ def greater(
     Examples
     --------
     >>> import fpemu as fe
-    >>> found, flags = fe.greater([2.0, float("nan")], 1.0, return_flags=True)
-    >>> found, flags.invalid
+    >>> larger, flags = fe.greater([2.0, float("nan")], 1.0, return_flags=True)
+    >>> larger, flags.invalid
     (array([ True, False]), array([False,  True]))
     """
-    return _ordered("greater", x, y, return_flags, out, signaling, profile)
+    return _compare("greater", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -284,7 +286,7 @@ def greater_equal(
     >>> fe.greater_equal(fe.array(1.0, "int8"), fe.array(0.75, "float16"))
     np.True_
     """
-    return _ordered("greater_equal", x, y, return_flags, out, signaling, profile)
+    return _compare("greater_equal", x, y, return_flags, out, signaling, profile)
 
 
 @_compared
@@ -305,14 +307,14 @@ def unordered(
     >>> fe.unordered([1.0, float("nan")], 2.0)
     array([False,  True])
     """
-    return _ordered("unordered", x, y, return_flags, out)
+    return _compare("unordered", x, y, return_flags, out)
 
 
 @_compared
 def total_order(
     x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
 ) -> Any:
-    """Total order: whether x comes before y or is the same.
+    """Total order: whether x precedes y or is identical to it.
 
     {parameters}
 
@@ -327,14 +329,14 @@ def total_order(
     >>> fe.total_order([-0.0, 0.0, float("nan")], [0.0, -0.0, 1.0])
     array([ True, False, False])
     """
-    return _ordered("total_order", x, y, return_flags, out)
+    return _compare("total_order", x, y, return_flags, out)
 
 
 @_compared
 def total_order_magnitude(
     x: ArrayLike | Coded, y: ArrayLike | Coded, *, return_flags: bool = False, out: NDArray[Any] | None = None
 ) -> Any:
-    """Total order of the absolute values: whether abs(x) comes before abs(y) or is the same.
+    """Total order of the absolute values: whether abs(x) precedes abs(y) or is identical to it.
 
     {parameters}
 
@@ -348,23 +350,23 @@ def total_order_magnitude(
     >>> fe.total_order_magnitude([-0.0, -2.0], [0.0, 1.0])
     array([ True, False])
     """
-    return _ordered("total_order_magnitude", x, y, return_flags, out)
+    return _compare("total_order_magnitude", x, y, return_flags, out)
 
 
 @documented
 def minimum(
     x: ArrayLike | Coded, y: ArrayLike | Coded, *, extremum: str | Extremum = "2019", **options: Unpack[Options]
 ) -> Any:
-    """The smaller one; NaN if either is.
+    """The smaller of x and y; NaN if either is.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, minimum: -0 is less than +0; of a number and a NaN it is NaN.  ``extremum="2008"`` is
+    IEEE 754-2019 clause 9.6, minimum: -0 is less than +0, and NaN if either is NaN.  ``extremum="2008"`` is
     minNum of IEEE 754-2008 clause 5.3.1: of a number and a quiet NaN the number, of a number and a signalling NaN a
-    quiet NaN.  ``"arm"`` is FMINNM, which does the same and says that -0 is less than +0 (Arm Architecture Reference
-    Manual, FPMinNum).  ``"x86"`` is MINPS: y where x or y is NaN, and where both are zeros; every NaN raises invalid,
+    quiet NaN.  ``"arm"`` is FMINNM, which does the same and orders -0 below +0 (Arm Architecture Reference Manual,
+    FPMinNum).  ``"x86"`` is MINPS: y where x or y is NaN, and where both are zeros; every NaN raises invalid,
     and y's NaN stays as it is (Intel 64 and IA-32 Software Developer's Manual, volume 2).
 
     Examples
@@ -377,20 +379,20 @@ def minimum(
     ... )
     (np.float32(nan), np.float32(1.0))
     """
-    return operate("minimum", (x, y), options, extremum=choose(Extremum, extremum, "extremum"))
+    return operate("minimum", (x, y), options, variant=Variant(extremum=choose(Extremum, extremum, "extremum")))
 
 
 @documented
 def maximum(
     x: ArrayLike | Coded, y: ArrayLike | Coded, *, extremum: str | Extremum = "2019", **options: Unpack[Options]
 ) -> Any:
-    """The larger one; NaN if either is.
+    """The larger of x and y; NaN if either is.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, maximum: -0 is less than +0; of a number and a NaN it is NaN.  ``extremum`` as in
+    IEEE 754-2019 clause 9.6, maximum: -0 is less than +0, and NaN if either is NaN.  ``extremum`` as in
     `minimum`: maxNum, FMAXNM and MAXPS.
 
     Examples
@@ -399,19 +401,19 @@ def maximum(
     >>> fe.maximum([-0.0, 1.0, float("nan")], [0.0, 2.0, 3.0], result="float16")
     array([ 0.,  2., nan], dtype=float32)
     """
-    return operate("maximum", (x, y), options, extremum=choose(Extremum, extremum, "extremum"))
+    return operate("maximum", (x, y), options, variant=Variant(extremum=choose(Extremum, extremum, "extremum")))
 
 
 @documented
 def minimum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
-    """The smaller one; a number rather than NaN.
+    """The smaller of x and y; a number rather than NaN.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, minimumNumber: -0 is less than +0; of a number and a NaN it is the number, and
-    a signalling NaN still raises invalid.
+    IEEE 754-2019 clause 9.6, minimumNumber: -0 is less than +0; of a number and a NaN the result is the
+    number, and a signalling NaN still raises invalid.
 
     Examples
     --------
@@ -424,14 +426,14 @@ def minimum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack
 
 @documented
 def maximum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
-    """The larger one; a number rather than NaN.
+    """The larger of x and y; a number rather than NaN.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 9.6, maximumNumber: -0 is less than +0; of a number and a NaN it is the number, and
-    a signalling NaN still raises invalid.
+    IEEE 754-2019 clause 9.6, maximumNumber: -0 is less than +0; of a number and a NaN the result is the
+    number, and a signalling NaN still raises invalid.
 
     Examples
     --------
@@ -443,12 +445,12 @@ def maximum_number(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack
 
 
 @functools.cache
-def _truth(wanted: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Of each order whether it is wanted, signalling or not."""
-    return np.isin(np.arange(operations.SIGNALS * 2) % operations.SIGNALS, wanted)
+def _truth_table(orders: tuple[int, ...]) -> NDArray[np.bool_]:
+    """For each order code, signalling or not, whether it is one of these orders."""
+    return np.isin(np.arange(opcodes.SIGNALS * 2) % opcodes.SIGNALS, orders)
 
 
-def _ordered(
+def _compare(
     name: str,
     x: Any,
     y: Any,
@@ -457,79 +459,74 @@ def _ordered(
     signaling: bool | None = None,
     profile: str | Profile | None = None,
 ) -> Any:
-    """Whether x and y stand in one of the orders that a predicate names.
+    """Whether x and y stand in one of a predicate's orders.
 
-    `signaling`: whether a quiet NaN is invalid; None where the predicate says it.  `profile`: which subnormals are 0.
+    `signaling`: whether a quiet NaN is invalid, None where the predicate decides; `profile`: for its `subnormals_in`.
     """
+    which, true_orders, invalid = _PREDICATES[name]
+    if name in SIGNALING:
+        invalid = _NAN if checked_bool("signaling", signaling) else _SIGNALLING
+
+    def method_for(request: Request) -> Procedure:
+        (x_codes, _), (y_codes, _) = request.sources
+        shape = broadcast(name, [x_codes, y_codes])
+
+        def compute(_: NDArray[Any] | None) -> Results:
+            rules = NO_RULES if profile is None else operand_rules(find_profile(profile))
+            orders = _orders(which, request, shape, rules)
+            bits = NO_FLAGS
+            if request.flags_wanted:
+                signals = orders >= opcodes.SIGNALS
+                nans = orders % opcodes.SIGNALS == opcodes.UNORDERED
+                raised = {_SIGNALLING: signals, _NAN: nans, _NONE: np.zeros(orders.size, np.bool_)}[invalid]
+                bits = (raised * np.uint8(opcodes.INVALID_FLAG)).reshape(shape)
+            return _truth_table(true_orders)[orders].reshape(shape), bits
+
+        def describe(truth: NDArray[Any], index: tuple[int, ...]) -> str:
+            return f"{name}({operands_text(request.sources, request.rests, shape, index)}) = {truth[index]}"
+
+        return Procedure(shape, np.bool_, compute, describe, lambda truth: truth if truth.ndim else truth[()])
+
+    return run_operation(name, (x, y), return_flags, out, method_for)
+
+
+def _orders(which: int, request: Request, shape: tuple[int, ...], rules: Rules) -> NDArray[np.uint8]:
+    """The order code of each pair of operands, one-dimensional."""
     from fpemu.kernels.cpu.operations import order_loop
 
-    switch(name, "return_flags", return_flags)
-    if name in SIGNALING:
-        checked_bool("signaling", signaling)
-    ((x_codes, x_format), (y_codes, y_format)), rests = as_operands((x, y))
-    shape = broadcast(name, [x_codes, y_codes])
-    if out is not None:
-        check_out(out, shape, np.dtype(bool))
-    left, right = flat(x_codes, shape), flat(y_codes, shape)
-    found = np.empty(left.size, np.uint8)
-    which, wanted, invalid = _PREDICATES[name]
-    if signaling is not None:
-        invalid = _NAN if signaling else _SIGNALLING
+    (x_codes, x_format), (y_codes, y_format) = request.sources
+    x, y = flat(x_codes, shape), flat(y_codes, shape)
+    orders = np.empty(x.size, np.uint8)
     loop = order_loop(which)
-    rules = NO_RULES if profile is None else operand_rules(find_profile(profile))
 
-    def piece(start: int, stop: int) -> None:
+    def compute_chunk(start: int, stop: int) -> None:
         for begin, end in cache_chunks(start, stop):
-            wide = (part[begin:end].astype(np.uint64, copy=False) for part in (left, right))
-            loop(*wide, x_format.spec, y_format.spec, rules, found[begin:end])
+            wide = (codes[begin:end].astype(np.uint64, copy=False) for codes in (x, y))
+            loop(*wide, x_format.spec, y_format.spec, rules, orders[begin:end])
 
-    for_each_chunk(piece, found.size)
-    if rests:
-        sources = (left, x_format), (right, y_format)
-        _order_rests(which, sources, rests, (x_codes.shape, y_codes.shape, shape), rules, found)
-    result = _truth(wanted)[found].reshape(shape)
-    context = active_modes()
-    bits = np.zeros(0, np.uint8)
-    if return_flags or context is not None:
-        signals = found >= operations.SIGNALS
-        nans = found % operations.SIGNALS == operations.UNORDERED
-        raised = signals if invalid == _SIGNALLING else nans if invalid == _NAN else np.zeros(found.size, np.bool_)
-        bits = (raised * np.uint8(operations.INVALID_FLAG)).reshape(shape)
-    if context is not None:
-
-        def told(index: tuple[int, ...]) -> str:
-            sources = (x_codes, x_format), (y_codes, y_format)
-            return f"{name}({operands_text(sources, rests, shape, index)}) = {result[index]}"
-
-        check(context, name, bits, told)
-    if out is not None:
-        out[...] = result
-        result = out
-    answer = result if out is not None or result.ndim else result[()]
-    return (answer, Flags(bits)) if return_flags else answer
+    for_each_chunk(compute_chunk, orders.size)
+    if request.rests:
+        _correct_orders(which, request, shape, rules, orders)
+    return orders
 
 
-def _order_rests(
-    which: int,
-    sources: tuple[tuple[NDArray[Any], FloatFormat | IntFormat], ...],
-    rests: Rests,
-    shapes: tuple[tuple[int, ...], ...],
-    rules: Rules,
-    found: NDArray[np.uint8],
+def _correct_orders(
+    which: int, request: Request, shape: tuple[int, ...], rules: Rules, orders: NDArray[np.uint8]
 ) -> None:
-    """Put the orders right of numbers that no format holds: with a NaN they are right."""
+    """Correct the orders of numbers that no format holds; with a NaN they are right."""
     from fpemu.arithmetic.rationals import order, reals_at, slots_of
 
-    slots = [slots_of(rest, shape, shapes[-1]) for rest, shape in zip(rests, shapes[:-1], strict=True)]
-    places = np.flatnonzero(np.any(slots, axis=0) & (found % operations.SIGNALS != operations.UNORDERED))
+    sources, rests = request.sources, request.rests
+    slots = [slots_of(rest, codes.shape, shape) for (codes, _), rest in zip(sources, rests, strict=True)]
+    positions = np.flatnonzero(np.any(slots, axis=0) & (orders % opcodes.SIGNALS != opcodes.UNORDERED))
     operands = [
-        reals_at(codes[places], fmt, rest, slot[places], rules)
+        reals_at(flat(codes, shape)[positions], fmt, rest, slot[positions], rules)
         for (codes, fmt), rest, slot in zip(sources, rests, slots, strict=True)
     ]
-    orders = {-1: operations.LESS, 0: operations.EQUAL, 1: operations.GREATER}
-    for place, x, y in zip(places.tolist(), *operands, strict=True):
-        if columns.NOT_A_NUMBER in (x.kind, y.kind):  # has its place in the total orders
+    order_codes = {-1: opcodes.LESS, 0: opcodes.EQUAL, 1: opcodes.GREATER}
+    for position, x, y in zip(positions.tolist(), *operands, strict=True):
+        if columns.NOT_A_NUMBER in (x.kind, y.kind):  # has its position in the total orders
             continue
-        if which == operations.TOTAL_ORDER_MAGNITUDE:
+        if which == opcodes.TOTAL_ORDER_MAGNITUDE:
             x, y = x.unsigned, y.unsigned
-        found[place] = orders[order(x, y)]
+        orders[position] = order_codes[order(x, y)]

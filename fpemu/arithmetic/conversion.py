@@ -9,33 +9,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.operation import operate, with_own_format
 from fpemu.arithmetic.options import Options, checked_bool, documented
+from fpemu.arithmetic.task import Variant
 from fpemu.casting import Coded, Source, as_numbers, decode, encode
 from fpemu.casting.stochastic import streamed
-from fpemu.formats import FLOAT64, FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import FLOAT64, FloatFormat, IntFormat, Profile
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.rules import Through
 
 __all__ = ["convert", "left_shift", "logb", "right_shift", "round_literal", "round_to_integral", "scaleb"]
 
-_FARTHEST = 1 << 32  # neither a format nor a number that is written out reaches so many powers of two
+_MOST_POWERS = 1 << 32  # of two: more than any format or literal has
 
 
 @documented
 def convert(x: ArrayLike | Coded, fmt: Any, *, exact: bool = True, **options: Unpack[Options]) -> Any:
-    """Convert x to another format, as an operation: with flags, and quiet NaN.
+    """Convert x to another format as an operation: with flags and quiet NaN.
 
     {parameters}
 
     See Also
     --------
-    cast, encode : the same numbers without flags; NaN by the casts' rules.
+    cast, encode : the same numbers without flags, and NaN by the rules of casts.
 
     Notes
     -----
-    IEEE 754-2019 clauses 5.4.1, 5.4.2 and 5.8.  From a float to an integer format NaN, infinities and what is out of
-    range raise invalid and nothing else; what they become the profile's `float_to_int_invalid` says.  ``exact=False``
-    leaves out inexact: convertToInteger without Exact in its name.
+    IEEE 754-2019 clauses 5.4.1, 5.4.2 and 5.8.  From a float to an integer format, NaN, infinities and numbers out of
+    range raise only invalid; the profile's `float_to_int_invalid` decides their results.  ``exact=False`` does not
+    raise inexact: convertToInteger without Exact in its name.
 
     Examples
     --------
@@ -48,31 +49,33 @@ def convert(x: ArrayLike | Coded, fmt: Any, *, exact: bool = True, **options: Un
     """
     if "result" in options:
         raise TypeError("convert() got an unexpected keyword argument 'result'; the format is fmt")
-    return operate("convert", (x,), Options(**{**options, "result": fmt}), exact=checked_bool("exact", exact))
+    return operate(
+        "convert", (x,), Options(**{**options, "result": fmt}), variant=Variant(exact=checked_bool("exact", exact))
+    )
 
 
 def round_literal(
-    literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, place: int = 0
+    literal: Literal, fmt: FloatFormat | IntFormat, rules: Profile, seed: int | None = None, index: int = 0
 ) -> tuple[int, int | None]:
-    """Code and flags of a number that is written out, cast as a real number: to integers too; NaN keeps its sign.
+    """Code and flags of a literal, cast as a real number, to integers too; NaN keeps its sign.
 
     Parameters
     ----------
     literal : Literal
     fmt : FloatFormat or IntFormat
     rules : Profile
-    seed, place : int
+    seed, index : int
         For stochastic rounding: the seed, and the index in its stream.
 
     Returns
     -------
     tuple of int
-        The flags are None for profiles that round twice, which have none.
+        The flags are None under profiles that round twice.
 
     Raises
     ------
     ValueError
-        If the rules forbid the number.
+        If the rules refuse the number.
 
     Examples
     --------
@@ -83,13 +86,13 @@ def round_literal(
     (29, 1)
     """
     rules = fmt.check_profile(rules.for_codes(fmt.codes_key, FLOAT64.codes_key))
-    given: Any = literal
-    random = streamed(rules.rounding, seed, place)
-    code = int(encode(given, fmt, profile=rules, **random))
+    x: Any = literal
+    random = streamed(rules.rounding, seed, index)
+    code = int(encode(x, fmt, profile=rules, **random))
     if rules.through is Through.FLOAT32:
         return code, None
-    out = np.empty((), fmt.code_dtype)  # a value may be beyond float64
-    _, flags = convert(given, fmt, profile=rules, out=out, return_flags=True, **random)
+    out = np.empty((), fmt.code_dtype)  # float64 may not hold the value
+    _, flags = convert(x, fmt, profile=rules, out=out, return_flags=True, **random)
     return code, int(flags.bits)
 
 
@@ -101,9 +104,9 @@ def round_to_integral(x: ArrayLike | Coded, *, exact: bool = False, **options: U
 
     Notes
     -----
-    IEEE 754-2019 clause 5.9: roundToIntegral, with ``exact=True`` roundToIntegralExact.  All rounding modes; ties to
-    even, and to odd, mean the integer.  A zero has x's sign.  A result format that lacks the integer rounds it again,
-    by the same mode.
+    IEEE 754-2019 clause 5.9: roundToIntegral, with ``exact=True`` roundToIntegralExact.  Every
+    rounding mode applies, with even and odd integers.  A zero has x's sign.  A result format without the integer rounds
+    it again in the same mode.
 
     Examples
     --------
@@ -113,7 +116,9 @@ def round_to_integral(x: ArrayLike | Coded, *, exact: bool = False, **options: U
     >>> fe.round_to_integral(fe.array([2.5, 1.25], "float16"), rounding="toward_positive")
     Array([3., 2.], format='float16')
     """
-    return operate("round_to_integral", (x,), with_own_format(x, options), exact=checked_bool("exact", exact))
+    return operate(
+        "round_to_integral", (x,), with_own_format(x, options), variant=Variant(exact=checked_bool("exact", exact))
+    )
 
 
 @documented
@@ -124,8 +129,8 @@ def scaleb(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Options
 
     Notes
     -----
-    IEEE 754-2019 clause 5.3.3.  Where the result is subnormal or overflows it is rounded as every result is;
-    `numpy.ldexp`.
+    IEEE 754-2019 clause 5.3.3.  A result that is subnormal or overflows is rounded as in every operation.
+    numpy's name is `numpy.ldexp`.
 
     Examples
     --------
@@ -133,7 +138,7 @@ def scaleb(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Options
     >>> fe.scaleb(fe.array([1.5, 1.5, 1.5], "float16"), [3, -24, 20])
     Array([1.2000000e+01, 1.1920929e-07,           inf], format='float16')
     """
-    return operate("scaleb", (x, _integers("scaleb", n)), with_own_format(x, options))
+    return operate("scaleb", (x, _exponents("scaleb", n)), with_own_format(x, options))
 
 
 @documented
@@ -144,8 +149,8 @@ def logb(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 5.3.3.  Of 0 it is -infinity and raises divide by zero, of infinities +infinity; in an integer
-    format both raise invalid, as NaN does.  `numpy.frexp` counts one more.
+    IEEE 754-2019 clause 5.3.3.  The result for 0 is -infinity with divide by zero, for infinities +infinity; in an
+    integer format both raise invalid, as NaN does.  The exponent of `numpy.frexp` is one larger.
 
     Examples
     --------
@@ -166,8 +171,8 @@ def left_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Opt
 
     Notes
     -----
-    What does not fit overflows as the profile says: it saturates, or with ``overflow="wrap"`` the upper bits are lost,
-    as by `numpy.left_shift`.
+    Numbers out of range overflow by the profile's rule: they saturate, or with ``overflow="wrap"`` lose the upper
+    bits, as in `numpy.left_shift`.
 
     Examples
     --------
@@ -177,7 +182,9 @@ def left_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Opt
     >>> fe.left_shift(fe.array([3, -3, 100], "int8"), 2, overflow="wrap")
     Array([ 12, -12, -112], format='int8')
     """
-    return operate("scaleb", (_shifted("left_shift", x), _counts("left_shift", n)), with_own_format(x, options))
+    return operate(
+        "scaleb", (_fixed_point("left_shift", x), _shift_counts("left_shift", n)), with_own_format(x, options)
+    )
 
 
 @documented
@@ -188,8 +195,8 @@ def right_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Op
 
     Notes
     -----
-    Without `rounding` toward negative, which is an arithmetic shift and what `numpy.right_shift` does; with it what
-    DSPs call a rounding shift.  Bits that are lost raise inexact.
+    Rounding is toward negative by default: an arithmetic shift, as in `numpy.right_shift`.  With `rounding` it is a
+    DSP's rounding shift.  Lost bits raise inexact.
 
     Examples
     --------
@@ -203,52 +210,49 @@ def right_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Op
     own = with_own_format(x, options)
     if own.get("rounding") is None:
         own["rounding"] = "toward_negative"
-    return operate("scaleb", (_shifted("right_shift", x), -_counts("right_shift", n)), own)
+    return operate("scaleb", (_fixed_point("right_shift", x), -_shift_counts("right_shift", n)), own)
 
 
-def _is_integer(fmt: Format) -> bool:
-    return isinstance(fmt, IntFormat) and fmt.fraction_bits == 0
+def _exponents(name: str, n: Any) -> Any:
+    """`n` itself if its format holds it, else int64 clamped beyond all formats' exponents."""
+    source = _integer_source(name, n)
+    return n if source.rest is None else _clamped(source)
 
 
-def _integers(name: str, n: Any) -> Any:
-    """Integers as they are; as int64 where some are so large that no format has so many powers of two."""
-    given = _whole(name, n)
-    return n if given.rest is None else _within(given)
+def _integer_source(name: str, n: Any) -> Source:
+    source = as_numbers(n)
+    if not isinstance(source.format, IntFormat) or source.format.fraction_bits:
+        raise TypeError(f"{name}: n must be integers, not of {source.format.name}")
+    return source
 
 
-def _whole(name: str, n: Any) -> Source:
-    given = as_numbers(n)
-    if not _is_integer(given.format):
-        raise TypeError(f"{name}: n must be integers, not of {given.format.name}")
-    return given
+def _clamped(source: Source) -> NDArray[np.int64]:
+    """Integers as int64, clamped to 2^32 in magnitude, which is more powers of two than any format has."""
+    integers = np.asarray(decode(source.codes, source.format))
+    wide = integers if integers.dtype.itemsize == 8 else integers.astype(np.int64)  # a narrow dtype has no 2^32
+    clamped = np.minimum(wide, wide.dtype.type(_MOST_POWERS)).astype(np.int64)
+    clamped = np.array(np.maximum(clamped, -_MOST_POWERS))
+    if source.rest is not None:
+        clamped.reshape(-1)[source.rest.places] *= _MOST_POWERS
+    return clamped
 
 
-def _within(given: Source) -> NDArray[np.int64]:
-    """Integers as int64, those beyond 2^32 as 2^32 with their sign: nothing reaches so many powers of two."""
-    found = np.asarray(decode(given.codes, given.format))
-    wide = found if found.dtype.itemsize == 8 else found.astype(np.int64)  # a narrow dtype has no 2^32
-    near = np.minimum(wide, wide.dtype.type(_FARTHEST)).astype(np.int64)
-    near = np.array(np.maximum(near, -_FARTHEST))
-    if given.rest is not None:
-        near.reshape(-1)[given.rest.places] *= _FARTHEST
-    return near
-
-
-def _counts(name: str, n: Any) -> NDArray[np.int64]:
-    """How far to shift, as int64."""
-    given = _whole(name, n)
-    counts = _within(given)
+def _shift_counts(name: str, n: Any) -> NDArray[np.int64]:
+    """Shift distances as int64."""
+    source = _integer_source(name, n)
+    counts = _clamped(source)
     if counts.size and counts.min() < 0:
-        place = int(counts.argmin())
-        wrong = np.asarray(decode(given.codes, given.format)).reshape(-1)[place].item()
-        if given.rest is not None and place in given.rest.places:
-            wrong = given.rest.numbers[given.rest.places.tolist().index(place)]
-        raise ValueError(f"{name}: n must not be negative, but is {exact_text(wrong)}: shift the other way")
+        index = int(counts.argmin())
+        negative = np.asarray(decode(source.codes, source.format)).reshape(-1)[index].item()
+        if source.rest is not None and index in source.rest.places:
+            negative = source.rest.numbers[source.rest.places.tolist().index(index)]
+        raise ValueError(f"{name}: n must not be negative, but is {exact_text(negative)}: shift the other way")
     return counts
 
 
-def _shifted(name: str, x: Any) -> Any:
-    found = as_numbers(x).format
-    if not isinstance(found, IntFormat):
-        raise TypeError(f"{name}: x must be of an integer or fixed-point format, not of {found.name}: use scaleb")
+def _fixed_point(name: str, x: Any) -> Any:
+    """`x`; raises TypeError unless it is of an integer or fixed-point format."""
+    fmt = as_numbers(x).format
+    if not isinstance(fmt, IntFormat):
+        raise TypeError(f"{name}: x must be of an integer or fixed-point format, not of {fmt.name}: use scaleb")
     return x

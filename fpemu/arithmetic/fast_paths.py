@@ -1,6 +1,6 @@
-"""Faster ways to the bits of the general kernels' operations: tables, and the CPU's own arithmetic.
+"""Fast paths with the general kernel's exact results: lookup tables and the CPU's FPU.
 
-A way is chosen once for an operation, its operands' formats and the task, and kept.
+A fast path is chosen once for an operation, its operands' formats and the target, and cached.
 """
 
 from __future__ import annotations
@@ -12,57 +12,55 @@ from typing import Any
 import numpy as np
 
 from fpemu.arithmetic.task import Codes, Formats, Target, general
-from fpemu.casting import encode as encode_codes
+from fpemu.casting import encode
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.plans import plan
 from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat
 from fpemu.formats.facts.exactness import finite_ends, holds, needs_round_to_odd, overflow_threshold, rounds_once_in
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
-from fpemu.kernels import opcodes as operations
-from fpemu.kernels import spec as places
+from fpemu.kernels import opcodes, spec
 
-# (operands' codes, where the result's codes go, where its flags go or an empty array): whether it was done
+# (operands' codes, array for the result's codes, array for its flags or an empty one): whether they were computed
 FastPath = Callable[[list[Codes], Codes, Codes], bool]
 
-TABLE_BITS = 16  # operands of so many bits together go through a table of all results...
-TABLE_SIZE = 1 << 13  # ...where an array is at least so long
-FPU_SIZE = 1 << 8  # from here on the FPU's several passes are worth it
-CHUNK = 1 << 15  # elements between the passes stay in the cache
+RESULT_TABLE_BITS = 16  # operands of at most this many bits together are looked up in a table of all results...
+RESULT_TABLE_SIZE = 1 << 13  # ...if the arrays are at least this long
+FPU_SIZE = 1 << 8  # shortest arrays for which the FPU's several passes pay
+FPU_CHUNK = 1 << 15  # elements that stay in the cache between the passes
 
 NO_WORDS = np.zeros(8, np.uint32)
 
 _NEAREST = [mode for mode in Rounding if mode.value.startswith("nearest")]
-_OF_THE_FPU = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
+_FPU_OPERATIONS = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
 
-_EXACT = IEEE.replace(nan_payload="keep")
+_KEEPS_PAYLOADS = IEEE.replace(nan_payload="keep")
 
 
-def fast_path(name: str, formats: Formats, task: Target, size: int, flags_wanted: bool) -> FastPath | None:
-    """A faster way than the general kernel's for arrays of this size, or None."""
-    if size < FPU_SIZE or not isinstance(task.profile.rounding, Rounding):
+def fast_path(name: str, formats: Formats, target: Target, size: int, flags_wanted: bool) -> FastPath | None:
+    """The fast path for arrays of this size, or None if the general kernel is fastest."""
+    if size < FPU_SIZE or not isinstance(target.profile.rounding, Rounding):
         return None
-    if task.rules[places.INTEGRAL_ROUNDING] >= places.STOCHASTIC_A:
+    if target.rules[spec.INTEGRAL_ROUNDING] >= spec.STOCHASTIC_A:
         return None
     bits = sum(fmt.bits for fmt in formats)
-    if bits <= TABLE_BITS:
-        return _table_path(name, formats, task) if size >= TABLE_SIZE else None
-    return _fpu_path(name, formats, task, flags_wanted)
+    if bits <= RESULT_TABLE_BITS:
+        return _table_path(name, formats, target) if size >= RESULT_TABLE_SIZE else None
+    return _fpu_path(name, formats, target, flags_wanted)
 
 
 @functools.lru_cache(maxsize=64)
-def _table_path(name: str, formats: Formats, task: Target) -> FastPath | None:
-    """Every result looked up."""
+def _table_path(name: str, formats: Formats, target: Target) -> FastPath | None:
+    """Look up every result in a table."""
     from fpemu.kernels.cpu.lookup import take_array, take_pairs, take_pairs_with_flags
 
     if len(formats) > 2:
         return None
-    every = np.arange(1 << sum(fmt.bits for fmt in formats), dtype=np.uint32)
+    pairs = np.arange(1 << sum(fmt.bits for fmt in formats), dtype=np.uint32)
     width = formats[-1].bits if len(formats) == 2 else 0
-    low = every & np.uint32((1 << width) - 1) if width else every
-    parts = [every >> np.uint32(width), low] if width else [every]
-    codes = [part.astype(fmt.code_dtype) for part, fmt in zip(parts, formats, strict=True)]
-    results, raised = np.empty(every.size, task.target.code_dtype), np.empty(every.size, np.uint8)
-    general(name, formats, task, codes, results, raised)
+    operands = [pairs >> np.uint32(width), pairs & np.uint32((1 << width) - 1)] if width else [pairs]
+    codes = [x.astype(fmt.code_dtype) for x, fmt in zip(operands, formats, strict=True)]
+    results, raised = np.empty(pairs.size, target.format.code_dtype), np.empty(pairs.size, np.uint8)
+    general(name, formats, target, codes, results, raised)
     twice = np.dtype(f"u{2 * results.itemsize}") if results.itemsize < 8 else None
     bits = 8 * results.itemsize
     both = None if twice is None else results.astype(twice) | raised.astype(twice) << twice.type(bits)
@@ -82,184 +80,188 @@ def _table_path(name: str, formats: Formats, task: Target) -> FastPath | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _fpu_path(name: str, formats: Formats, task: Target, flags_wanted: bool) -> FastPath | None:
-    """The operation in float32 or float64, rounded to odd where that matters, and a cast of what it gives."""
-    profile, target = task.profile, task.target
+def _fpu_path(name: str, formats: Formats, target: Target, flags_wanted: bool) -> FastPath | None:
+    """Compute in float32 or float64, rounded to odd where that matters, and cast the result to the target."""
+    profile, fmt, rules = target.profile, target.format, target.rules
     if (
         profile.subnormals_in is not SubnormalsIn.KEEP
         or profile.overflow is Overflow.WRAP
-        or task.rules[places.PAYLOAD] != places.PAYLOAD_DROP
+        or rules[spec.PAYLOAD] != spec.PAYLOAD_DROP
         or profile.nan_payload is not NanPayload.DROP
-        or name not in _OF_THE_FPU
-        or task.rules[places.NAN_RESULT] != places.NAN_RESULT_CANONICAL
-        or task.rules[places.INVALID_NAN] != task.rules[places.NAN_POSITIVE]
-        or (task.rules[places.FMA_QUIET] and name == "fma")
-        or task.rules[places.DIVISION_BY_ZERO]
-        or not isinstance(target, FloatFormat)
+        or name not in _FPU_OPERATIONS
+        or rules[spec.NAN_RESULT] != spec.NAN_RESULT_CANONICAL
+        or rules[spec.INVALID_NAN] != rules[spec.NAN_POSITIVE]
+        or (rules[spec.FMA_QUIET] and name == "fma")
+        or rules[spec.DIVISION_BY_ZERO]
+        or not isinstance(fmt, FloatFormat)
     ):
         return None
-    floats = tuple(fmt for fmt in formats if isinstance(fmt, FloatFormat) and holds(FLOAT32, fmt))
+    floats = tuple(x for x in formats if isinstance(x, FloatFormat) and holds(FLOAT32, x))
     if len(floats) < len(formats):
         return None
-    plain = target.signed and target.subnormals and target.zero and profile.subnormals_out is SubnormalsOut.KEEP
-    if flags_wanted and not (plain and holds(FLOAT32, target)):
+    plain = fmt.signed and fmt.subnormals and fmt.zero and profile.subnormals_out is SubnormalsOut.KEEP
+    if flags_wanted and not (plain and holds(FLOAT32, fmt)):
         return None
-    if _enough(name, floats, task, FLOAT32, flags_wanted, False):
-        return _passes(name, floats, task, FLOAT32, flags_wanted, None)
-    if not _enough(name, floats, task, FLOAT64, flags_wanted, False):
+    if _rounds_once(name, floats, target, FLOAT32, flags_wanted):
+        return _passes(name, floats, target, FLOAT32, flags_wanted, None)
+    if not _rounds_once(name, floats, target, FLOAT64, flags_wanted):
         return None
-    wider = _passes(name, floats, task, FLOAT64, flags_wanted, None)
-    if name == "multiply" and _enough(name, floats, task, FLOAT32, flags_wanted, True):
-        return _passes(name, floats, task, FLOAT32, flags_wanted, wider)
+    wider = _passes(name, floats, target, FLOAT64, flags_wanted, None)
+    if name == "multiply" and _rounds_once(name, floats, target, FLOAT32, flags_wanted, losses_matter=False):
+        return _passes(name, floats, target, FLOAT32, flags_wanted, wider)
     return wider
 
 
-def _enough(
-    name: str, formats: tuple[FloatFormat, ...], task: Target, wide: FloatFormat, flags_wanted: bool, checked: bool
+def _rounds_once(
+    name: str,
+    formats: tuple[FloatFormat, ...],
+    target: Target,
+    wide: FloatFormat,
+    flags_wanted: bool,
+    losses_matter: bool = True,
 ) -> bool:
-    """Whether a float holds enough of the operation's exact results for one rounding to the target.
+    """Whether results in a wide float, rounded to the target, are the exact results rounded once.
 
-    `checked`: products that may lose digits for being small are done otherwise.
+    `losses_matter`: False if products that lose digits because they are small are computed otherwise.
     """
-    target = task.target
-    assert isinstance(target, FloatFormat)
-    infinities = (
-        (places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
-        (places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
+    fmt, rules = target.format, target.rules
+    assert isinstance(fmt, FloatFormat)
+    # Where the float's own overflow is the target's overflow to infinity, it does no harm.
+    to_infinity = (
+        rules[spec.INFINITY_POSITIVE] == rules[spec.OVERFLOW_POSITIVE]
+        and rules[spec.INFINITY_NEGATIVE] == rules[spec.OVERFLOW_NEGATIVE]
     )
-    alike = all(task.rules[i] == task.rules[j] for i, j in zip(*infinities, strict=True))
-    # Where the float's own overflow is the target's overflow to infinity, nobody sees the difference.
-    nearest = task.profile.rounding in _NEAREST
-    end = overflow_threshold(target, nearest) if flags_wanted else finite_ends(target)[1]
-    seen = not (alike and end <= finite_ends(wide)[1])
-    return rounds_once_in(wide, name, formats, target, overflow_matters=seen, losses_matter=not checked)
+    nearest = target.profile.rounding in _NEAREST
+    end = overflow_threshold(fmt, nearest) if flags_wanted else finite_ends(fmt)[1]
+    overflow_matters = not (to_infinity and end <= finite_ends(wide)[1])
+    return rounds_once_in(wide, name, formats, fmt, overflow_matters=overflow_matters, losses_matter=losses_matter)
 
 
-def _kind(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
-    """How codes become float32 numbers (`fpemu.kernels.opcodes`), and the words for it."""
+def _decoding_to_float32(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
+    """How codes become float32 numbers (`fpemu.kernels.opcodes`), and the loops' constants for that."""
     from fpemu.casting.fast_paths import widening
 
-    words = [widening(fmt) for fmt in formats]
-    known = [NO_WORDS if some is None else some for some in words]
-    if any(some is None for some in words):
-        return operations.REALS, known
+    constants = [widening(fmt) for fmt in formats]
+    given = [NO_WORDS if words is None else words for words in constants]
+    if any(words is None for words in constants):
+        return opcodes.REALS, given
     heads = all(fmt.emin == FLOAT32.emin and fmt.nan == "ieee" and fmt.signed for fmt in formats)
-    return operations.HEADS if heads else operations.WIDENED, known
+    return opcodes.HEADS if heads else opcodes.WIDENED, given
 
 
 def _passes(
     name: str,
     formats: tuple[FloatFormat, ...],
-    task: Target,
+    target: Target,
     wide: FloatFormat,
     flags_wanted: bool,
     wider: FastPath | None,
 ) -> FastPath:
-    """Decode, operate, encode, and find the flags: each a loop over a chunk.
+    """Decode, compute, encode and determine the flags: each a loop over a chunk.
 
-    `wider`: takes the chunks in which a product may have lost digits.
+    `wider`: computes the chunks in which a product may have lost digits.
     """
     from fpemu.kernels.cpu.fpu_operations import flags_loop, fpu_loop
 
-    number = getattr(operations, name.upper())
-    kind, words = _kind(formats)
-    assert isinstance(task.target, FloatFormat)
-    odd = flags_wanted or needs_round_to_odd(wide, name, formats, task.target, task.profile.rounding in _NEAREST)
-    loop = fpu_loop(number, wide is FLOAT64, kind, odd, wider is not None)
-    exact = FLOAT32.check_profile(_EXACT)
-    as_it_is = [kind != operations.REALS or fmt.codes_key == FLOAT32.codes_key for fmt in formats]
-    decodes = [None if so else plan(fmt, FLOAT32, exact, None) for so, fmt in zip(as_it_is, formats, strict=True)]
-    encode = plan(wide, task.target, task.profile, None)
-    word = np.dtype(wide.code_dtype)
-    toward_negative = task.profile.rounding is Rounding.TOWARD_NEGATIVE
-    zero = word.type(wide.sign_mask if toward_negative else 0)
-    tables = [*words, NO_WORDS, NO_WORDS][:3]
-    to_flags = flags_loop(number, wide is FLOAT64, kind) if flags_wanted else None
-    cut, marks = _flag_thresholds(task, wide) if flags_wanted else (None, None)
+    fmt, rounding = target.format, target.profile.rounding
+    assert isinstance(fmt, FloatFormat)
+    opcode = getattr(opcodes, name.upper())
+    method, constants = _decoding_to_float32(formats)
+    odd = flags_wanted or needs_round_to_odd(wide, name, formats, fmt, rounding in _NEAREST)
+    loop = fpu_loop(opcode, wide is FLOAT64, method, odd, wider is not None)
+    exact = FLOAT32.check_profile(_KEEPS_PAYLOADS)
+    ready = [method != opcodes.REALS or x.codes_key == FLOAT32.codes_key for x in formats]
+    decodes = [None if so else plan(x, FLOAT32, exact, None) for so, x in zip(ready, formats, strict=True)]
+    to_target = plan(wide, fmt, target.profile, None)
+    dtype = np.dtype(wide.code_dtype)
+    zero = dtype.type(wide.sign_mask if rounding is Rounding.TOWARD_NEGATIVE else 0)
+    tables = [*constants, NO_WORDS, NO_WORDS][:3]
+    to_flags = flags_loop(opcode, wide is FLOAT64, method) if flags_wanted else None
+    thresholds = _flag_thresholds(target, wide) if flags_wanted else (None, None)
 
-    def passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
-        for decode, part in zip(decodes, codes, strict=True):
+    def run_passes(codes: list[Codes], out: Codes, flags: Codes) -> bool:
+        for decode, x in zip(decodes, codes, strict=True):
             if decode is not None:
-                decode.prepare(part.size)
-        size = min(CHUNK, out.size)
+                decode.prepare(x.size)
+        size = min(FPU_CHUNK, out.size)
         buffers = [np.empty(0 if decode is None else size, np.uint32) for decode in decodes]
-        results = np.empty(size, word)
-        for start in range(0, out.size, CHUNK):
-            stop = min(start + CHUNK, out.size)
-            parts, to, raised = [part[start:stop] for part in codes], out[start:stop], flags[start:stop]
+        wide_codes = np.empty(size, dtype)
+        for start in range(0, out.size, FPU_CHUNK):
+            stop = min(start + FPU_CHUNK, out.size)
+            chunks, to, raised = [x[start:stop] for x in codes], out[start:stop], flags[start:stop]
             operands = []
-            for decode, buffer, part in zip(decodes, buffers, parts, strict=True):
-                some = part
+            for decode, buffer, chunk in zip(decodes, buffers, chunks, strict=True):
+                singles = chunk
                 if decode is not None:
-                    some = buffer[: stop - start]
-                    decode(part, some)
-                operands.append(some.view(np.float32) if kind == operations.REALS else some)
+                    singles = buffer[: stop - start]
+                    decode(chunk, singles)
+                operands.append(singles.view(np.float32) if method == opcodes.REALS else singles)
             operands = [*operands, operands[0], operands[0]][:3]
-            found = results[: stop - start]
-            done = loop(*operands, *tables, zero, FPU_PROBE, found)
-            if done == operations.UNDERFLOWED and wider and wider(parts, to, raised):
+            results = wide_codes[: stop - start]
+            status = loop(*operands, *tables, zero, FPU_PROBE, results)
+            if status == opcodes.UNDERFLOWED and wider and wider(chunks, to, raised):
                 continue
-            if done != operations.DONE:
+            if status != opcodes.DONE:
                 return False
-            encode(found, to)
+            to_target(results, to)
             if to_flags is not None:
-                to_flags(*operands, *tables, found, cut, marks, raised)
+                to_flags(*operands, *tables, results, *thresholds, raised)
         return True
 
-    return passes
+    return run_passes
 
 
-def _flag_thresholds(task: Target, wide: FloatFormat) -> tuple[Any, Codes]:
-    """What `flags_loop` knows of the target: the bits below its last one; limits, other numbers in the wide float."""
-    target = task.target
-    assert isinstance(target, FloatFormat)
+def _flag_thresholds(target: Target, wide: FloatFormat) -> tuple[Any, Codes]:
+    """Constants of `flags_loop`: the mask of the bits below the target's last one; limits in the wide float."""
+    fmt = target.format
+    assert isinstance(fmt, FloatFormat)
     word = np.dtype(wide.code_dtype).type
-    normal, magic = _power_of_two(wide, target.emin), _power_of_two(wide, target.quantum_exponent + wide.precision - 1)
+    normal, magic = _power_of_two(wide, fmt.emin), _power_of_two(wide, fmt.quantum_exponent + wide.precision - 1)
     magic |= 1 << (wide.precision - 2)
-    numbers = [normal, int(encode_codes(target.max_code, wide, source=target)), magic]
-    marks = np.concatenate(
-        [*_overflow_and_tiny_limits(task, wide), np.array(numbers, word).view(f"f{word().itemsize}")]
-    )
-    return word((1 << (wide.precision - target.precision)) - 1), marks
+    numbers = np.array([normal, int(encode(fmt.max_code, wide, source=fmt)), magic], word)
+    limits = _overflow_and_tiny_limits(target, wide)
+    thresholds = np.concatenate([*limits, numbers.view(limits[0].dtype)])
+    return word((1 << (wide.precision - fmt.precision)) - 1), thresholds
 
 
-def _overflow_and_tiny_limits(task: Target, wide: FloatFormat) -> tuple[Codes, Codes]:
-    """For positive and negative results in the wide float: from where on they overflow, up to where they are tiny.
+def _overflow_and_tiny_limits(target: Target, wide: FloatFormat) -> tuple[Codes, Codes]:
+    """The least magnitudes in the wide float that overflow, and the largest tiny ones; each positive, then negative.
 
-    Asked of the general kernel, by bisection: both are monotone.
+    Determined with the general kernel, by bisection: both are monotone.
     """
-    real = f"f{np.dtype(wide.code_dtype).itemsize}"
+    fmt = target.format
+    assert isinstance(fmt, FloatFormat)
 
     def raises(bits: int, negative: bool, flag: int) -> bool:
         """Whether the number with these bits, rounded to the target, raises a flag."""
-        code = np.array([bits | (wide.sign_mask if negative else 0)], wide.code_dtype)
-        zero = np.array([wide.sign_mask if negative else 0], wide.code_dtype)
-        out, flags = np.empty(1, task.target.code_dtype), np.empty(1, np.uint8)
-        general("add", (wide, wide), task, [code, zero], out, flags)
+        sign = wide.sign_mask if negative else 0
+        code, zero = np.array([bits | sign], wide.code_dtype), np.array([sign], wide.code_dtype)
+        out, flags = np.empty(1, fmt.code_dtype), np.empty(1, np.uint8)
+        general("add", (wide, wide), target, [code, zero], out, flags)
         return bool(flags[0] & flag)
 
-    limits, tiny = [], []
-    assert isinstance(task.target, FloatFormat)
+    overflow, tiny = [], []
     for negative in (False, True):
-        low, high = 0, wide.max_code + 1  # infinity: nothing finite overflows
+        low, high = 0, wide.max_code + 1  # infinity: no finite number overflows
         while low < high:
             middle = (low + high) // 2
-            if raises(middle, negative, operations.OVERFLOW_FLAG):
+            if raises(middle, negative, opcodes.OVERFLOW_FLAG):
                 high = middle
             else:
                 low = middle + 1
-        limits.append(low)
-        # Odd bits below 2^emin are inexact: they underflow where they are tiny.  Of the even ones above the last such
-        # one only the next can, a tie.
-        low, high = _power_of_two(wide, task.target.emin - 2) | 1, _power_of_two(wide, task.target.emin) - 1
+        overflow.append(low)
+        # Numbers with odd bits below 2^emin are inexact: they underflow if they are tiny.  Of those with even bits
+        # above the last such number only the next can be tiny, a tie.
+        low, high = _power_of_two(wide, fmt.emin - 2) | 1, _power_of_two(wide, fmt.emin) - 1
         while low < high:
             middle = ((low + high) // 2 + 1) | 1
-            if raises(middle, negative, operations.UNDERFLOW_FLAG):
+            if raises(middle, negative, opcodes.UNDERFLOW_FLAG):
                 low = middle
             else:
                 high = middle - 2
-        tiny.append(low + raises(low + 1, negative, operations.UNDERFLOW_FLAG))
-    return tuple(np.array(found, wide.code_dtype).view(real) for found in (limits, tiny))  # type: ignore[return-value]
+        tiny.append(low + raises(low + 1, negative, opcodes.UNDERFLOW_FLAG))
+    real = f"f{np.dtype(wide.code_dtype).itemsize}"
+    return np.array(overflow, wide.code_dtype).view(real), np.array(tiny, wide.code_dtype).view(real)
 
 
 def _power_of_two(wide: FloatFormat, exponent: int) -> int:

@@ -1,4 +1,4 @@
-"""Flags: the exceptions of IEEE 754-2019 clause 7, element by element, and what a raised flag does (`errstate`)."""
+"""Flags, the exceptions of IEEE 754-2019 clause 7, element by element; `errstate`, which turns them into errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ from fpemu.formats import Format, IntFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
 from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.lookup import brief, near
-from fpemu.kernels import opcodes as operations
+from fpemu.kernels import opcodes
 
-__all__ = ["FlagError", "FlagWarning", "Flags", "Modes", "active_modes", "check", "errstate", "listed", "value_text"]
+__all__ = [
+    "FlagError",
+    "FlagWarning",
+    "Flags",
+    "Modes",
+    "active_modes",
+    "errstate",
+    "listed",
+    "raise_or_warn",
+    "value_text",
+]
 
 
 class Flags:
@@ -31,7 +41,7 @@ class Flags:
     Parameters
     ----------
     bits : numpy.ndarray of uint8
-        1 inexact, 2 underflow, 4 overflow, 8 divide by zero, 16 invalid, as Berkeley TestFloat numbers them.
+        1 inexact, 2 underflow, 4 overflow, 8 divide by zero, 16 invalid, the numbers of Berkeley TestFloat.
 
     Attributes
     ----------
@@ -41,8 +51,8 @@ class Flags:
     Notes
     -----
     IEEE 754-2019 clause 7.  Underflow is raised where a result is tiny (after rounding, unless the profile's
-    `tininess` says before) and inexact.  Formats without infinity or NaN raise the same flags; only what is delivered
-    differs.
+    `tininess` is "before") and inexact.  Formats without infinity or NaN raise the same flags; only their results
+    differ.
 
     Examples
     --------
@@ -65,28 +75,28 @@ class Flags:
 
     @property
     def inexact(self) -> NDArray[np.bool_]:
-        """The result is not the exact one (7.6)."""
-        return self._raised(operations.INEXACT_FLAG)
+        """The result differs from the exact one (7.6)."""
+        return self._raised(opcodes.INEXACT_FLAG)
 
     @property
     def underflow(self) -> NDArray[np.bool_]:
         """The result is tiny and inexact (7.5)."""
-        return self._raised(operations.UNDERFLOW_FLAG)
+        return self._raised(opcodes.UNDERFLOW_FLAG)
 
     @property
     def overflow(self) -> NDArray[np.bool_]:
         """The rounded magnitude is beyond the largest finite one (7.4)."""
-        return self._raised(operations.OVERFLOW_FLAG)
+        return self._raised(opcodes.OVERFLOW_FLAG)
 
     @property
     def divide_by_zero(self) -> NDArray[np.bool_]:
         """An exact infinity from finite operands (7.3)."""
-        return self._raised(operations.DIVIDE_BY_ZERO_FLAG)
+        return self._raised(opcodes.DIVIDE_BY_ZERO_FLAG)
 
     @property
     def invalid(self) -> NDArray[np.bool_]:
-        """No number is a sensible result, or an operand is a signalling NaN (7.2)."""
-        return self._raised(operations.INVALID_FLAG)
+        """No number is a meaningful result, or an operand is a signalling NaN (7.2)."""
+        return self._raised(opcodes.INVALID_FLAG)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Flags):
@@ -102,23 +112,26 @@ class Flags:
 
 
 MODES = ("ignore", "warn", "raise")
-
-
-SHOWN = 3  # terms of a sum in a message
-
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
+LISTED_TERMS = 3  # terms of a sum in a message
 _FOLDER = str(Path(__file__).parents[1]) + os.sep
+# Flags in the order of messages, the gravest first: (name, bit)
+_GRAVEST_FIRST = [(name, 1 << bit) for bit, name in reversed(list(enumerate(Flags.NAMES)))]
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
-# Flags by how much went wrong, as they stand in messages: (name, bit)
-_GRAVEST_FIRST = [(name, 1 << place) for place, name in reversed(list(enumerate(Flags.NAMES)))]
+class _FlagReport(Exception):  # noqa: N818 - a warning too
+    """Flags raised by an operation, as an error or a warning."""
+
+    def __init__(
+        self, message: str = "", operation: str = "", flags: Flags | None = None, index: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.operation, self.flags, self.index = operation, flags, index
 
 
-class FlagError(FloatingPointError):
-    """An operation raised a flag that `errstate` says is an error.
+class FlagError(_FlagReport, FloatingPointError):
+    """An operation raised a flag that is an error under `errstate`.
 
     Parameters
     ----------
@@ -128,7 +141,7 @@ class FlagError(FloatingPointError):
     flags : Flags, optional
         All flags that it raised, of all elements.
     index : tuple of int
-        Where the first element is that the message is about.
+        Index of the first element that the message is about.
 
     Attributes
     ----------
@@ -149,15 +162,9 @@ class FlagError(FloatingPointError):
     multiply (1,) Flags(inexact: 1, overflow: 1 of 2)
     """
 
-    def __init__(
-        self, message: str = "", operation: str = "", flags: Flags | None = None, index: tuple[int, ...] = ()
-    ) -> None:
-        super().__init__(message)
-        self.operation, self.flags, self.index = operation, flags, index
 
-
-class FlagWarning(RuntimeWarning):
-    """An operation raised a flag that `errstate` says to warn of.
+class FlagWarning(_FlagReport, RuntimeWarning):
+    """An operation raised a flag that is a warning under `errstate`.
 
     Parameters
     ----------
@@ -167,7 +174,7 @@ class FlagWarning(RuntimeWarning):
     flags : Flags, optional
         All flags that it raised, of all elements.
     index : tuple of int
-        Where the first element is that the message is about.
+        Index of the first element that the message is about.
 
     Attributes
     ----------
@@ -186,18 +193,12 @@ class FlagWarning(RuntimeWarning):
     divide: divide_by_zero: divide(1.0, 0.0) = inf in float16
     """
 
-    def __init__(
-        self, message: str = "", operation: str = "", flags: Flags | None = None, index: tuple[int, ...] = ()
-    ) -> None:
-        super().__init__(message)
-        self.operation, self.flags, self.index = operation, flags, index
-
 
 class Modes(NamedTuple):
-    """What a context asks for: the bits of the flags that are errors and warnings, and the context around it.
+    """The modes of a context: the bits of the flags that are errors and that are warnings, and the outer context.
 
-    The way back is kept here and not in the `errstate`, so that one of them serves several threads, and itself inside
-    itself.
+    The outer context is stored here and not in the `errstate`, so that one `errstate` can serve several threads and be
+    nested in itself.
     """
 
     errors: int
@@ -205,24 +206,24 @@ class Modes(NamedTuple):
     outer: Modes | None
 
 
-_MODES: ContextVar[Modes | None] = ContextVar("fpemu.errstate", default=None)
+_CONTEXT_MODES: ContextVar[Modes | None] = ContextVar("fpemu.errstate", default=None)
 
 
 def active_modes() -> Modes | None:
-    """What the current context asks for, or None where nothing that is raised matters."""
-    found = _MODES.get()
-    return None if found is None or not found.errors | found.warnings else found
+    """The current context's modes, or None if it ignores all flags."""
+    modes = _CONTEXT_MODES.get()
+    return None if modes is None or not modes.errors | modes.warnings else modes
 
 
 class errstate:  # noqa: N801 - as numpy's
-    """A context in which operations raise an error, or warn, where they raise a flag of IEEE 754.
+    """A context in which operations that raise a flag of IEEE 754 raise an error or warn.
 
     Parameters
     ----------
     all : "ignore", "warn" or "raise", optional
-        For the flags that are not named.
+        For all flags that are not named.
     invalid : "ignore", "warn" or "raise", optional
-        Default: as around the context; "ignore" outside of any.
+        Default: as outside the context; "ignore" outside all contexts.
     divide_by_zero : "ignore", "warn" or "raise", optional
     overflow : "ignore", "warn" or "raise", optional
     underflow : "ignore", "warn" or "raise", optional
@@ -231,27 +232,26 @@ class errstate:  # noqa: N801 - as numpy's
     Raises
     ------
     TypeError
-        If a mode is no string, or as a decorator it is given a generator function.
+        If a mode is not a string, or a generator function is decorated.
     ValueError
         If a mode is unknown.
 
     See Also
     --------
-    Flags : what was raised, element by element, where an operation is called with ``return_flags=True``.
-    numpy.errstate : the same of numpy's own operations.
+    Flags : the flags raised, element by element, of an operation called with ``return_flags=True``.
+    numpy.errstate : the same for numpy's own opcodes.
 
     Notes
     -----
     No bit of a result depends on it.  An operation that ends in a `FlagError` has written nothing: its `out`, or the
-    Array on the left of ``+=``, is what it was.  It gives one error, or if there is none to give one `FlagWarning`,
-    about all its elements.
+    Array on the left of ``+=``, is unchanged.  It raises one error for all its elements, or gives one `FlagWarning`.
 
-    All operations with `return_flags` take part, as functions, operators and numpy's ufuncs.  Casts (`cast`, `encode`,
-    `Array.astype`, `array`, an assignment to elements) are no operations; `convert` is.  A profile that rounds
-    through float32 has no flags: a ValueError.
+    All operations with `return_flags` are affected, as functions, operators and numpy's ufuncs.  Casts (`cast`,
+    `encode`, `Array.astype`, `array`, assignment to elements) are not operations; `convert` is.  A profile that rounds
+    through float32 has no flags and raises ValueError.
 
-    A context is of its thread and its asynchronous task, as `contextvars` has it: new threads begin with none, new
-    tasks with the one that they are made in.  Also a decorator, of functions and coroutine functions.
+    A context belongs to its thread and its asynchronous task, as with `contextvars`: new threads begin without one, new
+    tasks with the one that they are created in.  It is also a decorator of functions and coroutine functions.
 
     Examples
     --------
@@ -289,23 +289,23 @@ class errstate:  # noqa: N801 - as numpy's
         self._modes = {name: all if mode is None else mode for name, mode in named.items()}
 
     def __enter__(self) -> errstate:
-        outer = _MODES.get()
+        outer = _CONTEXT_MODES.get()
         errors, warned = (0, 0) if outer is None else outer[:2]
         for name, bit in _GRAVEST_FIRST:
             mode = self._modes[name]
             if mode is not None:
                 errors = errors | bit if mode == "raise" else errors & ~bit
                 warned = warned | bit if mode == "warn" else warned & ~bit
-        _MODES.set(Modes(errors, warned, outer))
+        _CONTEXT_MODES.set(Modes(errors, warned, outer))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        inner = _MODES.get()
-        _MODES.set(None if inner is None else inner.outer)
+        inner = _CONTEXT_MODES.get()
+        _CONTEXT_MODES.set(None if inner is None else inner.outer)
 
-    def __call__(self, function: _Function) -> _Function:
+    def __call__(self, function: _Decorated) -> _Decorated:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("errstate decorates no generator functions: use `with errstate(...)` around the loop")
         if inspect.iscoroutinefunction(function):
@@ -337,12 +337,14 @@ def _check_mode(name: str, mode: Any) -> None:
         raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}{near(mode, list(MODES))}")
 
 
-def check(modes: Modes, operation: str, bits: NDArray[np.uint8], describe: Callable[[tuple[int, ...]], str]) -> None:
-    """An error or a warning where an operation raised flags that a context asks for.
+def raise_or_warn(
+    modes: Modes, operation: str, bits: NDArray[np.uint8], describe: Callable[[tuple[int, ...]], str]
+) -> None:
+    """Raise an error or warn if an operation raised flags for which a context demands it.
 
     Parameters
     ----------
-    modes : Asked
+    modes : Modes
     operation : str
     bits : numpy.ndarray of uint8
         The flags, of the result's shape.
@@ -352,25 +354,26 @@ def check(modes: Modes, operation: str, bits: NDArray[np.uint8], describe: Calla
     Raises
     ------
     FlagError
-        Or what the warnings' filters make of a FlagWarning: call this before anything is written.
+        Or the error that the warnings' filters make of a FlagWarning: call this before anything is written.
     """
-    happened = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
-    if happened & modes.errors:
-        raise FlagError(*_report(operation, bits, happened & modes.errors, describe))
-    if happened & modes.warnings:
-        warnings.warn(FlagWarning(*_report(operation, bits, happened & modes.warnings, describe)), stacklevel=_level())
+    raised = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
+    if raised & modes.errors:
+        raise FlagError(*_message_and_flags(operation, bits, raised & modes.errors, describe))
+    if raised & modes.warnings:
+        warning = FlagWarning(*_message_and_flags(operation, bits, raised & modes.warnings, describe))
+        warnings.warn(warning, stacklevel=_level())
 
 
-def _report(
+def _message_and_flags(
     operation: str, bits: NDArray[np.uint8], mask: int, describe: Callable[[tuple[int, ...]], str]
 ) -> tuple[str, str, Flags, tuple[int, ...]]:
-    """The message about the flags of a mask, and what an error or a warning has beside it."""
+    """The arguments of an error or a warning about the flags of a mask."""
     (name, bit), *others = [(name, bit) for name, bit in _GRAVEST_FIRST if bit & mask]
-    hit = (bits & np.uint8(bit)) != 0
-    index = tuple(int(i) for i in np.unravel_index(int(hit.argmax()), bits.shape))
+    raised = (bits & np.uint8(bit)) != 0
+    index = tuple(int(i) for i in np.unravel_index(int(raised.argmax()), bits.shape))
     text = f"{operation}: {name}"
     if bits.ndim:
-        text += f" in {np.count_nonzero(hit)} of {bits.size} elements, first at {list(index)}"
+        text += f" in {np.count_nonzero(raised)} of {bits.size} elements, first at {list(index)}"
     text += f": {describe(index)}"
     if others:
         counts = [(other, np.count_nonzero(bits & np.uint8(one))) for other, one in others]
@@ -379,7 +382,7 @@ def _report(
 
 
 def _level() -> int:
-    """How far up the first caller is that is not of this package: where a warning belongs."""
+    """`stacklevel` of the first caller outside fpemu."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
         level, frame = level + 1, frame.f_back
@@ -387,7 +390,7 @@ def _level() -> int:
 
 
 def value_text(code: Any, fmt: Format) -> str:
-    """A code's value as one writes it: "448.0", "-3", "signalling nan", "3 * 2**5000"."""
+    """A code's value in words: "448.0", "-3", "signalling nan", "3 * 2**5000"."""
     number = int(code)
     if classes_of(np.array([number], fmt.code_dtype), fmt)[0] == NumberClass.SIGNALING_NAN:
         return "signalling nan"
@@ -402,9 +405,9 @@ def value_text(code: Any, fmt: Format) -> str:
 def listed(codes: NDArray[Any], fmt: Format, others: Sequence[str] = (), which: Sequence[int] = ()) -> str:
     """The first values of a row: "[448.0, 1.0, 2.0, ... (512 numbers)]".
 
-    `others`: numbers that the format does not hold; `which`: which of them each is, counted from 1, or 0.
+    `others`: numbers that the format does not hold; `which`: for each value its index in them, counted from 1, or 0.
     """
-    texts = [value_text(code, fmt) for code in codes[:SHOWN]]
+    texts = [value_text(code, fmt) for code in codes[:LISTED_TERMS]]
     texts = [others[n - 1] if n else text for text, n in zip(texts, which, strict=False)] if others else texts
-    more = [f"... ({codes.size} numbers)"] if codes.size > SHOWN else []
+    more = [f"... ({codes.size} numbers)"] if codes.size > LISTED_TERMS else []
     return f"[{', '.join(texts + more)}]"

@@ -1,60 +1,212 @@
-"""What every operation has in common: its options, its operands, where its result goes, and the way there."""
+"""The operation pipeline: resolve operands, result format and rules; compute; report flags."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.fast_paths import fast_path
-from fpemu.arithmetic.flags import Flags, Modes, active_modes, check, value_text
+from fpemu.arithmetic.flags import Flags, Modes, active_modes, raise_or_warn, value_text
 from fpemu.arithmetic.options import DEFAULTS, Options, check_options
-from fpemu.arithmetic.task import Target, general, refuse_inexact_wrap, resolve_target
+from fpemu.arithmetic.task import Target, Variant, general, refuse_inexact_wrap, resolve_target
 from fpemu.casting import Coded, Rest, as_numbers, as_source, carries_codes, codes_of, decode, encode
 from fpemu.casting.buffers import can_write_in_place, check_out, flat, for_each_chunk
-from fpemu.casting.stochastic import Randoms, randomness, shared_generator, sharing
+from fpemu.casting.stochastic import NO_RANDOMS, Randoms, randomness, shared_generator, sharing
 from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat, apart
 from fpemu.formats import dtype as find_format
 from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.rules import (
-    Extremum,
-    Stochastic,
-    Through,
-)
+from fpemu.formats.rules import Rounding, Stochastic, Through
 
+Sources = list[tuple[NDArray[Any], FloatFormat | IntFormat]]
 Rests = Sequence[Rest | None]
+# Codes of the result's shape, and flags (an empty array where nobody asks)
+Results = tuple[NDArray[Any], NDArray[np.uint8]]
+
+NO_FLAGS = np.zeros(0, np.uint8)
 
 
-class Call(NamedTuple):
-    """One operation to carry out: what there is once operands and options are understood.
+class Request(NamedTuple):
+    """The operands of a call, and whether its flags are returned or reported."""
 
-    `sources`: codes and format of each operand, not yet broadcast to `shape`; `flags_wanted`: whether anybody asks for
-    flags; `out`: where results may be put, or None; `rests`: of each operand what its format does not hold, if any has
-    such numbers.
+    name: str
+    sources: Sources
+    rests: Rests
+    arrays: list[Coded]
+    return_flags: bool
+    modes: Modes | None
+
+    @property
+    def formats(self) -> tuple[FloatFormat | IntFormat, ...]:
+        """The operands' formats."""
+        return tuple(fmt for _, fmt in self.sources)
+
+    @property
+    def flags_wanted(self) -> bool:
+        """Whether anybody asks for the flags."""
+        return self.return_flags or self.modes is not None
+
+
+class Procedure(NamedTuple):
+    """The procedure that computes a call.
+
+    `compute`: codes and flags; it may write the codes to the array that it is given; `describe`: one element of the
+    operation in words; `deliver`: the result with these codes.
+    """
+
+    shape: tuple[int, ...]
+    dtype: DTypeLike
+    compute: Callable[[NDArray[Any] | None], Results]
+    describe: Callable[[NDArray[Any], tuple[int, ...]], str]
+    deliver: Callable[[NDArray[Any]], Any]
+
+
+class OperationCall(NamedTuple):
+    """A call of an operation that rounds to a format, ready to be computed.
+
+    `sources`: codes and format of each operand, not yet broadcast to `shape`; `rests`: the numbers of each operand
+    that its format does not hold, () if there are none; `out`: an array that the codes may be written to, or None.
     """
 
     name: str
-    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]]
-    task: Target
+    sources: Sources
+    rests: Rests
+    target: Target
     shape: tuple[int, ...]
     randoms: Randoms
     flags_wanted: bool
-    out: NDArray[Any] | None
-    rests: Rests = ()
+    out: NDArray[Any] | None = None
+
+    @property
+    def formats(self) -> tuple[FloatFormat | IntFormat, ...]:
+        """The operands' formats."""
+        return tuple(fmt for _, fmt in self.sources)
 
     def codes(self) -> list[NDArray[Any]]:
         """The operands' codes, broadcast, one-dimensional, in native byte order."""
-        return [flat(part, self.shape) for part, _ in self.sources]
+        return [flat(codes, self.shape) for codes, _ in self.sources]
 
 
-# Carries out an operation: codes of the result's shape, and flags (an empty array where nobody asks)
-Compute = Callable[[Call], tuple[NDArray[Any], NDArray[np.uint8]]]
+Compute = Callable[[OperationCall], Results]
 
-NO_FLAGS = np.zeros(0, np.uint8)
+
+class Computation(NamedTuple):
+    """The characteristics of one operation that rounds to a format.
+
+    `rounding`: the rounding that uses the random integers; `operand_rules`: rules of a profile for reading operands,
+    which apply to the float32 results under a profile that rounds twice.
+    """
+
+    shape: tuple[int, ...]
+    rounding: Rounding | Stochastic
+    compute: Compute
+    describe: Callable[[OperationCall, NDArray[Any], tuple[int, ...]], str]
+    operand_rules: tuple[str, ...] = ()
+
+
+Prepare = Callable[[Request, Target, Profile], Computation]
+
+
+def run_operation(
+    name: str,
+    operands: tuple[Any, ...],
+    return_flags: bool,
+    out: NDArray[Any] | None,
+    method_for: Callable[[Request], Procedure],
+) -> Any:
+    """The pipeline of all operations: read operands, choose a method, compute, report flags, deliver the result."""
+    modes = active_modes()
+    switch(name, "return_flags", return_flags)
+    sources, rests = as_operands(operands)
+    arrays = [x for x in operands if carries_codes(x)]
+    method = method_for(Request(name, sources, rests, arrays, return_flags, modes))
+    if out is not None:
+        check_out(out, method.shape, np.dtype(method.dtype))
+    codes, bits = method.compute(out if modes is None else None)  # an error that is raised leaves `out` as it was
+    if modes is not None:
+        raise_or_warn(modes, name, bits, lambda index: method.describe(codes, index))
+    if out is None:
+        result = method.deliver(codes)
+    else:
+        result = out
+        if codes is not out:
+            out[...] = codes
+    return (result, Flags(bits)) if return_flags else result
+
+
+def run_rounded_operation(
+    name: str,
+    operands: tuple[Any, ...],
+    options: Options,
+    prepare: Prepare,
+    own_options: Collection[str] = (),
+    variant: Variant = Variant(),  # noqa: B008
+) -> Any:
+    """The pipeline of an operation that rounds to a format; `own_options`: options that other operations lack."""
+    check_options(name, options, [*DEFAULTS, *own_options])
+    given: dict[str, Any] = {**DEFAULTS, **options}
+
+    def method_for(request: Request) -> Procedure:
+        return _rounding_method(request, given, prepare, variant)
+
+    return run_operation(name, operands, given["return_flags"], given["out"], method_for)
+
+
+def _rounding_method(request: Request, options: dict[str, Any], prepare: Prepare, variant: Variant) -> Procedure:
+    """The procedure for results rounded to a format: once, or through float32."""
+    name, arrays, formats = request.name, request.arrays, request.formats
+    fmt, profile = resolve_result(name, arrays, options["result"], options["profile"])
+    target = resolve_target(name, formats, fmt, profile, options["rounding"], options["overflow"], variant)
+    rules = target.profile
+    refuse_flags_of_double_rounding(name, rules, request.return_flags, request.modes)
+    shape, rounding, compute, describe, operand_rules = prepare(request, target, profile)
+    random = {option: options[option] for option in ("rng", "random_bits", "rng_offset")}
+    drawn = random["random_bits"] if random["rng"] is None else random["rng"]
+    generator = shared_generator(name, arrays, drawn)
+    if drawn is None and isinstance(rounding, Stochastic):
+        random["rng"] = generator
+    call = OperationCall(name, request.sources, request.rests, target, shape, NO_RANDOMS, request.flags_wanted)
+
+    def compute_codes(out: NDArray[Any] | None) -> Results:
+        randoms = randomness(rounding, random["rng"], random["random_bits"], random["rng_offset"], shape)
+        if rules.through is not Through.FLOAT32:
+            return compute(call._replace(randoms=randoms, out=out))
+        # Tools that round twice: the result in float32 to nearest even, which is then cast
+        first_rules = IEEE.replace(**{rule: getattr(rules, rule) for rule in operand_rules})
+        integral = variant._replace(integral=rules.rounding)
+        single = resolve_target(name, formats, FLOAT32, first_rules, None, None, integral)
+        codes, _ = compute(call._replace(target=single, randoms=randoms))
+        last_rules = rules.replace(through="none", **({"subnormals_in": "keep"} if operand_rules else {}))
+        again = random if isinstance(rules.rounding, Stochastic) else {}
+        return np.asarray(encode(codes, fmt, source=FLOAT32, profile=last_rules, **again)), NO_FLAGS
+
+    def deliver(codes: NDArray[Any]) -> Any:
+        return sharing(arrays[0].__class__(codes, fmt, profile), generator) if arrays else decode(codes, fmt)
+
+    return Procedure(shape, fmt.code_dtype, compute_codes, functools.partial(describe, call), deliver)
+
+
+def operate(
+    name: str,
+    operands: tuple[Any, ...],
+    options: Options,
+    compute: Compute | None = None,
+    variant: Variant = Variant(),  # noqa: B008
+) -> Any:
+    """One operation on broadcast operands: by the kernel loop of its name, unless `compute` is given."""
+
+    def prepare(request: Request, target: Target, _: Profile) -> Computation:
+        refuse_inexact_wrap(name, request.formats, target)
+        shape = broadcast(name, [codes for codes, _ in request.sources])
+        by = functools.partial(compute_with_rests, compute or compute_by_loop)
+        return Computation(shape, target.profile.rounding, by, describe_element, ("subnormals_in", "division_by_zero"))
+
+    return run_rounded_operation(name, operands, options, prepare, ["fmt"] if name == "convert" else [], variant)
 
 
 def with_own_format(x: Any, options: Options) -> Options:
@@ -64,118 +216,57 @@ def with_own_format(x: Any, options: Options) -> Options:
     return options
 
 
-def operate(
-    name: str,
-    operands: tuple[Any, ...],
-    options: Options,
-    compute: Compute | None = None,
-    exact: bool = True,
-    extremum: Extremum = Extremum.IEEE_2019,
-) -> Any:
-    """One operation on broadcast operands, carried out by the kernel loop of its name unless `compute` is given.
-
-    `exact`: conversions and roundings to integers raise inexact; `extremum`: which minimum and maximum are meant.
-    """
-    check_options(name, options, [*DEFAULTS, "fmt"] if name == "convert" else DEFAULTS)
-    given: dict[str, Any] = {**DEFAULTS, **options}
-    sources, rests = as_operands(operands)
-    arrays = [x for x in operands if carries_codes(x)]
-    target, profile = resolve_result(name, arrays, given["result"], given["profile"])
-    formats = tuple(fmt for _, fmt in sources)
-    task = resolve_target(name, formats, target, profile, given["rounding"], given["overflow"], exact, extremum)
-    wanted = active_modes()
-    switch(name, "return_flags", given["return_flags"])
-    refuse_flags_of_double_rounding(name, task.profile, given["return_flags"], wanted)
-    refuse_inexact_wrap(name, formats, task)
-    shape = broadcast(name, [codes for codes, _ in sources])
-    out = given["out"]
-    if out is not None:
-        check_out(out, shape, np.dtype(task.target.code_dtype))
-    drawn = given["random_bits"] if given["rng"] is None else given["rng"]
-    offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
-    if given["rng"] is None and given["random_bits"] is None and isinstance(task.profile.rounding, Stochastic):
-        given["rng"] = generator
-    randoms = randomness(task.profile.rounding, given["rng"], given["random_bits"], offset, shape)
-    if task.profile.through is Through.FLOAT32:
-        # for tools that round twice: the result in float32 to nearest even, which is then cast
-        operand_rules = {rule: getattr(task.profile, rule) for rule in ("subnormals_in", "division_by_zero")}
-        wide_rules = IEEE.replace(**operand_rules)
-        wide = resolve_target(name, formats, FLOAT32, wide_rules, None, None, exact, extremum, task.profile.rounding)
-        call = Call(name, sources, wide, shape, randoms, False, None, rests)
-        first, bits = compute_with_rests(call, compute)[0], NO_FLAGS
-        random_options = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
-        once = task.profile.replace(through="none", subnormals_in="keep")
-        codes = encode(first, task.target, source=FLOAT32, profile=once, **random_options)
-    else:
-        flags_wanted = given["return_flags"] or wanted is not None
-        place = out if wanted is None else None  # who asks for an error wants `out` as it was
-        call = Call(name, sources, task, shape, randoms, flags_wanted, place, rests)
-        codes, bits = compute_with_rests(call, compute)
-    if wanted is not None:
-        check(wanted, name, bits, lambda index: describe_element(call, codes, index))
-    if out is not None:
-        if codes is not out:
-            out[...] = codes
-        found: Any = out
-    elif arrays:
-        found = sharing(arrays[0].__class__(codes, task.target, profile), generator)
-    else:
-        found = decode(codes, task.target)
-    return (found, Flags(bits)) if given["return_flags"] else found
-
-
-def compute_with_rests(call: Call, compute: Compute | None) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """An operation carried out: codes and flags, of elements too that have an operand which no format holds."""
+def compute_with_rests(compute: Compute, call: OperationCall) -> Results:
+    """Compute a call, and correct the elements that have an operand which no format holds."""
     if not call.rests:
-        return (compute or compute_by_loop)(call)
-    from fpemu.arithmetic.rationals import reals_at, results, slots_of
+        return compute(call)
+    from fpemu.arithmetic.rationals import exact_results, reals_at, slots_of
 
-    shapes = [part.shape for part, _ in call.sources]
+    shapes = [codes.shape for codes, _ in call.sources]
     slots = [slots_of(rest, shape, call.shape) for rest, shape in zip(call.rests, shapes, strict=True)]
-    places = np.flatnonzero(np.any(slots, axis=0))
+    positions = np.flatnonzero(np.any(slots, axis=0))
     operands = [
-        reals_at(part[places], fmt, rest, slot[places], call.task.rules)
-        for part, (_, fmt), rest, slot in zip(call.codes(), call.sources, call.rests, slots, strict=True)
+        reals_at(codes[positions], fmt, rest, slot[positions], call.target.rules)
+        for codes, fmt, rest, slot in zip(call.codes(), call.formats, call.rests, slots, strict=True)
     ]
-    codes, bits = (compute or compute_by_loop)(call)  # may write over the operands
-    right, found, flags = results(call.name, operands, places, call.task, call.randoms)
+    codes, bits = compute(call)  # may write over the operands
+    corrected, exact_codes, flags = exact_results(call.name, operands, positions, call.target, call.randoms)
     codes = np.ascontiguousarray(codes).reshape(call.shape)
-    codes.reshape(-1)[right] = found
+    codes.reshape(-1)[corrected] = exact_codes
     if bits.size:
-        bits.reshape(-1)[right] = flags
+        bits.reshape(-1)[corrected] = flags
     return codes, bits
 
 
-def refuse_flags_of_double_rounding(name: str, profile: Profile, return_flags: bool, wanted: Modes | None) -> None:
-    """A ValueError if somebody asks for the flags of what is rounded twice."""
-    if profile.through is not Through.FLOAT32 or not (return_flags or wanted):
+def refuse_flags_of_double_rounding(name: str, profile: Profile, return_flags: bool, modes: Modes | None) -> None:
+    """Raise ValueError when flags are requested under a profile that rounds twice."""
+    if profile.through is not Through.FLOAT32 or not (return_flags or modes):
         return
     text = f"{name}: a profile with through='float32' rounds twice: it has no flags"
     raise ValueError(text if return_flags else f"{text}, which errstate asks for: use fe.errstate(all='ignore') here")
 
 
-def describe_element(call: Call, codes: NDArray[Any], index: tuple[int, ...]) -> str:
+def describe_element(call: OperationCall, codes: NDArray[Any], index: tuple[int, ...]) -> str:
     """An operation on one element in words: "divide(1.0, 0.0) = inf in float16"."""
-    target = call.task.target
+    fmt = call.target.format
     operands = operands_text(call.sources, call.rests, call.shape, index)
-    return f"{call.name}({operands}) = {value_text(codes[index], target)} in {target.name}"
+    return f"{call.name}({operands}) = {value_text(codes[index], fmt)} in {fmt.name}"
 
 
-def operands_text(
-    sources: Sequence[tuple[NDArray[Any], Format]], rests: Rests, shape: tuple[int, ...], index: tuple[int, ...]
-) -> str:
+def operands_text(sources: Sources, rests: Rests, shape: tuple[int, ...], index: tuple[int, ...]) -> str:
     """The operands at an index of the broadcast shape, in words: "1/3, 0.0"."""
-    texts = [value_text(np.broadcast_to(part, shape)[index], fmt) for part, fmt in sources]
+    texts = [value_text(np.broadcast_to(codes, shape)[index], fmt) for codes, fmt in sources]
     for i, rest in enumerate(rests):
         if rest is not None:
-            places = np.arange(sources[i][0].size).reshape(sources[i][0].shape)
-            found = np.flatnonzero(rest.places == np.broadcast_to(places, shape)[index])
-            texts[i] = exact_text(rest.numbers[found[0]]) if found.size else texts[i]
+            codes = sources[i][0]
+            position = np.broadcast_to(np.arange(codes.size).reshape(codes.shape), shape)[index]
+            matches = np.flatnonzero(rest.places == position)
+            texts[i] = exact_text(rest.numbers[matches[0]]) if matches.size else texts[i]
     return ", ".join(texts)
 
 
 def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
-    """The shape of the result; a ValueError that says which shapes disagree."""
+    """The shape of the result; a ValueError that names the shapes if they disagree."""
     shape = arrays[0].shape
     if all(codes.shape == shape for codes in arrays):
         return shape
@@ -186,12 +277,12 @@ def broadcast(name: str, arrays: list[NDArray[Any]]) -> tuple[int, ...]:
         raise ValueError(f"{name}: the shapes {shapes} do not broadcast") from None
 
 
-def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], FloatFormat | IntFormat]], Rests]:
-    """Operands as codes of float or integer formats, and what these do not hold; () where they hold all.
+def as_operands(operands: tuple[Any, ...]) -> tuple[Sources, Rests]:
+    """Operands as codes of float or integer formats, and the numbers that these do not hold, () if there are none.
 
     A codebook's codes become its values.
     """
-    sources: list[tuple[NDArray[Any], FloatFormat | IntFormat]] = []
+    sources: Sources = []
     rests: list[Rest | None] = []
     for x in operands:
         if carries_codes(x) and isinstance(x.format, FloatFormat | IntFormat):
@@ -210,7 +301,7 @@ def as_operands(operands: tuple[Any, ...]) -> tuple[list[tuple[NDArray[Any], Flo
 def resolve_result(
     name: str, arrays: list[Coded], result: Any, profile: str | Profile | None
 ) -> tuple[FloatFormat | IntFormat, Profile]:
-    """The result's format and profile, as asked for or as the Arrays have them."""
+    """The result's format and profile, as named by the caller or as the Arrays have them."""
     if result is None and not arrays:
         raise ValueError(f"{name}: say the result's format: {name}(..., result='bfloat16'), or give an Array")
     target: Format = arrays[0].format if result is None else find_format(result)
@@ -234,23 +325,22 @@ def resolve_result(
     return target, alike[0] if alike else target.profile
 
 
-def compute_by_loop(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """An operation's own kernel loop, or a faster way to its bits."""
-    task, codes = call.task, call.codes()
-    formats = tuple(fmt for _, fmt in call.sources)
+def compute_by_loop(call: OperationCall) -> Results:
+    """An operation by its kernel loop, or by a fast path with the same results."""
+    target, codes, formats = call.target, call.codes(), call.formats
     if call.out is not None and can_write_in_place(call.out, codes):
-        found, out = call.out, call.out.reshape(-1)
+        result, out = call.out, call.out.reshape(-1)
     else:
-        out = np.empty(codes[0].size, task.target.code_dtype)
-        found = out.reshape(call.shape)
+        out = np.empty(codes[0].size, target.format.code_dtype)
+        result = out.reshape(call.shape)
     flags = np.empty(out.size if call.flags_wanted else 0, np.uint8)
-    faster = fast_path(call.name, formats, task, out.size, call.flags_wanted)
+    fast = fast_path(call.name, formats, target, out.size, call.flags_wanted)
 
-    def piece(start: int, stop: int) -> None:
-        parts = [part[start:stop] for part in codes]
-        if faster is None or not faster(parts, out[start:stop], flags[start:stop]):
+    def compute_chunk(start: int, stop: int) -> None:
+        operands = [each[start:stop] for each in codes]
+        if fast is None or not fast(operands, out[start:stop], flags[start:stop]):
             randoms = call.randoms.chunk(start, stop)
-            general(call.name, formats, task, parts, out[start:stop], flags[start:stop], randoms)
+            general(call.name, formats, target, operands, out[start:stop], flags[start:stop], randoms)
 
-    for_each_chunk(piece, out.size)
-    return found, flags.reshape(call.shape if call.flags_wanted else (0,))
+    for_each_chunk(compute_chunk, out.size)
+    return result, flags.reshape(call.shape if call.flags_wanted else (0,))

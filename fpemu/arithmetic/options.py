@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.formats import Profile
-from fpemu.formats.keywords import refusal
+from fpemu.formats.keywords import F, refusal
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 
 
 class Options(TypedDict, total=False):
-    """What every operation takes beside its operands."""
+    """The keywords of every operation."""
 
     result: Any
     profile: str | Profile | None
@@ -40,11 +40,12 @@ DEFAULTS = Options(
     out=None,
 )
 
-_PARAMETERS = """Parameters
-    ----------
-    {operands} : array_like or Array
-        Numbers, which are exactly their values, or codes with a format; broadcast against each other.
-    {more}profile : str or Profile, optional
+OPERAND = """array_like or Array
+        Numbers, which are exactly their values, or codes with a format"""
+_RESULT = """result : str, Format or dtype, optional
+        The result's format; default {default}.
+    """
+_COMMON_TEXT = """profile : str or Profile, optional
         The rules; default the Arrays' one if the result has their format, else the result format's own.
     rounding : str, Rounding or Stochastic, optional
         Instead of the profile's.
@@ -55,16 +56,16 @@ _PARAMETERS = """Parameters
     random_bits : array_like of int, optional
         Stochastic rounding: the random integers themselves, of the result's shape, below 2^bits.
     rng_offset : int
-        Stochastic rounding: the place of the result's first element (in C order) in the stream.
+        Stochastic rounding: the index in the stream of the result's first element (in C order).
     return_flags : bool
-        Also give the flags.
+        Whether to return the flags too.
     out : numpy.ndarray, optional
-        Where to put the result's codes: the result's shape, the codes' dtype.
+        Array for the result's codes, of the result's shape and the codes' dtype.
 
     Returns
     -------
     Array, numpy.ndarray or numpy scalar
-        An Array where an operand is one, else values as `decode` gives them; with `out` that array.
+        An Array if an operand is one, else values as `decode` gives them; with `out` that array.
     Flags
         Only with `return_flags`.
 
@@ -77,9 +78,10 @@ _PARAMETERS = """Parameters
         shapes do not broadcast, or `out` does not fit.
     FloatingPointError
         If a flag is raised that is an error in this context; see `errstate`."""
+OPTIONS_TEXT = _RESULT.format(default="the Arrays' one") + _COMMON_TEXT
 
-# Parameters that some operations have beside their operands
-_OWN = {
+# Parameters that only some operations have
+_OWN_PARAMETERS = {
     "n": """n : array_like of int
         Integers, broadcast against x.
     """,
@@ -87,53 +89,62 @@ _OWN = {
         The result's format; see `dtype`.
     """,
     "exact": """exact : bool
-        Whether a number that is no integer raises inexact.
+        Whether a number that is not an integer raises inexact.
     """,
     "extremum": """extremum : {"2019", "2008", "x86", "arm"} or Extremum
         Which operation of this name: IEEE 754-2019's, IEEE 754-2008's, an x86 CPU's or an Arm CPU's; see the notes.
     """,
 }
 
-_RESULT = """result : str, Format or dtype, optional
-        The result's format; default {default}.
-    """
 
-# The options in a docstring
-OPTIONS_TEXT = _RESULT.format(default="the Arrays' one") + _PARAMETERS[_PARAMETERS.index("profile : str") :]
-
-
-def documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what all operations have in common: the parameters, in the docstring and in the signature.
-
-    In the docstring {parameters} stands for them; {parameters of x} where the result's format is x's by default.
-    """
-    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    kinds = Options.__annotations__
-    names = [name for name in DEFAULTS if not (name == "result" and any(p.name == "fmt" for p in named))]
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=kinds[name])  # type: ignore[literal-required]
-        for name in names
-    ]
+def fill(function: F, texts: Mapping[str, str], options: Collection[str] = ()) -> F:
+    """Replace marks in a docstring, {name} by the text of that name, and add options to the signature."""
     doc = function.__doc__ or ""  # python -OO leaves none
-    own = "".join(_OWN[p.name] for p in named if p.name in _OWN)
-    operands = ", ".join(p.name for p in named if p.name not in _OWN)
-    for place, default in (("{parameters}", "the Arrays' one"), ("{parameters of x}", "x's")):
-        result = _RESULT.format(default=default) if "result" in names else ""
-        doc = doc.replace(place, _PARAMETERS.format(operands=operands, more=own + result))
+    for name, text in texts.items():
+        doc = doc.replace(f"{{{name}}}", text)
     function.__doc__ = doc
-    function.__signature__ = inspect.Signature([*named, *options], return_annotation="Any")  # type: ignore[attr-defined]
+    if options:
+        kinds, defaults = Options.__annotations__, dict(DEFAULTS)
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kinds[name])
+            for name in options
+        ]
+        signature = inspect.Signature([*_named_parameters(function), *added], return_annotation="Any")
+        function.__signature__ = signature  # type: ignore[attr-defined]
     return function
 
 
+def _named_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+
+
+def documented(function: F) -> F:
+    """Fill in the parameters of an operation, and its options in the signature.
+
+    The docstring's mark is {parameters}, or {parameters of x} where the result's format is x's by default.
+    """
+    names = [p.name for p in _named_parameters(function)]
+    operands = ", ".join(name for name in names if name not in _OWN_PARAMETERS)
+    special = "".join(_OWN_PARAMETERS[name] for name in names if name in _OWN_PARAMETERS)
+
+    def parameters(default: str) -> str:
+        result = "" if "fmt" in names else _RESULT.format(default=default)
+        operand = f"{operands} : {OPERAND}; broadcast against each other."
+        return f"Parameters\n    ----------\n    {operand}\n    {special}{result}{_COMMON_TEXT}"
+
+    texts = {"parameters": parameters("the Arrays' one"), "parameters of x": parameters("x's")}
+    return fill(function, texts, [name for name in DEFAULTS if name != "result" or "fmt" not in names])
+
+
 def checked_bool(name: str, value: Any) -> bool:
-    """An argument that is a bool; a TypeError for everything else."""
+    """An argument that is a bool; raises TypeError for anything else."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
     return bool(value)
 
 
 def check_options(name: str, options: Options, known: Collection[str]) -> None:
-    """A TypeError that says what is meant, if a keyword is no option of operations; `known`: all that there are."""
+    """Raise TypeError, with the option that may be meant, if a keyword is not an option; `known`: all options."""
     for option, value in options.items():
         if option not in DEFAULTS:
             raise TypeError(refusal(name, option, value, known))

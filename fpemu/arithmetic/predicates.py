@@ -1,4 +1,4 @@
-"""Tests of a number's class: is it NaN, infinite, zero, normal."""
+"""Classes of numbers: predicates such as `is_nan`, and `classify`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpemu.arithmetic.options import fill
 from fpemu.casting import Coded, Source, as_numbers, as_source, carries_codes
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, dtype
-from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, NumberClass, classes_of
+from fpemu.formats.keywords import F
 
 __all__ = [
     "classify",
@@ -24,14 +26,7 @@ __all__ = [
     "is_zero",
 ]
 
-_NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
-_INFINITE = NumberClass.NEGATIVE_INFINITY, NumberClass.POSITIVE_INFINITY
-
-
-def is_nan(x: ArrayLike | Coded) -> Any:
-    """Whether x is NaN.
-
-    Parameters
+_PREDICATE_TEXT = """Parameters
     ----------
     x : array_like or Array
         Numbers, or codes with a format.
@@ -43,7 +38,19 @@ def is_nan(x: ArrayLike | Coded) -> Any:
     Raises
     ------
     TypeError
-        If `x` holds no real numbers.
+        If `x` holds no real numbers."""
+
+
+def _predicate(function: F) -> F:
+    """Fill in the text that predicates share."""
+    return fill(function, {"parameters": _PREDICATE_TEXT})
+
+
+@_predicate
+def is_nan(x: ArrayLike | Coded) -> Any:
+    """Whether x is NaN.
+
+    {parameters}
 
     Notes
     -----
@@ -56,25 +63,14 @@ def is_nan(x: ArrayLike | Coded) -> Any:
     >>> fe.is_nan(codes)
     array([False, False, False, False, False,  True,  True])
     """
-    return _among(x, _NANS)
+    return _has_class(x, NANS)[()]
 
 
+@_predicate
 def is_infinite(x: ArrayLike | Coded) -> Any:
     """Whether x is infinite.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -87,25 +83,14 @@ def is_infinite(x: ArrayLike | Coded) -> Any:
     >>> fe.is_infinite(codes)
     array([False, False, False, False,  True, False, False])
     """
-    return _among(x, _INFINITE)
+    return _has_class(x, INFINITIES)[()]
 
 
+@_predicate
 def is_finite(x: ArrayLike | Coded) -> Any:
     """Whether x is finite: zero, subnormal or normal.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -118,25 +103,14 @@ def is_finite(x: ArrayLike | Coded) -> Any:
     >>> fe.is_finite(codes)
     array([ True,  True,  True,  True, False, False, False])
     """
-    return _among(x, (*_NANS, *_INFINITE), False)
+    return (~_has_class(x, (*NANS, *INFINITIES)))[()]
 
 
+@_predicate
 def is_zero(x: ArrayLike | Coded) -> Any:
     """Whether x is a zero of either sign.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -149,29 +123,18 @@ def is_zero(x: ArrayLike | Coded) -> Any:
     >>> fe.is_zero(codes)
     array([ True, False,  True, False, False, False, False])
     """
-    return _among(x, (NumberClass.NEGATIVE_ZERO, NumberClass.POSITIVE_ZERO))
+    return _has_class(x, ZEROS)[()]
 
 
+@_predicate
 def is_normal(x: ArrayLike | Coded) -> Any:
     """Whether x is normal: neither zero, subnormal, infinite nor NaN.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 5.7.2, isNormal; raises no flag.  Integers and entries of codebooks that are not 0 are normal.
+    IEEE 754-2019 clause 5.7.2, isNormal; raises no flag.  Integers and codebook entries other than 0 are normal.
 
     Examples
     --------
@@ -180,25 +143,14 @@ def is_normal(x: ArrayLike | Coded) -> Any:
     >>> fe.is_normal(codes)
     array([False, False, False,  True, False, False, False])
     """
-    return _among(x, (NumberClass.NEGATIVE_NORMAL, NumberClass.POSITIVE_NORMAL))
+    return _has_class(x, (NumberClass.NEGATIVE_NORMAL, NumberClass.POSITIVE_NORMAL))[()]
 
 
+@_predicate
 def is_subnormal(x: ArrayLike | Coded) -> Any:
     """Whether x is subnormal in its own format.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -211,25 +163,14 @@ def is_subnormal(x: ArrayLike | Coded) -> Any:
     >>> fe.is_subnormal(codes)
     array([False,  True, False, False, False, False, False])
     """
-    return _among(x, (NumberClass.NEGATIVE_SUBNORMAL, NumberClass.POSITIVE_SUBNORMAL))
+    return _has_class(x, (NumberClass.NEGATIVE_SUBNORMAL, NumberClass.POSITIVE_SUBNORMAL))[()]
 
 
+@_predicate
 def is_signaling(x: ArrayLike | Coded) -> Any:
     """Whether x is a signalling NaN.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -242,29 +183,18 @@ def is_signaling(x: ArrayLike | Coded) -> Any:
     >>> fe.is_signaling(codes)
     array([False, False, False, False, False,  True, False])
     """
-    return _among(x, (NumberClass.SIGNALING_NAN,))
+    return _has_class(x, (NumberClass.SIGNALING_NAN,))[()]
 
 
+@_predicate
 def is_canonical(x: ArrayLike | Coded) -> Any:
-    """Whether x's code is one that is produced.
+    """Whether x's code is canonical: one that operations produce.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 5.7.2, isCanonical; raises no flag.  Not produced are the lowest code of a
+    IEEE 754-2019 clause 5.7.2, isCanonical; raises no flag.  Noncanonical are the lowest code of a
     symmetric integer format, and all but the lowest code of equal values in a codebook.
 
     Examples
@@ -274,26 +204,15 @@ def is_canonical(x: ArrayLike | Coded) -> Any:
     >>> fe.is_canonical(fe.Array([0x80, 0x81], symmetric))
     array([False,  True])
     """
-    given = as_numbers(x)
-    return (classes_of(_native(given), given.format) != NumberClass.NONCANONICAL)[()]
+    source = as_numbers(x)
+    return (classes_of(_native_codes(source), source.format) != NumberClass.NONCANONICAL)[()]
 
 
+@_predicate
 def is_sign_minus(x: ArrayLike | Coded) -> Any:
-    """Whether x has a minus sign; zeros and NaN have signs, too.
+    """Whether x has a minus sign; zeros and NaN have signs too.
 
-    Parameters
-    ----------
-    x : array_like or Array
-        Numbers, or codes with a format.
-
-    Returns
-    -------
-    numpy.ndarray of bool or numpy.bool
-
-    Raises
-    ------
-    TypeError
-        If `x` holds no real numbers.
+    {parameters}
 
     Notes
     -----
@@ -305,8 +224,8 @@ def is_sign_minus(x: ArrayLike | Coded) -> Any:
     >>> fe.is_sign_minus([-0.0, 0.0, -1.0])
     array([ True, False,  True])
     """
-    given = as_numbers(x)
-    codes, fmt = _native(given), given.format
+    source = as_numbers(x)
+    codes, fmt = _native_codes(source), source.format
     if isinstance(fmt, TableFormat):
         return np.signbit(np.array(fmt.entries))[codes][()]
     minus = (codes & codes.dtype.type(fmt.sign_mask)) != 0
@@ -315,41 +234,41 @@ def is_sign_minus(x: ArrayLike | Coded) -> Any:
     return minus[()]
 
 
-def _native(given: Source) -> NDArray[Any]:
-    return np.asarray(given.codes, given.codes.dtype.newbyteorder("="))
+def _native_codes(source: Source) -> NDArray[Any]:
+    return np.asarray(source.codes, source.codes.dtype.newbyteorder("="))
 
 
-def _among(x: Any, wanted: tuple[NumberClass, ...], inside: bool = True) -> Any:
-    """Whether the class of x is among the wanted ones (or not among them); a noncanonical code counts as its value."""
-    given = as_numbers(x)
-    codes, fmt = _native(given), given.format
-    kinds = classes_of(codes, fmt)
+def _has_class(x: Any, classes: tuple[NumberClass, ...]) -> NDArray[np.bool_]:
+    """Whether each number is of one of these classes; a noncanonical code counts as its value."""
+    source = as_numbers(x)
+    codes, fmt = _native_codes(source), source.format
+    of_codes = classes_of(codes, fmt)
     if isinstance(fmt, IntFormat):
-        kinds = np.where(kinds == NumberClass.NONCANONICAL, NumberClass.NEGATIVE_NORMAL, kinds)
+        of_codes = np.where(of_codes == NumberClass.NONCANONICAL, NumberClass.NEGATIVE_NORMAL, of_codes)
     if isinstance(fmt, TableFormat):
         values = np.array(fmt.entries)[codes]
-        kinds = np.where(values == 0, NumberClass.POSITIVE_ZERO, NumberClass.POSITIVE_NORMAL)
-    return (np.isin(kinds, wanted) == inside)[()]
+        of_codes = np.where(values == 0, NumberClass.POSITIVE_ZERO, NumberClass.POSITIVE_NORMAL)
+    return np.isin(of_codes, classes)
 
 
 def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
     """The class of every code: normal, subnormal, zero, infinity, NaN, with the sign.
 
     A NaN is signaling only in formats with ``nan="ieee"``, where the top trailing bit is clear (IEEE 754-2019 clause
-    6.2.1).  Integers and codebooks have normal values and zeros; a code that decodes and is never produced (the lowest
+    6.2.1).  Integers and codebooks have normal values and zeros; a code that decodes but is never produced (the lowest
     of a symmetric integer format, all but the lowest code of equal values in a codebook) is noncanonical.
 
     Parameters
     ----------
     codes : array_like of unsigned int, or Array
-        Codes of `fmt`; values are encoded first.
+        Codes of `fmt`; encode values first.
     fmt : str, Format or dtype
-        Their format; an `Array` brings its own.
+        Their format; an `Array` has its own.
 
     Returns
     -------
     numpy.ndarray of uint8, or NumberClass
-        Numbers of `NumberClass`; for one code the member itself.
+        Numbers of `NumberClass`; for one code the member.
 
     Raises
     ------
@@ -370,7 +289,7 @@ def classify(codes: Any, fmt: Any = None) -> NDArray[np.uint8] | NumberClass:
         if not carries_codes(codes):
             raise TypeError("plain codes need a format: classify(codes, fmt)")
         fmt = codes.format
-    found = dtype(fmt)
-    given = as_source(codes, found)
-    classes = classes_of(np.asarray(given.codes), found)
-    return NumberClass(int(classes)) if given.scalar else classes
+    known = dtype(fmt)
+    source = as_source(codes, known)
+    classes = classes_of(np.asarray(source.codes), known)
+    return NumberClass(int(classes)) if source.scalar else classes

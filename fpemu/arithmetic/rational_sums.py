@@ -2,129 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arithmetic.accumulation import DOTS, STEPS_KEY, Rows, Summation, as_rows, run_length
-from fpemu.arithmetic.operation import Call, Rests, compute_with_rests
+from fpemu.arithmetic.accumulation import DOT_PRODUCTS, STEPS_KEY, Summation, SumRows
+from fpemu.arithmetic.operation import OperationCall, Results, compute_by_loop, compute_with_rests
 from fpemu.arithmetic.rationals import fraction_of, goes_down, reals_at
 from fpemu.casting import Rest
 from fpemu.casting.significands import round_values, zero
-from fpemu.casting.stochastic import NO_RANDOMS, Randoms
+from fpemu.casting.stochastic import NO_RANDOMS
 from fpemu.formats import INT8, FloatFormat, IntFormat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fpemu.arithmetic.axes import Axis
-    from fpemu.arithmetic.task import Target
-
     # An operand of one step: its code, its format, and the number itself where that does not hold it
     Term = tuple[NDArray[Any], FloatFormat | IntFormat, Rest | None]
 
-__all__ = ["exact_rows", "rest_rows", "stepped_rows"]
-
-Formats = tuple[FloatFormat | IntFormat, ...]
+__all__ = ["exact_rows", "stepped_rows"]
 
 
-def rest_rows(name: str, shapes: list[tuple[int, ...]], rests: Rests, axis: Axis) -> list[NDArray[np.intp]]:
-    """For each number of each operand's rows: which of the operand's rest it is, counted from 1, or 0."""
-    slots = []
-    for shape, rest in zip(shapes, rests, strict=True):
-        numbers = np.zeros(int(np.prod(shape, dtype=int)), np.intp)
-        if rest is not None:
-            numbers[rest.places] = np.arange(1, len(rest.numbers) + 1)
-        slots.append(numbers.reshape(shape))
-    return as_rows(name, slots, axis, False).codes
+def exact_rows(call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]], results: Results) -> Results:
+    """Exact sums, each rounded once, with the rows corrected that have numbers which no format holds."""
+    target = call.target
 
-
-def _rows_with(slots: list[NDArray[np.intp]], length: int) -> list[int]:
-    """The numbers of the rows that have such a number."""
-    if not length:
-        return []
-    met = np.any([part.reshape(-1, length).any(axis=1) for part in slots], axis=0)
-    found: list[int] = np.flatnonzero(met).tolist()
-    return found
-
-
-def exact_rows(
-    name: str,
-    rows: Rows,
-    formats: Formats,
-    rests: Rests,
-    slots: list[NDArray[np.intp]],
-    found: tuple[NDArray[Any], NDArray[np.uint8]],
-    *,
-    task: Target,
-    randoms: Randoms,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Exact sums, each rounded once: those of rows with such numbers are put right in what was `found`."""
-    numbers: list[Any] = []
-    places: list[int] = []
-    minus = goes_down(task)
-    for row in _rows_with(slots, rows.length):
-        part = slice(row * rows.length, (row + 1) * rows.length)
+    def round_row(row: slice, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], Results]:
         operands = [
-            reals_at(codes[part], fmt, rest, slot[part], task.rules)
-            for codes, fmt, rest, slot in zip(rows.codes, formats, rests, slots, strict=True)
+            reals_at(codes[row], fmt, rest, slot[row], target.rules)
+            for codes, fmt, rest, slot in zip(rows.codes, call.formats, call.rests, slots, strict=True)
         ]
-        total, signs = Fraction(0), set[bool]()
-        outer, inner = divmod(row, rows.inner)
-        for k, terms in enumerate(zip(*operands, strict=True)):
-            if not all(x.finite for x in terms):
-                break  # what infinities and NaN give does not depend on the numbers beside them
-            product = fraction_of(terms[0])
-            for other in terms[1:]:
-                product *= fraction_of(other)
-            total += product
-            signs.add(terms[0].negative != (len(terms) == 2 and terms[1].negative))
-            if name != "cumsum" and k < rows.length - 1:
-                continue
-            mean = total / rows.length if name == "mean" else total
-            numbers.append(mean if mean else zero(minus if len(signs) == 2 else True in signs))
-            step = k * rows.inner if name == "cumsum" else 0
-            results = rows.length if name == "cumsum" else 1
-            places.append(outer * results * rows.inner + inner + step)
-    at = np.array(places, np.intp)
-    codes, flags = round_values(numbers, at, task.target, task.rules, randoms)
-    out, bits = np.array(found[0], order="C"), np.array(found[1], order="C")
-    out.reshape(-1)[at] = codes.astype(out.dtype)
-    if bits.size:
-        bits.reshape(-1)[at] = flags
-    return out, bits
+        sums = _exact_sums(call, operands)
+        positions = positions[: len(sums)]
+        rounded = round_values(sums, positions, target.format, target.rules, call.randoms)
+        return positions, rounded
+
+    return _correct_rows(call, rows, slots, results, round_row)
+
+
+def _exact_sums(call: OperationCall, operands: list[list[Any]]) -> list[Any]:
+    """The sums of a row, each up to one term, or the last one; none from the first infinity or NaN on."""
+    sums: list[Any] = []
+    total, signs, length = Fraction(0), set[bool](), len(operands[0])
+    for k, terms in enumerate(zip(*operands, strict=True)):
+        if not all(x.finite for x in terms):
+            break  # infinities and NaN decide the sum, whatever the numbers are
+        product = fraction_of(terms[0])
+        for other in terms[1:]:
+            product *= fraction_of(other)
+        total += product
+        signs.add(terms[0].negative != (len(terms) == 2 and terms[1].negative))
+        if call.name == "cumsum" or k == length - 1:
+            mean = total / length if call.name == "mean" else total
+            sums.append(mean if mean else zero(goes_down(call.target) if len(signs) == 2 else True in signs))
+    return sums
 
 
 def stepped_rows(
-    name: str,
-    rows: Rows,
-    formats: Formats,
-    rests: Rests,
-    slots: list[NDArray[np.intp]],
-    found: tuple[NDArray[Any], NDArray[np.uint8]],
-    task: Target,
-    steps: Summation,
-    randoms: Randoms,
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """As `exact_rows`, of sums rounded at every step, as `fpemu.kernels.cpu.sums.accumulate_array` has them."""
-    out, bits = np.array(found[0], order="C"), np.array(found[1], order="C")
-    for row in _rows_with(slots, rows.length):
-        operands = list(zip(rows.codes, formats, rests, slots, strict=True))
+    call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]], results: Results, summation: Summation
+) -> Results:
+    """As `exact_rows`, of sums rounded at every step, as `fpemu.kernels.cpu.sums.accumulate_array` computes them."""
+    operands = list(zip(rows.codes, call.formats, call.rests, slots, strict=True))
+
+    def sum_row(row: slice, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], Results]:
         terms = [
-            [_term(codes[place], fmt, rest, int(slot[place])) for codes, fmt, rest, slot in operands]
-            for place in range(row * rows.length, (row + 1) * rows.length)
+            [_term(codes[i], fmt, rest, int(slot[i])) for codes, fmt, rest, slot in operands]
+            for i in range(row.start, row.stop)
         ]
-        totals, raised = _steps(name, terms, task, steps, randoms.key ^ STEPS_KEY, randoms.first + row)
-        outer, inner = divmod(row, rows.inner)
-        if name == "cumsum":
-            at = outer * rows.length * rows.inner + inner + np.arange(rows.length) * rows.inner
-        else:
-            at, totals, raised = np.array([row]), totals[-1:], raised[-1:]
-        out.reshape(-1)[at] = totals
+        sums, raised = _steps(call, terms, summation, call.randoms.first + row.start // rows.length)
+        return positions, (sums[-positions.size :], raised[-positions.size :])
+
+    return _correct_rows(call, rows, slots, results, sum_row)
+
+
+def _correct_rows(
+    call: OperationCall,
+    rows: SumRows,
+    slots: list[NDArray[np.intp]],
+    results: Results,
+    sum_row: Callable[[slice, NDArray[np.intp]], tuple[NDArray[np.intp], Results]],
+) -> Results:
+    """Results with those of rows that have such a number replaced.
+
+    `sum_row`: takes the row in `rows.codes` and the positions of its results, and gives those to replace.
+    """
+    codes, bits = (np.array(each, order="C") for each in results)
+    length = rows.length
+    affected = np.any([each.reshape(-1, length).any(axis=1) for each in slots], axis=0) if length else np.zeros(0)
+    for row in np.flatnonzero(affected).tolist():
+        positions = np.array([row])
+        if call.name == "cumsum":
+            outer, inner = divmod(row, rows.inner)
+            positions = (outer * length + np.arange(length)) * rows.inner + inner
+        replaced, (sums, raised) = sum_row(slice(row * length, (row + 1) * length), positions)
+        codes.reshape(-1)[replaced] = sums.astype(codes.dtype)
         if bits.size:
-            bits.reshape(-1)[at] = raised
-    return out, bits
+            bits.reshape(-1)[replaced] = raised
+    return codes, bits
 
 
 def _term(code: Any, fmt: FloatFormat | IntFormat, rest: Rest | None, slot: int) -> Term:
@@ -135,25 +111,23 @@ def _term(code: Any, fmt: FloatFormat | IntFormat, rest: Rest | None, slot: int)
     return np.array(code), fmt, one
 
 
-def _steps(
-    name: str, terms: list[list[Term]], task: Target, steps: Summation, key: int, row: int
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """The sums after each number (in pairs: the last one alone counts), and what was raised until then."""
+def _steps(call: OperationCall, terms: list[list[Term]], summation: Summation, row: int) -> Results:
+    """The sums after each term (in pairs only the last one is meant), and the flags raised until then."""
     raised = 0
 
     def do(operation: str, operands: list[Term], at: int) -> Term:
         nonlocal raised
         sources = [(code, fmt) for code, fmt, _ in operands]
         rests = [rest for _, _, rest in operands]
-        call = Call(operation, sources, task, (), NO_RANDOMS._replace(key=key, first=at), True, None, rests)
-        code, flags = compute_with_rests(
-            call if any(rest is not None for rest in rests) else call._replace(rests=()), None
-        )
+        randoms = NO_RANDOMS._replace(key=call.randoms.key ^ STEPS_KEY, first=at)
+        rests = rests if any(rest is not None for rest in rests) else []
+        step = OperationCall(operation, sources, rests, call.target, (), randoms, True)
+        code, flags = compute_with_rests(compute_by_loop, step)
         raised |= int(flags)
-        return np.array(code), task.target, None
+        return np.array(code), call.target.format, None
 
-    length, block, pairwise = len(terms), run_length(steps, len(terms)), steps.summation == "pairwise"
-    out, flags = np.zeros(length, task.target.code_dtype), np.zeros(length, np.uint8)
+    length, block, pairwise = len(terms), summation.run_length(len(terms)), summation.order == "pairwise"
+    out, flags = np.zeros(length, call.target.format.code_dtype), np.zeros(length, np.uint8)
     waiting: dict[int, Term] = {}
     runs = -(-length // block)
     total: Term = terms[0][0]
@@ -162,9 +136,9 @@ def _steps(
         if run < runs:
             for k in range(run * block, min((run + 1) * block, length)):
                 at = row * 2 * length + 2 * k
-                factors = terms[k] if name in DOTS else [terms[k][0], _ONE]
-                if k == run * block or steps.products == "rounded":
-                    factors = [do("multiply", factors, at), _ONE]
+                factors = terms[k] if call.name in DOT_PRODUCTS else [terms[k][0], _INT8_ONE]
+                if k == run * block or summation.products == "rounded":
+                    factors = [do("multiply", factors, at), _INT8_ONE]
                 total = factors[0] if k == run * block else do("fma", [*factors, total], at + 1)
                 out[k], flags[k] = total[0], raised
             joins = run & ~(run + 1) if pairwise else int(run > 0)
@@ -182,4 +156,4 @@ def _steps(
     return out, flags
 
 
-_ONE: Term = np.array(1, np.uint8), INT8, None
+_INT8_ONE: Term = np.array(1, np.uint8), INT8, None

@@ -3,85 +3,70 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.arithmetic.accumulation import (
-    DOTS,
+    DOT_PRODUCTS,
     Summation,
+    SumRows,
     as_rows,
     describe_sum,
     exact_sums,
+    rest_rows,
     round_to_result,
     sum_in_steps,
 )
 from fpemu.arithmetic.axes import Axis, one_axis, switch
-from fpemu.arithmetic.flags import Flags, active_modes, check
-from fpemu.arithmetic.operation import NO_FLAGS, as_operands, refuse_flags_of_double_rounding, resolve_result
-from fpemu.arithmetic.options import DEFAULTS, OPTIONS_TEXT, Options, check_options
-from fpemu.arithmetic.task import refuse_inexact_wrap, resolve_target
-from fpemu.casting import Coded, carries_codes, decode, encode
-from fpemu.casting.buffers import check_out
-from fpemu.casting.stochastic import NO_RANDOMS, randomness, shared_generator, sharing
-from fpemu.formats import FLOAT32, Format, Profile
+from fpemu.arithmetic.operation import Computation, OperationCall, Request, Results, run_rounded_operation
+from fpemu.arithmetic.options import DEFAULTS, OPERAND, OPTIONS_TEXT, Options, fill
+from fpemu.arithmetic.task import Target, refuse_inexact_wrap, resolve_target
+from fpemu.casting import Coded
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile
 from fpemu.formats import profile as find_profile
+from fpemu.formats.keywords import F
 from fpemu.formats.rules import Stochastic, Through
 
 __all__ = ["cumsum", "dot", "mean", "sum", "vecdot"]
 
-_AXIS = """axis : None, int or tuple of int
-        Along which axes; default all.
-    keepdims : bool
-        Keep them, of length 1."""
-_RUNNING_AXIS = """axis : None or int
-        Along which axis; default the elements in C order, where there is more than one axis."""
-_DOT_AXIS = """axis : int
-        Along which axis of both, broadcast against each other; default the last."""
-_STEPS = """accumulate : str, Format or dtype, optional
-        Round every step to this format, instead of the exact result once.  Its rules are `profile`'s where that is
-        given, else the result's where that has this format, else its own; `rounding` and `overflow` count for them."""
-_SUMMATION = """summation : "sequential", "pairwise" or int
-        The order of the steps: acc = round(acc + x) by index, from the rounded first one; in pairs of neighbours, the
-        sums in pairs again, a last one without a neighbour waits; or runs of this many, each sequentially, then their
-        sums sequentially."""
-_PRODUCTS = """products : "exact" or "rounded"
-        With `accumulate`: acc = fma(x, y, acc), or each product rounded first, then added."""
-# Parameters that reductions have beside the options of operations
-_OWN = {
+# Parameters that reductions have and other operations lack
+_OWN_OPTIONS = {
     **dict.fromkeys(("sum", "mean"), ("axis", "keepdims", "accumulate", "summation")),
     "cumsum": ("axis", "accumulate"),
     "dot": ("accumulate", "summation", "products"),
     "vecdot": ("axis", "accumulate", "summation", "products"),
 }
-_TEXTS = {"{axis}": _AXIS, "{running axis}": _RUNNING_AXIS, "{dot axis}": _DOT_AXIS, "{products}": _PRODUCTS}
+_REDUCTION_TEXTS = {
+    "x": f"x : {OPERAND}.",
+    "axis": """axis : None, int or tuple of int
+        Axes to sum along; default all.
+    keepdims : bool
+        Whether to keep these axes, of length 1.""",
+    "running axis": """axis : None or int
+        Axis to sum along; default the elements in C order, where there is more than one axis.""",
+    "dot axis": """axis : int
+        Axis of the vectors in both operands, which are broadcast against each other; default the last.""",
+    "steps": """accumulate : str, Format or dtype, optional
+        Round every step to this format, instead of the exact result once.  Its rules are `profile`'s if given, else
+        the result's if that has this format, else its own; `rounding` and `overflow` apply to them.""",
+    "summation": """summation : "sequential", "pairwise" or int
+        The order of the steps: acc = round(acc + x) by index, from the rounded first term; pairs of neighbours, then
+        pairs of their sums, where a last one without a neighbour waits; or runs of this many terms, each sequentially,
+        then their sums sequentially.""",
+    "products": """products : "exact" or "rounded"
+        With `accumulate`: acc = fma(x, y, acc), or each product rounded first, then added.""",
+    "options": OPTIONS_TEXT,
+}
 
 
-def _documented(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Fill in what reductions and all operations have in common, in the docstring and in the signature."""
-    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    kinds = Options.__annotations__
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
-        for name, default in DEFAULTS.items()
-    ]
-    text = function.__doc__ or ""  # python -OO leaves none
-    for mark, said in {
-        **_TEXTS,
-        "{steps}": _STEPS,
-        "{summation}": _SUMMATION,
-        "{options}": OPTIONS_TEXT,
-    }.items():
-        text = text.replace(mark, said.lstrip())
-    function.__doc__ = text
-    function.__signature__ = inspect.Signature([*own, *options], return_annotation="Any")  # type: ignore[attr-defined]
-    return function
+def _reduction_documented(function: F) -> F:
+    """Fill in the texts that reductions share, and the options in the signature."""
+    return fill(function, _REDUCTION_TEXTS, DEFAULTS)
 
 
-@_documented
+@_reduction_documented
 def sum(
     x: ArrayLike | Coded,
     *,
@@ -95,8 +80,7 @@ def sum(
 
     Parameters
     ----------
-    x : array_like or Array
-        Numbers, which are exactly their values, or codes with a format.
+    {x}
     {axis}
     {steps}
     {summation}
@@ -104,17 +88,17 @@ def sum(
 
     See Also
     --------
-    add : of two numbers.
-    cumsum : the sums on the way.
+    add : the sum of two numbers.
+    cumsum : the partial sums.
 
     Notes
     -----
-    IEEE 754-2019 clause 9.4, which leaves the order and the rounding open.  The exact sum does not depend on the order,
-    nor do its flags.  An empty sum is +0; a sum that is exactly zero has the terms' sign where they all have the same,
-    else it is +0, toward negative -0, as 6.3 has it of two.  With `accumulate` the flags are those of all steps.
+    IEEE 754-2019 clause 9.4, which leaves the order and the rounding open.  The exact sum and its flags do not depend
+    on the order.  An empty sum is +0; a sum that is exactly zero has its terms' sign if they all have the same, else it
+    is +0, or -0 when rounding toward negative, as 6.3 has it for two terms.  With `accumulate` the flags are those of
+    all steps.
 
-    Stochastic rounding of an exact sum takes the random integer at the result's place; steps take theirs from a stream
-    of their own.
+    Stochastic rounding of an exact sum takes the random integer at the result's index; steps have a separate stream.
 
     Examples
     --------
@@ -126,10 +110,10 @@ def sum(
     >>> fe.sum([[1e30, 1.0], [-1e30, 1.0]], axis=0, result="float16")
     array([0., 2.], dtype=float32)
     """
-    return _reduce("sum", (x,), axis, keepdims, Summation(accumulate, summation), options)
+    return _reduce("sum", (x,), options, Summation(accumulate, summation), axis, keepdims)
 
 
-@_documented
+@_reduction_documented
 def mean(
     x: ArrayLike | Coded,
     *,
@@ -143,8 +127,7 @@ def mean(
 
     Parameters
     ----------
-    x : array_like or Array
-        Numbers, which are exactly their values, or codes with a format.
+    {x}
     {axis}
     {steps}
     {summation}
@@ -156,8 +139,8 @@ def mean(
 
     Notes
     -----
-    With `accumulate` the sum is in that format, and divided once into the result's.  The mean of nothing, 0 / 0, is
-    invalid.
+    With `accumulate` the sum is rounded to that format, and its quotient once to the result's.  The mean of no numbers,
+    0 / 0, is invalid.
 
     Examples
     --------
@@ -167,10 +150,10 @@ def mean(
     >>> fe.mean(fe.array([[448.0, 448.0], [448.0, 0.0]], "float8_e4m3fn"), axis=1)
     Array([448., 224.], format='float8_e4m3fn')
     """
-    return _reduce("mean", (x,), axis, keepdims, Summation(accumulate, summation), options)
+    return _reduce("mean", (x,), options, Summation(accumulate, summation), axis, keepdims)
 
 
-@_documented
+@_reduction_documented
 def dot(
     x: ArrayLike | Coded,
     y: ArrayLike | Coded,
@@ -182,7 +165,7 @@ def dot(
 ) -> Any:
     """The dot product of two vectors: the exact sum of the exact products, rounded once, or step by step.
 
-    It is numpy's `dot` of operands of one dimension; all others are refused.
+    This is numpy's `dot` for one-dimensional operands; other operands are refused.
 
     Parameters
     ----------
@@ -195,7 +178,7 @@ def dot(
 
     See Also
     --------
-    vecdot : of arrays of more dimensions, along an axis.
+    vecdot : along an axis of arrays of more dimensions.
     fma : one step.
 
     Notes
@@ -216,10 +199,10 @@ def dot(
     """
     if "axis" in options:
         raise TypeError("dot: vectors have one axis: along an axis of more, use vecdot(x, y, axis=...)")
-    return _reduce("dot", (x, y), -1, False, Summation(accumulate, summation, products), options)
+    return _reduce("dot", (x, y), options, Summation(accumulate, summation, products), -1)
 
 
-@_documented
+@_reduction_documented
 def vecdot(
     x: ArrayLike | Coded,
     y: ArrayLike | Coded,
@@ -232,7 +215,7 @@ def vecdot(
 ) -> Any:
     """The dot products of the vectors along an axis: exact sums of exact products, rounded once, or step by step.
 
-    It is numpy's and the array API's `vecdot`; formats have no complex numbers, so nothing is conjugated.
+    This is numpy's and the array API's `vecdot`; there are no complex numbers, so no operand is conjugated.
 
     Parameters
     ----------
@@ -252,7 +235,8 @@ def vecdot(
     Notes
     -----
     Python array API standard 2023.12, vecdot; IEEE 754-2019 clause 9.4.  Zero times infinity is invalid.  With
-    `accumulate` the first step is the first product, rounded.  A matrix product is this of A[:, np.newaxis, :] and B.T.
+    `accumulate` the first step is the first product, rounded.  A matrix product is
+    ``vecdot(A[:, np.newaxis, :], B.T)``.
 
     Examples
     --------
@@ -265,28 +249,27 @@ def vecdot(
            [43., 50.]], format='float16')
     """
     along = one_axis("vecdot", axis, none=False)
-    return _reduce("vecdot", (x, y), along, False, Summation(accumulate, summation, products), options)
+    return _reduce("vecdot", (x, y), options, Summation(accumulate, summation, products), along)
 
 
-@_documented
+@_reduction_documented
 def cumsum(x: ArrayLike | Coded, *, axis: int | None = None, accumulate: Any = None, **options: Unpack[Options]) -> Any:
-    """The sums of an array's first elements, one for each element: each rounded once from the exact sum.
+    """The partial sums of an array's elements, each rounded once from the exact sum.
 
     Parameters
     ----------
-    x : array_like or Array
-        Numbers, which are exactly their values, or codes with a format.
+    {x}
     {running axis}
     {steps}
     {options}
 
     See Also
     --------
-    sum : the last one.
+    sum : the last of them.
 
     Notes
     -----
-    With `accumulate` each step is rounded, sequentially, and an element's flags are those of all steps to there.
+    With `accumulate` each step is rounded, sequentially, and an element's flags are those of all steps up to it.
 
     Examples
     --------
@@ -296,92 +279,67 @@ def cumsum(x: ArrayLike | Coded, *, axis: int | None = None, accumulate: Any = N
     >>> fe.cumsum([256.0, 1.0, 1.0, 1.0], result="bfloat16", accumulate="bfloat16")
     array([256., 256., 256., 256.], dtype=float32)
     """
-    return _reduce("cumsum", (x,), one_axis("cumsum", axis), False, Summation(accumulate), options)
+    return _reduce("cumsum", (x,), options, Summation(accumulate), one_axis("cumsum", axis))
 
 
 def _reduce(
-    name: str, operands: tuple[Any, ...], axis: Axis, keepdims: bool, steps: Summation, options: Options
+    name: str,
+    operands: tuple[Any, ...],
+    options: Options,
+    summation: Summation,
+    axis: Axis = None,
+    keepdims: bool = False,
 ) -> Any:
-    """One reduction."""
-    check_options(name, options, [*DEFAULTS, *_OWN[name]])
-    given: dict[str, Any] = {**DEFAULTS, **options}
-    sources, rests = as_operands(operands)
-    formats = tuple(fmt for _, fmt in sources)
-    arrays = [x for x in operands if carries_codes(x)]
-    by = steps.checked(name).format(name)
-    target, profile = resolve_result(name, arrays, given["result"], given["profile"])
-    task = resolve_target(name, formats, target, profile, given["rounding"], given["overflow"])
-    through, wanted = task.profile.through is Through.FLOAT32, active_modes()
-    switch(name, "return_flags", given["return_flags"])
-    refuse_flags_of_double_rounding(name, task.profile, given["return_flags"], wanted)
-    flags_wanted = given["return_flags"] or wanted is not None
-    inexact = {"mean": "divide", "dot": "multiply", "vecdot": "multiply"}.get(name, "add")
-    refuse_inexact_wrap(inexact, formats if by is None else (by,), task)
-    rows = as_rows(name, [codes for codes, _ in sources], axis, switch(name, "keepdims", keepdims))
-    out = given["out"]
-    if out is not None:
-        check_out(out, rows.shape, np.dtype(target.code_dtype))
-    rounding, by_task = task.profile.rounding, None
-    if by is not None:
-        own = find_profile(given["profile"]) if given["profile"] is not None else _rules_of(by, target, profile, arrays)
-        by_task = resolve_target(name, formats, by, own, given["rounding"], given["overflow"])
-        if by_task.profile.through is Through.FLOAT32:
-            raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
-        refuse_inexact_wrap("fma" if name in DOTS else "add", (*formats, by), by_task)
-        if given["random_bits"] is not None:
-            raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
-        if isinstance(by_task.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding is
-            rounding = by_task.profile.rounding
-    drawn = given["random_bits"] if given["rng"] is None else given["rng"]
-    offset, generator = given["rng_offset"], shared_generator(name, arrays, drawn)
-    if given["rng"] is None and given["random_bits"] is None and isinstance(rounding, Stochastic):
-        given["rng"] = generator
-    randoms = randomness(rounding, given["rng"], given["random_bits"], offset, rows.shape)
-    work = functools.partial(exact_sums, name, rows, formats, flags_wanted=flags_wanted)
-    slots: list[NDArray[np.intp]] = []
-    if rests:
+    """One reduction: the exact result rounded once, or every step."""
+    by = summation.checked(name).format(name)
+
+    def prepare(request: Request, target: Target, profile: Profile) -> Computation:
+        inexact = {"mean": "divide", "dot": "multiply", "vecdot": "multiply"}.get(name, "add")
+        refuse_inexact_wrap(inexact, request.formats if by is None else (by,), target)
+        rows = as_rows(name, [codes for codes, _ in request.sources], axis, switch(name, "keepdims", keepdims))
+        slots: list[NDArray[np.intp]] = []
+        if request.rests:
+            slots = rest_rows(name, [codes.shape for codes, _ in request.sources], request.rests, axis)
+        rounding, steps = target.profile.rounding, None
+        if by is not None:
+            steps = _steps_target(request, by, target.format, profile, options)
+            if isinstance(steps.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding
+                rounding = steps.profile.rounding
+        compute = functools.partial(_compute_sums, rows, slots, summation, steps)
+        return Computation(rows.shape, rounding, compute, functools.partial(describe_sum, rows, slots))
+
+    return run_rounded_operation(name, operands, options, prepare, _OWN_OPTIONS[name])
+
+
+def _compute_sums(
+    rows: SumRows, slots: list[NDArray[np.intp]], summation: Summation, steps: Target | None, call: OperationCall
+) -> Results:
+    """Exact sums, or sums in steps; those of rows with numbers that no format holds in fractions."""
+    if slots:
         from fpemu.arithmetic import rational_sums
-
-        slots = rational_sums.rest_rows(name, [codes.shape for codes, _ in sources], rests, axis)
-        work = functools.partial(_right, work, rational_sums.exact_rows, name, rows, formats, rests, slots)
-    if by_task is not None:
-        partial, raised = sum_in_steps(name, rows, formats, by_task, steps, randoms, flags_wanted)
-        if rests:
-            done = partial, raised
-            partial, raised = rational_sums.stepped_rows(
-                name, rows, formats, rests, slots, done, by_task, steps, randoms
-            )
-        work = functools.partial(round_to_result, name, rows.length, partial, raised, by_task, rows.shape)
-    if through:  # for tools that round twice: the result in float32 to nearest even, which is then cast
-        float32 = resolve_target(name, formats, FLOAT32, find_profile("ieee"), None, None)
-        first, _ = work(task=float32, randoms=NO_RANDOMS)
-        plain = task.profile.replace(through="none")
-        how = {option: given[option] for option in ("rng", "random_bits", "rng_offset")}
-        if not isinstance(plain.rounding, Stochastic):
-            how = {}
-        codes, bits = encode(first, target, source="float32", profile=plain, **how), NO_FLAGS
-    else:
-        codes, bits = work(task=task, randoms=randoms)
-    if wanted is not None:
-        check(wanted, name, bits, lambda index: describe_sum(name, rows, formats, codes, target, index, rests, slots))
-    if out is not None:
-        out[...] = codes
-        found: Any = out
-    elif arrays:
-        found = sharing(arrays[0].__class__(codes, target, profile), generator)
-    else:
-        found = decode(codes, target)
-    return (found, Flags(bits)) if given["return_flags"] else found
+    if steps is None:
+        results = exact_sums(call, rows)
+        return rational_sums.exact_rows(call, rows, slots, results) if slots else results
+    in_steps = call._replace(target=steps)
+    results = sum_in_steps(in_steps, rows, summation)
+    if slots:
+        results = rational_sums.stepped_rows(in_steps, rows, slots, results, summation)
+    return round_to_result(call, rows.length, steps, results)
 
 
-def _right(work: Callable[..., Any], put_right: Callable[..., Any], *given: Any, **how: Any) -> Any:
-    """Exact sums, those of rows with numbers that no format holds worked out in fractions."""
-    return put_right(*given, work(**how), **how)
-
-
-def _rules_of(by: Format, target: Format, profile: Profile, arrays: list[Coded]) -> Profile:
-    """The steps' rules where the caller names none."""
-    if by == target:
-        return profile
-    alike = [array.profile for array in arrays if array.format == by]
-    return alike[0] if alike else by.profile
+def _steps_target(
+    request: Request, by: FloatFormat | IntFormat, fmt: Format, profile: Profile, options: Options
+) -> Target:
+    """The target of the steps: the caller's profile, else the result's or the Arrays' one if they have its format."""
+    name, given = request.name, options.get("profile")
+    if given is not None:
+        profile = find_profile(given)
+    elif by != fmt:
+        profile = next((array.profile for array in request.arrays if array.format == by), by.profile)
+    steps = resolve_target(name, request.formats, by, profile, options.get("rounding"), options.get("overflow"))
+    if steps.profile.through is Through.FLOAT32:
+        raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
+    refuse_inexact_wrap("fma" if name in DOT_PRODUCTS else "add", (*request.formats, by), steps)
+    if options.get("random_bits") is not None:
+        raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")
+    return steps

@@ -78,7 +78,7 @@ def _power(_: Any, x: Fraction, y: Fraction) -> Exact | None:
     whole = y.denominator == 1 and abs(y) <= WHOLE_POWERS
     if whole and max(x.numerator.bit_length(), x.denominator.bit_length()) * abs(y) < FARTHEST:
         return Exact(x ** int(y))
-    return _of_digits(digits.power, x, y)
+    return _of_digits(digits.dyadic_power, x, y)
 
 
 def _of_digits(value: Callable[..., significands.Digits128], *operands: Fraction) -> Exact | None:
@@ -106,7 +106,7 @@ def _cut(x: Fraction) -> tuple[significands.Dyadic, bool]:
 
 def _elementary(name: str) -> Operation:
     def exact(_: Any, x: Fraction) -> Exact | None:
-        return _of_digits(lambda number: digits.value_of(name, number), x)
+        return _of_digits(lambda number: digits.value_at_dyadic(name, number), x)
 
     return Operation(name, getattr(elementary, name), 1, exact)
 

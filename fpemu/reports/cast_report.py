@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.arithmetic import switch
-from fpemu.arithmetic.doubles import Doubles, difference, doubles, quotients
+from fpemu.arithmetic.doubles import Doubles, difference, double_quotients, doubles
 from fpemu.casting import Source, as_numbers, as_source, cast, encode
 from fpemu.casting.buffers import iter_chunks
 from fpemu.casting.stochastic import check_randoms, streamed
@@ -117,7 +117,7 @@ class _Trial:
             scale = self.scale
         given: Any = x
         if scale is not None:
-            scaled = quotients(x, numbers, scale)
+            scaled = double_quotients(x, numbers, scale)
             limit = sys.float_info.max
             given = np.clip(scaled, -limit, limit, out=scaled, where=np.isfinite(numbers.values))
             numbers = Doubles(given, None)

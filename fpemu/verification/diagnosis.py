@@ -15,7 +15,7 @@ import numpy as np
 
 from fpemu.arithmetic.flags import Flags
 from fpemu.formats import TableFormat
-from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, NumberClass, classes_of
 from fpemu.formats.facts.exactness import end_codes, largest_code
 from fpemu.formats.rules import KNOBS, Rounding, Stochastic
 from fpemu.verification.differences import nan_places, positions
@@ -48,9 +48,6 @@ _WORDS: dict[enum.Enum, str] = {
 _TRIED: dict[str, type[enum.Enum]] = {"rounding": Rounding, **KNOBS}
 _SAMPLE = 256  # differences that a rule must explain before it is tried on all elements
 
-_INFINITIES = (NumberClass.POSITIVE_INFINITY, NumberClass.NEGATIVE_INFINITY)
-_NANS = (NumberClass.QUIET_NAN, NumberClass.SIGNALING_NAN)
-_ZEROS = (NumberClass.POSITIVE_ZERO, NumberClass.NEGATIVE_ZERO)
 _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
 
 
@@ -235,13 +232,13 @@ def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
     """The first class of difference that covers all."""
     a, b = classes_of(got, fmt), classes_of(want, fmt)
     pairs = (
-        (_ZEROS, _ZEROS, "the sign of zero"),
+        (ZEROS, ZEROS, "the sign of zero"),
         ((NumberClass.SIGNALING_NAN,), (NumberClass.QUIET_NAN,), "signaling NaNs that were not made quiet"),
-        (_NANS, _NANS, "the code of a NaN (its sign or payload)"),
-        (_ZEROS, _SUBNORMALS, "zero instead of a subnormal; looks like flush to zero"),
-        (_INFINITIES, _NANS, "infinity instead of NaN"),
-        (_NANS, _INFINITIES, "NaN instead of infinity"),
-        (_ZEROS, _NANS, "zero instead of NaN"),
+        (NANS, NANS, "the code of a NaN (its sign or payload)"),
+        (ZEROS, _SUBNORMALS, "zero instead of a subnormal; looks like flush to zero"),
+        (INFINITIES, NANS, "infinity instead of NaN"),
+        (NANS, INFINITIES, "NaN instead of infinity"),
+        (ZEROS, NANS, "zero instead of NaN"),
     )
     for actual, expected, words in pairs:
         if np.isin(a, actual).all() and np.isin(b, expected).all():
@@ -249,7 +246,7 @@ def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
     if isinstance(fmt, TableFormat):
         return None
     largest, wanted = (np.isin(_magnitudes(codes, fmt), _largest(fmt)) for codes in (got, want))
-    instead = ((_INFINITIES, "infinity"), (_NANS, "NaN"))
+    instead = ((INFINITIES, "infinity"), (NANS, "NaN"))
     for classes, name in instead:
         if largest.all() and np.isin(b, classes).all():
             return f"the largest value instead of {name}; looks like saturation"
@@ -267,7 +264,7 @@ def _largest(fmt: Any) -> list[int]:
 
 def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
     """Which way all go, if all are one step off and finite."""
-    special = (*_INFINITIES, *_NANS)
+    special = (*INFINITIES, *NANS)
     if nan_places(got, fmt).any() or nan_places(want, fmt).any() or np.isin((a, b), special).any():
         return None
     at, wanted = positions(got, fmt), positions(want, fmt)

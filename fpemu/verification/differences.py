@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arithmetic import exact_codes, number_text
+from fpemu.arithmetic import element_value_text, exact_codes
 from fpemu.arithmetic.flags import Flags
 from fpemu.casting import as_numbers, as_source, carries_codes
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
@@ -135,7 +135,7 @@ def codes_of_values(x: Any, fmt: Format, what: str) -> Codes:
     if not exact.all():
         place = int(np.argmin(exact))
         held = given.rest is None or place not in given.rest.places
-        value = Code(given.format, int(given.codes.flat[place])).text if held else number_text(given, place)
+        value = Code(given.format, int(given.codes.flat[place])).text if held else element_value_text(given, place)
         raise ValueError(
             f"{what}{index_text(place, exact.shape)} = {value} is no value of {fmt}; cast it first: "
             f"fe.cast({what}, {fmt.name!r})"

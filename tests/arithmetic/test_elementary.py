@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic.elementary import enclosures
+from fpemu.arithmetic.elementary import enclosures, ziv
 from fpemu.arithmetic.elementary import tables as tabulation
-from fpemu.arithmetic.elementary import ziv as digits
 from tests.oracle import mpfr
 from tests.oracle.spec import Number
 
@@ -63,7 +62,7 @@ def test_many_elements_are_the_same_as_few():
 def test_tables_are_filled_for_the_codes_that_are_met():
     """And by any number of threads at the same time."""
     fmt = fe.FloatFormat("ours", 12, 6)
-    values = tabulation._values("exp", (fmt,), (0,) * 17)
+    values = tabulation._exact_values("exp", (fmt,), (0,) * 17)
     fe.exp(fe.Array([3, 700, 3], fmt))
     assert np.flatnonzero(values.known).tolist() == [3, 700]
     every = np.arange(1 << 12, dtype=np.uint16)
@@ -203,7 +202,7 @@ def test_powers_of_signalling_nan():
 
 def of(fmt, code, name):
     """A function of one code: its top digit's exponent, the digits (1.0 to 2.0), and whether more follow."""
-    values = tabulation._values(name, (fmt,), (0,) * 17)
+    values = tabulation._exact_values(name, (fmt,), (0,) * 17)
     values.fill(np.array([code]))
     what, top, high, _ = values.rows[code].tolist()
     return top - (top >> 63 << 64), high / 2.0**63, bool(what & 8)
@@ -288,10 +287,10 @@ def test_enclosures_hold_the_value(name):
 def test_values_that_no_digits_settle():
     """An error, not a wrong digit: here an enclosure that always holds 1."""
     with pytest.raises(ArithmeticError, match="16384 digits do not tell"):
-        digits.ziv_loop(lambda w: (False, ((1 << w) - 1, (1 << w) + 1, -w)))
-    assert digits.decided_digits(False, (-3, 5, 0)) is None
-    assert digits.decided_digits(False, (5, 6, 0)) is None
-    assert digits.decided_digits(True, ((1 << 200), (1 << 200) + 1, -200)) == (0, True, 0, 1 << 127, True, 0)
+        ziv.ziv_loop(lambda w: (False, ((1 << w) - 1, (1 << w) + 1, -w)))
+    assert ziv.decided_digits(False, (-3, 5, 0)) is None
+    assert ziv.decided_digits(False, (5, 6, 0)) is None
+    assert ziv.decided_digits(True, ((1 << 200), (1 << 200) + 1, -200)) == (0, True, 0, 1 << 127, True, 0)
 
 
 def test_nan_operands_are_passed_on():

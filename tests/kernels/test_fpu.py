@@ -7,7 +7,8 @@ import pytest
 
 import fpemu as fe
 from fpemu.arithmetic import fast_paths as shortcuts
-from fpemu.arithmetic import task as task_module
+from fpemu.arithmetic import task as general_loop
+from fpemu.arithmetic.task import resolve_target
 from tests.cases import float_environment
 
 MODES = ["nearest_even", "toward_zero", "toward_negative", "toward_positive", "to_odd", "nearest_away"]
@@ -28,9 +29,7 @@ CASES = [
 def task(target, mode, tininess="after", **knobs):
     """A task as `resolve_target` makes it."""
     fmt = fe.dtype(target)
-    return task_module.resolve_target(
-        "add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None, True
-    )
+    return resolve_target("add", (fmt,), fmt, fmt.profile.replace(tininess=tininess, **knobs), mode, None)
 
 
 def operands(formats, size, rng):
@@ -57,8 +56,8 @@ def run(way, codes, target, flags_wanted):
 
 
 def general(name, formats, these, codes):
-    out, flags = np.empty(codes[0].size, these.target.code_dtype), np.empty(codes[0].size, np.uint8)
-    task_module.general(name, formats, these, codes, out, flags)
+    out, flags = np.empty(codes[0].size, these.format.code_dtype), np.empty(codes[0].size, np.uint8)
+    general_loop.general(name, formats, these, codes, out, flags)
     return out, flags
 
 
@@ -76,7 +75,7 @@ def test_fpu(name):
                 way = shortcuts._fpu_path(name, formats, these, flags_wanted)
                 if way is None:
                     continue
-                done, found, flags = run(way, codes, these.target, flags_wanted)
+                done, found, flags = run(way, codes, these.format, flags_wanted)
                 assert done
                 wrong = np.flatnonzero((found != expected) | (flags != raised if flags_wanted else False))
                 words = [tuple(hex(part[i]) for part in (*codes, found, expected)) for i in wrong[:4]]
@@ -102,7 +101,7 @@ def test_fpu_limits():
                 expected, raised = general("add", source, these, codes)
                 way = shortcuts._fpu_path("add", source, these, True)
                 assert way is not None
-                done, found, flags = run(way, codes, these.target, True)
+                done, found, flags = run(way, codes, these.format, True)
                 assert done
                 np.testing.assert_array_equal(found, expected)
                 np.testing.assert_array_equal(flags, raised)
@@ -119,11 +118,11 @@ def test_table(name):
         these = task("float8_e5m2", mode)
         expected, raised = general(name, formats, these, codes)
         way = shortcuts.fast_path(name, formats, these, codes[0].size, True)
-        done, found, flags = run(way, [part[::-1].copy() for part in codes], these.target, True)
+        done, found, flags = run(way, [part[::-1].copy() for part in codes], these.format, True)
         assert done
         np.testing.assert_array_equal(found[::-1], expected)
         np.testing.assert_array_equal(flags[::-1], raised)
-        np.testing.assert_array_equal(run(way, codes, these.target, False)[1], expected)
+        np.testing.assert_array_equal(run(way, codes, these.format, False)[1], expected)
 
 
 @pytest.mark.parametrize("mode", ["nearest_even", "nearest_away", "toward_negative"])
@@ -221,7 +220,7 @@ def test_fpu_leaves_it_to_others():
 def test_operations_take_them():
     """Through the public calls, whole and by pieces of more than one chunk."""
     rng = np.random.default_rng(3)
-    size = shortcuts.CHUNK * 2 + 77
+    size = shortcuts.FPU_CHUNK * 2 + 77
     for fmt in ("float16", "float32", "float8_e4m3fn"):
         codes = [part.reshape(-1, 1) for part in operands((fe.dtype(fmt),) * 2, size, rng)]
         a, b = (fe.Array(part, fmt) for part in codes)

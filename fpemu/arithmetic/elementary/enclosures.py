@@ -2,8 +2,8 @@
 
 A number x > 0 is m 2^e.  An enclosure is (lo, hi, exponent): lo 2^exponent < value < hi 2^exponent, both strictly,
 for any working precision w; it narrows as w grows.  "At scale w" means: an integer t stands for t 2^-w, and one unit is
-2^-w.  Every bound below counts the units that floors lose; where a value is known to lie on one side of 1 or of 1/2,
-the enclosure ends there, which settles arguments so small, or so large, that no digits would.
+2^-w.  Every bound below counts the units that floors lose; if a value is known to lie on one side of 1 or of 1/2, the
+enclosure ends there, which decides arguments that are too small, or too large, for any number of digits.
 
 Sources of the series: J.-M. Muller, Elementary Functions, 3rd edition; Abramowitz and Stegun 7.1.6 (erf).
 """
@@ -30,12 +30,12 @@ def scaled(m: int, e: int, w: int) -> int:
 
 
 def _constant(compute: Callable[[int], int]) -> Callable[[int], int]:
-    """A constant at any scale, from the next power of two's digits, kept."""
-    kept = functools.cache(compute)
+    """A constant at any scale, from its cached digits to the next power of two."""
+    cached = functools.cache(compute)
 
     def at(w: int) -> int:
         digits = max(512, 1 << (w - 1).bit_length())
-        return kept(digits) >> (digits - w)  # the floor loses less than 1, and 2 units became 1 or less
+        return cached(digits) >> (digits - w)  # the floor loses less than 1, and 2 units became 1 or less
 
     return at
 
@@ -140,8 +140,8 @@ def exp2(negative: bool, m: int, e: int, w: int) -> Enclosure:
 def _log_near_one(m: int, k: int, w: int) -> int:
     """An integer within 2 units of log(m 2^-k) at scale w, for a number between the roots of 1/2 and 2."""
     a = m - (1 << k)
-    part = _artanh(abs(a), m + (1 << k), w + 1)  # log x = 2 artanh((x - 1) / (x + 1))
-    return -part if a < 0 else part
+    magnitude = _artanh(abs(a), m + (1 << k), w + 1)  # log x = 2 artanh((x - 1) / (x + 1))
+    return -magnitude if a < 0 else magnitude
 
 
 def _binade(m: int, e: int) -> tuple[int, int]:
@@ -158,24 +158,24 @@ def log_at(m: int, e: int, w: int) -> int:
 
 
 def log(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
-    found = log_at(m, e, w)
-    return found < 0, (abs(found) - 4, abs(found) + 4, -w)
+    logarithm = log_at(m, e, w)
+    return logarithm < 0, (abs(logarithm) - 4, abs(logarithm) + 4, -w)
 
 
 def log2(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
     """The quotient by ln2: 2 units of the dividend are 2.9 of it, 2 of the divisor 1.5, and a floor."""
     k, exponent = _binade(m, e)
-    found = (exponent << w) + (_log_near_one(m, k, w) << w) // ln2(w)
-    return found < 0, (abs(found) - 6, abs(found) + 6, -w)
+    logarithm = (exponent << w) + (_log_near_one(m, k, w) << w) // ln2(w)
+    return logarithm < 0, (abs(logarithm) - 6, abs(logarithm) + 6, -w)
 
 
 # -- sin and cos ------------------------------------------------------------------------------------------------------
 
 
 def _sin_cos_series(square: int, w: int, n: int) -> tuple[int, int]:
-    """1 - square/((n+1)(n+2)) + ... at scale w, square <= 0.7, n 0 or 1: the sum, and what bounds its error.
+    """1 - square/((n+1)(n+2)) + ... at scale w, square <= 0.7, n 0 or 1: the sum, and a bound of its error.
 
-    The square may be 1 unit off.  The first term loses less than 2 units, the others 1.3, what is left out less than 1.
+    The square may be 1 unit off.  The first term loses less than 2 units, the others 1.3, omitted terms less than 1.
     """
     total = term = 1 << w
     terms = 1
@@ -190,7 +190,7 @@ def _sin_cos_series(square: int, w: int, n: int) -> tuple[int, int]:
 def _sin_cos_by_reduction(quarter: int, m: int, e: int, w: int) -> tuple[bool, Enclosure]:
     """The sine (quarter 0) or cosine (1) of x >= 1/2, by x 2/pi modulo 4 (Payne and Hanek).
 
-    Only a window of 2/pi's digits counts: those above it are multiples of 4 when multiplied.
+    Only a window of 2/pi's digits matters: the digits above it contribute multiples of 4.
     """
     digits = max(e, 0) + w + m.bit_length() + 2
     window = two_over_pi(digits)
@@ -198,16 +198,16 @@ def _sin_cos_by_reduction(quarter: int, m: int, e: int, w: int) -> tuple[bool, E
         window &= (1 << (digits - e + 2)) - 1
     turns = window * m >> (digits - e - w)  # within 1.5 units
     quarter += turns >> w & 3
-    part = turns & ((1 << w) - 1)
-    if part >> (w - 1):  # nearer to the next quarter: from there backwards, which swaps sin and cos
-        part = (1 << w) - part
+    rest = turns & ((1 << w) - 1)
+    if rest >> (w - 1):  # nearer to the next quarter: from there backwards, which swaps sin and cos
+        rest = (1 << w) - rest
         swapped = not quarter & 1
     else:
         swapped = bool(quarter & 1)
-    r = part * pi(w) >> (w + 1)  # within 1.5 pi/2 + 1 + 1 < 5 units
+    r = rest * pi(w) >> (w + 1)  # within 1.5 pi/2 + 1 + 1 < 5 units
     total, bound = _sin_cos_series(r * r >> w, w, 0 if swapped else 1)
     low, high = total - bound, min(total + bound, 1 << w)
-    if swapped:  # cos; no slope is steeper than 1
+    if swapped:  # cos; its slope is at most 1 in magnitude
         return quarter & 2 != 0, (low - 5, min(high + 5, 1 << w), -w)
     return quarter & 2 != 0, (r * low - (5 << w), r * high + (5 << w), -2 * w)
 
@@ -217,7 +217,7 @@ def _is_small(m: int, e: int) -> bool:
 
 
 def sin(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
-    """Of small x, x (1 - x^2/6 + ...), which is below x."""
+    """For small x by x (1 - x^2/6 + ...), which is below x."""
     if not _is_small(m, e):
         return _sin_cos_by_reduction(0, m, e, w)
     total, bound = _sin_cos_series(scaled(m * m, 2 * e, w), w, 1)
@@ -237,7 +237,7 @@ def cos(m: int, e: int, w: int) -> tuple[bool, Enclosure]:
 def _sinh_cosh_series(square: int, w: int, n: int) -> tuple[int, int]:
     """1 + square/((n+1)(n+2)) + ... at scale w, square <= 1: as `_alternating`; the sum is not above the true one.
 
-    The first term loses less than 2 units, the others less than 1.5, what is left out less than 1.
+    The first term loses less than 2 units, the others less than 1.5, the omitted terms less than 1.
     """
     total = term = 1 << w
     terms = 1
@@ -250,7 +250,7 @@ def _sinh_cosh_series(square: int, w: int, n: int) -> tuple[int, int]:
 
 
 def _as_fraction(enclosure: Enclosure, w: int) -> tuple[int, int]:
-    """The bounds of a number between 0 and 1 at scale w."""
+    """The bounds of a number between 0 and 1, at scale w."""
     low, high, exponent = enclosure
     shift = -exponent - w
     if shift <= 0:
@@ -259,7 +259,7 @@ def _as_fraction(enclosure: Enclosure, w: int) -> tuple[int, int]:
 
 
 def tanh(m: int, e: int, w: int) -> Enclosure:
-    """Of x < 1, x (sinh(x)/x) / cosh(x), which is below x; else (1 - t) / (1 + t), t = exp(-2x), which is below 1."""
+    """For x < 1 by x (sinh(x)/x) / cosh(x), below x; else by (1 - t) / (1 + t) with t = exp(-2x), below 1."""
     one = 1 << w
     if e + m.bit_length() <= 0:
         square = scaled(m * m, 2 * e, w)
@@ -274,7 +274,7 @@ def tanh(m: int, e: int, w: int) -> Enclosure:
 
 
 def sigmoid(negative: bool, m: int, e: int, w: int) -> Enclosure:
-    """Of x < 0, t / (1 + t) with t = exp(x), which is below 1/2; else 1 / (1 + t) with t = exp(-x), from 1/2 to 1."""
+    """For x < 0 by t / (1 + t) with t = exp(x), below 1/2; else by 1 / (1 + t) with t = exp(-x), from 1/2 to 1."""
     one = 1 << w
     if not negative and e + m.bit_length() > w.bit_length():  # x > w: t < 2^-w
         return one - 1, one, -w
@@ -291,9 +291,9 @@ def sigmoid(negative: bool, m: int, e: int, w: int) -> Enclosure:
 def erf(m: int, e: int, w: int) -> Enclosure:
     """2/sqrt(pi) x exp(-x^2) (1 + 2x^2/3 + (2x^2)^2/(3 5) + ...), which is below 1; for large x 1 - exp(-x^2) < it.
 
-    Of the sum G of N terms: each term multiplies what the one before has lost and loses 2 units more; as the terms
-    first grow and then decrease, a term has lost at most 2N max(term, 1) units, and the sum 2N (G + N).  What is left
-    out, once the terms are halved each time, is no more than the last term's 2N + 1 units.
+    Of the sum G of N terms: each term multiplies the loss of the one before and loses 2 units more; as the terms
+    first grow and then decrease, a term has lost at most 2N max(term, 1) units, and the sum 2N (G + N).  The omitted
+    terms, once each is at most half of the one before, are no more than the last term's 2N + 1 units.
     """
     square = m * m
     top = 2 * e + square.bit_length()

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fpemu.arithmetic.comparison import equal
 from fpemu.arithmetic.elementary import powers
-from fpemu.arithmetic.elementary.tables import MAX_BITS, compute_by_tables
+from fpemu.arithmetic.elementary.tables import MAX_TABLE_BITS, compute_by_tables
 from fpemu.arithmetic.flags import errstate
 from fpemu.arithmetic.operation import operate
 from fpemu.arithmetic.options import Options, documented
@@ -26,9 +26,9 @@ def exp(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of zeros it is 1, of -infinity +0.  Here and in the other elementary functions
-    operands of 16 bits or fewer are looked up; a distinct one of more bits takes some 0.02 ms, and there may be at most
-    262,144 of them at once.
+    IEEE 754-2019 clause 9.2: exp(0) is 1, exp(-infinity) is +0.  In this and the other elementary functions
+    operands of at most 16 bits are looked up; a distinct operand of more bits takes some 0.02 ms, and a call may have
+    at most 262,144 of them.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def exp2(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of zeros it is 1, of -infinity +0.
+    IEEE 754-2019 clause 9.2: exp2(0) is 1, exp2(-infinity) is +0.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def log(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of 1 it is +0, of zeros -infinity with divide by zero, of negative numbers invalid.
+    IEEE 754-2019 clause 9.2: log(1) is +0, log(0) is -infinity with divide by zero; negative numbers are invalid.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def log2(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2, as `log`; of powers of 2 it is exact.
+    IEEE 754-2019 clause 9.2, as `log`; exact for powers of 2.
 
     Examples
     --------
@@ -112,8 +112,8 @@ def sin(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of -0 it is -0, of infinities invalid.  Operands are reduced with as many digits of pi as
-    they need, to 2^65536.
+    IEEE 754-2019 clause 9.2: sin(-0) is -0; infinities are invalid.  Operands up to 2^65536 are reduced with as many
+    digits of pi as they need.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def cos(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of zeros it is 1, of infinities invalid.  Operands are reduced as `sin` has it.
+    IEEE 754-2019 clause 9.2: cos(0) is 1; infinities are invalid.  Operands are reduced as in `sin`.
 
     Examples
     --------
@@ -151,8 +151,8 @@ def tanh(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2: of zeros it is x, of infinities 1 with their sign; of no finite number 1, though what it
-    is rounded to may be.
+    IEEE 754-2019 clause 9.2: zeros keep their sign, infinities give 1 with their sign; the value at a finite number is
+    below 1 in magnitude, though it may be rounded to 1.
 
     Examples
     --------
@@ -171,7 +171,8 @@ def sigmoid(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    No function of IEEE 754's; by its clause 9.2 of zeros it is 1/2, of -infinity +0, of infinity 1.
+    IEEE 754 does not define it; in the manner of its clause 9.2, sigmoid(0) is 1/2, sigmoid(-infinity) is +0 and
+    sigmoid(infinity) is 1.
 
     Examples
     --------
@@ -190,8 +191,8 @@ def erf(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    erf(x) = 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x (C23 clause 7.12.8.1); of zeros it is x, of
-    infinities 1 with their sign.
+    erf(x) = 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x (C23 clause 7.12.8.1); zeros keep their sign,
+    infinities give 1 with their sign.
 
     Examples
     --------
@@ -210,7 +211,7 @@ def rsqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2, rSqrt: of zeros it is an infinity with their sign and divide by zero, of negative numbers
+    IEEE 754-2019 clause 9.2, rSqrt: zeros give an infinity with their sign and divide by zero; negative numbers are
     invalid.
 
     Examples
@@ -224,13 +225,13 @@ def rsqrt(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
 
 @documented
 def reciprocal(x: ArrayLike | Coded, **options: Unpack[Options]) -> Any:
-    """1 / x, rounded once from the exact value: what `divide` gives, looked up.
+    """1 / x, rounded once from the exact value, as `divide` but looked up.
 
     {parameters}
 
     Notes
     -----
-    IEEE 754-2019 clause 5.4.1: of zeros it is an infinity with their sign and divide by zero, of infinities a zero.
+    IEEE 754-2019 clause 5.4.1: zeros give an infinity with their sign and divide by zero; infinities give zeros.
 
     Examples
     --------
@@ -249,11 +250,11 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
 
     Notes
     -----
-    IEEE 754-2019 clause 9.2.1, pow: x^0 and 1^y are 1, of quiet NaNs too; a negative number to a power that is no
+    IEEE 754-2019 clause 9.2.1, pow: x^0 and 1^y are 1 even for quiet NaNs; a negative number to a power that is not an
     integer is invalid; zero to a negative power raises divide by zero; -0 and -infinity to the power 0.5 are +0 and
-    +infinity.  Plain numbers of more than 8 bits count as fewer where the other operand's format or int8 has them
-    exactly.  A distinct pair of more bits takes some 0.05 ms, but for squares and roots, so that at most 262,144 may
-    come at once where exponents are others than the integers from -8 to 8 and 0.5.
+    +infinity.  Plain numbers of more than 8 bits are narrowed if the other operand's format or int8 holds them.  A
+    distinct pair of operands of more than 8 bits takes some 0.05 ms, except squares and square roots; a call may have
+    at most 262,144 such pairs unless all exponents are integers from -8 to 8 or 0.5.
 
     Examples
     --------
@@ -267,22 +268,22 @@ def pow(x: ArrayLike | Coded, y: ArrayLike | Coded, **options: Unpack[Options]) 
 
 
 def _narrow(x: Any, other: Any) -> Any:
-    """Plain numbers of many bits as codes of few, where those have all of them exactly: a ** 2 is meant to work."""
+    """Plain numbers of many bits as codes of few bits that hold all of them, so that a ** 2 is fast."""
     if carries_codes(x):
         return x
-    given = as_numbers(x)
-    if given.rest is not None or given.format.bits <= MAX_BITS[2]:
+    source = as_numbers(x)
+    if source.rest is not None or source.format.bits <= MAX_TABLE_BITS[2]:
         return x
-    if carries_codes(other) and other.format.bits <= MAX_BITS[2]:
-        nearest = other.profile.replace(rounding="nearest_even")  # exact or not taken
-        alike = other.__class__(encode(x, other.format, profile=nearest), other.format, other.profile)
-        if _all_equal(alike, x):
-            return alike
+    if carries_codes(other) and other.format.bits <= MAX_TABLE_BITS[2]:
+        nearest = other.profile.replace(rounding="nearest_even")  # exact, or discarded below
+        same = other.__class__(encode(x, other.format, profile=nearest), other.format, other.profile)
+        if _all_equal(same, x):
+            return same
     integers = np.asarray(encode(x, "int8")).view(np.int8)
     return integers if _all_equal(integers, x) else x
 
 
 def _all_equal(x: Any, y: Any) -> bool:
-    """Whether values are the same; no operation that a context hears of."""
+    """Whether all values are equal; raises no flag that `errstate` reports."""
     with errstate(all="ignore"):
         return bool(np.all(equal(x, y)))

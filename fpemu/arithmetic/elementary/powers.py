@@ -1,30 +1,26 @@
-"""Powers x^y: by tables for operands of few bits; of any others each pair by itself, squares and roots by their loops.
+"""Powers x^y: by tables for operands of few bits; else squares and square roots by their loops, others pair by pair.
 
-x^n of |n| <= 8 is an integer power or one division, which takes little time, and the root is sqrt, but for its special
-values.  Other powers of operands of many bits are worked out for some distinct pairs.
+x^n of |n| <= 8 is an integer power or one division, which is fast, and x^(1/2) is sqrt but for its special values.
+Other powers of operands of many bits are computed for a limited number of distinct pairs.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from fpemu.arithmetic.elementary import tables as tabulation
-from fpemu.arithmetic.operation import Call, compute_by_loop
-from fpemu.casting import significands
-from fpemu.casting.significands import operands_of
+from fpemu.arithmetic.elementary.tables import MAX_TABLE_BITS, compute_by_tables, compute_each
+from fpemu.arithmetic.operation import OperationCall, Results, compute_by_loop
+from fpemu.casting.significands import Dyadic, operands_of
 from fpemu.formats import FloatFormat
 from fpemu.kernels import columns
-from fpemu.kernels import spec as places
+from fpemu.kernels.spec import SUBNORMAL_SOURCES_ARE_ZERO
 
-__all__ = ["LARGEST", "compute_powers"]
+__all__ = ["LARGEST_INTEGER_EXPONENT", "compute_powers"]
 
-LARGEST = 8  # of the whole exponents of operands of many bits
+LARGEST_INTEGER_EXPONENT = 8  # that operands of many bits may have without limit
 
 
-def compute_powers(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def compute_powers(call: OperationCall) -> Results:
     """Powers of arrays of codes.
 
     Parameters
@@ -39,23 +35,23 @@ def compute_powers(call: Call) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     Raises
     ------
     ValueError
-        If an operand has many bits, exponents are others than those, and there are too many pairs.
+        If an operand has many bits, an exponent is not such a small integer or 1/2, and there are too many pairs.
     """
     if call.rests:
         call = _without_ones(call)
-    if all(fmt.bits <= tabulation.MAX_BITS[2] for _, fmt in call.sources):
-        return tabulation.compute_by_tables(call)
+    if all(fmt.bits <= MAX_TABLE_BITS[2] for fmt in call.formats):
+        return compute_by_tables(call)
     y, y_format = call.sources[1]
-    exponents = operands_of(np.unique(y), y_format, call.task.rules)
+    exponents = operands_of(np.unique(y), y_format, call.target.rules)
     if len(exponents) == 1:
         faster = _as_operation(call, exponents[0])
         if faster is not None:
             return compute_by_loop(faster)
-    return tabulation.compute_each(call, limited=not all(map(_is_easy_exponent, exponents)))
+    return compute_each(call, limited=not all(map(_is_easy_exponent, exponents)))
 
 
-def _without_ones(call: Call) -> Call:
-    """The same with 2 or -2 in place of numbers that no format holds: 1^y is another 1 than theirs, of NaN too."""
+def _without_ones(call: OperationCall) -> OperationCall:
+    """The call with 2 or -2, not 1 or -1, for numbers that no format holds: 1^y is 1, of a NaN too."""
     sources = []
     for (codes, fmt), rest in zip(call.sources, call.rests, strict=True):
         if rest is not None:
@@ -66,17 +62,18 @@ def _without_ones(call: Call) -> Call:
     return call._replace(sources=sources)
 
 
-def _is_easy_exponent(y: significands.Dyadic) -> bool:
-    """Whether an exponent is a small whole number, or 1/2."""
+def _is_easy_exponent(y: Dyadic) -> bool:
+    """Whether an exponent is a small integer, or 1/2."""
     if y.kind != columns.NUMBER:
         return False
-    return y.m == 0 or (0 <= y.e < 4 and y.m << y.e <= LARGEST) or (y.m, y.e, y.negative) == (1, -1, False)
+    small_integer = y.m == 0 or (0 <= y.e < 4 and y.m << y.e <= LARGEST_INTEGER_EXPONENT)
+    return small_integer or (y.m, y.e, y.negative) == (1, -1, False)
 
 
-def _as_operation(call: Call, y: significands.Dyadic) -> Call | None:
-    """A square or a square root as an operation that has a loop of its own; None for any other power."""
+def _as_operation(call: OperationCall, y: Dyadic) -> OperationCall | None:
+    """A square or a square root as a call of multiply or sqrt; None for any other power."""
     (x, fmt), _ = call.sources
-    if y.negative or call.task.rules[places.SUBNORMAL_SOURCES_ARE_ZERO]:
+    if y.negative or call.target.rules[SUBNORMAL_SOURCES_ARE_ZERO]:
         return None
     if (y.m, y.e) == (1, 1):
         return call._replace(name="multiply", sources=[(x, fmt), (x, fmt)])

@@ -39,6 +39,11 @@ class NumberClass(enum.IntEnum):
         return self.name.lower().replace("_", " ").replace("nan", "NaN")
 
 
+ZEROS = NumberClass.NEGATIVE_ZERO, NumberClass.POSITIVE_ZERO
+INFINITIES = NumberClass.NEGATIVE_INFINITY, NumberClass.POSITIVE_INFINITY
+NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
+
+
 def split(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
     """The sign bit of codes and the other bits."""
     wide = codes.astype(np.uint64)
