@@ -18,6 +18,7 @@ import numpy as np
 from fpemu.arithmetic.flags import Flags
 from fpemu.casting import as_source, carries_codes
 from fpemu.formats import TableFormat, dtype
+from fpemu.formats.facts.codes import nan_mask, zero_mask
 from fpemu.formats.facts.text import number_text
 from fpemu.formats.lookup import check_word
 from fpemu.verification import Claim
@@ -30,9 +31,7 @@ from fpemu.verification.differences import (
     exact_numbers,
     flag_bits,
     mask_of,
-    nan_places,
     ulp_error,
-    zero_places,
 )
 from fpemu.verification.failures import code_failure, flag_failure, ulp_failure
 
@@ -120,9 +119,9 @@ def assert_same_codes(
     def differ(a: Codes, b: Codes) -> NDArray[np.bool_]:
         differs: NDArray[np.bool_] = a != b
         if nan == "class" and differs.any():
-            differs &= ~(nan_places(a, fmt) & nan_places(b, fmt))
+            differs &= ~(nan_mask(a, fmt) & nan_mask(b, fmt))
         if zero == "any" and differs.any():
-            differs &= ~(zero_places(a, fmt) & zero_places(b, fmt))
+            differs &= ~(zero_mask(a, fmt) & zero_mask(b, fmt))
         return differs
 
     differs = differ(got, want)

@@ -15,7 +15,7 @@ from fpemu.arithmetic.task import Codes, Formats, Target, general
 from fpemu.casting import encode
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.plans import plan
-from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat
+from fpemu.formats import EXACT, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.facts.exactness import finite_ends, holds, needs_round_to_odd, overflow_threshold, rounds_once_in
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut
 from fpemu.kernels import opcodes, spec
@@ -32,8 +32,6 @@ NO_WORDS = np.zeros(8, np.uint32)
 
 _NEAREST = [mode for mode in Rounding if mode.value.startswith("nearest")]
 _FPU_OPERATIONS = ("add", "subtract", "multiply", "divide", "fma", "sqrt")
-
-_KEEPS_PAYLOADS = IEEE.replace(nan_payload="keep")
 
 
 def fast_path(name: str, formats: Formats, target: Target, size: int, flags_wanted: bool) -> FastPath | None:
@@ -169,7 +167,7 @@ def _passes(
     method, constants = _decoding_to_float32(formats)
     odd = flags_wanted or needs_round_to_odd(wide, name, formats, fmt, rounding in _NEAREST)
     loop = fpu_loop(opcode, wide is FLOAT64, method, odd, wider is not None)
-    exact = FLOAT32.check_profile(_KEEPS_PAYLOADS)
+    exact = FLOAT32.check_profile(EXACT)
     ready = [method != opcodes.REALS or x.codes_key == FLOAT32.codes_key for x in formats]
     decodes = [None if so else plan(x, FLOAT32, exact, None) for so, x in zip(ready, formats, strict=True)]
     to_target = plan(wide, fmt, target.profile, None)

@@ -11,7 +11,7 @@ from fpemu.arithmetic.options import fill
 from fpemu.casting import Source, as_numbers, carries_codes, cast, decode, encode
 from fpemu.casting.stochastic import sharing
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, dtype, same_codes
-from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, classes_of, is_nan, split
+from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, classes_of, entries_in_order, nan_mask, split
 from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.facts.reals import exact_text
 from fpemu.formats.keywords import F
@@ -224,23 +224,18 @@ def _step_magnitude(codes: NDArray[Any], fmt: FloatFormat | IntFormat, up: bool)
     nans = np.uint64(fmt.nan_code) | np.where(sign & keeps_sign, np.uint64(fmt.sign_mask), np.uint64(0))
     neighbours = np.where(past, np.where(infinite, wide, nans), neighbours)
     quiet = wide | np.uint64(1 << (fmt.trailing_bits - 1)) if fmt.nan == "ieee" else wide
-    return np.where(is_nan(codes, fmt), quiet, neighbours)
-
-
-def _ranks(fmt: TableFormat) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
-    """A codebook's distinct values in order, the lowest code of each, and each code's rank among them."""
-    return np.unique(np.array(fmt.entries), return_index=True, return_inverse=True)
+    return np.where(nan_mask(codes, fmt), quiet, neighbours)
 
 
 def _step_in_table(codes: NDArray[Any], fmt: TableFormat, up: bool) -> NDArray[Any]:
-    _, lowest, rank = _ranks(fmt)
+    _, lowest, rank = entries_in_order(fmt)
     neighbours = np.take(rank, codes) + (1 if up else -1)
     return np.take(lowest, neighbours, mode="clip").astype(fmt.code_dtype)
 
 
 def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
     if isinstance(fmt, TableFormat):
-        values, _, rank = _ranks(fmt)
+        values, _, rank = entries_in_order(fmt)
         ranks = np.take(rank, codes)
         gaps = np.diff(values) if values.size > 1 else np.array([np.nan])
         negative = np.take(values, ranks) < 0
@@ -253,7 +248,7 @@ def _spacing(codes: NDArray[Any], fmt: Format) -> NDArray[np.float64]:
     else:
         exponents = (magnitude >> np.uint64(fmt.trailing_bits)).astype(np.int64)
         exponents = (np.maximum(exponents, 1) if fmt.subnormals else exponents) - (fmt.bias + fmt.trailing_bits)
-        zero, special = (magnitude == 0) & fmt.zero, is_nan(codes, fmt) | (magnitude > fmt.max_code)
+        zero, special = (magnitude == 0) & fmt.zero, nan_mask(codes, fmt) | (magnitude > fmt.max_code)
     with np.errstate(over="ignore", under="ignore"):  # OverflowError below for distances that float64 cannot hold
         steps = np.ldexp(1.0, np.clip(exponents, -2000, 2000))
     if isinstance(fmt, FloatFormat) and not fmt.subnormals and zero.any():

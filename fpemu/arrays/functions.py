@@ -18,7 +18,7 @@ from fpemu.arrays.advice import numpy_refusal
 from fpemu.arrays.ufuncs import check_same
 from fpemu.casting import Coded, as_array, as_numbers, carries_codes, cast, codes_of, encode
 from fpemu.casting.stochastic import sharing
-from fpemu.formats.facts.codes import nonzero, ranks
+from fpemu.formats.facts.codes import ranks, zero_mask
 
 NumpyFunction = Callable[..., Any]
 Rule = Callable[..., Any]  # called with numpy's function and its arguments
@@ -187,7 +187,7 @@ def _of_truth(function: NumpyFunction, a: Any, *args: Any, **keywords: Any) -> A
 
 def truth(x: Any) -> Any:
     """Mask of the nonzero elements, which count as true."""
-    return nonzero(codes_of(x), x.format) if carries_codes(x) else np.asarray(x) != 0
+    return ~zero_mask(codes_of(x), x.format) if carries_codes(x) else np.asarray(x) != 0
 
 
 def _empty(

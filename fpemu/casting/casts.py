@@ -16,9 +16,8 @@ from fpemu.casting.plans import Plan, plan
 from fpemu.casting.result_dtype import as_dtype, cast_dtype, decode_dtype, has_all_of, value_format
 from fpemu.casting.significands import cast_rest
 from fpemu.casting.stochastic import randomness
-from fpemu.formats import FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import EXACT, FloatFormat, Format, IntFormat, Profile
 from fpemu.formats import dtype as find_format
-from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 from fpemu.kernels import threads
 
@@ -361,7 +360,7 @@ def _plan_of_decode(fmt: Any, asked: np.dtype[Any] | None) -> tuple[Plan, np.dty
     result = decode_dtype(target, asked)
     carrier = value_format(result)
     # The codes are exact: what carries them into the result's type rounds nothing, and NaN payloads go along.
-    exactly = carrier.check_profile(find_profile("ieee").replace(nan_payload="keep"))
+    exactly = carrier.check_profile(EXACT)
     return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or has_all_of(result, target)
 
 

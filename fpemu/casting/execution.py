@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fpemu.casting.buffers import check_out, for_each_chunk, is_same_memory, iter_chunks
 from fpemu.casting.plans import Plan
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms, randomness
-from fpemu.formats import FloatFormat
+from fpemu.formats.facts.codes import nan_mask
 
 if TYPE_CHECKING:
     from fpemu.casting.inputs import Source
@@ -70,14 +70,11 @@ def execute(
 def refuse_nans(source: Source) -> None:
     """Raise ValueError if an element is NaN, for the rule nan="error"."""
     fmt = source.format
-    if not isinstance(fmt, FloatFormat) or fmt.nan == "none":
+    if not fmt.has("nan"):
         return
-    nans = fmt.nan_codes
     start = 0
     for codes in iter_chunks(source.codes):
-        if fmt.nan != "negative_zero":
-            codes = codes & np.asarray(fmt.magnitude_mask, codes.dtype)
-        is_nan = (codes >= nans[0]) & (codes <= nans[-1])
+        is_nan = nan_mask(codes, fmt)
         if is_nan.any():
             index = start + int(np.flatnonzero(is_nan)[0])
             raise ValueError(f"element {index} is NaN, and the profile says nan='error'")

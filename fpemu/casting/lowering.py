@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from fpemu.formats import FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import FloatFormat, Format, IntFormat, Profile, wrap64
 from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.exactness import largest_code
 from fpemu.formats.rules import (
@@ -231,10 +231,6 @@ def _flush(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     return _FLUSHES[rules.subnormals_out]
 
 
-def _wrap64(code: int) -> int:
-    return code - (1 << 64) if code >> 63 else code
-
-
 def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
     """A rounding mode as kernels read it, and its random bits."""
     if isinstance(rounding, Stochastic):
@@ -274,10 +270,10 @@ def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, fl
     codes = (*overflow, *infinity, *nans)
     return (
         *rounding_numbers(rounding),
-        *map(_wrap64, codes),
+        *map(wrap64, codes),
         _PAYLOADS[payload if rules.nan is NanRule.STANDARD and rules.nan_code is None else NanPayload.DROP],
-        *map(_wrap64, _zeros(fmt, rules)),
-        *map(_wrap64, _underflows(fmt, rules)),
+        *map(wrap64, _zeros(fmt, rules)),
+        *map(wrap64, _underflows(fmt, rules)),
         _ZERO_FROM[rules.subnormals_in],
         _flush(fmt, rules),
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),

@@ -17,7 +17,7 @@ from fpemu.casting.fpu import FPU_PROBE, fpu_is_fit
 from fpemu.casting.lowering import Rules, lower_rules, zeroes_subnormals
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.casting.thresholds import Bins, Codebook, bins, codebook
-from fpemu.formats import FLOAT16, FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
+from fpemu.formats import EXACT, FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
 from fpemu.kernels import spec as places
@@ -28,8 +28,6 @@ CastLoop = Callable[[Codes, Codes, Randoms], None]  # from codes to codes of the
 TABLE_BITS = 16  # sources up to this width go through a table of all their codes...
 TABLE_SIZE = 1 << 14  # ...where an array is at least this large, or the width 8
 _CHAINED = 1 << 14  # elements: the codes between two plans stay in the cache
-
-_EXACT = IEEE.replace(nan_payload="keep")
 
 
 class Plan:
@@ -79,13 +77,13 @@ class Plan:
             return None
         if _carrier(target) is None or source.bits > 8 or not holds(target, source):
             return None
-        return fast_paths.values(source, target) if self.rules == target.check_profile(_EXACT) else None
+        return fast_paths.values(source, target) if self.rules == target.check_profile(EXACT) else None
 
     def _widens(self) -> bool:
         """Whether a loop from these codes to float32's is faster than a table."""
         if not isinstance(self.source, FloatFormat) or self.target.codes_key != FLOAT32.codes_key:
             return False
-        exact = self.value_format is None and self.rules == FLOAT32.check_profile(_EXACT)
+        exact = self.value_format is None and self.rules == FLOAT32.check_profile(EXACT)
         return exact and fast_paths.widening(self.source) is not None
 
     def _choose(self) -> CastLoop:
@@ -100,14 +98,14 @@ class Plan:
             if holds(FLOAT32, source):
                 return plan(source, target, rules, value_format)._choose()
             # the rule on subnormals is about the source's own format, not about what is subnormal in float32
-            first, rules = _EXACT.replace(subnormals_in=rules.subnormals_in), rules.replace(subnormals_in="keep")
+            first, rules = EXACT.replace(subnormals_in=rules.subnormals_in), rules.replace(subnormals_in="keep")
             return _chain(plan(source, FLOAT32, first, None), plan(FLOAT32, target, rules, value_format))
         if isinstance(target, TableFormat):
             return _to_codebook(source, target, self.rules, value_format)
         payloads = isinstance(source, FloatFormat) and source.nan == "ieee"
         lowered = lower_rules(target, self.rules, payloads, isinstance(source, FloatFormat))
         if value_format is not None:
-            exact = value_format.check_profile(_EXACT)
+            exact = value_format.check_profile(EXACT)
             slow = _chain(plan(source, target, self.rules, None), plan(target, value_format, exact, None))
             return _fast(source, target, lowered, value_format, slow) or slow
         if isinstance(source, FloatFormat) and self._widens():
@@ -315,7 +313,7 @@ def _to_codebook(
     if value_format is not None:
         values = np.empty(target.code_count, value_format.code_dtype)
         entries = np.array(target.entries).view(np.uint64)
-        plan(FLOAT64, value_format, value_format.check_profile(_EXACT), None)(entries, values)
+        plan(FLOAT64, value_format, value_format.check_profile(EXACT), None)(entries, values)
         results, specials = values[results], values[specials]
     spec, zeroes = source.spec, zeroes_subnormals(source, rules)
 

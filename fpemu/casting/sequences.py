@@ -13,7 +13,7 @@ import numpy as np
 
 from fpemu.casting.plans import plan
 from fpemu.casting.storage import cleared
-from fpemu.formats import FLOAT64, IEEE, FloatFormat, Format, IntFormat
+from fpemu.formats import EXACT, FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.facts.reals import real
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Assembled", "Group", "Rest", "assemble", "flatten", "groups_of", "in_format", "quick"]
 
 DEEPEST = 64  # dimensions that numpy has
-_EXACT = IEEE.replace(nan_payload="keep")
-_CUT = _EXACT.replace(rounding="toward_zero")
+_CUT = EXACT.replace(rounding="toward_zero")
 _INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 _FLOAT64 = np.dtype(np.float64)
 
@@ -328,7 +327,7 @@ def _carried(group: Group, base: Format, rest: dict[int, int | Exact]) -> NDArra
 
 
 def _cast(codes: NDArray[Any], source: Format, target: Format, exact: bool) -> NDArray[Any]:
-    work = plan(source, target, target.check_profile(_EXACT if exact else _CUT), None)
+    work = plan(source, target, target.check_profile(EXACT if exact else _CUT), None)
     out = np.empty(codes.size, target.code_dtype)
     work.prepare(codes.size)
     work(codes, out)

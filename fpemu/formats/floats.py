@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
 from fpemu.formats.lookup import brief, check_name
-from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats.profiles import IEEE, Profile, float_key
 from fpemu.formats.profiles import profile as named_profile
 
 MAX_EXPONENT_BITS = 24  # 2^2^23 still prints; exponents stay far inside int64
@@ -221,19 +221,8 @@ class FloatFormat(BaseFormat):
     @property
     def codes_key(self) -> tuple[Any, ...]:
         """What decides the codes and their values: equal keys, same codes."""
-        # Precision 1 has no subnormals to have or lack: with a zero, both ways of saying it give the same values.
-        subnormals = self.subnormals or (self.precision == 1 and self.zero)
-        return (
-            "float",
-            self.bits,
-            self.precision,
-            self.bias,
-            self.signed,
-            subnormals,
-            self.zero,
-            self.infinities,
-            self.nan,
-        )
+        flags = ("signed", "subnormals", "zero", "infinities", "nan")
+        return float_key(self.bits, self.precision, self.bias, **{flag: getattr(self, flag) for flag in flags})
 
     def _sorts(self) -> dict[str, bool]:
         return {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
 from fpemu.formats.lookup import brief, check_name
-from fpemu.formats.profiles import IEEE, Profile
+from fpemu.formats.profiles import IEEE, Profile, int_key
 from fpemu.formats.profiles import profile as named_profile
 
 MAX_FRACTION_BITS = 1 << 20
@@ -110,7 +110,8 @@ class IntFormat(BaseFormat):
     @property
     def codes_key(self) -> tuple[Any, ...]:
         """What decides the codes and their values: equal keys, same codes."""
-        return ("int", self.bits, self.signed, self.fraction_bits, self.symmetric, self.encoding)
+        options = ("signed", "fraction_bits", "symmetric", "encoding")
+        return int_key(self.bits, **{option: getattr(self, option) for option in options})
 
     def _sorts(self) -> dict[str, bool]:
         return {

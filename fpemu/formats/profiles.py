@@ -41,6 +41,34 @@ __all__ = ["Profile", "profile", "profile_names"]
 Row = tuple[tuple[str, Any], ...]
 
 
+def float_key(
+    bits: int,
+    precision: int,
+    bias: int,
+    *,
+    signed: bool = True,
+    subnormals: bool = True,
+    zero: bool = True,
+    infinities: bool = True,
+    nan: str = "ieee",
+) -> tuple[Any, ...]:
+    """The `codes_key` of a float format; it stands here as profiles have rows for formats, which stand above them."""
+    # Precision 1 has no subnormals to have or lack: with a zero, both ways of saying it give the same values.
+    return ("float", bits, precision, bias, signed, subnormals or (precision == 1 and zero), zero, infinities, nan)
+
+
+def int_key(
+    bits: int,
+    *,
+    signed: bool = True,
+    fraction_bits: int = 0,
+    symmetric: bool = False,
+    encoding: str = "twos_complement",
+) -> tuple[Any, ...]:
+    """The `codes_key` of an integer format."""
+    return ("int", bits, signed, fraction_bits, symmetric, encoding)
+
+
 @dataclasses.dataclass(frozen=True)
 class Profile:
     """A named bundle of casting rules; every knob takes its enum or that enum's name.
@@ -229,23 +257,23 @@ class Profile:
         return dataclasses.replace(self, rows=(), **knobs)
 
 
-# The codes keys (see formats.py) of the formats that some tool treats apart.
-_FLOAT16 = ("float", 16, 11, 15, True, True, True, True, "ieee")
-_BFLOAT16 = ("float", 16, 8, 127, True, True, True, True, "ieee")
-_FLOAT32 = ("float", 32, 24, 127, True, True, True, True, "ieee")
-_FLOAT64 = ("float", 64, 53, 1023, True, True, True, True, "ieee")
-_E5M2 = ("float", 8, 3, 15, True, True, True, True, "ieee")
-_E4M3 = ("float", 8, 4, 7, True, True, True, True, "ieee")
-_E3M4 = ("float", 8, 5, 3, True, True, True, True, "ieee")
-_E4M3FN = ("float", 8, 4, 7, True, True, True, False, "all_ones")
-_E5M2FNUZ = ("float", 8, 3, 16, True, True, True, False, "negative_zero")
-_E4M3FNUZ = ("float", 8, 4, 8, True, True, True, False, "negative_zero")
-_E4M3B11FNUZ = ("float", 8, 4, 11, True, True, True, False, "negative_zero")
-_E8M0 = ("float", 8, 1, 127, False, False, False, False, "all_ones")
-_E3M2FN = ("float", 6, 3, 3, True, True, True, False, "none")
-_E2M3FN = ("float", 6, 4, 1, True, True, True, False, "none")
-_E2M1FN = ("float", 4, 2, 1, True, True, True, False, "none")
-_UINT8 = ("int", 8, False, 0, False, "twos_complement")
+# The keys of the formats that some tool treats apart.
+_FLOAT16 = float_key(16, 11, 15)
+_BFLOAT16 = float_key(16, 8, 127)
+_FLOAT32 = float_key(32, 24, 127)
+_FLOAT64 = float_key(64, 53, 1023)
+_E5M2 = float_key(8, 3, 15)
+_E4M3 = float_key(8, 4, 7)
+_E3M4 = float_key(8, 5, 3)
+_E4M3FN = float_key(8, 4, 7, infinities=False, nan="all_ones")
+_E5M2FNUZ = float_key(8, 3, 16, infinities=False, nan="negative_zero")
+_E4M3FNUZ = float_key(8, 4, 8, infinities=False, nan="negative_zero")
+_E4M3B11FNUZ = float_key(8, 4, 11, infinities=False, nan="negative_zero")
+_E8M0 = float_key(8, 1, 127, signed=False, subnormals=False, zero=False, infinities=False, nan="all_ones")
+_E3M2FN = float_key(6, 3, 3, infinities=False, nan="none")
+_E2M3FN = float_key(6, 4, 1, infinities=False, nan="none")
+_E2M1FN = float_key(4, 2, 1, infinities=False, nan="none")
+_UINT8 = int_key(8, signed=False)
 
 Rows = dict[Any, dict[str, Any]]
 
@@ -492,3 +520,6 @@ def _changed(name: str) -> Profile:
     if "nan_code" in knobs:
         knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
     return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)
+
+
+EXACT = IEEE.replace(nan_payload="keep")  # of conversions that round nothing

@@ -18,7 +18,7 @@ from fpemu.casting.buffers import Scratch, check_out
 from fpemu.casting.fast_paths import widening
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, plan
-from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, IntFormat
+from fpemu.formats import EXACT, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import Span, carrier_of, holds, span, span_of
 from fpemu.quantization.blocks import BlockChunk, Rows
 from fpemu.quantization.floats import Arithmetic
@@ -173,7 +173,7 @@ def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray
 def _decoding(element: Format) -> Plan:
     carrier = carrier_of(element)
     assert carrier is not None
-    return plan(element, carrier, carrier.check_profile(IEEE.replace(nan_payload="keep")), None)
+    return plan(element, carrier, carrier.check_profile(EXACT), None)
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,10 +15,9 @@ import numpy as np
 
 from fpemu.arithmetic.flags import Flags
 from fpemu.formats import TableFormat
-from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, NumberClass, classes_of
+from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, NumberClass, classes_of, nan_mask, positions
 from fpemu.formats.facts.exactness import end_codes, largest_code
 from fpemu.formats.rules import KNOBS, Rounding, Stochastic
-from fpemu.verification.differences import nan_places, positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -265,7 +264,7 @@ def _largest(fmt: Any) -> list[int]:
 def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
     """Which way all go, if all are one step off and finite."""
     special = (*INFINITIES, *NANS)
-    if nan_places(got, fmt).any() or nan_places(want, fmt).any() or np.isin((a, b), special).any():
+    if nan_mask(got, fmt).any() or nan_mask(want, fmt).any() or np.isin((a, b), special).any():
         return None
     at, wanted = positions(got, fmt), positions(want, fmt)
     up, down = at == wanted + np.uint64(1), at + np.uint64(1) == wanted

@@ -12,8 +12,8 @@ import numpy as np
 from fpemu.arithmetic import element_value_text, exact_codes
 from fpemu.arithmetic.flags import Flags
 from fpemu.casting import as_numbers, as_source, carries_codes
-from fpemu.formats import FloatFormat, IntFormat, TableFormat, same_codes
-from fpemu.formats.facts.codes import is_nan, split
+from fpemu.formats import FloatFormat, IntFormat, same_codes
+from fpemu.formats.facts.codes import nan_mask, positions
 from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
 from fpemu.formats.facts.reals import exact_text
@@ -36,10 +36,9 @@ __all__ = [
     "flag_bits",
     "index_text",
     "mask_of",
-    "nan_places",
+    "nan_mask",
     "positions",
     "ulp_error",
-    "zero_places",
 ]
 
 ALL_FLAGS = (1 << len(Flags.NAMES)) - 1
@@ -89,37 +88,9 @@ def _no_codes(what: str, fmt: Format, found: str) -> TypeError:
     )
 
 
-def nan_places(codes: Codes, fmt: Format) -> NDArray[np.bool_]:
-    return is_nan(codes, fmt) if isinstance(fmt, FloatFormat) else np.zeros(codes.shape, np.bool_)
-
-
-def zero_places(codes: Codes, fmt: Format) -> NDArray[np.bool_]:
-    if not fmt.has("zero"):
-        return np.zeros(codes.shape, bool)
-    zero: NDArray[np.bool_]
-    if isinstance(fmt, TableFormat):
-        zero = np.asarray(fmt.entries)[codes] == 0
-    else:
-        zero = positions(codes, fmt) == np.uint64(fmt.sign_mask)
-    return zero & ~nan_places(codes, fmt)
-
-
-def positions(codes: Codes, fmt: Format) -> NDArray[np.uint64]:
-    """Where each code's value stands in the order of the format's values; equal values stand at one place."""
-    if isinstance(fmt, TableFormat):
-        ranks: NDArray[np.uint64] = np.unique(fmt.entries, return_inverse=True)[1].astype(np.uint64)
-        return ranks[codes]
-    sign = np.uint64(fmt.sign_mask)
-    if isinstance(fmt, IntFormat) and fmt.encoding == "twos_complement":
-        return codes.astype(np.uint64) ^ sign
-    negative, magnitude = split(codes, fmt)
-    gap = np.uint64(not fmt.has("zero"))  # without a zero, the smallest values of both signs are neighbours
-    return np.where(negative, sign - magnitude - gap, sign + magnitude)
-
-
 def distances(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
     """Whether one of two codes is NaN and the other is not, and the steps between them otherwise."""
-    nan, nan_wanted = nan_places(got, fmt), nan_places(want, fmt)
+    nan, nan_wanted = nan_mask(got, fmt), nan_mask(want, fmt)
     a, b = positions(got, fmt), positions(want, fmt)
     distance = np.where(a > b, a - b, b - a)
     distance[nan | nan_wanted] = 0

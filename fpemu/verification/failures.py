@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.arithmetic.flags import Flags
-from fpemu.formats.facts.codes import NumberClass, classes_of
+from fpemu.formats.facts.codes import NumberClass, classes_of, nan_mask
 from fpemu.formats.facts.text import fraction_text, number_text
 from fpemu.inspection import Code, fields
 from fpemu.verification.diagnosis import cause_of_flags
-from fpemu.verification.differences import distances, index_text, nan_places
+from fpemu.verification.differences import distances, index_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,7 +118,7 @@ def code_failure(
     if distance.any():
         farthest = int(np.argmax(distance))
         lines.append(f"  largest distance: {distance[farthest]} ulp at {index_text(int(where[farthest]), shape)}")
-    undefined = nan_places(a, fmt) | nan_places(b, fmt)
+    undefined = nan_mask(a, fmt) | nan_mask(b, fmt)
 
     def row(i: int) -> list[list[str]]:
         steps = "-" if undefined[i] else str(distance[i])

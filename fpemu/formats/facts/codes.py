@@ -15,7 +15,7 @@ from fpemu.formats.kinds import Format
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NumberClass", "classes_of", "is_nan", "split"]
+__all__ = ["NumberClass", "classes_of", "entries_in_order", "nan_mask", "positions", "ranks", "split", "zero_mask"]
 
 
 class NumberClass(enum.IntEnum):
@@ -69,20 +69,11 @@ def classes_of(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint8]:
     if fmt.infinity_code is not None:
         positive[magnitude == fmt.infinity_code] = NumberClass.POSITIVE_INFINITY
     classes = _signed(negative, positive)
-    classes[is_nan(codes, fmt)] = NumberClass.QUIET_NAN
+    classes[nan_mask(codes, fmt)] = NumberClass.QUIET_NAN
     if fmt.nan == "ieee" and fmt.nan_code is not None:
         signaling = (magnitude >= fmt.nan_codes[0]) & (magnitude < fmt.nan_code)
         classes[signaling] = NumberClass.SIGNALING_NAN
     return classes
-
-
-def is_nan(codes: NDArray[Any], fmt: FloatFormat) -> NDArray[np.bool_]:
-    """Which codes are NaN."""
-    if fmt.nan == "negative_zero":
-        return np.asarray(codes == fmt.sign_mask)
-    if fmt.nan == "none":
-        return np.zeros(codes.shape, np.bool_)
-    return np.asarray(split(codes, fmt)[1] >= fmt.nan_codes[0])
 
 
 def _signed(negative: NDArray[np.bool_], positive: NDArray[Any]) -> NDArray[np.uint8]:
@@ -99,30 +90,50 @@ def _of_entry(code: int, fmt: TableFormat) -> NumberClass:
     return NumberClass.POSITIVE_NORMAL if value > 0 else NumberClass.NEGATIVE_NORMAL
 
 
-def _signed_magnitude(fmt: Format) -> bool:
-    """Whether a code is a sign bit and a magnitude."""
-    if isinstance(fmt, IntFormat):
-        return fmt.encoding == "sign_magnitude"
-    return isinstance(fmt, FloatFormat) and fmt.signed
+def nan_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
+    """Which codes are NaN."""
+    if not isinstance(fmt, FloatFormat) or fmt.nan == "none":
+        return np.zeros(codes.shape, np.bool_)
+    if fmt.nan == "negative_zero":
+        return np.asarray(codes == fmt.sign_mask)
+    return np.asarray(split(codes, fmt)[1] >= fmt.nan_codes[0])
+
+
+def zero_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
+    """Which codes are zeros, of either sign."""
+    if isinstance(fmt, TableFormat):
+        return np.asarray(np.take(np.array(fmt.entries) == 0, codes))
+    zero = (codes == 0) & fmt.has("zero")
+    if fmt.has("negative_zero"):
+        zero |= codes == fmt.sign_mask
+    return np.asarray(zero)
 
 
 def ranks(codes: NDArray[Any], fmt: Format) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Numbers in the order of the values, -0 below +0; and which codes are NaN, whose numbers mean nothing."""
     if isinstance(fmt, TableFormat):
         return ranks(np.take(np.array(fmt.entries), codes).view(np.uint64), FLOAT64)
-    nans = is_nan(codes, fmt) if isinstance(fmt, FloatFormat) else np.zeros(codes.shape, np.bool_)
-    if not _signed_magnitude(fmt):
+    nans = nan_mask(codes, fmt)
+    signed = fmt.encoding == "sign_magnitude" if isinstance(fmt, IntFormat) else fmt.signed
+    if not signed:
         return codes.astype(np.uint64) ^ np.uint64(fmt.sign_mask), nans
     negative, magnitude = split(codes, fmt)
     middle = np.uint64(1 << 63)
     return np.where(negative, middle - np.uint64(1) - magnitude, middle + magnitude), nans
 
 
-def nonzero(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
-    """Which codes are no zero; NaN is none, as in numpy."""
+def positions(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint64]:
+    """The position of each code's value in the order of the format's values; equal values have the same one."""
     if isinstance(fmt, TableFormat):
-        return np.asarray(np.take(np.array(fmt.entries) != 0, codes))
-    zero = (codes == 0) & fmt.has("zero")
-    if fmt.has("negative_zero"):
-        zero |= codes == fmt.sign_mask
-    return np.asarray(~zero)
+        return np.take(entries_in_order(fmt)[2].astype(np.uint64), codes)
+    sign = np.uint64(fmt.sign_mask)
+    if isinstance(fmt, IntFormat) and fmt.encoding == "twos_complement":
+        return codes.astype(np.uint64) ^ sign
+    negative, magnitude = split(codes, fmt)
+    gap = np.uint64(not fmt.has("zero"))  # without a zero, the smallest values of both signs are neighbours
+    return np.where(negative, sign - magnitude - gap, sign + magnitude)
+
+
+def entries_in_order(book: TableFormat) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """A codebook's different values in order, the lowest code of each, and each code's position among them."""
+    return np.unique(np.array(book.entries), return_index=True, return_inverse=True)

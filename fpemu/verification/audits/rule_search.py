@@ -11,10 +11,10 @@ import numpy as np
 
 from fpemu.casting import encode
 from fpemu.formats import FloatFormat
+from fpemu.formats.facts.codes import nan_mask
 from fpemu.formats.rules import KNOBS, NanRule, Rounding, Stochastic, SubnormalsIn, Through
 from fpemu.verification.claims import CASTS, Claim
 from fpemu.verification.diagnosis import words_of
-from fpemu.verification.differences import nan_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def same(a: Codes, b: Codes, claim: Claim, nan: str) -> NDArray[np.bool_]:
     """Where two arrays of a claim's results are the same."""
     equal: NDArray[np.bool_] = a == b
     if nan == "class" and claim.result is not None and not equal.all():
-        equal |= nan_places(a, claim.result) & nan_places(b, claim.result)
+        equal |= nan_mask(a, claim.result) & nan_mask(b, claim.result)
     return equal
 
 
@@ -164,7 +164,7 @@ def _singles(evidence: Evidence) -> Iterator[Change]:
     yield "through", _HALF
     if evidence.nan == "exact" and isinstance(claim.result, FloatFormat):
         sign = np.asarray(claim.result.sign_mask, evidence.actual.dtype)
-        nans = evidence.actual[nan_places(evidence.actual, claim.result)]
+        nans = evidence.actual[nan_mask(evidence.actual, claim.result)]
         if claim.result.nan != "negative_zero":
             nans = nans & ~sign
         codes, counts = np.unique(nans, return_counts=True)
