@@ -22,7 +22,7 @@ from sphinx.application import Sphinx
 import fpemu as fe
 from fpemu.formats import registry
 from fpemu.formats import rules as knobs
-from fpemu.formats.facts.infotext import decimal_text
+from fpemu.formats.facts.text import decimal_text
 from fpemu.inspection.code import Code
 
 WITNESSES = Path(__file__).parents[2] / "tests/peers/witness"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fpemu.formats import Format, IntFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
-from fpemu.formats.facts.infotext import dyadic_text
+from fpemu.formats.facts.text import dyadic_text
 from fpemu.formats.lookup import brief, near
 from fpemu.kernels import opcodes
 

@@ -12,8 +12,8 @@ from fpemu.casting import Source, as_numbers, carries_codes, cast, decode, encod
 from fpemu.casting.stochastic import sharing
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat, dtype, same_codes
 from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, classes_of, entries_in_order, nan_mask, split
-from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.facts.reals import exact_text
+from fpemu.formats.facts.text import dyadic_text
 from fpemu.formats.keywords import F
 
 if TYPE_CHECKING:

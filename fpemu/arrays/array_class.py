@@ -18,7 +18,7 @@ from fpemu.casting.stochastic import check_randoms, generator_of, sharing
 from fpemu.formats import FloatFormat, Format, Profile, same_codes, state_of
 from fpemu.formats import dtype as find_format
 from fpemu.formats import profile as find_profile
-from fpemu.formats.facts.infotext import fields
+from fpemu.formats.facts.codes import code_fields
 from fpemu.formats.keywords import refusal
 from fpemu.formats.lookup import brief
 
@@ -214,7 +214,7 @@ class Array(NumpyInterface):
         >>> fe.array([1.0, -448.0], "float8_e4m3fn").bits()
         array(['0.0111.000', '1.1111.110'], dtype='<U10')
         """
-        widths = [width for _, width in fields(self.format)]
+        widths = [width for _, width in code_fields(self.format)]
 
         def text(code: int) -> str:
             digits = iter(f"{code:0{self.format.bits}b}")

@@ -10,7 +10,7 @@ from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, target
 from fpemu.cli.output import console, print_json, print_table
 from fpemu.formats import FloatFormat, Format, aliases, dtypes, note
 from fpemu.formats.facts.info import describe
-from fpemu.formats.facts.infotext import decimal_text
+from fpemu.formats.facts.text import decimal_text
 from fpemu.quantization.definition.registry import schemes
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.text import SCHEME_HEADER, scheme_cells, scheme_facts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fpemu.formats.lookup import brief
+from fpemu.formats.lookup import brief, check_name
 from fpemu.formats.profiles import Profile, profile_names
 from fpemu.formats.profiles import profile as named_profile
 from fpemu.formats.rules import (
@@ -60,9 +60,31 @@ class BaseFormat:
     profile: Profile
     kind: ClassVar[str]
 
+    def _check_fields(self) -> None:
+        """A TypeError or ValueError if the name, an integer or a truth value is none; defaults of None are left."""
+        check_name(self.name, "a format's name")
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
+            if field.type == "int":
+                object.__setattr__(self, field.name, as_int(value, field.name))
+            elif field.type == "bool" and not isinstance(value, bool):
+                raise TypeError(f"{field.name} must be a bool, not {type(value).__name__}")
+
+    def _set_profile(self, rules: Profile | str) -> None:
+        """Store the default profile; a ValueError if it does not apply."""
+        object.__setattr__(self, "profile", named_profile(rules))
+        self.check_profile(self.profile)
+
+    def __repr__(self) -> str:
+        names = [f.name for f in dataclasses.fields(self) if f.name not in ("name", "profile")]  # type: ignore[arg-type]
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({self.name!r}, {fields}, profile={self.profile.spelled})"
+
     @property
     def codes_key(self) -> tuple[Any, ...]:
-        """What decides the codes and their values: equal keys, same codes."""
+        """The key of the codes and their values: formats with equal keys have the same codes."""
         raise AssertionError("each kind of format has its own")
 
     def __eq__(self, other: object) -> bool:

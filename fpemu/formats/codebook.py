@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from fpemu.formats.base import BaseFormat, check_code
 from fpemu.formats.lookup import check_name
 from fpemu.formats.profiles import IEEE, Profile
-from fpemu.formats.profiles import profile as named_profile
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -73,8 +72,7 @@ class TableFormat(BaseFormat):
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "bits", (len(entries) - 1).bit_length())
-        object.__setattr__(self, "profile", named_profile(profile))
-        self.check_profile(self.profile)
+        self._set_profile(profile)
 
     def _made(self, parameters: dict[str, Any]) -> TableFormat:
         return TableFormat(parameters["name"], parameters["entries"], parameters["profile"])

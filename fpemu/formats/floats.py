@@ -7,10 +7,9 @@ import functools
 import math
 from typing import Any, ClassVar
 
-from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
-from fpemu.formats.lookup import brief, check_name
+from fpemu.formats.base import BaseFormat, Spec, check_code, wrap64
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import IEEE, Profile, float_key
-from fpemu.formats.profiles import profile as named_profile
 
 MAX_EXPONENT_BITS = 24  # 2^2^23 still prints; exponents stay far inside int64
 MAX_BIAS = 1 << 25
@@ -18,7 +17,7 @@ MAX_BIAS = 1 << 25
 NAN_KINDS = ("none", "ieee", "all_ones", "negative_zero")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FloatFormat(BaseFormat):
     """A floating-point format: sign, exponent and trailing significand fields, and what the special codes mean.
 
@@ -78,12 +77,7 @@ class FloatFormat(BaseFormat):
     kind: ClassVar[str] = "float"
 
     def __post_init__(self) -> None:
-        check_name(self.name, "a format's name")
-        for field in ("bits", "precision"):
-            object.__setattr__(self, field, as_int(getattr(self, field), field))
-        for field in ("signed", "subnormals", "zero", "infinities"):
-            if not isinstance(getattr(self, field), bool):
-                raise TypeError(f"{field} must be a bool, not {type(getattr(self, field)).__name__}")
+        self._check_fields()
         if not isinstance(self.nan, str) or self.nan not in NAN_KINDS:
             raise ValueError(f"unknown nan {brief(self.nan)}: allowed are {', '.join(NAN_KINDS)}")
         if not 2 <= self.bits <= 64:
@@ -100,7 +94,6 @@ class FloatFormat(BaseFormat):
             )
         if self.bias is None:
             object.__setattr__(self, "bias", (1 << (self.exponent_bits - 1)) - 1)
-        object.__setattr__(self, "bias", as_int(self.bias, "bias"))
         if abs(self.bias) > MAX_BIAS:
             raise ValueError(f"bias must be -{MAX_BIAS} to {MAX_BIAS}, not {self.bias}")
         if self.nan == "ieee" and not self.infinities:
@@ -119,8 +112,6 @@ class FloatFormat(BaseFormat):
         free = self.signed and self.zero and self.nan != "negative_zero"
         if self.negative_zero is None:
             object.__setattr__(self, "negative_zero", free)
-        if not isinstance(self.negative_zero, bool):
-            raise TypeError(f"negative_zero must be a bool, not {type(self.negative_zero).__name__}")
         if self.negative_zero and not free:
             which = "signed=False" if not self.signed else "zero=False" if not self.zero else "nan='negative_zero'"
             raise ValueError(f"negative_zero=True and {which} disagree: there is no code for it")
@@ -134,14 +125,7 @@ class FloatFormat(BaseFormat):
                 f"bits={self.bits} and nan={self.nan!r}, infinities={self.infinities} disagree: "
                 "no finite value but zero is left"
             )
-        object.__setattr__(self, "profile", named_profile(self.profile))
-        self.check_profile(self.profile)
-
-    def __repr__(self) -> str:
-        fields = ", ".join(
-            f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.name not in ("name", "profile")
-        )
-        return f"FloatFormat({self.name!r}, {fields}, profile={self.profile.spelled})"
+        self._set_profile(self.profile)
 
     @property
     def trailing_bits(self) -> int:

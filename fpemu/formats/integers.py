@@ -6,15 +6,14 @@ import dataclasses
 import functools
 from typing import Any, ClassVar
 
-from fpemu.formats.base import BaseFormat, Spec, as_int, check_code, wrap64
-from fpemu.formats.lookup import brief, check_name
+from fpemu.formats.base import BaseFormat, Spec, check_code, wrap64
+from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import IEEE, Profile, int_key
-from fpemu.formats.profiles import profile as named_profile
 
 MAX_FRACTION_BITS = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class IntFormat(BaseFormat):
     """An integer or fixed-point format: a code's integer times 2^-fraction_bits.
 
@@ -56,12 +55,7 @@ class IntFormat(BaseFormat):
     kind: ClassVar[str] = "int"
 
     def __post_init__(self) -> None:
-        check_name(self.name, "a format's name")
-        for field in ("bits", "fraction_bits"):
-            object.__setattr__(self, field, as_int(getattr(self, field), field))
-        for field in ("signed", "symmetric"):
-            if not isinstance(getattr(self, field), bool):
-                raise TypeError(f"{field} must be a bool, not {type(getattr(self, field)).__name__}")
+        self._check_fields()
         if self.encoding not in ("twos_complement", "sign_magnitude"):
             raise ValueError(f"unknown encoding {brief(self.encoding)}: allowed are twos_complement, sign_magnitude")
         if not 1 <= self.bits <= 64:
@@ -81,14 +75,7 @@ class IntFormat(BaseFormat):
             )
         if self.symmetric and self.bits == 1:
             raise ValueError("symmetric=True and bits=1 disagree: no value but zero is left")
-        object.__setattr__(self, "profile", named_profile(self.profile))
-        self.check_profile(self.profile)
-
-    def __repr__(self) -> str:
-        fields = ", ".join(
-            f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.name not in ("name", "profile")
-        )
-        return f"IntFormat({self.name!r}, {fields}, profile={self.profile.spelled})"
+        self._set_profile(self.profile)
 
     @property
     def max_int(self) -> int:

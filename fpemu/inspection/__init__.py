@@ -1,6 +1,6 @@
 """Single numbers and functions explained in exact fractions."""
 
-from fpemu.inspection.code import Code, Explanation, explain_code, fields
+from fpemu.inspection.code import Code, Explanation, explain_code
 from fpemu.inspection.evaluation import Evaluation, Step, evaluate
 from fpemu.inspection.explanation import explain
 from fpemu.inspection.expressions import ExpressionError
@@ -14,5 +14,4 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_code",
-    "fields",
 ]

@@ -11,11 +11,10 @@ import numpy as np
 from fpemu.arithmetic import classify, next_down, next_up
 from fpemu.arrays import Array
 from fpemu.formats import Format, IntFormat, TableFormat
-from fpemu.formats.facts.codes import NumberClass
-from fpemu.formats.facts.infotext import fields
+from fpemu.formats.facts.codes import NumberClass, code_fields
 from fpemu.formats.facts.text import exact_text, number_fact, ratio_text
 
-__all__ = ["Code", "Explanation", "Step", "explain_code", "fields", "neighbour"]
+__all__ = ["Code", "Explanation", "Step", "explain_code", "neighbour"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Code:
     def fields(self) -> list[tuple[str, str]]:
         """The names of the fields, each with its bits."""
         bits, found = f"{self.code:0{self.format.bits}b}", []
-        for name, width in fields(self.format):
+        for name, width in code_fields(self.format):
             found.append((name, bits[:width]))
             bits = bits[width:]
         return found

@@ -18,7 +18,7 @@ from fpemu.casting.stochastic import check_randoms, streamed
 from fpemu.formats import Format, IntFormat, Profile, Scheme, TableFormat
 from fpemu.formats import dtype as lookup
 from fpemu.formats.facts.exactness import finite_range
-from fpemu.formats.facts.infotext import text_table
+from fpemu.formats.facts.text import text_table
 from fpemu.formats.lookup import brief
 from fpemu.formats.rules import Stochastic
 from fpemu.quantization import Stream, as_floats, layout_of, quantize

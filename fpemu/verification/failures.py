@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.arithmetic.flags import Flags
-from fpemu.formats.facts.codes import NumberClass, classes_of, nan_mask
+from fpemu.formats.facts.codes import NumberClass, classes_of, code_fields, nan_mask
 from fpemu.formats.facts.text import fraction_text, number_text
-from fpemu.inspection import Code, fields
+from fpemu.inspection import Code
 from fpemu.verification.diagnosis import cause_of_flags
 from fpemu.verification.differences import distances, index_text
 
@@ -125,7 +125,7 @@ def code_failure(
         index = index_text(int(where[i]), shape)
         return [[index, "actual", *_side(fmt, a[i]), steps], ["", "expected", *_side(fmt, b[i]), ""]]
 
-    head = ["index", "", "code", "|".join(name for name, _ in fields(fmt)), "value", "ulp"]
+    head = ["index", "", "code", "|".join(name for name, _ in code_fields(fmt)), "value", "ulp"]
     by_distance = np.lexsort((where, ~distance, apart))[:SHOWN]
     nans = np.flatnonzero(apart)[:2]  # NaN against a number is worst, but must not be all that one sees
     worst = tuple(dict.fromkeys([*map(int, nans), *map(int, by_distance)]))[:SHOWN]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 import fpemu as fe
+from fpemu.formats.facts.codes import code_fields
 from fpemu.formats.facts.exactness import finite_range, floor_log2
 from fpemu.formats.facts.literals import read
 from fpemu.formats.facts.text import exact_text
-from fpemu.inspection.code import Code, explain_code, fields, neighbour
+from fpemu.inspection.code import Code, explain_code, neighbour
 from fpemu.inspection.explanation import explain
 
 NAMES = """
@@ -149,7 +150,7 @@ def test_every_code_taken_apart(fmt):
         told = explain_code(code, fmt)
         result = told.result
         assert int("".join(bits for _, bits in result.fields), 2) == code == int(result.hex, 16)
-        assert [(name, len(bits)) for name, bits in result.fields] == fields(fmt)
+        assert [(name, len(bits)) for name, bits in result.fields] == code_fields(fmt)
         value = fmt.value(code)
         assert str(value) == str(float(result.text)) if "…" not in result.text else result.exact == Fraction(value)
         assert told.steps[-1].text.replace("NaN", "nan").endswith(result.text.replace("NaN", "nan"))

@@ -15,7 +15,17 @@ from fpemu.formats.kinds import Format
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NumberClass", "classes_of", "entries_in_order", "nan_mask", "positions", "ranks", "split", "zero_mask"]
+__all__ = [
+    "NumberClass",
+    "classes_of",
+    "code_fields",
+    "entries_in_order",
+    "nan_mask",
+    "positions",
+    "ranks",
+    "split",
+    "zero_mask",
+]
 
 
 class NumberClass(enum.IntEnum):
@@ -137,3 +147,32 @@ def positions(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint64]:
 def entries_in_order(book: TableFormat) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """A codebook's different values in order, the lowest code of each, and each code's position among them."""
     return np.unique(np.array(book.entries), return_index=True, return_inverse=True)
+
+
+def code_fields(fmt: Format) -> list[tuple[str, int]]:
+    """The fields of a code from its top bit, with their widths; none is empty.
+
+    Parameters
+    ----------
+    fmt : Format
+
+    Returns
+    -------
+    list of (str, int)
+
+    Examples
+    --------
+    >>> import fpemu as fe
+    >>> from fpemu.formats.facts.codes import code_fields
+    >>> code_fields(fe.dtype("float8_e5m2"))
+    [('sign', 1), ('exponent', 5), ('trailing', 2)]
+    """
+    if isinstance(fmt, TableFormat):
+        return [("index", fmt.bits)]
+    if isinstance(fmt, FloatFormat):
+        widths = [("sign", int(fmt.signed)), ("exponent", fmt.exponent_bits), ("trailing", fmt.trailing_bits)]
+    else:
+        magnitude = fmt.bits - fmt.signed
+        fraction = fmt.fraction_bits if 0 < fmt.fraction_bits <= magnitude else 0
+        widths = [("sign", int(fmt.signed)), ("integer", magnitude - fraction), ("fraction", fraction)]
+    return [(name, width) for name, width in widths if width]

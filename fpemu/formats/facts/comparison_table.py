@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from fpemu.formats.facts.info import FloatInfo, describe
-from fpemu.formats.facts.infotext import decimal_text, text_table
+from fpemu.formats.facts.text import decimal_text, text_table
 from fpemu.formats.floats import FloatFormat
 from fpemu.formats.kinds import Format
 from fpemu.formats.registry import dtype

@@ -14,6 +14,9 @@ from fpemu.formats.registry import dtype
 
 __all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "iinfo"]
 
+_RANGES = ("dynamic_range_db", "binades", "decades")
+_COUNTS = ("code_count", "zero_count", "noncanonical_count")
+
 
 class IntInfo(Limits):
     """The limits of an integer or fixed-point format; made by `iinfo`, where the fields are described."""
@@ -21,20 +24,10 @@ class IntInfo(Limits):
     format: IntFormat
 
     numbers = ("max", "min", "quantum")
-    fields = (
-        "bits",
-        *numbers,
-        "dynamic_range_db",
-        "binades",
-        "decades",
-        "code_count",
-        "zero_count",
-        "noncanonical_count",
-    )
+    fields = ("bits", *numbers, *_RANGES, *_COUNTS)
 
     def dyadic(self, field: str) -> Dyadic | None:
-        integer = {"max": self.format.max_int, "min": self.format.min_int}.get(field, 1)
-        return (integer, -self.format.fraction_bits) if integer else (0, 0)
+        return super().dyadic(field) if field in ("max", "min") else (1, -self.format.fraction_bits)
 
     def _int_or_float(self, field: str) -> float:
         number = self.dyadic(field)
@@ -86,24 +79,13 @@ class TableInfo(Limits):
     format: TableFormat
 
     numbers = ("max", "min", "smallest_positive")
-    fields = (
-        "bits",
-        *numbers,
-        "dynamic_range_db",
-        "binades",
-        "decades",
-        "code_count",
-        "zero_count",
-        "noncanonical_count",
-    )
+    fields = ("bits", *numbers, *_RANGES, *_COUNTS)
 
     def dyadic(self, field: str) -> Dyadic | None:
-        entries = self.format.entries
-        positive = [value for value in entries if value > 0]
-        if field == "smallest_positive" and not positive:
-            return None
-        value = max(entries) if field == "max" else min(entries if field == "min" else positive)
-        return self.format.scaled(entries.index(value))
+        if field in ("max", "min"):
+            return super().dyadic(field)
+        positive = [value for value in self.format.entries if value > 0]
+        return self.format.scaled(self.format.entries.index(min(positive))) if positive else None
 
     @property
     def smallest_positive(self) -> float:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpemu.formats.base import exact_float64
-from fpemu.formats.facts.infotext import _WORDS, _rules, _wrap, decimal_text, dyadic_text
+from fpemu.formats.facts.exactness import end_codes
+from fpemu.formats.facts.text import decimal_text, dyadic_text
 from fpemu.formats.floats import FloatFormat
+from fpemu.formats.kinds import Format
+from fpemu.formats.profiles import Profile
 from fpemu.formats.registry import aliases, note
 
 if TYPE_CHECKING:
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["ExactInfo", "FloatInfo", "Limits", "block"]
 
 Dyadic = tuple[int, int]  # significand, exponent
+WIDTH = 110  # of a printed info
+# The label of a field, where it is not the field's name with spaces for underscores.
+_LABELS = {"nan": "NaN", "infinity": "infinite", "smallest_positive": "smallest positive"}
 _DB = 20 * math.log10(2)  # decibels in a factor of two
 
 
@@ -34,7 +41,9 @@ class Limits:
     numbers: ClassVar[tuple[str, ...]] = ()
 
     def dyadic(self, field: str) -> Dyadic | None:
-        raise AssertionError("each kind of format has its own")
+        """A value as significand and exponent; None where the format has none such."""
+        significand, exponent = self.format.scaled(end_codes(self.format)[field == "max"])
+        return (significand, exponent) if significand else (0, 0)
 
     def text(self, field: str) -> str:
         """A value exactly, as text: "7 * 2**6"; "none" where there is none."""
@@ -209,9 +218,7 @@ class FloatInfo(Limits):
             return fmt.scaled(fmt.min_code)
         if field in ("eps", "epsneg"):
             return 1, self.machep if field == "eps" else self.negep
-        if field == "min" and not fmt.signed:
-            return fmt.scaled(0)
-        return fmt.scaled(fmt.max_code | (fmt.sign_mask if field == "min" else 0))
+        return super().dyadic(field)
 
     def _step_from_one(self, direction: int) -> int | None:
         """Exponent of the distance from 1.0 to the next code's value, a power of two; None if either is missing."""
@@ -385,5 +392,38 @@ def _number(info: Limits, field: str) -> str:
 def _counts(info: Limits) -> str:
     counts = {field.removesuffix("_count"): getattr(info, field) for field in info.fields if field.endswith("_count")}
     total = counts.pop("code")
-    parts = [f"{count} {_WORDS.get(what, what)}" for what, count in counts.items() if count]
+    parts = [f"{count} {_LABELS.get(count_name, count_name)}" for count_name, count in counts.items() if count]
     return f"{total}, of them {', '.join(parts)}" if parts else str(total)
+
+
+def _wrap(text: str, first: str, later: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _rules(fmt: Format) -> str:
+    """The rules of a cast by default, each with what it comes to in this format."""
+    rules = fmt.check_profile(fmt.profile)
+    nan = "NaN" if fmt.has("nan") else None
+    beyond = "infinity" if fmt.has("infinity") else nan or "the largest value"
+    meaning = {
+        ("overflow", "standard"): f"to nearest: {beyond}" if fmt.kind == "float" else "saturates",
+        ("overflow", "p3109"): "infinity" if fmt.has("infinity") else "the largest value",
+        ("infinity", "standard"): beyond,
+        ("infinity", "p3109"): "infinity" if fmt.has("infinity") else "the largest value",
+        ("nan", "standard"): nan or ("-0" if fmt.has("negative_zero") and fmt.kind == "float" else "0"),
+        ("unsigned_negative", "standard"): nan or "0",
+        ("missing_zero", "standard"): f"zero: {nan or 'the smallest value'}",
+    }
+    knobs = ["overflow", "infinity", "nan"]
+    knobs += ["unsigned_negative"] * (not fmt.has("negative")) + ["missing_zero"] * (not fmt.has("zero"))
+    usual = Profile()
+    texts = [f"rounding {getattr(rules.rounding, 'value', rules.rounding)}"]
+    for knob in (f.name for f in dataclasses.fields(Profile) if f.name not in ("name", "rounding", "rows")):
+        value = getattr(rules, knob)
+        word = getattr(value, "value", value)
+        if knob in knobs or value != getattr(usual, knob):
+            comes_to = meaning.get((knob, word))
+            texts.append(f"{knob} {word}" + (f" ({comes_to})" if comes_to else ""))
+    return ", ".join(texts)

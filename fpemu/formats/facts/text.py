@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
-from fpemu.formats.facts.infotext import dyadic_text
 from fpemu.formats.facts.literals import DIGITS, FAR, Literal
 from fpemu.kernels import columns
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = [
     "FARTHEST",
     "Exact",
+    "decimal_text",
+    "dyadic_text",
     "exact_digits",
     "exact_literal",
     "exact_text",
@@ -22,6 +25,7 @@ __all__ = [
     "number_text",
     "ratio_text",
     "text",
+    "text_table",
 ]
 
 PRINTED = 20  # significant decimal digits of an exact value in print
@@ -70,7 +74,7 @@ def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
     >>> exact_digits(False, 1000000, 3 << 126, False).text
     '~2**1000000'
     """
-    return _moved(Fraction(-found if negative else found, 1 << (DIGITS - 1)), more, top)
+    return _moved(power_of_two(1 - DIGITS) * (-found if negative else found), more, top)
 
 
 def exact_literal(literal: Literal) -> Exact | None:
@@ -94,7 +98,7 @@ def exact_literal(literal: Literal) -> Exact | None:
 def _moved(one: Fraction, more: bool, top: int) -> Exact:
     """The value one 2^top, where |one| is from 1 to 2."""
     if abs(top) >= FAR:
-        return Exact(Fraction(-1 if one < 0 else 1), True, FAR if top > 0 else -FAR)
+        return Exact(power_of_two(0) * (-1 if one < 0 else 1), True, FAR if top > 0 else -FAR)
     return Exact(one, more, top) if abs(top) > FARTHEST else Exact(one * power_of_two(top), more)
 
 
@@ -221,3 +225,32 @@ def text(x: Fraction) -> str:
     decimal = fraction_text(x)
     short = max(numerator.bit_length(), denominator.bit_length()) <= SHORT
     return f"{decimal} = {x}" if "…" in decimal and short else decimal
+
+
+def dyadic_text(significand: int, exponent: int) -> str:
+    """A number exactly, as odd significand * 2**exponent: "7 * 2**6", "2**-9", "0"."""
+    if significand == 0:
+        return "0"
+    zeros = (significand & -significand).bit_length() - 1
+    odd, exponent = significand >> zeros, exponent + zeros
+    if exponent == 0:
+        return str(odd)
+    power = f"2**{exponent}"
+    return {1: power, -1: f"-({power})"}.get(odd, f"{odd} * {power}")
+
+
+def decimal_text(number: float | str | None) -> str:
+    """A number in a table's cell: six digits; "-" where there is none; the exact text where there is no float64."""
+    if number is None:
+        return "-"
+    return number if isinstance(number, str) else f"{number:.6g}"
+
+
+def text_table(lines: list[list[str]]) -> str:
+    """A header and rows of cells as text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [
+        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+        for cells in lines
+    ]
+    return "\n".join([texts[0], "  ".join("-" * width for width in widths), *texts[1:]])

@@ -7,7 +7,7 @@ from typing import Any
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.info import describe
-from fpemu.formats.facts.infotext import decimal_text
+from fpemu.formats.facts.text import decimal_text
 from fpemu.quantization.definition.scaled_format import ScaledFormat
 
 __all__ = ["SCHEME_HEADER", "scheme_cells", "scheme_facts", "scheme_lines"]
