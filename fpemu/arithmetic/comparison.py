@@ -467,7 +467,7 @@ def _compare(
     if name in SIGNALING:
         invalid = _NAN if checked_bool("signaling", signaling) else _SIGNALLING
 
-    def method_for(request: Request) -> Procedure:
+    def procedure_for(request: Request) -> Procedure:
         (x_codes, _), (y_codes, _) = request.sources
         shape = broadcast(name, [x_codes, y_codes])
 
@@ -487,7 +487,7 @@ def _compare(
 
         return Procedure(shape, np.bool_, compute, describe, lambda truth: truth if truth.ndim else truth[()])
 
-    return run_operation(name, (x, y), return_flags, out, method_for)
+    return run_operation(name, (x, y), return_flags, out, procedure_for)
 
 
 def _orders(which: int, request: Request, shape: tuple[int, ...], rules: Rules) -> NDArray[np.uint8]:

@@ -138,7 +138,7 @@ def scaleb(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Options
     >>> fe.scaleb(fe.array([1.5, 1.5, 1.5], "float16"), [3, -24, 20])
     Array([1.2000000e+01, 1.1920929e-07,           inf], format='float16')
     """
-    return operate("scaleb", (x, _exponents("scaleb", n)), with_own_format(x, options))
+    return operate("scaleb", (x, _exponent_operand("scaleb", n)), with_own_format(x, options))
 
 
 @documented
@@ -213,7 +213,7 @@ def right_shift(x: ArrayLike | Coded, n: ArrayLike | Coded, **options: Unpack[Op
     return operate("scaleb", (_fixed_point("right_shift", x), -_shift_counts("right_shift", n)), own)
 
 
-def _exponents(name: str, n: Any) -> Any:
+def _exponent_operand(name: str, n: Any) -> Any:
     """`n` itself if its format holds it, else int64 clamped beyond all formats' exponents."""
     source = _integer_source(name, n)
     return n if source.rest is None else _clamped(source)

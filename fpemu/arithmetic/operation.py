@@ -117,21 +117,21 @@ def run_operation(
     operands: tuple[Any, ...],
     return_flags: bool,
     out: NDArray[Any] | None,
-    method_for: Callable[[Request], Procedure],
+    procedure_for: Callable[[Request], Procedure],
 ) -> Any:
-    """The pipeline of all operations: read operands, choose a method, compute, report flags, deliver the result."""
+    """The pipeline of all operations: read operands, choose a procedure, compute, report flags, deliver the result."""
     modes = active_modes()
     switch(name, "return_flags", return_flags)
     sources, rests = as_operands(operands)
     arrays = [x for x in operands if carries_codes(x)]
-    method = method_for(Request(name, sources, rests, arrays, return_flags, modes))
+    procedure = procedure_for(Request(name, sources, rests, arrays, return_flags, modes))
     if out is not None:
-        check_out(out, method.shape, np.dtype(method.dtype))
-    codes, bits = method.compute(out if modes is None else None)  # an error that is raised leaves `out` as it was
+        check_out(out, procedure.shape, np.dtype(procedure.dtype))
+    codes, bits = procedure.compute(out if modes is None else None)  # an error that is raised leaves `out` as it was
     if modes is not None:
-        raise_or_warn(modes, name, bits, lambda index: method.describe(codes, index))
+        raise_or_warn(modes, name, bits, lambda index: procedure.describe(codes, index))
     if out is None:
-        result = method.deliver(codes)
+        result = procedure.deliver(codes)
     else:
         result = out
         if codes is not out:
@@ -151,13 +151,13 @@ def run_rounded_operation(
     check_options(name, options, [*DEFAULTS, *own_options])
     given: dict[str, Any] = {**DEFAULTS, **options}
 
-    def method_for(request: Request) -> Procedure:
-        return _rounding_method(request, given, prepare, variant)
+    def procedure_for(request: Request) -> Procedure:
+        return _rounding_procedure(request, given, prepare, variant)
 
-    return run_operation(name, operands, given["return_flags"], given["out"], method_for)
+    return run_operation(name, operands, given["return_flags"], given["out"], procedure_for)
 
 
-def _rounding_method(request: Request, options: dict[str, Any], prepare: Prepare, variant: Variant) -> Procedure:
+def _rounding_procedure(request: Request, options: dict[str, Any], prepare: Prepare, variant: Variant) -> Procedure:
     """The procedure for results rounded to a format: once, or through float32."""
     name, arrays, formats = request.name, request.arrays, request.formats
     fmt, profile = resolve_result(name, arrays, options["result"], options["profile"])

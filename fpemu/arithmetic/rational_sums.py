@@ -26,7 +26,7 @@ __all__ = ["exact_rows", "stepped_rows"]
 
 
 def exact_rows(call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]], results: Results) -> Results:
-    """Exact sums, each rounded once, with the rows corrected that have numbers which no format holds."""
+    """Exact sums, each rounded once, corrected in the rows with numbers that no format holds."""
     target = call.target
 
     def round_row(row: slice, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], Results]:
@@ -43,7 +43,7 @@ def exact_rows(call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]]
 
 
 def _exact_sums(call: OperationCall, operands: list[list[Any]]) -> list[Any]:
-    """The sums of a row, each up to one term, or the last one; none from the first infinity or NaN on."""
+    """A row's partial sums (`cumsum`) before the first infinity or NaN; else its sum, or none if it has one of these."""
     sums: list[Any] = []
     total, signs, length = Fraction(0), set[bool](), len(operands[0])
     for k, terms in enumerate(zip(*operands, strict=True)):
@@ -63,7 +63,7 @@ def _exact_sums(call: OperationCall, operands: list[list[Any]]) -> list[Any]:
 def stepped_rows(
     call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]], results: Results, summation: Summation
 ) -> Results:
-    """As `exact_rows`, of sums rounded at every step, as `fpemu.kernels.cpu.sums.accumulate_array` computes them."""
+    """As `exact_rows`, for sums rounded at every step, as `fpemu.kernels.cpu.sums.accumulate_array` computes them."""
     operands = list(zip(rows.codes, call.formats, call.rests, slots, strict=True))
 
     def sum_row(row: slice, positions: NDArray[np.intp]) -> tuple[NDArray[np.intp], Results]:
@@ -84,9 +84,9 @@ def _correct_rows(
     results: Results,
     sum_row: Callable[[slice, NDArray[np.intp]], tuple[NDArray[np.intp], Results]],
 ) -> Results:
-    """Results with those of rows that have such a number replaced.
+    """Results, corrected in the rows with numbers that no format holds.
 
-    `sum_row`: takes the row in `rows.codes` and the positions of its results, and gives those to replace.
+    `sum_row`: takes a row in `rows.codes` and the positions of its results; gives the positions to correct, and results.
     """
     codes, bits = (np.array(each, order="C") for each in results)
     length = rows.length
@@ -96,10 +96,10 @@ def _correct_rows(
         if call.name == "cumsum":
             outer, inner = divmod(row, rows.inner)
             positions = (outer * length + np.arange(length)) * rows.inner + inner
-        replaced, (sums, raised) = sum_row(slice(row * length, (row + 1) * length), positions)
-        codes.reshape(-1)[replaced] = sums.astype(codes.dtype)
+        corrected, (sums, raised) = sum_row(slice(row * length, (row + 1) * length), positions)
+        codes.reshape(-1)[corrected] = sums.astype(codes.dtype)
         if bits.size:
-            bits.reshape(-1)[replaced] = raised
+            bits.reshape(-1)[corrected] = raised
     return codes, bits
 
 
@@ -112,10 +112,10 @@ def _term(code: Any, fmt: FloatFormat | IntFormat, rest: Rest | None, slot: int)
 
 
 def _steps(call: OperationCall, terms: list[list[Term]], summation: Summation, row: int) -> Results:
-    """The sums after each term (in pairs only the last one is meant), and the flags raised until then."""
+    """The sums after each term (in pairwise order only the last one counts), and the flags raised up to it."""
     raised = 0
 
-    def do(operation: str, operands: list[Term], at: int) -> Term:
+    def compute(operation: str, operands: list[Term], at: int) -> Term:
         nonlocal raised
         sources = [(code, fmt) for code, fmt, _ in operands]
         rests = [rest for _, _, rest in operands]
@@ -138,8 +138,8 @@ def _steps(call: OperationCall, terms: list[list[Term]], summation: Summation, r
                 at = row * 2 * length + 2 * k
                 factors = terms[k] if call.name in DOT_PRODUCTS else [terms[k][0], _INT8_ONE]
                 if k == run * block or summation.products == "rounded":
-                    factors = [do("multiply", factors, at), _INT8_ONE]
-                total = factors[0] if k == run * block else do("fma", [*factors, total], at + 1)
+                    factors = [compute("multiply", factors, at), _INT8_ONE]
+                total = factors[0] if k == run * block else compute("fma", [*factors, total], at + 1)
                 out[k], flags[k] = total[0], raised
             joins = run & ~(run + 1) if pairwise else int(run > 0)
         elif pairwise:
@@ -149,7 +149,7 @@ def _steps(call: OperationCall, terms: list[list[Term]], summation: Summation, r
         while joins >> level:
             if joins >> level & 1:
                 at = row * 2 * length + 2 * ((run >> level) << level) * block + 1
-                total = do("add", [waiting[level], total], at)
+                total = compute("add", [waiting[level], total], at)
             level += 1
         waiting[level if pairwise and run < runs else 0] = total
     out[-1], flags[-1] = total[0], raised

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic import operation as operating
+from fpemu.arithmetic import operation
 from fpemu.casting.sequences import Rest
 from fpemu.formats.facts.literals import read
 from tests.oracle import mpfr, spec
@@ -50,7 +50,7 @@ SOME.append(float(np.array([0x7FF4 << 48], np.uint64).view(np.float64)[0]))
 
 def as_rests(operands):
     """As `as_operands`, but every second finite number that is not 0 is taken for one that no format holds."""
-    sources, _ = operating.as_operands(operands)
+    sources, _ = operation.as_operands(operands)
     found, rests = [], []
     for codes, fmt in sources:
         if fmt != fe.dtype("float64"):
@@ -109,7 +109,7 @@ def test_operations_as_in_kernels(name, operands, fmt, monkeypatch):
             except ValueError:
                 continue
             with monkeypatch.context() as patch:
-                patch.setattr(operating, "as_operands", lambda x, real=operating.as_operands: _forced(x, real))
+                patch.setattr(operation, "as_operands", lambda x, real=operation.as_operands: _forced(x, real))
                 got = function(*operands, *at, **to, **how, **flags, out=out[1])
             np.testing.assert_array_equal(out[1], out[0], str(how))
             if flags:
@@ -117,12 +117,12 @@ def test_operations_as_in_kernels(name, operands, fmt, monkeypatch):
 
 
 def _forced(operands, real):
-    patched = operating.as_operands
-    operating.as_operands = real
+    patched = operation.as_operands
+    operation.as_operands = real
     try:
         return as_rests(operands)
     finally:
-        operating.as_operands = patched
+        operation.as_operands = patched
 
 
 @pytest.mark.parametrize("fmt", ["float8_e4m3fn", "bfloat16", "float64", "int8"])
@@ -352,7 +352,7 @@ def test_sums_as_in_kernels(name, monkeypatch):
             operands = (x, y) if name == "vecdot" else (x,)
             want, flags = getattr(fe, name)(*operands, **how, return_flags=True)
             with monkeypatch.context() as patch:
-                patch.setattr(operating, "as_operands", lambda x, real=operating.as_operands: _forced(x, real))
+                patch.setattr(operation, "as_operands", lambda x, real=operation.as_operands: _forced(x, real))
                 got, raised = getattr(fe, name)(*operands, **how, return_flags=True)
             np.testing.assert_array_equal(fe.encode(got, "float16"), fe.encode(want, "float16"), str(how))
             np.testing.assert_array_equal(raised.bits, flags.bits, str(how))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic.elementary import tables as tabulation
+from fpemu.arithmetic.elementary import tables
 from fpemu.kernels import columns
 from tests.kernels.test_arithmetic import some
 from tests.oracle import mpfr, spec
@@ -73,7 +73,7 @@ def row(number, flags):
 
 def assert_digits(name, formats, numbers, flags):
     """Fpemu's exact values are MPFR's, to 128 digits and whether more follow."""
-    values = tabulation._exact_values(name, formats, (0,) * 17)
+    values = tables._exact_values(name, formats, (0,) * 17)
     values.fill(np.arange(values.known.size))
     rows = values.rows.copy()
     tops = rows[:, columns.EXPONENT].view(np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic import fast_paths as shortcuts
+from fpemu.arithmetic import fast_paths
 from fpemu.arithmetic.task import general
 from tests.kernels.test_arithmetic import assert_operates, some
 from tests.kernels.test_fpu import task
@@ -378,7 +378,7 @@ def test_faster_ways(names):
             expected, raised = np.empty(9_000, target.code_dtype), np.empty(9_000, np.uint8)
             general(operation, formats, these, codes, expected, raised)
             for wanted in (False, True):
-                way = shortcuts.fast_path(operation, formats, these, 9_000, wanted)
+                way = fast_paths.fast_path(operation, formats, these, 9_000, wanted)
                 out, flags = np.zeros(9_000, target.code_dtype), np.zeros(9_000 if wanted else 0, np.uint8)
                 if way is None or not way(codes, out, flags):
                     continue

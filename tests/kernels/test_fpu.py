@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic import fast_paths as shortcuts
-from fpemu.arithmetic import task as general_loop
+from fpemu.arithmetic import fast_paths
+from fpemu.arithmetic.task import general as general_kernel
 from fpemu.arithmetic.task import resolve_target
 from tests.cases import float_environment
 
@@ -57,7 +57,7 @@ def run(way, codes, target, flags_wanted):
 
 def general(name, formats, these, codes):
     out, flags = np.empty(codes[0].size, these.format.code_dtype), np.empty(codes[0].size, np.uint8)
-    general_loop.general(name, formats, these, codes, out, flags)
+    general_kernel(name, formats, these, codes, out, flags)
     return out, flags
 
 
@@ -72,7 +72,7 @@ def test_fpu(name):
             these = task(target, mode, "before" if number % 2 else "after")
             expected, raised = general(name, formats, these, codes)
             for flags_wanted in (False, True):
-                way = shortcuts._fpu_path(name, formats, these, flags_wanted)
+                way = fast_paths._fpu_path(name, formats, these, flags_wanted)
                 if way is None:
                     continue
                 done, found, flags = run(way, codes, these.format, flags_wanted)
@@ -99,7 +99,7 @@ def test_fpu_limits():
             for tininess in ("before", "after"):
                 these = task(target, mode, tininess)
                 expected, raised = general("add", source, these, codes)
-                way = shortcuts._fpu_path("add", source, these, True)
+                way = fast_paths._fpu_path("add", source, these, True)
                 assert way is not None
                 done, found, flags = run(way, codes, these.format, True)
                 assert done
@@ -117,7 +117,7 @@ def test_table(name):
     for mode in ("nearest_even", "toward_positive"):
         these = task("float8_e5m2", mode)
         expected, raised = general(name, formats, these, codes)
-        way = shortcuts.fast_path(name, formats, these, codes[0].size, True)
+        way = fast_paths.fast_path(name, formats, these, codes[0].size, True)
         done, found, flags = run(way, [part[::-1].copy() for part in codes], these.format, True)
         assert done
         np.testing.assert_array_equal(found[::-1], expected)
@@ -137,7 +137,7 @@ def test_products_that_lose_nothing(mode):
     small = [part.copy() for part in codes]
     small[0][-1], small[1][-1] = 0x0001, 0x3E80  # a quarter of the smallest number
     for flags_wanted in (False, True):
-        way = shortcuts._fpu_path("multiply", (fmt, fmt), these, flags_wanted)
+        way = fast_paths._fpu_path("multiply", (fmt, fmt), these, flags_wanted)
         for given in (codes, small):
             expected, raised = general("multiply", (fmt, fmt), these, given)
             done, found, flags = run(way, given, fmt, flags_wanted)
@@ -163,7 +163,7 @@ def test_products_that_lose_a_digit(mode):
     these = task(left, mode)
     expected, raised = general("multiply", (left, right), these, codes)
     for flags_wanted in (False, True):
-        way = shortcuts._fpu_path("multiply", (left, right), these, flags_wanted)
+        way = fast_paths._fpu_path("multiply", (left, right), these, flags_wanted)
         done, found, flags = run(way, codes, left, flags_wanted)
         assert done
         np.testing.assert_array_equal(found, expected)
@@ -178,7 +178,7 @@ def test_sums_rounded_twice(name):
     every = np.arange(fmt.code_count, dtype=np.uint16)
     for mode in ("nearest_even", "nearest_toward_zero", "nearest_toward_positive"):
         these = task(fmt, mode)
-        way = shortcuts._fpu_path("subtract", (fmt, fmt), these, False)
+        way = fast_paths._fpu_path("subtract", (fmt, fmt), these, False)
         for x in (one, one + 1, one - 1):
             codes = [np.full(every.size, x, np.uint16), every]
             np.testing.assert_array_equal(
@@ -191,17 +191,17 @@ def test_which_way():
     half, single = fe.dtype("float16"), fe.dtype("float32")
     these = task("float16", "nearest_even")
     many = 1 << 20
-    assert shortcuts.fast_path("add", (half, half), these, many, True) is not None
-    assert shortcuts.fast_path("add", (half, half), these, 10, True) is None
-    assert shortcuts.fast_path("add", (half, half), task("float16", fe.Stochastic()), many, True) is None
-    assert shortcuts.fast_path("add", (half, half), task("float16", None, subnormals_in="zero"), many, True) is None
-    assert shortcuts.fast_path("add", (half, half), task("int8", None), many, True) is None
-    assert shortcuts.fast_path("add", (fe.dtype("float64"),) * 2, these, many, True) is None
-    assert shortcuts.fast_path("multiply", (fe.dtype("e8m22"),) * 2, these, many, False) is not None
-    assert shortcuts.fast_path("fma", (fe.dtype("float8_e4m3fn"),) * 3, these, many, False) is not None
-    assert shortcuts.fast_path("divide", (single, single), task("float64", None), many, False) is None
-    assert shortcuts.fast_path("sqrt", (single,), task("e11m27", None), many, False) is None
-    assert shortcuts.fast_path("add", (half, half), task("e11m51", None), many, False) is None
+    assert fast_paths.fast_path("add", (half, half), these, many, True) is not None
+    assert fast_paths.fast_path("add", (half, half), these, 10, True) is None
+    assert fast_paths.fast_path("add", (half, half), task("float16", fe.Stochastic()), many, True) is None
+    assert fast_paths.fast_path("add", (half, half), task("float16", None, subnormals_in="zero"), many, True) is None
+    assert fast_paths.fast_path("add", (half, half), task("int8", None), many, True) is None
+    assert fast_paths.fast_path("add", (fe.dtype("float64"),) * 2, these, many, True) is None
+    assert fast_paths.fast_path("multiply", (fe.dtype("e8m22"),) * 2, these, many, False) is not None
+    assert fast_paths.fast_path("fma", (fe.dtype("float8_e4m3fn"),) * 3, these, many, False) is not None
+    assert fast_paths.fast_path("divide", (single, single), task("float64", None), many, False) is None
+    assert fast_paths.fast_path("sqrt", (single,), task("e11m27", None), many, False) is None
+    assert fast_paths.fast_path("add", (half, half), task("e11m51", None), many, False) is None
 
 
 @float_environment.needed
@@ -209,7 +209,7 @@ def test_fpu_leaves_it_to_others():
     """Where it rounds otherwise or flushes subnormals."""
     half = fe.dtype("float16")
     these = task("float16", "nearest_even")
-    way = shortcuts._fpu_path("add", (half, half), these, False)
+    way = fast_paths._fpu_path("add", (half, half), these, False)
     codes = [np.array([0x3C00, 1], np.uint16), np.array([0x0001, 1], np.uint16)]
     for name in float_environment.CHANGED:
         with float_environment.changed(name):
@@ -220,7 +220,7 @@ def test_fpu_leaves_it_to_others():
 def test_operations_take_them():
     """Through the public calls, whole and by pieces of more than one chunk."""
     rng = np.random.default_rng(3)
-    size = shortcuts.FPU_CHUNK * 2 + 77
+    size = fast_paths.FPU_CHUNK * 2 + 77
     for fmt in ("float16", "float32", "float8_e4m3fn"):
         codes = [part.reshape(-1, 1) for part in operands((fe.dtype(fmt),) * 2, size, rng)]
         a, b = (fe.Array(part, fmt) for part in codes)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic import accumulation as summing
+from fpemu.arithmetic import accumulation
 from tests.cases import float_environment
 from tests.kernels.test_arithmetic import some
 from tests.kernels.test_kernels import expected_word
@@ -92,7 +92,7 @@ def test_exact(name, source, target):
 @pytest.mark.parametrize("often", [1, 2, 5])
 def test_carries(often, monkeypatch):
     """Passed on after every so many terms; all of one sign, or of both."""
-    monkeypatch.setattr(summing, "_OFTEN", often)
+    monkeypatch.setattr(accumulation, "_OFTEN", often)
     fmt = fe.dtype("float64")
     for seed, sign in itertools.product(range(3), (0, 1 << 63)):
         codes = np.random.default_rng(seed).integers(0x7FD0 << 48, fmt.max_code, (3, 40), dtype=np.uint64)
@@ -282,7 +282,7 @@ def test_stochastic_steps(summation):
     mode = fe.Stochastic("A", 8)
     rules = profile(by, rounding=mode)
     rows = [some_rows(source, 30, 5, place) for place in range(2)]
-    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ summing.STEPS_KEY
+    key = int(np.random.default_rng(9).integers(0, 1 << 64, dtype=np.uint64)) ^ accumulation.STEPS_KEY
 
     def words(row, place):
         return expected_word(key, (row + 100) * 2 * 5 + place) >> 24
@@ -303,14 +303,14 @@ def test_stochastic_steps(summation):
 def by_kernel(monkeypatch, x, by, **how):
     """The same sums without the FPU."""
     with monkeypatch.context() as patch:
-        patch.setattr(summing, "carrier", lambda *_: None)
+        patch.setattr(accumulation, "carrier", lambda *_: None)
         return fe.sum(x, axis=-1, accumulate=by, **how).codes
 
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float6_e2m3fn", "float4_e2m1fn", "e3m4"])
 def test_fpu_every_pair(name, monkeypatch):
     fmt = fe.dtype(name)
-    assert summing.carrier(fmt, profile(fmt), fmt) is not None
+    assert accumulation.carrier(fmt, profile(fmt), fmt) is not None
     codes = np.arange(fmt.code_count, dtype=fmt.code_dtype)
     x = fe.Array(np.stack(np.meshgrid(codes, codes), axis=-1), fmt)
     np.testing.assert_array_equal(fe.sum(x, axis=-1, accumulate=fmt).codes, by_kernel(monkeypatch, x, fmt))
@@ -324,7 +324,7 @@ CARRIED |= {"e8m14": "float64", "e8m20": "float64", "float64": "float64", "e10m2
 def test_fpu(name, monkeypatch):
     """Pairs of codes at edges and by chance, longer rows; sums that overflow."""
     fmt = fe.dtype(name)
-    assert summing.carrier(fmt, profile(fmt), fmt).float.name == CARRIED[name]
+    assert accumulation.carrier(fmt, profile(fmt), fmt).float.name == CARRIED[name]
     first, second = some(fmt, 100_000, 1), some(fmt, 100_000, 2)
     near = (
         first.astype(np.uint64) + np.random.default_rng(1).integers(0, 1 << fmt.precision, first.size, np.uint64)
@@ -371,7 +371,7 @@ def long_rows(fmt, rng, length):
 def test_fpu_steps_inside_a_binade(name, monkeypatch):
     """Long rows, of which stretches are taken at once: whole, by blocks, and every sum on the way."""
     fmt = fe.dtype(name)
-    assert summing.carrier(fmt, profile(fmt), fmt) is not None
+    assert accumulation.carrier(fmt, profile(fmt), fmt) is not None
     x = long_rows(fmt, np.random.default_rng(5), 700)
     for summation in ("sequential", 150):
         expected = by_kernel(monkeypatch, x, fmt, summation=summation)
@@ -386,17 +386,17 @@ def test_fpu_steps_inside_a_binade(name, monkeypatch):
 def test_fpu_is_asked_where_it_may_be():
     """Where its sum of two numbers, rounded again, could be wrong, or the rules want something else, it is not."""
     bf16, f16 = fe.dtype("bfloat16"), fe.dtype("float16")
-    assert summing.carrier(bf16, profile(bf16), fe.dtype("float8_e4m3fn")) is not None
+    assert accumulation.carrier(bf16, profile(bf16), fe.dtype("float8_e4m3fn")) is not None
     for source in ("float16", "float32", "int16", "e8m8"):
-        assert summing.carrier(bf16, profile(bf16), fe.dtype(source)) is None
+        assert accumulation.carrier(bf16, profile(bf16), fe.dtype(source)) is None
     for knobs in ({"rounding": "toward_zero"}, {"subnormals_in": "zero"}, {"subnormals_out": "flush_tiny"}):
-        assert summing.carrier(f16, profile(f16, **knobs), f16) is None
+        assert accumulation.carrier(f16, profile(f16, **knobs), f16) is None
     for name in ("float8_e4m3fnuz", "float8_e8m0fnu", "int8", "e11m26"):
         fmt = fe.dtype(name)
-        assert summing.carrier(fmt, profile(fmt), fmt) is None
+        assert accumulation.carrier(fmt, profile(fmt), fmt) is None
     above = fe.FloatFormat("quantum below float64's", 20, 8, bias=1060)
-    assert summing.carrier(above, profile(above), above) is None
-    assert summing.carrier(f16, profile(f16), fe.dtype("int8")) is not None
+    assert accumulation.carrier(above, profile(above), above) is None
+    assert accumulation.carrier(f16, profile(f16), fe.dtype("int8")) is not None
     assert fe.sum(np.int8([100, 27, -128]), result="float16", accumulate="float16") == -1
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fpemu as fe
-from fpemu.arithmetic.elementary import tables as tabulation
+from fpemu.arithmetic.elementary import tables
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS
 from fpemu.kernels import columns
 
@@ -45,7 +45,7 @@ class Margins(NamedTuple):
 def margins(name, format_name):
     """The smallest distances of a function's values, and how many are not distances at all."""
     fmt = fe.dtype(format_name)
-    values = tabulation._exact_values(name, (fmt,) * (1 + (name == "pow")), (0,) * 17)
+    values = tables._exact_values(name, (fmt,) * (1 + (name == "pow")), (0,) * 17)
     codes = np.arange(values.known.size)
     values.fill(codes)
     operands = fe.decode(codes >> (fmt.bits if name == "pow" else 0), fmt).tolist()

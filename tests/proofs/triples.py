@@ -19,7 +19,7 @@ import gmpy2
 import numpy as np
 
 import fpemu as fe
-from fpemu.arithmetic import fast_paths as shortcuts
+from fpemu.arithmetic import fast_paths
 from fpemu.arithmetic.task import general, resolve_target
 from tests.oracle import mpfr_arrays
 from tests.oracle.compare import DETERMINISTIC as MODES
@@ -145,7 +145,7 @@ def check(operation, name, count, seed):
         how = f"seed {seed}, {mode}, tininess {'before' if before else 'after'}"
         general(operation, (fmt,) * len(codes), task, codes, out, raised)
         compare(operation, name, (out, raised), expected, operands, f"{how}, general")
-        if shortcuts.fast_path(operation, (fmt,) * len(codes), task, count, False) is not None:
+        if fast_paths.fast_path(operation, (fmt,) * len(codes), task, count, False) is not None:
             function = getattr(fe, operation)
             public, flags = function(*arrays, profile=rules, return_flags=True)
             compare(operation, name, (public.codes, flags.bits), expected, operands, how)
