@@ -43,7 +43,7 @@ def exact_rows(call: OperationCall, rows: SumRows, slots: list[NDArray[np.intp]]
 
 
 def _exact_sums(call: OperationCall, operands: list[list[Any]]) -> list[Any]:
-    """A row's partial sums (`cumsum`) before the first infinity or NaN; else its sum, or none if it has one of these."""
+    """A row's partial sums (`cumsum`) before the first infinity or NaN; else its sum, or none if it has one."""
     sums: list[Any] = []
     total, signs, length = Fraction(0), set[bool](), len(operands[0])
     for k, terms in enumerate(zip(*operands, strict=True)):
@@ -86,7 +86,7 @@ def _correct_rows(
 ) -> Results:
     """Results, corrected in the rows with numbers that no format holds.
 
-    `sum_row`: takes a row in `rows.codes` and the positions of its results; gives the positions to correct, and results.
+    `sum_row`: takes a row in `rows.codes` and the positions of its results; gives positions to correct, and results.
     """
     codes, bits = (np.array(each, order="C") for each in results)
     length = rows.length
