@@ -23,7 +23,7 @@ from fpemu.cli.options import (
 from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Profile, TableFormat
 from fpemu.formats.facts.text import number_text
-from fpemu.inspection import Evaluation, ExpressionError, Step, evaluate
+from fpemu.inspection import Evaluation, EvaluationStep, ExpressionError, evaluate
 
 __all__ = ["calc"]
 
@@ -115,7 +115,7 @@ def _print_one(out: Console, one: Evaluation, rules: Profile, seed: int | None, 
             out.print(Text(f"  {title_word:<6} ", "bold") + cell, soft_wrap=True)
 
 
-def _row(step: Step) -> list[str | Text]:
+def _row(step: EvaluationStep) -> list[str | Text]:
     result = step.result
     return [
         step.text,
@@ -130,7 +130,7 @@ def _row(step: Step) -> list[str | Text]:
     ]
 
 
-def _exact_words(one: Step | Evaluation) -> str:
+def _exact_words(one: EvaluationStep | Evaluation) -> str:
     """An exact value; where there is no number, the infinity or NaN that stands there."""
     if one.exact is not None:
         return one.exact.text

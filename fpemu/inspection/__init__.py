@@ -1,16 +1,16 @@
 """Single numbers and functions explained in exact fractions."""
 
 from fpemu.inspection.code import Code, Explanation, explain_code
-from fpemu.inspection.evaluation import Evaluation, Step, evaluate
+from fpemu.inspection.evaluation import Evaluation, EvaluationStep, evaluate
 from fpemu.inspection.explanation import explain
 from fpemu.inspection.expressions import ExpressionError
 
 __all__ = [
     "Code",
     "Evaluation",
+    "EvaluationStep",
     "Explanation",
     "ExpressionError",
-    "Step",
     "evaluate",
     "explain",
     "explain_code",

@@ -1,6 +1,6 @@
-"""Operations over all codes of a format: tables of results, and errors in ulp of them and of other ways to them.
+"""Operations over all codes of a format: tables of results, and errors in ulp of several methods.
 
-Exact values are those correctly rounded to float64: off by 2^-29 ulp at most of a format of 24 digits.
+Exact values are correctly rounded to float64: their error is at most 2^-29 ulp of a format of 24 digits.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from fpemu.formats.facts.codes import ranks
 from fpemu.formats.facts.exactness import finite_range, quantum_exponents
 from fpemu.formats.rules import Rounding, Stochastic, Through
 from fpemu.inspection.evaluation import compute
-from fpemu.inspection.expressions import parse
+from fpemu.inspection.expressions import parse_expression
 from fpemu.inspection.operations import Operation, find_operation
 
 __all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "tabulated", "usual_methods"]
 
-MAX_BITS = {1: 16, 2: 8}  # of operands, by how many there are
-PIECE = 1 << 12
+MAX_BITS = {1: 16, 2: 8}  # of operands, by their number
+CHUNK = 1 << 12
 CORRECT, FLOAT32, NUMPY = "correctly rounded", "float32", "numpy"
 
-# Ways to a function that people write down
+# Common compositions of functions
 _COMPOSED = {
     "sigmoid": "1 / (1 + exp(-x))",
     "tanh": "1 - 2 / (exp(2 * x) + 1)",
@@ -42,31 +42,31 @@ _COMPOSED = {
 }
 _NUMPY_NAMES = {"pow": "power", "round_to_integral": "rint", "minimum_number": "fmin", "maximum_number": "fmax"}
 
-Target = FloatFormat | IntFormat
+ResultFormat = FloatFormat | IntFormat
 
 
-def tabulated(name: str, fmt: Any) -> tuple[Operation, Target]:
-    """The operation and the format of these names, if all results can be gone through; else a ValueError."""
-    operation, found = find_operation(name), dtype(fmt)
-    if isinstance(found, TableFormat):
-        raise ValueError(f"{found.name} is a codebook: operations are of float and integer formats")
+def tabulated(name: str, fmt: Any) -> tuple[Operation, ResultFormat]:
+    """The operation and the format of these names; a ValueError if there are too many results for a table."""
+    operation, operand = find_operation(name), dtype(fmt)
+    if isinstance(operand, TableFormat):
+        raise ValueError(f"{operand.name} is a codebook: operations are of float and integer formats")
     if operation.name == "scaleb" or operation.operands not in MAX_BITS:
         raise ValueError(
             f"{operation.name} has no table: only operations of one or two numbers, as "
             f"{'multiply' if operation.name == 'scaleb' else 'multiply and add'}"
         )
     most = MAX_BITS[operation.operands]
-    if found.bits > most:
-        count = f"2^{found.bits * operation.operands}"
+    if operand.bits > most:
+        count = f"2^{operand.bits * operation.operands}"
         raise ValueError(
-            f"{operation.name} of {found.name} has {count} results: too many; formats of {most} bits at most "
+            f"{operation.name} of {operand.name} has {count} results: too many; formats of {most} bits at most "
             f"for {'one operand' if operation.operands == 1 else 'two operands'}"
         )
-    return operation, found
+    return operation, operand
 
 
-def _all_codes(fmt: Target, operands: int) -> list[NDArray[Any]]:
-    """Every combination of codes, flat, the last operand's running fastest."""
+def _all_codes(fmt: ResultFormat, operands: int) -> list[NDArray[Any]]:
+    """All combinations of codes, in one dimension; the last operand's code varies fastest."""
     codes = np.arange(fmt.code_count, dtype=fmt.code_dtype)
     return [np.ascontiguousarray(grid.ravel()) for grid in np.meshgrid(*[codes] * operands, indexing="ij")]
 
@@ -79,11 +79,11 @@ def _exact(operation: Operation, operands: Sequence[Array], rules: Profile) -> N
     return out.view(np.float64)
 
 
-def _to_float64(codes: NDArray[Any], fmt: Target) -> NDArray[np.float64]:
+def _to_float64(codes: NDArray[Any], fmt: ResultFormat) -> NDArray[np.float64]:
     return np.asarray(decode(codes, fmt, dtype=np.float64))
 
 
-def _check_float64(fmt: Target) -> None:
+def _check_float64(fmt: ResultFormat) -> None:
     if isinstance(fmt, FloatFormat) and (fmt.precision > 24 or fmt.quantum_exponent < -960 or _top(fmt) > 1000):
         raise ValueError(f"errors of {fmt.name} are not measured: its values are too many or too far for float64")
 
@@ -94,8 +94,8 @@ def _top(fmt: FloatFormat) -> int:
     return significand.bit_length() - 1 + exponent
 
 
-def ulps(values: NDArray[np.float64], exact: NDArray[np.float64], fmt: Target) -> NDArray[np.float64]:
-    """Signed errors in units of the format's quantum at the exact values; NaN where one of them is not finite.
+def ulps(values: NDArray[np.float64], exact: NDArray[np.float64], fmt: ResultFormat) -> NDArray[np.float64]:
+    """Signed errors in units of the format's quantum at the exact values; NaN where either is not finite.
 
     Parameters
     ----------
@@ -127,23 +127,23 @@ def ulps(values: NDArray[np.float64], exact: NDArray[np.float64], fmt: Target) -
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OperationTable:
-    """Every result of an operation.
+    """All results of an operation.
 
     Parameters
     ----------
     operation : Operation
     format, result : FloatFormat or IntFormat
-        The operands' and the results'.
+        Of the operands and of the results.
     profile : Profile
     codes : numpy.ndarray
-        The results: axis 0 by x's code, axis 1 by y's, where there is one.
+        The results: axis 0 by x's code, axis 1 by y's code, if there is a y.
     flags : Flags or None
         None under rules that round twice, which have none.
     """
 
     operation: Operation
-    format: Target
-    result: Target
+    format: ResultFormat
+    result: ResultFormat
     profile: Profile
     codes: NDArray[Any]
     flags: Flags | None
@@ -153,7 +153,7 @@ class OperationTable:
         return np.asarray(decode(self.codes, self.result))
 
     def relative_errors(self) -> NDArray[np.float64]:
-        """Magnitudes of the relative errors; NaN where a result, or the exact one, is not finite or the latter 0."""
+        """Magnitudes of relative errors; NaN where a value is not finite or the exact one is 0."""
         _check_float64(self.result)
         operands = [Array.from_codes(codes, self.format) for codes in _all_codes(self.format, self.codes.ndim)]
         exact = _exact(self.operation, operands, self.profile).reshape(self.codes.shape)
@@ -164,7 +164,7 @@ class OperationTable:
 
 
 def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | None = None) -> OperationTable:
-    """Every result of an operation of one or two operands of a format.
+    """The table of an operation on all codes of a format.
 
     Parameters
     ----------
@@ -195,20 +195,20 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
            [ 0, -2,  1,  1],
            [ 0, -1,  1,  1]], dtype=int8)
     """
-    operation, found = tabulated(name, fmt)
-    target = found if result is None else dtype(result)
+    operation, operand = tabulated(name, fmt)
+    target = operand if result is None else dtype(result)
     if isinstance(target, TableFormat):
         raise ValueError(f"{target.name} is a codebook: results are of float and integer formats")
     rules = target.check_profile(target.profile if profile is None else profile)
     if isinstance(rules.rounding, Stochastic):
         raise ValueError("tables are of rounding that is not stochastic")
-    operands = [Array.from_codes(codes, found) for codes in _all_codes(found, operation.operands)]
-    shape = (found.code_count,) * operation.operands
+    operands = [Array.from_codes(codes, operand) for codes in _all_codes(operand, operation.operands)]
+    shape = (operand.code_count,) * operation.operands
     out = np.empty(operands[0].shape, target.code_dtype)
     with_flags = rules.through is not Through.FLOAT32
-    given = operation.call(*operands, result=target, profile=rules, out=out, return_flags=with_flags)
-    flags = Flags(given[1].bits.reshape(shape)) if with_flags else None
-    return OperationTable(operation, found, target, rules, out.reshape(shape), flags)
+    returned = operation.call(*operands, result=target, profile=rules, out=out, return_flags=with_flags)
+    flags = Flags(returned[1].bits.reshape(shape)) if with_flags else None
+    return OperationTable(operation, operand, target, rules, out.reshape(shape), flags)
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Method:
-    """One way to compute a function, measured.
+    """The errors of one method of computing a function.
 
     Parameters
     ----------
@@ -224,13 +224,13 @@ class Method:
     codes : numpy.ndarray
         Its results.
     ulps : numpy.ndarray of float64
-        Signed errors; NaN where there is none to speak of.
+        Signed errors; NaN where they are not measured.
     differs : float
-        The share of results that are not the correctly rounded ones.
+        The share of results that differ from the correctly rounded ones.
     distance : int
-        The largest distance from those, counted in values of the format, where both are finite.
+        The largest distance from the correctly rounded result, in values of the format, where both are finite.
     special : int
-        How many results are NaN or infinite where the exact value is a number in the format's range.
+        The number of results that are NaN or infinite where the exact value lies in the format's range.
     """
 
     name: str
@@ -242,19 +242,19 @@ class Method:
 
     @property
     def max_ulp(self) -> float:
-        """The largest magnitude of an error; NaN if there is none."""
+        """The largest magnitude of an error; NaN if no error is measured."""
         known = np.abs(self.ulps[~np.isnan(self.ulps)])
         return float(known.max()) if known.size else float("nan")
 
     @property
     def mean_ulp(self) -> float:
-        """The mean magnitude of an error; NaN if there is none."""
+        """The mean magnitude of an error; NaN if no error is measured."""
         known = np.abs(self.ulps[~np.isnan(self.ulps)])
         return float(known.mean()) if known.size else float("nan")
 
     @property
     def worst(self) -> int | None:
-        """The place of the largest error, the first of them; None if there is none."""
+        """The index of the first of the largest errors; None if no error is measured."""
         return None if np.isnan(self.ulps).all() else int(np.nanargmax(np.abs(self.ulps)))
 
 
@@ -273,13 +273,13 @@ class Accuracy:
         The operands as numbers.
     exact : numpy.ndarray of float64
     measured : numpy.ndarray of bool
-        Where the operands are finite and the exact value lies in the format's finite range: there errors are measured.
+        Where errors are measured: the operands are finite, and the exact value lies in the format's finite range.
     methods : tuple of Method
         The first is the correctly rounded function.
     """
 
     operation: Operation
-    format: Target
+    format: ResultFormat
     profile: Profile
     operands: tuple[NDArray[Any], ...]
     values: tuple[NDArray[np.float64], ...]
@@ -287,12 +287,12 @@ class Accuracy:
     measured: NDArray[np.bool_]
     methods: tuple[Method, ...]
 
-    def where(self, place: int | None) -> list[float]:
-        """The operands at a place."""
-        return [] if place is None else [float(value[place]) for value in self.values]
+    def where(self, index: int | None) -> list[float]:
+        """The operands at an index."""
+        return [] if index is None else [float(value[index]) for value in self.values]
 
     def binades(self) -> list[dict[str, Any]]:
-        """Errors by binade: of the operand if there is one, of the exact value if there are two; zeros are left out."""
+        """Errors by binade of a single operand, or of the exact value; zeros are left out."""
         sorted_by = np.abs(self.values[0] if len(self.values) == 1 else self.exact)
         inside = self.measured & (sorted_by != 0)
         exponents = np.frexp(np.where(inside, sorted_by, 1.0))[1] - 1
@@ -312,7 +312,7 @@ class Accuracy:
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, but for the single results; fit for JSON."""
+        """All properties by name except single results, ready for JSON."""
         return {
             "operation": self.operation.name,
             "format": self.format.name,
@@ -336,7 +336,7 @@ class Accuracy:
 
 
 def usual_methods(name: str, fmt: Any) -> list[str]:
-    """The other ways to a function that `measure` takes if none is said: float32, numpy's, a composition.
+    """The default methods of `measure` beside correct rounding: float32, numpy's function, a composition.
 
     Parameters
     ----------
@@ -354,8 +354,8 @@ def usual_methods(name: str, fmt: Any) -> list[str]:
     (['float32', '1 / (1 + exp(-x))'], ['float32', 'numpy'])
     """
     operation = find_operation(name)
-    found = [FLOAT32, *([NUMPY] if _numpy_function(operation) is not None else [])]
-    return found + ([_COMPOSED[operation.name]] if operation.name in _COMPOSED else [])
+    methods = [FLOAT32, *([NUMPY] if _numpy_function(operation) is not None else [])]
+    return methods + ([_COMPOSED[operation.name]] if operation.name in _COMPOSED else [])
 
 
 def _numpy_function(operation: Operation) -> Any:
@@ -380,15 +380,15 @@ def measure(
     fmt : str, Format or dtype
         The operands' and the results' format, of 16 bits at most, of 8 for two operands.
     against : sequence of str, optional
-        Other ways: "float32", correctly rounded to float32 and then to the format; "numpy", numpy's function of
+        Other methods: "float32", correctly rounded to float32 and then to the format; "numpy", numpy's function of
         float32, rounded to the format; or an expression in x (and y), every step of which is rounded to the format.
         Default `usual_methods`.
     profile : Profile, optional
         The rules; default the format's own.
     low, high : float, optional
-        Only operands between these.
+        The range of operands.
     advance : callable, optional
-        Called with the number of results that were computed, of all in all one for each method and operand.
+        Called with the number of results just computed; in total, there is one for each method and operand.
 
     Returns
     -------
@@ -397,7 +397,7 @@ def measure(
     Raises
     ------
     ValueError
-        If there are too many codes, none in the range, the rounding is stochastic, or a way is unknown.
+        If there are too many codes, none in the range, the rounding is stochastic, or a method is unknown.
 
     Examples
     --------
@@ -411,13 +411,13 @@ def measure(
     if isinstance(rules.rounding, Stochastic):
         raise ValueError("errors are measured of rounding that is not stochastic")
     _check_float64(target)
-    ways = list(usual_methods(name, target) if against is None else against)
+    names = list(usual_methods(name, target) if against is None else against)
     variables = ("x", "y")[: operation.operands]
-    for way in ways:
-        if way == NUMPY and _numpy_function(operation) is None:
+    for method in names:
+        if method == NUMPY and _numpy_function(operation) is None:
             raise ValueError(f"numpy has no {operation.name}: compare with float32, or an expression")
-        if way not in (NUMPY, FLOAT32):
-            parse(way, variables)
+        if method not in (NUMPY, FLOAT32):
+            parse_expression(method, variables)
 
     least, most = -np.inf if low is None else low, np.inf if high is None else high
     if np.isnan(least) or np.isnan(most):
@@ -430,13 +430,13 @@ def measure(
     if not operands[0].size:
         raise ValueError(f"no value of {target.name} lies between {least} and {most}")
     exact = np.empty(operands[0].size)
-    found = [np.empty(operands[0].size, target.code_dtype) for _ in range(1 + len(ways))]
-    for start in range(0, exact.size, PIECE):
-        piece = slice(start, start + PIECE)
-        arrays = [Array.from_codes(codes[piece], target) for codes in operands]
-        exact[piece] = _exact(operation, arrays, rules)
-        for codes, way in zip(found, [CORRECT, *ways], strict=True):
-            codes[piece] = _computed(operation, arrays, target, rules, way, variables)
+    results = [np.empty(operands[0].size, target.code_dtype) for _ in range(1 + len(names))]
+    for start in range(0, exact.size, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        arrays = [Array.from_codes(codes[chunk], target) for codes in operands]
+        exact[chunk] = _exact(operation, arrays, rules)
+        for codes, method in zip(results, [CORRECT, *names], strict=True):
+            codes[chunk] = _computed(operation, arrays, target, rules, method, variables)
             if advance is not None:
                 advance(arrays[0].size)
 
@@ -444,48 +444,53 @@ def measure(
     finite = np.logical_and.reduce([np.isfinite(some) for some in values])
     measured = finite & (exact >= lowest) & (exact <= highest)
     methods = [
-        _method(way, codes, found[0], exact, measured, target)
-        for way, codes in zip([CORRECT, *ways], found, strict=True)
+        _method(method, codes, results[0], exact, measured, target)
+        for method, codes in zip([CORRECT, *names], results, strict=True)
     ]
     return Accuracy(operation, target, rules, tuple(operands), tuple(values), exact, measured, tuple(methods))
 
 
 def _computed(
-    operation: Operation, arrays: list[Array], target: Target, rules: Profile, way: str, variables: tuple[str, ...]
+    operation: Operation,
+    arrays: list[Array],
+    target: ResultFormat,
+    rules: Profile,
+    method: str,
+    variables: tuple[str, ...],
 ) -> NDArray[Any]:
-    """Codes of a function's results, computed in one way."""
+    """The codes of a function's results, by one method."""
     out = np.empty(arrays[0].shape, target.code_dtype)
-    if way == CORRECT:
+    if method == CORRECT:
         operation.call(*arrays, result=target, profile=rules, out=out)
         return out
-    if way == FLOAT32:
+    if method == FLOAT32:
         first = np.empty(arrays[0].shape, np.uint32)
         operation.call(*arrays, result="float32", profile="ieee", out=first)
         return np.asarray(encode(first.view(np.float32), target, profile=rules))
-    if way == NUMPY:
+    if method == NUMPY:
         numbers = [np.asarray(decode(array.codes, array.format, dtype=np.float32)) for array in arrays]
         with np.errstate(all="ignore"):
-            given = np.asarray(_numpy_function(operation)(*numbers), np.float32)
-        return np.asarray(encode(given, target, profile=rules))
-    given_array = compute(way, target, dict(zip(variables, arrays, strict=True)), rules)
-    return np.broadcast_to(given_array.codes, out.shape)
+            single = np.asarray(_numpy_function(operation)(*numbers), np.float32)
+        return np.asarray(encode(single, target, profile=rules))
+    computed = compute(method, target, dict(zip(variables, arrays, strict=True)), rules)
+    return np.broadcast_to(computed.codes, out.shape)
 
 
 def _method(
     name: str,
     codes: NDArray[Any],
-    right: NDArray[Any],
+    correct: NDArray[Any],
     exact: NDArray[np.float64],
     measured: NDArray[np.bool_],
-    fmt: Target,
+    fmt: ResultFormat,
 ) -> Method:
     values = _to_float64(codes, fmt)
     errors = ulps(values, exact, fmt)
     errors[~measured] = np.nan
-    places, nans = ranks(codes, fmt)
-    right_places, right_nans = ranks(right, fmt)
-    both = np.isfinite(values) & np.isfinite(_to_float64(right, fmt))
-    apart = np.where(both, np.maximum(places, right_places) - np.minimum(places, right_places), np.uint64(0))
-    same = (codes == right) | (nans & right_nans)
+    ranked, nans = ranks(codes, fmt)
+    correct_ranked, correct_nans = ranks(correct, fmt)
+    both = np.isfinite(values) & np.isfinite(_to_float64(correct, fmt))
+    apart = np.where(both, np.maximum(ranked, correct_ranked) - np.minimum(ranked, correct_ranked), np.uint64(0))
+    same = (codes == correct) | (nans & correct_nans)
     special = int((measured & ~np.isfinite(values)).sum())
     return Method(name, codes, errors, float(1 - same.mean()), int(apart.max(initial=0)), special)

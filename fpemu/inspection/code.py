@@ -1,4 +1,4 @@
-"""One code taken apart: its fields, its class, its exact value, its neighbours, and what it means step by step."""
+"""One code: its fields, class, exact value and neighbours, and an explanation of its value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.facts.codes import NumberClass, code_fields
 from fpemu.formats.facts.text import exact_text, number_fact, ratio_text
 
-__all__ = ["Code", "Explanation", "Step", "explain_code", "neighbour"]
+__all__ = ["Code", "Explanation", "ExplanationStep", "explain_code", "neighbour"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +58,15 @@ class Code:
     @property
     def fields(self) -> list[tuple[str, str]]:
         """The names of the fields, each with its bits."""
-        bits, found = f"{self.code:0{self.format.bits}b}", []
+        bits, named = f"{self.code:0{self.format.bits}b}", []
         for name, width in code_fields(self.format):
-            found.append((name, bits[:width]))
+            named.append((name, bits[:width]))
             bits = bits[width:]
-        return found
+        return named
 
     @property
     def special(self) -> str | None:
-        """What is not finite in words, "NaN", "inf" or "-inf"; None for a finite value."""
+        """The value if it is not finite, as "NaN", "inf" or "-inf"; None for a finite value."""
         try:
             self.format.scaled(self.code)
         except ValueError:
@@ -75,19 +75,19 @@ class Code:
 
     @property
     def exact(self) -> Fraction | None:
-        """The value, exactly; None if it is not finite."""
+        """The exact value; None if it is not finite."""
         return self.format.exact(self.code) if self.special is None else None
 
     @property
     def kind(self) -> str:
-        """The class of the code as `classify` has it, "positive normal", "quiet NaN"."""
+        """The class of the code in words, as `classify` gives it: "positive normal", "quiet NaN"."""
         kind = classify(self.code, self.format)
         assert isinstance(kind, NumberClass)
         return kind.words
 
     @property
     def text(self) -> str:
-        """The value in decimal, exactly where that is short; else its first digits, or as "3 * 2**-1080"."""
+        """The value in decimal: exact if that is short, else its first digits, or "3 * 2**-1080"."""
         if self.special is not None:
             return self.special
         significand, exponent = self.format.scaled(self.code)
@@ -97,9 +97,9 @@ class Code:
 
     @property
     def data(self) -> str:
-        """The value for files: as in `text` where that is exact, else as the float that it is, else hexadecimal.
+        """The value for files: `text` if that is exact, else the float of that value, else in hexadecimal.
 
-        `fpemu` reads the same value from it, and so does `float` where a float64 holds the value.
+        `fpemu` reads the same value back, and so does `float` if a float64 holds it.
 
         Examples
         --------
@@ -119,7 +119,7 @@ class Code:
             return f"{'-' if significand < 0 else ''}{abs(significand):#x}p{exponent:+d}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, fit for JSON."""
+        """All properties by name, ready for JSON."""
         exact = self.exact
         return {
             "code": self.code,
@@ -138,7 +138,7 @@ def neighbour(fmt: Format, code: int, up: bool) -> int | None:
     ----------
     fmt : Format
     code : int
-        Not NaN's.
+        Not a NaN.
     up : bool
 
     Returns
@@ -159,7 +159,7 @@ def neighbour(fmt: Format, code: int, up: bool) -> int | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class ExplanationStep:
     """One step of an explanation.
 
     Parameters
@@ -173,40 +173,39 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """How a number came to a code, or what a code means.
+    """The steps from a number to a code, or from a code to its value.
 
     Parameters
     ----------
     result : Code
-    steps : tuple of Step
+    steps : tuple of ExplanationStep
     source : Fraction, float, str or None
-        The number, a float if it is not finite, in words ("~2**1000000") if its digits are too many; None where a code
-        was given.
+        The number; a float if it is not finite, text ("~2**1000000") if it has too many digits, None for a given code.
     rounded : Fraction or None
-        The source on the format's grid, before overflow and the other rules; None where nothing is rounded.
+        The source rounded to the format's precision, before overflow and the other rules; None if nothing is rounded.
     """
 
     result: Code
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
     source: Fraction | float | str | None = None
     rounded: Fraction | None = None
 
     @property
     def error(self) -> Fraction | None:
-        """The result less the source, None if one of them is not finite."""
+        """The result minus the source; None if either is not finite."""
         exact = self.result.exact
         return exact - self.source if isinstance(self.source, Fraction) and exact is not None else None
 
     @property
     def relative_error(self) -> Fraction | None:
-        """The error's magnitude over the source's, None where there is no such ratio."""
+        """The error's magnitude divided by the source's; None if there is no such ratio."""
         if self.error is None or not isinstance(self.source, Fraction) or self.source == 0:
             return None
         return abs(self.error / self.source)
 
     @property
     def neighbours(self) -> tuple[Code | None, Code | None]:
-        """The values below and above the result's; None where there is none, and beside NaN."""
+        """The next values below and above the result's; None at an end of the range and for NaN."""
         if self.result.special == "NaN":
             return None, None
         fmt = self.result.format
@@ -214,11 +213,11 @@ class Explanation:
         return (None if below is None else Code(fmt, below)), (None if above is None else Code(fmt, above))
 
     def _words(self) -> str | None:
-        """The source where it is no fraction."""
+        """The source in words, if it is not a fraction."""
         return self.source if self.source is None or isinstance(self.source, str) else str(self.source)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        """All properties by name, ready for JSON; exact numbers are fractions in text."""
         below, above = self.neighbours
         return {
             "format": self.result.format.name,
@@ -233,7 +232,7 @@ class Explanation:
 
 
 def explain_code(code: int, fmt: Format) -> Explanation:
-    """What a code means, step by step.
+    """Explain step by step which value a code stands for.
 
     Parameters
     ----------
@@ -261,16 +260,18 @@ def explain_code(code: int, fmt: Format) -> Explanation:
     """
     result = Code(fmt, code)
     if result.special is not None:
-        return Explanation(result, (Step("value", f"{result.hex} stands for {result.text}"),))
+        return Explanation(result, (ExplanationStep("value", f"{result.hex} stands for {result.text}"),))
     significand, exponent = fmt.scaled(code)
     if isinstance(fmt, TableFormat):
-        return Explanation(result, (Step("value", f"entry {code} of the codebook: {result.text}"),))
+        return Explanation(result, (ExplanationStep("value", f"entry {code} of the codebook: {result.text}"),))
     if isinstance(fmt, IntFormat):
         scale = f" * 2**{exponent}" if exponent else ""
-        how = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
-        return Explanation(result, (Step("value", f"{significand}{scale} in {how}: {result.text}"),))
+        encoding = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
+        return Explanation(result, (ExplanationStep("value", f"{significand}{scale} in {encoding}: {result.text}"),))
     if significand == 0:
-        return Explanation(result, (Step("value", f"exponent field and trailing significand 0: {result.text}"),))
+        return Explanation(
+            result, (ExplanationStep("value", f"exponent field and trailing significand 0: {result.text}"),)
+        )
     m, bits = fmt.trailing_bits, dict(result.fields)
     binade = exponent + m
     field = int(bits["exponent"], 2)
@@ -278,10 +279,12 @@ def explain_code(code: int, fmt: Format) -> Explanation:
         first = f"field 0: subnormal, the lowest exponent, 1 less the bias {fmt.bias}: 2**{binade}"
     else:
         first = f"field {field} less the bias {fmt.bias}: 2**{binade}"
-    steps = [Step("exponent", first)]
+    steps = [ExplanationStep("exponent", first)]
     if m:
         leading = abs(significand) >> m
-        steps.append(Step("significand", f"{leading}.{bits['trailing']} in binary, {abs(significand)} * 2**-{m}"))
+        steps.append(
+            ExplanationStep("significand", f"{leading}.{bits['trailing']} in binary, {abs(significand)} * 2**-{m}")
+        )
     quantum = f"2**-{m} * 2**{binade}" if m else f"2**{binade}"
-    steps.append(Step("value", f"{significand} * {quantum} = {result.text}"))
+    steps.append(ExplanationStep("value", f"{significand} * {quantum} = {result.text}"))
     return Explanation(result, tuple(steps))

@@ -20,30 +20,39 @@ from fpemu.formats.facts.exactness import floor_log2, power_of_two, quantum
 from fpemu.formats.facts.text import Exact, exact_literal, number_fact, ratio_text
 from fpemu.formats.rules import Stochastic, Through
 from fpemu.inspection.code import Code, neighbour
-from fpemu.inspection.expressions import Call, ExpressionError, Number, Part, Place, Variable, Written, parse
+from fpemu.inspection.expressions import (
+    CodeNode,
+    ExpressionError,
+    Node,
+    NumberNode,
+    OperationNode,
+    TextRange,
+    VariableNode,
+    parse_expression,
+)
 from fpemu.inspection.operations import exact_value
 from fpemu.kernels import columns
 
-__all__ = ["Evaluation", "Step", "compute", "evaluate"]
+__all__ = ["Evaluation", "EvaluationStep", "compute", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """One operation, or the rounding of a number that is written out.
+class EvaluationStep:
+    """One operation, or the rounding of a literal number.
 
     Parameters
     ----------
     text : str
-        The operation with its operands' values.
+        The operation, with the values of its operands.
     operation : str
         Its name; "literal" for a number.
     exact : Exact or None
-        Its exact value; None if that is no number.
+        Its exact value; None if there is no such number.
     result : Code
     flags : tuple of str or None
-        The names of those raised; None under rules that round twice, which have none.
+        The names of the raised flags; None under rules that round twice, which have none.
     place : tuple of int
-        Where in the expression it stands.
+        The characters of the expression that it comes from.
     """
 
     text: str
@@ -51,11 +60,11 @@ class Step:
     exact: Exact | None
     result: Code
     flags: tuple[str, ...] | None
-    place: Place
+    place: TextRange
 
     @property
     def error(self) -> Fraction | None:
-        """The result less the exact value; None if one of them is no number."""
+        """The result minus the exact value; None if either is not a number."""
         return _error(self.result, self.exact)
 
     @property
@@ -65,25 +74,25 @@ class Step:
 
     @property
     def rounding(self) -> str:
-        """Where it went: "exact", "up" or "down" (in value), "tie, up", "tie, down", "overflow", or "-"."""
+        """The direction of rounding: "exact", "up" or "down" (in value), "tie, up", "tie, down", "overflow", or "-"."""
         if self.exact is None:
             return "-"
         value, number = self.result.exact, self.exact.number
         if value is None:
             return "overflow" if self.flags and "overflow" in self.flags else "-"
-        if self.exact.scale:  # then there is no such tie in any format: the numbers beside it have as many digits
-            return _beside(value, self.exact)
+        if self.exact.scale:  # beyond the exponents of every format, hence never a tie
+            return _direction(value, self.exact)
         if value == number and not self.exact.more:
             return "exact"
         up = value > number if value != number else number < 0
         other = neighbour(self.result.format, self.result.code, not up)
-        beyond = None if other is None else Code(self.result.format, other).exact
-        gap = quantum(value, self.result.format) if beyond is None else abs(value - beyond)
+        candidate = None if other is None else Code(self.result.format, other).exact
+        gap = quantum(value, self.result.format) if candidate is None else abs(value - candidate)
         tie = not self.exact.more and 2 * abs(value - number) == gap
         return f"{'tie, ' * tie}{'up' if up else 'down'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        """All properties by name, ready for JSON; exact numbers are fractions in text."""
         return {
             "text": self.text,
             "operation": self.operation,
@@ -99,26 +108,26 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """An expression's value in a format, how it came to be, and what it should be.
+    """The value of an expression in a format, the steps to it, and the exact value.
 
     Parameters
     ----------
     text : str
     result : Code
-    steps : tuple of Step
-        In the order in which they are carried out; numbers that the format holds are none.
+    steps : tuple of EvaluationStep
+        In the order of evaluation; a number that the format holds takes no step.
     exact : Exact or None
-        The whole expression in exact arithmetic, from the numbers as they are written; None if that is no number.
+        The value in exact arithmetic, from the literal numbers; None if there is no such number.
     """
 
     text: str
     result: Code
-    steps: tuple[Step, ...]
+    steps: tuple[EvaluationStep, ...]
     exact: Exact | None
 
     @property
     def error(self) -> Fraction | None:
-        """The result less the exact value; None if one of them is no number."""
+        """The result minus the exact value; None if either is not a number."""
         return _error(self.result, self.exact)
 
     @property
@@ -137,7 +146,7 @@ class Evaluation:
         return tuple(name for name in Flags.NAMES if name in raised)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, fit for JSON; exact numbers as fractions in text."""
+        """All properties by name, ready for JSON; exact numbers are fractions in text."""
         return {
             "expression": self.text,
             "format": self.result.format.name,
@@ -164,13 +173,13 @@ def _error(result: Code, exact: Exact | None) -> Fraction | None:
 
 def _ulps(result: Code, exact: Exact | None) -> Fraction | None:
     error = _error(result, exact)
-    if error is None or exact is None or (error and not exact.number):  # no quantum to measure by
+    if error is None or exact is None or (error and not exact.number):  # no quantum at the exact value 0
         return None
     return abs(error) / quantum(exact.number, result.format)
 
 
-def _beside(value: Fraction, exact: Exact) -> str:
-    """Where a value lies beside a far exact one: "exact", "up" or "down"."""
+def _direction(value: Fraction, exact: Exact) -> str:
+    """The direction from an exact value of large exponent to a value: "exact", "up" or "down"."""
     if not value or (value < 0) != (exact.number < 0):
         return "up" if exact.number < 0 else "down"
     if exact.beyond:
@@ -185,9 +194,12 @@ def _beside(value: Fraction, exact: Exact) -> str:
 
 
 class _Operand(NamedTuple):
-    """A part's value: what the operation takes, as text, exactly; and the part in exact arithmetic."""
+    """The value of a node: as the argument of an operation, in words, and exactly.
 
-    given: Any
+    `exact`: the exact value of the argument; `whole`: the value of the node in exact arithmetic throughout.
+    """
+
+    argument: Any
     text: str
     exact: Exact | None
     whole: Exact | None
@@ -201,19 +213,19 @@ def evaluate(
     seed: int | None = None,
     exact_literals: bool = False,
 ) -> Evaluation:
-    """Evaluate an expression in a format: every number is rounded to it, then every operation's result.
+    """Evaluate an expression in a format: every literal number and every result is rounded to it.
 
     Parameters
     ----------
     text : str
-        See `fpemu.inspection.expressions.parse`.
+        See `fpemu.inspection.expressions.parse_expression`.
     fmt : str, Format or dtype
     profile : Profile, optional
         The rules; default the format's own.
     seed : int, optional
         For stochastic rounding.
     exact_literals : bool
-        Numbers enter operations as they are, from all their digits.
+        Literal numbers are operands with all their digits, instead of being rounded first.
 
     Returns
     -------
@@ -222,7 +234,7 @@ def evaluate(
     Raises
     ------
     ExpressionError
-        A ValueError that points at what cannot be read or carried out.
+        A ValueError whose message points at the part that cannot be read or evaluated.
     ValueError
         If the format is a codebook or the rules do not apply to it.
 
@@ -240,15 +252,15 @@ def evaluate(
     if isinstance(target, TableFormat):
         raise ValueError(f"{target.name} is a codebook: results of operations are of float or integer formats")
     rules = target.profile if profile is None else profile
-    return _Run(parse(text), re.sub(r"\s", " ", text), target, rules, seed, exact_literals).evaluation()
+    return _Run(parse_expression(text), re.sub(r"\s", " ", text), target, rules, seed, exact_literals).evaluation()
 
 
 class _Run:
-    """One evaluation."""
+    """The evaluation of one expression."""
 
     def __init__(
         self,
-        tree: Part,
+        tree: Node,
         text: str,
         fmt: FloatFormat | IntFormat,
         rules: Profile,
@@ -256,126 +268,129 @@ class _Run:
         exact_literals: bool,
     ) -> None:
         self.tree, self.text, self.format = tree, text, fmt
-        self.rules, self.written_rules = fmt.check_profile(rules), rules  # the latter with rows for casts of float64
+        # literals are cast from float64, for which a profile may have a row that the checked rules lack
+        self.rules, self.written_rules = fmt.check_profile(rules), rules
         self.seed = seed if isinstance(self.rules.rounding, Stochastic) else None
         self.exact_literals = exact_literals
-        self.steps: list[Step] = []
+        self.steps: list[EvaluationStep] = []
 
     def evaluation(self) -> Evaluation:
-        # a number alone enters no operation
-        found = self.rounded(self.tree) if isinstance(self.tree, Number) else self.part(self.tree)
-        assert found.code is not None
-        return Evaluation(self.text, found.code, tuple(self.steps), found.whole)
+        # a literal alone is rounded: it is no operand
+        value = self.rounded(self.tree) if isinstance(self.tree, NumberNode) else self.value_of(self.tree)
+        assert value.code is not None
+        return Evaluation(self.text, value.code, tuple(self.steps), value.whole)
 
-    def wrong(self, error: Exception | str, place: Place) -> ExpressionError:
-        return ExpressionError(str(error), self.text, *place)
+    def error(self, error: Exception | str, extent: TextRange) -> ExpressionError:
+        return ExpressionError(str(error), self.text, *extent)
 
-    def part(self, part: Part) -> _Operand:
-        if isinstance(part, Number):
-            return self.exactly(part) if self.exact_literals else self.rounded(part)
-        if isinstance(part, Written):
-            code = Code(self.format, _checked(part, self.format, self.text))
-            return self.known(code, None if code.exact is None else Exact(code.exact))
-        assert isinstance(part, Call)
-        return self.call(part)
+    def value_of(self, node: Node) -> _Operand:
+        if isinstance(node, NumberNode):
+            return self.exactly(node) if self.exact_literals else self.rounded(node)
+        if isinstance(node, CodeNode):
+            code = Code(self.format, _code_in_format(node, self.format, self.text))
+            return self.operand(code, None if code.exact is None else Exact(code.exact))
+        assert isinstance(node, OperationNode)
+        return self.call(node)
 
-    def known(self, code: Code, whole: Exact | None) -> _Operand:
-        given = Array.from_codes(np.array(code.code, self.format.code_dtype), self.format)
-        return _Operand(given, code.text, None if code.exact is None else Exact(code.exact), whole, code)
+    def operand(self, code: Code, whole: Exact | None) -> _Operand:
+        argument = Array.from_codes(np.array(code.code, self.format.code_dtype), self.format)
+        return _Operand(argument, code.text, None if code.exact is None else Exact(code.exact), whole, code)
 
-    def exactly(self, part: Number) -> _Operand:
-        exact, special = exact_literal(part.value), part.value.special()
-        if exact is not None and part.value.fraction() is None:
-            raise self.wrong("too far away to enter an operation exactly: leave out --exact-literals", part.place)
+    def exactly(self, node: NumberNode) -> _Operand:
+        exact, special = exact_literal(node.value), node.value.special()
+        if exact is not None and node.value.fraction() is None:
+            raise self.error("too far away to enter an operation exactly: leave out --exact-literals", node.extent)
         text = repr(special) if special is not None or exact is None else exact.text
-        return _Operand(part.value, text, exact, exact, None)
+        return _Operand(node.value, text, exact, exact, None)
 
-    def rounded(self, part: Number) -> _Operand:
-        value, written = part.value, self.text[slice(*part.place)]
+    def rounded(self, node: NumberNode) -> _Operand:
+        value, written = node.value, self.text[slice(*node.extent)]
         try:
             code, bits = round_literal(value, self.format, self.written_rules, self.seed, len(self.steps))
         except ValueError as error:
-            raise self.wrong(error, part.place) from None
+            raise self.error(error, node.extent) from None
         result = Code(self.format, code)
-        found = self.known(result, exact_literal(value))
-        special = value.kind != columns.NUMBER and result.special != _SPECIAL.get(repr(value.special()))
-        if found.exact != found.whole or bits or special:
-            self.add(written, "literal", found.whole, code, bits, part.place)
-        return found
+        operand = self.operand(result, exact_literal(value))
+        special = value.kind != columns.NUMBER and result.special != _SPECIAL_WORDS.get(repr(value.special()))
+        if operand.exact != operand.whole or bits or special:
+            self.add_step(written, "literal", operand.whole, code, bits, node.extent)
+        return operand
 
-    def add(self, text: str, name: str, exact: Exact | None, code: int, bits: int | None, place: Place) -> None:
+    def add_step(
+        self, text: str, name: str, exact: Exact | None, code: int, bits: int | None, extent: TextRange
+    ) -> None:
         flags = None
         if bits is not None:
             flags = tuple(name for name in Flags.NAMES if getattr(Flags(np.array(bits, np.uint8)), name))
-        self.steps.append(Step(text, name, exact, Code(self.format, code), flags, place))
+        self.steps.append(EvaluationStep(text, name, exact, Code(self.format, code), flags, extent))
 
-    def call(self, part: Call) -> _Operand:
-        operands = [self.part(argument) for argument in part.arguments[: -1 if _scales(part) else None]]
-        if _scales(part):
-            operands.append(self.count(part.arguments[-1]))
-        operation, out = part.operation, np.empty((), self.format.code_dtype)
+    def call(self, node: OperationNode) -> _Operand:
+        operands = [self.value_of(argument) for argument in node.arguments[: -1 if _is_scaleb(node) else None]]
+        if _is_scaleb(node):
+            operands.append(self.count(node.arguments[-1]))
+        operation, out = node.operation, np.empty((), self.format.code_dtype)
         twice = self.rules.through is Through.FLOAT32
         options: dict[str, Any] = {"result": self.format, "profile": self.rules, "out": out, "return_flags": not twice}
         options |= streamed(self.rules.rounding, self.seed, len(self.steps))
         try:
-            found = operation.call(*(operand.given for operand in operands), **options)
+            returned = operation.call(*(operand.argument for operand in operands), **options)
         except (ValueError, ArithmeticError) as error:
-            raise self.wrong(error, part.place) from None
-        bits = None if twice else int(found[1].bits)
+            raise self.error(error, node.extent) from None
+        bits = None if twice else int(returned[1].bits)
         exact = exact_value(operation, tuple(operand.exact for operand in operands), self.rules.rounding)
         whole = exact_value(operation, tuple(operand.whole for operand in operands), self.rules.rounding)
-        self.add(
-            _words(part, [operand.text for operand in operands]), operation.name, exact, int(out), bits, part.place
+        self.add_step(
+            _in_words(node, [operand.text for operand in operands]), operation.name, exact, int(out), bits, node.extent
         )
-        return self.known(Code(self.format, int(out)), whole)
+        return self.operand(Code(self.format, int(out)), whole)
 
-    def count(self, part: Part) -> _Operand:
+    def count(self, node: Node) -> _Operand:
         """An exponent, the second operand of `scaleb`."""
-        n = _exponent(part, self.text)
+        n = _integer_exponent(node, self.text)
         return _Operand(n, str(n), Exact(Fraction(n)), Exact(Fraction(n)), None)
 
 
-def _checked(part: Written, fmt: Format, text: str) -> int:
-    """A code that is one of the format's."""
-    if part.code >= fmt.code_count:
+def _code_in_format(node: CodeNode, fmt: Format, text: str) -> int:
+    """The code of a node; an ExpressionError if the format has no such code."""
+    if node.code >= fmt.code_count:
         words = f"the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}"
-        raise ExpressionError(f"code {part.code:#x} is out of range: {words}", text, *part.place)
-    return part.code
+        raise ExpressionError(f"code {node.code:#x} is out of range: {words}", text, *node.extent)
+    return node.code
 
 
-def _exponent(part: Part, text: str) -> int:
-    number = part.value.plain() if isinstance(part, Number) else math.nan
+def _integer_exponent(node: Node, text: str) -> int:
+    number = node.value.plain() if isinstance(node, NumberNode) else math.nan
     if number is None or not math.isfinite(number) or int(number) != number:
-        raise ExpressionError("the exponent is a whole number of 64 bits, written out", text, *part.place)
+        raise ExpressionError("the exponent is a whole number of 64 bits, written out", text, *node.extent)
     return int(number)
 
 
-def _scales(part: Call) -> bool:
-    return part.operation.name == "scaleb"
+def _is_scaleb(node: OperationNode) -> bool:
+    return node.operation.name == "scaleb"
 
 
-def _words(part: Call, operands: list[str]) -> str:
-    """An operation with its operands, as one writes it."""
-    if not part.symbol:
-        return f"{part.operation.name}({', '.join(operands)})"
+def _in_words(node: OperationNode, operands: list[str]) -> str:
+    """An operation with its operands, as an expression."""
+    if not node.symbol:
+        return f"{node.operation.name}({', '.join(operands)})"
     if len(operands) == 1:
         return f"-({operands[0]})" if operands[0].startswith("-") else f"-{operands[0]}"
     left, right = (f"({text})" if text.startswith("-") else text for text in operands)
-    if not operands[0].startswith("-") or part.symbol != "**":
+    if not operands[0].startswith("-") or node.symbol != "**":
         left = operands[0]
-    return f"{left} {part.symbol} {right}"
+    return f"{left} {node.symbol} {right}"
 
 
-_SPECIAL = {"inf": "inf", "-inf": "-inf", "nan": "NaN"}
+_SPECIAL_WORDS = {"inf": "inf", "-inf": "-inf", "nan": "NaN"}
 
 
 def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profile | None = None) -> Array:
-    """An expression of arrays in a format: every number and every operation's result is rounded to it.
+    """Evaluate an expression of arrays in a format: every literal number and every result is rounded to it.
 
     Parameters
     ----------
     text : str
-        See `fpemu.inspection.expressions.parse`; one of the variables is in it.
+        See `fpemu.inspection.expressions.parse_expression`; it contains at least one variable.
     fmt : str, Format or dtype
     variables : mapping of str to Array
     profile : Profile, optional
@@ -388,7 +403,7 @@ def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profil
     Raises
     ------
     ExpressionError
-        A ValueError that points at what cannot be read or carried out.
+        A ValueError whose message points at the part that cannot be read or evaluated.
 
     Examples
     --------
@@ -403,22 +418,22 @@ def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profil
     rules = target.check_profile(written_rules)
     text = re.sub(r"\s", " ", text)
 
-    def value(part: Part) -> Any:
-        if isinstance(part, Variable):
-            return variables[part.name]
-        if isinstance(part, Written):
-            return Array.from_codes(np.array(_checked(part, target, text), target.code_dtype), target)
-        if isinstance(part, Number):
-            code, _ = round_literal(part.value, target, written_rules)
+    def value(node: Node) -> Any:
+        if isinstance(node, VariableNode):
+            return variables[node.name]
+        if isinstance(node, CodeNode):
+            return Array.from_codes(np.array(_code_in_format(node, target, text), target.code_dtype), target)
+        if isinstance(node, NumberNode):
+            code, _ = round_literal(node.value, target, written_rules)
             return Array.from_codes(np.array(code, target.code_dtype), target)
-        operands = [value(argument) for argument in part.arguments[: -1 if _scales(part) else None]]
-        if _scales(part):
-            operands.append(_exponent(part.arguments[-1], text))
+        operands = [value(argument) for argument in node.arguments[: -1 if _is_scaleb(node) else None]]
+        if _is_scaleb(node):
+            operands.append(_integer_exponent(node.arguments[-1], text))
         try:
-            return part.operation.call(*operands, result=target, profile=rules)
+            return node.operation.call(*operands, result=target, profile=rules)
         except ValueError as error:
-            raise ExpressionError(str(error), text, *part.place) from None
+            raise ExpressionError(str(error), text, *node.extent) from None
 
-    found = value(parse(text, tuple(variables)))
-    assert isinstance(found, Array)
-    return found
+    result = value(parse_expression(text, tuple(variables)))
+    assert isinstance(result, Array)
+    return result

@@ -1,4 +1,4 @@
-"""Arithmetic expressions as text, read into their parts: nothing is carried out here."""
+"""Parse arithmetic expressions into trees; nothing is evaluated here."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ from fpemu.formats.facts.literals import Literal, is_code, read
 from fpemu.formats.lookup import near
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS, Operation
 
-__all__ = ["Call", "ExpressionError", "Number", "Part", "Place", "Variable", "Written", "parse"]
+__all__ = [
+    "CodeNode",
+    "ExpressionError",
+    "Node",
+    "NumberNode",
+    "OperationNode",
+    "TextRange",
+    "VariableNode",
+    "parse_expression",
+]
 
-LONGEST = 1000  # characters of an expression
-DEEPEST = 150  # operations within operations
+MAX_LENGTH = 1000  # characters
+MAX_DEPTH = 150  # nested operations
 
 ALLOWED = (
     "allowed are + - * / **, parentheses, numbers (0.1, 1e-3, 0x1.8p-3), codes (0x3C, 0b101), inf, nan, and "
     f"functions: {', '.join(sorted(OPERATIONS))}"
 )
-# What may be a number or a code, for `fpemu.formats.facts.literals` to read; 0x1e-3 is a difference
+# Candidates for numbers and codes, which `fpemu.formats.facts.literals` reads; 0x1e-3 is a difference
 _NUMBER = re.compile(r"(?<![\w.])(?:0x[\w.]*(?:(?<=p)[+-]\w+)?|\.?\d[\w.]*(?:(?<=e)[+-]\w+)?)", re.IGNORECASE)
 _BINARY: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
 class ExpressionError(ValueError):
-    """What is wrong in an expression, and where.
+    """An expression that cannot be read or evaluated; the message points at the characters.
 
     Parameters
     ----------
     message, text : str
     start, end : int
-        The place in the text.
+        The range of characters in the text.
     hint : str
-        What is allowed.
+        The allowed input.
     """
 
     def __init__(self, message: str, text: str, start: int, end: int, hint: str = "") -> None:
@@ -43,143 +52,143 @@ class ExpressionError(ValueError):
         super().__init__(f"{message}\n  {text}\n  {' ' * start}{'^' * (self.end - start)}" + f"\n{hint}" * bool(hint))
 
 
-class Place(NamedTuple):
-    """From which character of an expression to which."""
+class TextRange(NamedTuple):
+    """The characters of an expression that a node comes from."""
 
     start: int
     end: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Number:
-    """A number written out."""
+class NumberNode:
+    """A literal number."""
 
-    place: Place
+    extent: TextRange
     value: Literal
 
 
 @dataclasses.dataclass(frozen=True)
-class Written:
-    """A code written out."""
+class CodeNode:
+    """A literal code."""
 
-    place: Place
+    extent: TextRange
     code: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Variable:
-    """A name that stands for an operand."""
+class VariableNode:
+    """The name of an operand."""
 
-    place: Place
+    extent: TextRange
     name: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Call:
-    """An operation of other parts; `symbol` is how it is written, "" for a function."""
+class OperationNode:
+    """An operation on other nodes; `symbol`: its infix or prefix symbol, "" for a function call."""
 
-    place: Place
+    extent: TextRange
     operation: Operation
-    arguments: tuple[Part, ...]
+    arguments: tuple[Node, ...]
     symbol: str = ""
 
 
-Part = Number | Written | Variable | Call
+Node = NumberNode | CodeNode | VariableNode | OperationNode
 
 
-def parse(text: str, names: tuple[str, ...] = ()) -> Part:
-    """Read an expression; nothing is carried out, and nothing is contracted.
+def parse_expression(text: str, names: tuple[str, ...] = ()) -> Node:
+    """Parse an expression into a tree; no operations are contracted.
 
     Parameters
     ----------
     text : str
         + - * / **, parentheses, numbers, codes, and functions of `fpemu`.
     names : tuple of str
-        Names that may stand for operands.
+        The allowed names of operands.
 
     Returns
     -------
-    Number, Written, Variable or Call
-        The whole; its operands are in it.
+    NumberNode, CodeNode, VariableNode or OperationNode
+        The root of the tree.
 
     Raises
     ------
     ExpressionError
-        A ValueError that points at what cannot be read and says what is allowed.
+        A ValueError whose message points at the first error and lists the allowed input.
 
     Examples
     --------
-    >>> from fpemu.inspection.expressions import parse
-    >>> parse("1 + 2 * x", names=("x",)).operation.name
+    >>> from fpemu.inspection.expressions import parse_expression
+    >>> parse_expression("1 + 2 * x", names=("x",)).operation.name
     'add'
-    >>> parse("2 ^ 3")
+    >>> parse_expression("2 ^ 3")
     Traceback (most recent call last):
     ...
     fpemu.inspection.expressions.ExpressionError: '^' is no operation here: a power is written **
       2 ^ 3
         ^
     """
-    return _Reader(text, names).whole()
+    return _Parser(text, names).tree()
 
 
-class _Reader:
-    """Reads by Python's own grammar, with every number replaced by a name of its length, to keep its digits."""
+class _Parser:
+    """Parses with Python's grammar; names of equal length replace numbers, so that all digits are kept."""
 
     def __init__(self, text: str, names: tuple[str, ...]) -> None:
         self.text = text = re.sub(r"\s", " ", text)
         self.names = names
         if not text.strip():
             raise ExpressionError("an empty expression", text, 0, 1, ALLOWED)
-        if len(text) > LONGEST:
-            raise ExpressionError(f"an expression has {LONGEST} characters at most", text[:40] + "…", 40, 41)
-        for place, letter in enumerate(text):
+        if len(text) > MAX_LENGTH:
+            raise ExpressionError(f"an expression has {MAX_LENGTH} characters at most", text[:40] + "…", 40, 41)
+        for index, letter in enumerate(text):
             if not letter.isascii() or not letter.isprintable():
-                raise self.wrong(f"{letter!r} cannot be read", place, place + 1, ALLOWED)
-        self.numbers = {found.start(): found for found in _NUMBER.finditer(text)}
+                raise self.error(f"{letter!r} cannot be read", index, index + 1, ALLOWED)
+        self.numbers = {match.start(): match for match in _NUMBER.finditer(text)}
 
-    def wrong(self, message: str, start: int, end: int, hint: str = "") -> ExpressionError:
+    def error(self, message: str, start: int, end: int, hint: str = "") -> ExpressionError:
         return ExpressionError(message, self.text, start, end, hint)
 
-    def whole(self) -> Part:
+    def tree(self) -> Node:
         masked = list(self.text)
-        for found in self.numbers.values():
-            masked[found.start() : found.end()] = "_" * len(found[0])
+        for match in self.numbers.values():
+            masked[match.start() : match.end()] = "_" * len(match[0])
         plain = "".join(masked)
-        for place, letter in enumerate(plain):  # what is left of a number that is none
-            if letter.isdigit() and not re.search(r"[A-Za-z_]\w*$", plain[:place]):
-                word = re.match(r"[\w.]*", self.text[place:])
+        for index, letter in enumerate(plain):  # a digit left over is part of a malformed number
+            if letter.isdigit() and not re.search(r"[A-Za-z_]\w*$", plain[:index]):
+                word = re.match(r"[\w.]*", self.text[index:])
                 assert word is not None
-                raise self.wrong(
-                    f"{word[0]!r} is no number: write 0.1, 1e-3, 0x1.8p-3, or a code, 0x3C", place, place + 1
+                raise self.error(
+                    f"{word[0]!r} is no number: write 0.1, 1e-3, 0x1.8p-3, or a code, 0x3C", index, index + 1
                 )
         indent = len(plain) - len(plain.lstrip())
         try:
-            return self.part(ast.parse(plain[indent:], mode="eval").body, indent, 0)
+            return self.node(ast.parse(plain[indent:], mode="eval").body, indent, 0)
         except SyntaxError as error:
             start = min(max((error.offset or 1) - 1 + indent, 0), len(self.text))
             if plain.rstrip()[-1] in "+-*/,":  # something is missing
                 start = len(plain.rstrip())
             where = "at the end" if not self.text[start:].strip() else "here"
-            raise self.wrong(f"this cannot be read {where}", start, start + 1, ALLOWED) from None
+            raise self.error(f"this cannot be read {where}", start, start + 1, ALLOWED) from None
         except (RecursionError, MemoryError):
-            raise self.wrong(f"more than {DEEPEST} operations within one another", 0, 1) from None
+            raise self.error(f"more than {MAX_DEPTH} operations within one another", 0, 1) from None
 
-    def part(self, node: Any, shift: int, depth: int) -> Part:
+    def node(self, node: Any, shift: int, depth: int) -> Node:
         depth += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise RecursionError
-        place = Place(node.col_offset + shift, node.end_col_offset + shift)
+        extent = TextRange(node.col_offset + shift, node.end_col_offset + shift)
         if isinstance(node, ast.Name):
-            return self.name(place)
+            return self.name(extent)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-            inner = self.part(node.operand, shift, depth)
+            inner = self.node(node.operand, shift, depth)
             if isinstance(node.op, ast.UAdd):
                 return inner
-            if isinstance(inner, Number):
-                return Number(place, inner.value.negated())
-            return Call(place, OPERATIONS["negative"], (inner,), "-")
+            if isinstance(inner, NumberNode):
+                return NumberNode(extent, inner.value.negated())
+            return OperationNode(extent, OPERATIONS["negative"], (inner,), "-")
         if isinstance(node, ast.BinOp):
-            left, right = self.part(node.left, shift, depth), self.part(node.right, shift, depth)
+            left, right = self.node(node.left, shift, depth), self.node(node.right, shift, depth)
             symbol = _BINARY.get(type(node.op))
             if symbol is None:
                 between = self.text[_end(node.left) + shift : node.right.col_offset + shift]
@@ -187,48 +196,48 @@ class _Reader:
                 start = _end(node.left) + shift + between.index(wrong)
                 hint = {"^": "a power is written **", "%": "write fmod(x, y) or remainder(x, y)"}.get(wrong)
                 words = f"{wrong!r} is no operation here" + f": {hint}" * (hint is not None)
-                raise self.wrong(words, start, start + len(wrong), ALLOWED * (hint is None))
-            return Call(place, OPERATIONS[SYMBOLS[symbol]], (left, right), symbol)
+                raise self.error(words, start, start + len(wrong), ALLOWED * (hint is None))
+            return OperationNode(extent, OPERATIONS[SYMBOLS[symbol]], (left, right), symbol)
         if isinstance(node, ast.Call):
-            return self.call(node, place, shift, depth)
-        raise self.wrong("this is no arithmetic", *place, ALLOWED)
+            return self.call(node, extent, shift, depth)
+        raise self.error("this is no arithmetic", *extent, ALLOWED)
 
-    def call(self, node: ast.Call, place: Place, shift: int, depth: int) -> Part:
+    def call(self, node: ast.Call, extent: TextRange, shift: int, depth: int) -> Node:
         start, end = node.func.col_offset + shift, _end(node.func) + shift
         name = self.text[start:end]
         if not isinstance(node.func, ast.Name) or start in self.numbers:
-            raise self.wrong(f"{name!r} is no function", start, end, ALLOWED)
+            raise self.error(f"{name!r} is no function", start, end, ALLOWED)
         operation = OPERATIONS.get(ALIASES.get(name, name))
         if operation is None:
-            raise self.wrong(f"no function {name!r}{near(name, [*OPERATIONS, *ALIASES])}", start, end, ALLOWED)
+            raise self.error(f"no function {name!r}{near(name, [*OPERATIONS, *ALIASES])}", start, end, ALLOWED)
         if node.keywords:
-            raise self.wrong("operands have no names here", node.keywords[0].col_offset + shift, place.end - 1)
+            raise self.error("operands have no names here", node.keywords[0].col_offset + shift, extent.end - 1)
         if len(node.args) != operation.operands:
             count = f"{operation.operands} operand{'s' * (operation.operands > 1)}"
-            raise self.wrong(f"{name} takes {count}, not {len(node.args)}", *place)
-        return Call(place, operation, tuple(self.part(argument, shift, depth) for argument in node.args))
+            raise self.error(f"{name} takes {count}, not {len(node.args)}", *extent)
+        return OperationNode(extent, operation, tuple(self.node(argument, shift, depth) for argument in node.args))
 
-    def name(self, place: Place) -> Part:
-        found = self.numbers.get(place.start)
-        if found is not None:
-            return self.number(found, place)
-        name = self.text[slice(*place)]
+    def name(self, extent: TextRange) -> Node:
+        match = self.numbers.get(extent.start)
+        if match is not None:
+            return self.number(match, extent)
+        name = self.text[slice(*extent)]
         if name.lower() in ("inf", "infinity", "nan"):
-            return Number(place, read(name))
+            return NumberNode(extent, read(name))
         if name in self.names:
-            return Variable(place, name)
+            return VariableNode(extent, name)
         if name in OPERATIONS or name in ALIASES:
-            raise self.wrong(f"{name!r} is a function: write {name}(...)", *place)
+            raise self.error(f"{name!r} is a function: write {name}(...)", *extent)
         names = f"; the operands' names are {', '.join(self.names)}" * bool(self.names)
-        raise self.wrong(f"unknown name {name!r}{names}{near(name, [*OPERATIONS, *ALIASES])}", *place, ALLOWED)
+        raise self.error(f"unknown name {name!r}{names}{near(name, [*OPERATIONS, *ALIASES])}", *extent, ALLOWED)
 
-    def number(self, found: re.Match[str], place: Place) -> Part:
-        if is_code(found[0]):
-            return Written(place, int(found[0], 0))
+    def number(self, match: re.Match[str], extent: TextRange) -> Node:
+        if is_code(match[0]):
+            return CodeNode(extent, int(match[0], 0))
         try:
-            return Number(place, read(found[0]))
+            return NumberNode(extent, read(match[0]))
         except ValueError as error:
-            raise self.wrong(f"{error}; a code, 0x3C", *place) from None
+            raise self.error(f"{error}; a code, 0x3C", *extent) from None
 
 
 def _end(node: ast.expr) -> int:

@@ -1,4 +1,4 @@
-"""Operations by name, for calculators and tables: what each takes, and its exact value for exact numbers."""
+"""Operations by name, with their exact values for exact operands; for calculators and tables."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from fpemu import arithmetic
-from fpemu.arithmetic.elementary import functions as elementary
-from fpemu.arithmetic.elementary import ziv as digits
+from fpemu.arithmetic.elementary import functions, ziv
 from fpemu.casting import significands
 from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.literals import DIGITS, FAR
@@ -29,17 +28,17 @@ __all__ = [
     "find_operation",
 ]
 
-LONGEST = 1 << 17  # binary digits of an exact value that is told in full, without the zeros at its end...
-FULLEST = 1 << 24  # ...and with them
-MANY = 1 << 13  # binary digits of an operand of an elementary function
-FEWEST = 70  # known binary digits of an exact value: 20 decimal ones are printed
-WHOLE_POWERS = 64  # so many factors at most are multiplied out
+MAX_ODD_BITS = 1 << 17  # binary digits of a value that is kept exactly, without trailing zeros...
+MAX_BINARY_DIGITS = 1 << 24  # ...and with them
+MAX_OPERAND_DIGITS = 1 << 13  # binary digits of an operand of an elementary function
+MIN_KNOWN_DIGITS = 70  # binary digits of an exact value, of which 20 decimal ones are printed
+MAX_EXACT_POWER = 64  # integer powers up to this are multiplied out
 
 
 class Operation(NamedTuple):
-    """An operation of numbers: its function in fpemu, how many operands it takes, and how it gets to its exact value.
+    """An operation: its function in fpemu, its number of operands, and the function of its exact value.
 
-    `exact` takes a rounding mode and fractions, and gives None or raises an ArithmeticError where there is no number.
+    `exact` takes a rounding mode and fractions; it returns None or raises an ArithmeticError if there is no number.
     """
 
     name: str
@@ -75,30 +74,32 @@ def _copysign(_: Any, x: Fraction, y: Fraction) -> Fraction | None:
 
 
 def _power(_: Any, x: Fraction, y: Fraction) -> Exact | None:
-    whole = y.denominator == 1 and abs(y) <= WHOLE_POWERS
+    whole = y.denominator == 1 and abs(y) <= MAX_EXACT_POWER
     if whole and max(x.numerator.bit_length(), x.denominator.bit_length()) * abs(y) < FARTHEST:
         return Exact(x ** int(y))
-    return _of_digits(digits.dyadic_power, x, y)
+    return _by_ziv(ziv.dyadic_power, x, y)
 
 
-def _of_digits(value: Callable[..., significands.Digits128], *operands: Fraction) -> Exact | None:
-    """What `fpemu.arithmetic.elementary.ziv` knows; of numbers that are not dyadic, from their first digits."""
+def _by_ziv(value: Callable[..., significands.Digits128], *operands: Fraction) -> Exact | None:
+    """The value by `fpemu.arithmetic.elementary.ziv`; numbers that are not dyadic enter with their first digits."""
     cut = [_cut(x) for x in operands]
-    found = value(*(number for number, _ in cut))
-    more = found.more or any(more for _, more in cut)
-    if found.kind == columns.ZERO:
+    result = value(*(number for number, _ in cut))
+    more = result.more or any(more for _, more in cut)
+    if result.kind == columns.ZERO:
         return Exact(Fraction(0), more)
-    if found.kind != columns.NUMBER:
+    if result.kind != columns.NUMBER:
         return None
-    return exact_digits(found.negative, found.top, found.digits, more)
+    return exact_digits(result.negative, result.top, result.digits, more)
 
 
 def _cut(x: Fraction) -> tuple[significands.Dyadic, bool]:
-    """The first digits of a number, as many as elementary functions look at, and whether more follow."""
+    """The leading digits of a number, enough for elementary functions, and whether more follow."""
     if not x:
         return significands.Dyadic(columns.NUMBER, False), False
     binade = floor_log2(abs(x))
-    up = min(max(x.denominator.bit_length() - 1, 2 * DIGITS - min(binade, 0)), max(MANY - binade, 4 * DIGITS))
+    up = min(
+        max(x.denominator.bit_length() - 1, 2 * DIGITS - min(binade, 0)), max(MAX_OPERAND_DIGITS - binade, 4 * DIGITS)
+    )
     m, rest = divmod(abs(x.numerator) << max(up, 0), x.denominator << max(-up, 0))
     zeros = (m & -m).bit_length() - 1
     return significands.Dyadic(columns.NUMBER, x < 0, m >> zeros, zeros - up), rest != 0
@@ -106,9 +107,9 @@ def _cut(x: Fraction) -> tuple[significands.Dyadic, bool]:
 
 def _elementary(name: str) -> Operation:
     def exact(_: Any, x: Fraction) -> Exact | None:
-        return _of_digits(lambda number: digits.value_at_dyadic(name, number), x)
+        return _by_ziv(lambda number: ziv.value_at_dyadic(name, number), x)
 
-    return Operation(name, getattr(elementary, name), 1, exact)
+    return Operation(name, getattr(functions, name), 1, exact)
 
 
 _LISTED = [
@@ -120,8 +121,8 @@ _LISTED = [
     Operation("sqrt", arithmetic.sqrt, 1, _sqrt),
     Operation("fmod", arithmetic.fmod, 2, lambda _, x, y: x - y * math.trunc(x / y)),
     Operation("ieee_remainder", arithmetic.ieee_remainder, 2, lambda _, x, y: x - y * round(x / y)),
-    Operation("pow", elementary.pow, 2, _power),
-    *map(_elementary, sorted(digits.FUNCTIONS)),
+    Operation("pow", functions.pow, 2, _power),
+    *map(_elementary, sorted(ziv.FUNCTIONS)),
     Operation("absolute", arithmetic.absolute, 1, lambda _, x: abs(x)),
     Operation("negative", arithmetic.negative, 1, lambda _, x: -x),
     Operation("copysign", arithmetic.copysign, 2, _copysign),
@@ -135,7 +136,7 @@ _LISTED = [
 ]
 OPERATIONS = {operation.name: operation for operation in _LISTED}
 
-# What else people call them: Python's and C's names, and symbols
+# Other names of operations, from Python and C, and symbols
 ALIASES = {
     **{"abs": "absolute", "neg": "negative", "sub": "subtract", "mul": "multiply", "div": "divide"},
     **{"min": "minimum", "max": "maximum", "fmin": "minimum_number", "fmax": "maximum_number"},
@@ -159,7 +160,7 @@ def find_operation(name: str) -> Operation:
     Raises
     ------
     ValueError
-        If there is none; the message says which there are.
+        If there is no such operation; the message lists all.
 
     Examples
     --------
@@ -191,8 +192,8 @@ def exact_value(
     Returns
     -------
     Exact or None
-        None where there is no number (1/0, the root of -1), where it is too far away to be told, and where too few of
-        its digits are known: the difference of two that agree in most of theirs.
+        None if there is no such number (1/0, the square root of -1), if its exponent is unknown, or if too few of its
+        digits are known: the difference of two numbers that agree in most of their digits.
 
     Examples
     --------
@@ -207,34 +208,34 @@ def exact_value(
         return None
     if any(x.scale for x in known):
         return _of_far(operation.name, known)
-    value = _exactly(operation, rounding, [x.number for x in known])
+    value = _exact_of_numbers(operation, rounding, [x.number for x in known])
     if value is None or not any(x.more for x in known):
         return value
     digits_known = DIGITS
-    ends = [{x.number - _unknown(x), x.number + _unknown(x)} for x in known]
-    beside = [_exactly(operation, rounding, list(numbers)) for numbers in itertools.product(*ends)]
-    if all(each == value for each in beside) and not value.more:
-        return value  # digits that are not known change nothing
-    for each in beside:
-        digits_known = min(digits_known, _alike(value, each))
-    return value._replace(more=True, known=digits_known) if digits_known >= FEWEST else None
+    ends = [{x.number - _uncertainty(x), x.number + _uncertainty(x)} for x in known]
+    at_ends = [_exact_of_numbers(operation, rounding, list(numbers)) for numbers in itertools.product(*ends)]
+    if all(each == value for each in at_ends) and not value.more:
+        return value  # the unknown digits do not matter
+    for each in at_ends:
+        digits_known = min(digits_known, _common_digits(value, each))
+    return value._replace(more=True, known=digits_known) if digits_known >= MIN_KNOWN_DIGITS else None
 
 
-def _exactly(operation: Operation, rounding: Rounding | Stochastic, numbers: list[Fraction]) -> Exact | None:
+def _exact_of_numbers(operation: Operation, rounding: Rounding | Stochastic, numbers: list[Fraction]) -> Exact | None:
     try:
-        found = operation.exact(rounding, *numbers)
-    except (ArithmeticError, ValueError):  # a division by zero; the sine of what is too large
+        value = operation.exact(rounding, *numbers)
+    except (ArithmeticError, ValueError):  # a division by zero; the sine of a number that is too large
         return None
-    return None if found is None else _cut_off(found if isinstance(found, Exact) else Exact(found))
+    return None if value is None else _cut_off(value if isinstance(value, Exact) else Exact(value))
 
 
-def _unknown(x: Exact) -> Fraction:
-    """How far a number may be from its known digits."""
+def _uncertainty(x: Exact) -> Fraction:
+    """The largest possible error of a number's known digits."""
     return abs(x.number) / (1 << (x.known - 1)) if x.more else Fraction(0)
 
 
-def _alike(x: Exact, y: Exact | None) -> int:
-    """How many of the first binary digits two values have in common, 128 at most."""
+def _common_digits(x: Exact, y: Exact | None) -> int:
+    """The number of leading binary digits that two values have in common, 128 at most."""
     if y is None or abs(x.scale - y.scale) > 1 or (x.scale == 0) != (y.scale == 0):
         return 0
     difference = abs(x.number - y.number * power_of_two(y.scale - x.scale))
@@ -244,12 +245,12 @@ def _alike(x: Exact, y: Exact | None) -> int:
 
 
 def _of_far(name: str, operands: list[Exact]) -> Exact | None:
-    """The exact value of an operation on operands of which one is far away; None where it would take all its digits."""
+    """The exact value where an operand has a large exponent; None if all its digits would be needed."""
     more, digits_known = any(x.more for x in operands), min(x.known for x in operands) - 1
-    if digits_known < FEWEST:
+    if digits_known < MIN_KNOWN_DIGITS:
         return None
     first, last = operands[0], operands[-1]
-    if name in ("pow", "exp", "exp2") and last.scale > 0:  # so large a power; a base beside 1 has no 2^(2^16) digits
+    if name in ("pow", "exp", "exp2") and last.scale > 0:  # the result is far from 1: no base is so close to 1
         base = first.number if name == "pow" and not first.scale else Fraction(2)
         if base <= 0 or base == 1 or (name == "pow" and first.scale):
             return None
@@ -268,20 +269,20 @@ def _of_far(name: str, operands: list[Exact]) -> Exact | None:
 
 
 def _first_digits(x: Fraction, more: bool, scale: int) -> Exact:
-    """A number x 2^scale, x not 0, as its first 128 digits."""
+    """The first 128 digits of x 2^scale, for x other than 0."""
     top, bottom = abs(x.numerator), x.denominator
     up = DIGITS + bottom.bit_length() - top.bit_length() + 1
     whole, rest = divmod(top << max(up, 0), bottom << max(-up, 0))
-    found = digits.dyadic(x < 0, whole, -up)
-    return exact_digits(found.negative, found.top + scale, found.digits, more or found.more or rest != 0)
+    leading = ziv.dyadic(x < 0, whole, -up)
+    return exact_digits(leading.negative, leading.top + scale, leading.digits, more or leading.more or rest != 0)
 
 
 def _cut_off(x: Exact) -> Exact:
-    """An exact value, as its first digits where it has too many to go on with."""
+    """An exact value, cut to its first digits if it has too many."""
     if x.scale or not x.number:
         return x
     top, bottom = abs(x.number.numerator), x.number.denominator
     size, odd = (sum(map(bits, (top, bottom))) for bits in (int.bit_length, odd_bits))
-    if odd <= LONGEST and size <= FULLEST:
+    if odd <= MAX_ODD_BITS and size <= MAX_BINARY_DIGITS:
         return x
     return _first_digits(x.number, x.more, 0)

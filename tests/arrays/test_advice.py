@@ -16,7 +16,7 @@ import fpemu as fe
 from fpemu.arrays import advice
 from fpemu.arrays import functions as array_functions
 from fpemu.arrays import ufuncs as array_ufuncs
-from fpemu.inspection.expressions import parse
+from fpemu.inspection.expressions import parse_expression
 from fpemu.inspection.operations import find_operation
 
 A = fe.array([[3.0, -1.0, 1.0], [0.0, 6.0, -3.0]], "float16")
@@ -248,7 +248,7 @@ def test_names_that_are_near_are_names(name):
         lambda: fe.dtype("foo"),
         lambda: find_operation("equal"),
         lambda: find_operation("convert"),
-        lambda: parse("x + 1"),
+        lambda: parse_expression("x + 1"),
     ],
 )
 def test_what_is_not_near_is_not_suggested(call):

@@ -12,7 +12,14 @@ import pytest
 import fpemu as fe
 from fpemu.formats.facts.text import Exact
 from fpemu.inspection.evaluation import compute, evaluate
-from fpemu.inspection.expressions import Call, ExpressionError, Number, Variable, Written, parse
+from fpemu.inspection.expressions import (
+    CodeNode,
+    ExpressionError,
+    NumberNode,
+    OperationNode,
+    VariableNode,
+    parse_expression,
+)
 from fpemu.inspection.operations import ALIASES, OPERATIONS, exact_value, find_operation
 from tests.oracle.spec import Number as Figure
 from tests.oracle.spec_arithmetic import rounded, sticky
@@ -22,11 +29,11 @@ Fraction = fractions.Fraction
 
 def shape(part):
     """A tree as nested tuples."""
-    if isinstance(part, Call):
+    if isinstance(part, OperationNode):
         return (part.operation.name, *map(shape, part.arguments))
-    if isinstance(part, Written):
+    if isinstance(part, CodeNode):
         return f"code {part.code}"
-    if isinstance(part, Variable):
+    if isinstance(part, VariableNode):
         return part.name
     return part.value.fraction() if part.value.special() is None else part.value.special()
 
@@ -58,13 +65,13 @@ def shape(part):
     ],
 )
 def test_read(text, tree):
-    assert shape(parse(text, names=("x", "y"))) == tree
+    assert shape(parse_expression(text, names=("x", "y"))) == tree
 
 
 def test_zeros_and_nan_keep_their_signs():
     for text, sign in (("0", 1), ("-0", -1), ("-0x0p0", -1), ("nan", 1), ("-nan", -1)):
-        assert math.copysign(1, parse(text).value.special()) == sign
-    assert isinstance(parse("-nan"), Number)
+        assert math.copysign(1, parse_expression(text).value.special()) == sign
+    assert isinstance(parse_expression("-nan"), NumberNode)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_zeros_and_nan_keep_their_signs():
 )
 def test_refused_with_a_place(text, words, place):
     with pytest.raises(ExpressionError) as caught:
-        parse(text, names=("x",))
+        parse_expression(text, names=("x",))
     assert words in str(caught.value)
     assert place in (None, (caught.value.start, caught.value.end))
     _, line, carets = str(caught.value).split("\n")[:3]
@@ -321,7 +328,7 @@ def drawn_expression(rng, depth):
 
 def by_mpfr(part):
     """An expression's value with 400 digits."""
-    if isinstance(part, Number):
+    if isinstance(part, NumberNode):
         x = part.value.fraction()
         return gmpy2.mpfr(gmpy2.mpq(x.numerator, x.denominator))
     return BY_MPFR[part.operation.name](*map(by_mpfr, part.arguments))
@@ -338,7 +345,7 @@ def test_exact_values_are_as_near_as_they_are_told(seed):
         except ExpressionError:  # the sine of what is too large
             continue
         with gmpy2.context(MPFR):
-            value = by_mpfr(parse(text))
+            value = by_mpfr(parse_expression(text))
         if found is None or found.scale or not gmpy2.is_finite(value):
             continue
         told += 1
