@@ -1,4 +1,4 @@
-"""What a number format is: frozen dataclasses, no arrays, no numba.
+"""Number formats as frozen dataclasses: no arrays, no numba.
 
 A format is a finite set of values, each with a *code* (an unsigned, right-aligned bit pattern).
 """

@@ -1,4 +1,4 @@
-"""What the three kinds of format share: identity, default profile, codes and what they stand for."""
+"""Base class of the three kinds of formats: identity, default profile, codes and their values."""
 
 from __future__ import annotations
 
@@ -36,24 +36,26 @@ SORTS = ("nan", "infinity", "zero", "negative_zero", "negative", "wrap")
 
 
 def as_int(value: Any, what: str) -> int:
+    """An integer of any type as an int; a TypeError that names `what` if it is no integer."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{what} must be an int, not {type(value).__name__}")
     return int(value.__index__())
 
 
 def wrap64(value: int) -> int:
+    """The signed 64-bit integer with the same bits as an unsigned one."""
     return value - (1 << 64) if value >> 63 == 1 else value
 
 
 def state_of(what: str, state: Any, names: Iterable[str]) -> dict[str, Any]:
-    """The parts of a pickled thing's state; a ValueError where it is not made of them."""
+    """The named fields of a pickled state; a ValueError if one is missing."""
     if not isinstance(state, dict) or not state.keys() >= set(names):
         raise ValueError(f"this is no pickled {what}: its state must have {', '.join(names)}")
     return {name: state[name] for name in names}
 
 
 class BaseFormat:
-    """What the three kinds of format share: identity, default profile, code bounds."""
+    """Identity, default profile and codes of a format of any kind."""
 
     name: str
     bits: int
@@ -95,7 +97,7 @@ class BaseFormat:
         return self.codes_key == other.codes_key and self.profile == other.profile
 
     def __hash__(self) -> int:
-        # Kept in __dict__: a format is a key of every call's caches.
+        # Stored in __dict__: every call looks the format up in caches.
         known = self.__dict__.get("_hash")
         if known is None:
             known = self.__dict__["_hash"] = hash((self.codes_key, self.profile))
@@ -104,10 +106,10 @@ class BaseFormat:
     def __getstate__(self) -> dict[str, Any]:
         return {
             key: value for key, value in self.__dict__.items() if key not in ("_hash", "spec")
-        }  # another process hashes anew
+        }  # hashes differ between processes
 
     def __setstate__(self, state: Any) -> None:
-        """What a pickle or a copy has, checked as the class checks it."""
+        """Restore a pickle or a copy, checked as the constructor checks it."""
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
         self.__dict__.update(self._made(state_of(type(self).__name__, state, names)).__dict__)
 
@@ -120,7 +122,7 @@ class BaseFormat:
 
     @property
     def code_count(self) -> int:
-        """Number of codes that mean something (2^bits, for a codebook its length)."""
+        """Number of codes with a meaning: 2^bits, for a codebook its length."""
         return 1 << self.bits
 
     @property
@@ -156,11 +158,11 @@ class BaseFormat:
         return self._sorts().get(what, False)
 
     def _sorts(self) -> dict[str, bool]:
-        """Which sorts of values the format has; one that is left out it has not."""
+        """Which sorts of values the format has; a missing sort counts as False."""
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:
-        """The knobs of `rules` as they stand for this format, each outcome checked to exist here.
+        """The rules of a profile for this format, each outcome checked to exist in it.
 
         Parameters
         ----------
@@ -176,7 +178,7 @@ class BaseFormat:
         TypeError
             If `rules` is no Profile.
         ValueError
-            If a knob's outcome does not exist in this format; the message says which.
+            If the outcome of a rule does not exist in this format; the message names the rule.
 
         Examples
         --------
@@ -242,7 +244,7 @@ class BaseFormat:
         Raises
         ------
         ValueError
-            If the code is out of range or not a finite value's.
+            If the code is out of range or has no finite value.
 
         Examples
         --------
@@ -266,7 +268,7 @@ class BaseFormat:
         Raises
         ------
         ValueError
-            If the code is out of range or not a finite value's.
+            If the code is out of range or has no finite value.
 
         Examples
         --------
@@ -280,7 +282,7 @@ class BaseFormat:
         return Fraction(significand << exponent) if exponent >= 0 else Fraction(significand, 1 << -exponent)
 
     def value(self, code: int) -> float:
-        """What a code stands for, as a float: NaN and infinities too.
+        """The value of a code as a float, NaN and infinities included.
 
         Parameters
         ----------
@@ -318,7 +320,7 @@ class BaseFormat:
         return value
 
     def values(self) -> NDArray[np.float64]:
-        """What every code stands for, in the order of the codes; formats to 16 bits.
+        """The values of all codes, in the order of the codes; for formats of at most 16 bits.
 
         Returns
         -------
@@ -373,23 +375,26 @@ class BaseFormat:
 
 
 def check_code(fmt: BaseFormat, code: Any) -> int:
-    """A code as Python's int; an error if it is none, or none of the format's."""
-    found = as_int(code, "a code")
-    if not 0 <= found < fmt.code_count:
-        raise ValueError(f"code {found:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
-    return found
+    """A code as an int; a TypeError or ValueError if it is no code of the format."""
+    code = as_int(code, "a code")
+    if not 0 <= code < fmt.code_count:
+        raise ValueError(f"code {code:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")
+    return int(code)
 
 
 def exact_float64(significand: int, exponent: int) -> float | None:
-    """The float64 that is significand times 2^exponent, None if there is none."""
+    """Significand times 2^exponent as a float64; None if float64 does not hold it."""
     zeros = (significand & -significand).bit_length() - 1 if significand else 0
-    significand, exponent = significand >> zeros, exponent + zeros  # an odd significand shows what fits
+    significand, exponent = (
+        significand >> zeros,
+        exponent + zeros,
+    )  # the digits and the exponent of an odd significand decide whether it fits
     width = significand.bit_length()
     if width > 53 or (significand and not -1074 <= exponent <= 1024 - width):
         return None
     if not significand:
         return 0.0
-    # by its bits: the FPU may have been set to take subnormals for zero
+    # built from its bits: the FPU may be set to flush subnormals to zero
     field = max(exponent + width + 1022, 1)
     word = (abs(significand) << (exponent - field + 1075)) + ((field - 1) << 52)
     value: float = struct.unpack("<d", struct.pack("<Q", word | (significand < 0) << 63))[0]
@@ -409,7 +414,7 @@ class Scheme:
 
     @classmethod
     def _parsed(cls, name: str) -> Scheme | None:
-        """The scheme that a name describes; None if it describes none."""
+        """The scheme that a name describes, or None."""
         raise NotImplementedError
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ class TableFormat(BaseFormat):
     """A codebook: code i stands for ``values[i]``.
 
     Among equal values the lowest code is produced; a tie between two values goes to the lower code, unless the
-    profile's rounding says otherwise.
+    rounding of the profile decides it.
 
     Parameters
     ----------
@@ -78,18 +78,18 @@ class TableFormat(BaseFormat):
         return TableFormat(parameters["name"], parameters["entries"], parameters["profile"])
 
     def __repr__(self) -> str:
-        if len(self.entries) > 256:  # which nobody would read
+        if len(self.entries) > 256:  # too long to read
             return f"<TableFormat {self.name!r}: {len(self.entries)} values, profile={self.profile.spelled}>"
         return f"TableFormat({self.name!r}, {list(self.entries)!r}, profile={self.profile.spelled})"
 
     @property
     def code_count(self) -> int:
-        """Number of codes that mean something: the codebook's length."""
+        """Number of codes: the codebook's length."""
         return len(self.entries)
 
     @property
     def codes_key(self) -> tuple[Any, ...]:
-        """What decides the codes and their values: equal keys, same codes."""
+        """The key of the codes and their values: formats with equal keys have the same codes."""
         return ("table", tuple((v, math.copysign(1, v)) for v in self.entries))
 
     def _sorts(self) -> dict[str, bool]:
@@ -106,7 +106,7 @@ class TableFormat(BaseFormat):
 def _scaled(value: float) -> tuple[int, int]:
     """A float as significand 2^exponent, the exponent 0 for whole numbers, else the significand odd.
 
-    By its bits: the FPU may have been set to take subnormals for zero.
+    From its bits: the FPU may be set to flush subnormals to zero.
     """
     (word,) = struct.unpack("<Q", struct.pack("<d", value))
     field, significand = word >> 52 & 0x7FF, word & ((1 << 52) - 1)

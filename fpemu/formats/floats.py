@@ -19,7 +19,7 @@ NAN_KINDS = ("none", "ieee", "all_ones", "negative_zero")
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FloatFormat(BaseFormat):
-    """A floating-point format: sign, exponent and trailing significand fields, and what the special codes mean.
+    """A floating-point format: sign, exponent and trailing significand fields, and the meaning of special codes.
 
     A finite magnitude code with exponent field e and trailing significand t (m = precision - 1 bits) stands for
     (2^m + t) 2^(e - bias - m); with `subnormals`, field 0 stands for t 2^(1 - bias - m) (IEEE 754-2019 clause 3.4).
@@ -70,7 +70,7 @@ class FloatFormat(BaseFormat):
     subnormals: bool = True
     zero: bool = True
     infinities: bool = True
-    negative_zero: bool = None  # type: ignore[assignment]  # likewise
+    negative_zero: bool = None  # type: ignore[assignment]  # set in __post_init__
     nan: str = "ieee"
     profile: Profile = IEEE
 
@@ -158,7 +158,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def nan_codes(self) -> range:
-        """Every NaN's code without its sign bit ("negative_zero": the one code, with it)."""
+        """The codes of NaNs without the sign bit; under "negative_zero" the one code, sign bit included."""
         top = self.magnitude_mask
         if self.nan == "ieee":
             return range((top >> self.trailing_bits << self.trailing_bits) + 1, top + 1)
@@ -204,7 +204,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def codes_key(self) -> tuple[Any, ...]:
-        """What decides the codes and their values: equal keys, same codes."""
+        """The key of the codes and their values: formats with equal keys have the same codes."""
         flags = ("signed", "subnormals", "zero", "infinities", "nan")
         return float_key(self.bits, self.precision, self.bias, **{flag: getattr(self, flag) for flag in flags})
 
@@ -246,7 +246,7 @@ class FloatFormat(BaseFormat):
         Raises
         ------
         ValueError
-            If the format has not float32's sign and exponent fields.
+            If the format lacks float32's sign and exponent fields.
 
         Examples
         --------

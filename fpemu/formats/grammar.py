@@ -1,4 +1,4 @@
-"""Names that describe a format by themselves: ``e5m10``, ``int5``, ``q3.12``, ``ap_fixed<16,4>``, ``binary8p4se``.
+"""Grammar of descriptive format names: ``e5m10``, ``int5``, ``q3.12``, ``ap_fixed<16,4>``, ``binary8p4se``.
 
 ==============================================  ====================================================================
 ``[float<bits>_]e<E>m<M>[b<bias>]``             IEEE-like: infinity and NaN in the top exponent
@@ -34,7 +34,7 @@ _P3109 = re.compile(r"binary(?P<k>[0-9]{1,4})p(?P<p>[0-9]{1,4})(?P<sign>[su])(?P
 
 
 def parse(name: str) -> Format | None:
-    """The format that `name` (in lower case, without spaces) describes by itself, or None.
+    """The format that `name` (in lower case, without spaces) describes, or None.
 
     Raises
     ------

@@ -96,7 +96,7 @@ class IntFormat(BaseFormat):
 
     @property
     def codes_key(self) -> tuple[Any, ...]:
-        """What decides the codes and their values: equal keys, same codes."""
+        """The key of the codes and their values: formats with equal keys have the same codes."""
         options = ("signed", "fraction_bits", "symmetric", "encoding")
         return int_key(self.bits, **{option: getattr(self, option) for option in options})
 

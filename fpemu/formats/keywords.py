@@ -1,4 +1,4 @@
-"""Keywords that other libraries have: never taken, but an error says which word and value they are here."""
+"""Hints for other libraries' keywords: they raise a TypeError that names fpemu's keyword and value."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SYMMETRIC = _if_true(
 )
 _SATURATE = _if_true("overflow='saturate'", "overflow='standard', or 'infinity', 'nan' or 'wrap'")
 
-# Other libraries' words -> parameters of ours, and what to say with a value; the first that a function has counts.
+# Other libraries' keywords -> fpemu's parameters, each with the advice for a value; the first match is used.
 _WORDS: dict[str, tuple[tuple[str, Callable[[Any], str]], ...]] = {}
 for _names, _parameter in (
     ("seed random_state generator key prng", "rng"),
@@ -103,16 +103,16 @@ def _short(value: Any) -> str:
 
 
 def refusal(name: str, option: str, value: Any, known: Collection[str]) -> str:
-    """What an error says of a keyword that a function does not have.
+    """The error message for a keyword that a function lacks.
 
     Parameters
     ----------
     name : str
-        The function's.
+        The name of the function.
     option : str
         The keyword.
     value : object
-        What was given with it.
+        Its value.
     known : collection of str
         The function's parameters.
 
@@ -136,12 +136,12 @@ def refusal(name: str, option: str, value: Any, known: Collection[str]) -> str:
 
 
 def hinted(function: F) -> F:
-    """A function whose errors about keywords say what is meant; in all else the function itself.
+    """Wrap a function so that errors about keywords name the right keyword.
 
     Parameters
     ----------
     function : callable
-        One that names all its parameters.
+        A function without **kwargs.
 
     Returns
     -------
@@ -176,19 +176,19 @@ def hinted(function: F) -> F:
 
 
 def _explained(function: Callable[..., Any], keywords: dict[str, Any], text: str) -> str:
-    """An error's text about a call's arguments, with what to say instead."""
+    """The message of an error about a call's arguments, with advice added."""
     known = [name for name in inspect.signature(function).parameters if name != "self"]
-    found = _UNEXPECTED.search(text)
+    match = _UNEXPECTED.search(text)
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
-    if found is not None:
-        return refusal(name, found[1], keywords.get(found[1]), known)
+    if match is not None:
+        return refusal(name, match[1], keywords.get(match[1]), known)
     if "missing" in text and "'fmt'" in text and isinstance(keywords.get("dtype"), str):
         return f"{text}: say fmt={keywords['dtype']!r}; dtype is the result's own, float32 or float64"
     return text
 
 
 def hinted_methods(kind: Kind) -> Kind:
-    """A class whose methods' errors, and its constructor's, are as `hinted` has them.
+    """Apply `hinted` to the constructor and the public methods of a class, in place.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def hinted_methods(kind: Kind) -> Kind:
     Returns
     -------
     type
-        The same.
+        The class itself.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def hinted_methods(kind: Kind) -> Kind:
 
 
 def with_hints(member: Any) -> Any:
-    """A public name with such errors: a function or a class; anything else as it is.
+    """Apply `hinted` to a public function or class; anything else is returned unchanged.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def with_hints(member: Any) -> Any:
     Returns
     -------
     object
-        A function that pickles as `fpemu` has it, a class itself.
+        A wrapper that pickles under its name in `fpemu`; a class itself.
 
     Examples
     --------
@@ -240,12 +240,12 @@ def with_hints(member: Any) -> Any:
     3
     """
     if inspect.isfunction(member) and _names_all(member):
-        found = hinted(member)
-        found.__module__ = "fpemu"
-        return found
+        wrapper = hinted(member)
+        wrapper.__module__ = "fpemu"
+        return wrapper
     return hinted_methods(member) if isinstance(member, type) and not issubclass(member, enum.Enum) else member
 
 
 def _names_all(function: Callable[..., Any]) -> bool:
-    """Whether a function names all its parameters: one that takes any keyword looks at them itself."""
+    """Whether a function has no **kwargs: a function that has them checks its keywords itself."""
     return not function.__code__.co_flags & inspect.CO_VARKEYWORDS and not hasattr(function, "__wrapped__")

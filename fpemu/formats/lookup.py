@@ -1,4 +1,4 @@
-"""Words that callers give, held to those that are allowed; error messages say what is allowed and what is near."""
+"""Look-up of words given by callers; error messages list the allowed words and suggest similar ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.
 
 
 def brief(x: Any) -> str:
-    """What a caller gave, for an error's message: as `repr` has it, but short.
+    """A short `repr` of an argument, for error messages.
 
     Examples
     --------
@@ -34,13 +34,13 @@ def brief(x: Any) -> str:
 
 
 def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str:
-    """Words to end an error message with: the known names nearest to `name`, or nothing."""
+    """The end of an error message: the known names most similar to `name`, or nothing."""
     close = difflib.get_close_matches(name[:TEXT].lower(), sorted(known), n=count, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
 def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (), listed: str = "") -> str:
-    """The message of an error about a name that is none: what is allowed, or `listed`, who lists it, and what is near.
+    """The error message for an unknown name: the allowed names, or the function `listed`, and similar names.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (),
 
 
 def check_name(value: Any, what: str) -> None:
-    """A TypeError or ValueError for what is no name: a name stands in messages and tables, on a line of its own."""
+    """A TypeError or ValueError if a value is no name: printable, not empty, short enough for messages and tables."""
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a str, not {type(value).__name__}")
     if not value.strip():
@@ -70,7 +70,7 @@ def check_name(value: Any, what: str) -> None:
 
 
 def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
-    """A TypeError or ValueError if a word is none of those that are allowed for `what`."""
+    """A TypeError or ValueError if a word is not among those allowed for `what`."""
     if not isinstance(word, str):
         raise TypeError(f"{what} must be a str, not {type(word).__name__}")
     if word not in allowed:
@@ -78,7 +78,7 @@ def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
 
 
 def choose(kind: type[E], value: str | E, knob: str) -> E:
-    """The member of enum `kind` that `value` (its name or itself) means; ValueError lists the allowed ones."""
+    """The member of an enum for its name or for itself; a ValueError lists the allowed names."""
     if isinstance(value, kind):
         return value
     if not isinstance(value, str):
@@ -99,13 +99,13 @@ def named(
     aliases: Mapping[str, str] | None = None,
     listed: str = "",
 ) -> T:
-    """`x` itself if it is of a kind, else what its name or alias means; a ValueError lists the names."""
+    """`x` itself if it is a `kind`, else the one with that name or alias; a ValueError lists the names."""
     if isinstance(x, kind):
         return x
     if not isinstance(x, str):
         raise TypeError(f"a {what} is a name or a {kind.__name__}, not {type(x).__name__}")
     others = aliases or {}
-    found = known.get(others.get(x.lower(), x.lower()))
-    if found is None:
+    member = known.get(others.get(x.lower(), x.lower()))
+    if member is None:
         raise ValueError(unknown(what, x, known, others, listed))
-    return found
+    return member

@@ -1,8 +1,8 @@
 """Rounding, overflow and the other rules of a cast, as enums, and the named profiles that bundle them.
 
-A *profile* says everything about a cast that the format's name does not: how to round, what an overflow gives,
-what becomes of infinities, NaN, negative numbers and zeros.  A profile knows no format; what a rule gives in a
-given format is worked out in `fpemu.casting.lowering`.
+A *profile* fixes everything about a cast that the format's name leaves open: rounding, overflow, and the results of
+infinities, NaN, negative numbers and zeros.  A profile is independent of formats; `fpemu.casting.lowering` derives the
+result of a rule in a given format.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def float_key(
     infinities: bool = True,
     nan: str = "ieee",
 ) -> tuple[Any, ...]:
-    """The `codes_key` of a float format; it stands here as profiles have rows for formats, which stand above them."""
-    # Precision 1 has no subnormals to have or lack: with a zero, both ways of saying it give the same values.
+    """The `codes_key` of a float format; defined below formats because rows of profiles select by it."""
+    # Precision 1 has no subnormals to have or lack: with a zero, both settings give the same values.
     return ("float", bits, precision, bias, signed, subnormals or (precision == 1 and zero), zero, infinities, nan)
 
 
@@ -107,7 +107,7 @@ class Profile:
     Raises
     ------
     ValueError
-        If a value is none of its knob's.
+        If a value is not allowed for its rule.
 
     Examples
     --------
@@ -151,7 +151,7 @@ class Profile:
             raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
 
     def __hash__(self) -> int:
-        # Kept in __dict__: with its format a profile is a key of every call's caches.
+        # Stored in __dict__: every call looks the profile up in caches.
         known = self.__dict__.get("_hash")
         if known is None:
             fields = (getattr(self, f.name) for f in dataclasses.fields(self) if f.compare)
@@ -159,10 +159,10 @@ class Profile:
         return int(known)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # another process hashes anew
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}  # hashes differ between processes
 
     def __setstate__(self, state: Any) -> None:
-        """What a pickle or a copy has, checked as the class checks it; knobs that it has not are as usual."""
+        """Restore a pickle or a copy, checked as the constructor checks it; missing rules get their defaults."""
         if not isinstance(state, dict):
             raise ValueError("this is no pickled Profile: its state must be a dict")
         names = {field.name for field in dataclasses.fields(self) if field.init}
@@ -178,7 +178,7 @@ class Profile:
 
     @property
     def spelled(self) -> str:
-        """What stands for the profile in an expression: its name, or all of it where `profile` knows no such name."""
+        """The profile as an expression: its name in quotes if `profile` finds it by that name, else its full repr."""
         try:
             known = profile(self.name) == self
         except (ValueError, TypeError):
@@ -191,7 +191,7 @@ class Profile:
         Parameters
         ----------
         **knobs
-            Knobs of `Profile` and their new values; without a `name` the old one tells of the others.
+            Rules of `Profile` and their new values; without a `name` the old name lists the changes.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class Profile:
         for knob in knobs:
             if knob not in known:
                 raise ValueError(f"unknown knob {brief(knob)}: allowed are {', '.join(known)}" + near(knob, known))
-        if knobs.keys() & {"overflow", "infinity", "nan"}:  # which a rule of float_to_int_invalid would go before
+        if knobs.keys() & {"overflow", "infinity", "nan"}:  # over which float_to_int_invalid would take precedence
             knobs = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **knobs}
         if "rows" not in knobs:
             rows = ((who, tuple((k, v) for k, v in row if k not in knobs)) for who, row in self.rows)
@@ -223,14 +223,14 @@ class Profile:
         return made
 
     def for_codes(self, codes_key: tuple[Any, ...], source_key: tuple[Any, ...] | None = None) -> Profile:
-        """The knobs as they stand for a format with this `codes_key`: its row applied, no rows left.
+        """The rules for a format with this `codes_key`: its rows applied and removed.
 
         Parameters
         ----------
         codes_key : tuple
             `Format.codes_key`.
         source_key : tuple, optional
-            The same of the source's format; without one no row for casts between two formats counts.
+            That of the source's format; without it rows for casts between two formats are ignored.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class Profile:
         return dataclasses.replace(self, rows=(), **knobs)
 
 
-# The keys of the formats that some tool treats apart.
+# The keys of the formats that some tool treats specially.
 _FLOAT16 = float_key(16, 11, 15)
 _BFLOAT16 = float_key(16, 8, 127)
 _FLOAT32 = float_key(32, 24, 127)
@@ -278,19 +278,19 @@ _UINT8 = int_key(8, signed=False)
 Rows = dict[Any, dict[str, Any]]
 
 
-def _rows(*parts: Rows) -> Rows:
-    """Rows of several tables; of one format the later ones' knobs before the earlier ones'."""
-    found: Rows = {}
-    for part in parts:
-        for who, row in part.items():
-            found[who] = found.get(who, {}) | row
-    return found
+def _rows(*tables: Rows) -> Rows:
+    """Merge tables of rows; for one format later rules override earlier ones."""
+    merged: Rows = {}
+    for table in tables:
+        for who, row in table.items():
+            merged[who] = merged.get(who, {}) | row
+    return merged
 
 
-# What a tool does with its own formats stands in rows: other formats have the knobs for all, which say no more than
-# the tool's mode ("saturate") does.
+# A tool's behaviour for its own formats is in rows: the rules for all formats contain only the tool's mode
+# ("saturate").
 
-# Rounded through float32: what float32 arithmetic lies behind.
+# Rounded through float32, the type of the tool's arithmetic.
 _TWICE = {"through": "float32"}
 _FLOAT8: Rows = dict.fromkeys((_E4M3FN, _E5M2, _E4M3FNUZ, _E5M2FNUZ, _E8M0), _TWICE)
 _ML_DTYPES: Rows = _rows(
@@ -373,7 +373,7 @@ _FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny
 
 _P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
 
-# name -> (knobs, rows).  Sources: docs/profiles.md says where each line was measured or read.
+# name -> (knobs, rows).  Sources: docs/profiles.md has the source of each line.
 _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "ieee": ({}, {}),
     "ml_dtypes-0.6": ({}, _rows(_ML_DTYPES, {_E8M0: {"rounding": "nearest_away"}}, _COPIED, _C_INTEGERS)),
@@ -450,7 +450,7 @@ def profile(name: str | Profile) -> Profile:
     ValueError
         If the name is unknown; the message lists the known ones.
     TypeError
-        If it is neither a name nor a profile.
+        If it is not a name or a profile.
 
     Examples
     --------
@@ -464,7 +464,7 @@ def profile(name: str | Profile) -> Profile:
 
 
 def apart(one: Profile, other: Profile) -> tuple[str, str]:
-    """The names of two profiles that differ; where they have the same one, with the knobs that differ.
+    """The names of two different profiles; if the names are equal, followed by the rules that differ.
 
     Parameters
     ----------
@@ -498,14 +498,14 @@ def _word(knob: str, value: Any) -> str:
 
 
 def _parts(name: str) -> tuple[str, dict[str, str]]:
-    """A profile's name apart from what was changed, and that: "ieee, overflow=nan"."""
+    """Split a profile's name from its changes: "ieee, overflow=nan"."""
     base, *changes = (part.strip() for part in name.split(","))
     parted = (change.partition("=") for change in changes)
     return base, {knob.strip(): word.strip() for knob, _, word in parted}
 
 
 def _changed_name(name: str, knobs: list[str], made: Profile) -> str:
-    """The name of a profile of which these knobs were replaced."""
+    """The name of a profile after these rules were replaced."""
     base, changes = _parts(name)
     if base in _PROFILES and made == _PROFILES[base]:
         return base
@@ -514,7 +514,7 @@ def _changed_name(name: str, knobs: list[str], made: Profile) -> str:
 
 
 def _changed(name: str) -> Profile:
-    """The profile that a name with changes means."""
+    """The profile for a name with changes."""
     base, changes = _parts(name)
     knobs: dict[str, Any] = dict(changes)
     if "nan_code" in knobs:
@@ -522,4 +522,4 @@ def _changed(name: str) -> Profile:
     return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)
 
 
-EXACT = IEEE.replace(nan_payload="keep")  # of conversions that round nothing
+EXACT = IEEE.replace(nan_payload="keep")  # for conversions without rounding

@@ -1,6 +1,6 @@
-"""Names and aliases of formats: one table, and below it the lookup.
+"""Names and aliases of formats: the table, and the look-up below it.
 
-Names are found whatever their case.  An alias of the table wins over the grammar of `fpemu.formats.grammar`: "e4m3" is
+Look-up ignores case.  An alias of the table wins over the grammar of `fpemu.formats.grammar`: "e4m3" is
 float8_e4m3fn, as deep-learning people read it, although ``e<E>m<M>`` without a suffix means IEEE-like elsewhere.
 """
 
@@ -30,12 +30,12 @@ T = TypeVar("T")
 
 class _Entry(NamedTuple):
     format: Format
-    aliases: str = ""  # parted by spaces
+    aliases: str = ""  # separated by spaces
     note: str = ""
 
 
 def _fn(name: str, bits: int, precision: int, **rest: Any) -> FloatFormat:
-    """A float without infinities whose NaN is the largest magnitude's code, unless `rest` says otherwise."""
+    """A float without infinities whose NaN has the largest magnitude's code, unless `rest` overrides it."""
     return FloatFormat(name, bits, precision, **{"infinities": False, "nan": "all_ones", **rest})
 
 
@@ -47,9 +47,9 @@ _NF4 = (
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 )  # fmt: skip
 
-# Beside each format the names that others give it.  numpy, ml_dtypes and torch: the format's own name, unless listed.
+# Each format with its names elsewhere.  numpy, ml_dtypes and torch use the format's own name unless another is listed.
 # ONNX: the TensorProto enum.  LLVM and MLIR: Float8E4M3FN, f8E4M3FN.  Triton: fp8e4nv.  CUDA and HIP: __nv_, __hip_.
-# "float" and "int" without bits: C's float; no int, which C and numpy read differently.
+# "float" without bits is C's; there is no plain "int", which C and numpy read differently.
 _TABLE: tuple[_Entry, ...] = (
     _Entry(FLOAT64, "fp64 f64 double binary64"),
     _Entry(FLOAT32, "fp32 f32 float single binary32"),
@@ -132,7 +132,7 @@ _TABLE: tuple[_Entry, ...] = (
 _NAMES: dict[str, Format] = {}  # names and aliases, in lower case
 _ENTRIES: dict[str, _Entry] = {}  # by the format's own name, in the order of registration
 _SCHEMES: dict[str, Scheme] = {}  # names and aliases of scaled formats, in lower case, in the order of registration
-_CACHE: dict[Any, Format] = {}  # what dtype() was asked -> what it answered
+_CACHE: dict[Any, Format] = {}  # arguments of dtype() -> results
 _LOCK = threading.Lock()
 
 
@@ -154,9 +154,9 @@ def dtype(x: Any) -> Format:
     Raises
     ------
     ValueError
-        If the name is unknown, with the names near it, may mean several formats ("f4"), or describes an impossible one.
+        If the name is unknown (the message lists similar names), ambiguous ("f4"), or describes an impossible format.
     TypeError
-        If `x` is nothing of the kind.
+        If `x` is none of these.
 
     Examples
     --------
@@ -174,11 +174,11 @@ def dtype(x: Any) -> Format:
         return x
     try:
         return _CACHE[x]
-    except (KeyError, TypeError):  # a TypeError: not hashable, so no name and no dtype
+    except (KeyError, TypeError):  # a TypeError: unhashable, so neither a name nor a dtype
         pass
-    found = _named(x) if isinstance(x, str) else _of_object(x)
-    _CACHE[x] = found
-    return found
+    fmt = _named(x) if isinstance(x, str) else _of_object(x)
+    _CACHE[x] = fmt
+    return fmt
 
 
 def _named(name: str) -> Format:
@@ -189,7 +189,7 @@ def _named(name: str) -> Format:
     if scheme is not None:
         raise ValueError(f"{scheme} is a scaled format, not one of single numbers: see quantize and scheme")
     found = parse(key(name)) or parse(plain(name))
-    if found is None and name[:1] in tuple("<>=|"):  # numpy's own, with the order of bytes
+    if found is None and name[:1] in tuple("<>=|"):  # numpy's own names with a byte order
         with contextlib.suppress(TypeError):
             return _of_object(np.dtype(name))
     if found is None:
@@ -198,7 +198,7 @@ def _named(name: str) -> Format:
     return _USUAL.get(found, found)
 
 
-# numpy's abstract types, some of which older ones take for float64 or int64, with a warning.
+# numpy's abstract types, some of which older versions take for float64 or int64, with a warning.
 _ABSTRACT = (np.generic, np.number, np.inexact, np.floating, np.integer, np.signedinteger, np.unsignedinteger)
 
 
@@ -276,12 +276,12 @@ def register(fmt: S, *aliases: str) -> S:
 
 
 def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Scheme:
-    """The scaled format that a name or an alias means, or that `parsed` makes of it.
+    """The scaled format for a name or an alias, or the one that `parsed` makes of it.
 
     Raises
     ------
     ValueError
-        If it means none, with the names near it.
+        If there is none; the message lists similar names.
     """
     known = meant(name, _SCHEMES)
     if known is not None:
@@ -314,12 +314,12 @@ def _schemes() -> dict[str, Scheme]:
 def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:
     try:
         return by(key(name))
-    except ValueError:  # it describes an impossible format: nobody's name
+    except ValueError:  # it describes an impossible format, so it is free
         return None
 
 
 def _add_entry(entry: _Entry) -> None:
-    """List an entry's format once, with the aliases of every registration."""
+    """Add an entry, merging the aliases of all registrations of its format."""
     old = _ENTRIES.get(entry.format.name, entry)
     words = dict.fromkeys([*old.aliases.split(), *entry.aliases.split()])
     _ENTRIES[entry.format.name] = old._replace(aliases=" ".join(words))
@@ -342,19 +342,19 @@ def dtypes() -> list[Format]:
 
 
 def aliases(fmt: Format) -> list[str]:
-    """The other names that a registered format goes by, as their users write them; none for other formats."""
+    """The aliases of a registered format, as their users write them; empty for other formats."""
     entry = _ENTRIES.get(fmt.name)
     return entry.aliases.split() if entry is not None and entry.format == fmt else []
 
 
 def note(fmt: Format) -> str:
-    """What to know about a registered format, in a few words, or nothing."""
+    """A short note on a registered format, or an empty string."""
     entry = _ENTRIES.get(fmt.name)
     return entry.note if entry is not None and entry.format == fmt else ""
 
 
 def known_everywhere(fmt: Format) -> bool:
-    """Whether a format's own name means it without `register`: in another process too."""
+    """Whether every process finds the format by its name, without `register`."""
     meant = _parsed(fmt.name, parse)
     return (fmt in _USUAL and _USUAL[fmt].name == fmt.name) or (meant == fmt and fmt not in _USUAL)
 
@@ -364,5 +364,5 @@ for _entry in _TABLE:
         _NAMES[key(_name)] = _entry.format
     _add_entry(_entry)
 
-# A name of the grammar that means a format of the table gives that one, with its usual name: e5m10 is float16.
+# A name of the grammar for a format of the table gives that format with its usual name: e5m10 is float16.
 _USUAL: dict[Format, Format] = {entry.format: entry.format for entry in _TABLE}

@@ -1,4 +1,4 @@
-"""The knobs of a cast: rounding, overflow and the other rules, as enums, and the names they go by."""
+"""The rules of a cast (rounding, overflow and the others) as enums, and the aliases of roundings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Stochastic:
       chop (Higham, Pranesh, Simulating low precision floating-point arithmetic, 2019) and in CADNA (Jezequel,
       Chesneaux, CADNA: a library for estimating round-off error propagation, 2008).
 
-    What is exact stays in all of them.
+    Exact values stay as they are in all of them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Stochastic:
     TypeError
         If `bits` is not an int.
     ValueError
-        If `variant` or `bits` is none of these.
+        If `variant` or `bits` is not one of these.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class Stochastic:
 
 
 class Overflow(enum.Enum):
-    """What a finite value becomes whose rounded magnitude is beyond the largest finite value."""
+    """The result for a finite value whose rounded magnitude exceeds the largest finite value."""
 
     STANDARD = "standard"  # by direction (IEEE 754-2019 clause 7.4): infinity, else NaN, else the largest value
     SATURATE = "saturate"  # the largest finite value
@@ -114,7 +114,7 @@ class Overflow(enum.Enum):
 
 
 class InfinityRule(enum.Enum):
-    """What an infinite source becomes."""
+    """The result for an infinite source."""
 
     STANDARD = "standard"  # infinity, else NaN, else the largest value
     SATURATE = "saturate"
@@ -125,7 +125,7 @@ class InfinityRule(enum.Enum):
 
 
 class NanRule(enum.Enum):
-    """What a NaN source becomes."""
+    """The result for a NaN source."""
 
     STANDARD = "standard"  # NaN; without one: 0 in integers and codebooks, negative zero in floats that have it
     ZERO = "zero"
@@ -136,7 +136,7 @@ class NanRule(enum.Enum):
 
 
 class NanSign(enum.Enum):
-    """Whether a NaN source keeps its sign; a number that becomes NaN does."""
+    """Whether a NaN source keeps its sign; a number that becomes NaN always keeps it."""
 
     KEEP = "keep"
     DROP = "drop"
@@ -144,7 +144,7 @@ class NanSign(enum.Enum):
 
 
 class NanPayload(enum.Enum):
-    """What becomes of a NaN's payload (between formats whose NaNs have one)."""
+    """The payload of a NaN, between formats whose NaNs have one."""
 
     DROP = "drop"  # the canonical quiet NaN
     QUIET = "quiet"  # the payload's leading bits, made quiet
@@ -152,7 +152,7 @@ class NanPayload(enum.Enum):
 
 
 class UnsignedNegative(enum.Enum):
-    """What a negative value that does not round to zero becomes in an unsigned format."""
+    """The result of a negative value that does not round to zero, in an unsigned format."""
 
     STANDARD = "standard"  # NaN if the format has it, else 0 (under overflow="wrap": wraps)
     ZERO = "zero"
@@ -162,7 +162,7 @@ class UnsignedNegative(enum.Enum):
 
 
 class MissingZero(enum.Enum):
-    """What a format without a zero (E8M0) gives for zero, and for what would round to zero."""
+    """The result of zero, and of values that would round to zero, in a format without zero (E8M0)."""
 
     STANDARD = "standard"  # zero: NaN, else the smallest value; an underflow: the smallest value
     NAN = "nan"  # both: NaN
@@ -190,27 +190,27 @@ class SubnormalsOut(enum.Enum):
     KEEP = "keep"
     FLUSH_BEFORE = "flush_before"  # below the smallest normal before rounding
     FLUSH_AFTER = "flush_after"  # the rounded result is subnormal
-    FLUSH_TINY = "flush_tiny"  # tiny, as `tininess` says: rounded with unbounded exponents, or before rounding
+    FLUSH_TINY = "flush_tiny"  # tiny results, detected after or before rounding as `tininess` has it
 
 
 class FlushFlags(enum.Enum):
-    """Operations: the flags that a result raises which is flushed to zero."""
+    """Operations: the flags of a result that is flushed to zero."""
 
     UNDERFLOW_INEXACT = "underflow_inexact"  # x86's FTZ
     UNDERFLOW = "underflow"  # Arm's FZ
 
 
 class Tininess(enum.Enum):
-    """When underflow is detected (IEEE 754-2019 clause 7.5): flags, and what `flush_tiny` makes zero."""
+    """When underflow is detected (IEEE 754-2019 clause 7.5), for flags and for `flush_tiny`."""
 
     AFTER = "after"
     BEFORE = "before"
 
 
 class NanResult(enum.Enum):
-    """Operations: which NaN a result is where an operand is one (IEEE 754-2019 clause 6.2.3); always quiet."""
+    """Operations: the NaN that results from NaN operands (IEEE 754-2019 clause 6.2.3); always quiet."""
 
-    CANONICAL = "canonical"  # the one that an invalid operation gives
+    CANONICAL = "canonical"  # that of an invalid operation
     FIRST_OPERAND = "first_operand"  # the first operand that is a NaN: its sign and the leading bits of its payload
     FIRST_SIGNALING = "first_signaling"  # the first signalling one, else the first quiet one
 
@@ -223,38 +223,38 @@ class InvalidNan(enum.Enum):
 
 
 class FmaInvalid(enum.Enum):
-    """Operations: what fma(infinity, 0, a quiet NaN) does, which IEEE 754-2019 clause 7.2 leaves open."""
+    """Operations: fma(infinity, 0, quiet NaN), which IEEE 754-2019 clause 7.2 leaves open."""
 
     INVALID = "invalid"  # raises invalid; its NaN goes first
     QUIET = "quiet"  # raises nothing and gives the addend
 
 
 class DivisionByZero(enum.Enum):
-    """Operations: what divide, reciprocal and rsqrt give for a divisor of zero."""
+    """Operations: the result of divide, reciprocal and rsqrt for a zero divisor."""
 
     INFINITY = "infinity"  # IEEE 754-2019 clause 7.3: raises divide by zero
     NAN = "nan"  # P3109: raises the same; an infinity divided by zero is invalid
 
 
 class Extremum(enum.Enum):
-    """Which minimum and maximum are meant: an argument of these two, no knob of a profile."""
+    """The definition of minimum and maximum: an argument of these two operations, not a rule of a profile."""
 
     IEEE_2019 = "2019"  # IEEE 754-2019 clause 9.6: NaN if either is; -0 is less than +0
-    IEEE_2008 = "2008"  # IEEE 754-2008 clause 5.3.1, minNum: the number beside a quiet NaN, NaN beside a signalling one
+    IEEE_2008 = "2008"  # IEEE 754-2008 clause 5.3.1, minNum: the other operand of a quiet NaN; NaN for a signalling one
     X86 = "x86"  # MINPS: the second operand where either is NaN or both are zeros; every NaN raises invalid
     ARM = "arm"  # FMINNM: as minNum; -0 is less than +0
 
 
 class FloatToIntInvalid(enum.Enum):
-    """What an integer format gives for a float's NaN, infinities and what is out of range; flags: invalid.
+    """The result of a float's NaN, infinity or value out of range in an integer format; raises invalid.
 
-    Apart from STANDARD it goes before `overflow`, `infinity` and `nan`; to `Profile.replace` one of these three, or to
-    give a cast its `overflow=`, is to say STANDARD.  C_X86_64 converts to the smaller of int32 and int64 that holds the
-    format (to uint64: from 2^63 up by way of x - 2^63), takes the integer indefinite, the lowest one, for whatever that
-    has not, and keeps the low bits; C_X86_64_LONG never by way of int32.
+    All but STANDARD take precedence over `overflow`, `infinity` and `nan`; `Profile.replace` of one of these three, or
+    `overflow=` of a cast, resets the rule to STANDARD.  C_X86_64 converts to the smaller of int32 and int64 that holds
+    the format (uint64: from 2^63 up by way of x - 2^63), replaces values out of range by the integer indefinite, the
+    lowest integer, and keeps the low bits; C_X86_64_LONG always converts to int64.
     """
 
-    STANDARD = "standard"  # as overflow, infinity and nan say
+    STANDARD = "standard"  # by the rules overflow, infinity and nan
     X86 = "x86"  # the integer indefinite: the lowest, unsigned the largest
     RISCV = "riscv"  # the largest or the lowest, by direction; NaN: the largest
     ARM = "arm"  # the largest or the lowest, by direction; NaN: 0
@@ -263,7 +263,7 @@ class FloatToIntInvalid(enum.Enum):
 
 
 class Through(enum.Enum):
-    """A format that a source is rounded to first (nearest even), as tools do that round twice."""
+    """An intermediate format to which the source is rounded first (nearest even), as in tools that round twice."""
 
     NONE = "none"
     FLOAT32 = "float32"
@@ -306,7 +306,7 @@ ROUNDING_ALIASES: dict[str, Rounding] = {
 }
 
 
-# What follows "stochastic" in a name, and the variant
+# Suffix of "stochastic" in a name -> variant
 _STOCHASTIC_WORDS = {"": "A", "a": "A", "b": "B", "c": "C", "equal": "equal", "_equal": "equal"}
 
 
@@ -327,9 +327,9 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     Raises
     ------
     ValueError
-        If the name is unknown; the message lists what is allowed and what is near.
+        If the name is unknown; the message lists the allowed names and similar ones.
     TypeError
-        If it is no name and no mode.
+        If it is neither a name nor a mode.
 
     Examples
     --------
@@ -357,7 +357,7 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
     raise ValueError(unknown("rounding", rounding, [*names, "stochastic", "stochastic_equal"], ROUNDING_ALIASES))
 
 
-# The knobs whose values are enums; `rounding` and `nan_code` are checked apart.
+# The rules whose values are enums; `rounding` and `nan_code` are checked separately.
 KNOBS: dict[str, type[enum.Enum]] = {
     "overflow": Overflow,
     "infinity": InfinityRule,

@@ -1,4 +1,4 @@
-"""Formats and profiles as plain data, fit for JSON, and back: by all their parameters, never by name alone."""
+"""Formats and profiles as JSON-compatible data and back, by all their parameters, never by name alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS: dict[str, type[FloatFormat | IntFormat]] = {"float": FloatFormat, "int":
 
 
 def format_of(fmt: Format) -> dict[str, Any]:
-    """A format's parameters.
+    """A format's parameters as JSON-compatible data.
 
     Examples
     --------
@@ -34,10 +34,10 @@ def format_of(fmt: Format) -> dict[str, Any]:
      'encoding': 'twos_complement'}
     """
     if isinstance(fmt, TableFormat):
-        found: dict[str, Any] = {"name": fmt.name, "values": list(fmt.entries)}
+        parameters: dict[str, Any] = {"name": fmt.name, "values": list(fmt.entries)}
     else:
-        found = {field.name: getattr(fmt, field.name) for field in dataclasses.fields(fmt)}
-    return {"kind": fmt.kind, **found, "profile": profile_of(fmt.profile)}
+        parameters = {field.name: getattr(fmt, field.name) for field in dataclasses.fields(fmt)}
+    return {"kind": fmt.kind, **parameters, "profile": profile_of(fmt.profile)}
 
 
 def format_from(data: dict[str, Any]) -> Format:
@@ -46,7 +46,7 @@ def format_from(data: dict[str, Any]) -> Format:
     Raises
     ------
     ValueError
-        If they are not a format's.
+        If they do not describe a format.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def format_from(data: dict[str, Any]) -> Format:
 
 
 def format_text(fmt: Format) -> str:
-    """A format in one line: its name where that means it everywhere, else its parameters as JSON.
+    """A format in one line: its name if every process finds the format by it, else its parameters as JSON.
 
     Examples
     --------
@@ -79,12 +79,12 @@ def format_text(fmt: Format) -> str:
 
 
 def format_from_text(text: str) -> Format:
-    """The format that a text of `format_text`, or any name, means.
+    """The format for a text from `format_text`, or for a name.
 
     Raises
     ------
     ValueError
-        If it means none.
+        If there is none.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def format_from_text(text: str) -> Format:
 
 
 def profile_of(profile: Profile) -> dict[str, Any]:
-    """A profile's knobs and rows.
+    """A profile's rules and rows as JSON-compatible data.
 
     Examples
     --------
@@ -117,12 +117,12 @@ def profile_of(profile: Profile) -> dict[str, Any]:
 
 
 def profile_from(data: dict[str, Any]) -> Profile:
-    """The profile with these knobs and rows, as `profile_of` gives them.
+    """The profile with these rules and rows, as `profile_of` gives them.
 
     Raises
     ------
     ValueError
-        If they are not a profile's.
+        If they do not describe a profile.
 
     Examples
     --------
@@ -142,12 +142,12 @@ def profile_from(data: dict[str, Any]) -> Profile:
 
 
 def _plain(value: Any) -> Any:
-    """A knob's value, or rows of them, in lists, dicts, words and numbers."""
+    """The value of a rule, or rows of values, as lists, dicts, strings and numbers."""
     if isinstance(value, enum.Enum):
-        return {"enum": value.value}  # a row may have the word instead, which is another thing to equality
+        return {"enum": value.value}  # a row may have the string instead, which compares unequal
     if isinstance(value, Stochastic):
         return dataclasses.asdict(value)
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def _knob(knob: str, value: Any) -> Any:
@@ -157,4 +157,4 @@ def _knob(knob: str, value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""How people write names: torch.float8_e4m3fn, FP8-E4M3, int4_g128; and which known name they mean."""
+"""Spellings of names (torch.float8_e4m3fn, FP8-E4M3, int4_g128) and the known names they mean."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["ends_negative", "key", "meant", "plain", "unambiguous", "with_group"
 
 T = TypeVar("T")
 
-# Where names live that are pasted with their place
+# Module prefixes of pasted names
 _PLACES = re.compile(r"(?:torch|numpy|np|ml_dtypes|jax\.numpy|jnp|triton\.language|tl|tf|mx|mlx\.core)\.(?=[a-z])")
 _GROUP = re.compile(r"_?(?:group_?size|group|gs|g)_?([0-9]+)$")
 
 _NEGATIVE_GROUP = re.compile(r"(?:group[\s_-]?size|group|gs|g)[\s_]*-([0-9]+)$")
 
-# What may mean two things, as it is written: numpy's number of bytes, or safetensors' and others' number of bits
+# Ambiguous spellings: numpy counts bytes, safetensors and others count bits
 _AMBIGUOUS = {
     "f4": ("float32", "float4_e2m1fn"),
     "f8": ("float64", "float8_e4m3fn", "float8_e5m2"),
@@ -34,7 +34,7 @@ def key(name: str) -> str:
 
 
 def plain(name: str) -> str:
-    """The same without the place that it was copied from, its words parted by underscores."""
+    """A name in lower case without its module prefix, its words joined by underscores."""
     return re.sub(r"[\s_-]+", "_", _PLACES.sub("", name.strip().lower(), count=1))
 
 
@@ -43,7 +43,7 @@ def _loose(name: str) -> str:
 
 
 def meant(name: str, known: Mapping[str, T]) -> T | None:
-    """What a name means in a table of names in lower case: as it is written, else however its words are parted.
+    """The entry of a name in a table of lower-case names: as written, else with any separators between its words.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def meant(name: str, known: Mapping[str, T]) -> T | None:
     Returns
     -------
     object or None
-        None if it means none.
+        None if the name is unknown.
 
     Raises
     ------
     ValueError
-        If it may mean several; the message says which.
+        If it is ambiguous; the message lists the meanings.
 
     Examples
     --------
@@ -74,22 +74,22 @@ def meant(name: str, known: Mapping[str, T]) -> T | None:
     if plain(name).endswith("_"):
         return None
     loose = _loose(plain(name))
-    found: list[Any] = []
+    matches: list[Any] = []
     for other, value in known.items():
-        if _loose(other) == loose and not any(value is one for one in found):
-            found.append(value)
-    if len(found) > 1:
-        raise ValueError(_several(name, [getattr(one, "name", one) for one in found]))
-    return found[0] if found else None
+        if _loose(other) == loose and not any(value is one for one in matches):
+            matches.append(value)
+    if len(matches) > 1:
+        raise ValueError(_several(name, [getattr(one, "name", one) for one in matches]))
+    return matches[0] if matches else None
 
 
 def unambiguous(names: Iterable[str]) -> list[str]:
-    """The names that mean one thing alone."""
+    """The names that are not ambiguous."""
     return [name for name in names if name not in _AMBIGUOUS]
 
 
 def ends_negative(name: str) -> bool:
-    """Whether a name of a scheme ends with a group of a negative length: what other tools say for a whole row.
+    """Whether a scheme's name ends with a negative group length, with which other tools mean a whole row.
 
     Examples
     --------
@@ -97,8 +97,8 @@ def ends_negative(name: str) -> bool:
     >>> ends_negative("int4_g-1"), ends_negative("INT4-G128"), ends_negative("int4_g128")
     (True, False, False)
     """
-    found = _NEGATIVE_GROUP.search(name.strip().lower())
-    return found is not None and (found[1] == "1" or "_" in name)
+    group = _NEGATIVE_GROUP.search(name.strip().lower())
+    return group is not None and (group[1] == "1" or "_" in name)
 
 
 def _several(name: str, names: Any) -> str:
@@ -106,7 +106,7 @@ def _several(name: str, names: Any) -> str:
 
 
 def with_group(name: str) -> str:
-    """A name of a scheme with its group as schemes have it: int4_g128 is int4_group128.
+    """A scheme's name with its group spelled as in names of schemes: int4_g128 is int4_group128.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""JSON read more strictly than Python reads it, and without deep recursion."""
+"""A JSON reader stricter than Python's, without deep recursion."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) -> Any:
-    """What JSON stands for, read more strictly than Python reads it.
+    """The value of a JSON text, read more strictly than by Python.
 
     Parameters
     ----------
     text : bytes or str
         In UTF-8.
     depth : int
-        How deep lists and maps may lie in each other.
+        The allowed nesting depth of lists and maps.
     constants : bool
         Whether NaN, Infinity and -Infinity are numbers, as Python itself writes them.
 
@@ -38,8 +38,8 @@ def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) ->
     Raises
     ------
     ValueError
-        If it is no JSON: a name given twice, NaN, a number beyond float64 or beyond 64 bits, and text that is no
-        Unicode are none either; or if it is too deep.
+        If it is not JSON or nested too deeply; also for repeated names, NaN, numbers beyond float64 or 64 bits, and
+        invalid Unicode.
 
     Examples
     --------
@@ -56,34 +56,34 @@ def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) ->
         raise ValueError(f"lists and maps lie more than {depth} deep in each other")
     plain = raw.decode("utf-8")
     try:
-        found = json.loads(
+        value = json.loads(
             plain,
             object_pairs_hook=_map,
             parse_constant=float if constants else _no_number,
             parse_int=_whole,
             parse_float=_float,
         )
-    except RecursionError:  # text that is no JSON may look less deep than it is
+    except RecursionError:  # invalid JSON may be deeper than `_depth_of` finds
         raise ValueError("lists and maps lie too deep in each other") from None
     if b"\\u" in raw:
-        json.dumps(found, ensure_ascii=False).encode("utf-8")  # halves of characters
-    return found
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates fail here
+    return value
 
 
 def _depth_of(raw: bytes) -> int:
-    """How deep lists and maps lie in each other."""
+    """The nesting depth of lists and maps."""
     signs = np.frombuffer(_TEXT.sub(b"", raw), np.uint8) & 0xDF  # brackets like braces
     steps = (signs == ord("[")).astype(np.int8) - (signs == ord("]"))
     return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
 
 
 def _map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"the name {twice[:60]!r} is there twice")
-    return found
+    return members
 
 
 def _no_number(text: str) -> NoReturn:

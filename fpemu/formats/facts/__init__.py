@@ -1,1 +1,1 @@
-"""What follows from a format without casting: limits, classes of codes, exact values, text."""
+"""Facts about formats that need no cast: limits, exactness, classes of codes, exact values, text."""

@@ -1,4 +1,4 @@
-"""The class of every code: `classify` (IEEE 754-2019 clause 5.7.2)."""
+"""Codes of a format: classes (IEEE 754-2019 clause 5.7.2), NaN and zero masks, order, fields."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NumberClass(enum.IntEnum):
 
     @property
     def words(self) -> str:
-        """The class as one says it: "positive normal", "quiet NaN"."""
+        """The name in words: "positive normal", "quiet NaN"."""
         return self.name.lower().replace("_", " ").replace("nan", "NaN")
 
 
@@ -55,13 +55,13 @@ NANS = NumberClass.SIGNALING_NAN, NumberClass.QUIET_NAN
 
 
 def split(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-    """The sign bit of codes and the other bits."""
+    """Split codes into the sign bit and the other bits."""
     wide = codes.astype(np.uint64)
     return (wide & np.uint64(fmt.sign_mask)) != 0, wide & np.uint64((1 << fmt.bits) - 1 - fmt.sign_mask)
 
 
 def classes_of(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint8]:
-    """The numbers of the classes of codes, which are in range."""
+    """The class number of each code; all codes must be in range."""
     if isinstance(fmt, TableFormat):
         return np.take(np.array([_of_entry(code, fmt) for code in range(fmt.code_count)], np.uint8), codes)
     negative, magnitude = split(codes, fmt)
@@ -87,7 +87,7 @@ def classes_of(codes: NDArray[Any], fmt: Format) -> NDArray[np.uint8]:
 
 
 def _signed(negative: NDArray[np.bool_], positive: NDArray[Any]) -> NDArray[np.uint8]:
-    """The classes' numbers mirror each other: -infinity 0 to +infinity 7."""
+    """Class numbers of signed values: those of both signs add up to 7."""
     return np.where(negative, 7 - positive, positive).astype(np.uint8)
 
 
@@ -150,7 +150,7 @@ def entries_in_order(book: TableFormat) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def code_fields(fmt: Format) -> list[tuple[str, int]]:
-    """The fields of a code from its top bit, with their widths; none is empty.
+    """The non-empty fields of a code and their widths, from the top bit down.
 
     Parameters
     ----------

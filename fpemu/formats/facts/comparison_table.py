@@ -13,7 +13,7 @@ from fpemu.formats.registry import dtype
 
 __all__ = ["Comparison", "compare"]
 
-# Field of a row -> head of its column in print.
+# Field of a row -> heading of its column.
 COLUMNS = {
     "format": "format",
     "bits": "bits",
@@ -31,7 +31,7 @@ COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `compare` gives: it prints as a table, and as HTML in a notebook.
+    """The result of `compare`; it prints as a table, in a notebook as HTML.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dict a format: None where the format has no such thing, the exact text where float64 cannot hold it."""
+        """One dict for each format: None for missing values, exact text for values beyond float64."""
         return [_row(fmt) for fmt in self.formats]
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a format holds: `finfo`, `iinfo`, and `describe` for any format."""
+"""Limits of formats: `finfo`, `iinfo`, and `describe` for any format."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class IntInfo(Limits):
 
     def _layout(self) -> str:
         fmt = self.format
-        how = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
+        encoding = "unsigned" if not fmt.signed else fmt.encoding.replace("_", " ").replace("twos", "two's")
         point = f", {fmt.fraction_bits} fraction bits" if fmt.fraction_bits else ""
-        return f"{fmt.bits} bit{'s' * (fmt.bits > 1)}: {how}{point}{', symmetric' if fmt.symmetric else ''}"
+        return f"{fmt.bits} bit{'s' * (fmt.bits > 1)}: {encoding}{point}{', symmetric' if fmt.symmetric else ''}"
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.name})"
@@ -89,7 +89,7 @@ class TableInfo(Limits):
 
     @property
     def smallest_positive(self) -> float:
-        """The smallest positive value; NaN if there is none."""
+        """The smallest positive value; NaN if the format has none."""
         return self._float("smallest_positive")
 
     @property
@@ -157,12 +157,12 @@ def finfo(fmt: Any) -> FloatInfo:
       cast                profile ieee: rounding nearest_even, overflow standard (to nearest: infinity), infinity
                           standard (infinity), nan standard (NaN)
     """
-    found = describe(fmt)
-    if not isinstance(found, FloatInfo):
+    info = describe(fmt)
+    if not isinstance(info, FloatInfo):
         raise ValueError(
-            f"{found.name} is no floating-point format: use fe.iinfo for integers, fe.describe for any format"
+            f"{info.name} is no floating-point format: use fe.iinfo for integers, fe.describe for any format"
         )
-    return found
+    return info
 
 
 def iinfo(fmt: Any) -> IntInfo:
@@ -192,14 +192,14 @@ def iinfo(fmt: Any) -> IntInfo:
     >>> fe.iinfo("q3.12").exact.max
     Fraction(32767, 4096)
     """
-    found = describe(fmt)
-    if not isinstance(found, IntInfo):
-        raise ValueError(f"{found.name} is no integer format: use fe.finfo for floats, fe.describe for any format")
-    return found
+    info = describe(fmt)
+    if not isinstance(info, IntInfo):
+        raise ValueError(f"{info.name} is no integer format: use fe.finfo for floats, fe.describe for any format")
+    return info
 
 
 def describe(fmt: Any) -> Info:
-    """What `finfo` or `iinfo` gives, whichever fits the format; for a codebook its own.
+    """The limits of any format: as `finfo` or `iinfo` gives them, or a codebook's.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def describe(fmt: Any) -> Info:
     >>> fe.describe("nf4")
     TableInfo(min=-1.0, max=1.0, dtype=nf4)
     """
-    found: Format = dtype(fmt)
-    if isinstance(found, FloatFormat):
-        return FloatInfo(found)
-    return IntInfo(found) if isinstance(found, IntFormat) else TableInfo(found)
+    target: Format = dtype(fmt)
+    if isinstance(target, FloatFormat):
+        return FloatInfo(target)
+    return IntInfo(target) if isinstance(target, IntFormat) else TableInfo(target)

@@ -1,6 +1,6 @@
-"""What every info has, and the limits of floating-point formats.
+"""Fields common to all infos; `FloatInfo`; the text of an info.
 
-Every quantity is worked out as significand times 2^exponent, exactly; floats come last.
+Every value is computed exactly, as significand times 2^exponent, and converted to a float last.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _DB = 20 * math.log10(2)  # decibels in a factor of two
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What the infos of the three kinds of format share."""
+    """Base class of the infos of the three kinds of formats."""
 
     format: Any
 
-    # Fields of `to_dict`, in order; those in `numbers` are exact dyadic numbers inside, None where there is none.
+    # Fields of `to_dict`, in order; those in `numbers` come from `dyadic`, which gives None for a missing value.
     fields: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[tuple[str, ...]] = ()
 
     def dyadic(self, field: str) -> Dyadic | None:
-        """A value as significand and exponent; None where the format has none such."""
+        """The value of a field as significand and exponent; None if the format lacks it."""
         significand, exponent = self.format.scaled(end_codes(self.format)[field == "max"])
         return (significand, exponent) if significand else (0, 0)
 
     def text(self, field: str) -> str:
-        """A value exactly, as text: "7 * 2**6"; "none" where there is none."""
+        """The exact value of a field as text: "7 * 2**6", or "none"."""
         number = self.dyadic(field)
         return "none" if number is None else dyadic_text(*number)
 
@@ -106,12 +106,12 @@ class Limits:
 
     @property
     def min(self) -> float:
-        """The smallest value that is finite, the most negative one."""
+        """The smallest finite value, the most negative one."""
         return self._float("min")
 
     @property
     def exact(self) -> ExactInfo:
-        """The same fields, values as Fractions: exact, and never an OverflowError."""
+        """The same fields with exact values, as Fractions; never an OverflowError."""
         return ExactInfo(self)
 
     @property
@@ -140,7 +140,7 @@ class Limits:
         return (high[0].bit_length() + high[1]) - (low[0].bit_length() + low[1]) + 1
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by name, fit for JSON: no value, None; a value beyond float64, its exact text.
+        """All fields by name, for JSON: None for a missing value, exact text for a value beyond float64.
 
         Returns
         -------
@@ -152,20 +152,20 @@ class Limits:
         >>> fe.finfo("binary16p1se").to_dict()["max"]
         '2**16382'
         """
-        found: dict[str, Any] = {"name": self.name, "kind": self.format.kind, "profile": self.format.profile.name}
+        values: dict[str, Any] = {"name": self.name, "kind": self.format.kind, "profile": self.format.profile.name}
         for field in self.fields:
             try:
                 value = getattr(self, field)
             except OverflowError:
                 value = self.text(field)
-            found[field] = None if isinstance(value, float) and math.isnan(value) else value
-        return found
+            values[field] = None if isinstance(value, float) and math.isnan(value) else value
+        return values
 
     def __str__(self) -> str:
         return block(self, self._layout())
 
     def _layout(self) -> str:
-        """How a code's bits are used, in one line."""
+        """The layout of a code's bits, in one line."""
         raise AssertionError("each kind of format has its own")
 
 
@@ -392,8 +392,8 @@ def _number(info: Limits, field: str) -> str:
 def _counts(info: Limits) -> str:
     counts = {field.removesuffix("_count"): getattr(info, field) for field in info.fields if field.endswith("_count")}
     total = counts.pop("code")
-    parts = [f"{count} {_LABELS.get(count_name, count_name)}" for count_name, count in counts.items() if count]
-    return f"{total}, of them {', '.join(parts)}" if parts else str(total)
+    kinds = [f"{count} {_LABELS.get(count_name, count_name)}" for count_name, count in counts.items() if count]
+    return f"{total}, of them {', '.join(kinds)}" if kinds else str(total)
 
 
 def _wrap(text: str, first: str, later: str) -> str:
@@ -403,7 +403,7 @@ def _wrap(text: str, first: str, later: str) -> str:
 
 
 def _rules(fmt: Format) -> str:
-    """The rules of a cast by default, each with what it comes to in this format."""
+    """The rules of the default profile, each with its effect in this format."""
     rules = fmt.check_profile(fmt.profile)
     nan = "NaN" if fmt.has("nan") else None
     beyond = "infinity" if fmt.has("infinity") else nan or "the largest value"

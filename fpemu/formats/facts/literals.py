@@ -1,9 +1,9 @@
-"""Numbers written as text, read exactly and without work that grows with their exponents.
+"""Numbers in text, read exactly, at a cost independent of their exponents.
 
-A number is kept as it is written: an integer significand and an exponent of two or of ten, so ``1e1000000000`` is two
-small integers.  What is asked of it is worked out from these: a fraction, where it is not too long; the first 128
-binary digits and whether more follow, which any rounding to any format needs and no more; the digits at a place, for
-overflow that wraps.
+A number is stored as written: an integer significand and an exponent of two or of ten, so ``1e1000000000`` is two
+small integers.  From these follow a fraction, if it is not too long; the first 128 binary digits and whether more
+follow, which is enough for any rounding to any format; and the digits from a given exponent up, for overflow that
+wraps.
 
 The grammar is `float`'s for decimal numbers, infinities and NaN, and C's for hexadecimal ones (C17 clause 6.4.4.2, the
 exponent may be left out where there is a point): ``0.1``, ``-1_000.5e-3``, ``0x1.8p-3``, ``-inf``, ``nan``, ``-0``.
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DIGITS", "FAR", "LARGEST_EXPONENT", "LONGEST", "Leading", "Literal", "is_code", "leading_of", "read"]
 
-DIGITS = 128  # of a number, in binary: what any rounding needs, beside whether more follow
+DIGITS = 128  # binary digits of a number that, with whether more follow, are enough for any rounding
 FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26
 FARTHEST = 1 << 16  # binary exponent, or number of binary digits, of a number that becomes a fraction
 LONGEST = 100_000  # characters of a number
-LARGEST_EXPONENT = 10**30  # written ones beyond it mean the same: no text is so long
-PIECE = 4000  # decimal digits that Python reads at once
+LARGEST_EXPONENT = 10**30  # larger ones are equivalent: no text is that long
+PIECE = 4000  # decimal digits that Python converts in one call
 
 _DECIMAL = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<whole>\d(?:_?\d)*)(?:\.(?P<part>(?:\d(?:_?\d)*)?))?|\.(?P<only>\d(?:_?\d)*))"
@@ -44,7 +44,7 @@ _CODE = re.compile(r"[+-]?(?:0x[0-9a-f](?:_?[0-9a-f])*|0b[01](?:_?[01])*|0o[0-7]
 
 
 class Leading(NamedTuple):
-    """A magnitude's first digits: `digits` has 128 bits, the first one's exponent is `top`, and whether more follow."""
+    """The first 128 binary digits of a magnitude, the exponent `top` of the first one, and whether more follow."""
 
     top: int
     digits: int
@@ -52,7 +52,7 @@ class Leading(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A number as it is written: (-1)^negative significand base^exponent; a zero, an infinity or NaN with its sign.
+    """A number as written: (-1)^negative significand base^exponent; a zero, an infinity or NaN with its sign.
 
     `kind` is one of `fpemu.kernels.columns`' NUMBER, ZERO, INFINITE, NOT_A_NUMBER; the significand is positive where it
     is NUMBER, else 0; the base is 2 or 10.
@@ -107,9 +107,9 @@ class Literal(NamedTuple):
         return nearest if number == type(number)(nearest) else None
 
     def fraction(self) -> Fraction | None:
-        """The number exactly; None for infinities and NaN, and where it is longer than some 2^16 binary digits.
+        """The number exactly; None for infinities, NaN and numbers of more than some 2^16 binary digits.
 
-        A number that was written with more digits than that is never too long for that alone.
+        A number written with more digits than that does not count as too long.
         """
         from fractions import Fraction  # imported late: `import fpemu` stays light
 
@@ -125,8 +125,8 @@ class Literal(NamedTuple):
     def leading(self) -> Leading:
         """The first 128 binary digits of a number's magnitude.
 
-        Beyond 2^(2^30) and below 2^-(2^30), where no format has values, another number of that magnitude stands for it:
-        every format and rule makes the same of both.
+        Numbers beyond 2^(2^30) or below 2^-(2^30), where no format has values, become others of that magnitude:
+        every format and rule gives the same for both.
 
         Examples
         --------
@@ -146,7 +146,7 @@ class Literal(NamedTuple):
             if exponent >= 0:
                 return _of_dyadic(m * 5**exponent, exponent)
             return leading_of(m, 5**-exponent, exponent)
-        # Here it is no number of 128 digits: 5^e alone has more, or divides no m that is shorter.
+        # More than 128 digits follow: 5^e alone has more, or divides no m that is shorter.
         width = DIGITS + 64
         while True:
             low, high, power = _power_of_five(abs(exponent), width)
@@ -159,7 +159,7 @@ class Literal(NamedTuple):
             width *= 2
 
     def digits_at(self, exponent: int, width: int) -> tuple[int, bool]:
-        """The magnitude's `width` binary digits from 2^exponent upwards, as an integer, and whether any follow below.
+        """The magnitude's `width` binary digits from 2^exponent up, as an integer, and whether any lower one is set.
 
         That is floor(|x| / 2^exponent) modulo 2^width.
 
@@ -195,17 +195,17 @@ class Literal(NamedTuple):
         return (m >> -up) % (1 << width), m & ((1 << -up) - 1) != 0
 
     def _reach(self, least: int) -> int:
-        """So large an exponent is written out as digits: where that makes nothing much longer than the text was."""
+        """The largest exponent that is expanded to digits: those that make the number little longer than its text."""
         return max(least, self.significand.bit_length())
 
 
 def read(text: str) -> Literal:
-    """The number that a text means, exactly.
+    """The number in a text, exactly.
 
     Parameters
     ----------
     text : str
-        As `float` reads it, or hexadecimal with a "p" or a point; spaces around it count for nothing.
+        As `float` reads it, or hexadecimal with a "p" or a point; surrounding spaces are ignored.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def read(text: str) -> Literal:
     Raises
     ------
     ValueError
-        If it is no number; a code, "0x7E", is none.
+        If it is not a number; a code, "0x7E", is not one.
 
     Examples
     --------
@@ -229,20 +229,20 @@ def read(text: str) -> Literal:
     plain = text.strip()
     if len(plain) > LONGEST:
         raise ValueError(f"a number of {len(plain)} characters: {LONGEST} are allowed")
-    found = _DECIMAL.fullmatch(plain)
-    if found is not None:
-        return _finite(found, 10)
-    found = _SPECIAL.fullmatch(plain)
-    if found is not None:
-        return Literal(columns.INFINITE if found["infinity"] else columns.NOT_A_NUMBER, found["sign"] == "-")
+    match = _DECIMAL.fullmatch(plain)
+    if match is not None:
+        return _finite(match, 10)
+    match = _SPECIAL.fullmatch(plain)
+    if match is not None:
+        return Literal(columns.INFINITE if match["infinity"] else columns.NOT_A_NUMBER, match["sign"] == "-")
     if is_code(plain):
         known = f"the int {value}" if abs(value := int(plain, 0)) < 1 << 128 else "an int"
         raise ValueError(
             f"{_short(text)} is a code or an integer: give {known}, for a code with source=; a number has a p, 0x7Ep0"
         )
-    found = _HEXADECIMAL.fullmatch(plain)
-    if found is not None:
-        return _finite(found, 16)
+    match = _HEXADECIMAL.fullmatch(plain)
+    if match is not None:
+        return _finite(match, 16)
     raise ValueError(f"{_short(text)} is not a number: write 0.1, -1e-3, 0x1.8p3, inf, nan")
 
 
@@ -258,15 +258,15 @@ def is_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
-def _finite(found: re.Match[str], radix: int) -> Literal:
-    negative = found["sign"] == "-"
-    whole, part = found["whole"] or "", found["part"] or found["only"] or ""
-    whole, part = whole.replace("_", ""), part.replace("_", "")
-    exponent = _exponent(found["power"])
+def _finite(match: re.Match[str], radix: int) -> Literal:
+    negative = match["sign"] == "-"
+    whole, fraction = match["whole"] or "", match["part"] or match["only"] or ""
+    whole, fraction = whole.replace("_", ""), fraction.replace("_", "")
+    exponent = _exponent(match["power"])
     if radix == 10:
-        significand, exponent, base = _integer(whole + part), exponent - len(part), 10
+        significand, exponent, base = _integer(whole + fraction), exponent - len(fraction), 10
     else:
-        significand, exponent, base = int(whole + part, 16), exponent - 4 * len(part), 2
+        significand, exponent, base = int(whole + fraction, 16), exponent - 4 * len(fraction), 2
     if not significand:
         return Literal(columns.ZERO, negative)
     return Literal(columns.NUMBER, negative, significand, base, exponent)
@@ -281,7 +281,7 @@ def _exponent(text: str | None) -> int:
 
 
 def _integer(digits: str) -> int:
-    """Decimal digits as an integer; Python reads no more than some thousands at once."""
+    """Decimal digits as an integer, in chunks: Python converts some thousand at most in one call."""
     if len(digits) <= PIECE:
         return int(digits)
     low = len(digits) // 2
@@ -298,7 +298,7 @@ def _far(large: bool) -> Leading:
 
 
 def _of_dyadic(m: int, exponent: int) -> Leading:
-    """Of m 2^exponent."""
+    """The first digits of m 2^exponent."""
     size = m.bit_length()
     top = exponent + size - 1
     if abs(top) > FAR:
@@ -313,8 +313,8 @@ def leading_of(m: int, divisor: int, exponent: int = 0) -> Leading:
     """The first 128 binary digits of m / divisor 2^exponent, which is positive."""
     up = max(DIGITS + 1 + divisor.bit_length() - m.bit_length(), 0)
     whole, rest = divmod(m << up, divisor)  # of 129 digits or more
-    found = _of_dyadic(whole, exponent - up)
-    return found._replace(more=found.more or rest != 0)
+    leading = _of_dyadic(whole, exponent - up)
+    return leading._replace(more=leading.more or rest != 0)
 
 
 def _power_of_five(n: int, width: int) -> tuple[int, int, int]:

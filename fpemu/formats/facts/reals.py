@@ -1,6 +1,6 @@
-"""One number of any type, exactly: what Python, numpy, gmpy2, mpmath and text mean by it.
+"""Exact values of single numbers of any type: Python's, numpy's, gmpy2's, mpmath's, and text.
 
-Of gmpy2 and mpmath nothing is imported: their numbers say what they are.
+gmpy2 and mpmath are not imported: their numbers are recognised by their types' names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fpemu.kernels import columns
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    # What a float64 does not hold: as a fraction, or as it is written where that would be too long
+    # A number that float64 does not hold: a Fraction, or a Literal where that would be too long
     Exact = Fraction | Literal
 
 __all__ = ["as_float", "exact_text", "real"]
@@ -40,7 +40,7 @@ _ADVICE = {
 
 
 def real(x: Any) -> int | float | Exact:
-    """A number, exactly: an int, a float, or what no float64 holds.
+    """A number exactly: an int, a float, or else a Fraction or Literal.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def real(x: Any) -> int | float | Exact:
 
 
 def advice(x: Any) -> str:
-    """What to do instead of handing in an object that is no number."""
+    """Advice for an object that is not a number."""
     if isinstance(x, dict):
         return _ADVICE["dict"]
     if hasattr(x, "__next__"):
@@ -112,7 +112,7 @@ def advice(x: Any) -> str:
 
 
 def as_float(x: int | float | Exact) -> float | None:
-    """The float64 that is the number, or None where none is."""
+    """The number as a float; None if float64 does not hold it."""
     if isinstance(x, float):
         return x
     if isinstance(x, Literal):
@@ -122,7 +122,7 @@ def as_float(x: int | float | Exact) -> float | None:
 
 
 def exact_text(x: int | float | Exact) -> str:
-    """A number in an error message: not long, however long it is itself.
+    """A number in an error message, shortened if it is long.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def _of_decimal(x: Any) -> float | Exact:
 
 
 def _of_mpf(x: Any) -> float | Exact:
-    """mpmath's: its tuple has the sign, the significand and the exponent; it has no -0."""
+    """An mpmath number: sign, significand and exponent; there is no -0."""
     sign, significand, exponent, _ = x._mpf_
     if not significand:
         return 0.0 if not exponent else float(x)

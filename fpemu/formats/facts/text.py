@@ -1,4 +1,4 @@
-"""Exact values of numbers, however far from 1, and how they are printed."""
+"""Exact values of any magnitude, and numbers as text."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = [
 ]
 
 PRINTED = 20  # significant decimal digits of an exact value in print
-FARTHEST = 1 << 16  # binary exponent of an exact value that is told in digits
-SHORT = 200  # binary digits of the integers of a ratio that is printed beside decimals
-LONGEST = 1000  # binary digits of integers that are printed in decimal; Python prints some thousand
+FARTHEST = 1 << 16  # largest binary exponent of an exact value that is printed in digits
+SHORT = 200  # binary digits of the integers of a ratio that is printed after decimals
+LONGEST = 1000  # binary digits of integers that are printed in decimal; Python's limit is some thousand
 
 
 class Exact(NamedTuple):
-    """An exact value, number 2^scale: and whether more digits follow the first `known` binary ones, 128 at most.
+    """An exact value, number 2^scale; `more`: whether digits follow the first `known` binary ones, 128 at most.
 
     A value beyond 2^(2^16), or below the inverse of that, has a scale and a number from 1 to 2 (or -2 to -1); others
-    have scale 0.  Beyond 2^(2^30) it is only known that it is (`beyond`).
+    have scale 0.  Beyond 2^(2^30) only that fact is known (`beyond`).
     """
 
     number: Fraction
@@ -48,12 +48,12 @@ class Exact(NamedTuple):
 
     @property
     def beyond(self) -> bool:
-        """Whether the value is larger than 2^(2^30), or smaller than its inverse, and no more is known."""
+        """Whether the value is only known to be larger than 2^(2^30), or smaller than its inverse."""
         return abs(self.scale) >= FAR
 
     @property
     def text(self) -> str:
-        """In decimal; where that is cut also as a ratio or with a power of two; "~" before what has more digits."""
+        """In decimal; if that is cut, also as a ratio or with a power of two; "~" marks further digits."""
         if self.scale:
             sign = "-" * (self.number < 0)
             mark = "~" if not self.beyond else "<" if (self.number < 0) == (self.scale > 0) else ">"
@@ -64,7 +64,7 @@ class Exact(NamedTuple):
 
 
 def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
-    """The value of a magnitude's first 128 digits, whose first one's exponent is `top`.
+    """The value of a magnitude's first 128 digits; the exponent of the first one is `top`.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
 
 
 def exact_literal(literal: Literal) -> Exact | None:
-    """The value of a number that is written out; None for infinities and NaN.
+    """The value of a literal; None for infinities and NaN.
 
     Examples
     --------
@@ -140,9 +140,9 @@ def fraction_text(x: Fraction) -> str:
 
 
 def _leading_digits(x: Fraction, count: int) -> tuple[str, str, int]:
-    """A number's sign, its first decimal digits, `count` or one more, and after how many of them the point stands.
+    """A number's sign, its first `count` or `count` + 1 decimal digits, and the position of the point among them.
 
-    Where more digits follow a 1 stands for them.
+    A final 1 stands for further digits.
     """
     point = math.floor(floor_log2(abs(x)) * math.log10(2)) + 1  # the decimal point, or one place before it
     up: int = 10 ** abs(count - point)
@@ -169,7 +169,7 @@ def ratio_text(x: Fraction) -> str:
 
 
 def number_text(x: Fraction | None, digits: int = 6) -> str:
-    """A number in print, in so many digits, far beyond float64's range too; "-" for None.
+    """A number rounded to some digits, beyond float64's range too; "-" for None.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def number_text(x: Fraction | None, digits: int = 6) -> str:
     if abs(floor_log2(abs(x))) > FARTHEST:
         return fraction_text(x)
     sign, found, point = _leading_digits(x, digits + 2)
-    kept, rest = divmod(int(found), 10 ** (len(found) - digits))  # the last digit says whether more follow
+    kept, rest = divmod(int(found), 10 ** (len(found) - digits))  # the last digit is not 0 if more follow
     half = 5 * 10 ** (len(found) - digits - 1)
     kept += rest > half or (rest == half and kept % 2 == 1)
     found, point = (str(kept), point) if kept < 10**digits else ("1", point + 1)
@@ -194,14 +194,14 @@ def number_text(x: Fraction | None, digits: int = 6) -> str:
 
 
 def number_fact(x: Fraction | None) -> float | str | None:
-    """A number for JSON: the nearest float, in text where it is beyond them."""
+    """A number for JSON: the nearest float, or text beyond float64's range."""
     if x is None or not x or -1022 <= floor_log2(abs(x)) < 1023:
         return None if x is None else float(x)
     return number_text(x, 17)
 
 
 def _decimal(negative: bool, digits: str, point: int) -> str:
-    """Decimal digits with a point after so many of them, or before so many zeros, cut where there are too many."""
+    """Decimal digits with a point after the first `point` ones, cut to 20; with an exponent far from 1."""
     sign = "-" if negative else ""
     digits = digits.rstrip("0")
     cut = "…" if len(digits) > PRINTED else ""
@@ -216,7 +216,7 @@ def _decimal(negative: bool, digits: str, point: int) -> str:
 
 
 def text(x: Fraction) -> str:
-    """A number in decimal; where the decimals are cut also as an integer times a power of two, or as a ratio."""
+    """A number in decimal; if that is cut, also as an integer times a power of two, or as a ratio."""
     numerator, denominator = x.numerator, x.denominator
     if denominator & (denominator - 1) == 0 and odd_bits(abs(numerator)) <= SHORT:
         exponent = 1 - denominator.bit_length()
@@ -240,7 +240,7 @@ def dyadic_text(significand: int, exponent: int) -> str:
 
 
 def decimal_text(number: float | str | None) -> str:
-    """A number in a table's cell: six digits; "-" where there is none; the exact text where there is no float64."""
+    """A number in a table's cell: six digits; "-" for None; text unchanged."""
     if number is None:
         return "-"
     return number if isinstance(number, str) else f"{number:.6g}"
