@@ -104,10 +104,11 @@ def fill(function: F, texts: Mapping[str, str], options: Collection[str] = ()) -
         doc = doc.replace(f"{{{name}}}", text)
     function.__doc__ = doc
     if options:
-        kinds, defaults = Options.__annotations__, dict(DEFAULTS)
+        kinds = {name: kind.__forward_arg__ for name, kind in Options.__annotations__.items()}  # as they are written
         added = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kinds[name])
-            for name in options
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
+            for name, default in DEFAULTS.items()
+            if name in options
         ]
         signature = inspect.Signature([*_named_parameters(function), *added], return_annotation="Any")
         function.__signature__ = signature  # type: ignore[attr-defined]

@@ -106,3 +106,9 @@ def test_sections_are_read():
     assert own_raises(fe.FloatFormat)
     assert own_raises(fe.rounding_mode)
     assert not own_raises(fe.dtypes)
+
+
+def test_signatures_are_as_written():
+    """`help(fe.add)` names types, not typing's forward references to them."""
+    wrong = [name for name, thing in CALLABLES.items() if "ForwardRef" in str(inspect.signature(thing))]
+    assert not wrong
