@@ -1,4 +1,4 @@
-"""Where blocks lie: an array's shape, and the blocks that share a scale."""
+"""Blocks: how an array is divided into blocks that share a scale, and its elements in rows of blocks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fpemu.casting.buffers import for_each_chunk
 from fpemu.formats.lookup import brief
 from fpemu.quantization.definition.scaled_format import Block
 
-__all__ = ["BlockChunk", "BlockedArray", "Layout", "Rows", "block_shape", "layout_of"]
+__all__ = ["BlockChunk", "BlockRows", "BlockedArray", "Layout", "block_shape", "layout_of"]
 
-MANY = 6  # dimensions; more are not told one by one
+MANY_DIMENSIONS = 6  # dimensions; messages leave shapes of more out
 
 
 def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The lengths of a block along each axis of an array.
 
-    "tensor": all of it; "row": all along `axis`; "channel": all but along `axis`, where it is 1; a length: so many
-    along `axis`; (rows, columns): the latter along `axis`, the former along the one before.
+    "tensor": the array's; "row": all along `axis`, else 1; "channel": 1 along `axis`, else all; a length: that length
+    along `axis`; (rows, columns): columns along `axis`, rows along the axis before.
 
     Raises
     ------
     ValueError
-        If the array has no such axis.
+        If the axis is out of range.
     """
     ndim = len(shape)
     if block == "tensor":
@@ -72,18 +72,18 @@ class Layout:
 
     @functools.cached_property
     def blocks(self) -> tuple[int, ...]:
-        """How many blocks there are along each axis: the shape of what belongs to blocks."""
+        """The number of blocks along each axis: the shape of per-block values."""
         return tuple(-(-length // step) for length, step in zip(self.shape, self.block_shape, strict=True))
 
     @property
     def is_whole(self) -> bool:
-        """Whether no block is shorter than others."""
+        """Whether blocks divide the array: none is shorter than others."""
         return all(length % step == 0 for length, step in zip(self.shape, self.block_shape, strict=True))
 
     @functools.cached_property
     def rows(self) -> tuple[int, int, int] | None:
-        """Where each block lies in one piece of a C-ordered array: (rows, their length, the block's); else None."""
-        split = next((place for place, step in enumerate(self.block_shape) if step > 1), len(self.shape))
+        """(rows, their length, the block's length) if each block is contiguous in a C-ordered array; else None."""
+        split = next((axis for axis, step in enumerate(self.block_shape) if step > 1), len(self.shape))
         inner = math.prod(self.shape[split + 1 :])
         if any(
             step != length for step, length in zip(self.block_shape[split + 1 :], self.shape[split + 1 :], strict=True)
@@ -96,14 +96,14 @@ class Layout:
     # -- between an array and its blocks ------------------------------------------------------------------------------
 
     def to_blocks(self, x: NDArray[Any]) -> NDArray[Any]:
-        """The elements of each block in a row, zeros where it is shorter."""
+        """The elements of each block in a row; shorter blocks are padded with zeros."""
         if not self.is_whole:
             ends = [
                 (0, count * step - length)
                 for count, step, length in zip(self.blocks, self.block_shape, self.shape, strict=True)
             ]
             x = np.pad(x, ends)
-        parted = x.reshape([part for pair in zip(self.blocks, self.block_shape, strict=True) for part in pair])
+        parted = x.reshape([length for pair in zip(self.blocks, self.block_shape, strict=True) for length in pair])
         ndim = len(self.shape)
         parted = parted.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
         return np.ascontiguousarray(parted.reshape(math.prod(self.blocks), math.prod(self.block_shape)))
@@ -113,28 +113,27 @@ class Layout:
         ndim = len(self.shape)
         parted = rows.reshape([*self.blocks, *self.block_shape])
         parted = parted.transpose(
-            [place for pair in zip(range(ndim), range(ndim, 2 * ndim), strict=True) for place in pair]
+            [axis for pair in zip(range(ndim), range(ndim, 2 * ndim), strict=True) for axis in pair]
         )
         whole = parted.reshape([count * step for count, step in zip(self.blocks, self.block_shape, strict=True)])
         return np.ascontiguousarray(whole[tuple(map(slice, self.shape))])
 
     def per_element(self, of_blocks: NDArray[Any]) -> NDArray[Any]:
-        """What belongs to blocks, for each element."""
-        found = of_blocks
+        """Repeat per-block values for each element."""
         for axis, (step, length) in enumerate(zip(self.block_shape, self.shape, strict=True)):
-            if found.shape[axis] == 1:
+            if of_blocks.shape[axis] == 1:
                 continue  # broadcast below
             if step > 1:
-                found = np.repeat(found, step, axis=axis)[(slice(None),) * axis + (slice(length),)]
-        return np.broadcast_to(found, self.shape)
+                of_blocks = np.repeat(of_blocks, step, axis=axis)[(slice(None),) * axis + (slice(length),)]
+        return np.broadcast_to(of_blocks, self.shape)
 
     def part(self, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...], Layout]:
-        """Indices of the elements and of the blocks for an index along block boundaries, and the part's layout.
+        """The indices of elements and of blocks, and the layout, of a part that an index takes along block boundaries.
 
         Raises
         ------
         TypeError
-            If `index` has something else than slices and integers.
+            If `index` has items other than slices and integers.
         ValueError
             If it steps over elements or cuts a block.
         IndexError
@@ -142,8 +141,8 @@ class Layout:
         """
         words = list(index) if isinstance(index, tuple) else [index]
         if any(word is Ellipsis for word in words):
-            place = next(place for place, word in enumerate(words) if word is Ellipsis)
-            words[place : place + 1] = [slice(None)] * (len(self.shape) - len(words) + 1)
+            position = next(k for k, word in enumerate(words) if word is Ellipsis)
+            words[position : position + 1] = [slice(None)] * (len(self.shape) - len(words) + 1)
         words += [slice(None)] * (len(self.shape) - len(words))
         if len(words) > len(self.shape):
             raise IndexError(f"too many indices: there are {len(self.shape)} dimensions")
@@ -151,7 +150,7 @@ class Layout:
         blocks: list[Any] = []
         shape, steps = [], []
         for axis, (word, length, step) in enumerate(zip(words, self.shape, self.block_shape, strict=True)):
-            start, stop = _range(word, length, axis)
+            start, stop = _bounds(word, length, axis)
             if (start % step and start != stop) or (stop % step and stop != length):
                 raise ValueError(f"{start}:{stop} cuts a block of axis {axis}, whose blocks have {step} elements")
             if isinstance(word, slice):
@@ -165,8 +164,8 @@ class Layout:
         return tuple(elements), tuple(blocks), Layout(tuple(shape), tuple(steps))
 
 
-def _range(word: Any, length: int, axis: int) -> tuple[int, int]:
-    """First and last + 1 of a slice without steps, or of an integer."""
+def _bounds(word: Any, length: int, axis: int) -> tuple[int, int]:
+    """The start and the stop of a slice without steps, or of an integer as a slice."""
     if isinstance(word, slice):
         start, stop, step = word.indices(length)
         if step != 1:
@@ -174,14 +173,14 @@ def _range(word: Any, length: int, axis: int) -> tuple[int, int]:
         return start, max(start, stop)
     if isinstance(word, bool | np.ndarray) or not hasattr(word, "__index__"):
         raise TypeError(f"slices and integers find blocks, not {type(word).__name__}")
-    place = int(word.__index__())
-    if not -length <= place < length:
-        raise IndexError(f"index {place} is out of range for axis {axis} with {length} elements")
-    return place % length, place % length + 1
+    index = int(word.__index__())
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of range for axis {axis} with {length} elements")
+    return index % length, index % length + 1
 
 
 def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False) -> Layout:
-    """Where the blocks of a shape lie.
+    """The layout of an array's blocks.
 
     Parameters
     ----------
@@ -194,7 +193,7 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
     Raises
     ------
     ValueError
-        If the array has no such axis, or blocks do not divide it and `pad` is not set; what would fit is named.
+        If the axis is out of range, or blocks do not divide it and `pad` is not set; the message names what would fit.
 
     Examples
     --------
@@ -202,21 +201,22 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
     >>> layout_of(32, -1, (4, 64)).blocks
     (4, 2)
     """
-    found = Layout(shape, block_shape(block, axis, shape))
-    if found.is_whole or pad:
-        return found
+    layout = Layout(shape, block_shape(block, axis, shape))
+    if layout.is_whole or pad:
+        return layout
     ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
-    ways += [f"axis={other}" for other in range(len(shape)) if _is_whole(block, other, shape)][:2]
+    ways += [f"axis={other}" for other in range(len(shape)) if _divide(block, other, shape)][:2]
     text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
-    blocks = " x ".join(map(str, found.block_shape))
+    if len(shape) > MANY_DIMENSIONS:
+        blocks, array, text = str(block), f"{len(shape)} dimensions", ""
+    else:
+        blocks, array = " x ".join(map(str, layout.block_shape)), f"shape {shape}"
     raise ValueError(
-        f"blocks of {blocks if len(shape) <= MANY else block} do not divide an array of "
-        f"{f'shape {shape}' if len(shape) <= MANY else f'{len(shape)} dimensions'}: pad=True lets the last ones be "
-        f"shorter{text if len(shape) <= MANY else ''}"
+        f"blocks of {blocks} do not divide an array of {array}: pad=True lets the last ones be shorter{text}"
     )
 
 
-def _is_whole(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
+def _divide(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
     """Whether blocks along an axis divide an array."""
     if isinstance(block, tuple) and axis % max(len(shape), 1) == 0:
         return False
@@ -224,18 +224,18 @@ def _is_whole(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
 
 
 def _reshaped(block: Block, axis: int, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes that blocks along the last axis divide: without axes of length 1, then the last axes in one."""
+    """Shapes that blocks along the last axis divide: without axes of length 1, then with the last axes joined."""
     if axis % len(shape) != len(shape) - 1:
         return []
     few = tuple(length for length in shape if length != 1)
     others = [few, *((*few[:first], math.prod(few[first:])) for first in range(len(few) - 2, -1, -1))]
-    return [other for other in others if other and other != shape and _is_whole(block, -1, other)]
+    return [other for other in others if other and other != shape and _divide(block, -1, other)]
 
 
 # -- rows of blocks, in chunks ----------------------------------------------------------------------------------------
 
-CHUNK = 1 << 18  # elements of a chunk, which stays in the cache
-LONGEST = 1 << 16  # elements of a block; a longer one is cut
+CHUNK_ELEMENTS = 1 << 18  # elements of a chunk, which stays in the cache
+LONGEST_BLOCK = 1 << 16  # elements of a block; a longer one is cut
 
 
 class BlockChunk(NamedTuple):
@@ -246,7 +246,7 @@ class BlockChunk(NamedTuple):
     blocks: slice
 
 
-class Rows(NamedTuple):
+class BlockRows(NamedTuple):
     """`height` rows of `length` elements, each in blocks of `block`, the last of which may be shorter."""
 
     height: int
@@ -259,25 +259,25 @@ class Rows(NamedTuple):
         return -(-self.length // self.block)
 
     @property
-    def joined(self) -> Rows:
+    def joined(self) -> BlockRows:
         """The same elements in one row, if whole blocks follow one another and are short enough for a chunk."""
-        joins = self.length % self.block == 0 and self.block <= LONGEST
-        return Rows(1, self.height * self.length, self.block) if joins else self
+        joins = self.length % self.block == 0 and self.block <= LONGEST_BLOCK
+        return BlockRows(1, self.height * self.length, self.block) if joins else self
 
     @property
-    def cut(self) -> Rows:
+    def cut(self) -> BlockRows:
         """The same rows in blocks short enough for a chunk, if each row is one long block."""
-        return self._replace(block=LONGEST) if self.block > LONGEST and self.block == self.length else self
+        return self._replace(block=LONGEST_BLOCK) if self.block > LONGEST_BLOCK and self.block == self.length else self
 
     def chunks(self) -> Iterator[BlockChunk]:
         """All chunks, in C order."""
-        if self.length <= CHUNK:
-            step = max(1, CHUNK // max(self.length, 1))
+        if self.length <= CHUNK_ELEMENTS:
+            step = max(1, CHUNK_ELEMENTS // max(self.length, 1))
             for start in range(0, self.height, step):
                 rows = slice(start, min(start + step, self.height))
                 yield BlockChunk(rows, slice(0, self.length), slice(0, self.blocks))
             return
-        step = max(1, CHUNK // self.block)
+        step = max(1, CHUNK_ELEMENTS // self.block)
         for row in range(self.height):
             for first in range(0, self.blocks, step):
                 last = min(first + step, self.blocks)
@@ -289,10 +289,10 @@ class Rows(NamedTuple):
         chunks = list(self.chunks())
 
         def run(start: int, stop: int) -> None:
-            for chunk in chunks[start // CHUNK : stop // CHUNK]:
+            for chunk in chunks[start // CHUNK_ELEMENTS : stop // CHUNK_ELEMENTS]:
                 work(chunk)
 
-        for_each_chunk(run, len(chunks) * CHUNK)
+        for_each_chunk(run, len(chunks) * CHUNK_ELEMENTS)
 
 
 class BlockedArray:
@@ -308,9 +308,9 @@ class BlockedArray:
     ----------
     layout : Layout
     is_copy : bool
-    rows : Rows
-        Rows of whole blocks.
-    cut : Rows
+    rows : BlockRows
+        BlockRows of whole blocks.
+    cut : BlockRows
         The same rows in blocks short enough for a chunk.
     x : numpy.ndarray
         The elements, in the rows.
@@ -322,7 +322,7 @@ class BlockedArray:
         if rows is None:
             array = layout.to_blocks(array)
             rows = *array.shape, array.shape[1]
-        self.rows = Rows(*rows).joined
+        self.rows = BlockRows(*rows).joined
         self.cut = self.rows.cut
         self.x = array.reshape(self.rows.height, self.rows.length)
 

@@ -19,8 +19,8 @@ from fpemu.formats.lookup import check_word
 from fpemu.formats.rules import Stochastic
 from fpemu.quantization.blocks import Layout, block_shape, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
-from fpemu.quantization.floats import is_zero
-from fpemu.quantization.histogram import LAST, SIGN, Ends, Histogram, Integers, bin_ranks, histograms, upper_ends
+from fpemu.quantization.floats import is_float_zero
+from fpemu.quantization.histogram import LAST_BIN, SIGN, Ends, Histogram, Integers, bin_ranks, histograms, upper_ends
 from fpemu.quantization.quantizer import as_floats, quantize
 
 if TYPE_CHECKING:
@@ -475,7 +475,7 @@ def _of_ranges(
     """Scales, zero points and the second level's scale of blocks whose numbers are `low` to `high`."""
     q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
-    all_zeros, underflowed = is_zero(low) & is_zero(high), is_zero(scales)
+    all_zeros, underflowed = is_float_zero(low) & is_float_zero(high), is_float_zero(scales)
     if all_zeros.any() or underflowed.any():
         least, one = scales.dtype.type(finfo(scheme.scale).smallest_subnormal), scales.dtype.type(1)
         scales = np.where(all_zeros, one, np.where(underflowed, least, scales))
@@ -491,7 +491,7 @@ def _least_error_ranges(
     whole = low, high
     with np.errstate(over="ignore"):
         largest = np.maximum(-low, high).astype(np.float32)
-    top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST)  # the bin of the largest magnitude
+    top = np.minimum(largest.view(np.uint32).astype(np.int64) >> 16, LAST_BIN)  # the bin of the largest magnitude
     lowest = np.maximum(top - BINADES * 128, 0)
 
     def best(bins: Integers, below: bool, above: bool) -> Integers:

@@ -1,4 +1,4 @@
-"""From codes and scales back to numbers, each product rounded once."""
+"""Dequantization: numbers from codes and scales, each product rounded once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from fpemu.casting.fpu import fpu_is_fit
 from fpemu.casting.plans import Plan, plan
 from fpemu.formats import EXACT, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat
 from fpemu.formats.facts.exactness import Span, carrier_of, holds, span, span_of
-from fpemu.quantization.blocks import BlockChunk, Rows
+from fpemu.quantization.blocks import BlockChunk, BlockRows
 from fpemu.quantization.floats import Arithmetic
 from fpemu.quantization.parts import QuantizedParts
 
 __all__ = ["dequantize"]
 
-_FORMATS: dict[np.dtype[Any], FloatFormat] = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
-_DTYPES = tuple(_FORMATS)
-INTEGER = 31  # bits of a difference of integers that the kernels take
-PRODUCT = FloatFormat("product", 64, 49)  # two of its numbers have a product of 53 and 24 digits, in any range
-LEAST = -(1 << 30)  # a zero point far below all integers, of scales that are not finite
+_FLOAT_FORMATS: dict[np.dtype[Any], FloatFormat] = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
+_DTYPES = tuple(_FLOAT_FORMATS)
+DIFFERENCE_BITS = 31  # bits of the differences of integers that the kernels take
+PRODUCT = FloatFormat("product", 64, 49)  # two numbers hold a product of 53 and 24 digits, in any range
+LEAST_ZERO_POINT = -(1 << 30)  # a zero point far below all integers, for scales that are not finite
 LOOKED_UP = 4  # bits of elements whose values fit a register
 
 
@@ -56,20 +56,20 @@ def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None
     if q.offset is not None:
         out[...] = _with_offset(q, q.offset, dtype)
         return out
-    found = _factors(q, dtype) if fpu_is_fit() else None
-    if found is None:
+    factors = _factors(q, dtype) if fpu_is_fit() else None
+    if factors is None:
         out[...] = _by_exact_arithmetic(q, dtype)
         return out
     rows = q.layout.rows if q.codes.flags.c_contiguous and out.flags.c_contiguous else None
     if rows is None:
-        _spread(q, *found, out)
+        _by_element(q, *factors, out)
     elif out.size:
-        _by_rows(q, *found, Rows(*rows).joined, out)
+        _by_rows(q, *factors, BlockRows(*rows).joined, out)
     return out
 
 
 def _with_offset(q: QuantizedParts, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Element x scale + offset, rounded once; or the product too, as `Steps` says."""
+    """Element x scale + offset, rounded once; the product rounded first where the profile's `Steps` do so."""
     if _decode(q) == "product_plus_offset":
         plain = q.without_offset()
         product = dequantize(plain, np.dtype(np.float32), None)
@@ -84,7 +84,7 @@ def _decode(q: QuantizedParts) -> str:
 
 
 def _span_of_second(second: float | None) -> Span:
-    """The second level's scale; none is 1, and what is no positive number goes through all products as it is."""
+    """The span of the second level's scale: of 1 without one; 0, NaN and infinity are exact in every product."""
     if second is None or not 0 < second < math.inf:
         return Span(0, 0, 0)
     integer, divisor = second.as_integer_ratio()
@@ -93,7 +93,7 @@ def _span_of_second(second: float | None) -> Span:
 
 @functools.lru_cache(maxsize=64)
 def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> Span:
-    """Elements less zero points."""
+    """The span of elements less zero points."""
     ends = (zero_point, zero_point) if isinstance(zero_point, int) else (zero_point.min_int, zero_point.max_int)
     lowest = element.min_int - element.symmetric  # decodes, though it is never produced
     bits = max(element.max_int - ends[0], ends[1] - lowest).bit_length()
@@ -101,37 +101,37 @@ def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> Spa
 
 
 def _is_integer(element: Format) -> bool:
-    """Whether `_elements` gives integers, whatever their fraction bits."""
+    """Whether `_elements` gives integers, without regard to fraction bits."""
     return isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement")
 
 
 def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any] | None:
-    """What elements (as `_elements` has them) are multiplied by, one after the other, to be rounded once.
+    """Two factors by which the results of `_elements` are multiplied, one after the other, and rounded once.
 
-    float32 or float64: either everything but the last product is exact there, or all is and the rounding is to float32.
-    The second is None where elements are divided by the first.  None: neither type is enough.
+    They are float32 or float64: either all products but the last are exact in that type, or all are, and the rounding
+    is to float32.  The second factor is None if elements are divided by the first.  None if neither type suffices.
     """
-    scheme, second, how = q.scheme, q.second_scale, _decode(q)
+    scheme, second, decoding = q.scheme, q.second_scale, _decode(q)
     element, scale, unit = span(scheme.element), span(scheme.scale), 0
     if scheme.zero_point is not None:
         assert isinstance(scheme.element, IntFormat)
         element = _span_of_differences(scheme.element, scheme.zero_point)
-        if element.digits > INTEGER:
+        if element.digits > DIFFERENCE_BITS:
             return None
     elif _is_integer(scheme.element):
         element, unit = Span(element.digits, 0, element.bits), element.low
-    own = _FORMATS[dtype]
+    own = _FLOAT_FORMATS[dtype]
     plain = not unit and element.fits(own) and scale.fits(own)
-    if how == "quotient":
+    if decoding == "quotient":
         return (np.asarray(decode(q.scales, scheme.scale, dtype=dtype)), None) if plain else None
     if not (second is None or isinstance(second, float)):
         return (q.scale_values.astype(dtype), dtype.type(1)) if plain else None
-    if how == "scales_first":
+    if decoding == "scales_first":
         first = Arithmetic(FLOAT32).multiply(decode(q.scales, scheme.scale), second)
         return (first.astype(dtype), dtype.type(1)) if plain else None
     last, moved = _span_of_second(second), Span(scale.digits, scale.low + unit, scale.high + unit)
     for kind in _DTYPES[_DTYPES.index(dtype) :]:
-        own = _FORMATS[kind]
+        own = _FLOAT_FORMATS[kind]
         if not all(numbers.fits(own) for numbers in (element, scale, moved, last)):
             continue
         if kind != dtype and not element.times(moved, last).fits(own):
@@ -149,7 +149,7 @@ def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any
 
 
 def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
-    """Codes, all of the format, as numbers; as integers, whatever their fraction bits, where `_is_integer` says so."""
+    """Codes as numbers; of formats that `_is_integer` accepts as integers, without regard to fraction bits."""
     from fpemu.kernels.cpu.blocks import sign_extended
 
     flat = np.ascontiguousarray(codes).reshape(-1)
@@ -178,7 +178,7 @@ def _decoding(element: Format) -> Plan:
 
 @functools.lru_cache(maxsize=64)
 def _lookup_kernel(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
-    """A kernel from codes to numbers times factors, without the elements between; None where there is none."""
+    """A kernel from codes to numbers times factors in one pass; None if the format has none."""
     from fpemu.kernels.cpu import blocks as kernels
 
     if isinstance(element, IntFormat) or element.bits > 8 or not holds(FLOAT32, element) or dtype != np.float32:
@@ -193,7 +193,7 @@ def _lookup_kernel(element: Format, dtype: np.dtype[Any]) -> Callable[..., None]
     return lambda codes, *rest: kernels.widened_times(codes, words, *rest)
 
 
-def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, out: NDArray[Any]) -> None:
+def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: BlockRows, out: NDArray[Any]) -> None:
     from fpemu.kernels.cpu import blocks as kernels
 
     shape = rows.height, rows.blocks
@@ -202,38 +202,38 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: Rows, ou
     zeros = (
         None
         if q.zero_points is None
-        else np.maximum(np.asarray(q.zero_points, np.int64), LEAST).reshape(shape).astype(np.int32)
+        else np.maximum(np.asarray(q.zero_points, np.int64), LEAST_ZERO_POINT).reshape(shape).astype(np.int32)
     )
     cut, scratch, element = rows.cut, Scratch(), q.scheme.element
-    at_once = None if zeros is not None or last is None else _lookup_kernel(element, out.dtype)
+    lookup = None if zeros is not None or last is None else _lookup_kernel(element, out.dtype)
 
-    def of_chunk(of_blocks: NDArray[Any], chunk: BlockChunk) -> NDArray[Any]:
+    def per_cut_block(of_blocks: NDArray[Any], chunk: BlockChunk) -> NDArray[Any]:
         if cut is rows:
             return of_blocks[chunk.rows, chunk.blocks]
         return np.repeat(of_blocks[chunk.rows], chunk.blocks.stop - chunk.blocks.start, axis=1)
 
     def work(chunk: BlockChunk) -> None:
-        few = codes[chunk.rows, chunk.columns]
-        own, target = of_chunk(factors, chunk), to[chunk.rows, chunk.columns]
-        if at_once is not None:
-            at_once(few, own, cut.block, last, target)
+        of_chunk, target = codes[chunk.rows, chunk.columns], to[chunk.rows, chunk.columns]
+        by = per_cut_block(factors, chunk)
+        if lookup is not None:
+            lookup(of_chunk, by, cut.block, last, target)
             return
-        numbers = _elements(few, element, scratch)
+        numbers = _elements(of_chunk, element, scratch)
         if last is None:
-            kernels.divided(numbers, own, cut.block, target)
+            kernels.divided(numbers, by, cut.block, target)
         elif zeros is None:
-            kernels.multiplied(numbers, own, cut.block, last, target)
+            kernels.multiplied(numbers, by, cut.block, last, target)
         else:
-            kernels.shifted_back(numbers, of_chunk(zeros, chunk), own, cut.block, target)
+            kernels.shifted_back(numbers, per_cut_block(zeros, chunk), by, cut.block, target)
 
     cut.for_each_chunk(work)
 
 
-def _spread(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
+def _by_element(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
         numbers = numbers.astype(np.int32) - q.layout.per_element(
-            np.maximum(np.asarray(q.zero_points, np.int64), LEAST)
+            np.maximum(np.asarray(q.zero_points, np.int64), LEAST_ZERO_POINT)
         ).astype(np.int32)
     with np.errstate(all="ignore"):
         numbers, by = numbers.astype(factors.dtype), q.layout.per_element(factors)
@@ -241,38 +241,37 @@ def _spread(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[An
 
 
 def _by_exact_arithmetic(q: QuantizedParts, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The same by the general kernels: any number of digits, and whatever the FPU's modes are."""
+    """The same numbers by the general kernels, for any number of digits and any modes of the FPU."""
     lefts, scales = _differences(q), _as_array(np.asarray(q.scale_values))
-    how, second = _decode(q), q.second_scale
-    if how == "quotient":
-        found = divide(lefts[0], _spread_array(q, scales), result=dtype.name)
-        return np.asarray(found.values)
+    decoding, second = _decode(q), q.second_scale
+    if decoding == "quotient":
+        return np.asarray(divide(lefts[0], _per_element(q, scales), result=dtype.name).values)
     rights = [scales]
     if isinstance(second, float):
-        first = how == "scales_first"
-        rights = [multiply(scales, second, result="float32")] if first else _products(scales, second)
-    rights = [_spread_array(q, right) for right in rights]
-    found = np.asarray(multiply(lefts[0], rights[0], result=dtype.name).values)
+        first = decoding == "scales_first"
+        rights = [multiply(scales, second, result="float32")] if first else _products_of_scales(scales, second)
+    rights = [_per_element(q, right) for right in rights]
+    products = np.asarray(multiply(lefts[0], rights[0], result=dtype.name).values)
     if len(lefts) == len(rights) == 1:
-        return found
+        return products
     left, right = zip(*itertools.product(lefts[1:] or lefts, rights), strict=True)
     exact = vecdot(
         *(Array(np.stack([x.codes for x in side], -1), side[0].format) for side in (left, right)), result=dtype.name
     )
     plain = [is_finite(side[0]) & ~is_zero(side[0]) for side in (lefts, rights)]
-    return np.where(plain[0] & plain[1], exact.values, found)
+    return np.where(plain[0] & plain[1], exact.values, products)
 
 
 def _as_array(x: NDArray[Any]) -> Array:
     return Array(x.view(f"u{x.itemsize}"), x.dtype.name)
 
 
-def _spread_array(q: QuantizedParts, of_blocks: Array) -> Array:
+def _per_element(q: QuantizedParts, of_blocks: Array) -> Array:
     return Array(q.layout.per_element(of_blocks.codes), of_blocks.format)
 
 
 def _differences(q: QuantizedParts) -> list[Array]:
-    """Elements less their zero points; or a number of the same sign, and two whose sum the differences are."""
+    """Elements less their zero points; or numbers of the same sign, and two numbers whose sum is the difference."""
     element, zero_point = q.scheme.element, q.scheme.zero_point
     numbers = Array(q.codes, element)
     if zero_point is None or q.zero_points is None:
@@ -286,8 +285,8 @@ def _differences(q: QuantizedParts) -> list[Array]:
     return [_as_array(upper + lower), _as_array(upper), _as_array(lower)]
 
 
-def _products(scales: Array, second: float) -> list[Array]:
-    """Scales times the second level's: numbers whose sum the exact products are."""
-    found = multiply(scales, second, result=PRODUCT, rounding="toward_zero")
-    rest = fma(scales, second, -found, result=PRODUCT)
-    return [found] if is_zero(rest).all() else [found, rest]
+def _products_of_scales(scales: Array, second: float) -> list[Array]:
+    """Scales times the second level's scale: one or two numbers whose sum is the exact product."""
+    high = multiply(scales, second, result=PRODUCT, rounding="toward_zero")
+    low = fma(scales, second, -high, result=PRODUCT)
+    return [high] if is_zero(low).all() else [high, low]

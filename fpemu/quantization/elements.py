@@ -23,9 +23,9 @@ from fpemu.quantization.definition.scaled_format import ScaledFormat
 
 __all__ = ["Elements", "QuotientMethod", "add_zero_points", "quotient_method"]
 
-LEAST = 2.0**-126  # of inverses in float32
-SMALLEST = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
-SHORT = 16  # bits of an integer that float32 carries on the way
+LEAST_INVERSE = 2.0**-126  # of inverses in float32
+LEAST_QUANTUM = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
+SHORT_BITS = 16  # bits of an integer that float32 carries on the way
 
 
 class QuotientMethod(enum.Enum):
@@ -62,9 +62,9 @@ def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: 
     element, rounding = scheme.element, scheme.own_profile.elements.rounding
     is_float32 = source == np.float32
     nearest = isinstance(rounding, Rounding) and rounding.value.startswith("nearest")
-    deep = isinstance(element, FloatFormat) and element.quantum_exponent < SMALLEST
+    deep = isinstance(element, FloatFormat) and element.quantum_exponent < LEAST_QUANTUM
     two_levels = isinstance(scheme.second_level, FloatFormat)
-    if scheme.zero_point is not None and element.bits > SHORT:
+    if scheme.zero_point is not None and element.bits > SHORT_BITS:
         return None
     if scheme.scale.precision == 1 and not two_levels:
         if not is_float32 and (not nearest or deep):
@@ -87,7 +87,7 @@ def _is_plain_integer(scheme: ScaledFormat) -> bool:
     element, rules = scheme.element, scheme.own_profile.elements
     return (
         isinstance(element, IntFormat)
-        and element.bits <= SHORT
+        and element.bits <= SHORT_BITS
         and element.fraction_bits == 0
         and (element.encoding == "twos_complement" or not element.signed)
         and rules.rounding is Rounding.NEAREST_EVEN
@@ -114,7 +114,7 @@ class Elements:
         self._plans: dict[str, Plan] = {}
         rules = scheme.own_profile.elements
         self._target = scheme.element if scheme.zero_point is None else INT32
-        short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT
+        short = isinstance(scheme.element, IntFormat) and scheme.element.bits <= SHORT_BITS
         self._rounds_integers = short and scheme.zero_point is not None and rules.rounding is Rounding.NEAREST_EVEN
 
     def __call__(
@@ -209,7 +209,7 @@ class Elements:
 
 def _are_normal(inverses: NDArray[np.float32], divisors: NDArray[np.float64]) -> bool:
     """Whether each inverse is normal, or NaN, or that of infinity."""
-    small = (np.abs(inverses) < LEAST) & (divisors != np.inf)
+    small = (np.abs(inverses) < LEAST_INVERSE) & (divisors != np.inf)
     return not (small.any() or np.isinf(inverses).any())
 
 

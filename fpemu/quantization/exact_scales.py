@@ -17,14 +17,17 @@ from fpemu.formats.facts.exactness import floor_log2, quotients_round_once, with
 from fpemu.formats.rules import Rounding
 from fpemu.quantization.definition.profiles import SCALE_RULES
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.floats import is_zero, wide
+from fpemu.quantization.floats import is_float_zero, wide
 from fpemu.quantization.statistics import Scales, Statistics, extent_of
 
-__all__ = ["ExactScales", "by_fractions", "quotients", "rounded_quotients"]
+__all__ = ["ExactScales", "by_fractions", "codes_of_quotients", "rounded_quotients"]
 
 TINY = 2.0**-960  # below it float64 may lack digits of a quotient
-SHORT, LOWEST = 22, -100  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
-EXACT = 60  # digits of a fraction rounded to odd
+FLOAT32_DIGITS, FLOAT32_EMIN = (
+    22,
+    -100,
+)  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
+FRACTION_DIGITS = 60  # digits of a fraction rounded to odd
 
 _AWAY = IEEE.replace(rounding="nearest_away", overflow="saturate")
 
@@ -60,12 +63,12 @@ class ExactScales:
         most = slice(np.argmax(words), np.argmax(words) + 1)
         divisors = scheme.divisor, scheme.largest_scale
         if quotients_round_once(divisors, level):
-            code = quotients(extent[most], divisors[0] * divisors[1], level, Rounding.NEAREST_EVEN)
+            code = codes_of_quotients(extent[most], divisors[0] * divisors[1], level, Rounding.NEAREST_EVEN)
         else:
             low, high = (numbers.reshape(-1)[most] for numbers in statistics.ends)
             code = by_fractions(low, high, divisors, level, Rounding.NEAREST_EVEN)
         scale = np.asarray(decode(code, level, dtype=np.float64))
-        if is_zero(scale).all():  # the smallest, so that numbers do not all become 0
+        if is_float_zero(scale).all():  # the smallest, so that numbers do not all become 0
             scale = np.asarray(decode(code + code.dtype.type(1), level, dtype=np.float64))
         return float(scale[0])
 
@@ -92,7 +95,7 @@ class ExactScales:
             raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
         divisors = scheme.divisor, 1.0 if second is None else second
         if quotients_round_once(divisors, scheme.scale):
-            codes = quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
+            codes = codes_of_quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
         else:
             codes = by_fractions(low, high, divisors, scheme.scale, rule.rounding)
         return self.given(codes, second)
@@ -105,7 +108,7 @@ class ExactScales:
             fit = fpu_is_fit()
             divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
         if self.scheme.scale.zero:
-            divisors = np.where(is_zero(divisors), np.inf, divisors)
+            divisors = np.where(is_float_zero(divisors), np.inf, divisors)
         return Scales(codes, values, divisors)
 
     def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
@@ -129,7 +132,9 @@ class ExactScales:
         """No larger scales are tried."""
 
 
-def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rounding: Rounding) -> NDArray[Any]:
+def codes_of_quotients(
+    extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rounding: Rounding
+) -> NDArray[Any]:
     """Codes of extents, rounded to odd, over a divisor; see `quotients_round_once`."""
     rules = SCALE_RULES.replace(rounding=rounding)
     if not fpu_is_fit():
@@ -137,7 +142,7 @@ def quotients(extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rou
     with np.errstate(all="ignore"):
         ratio = extent / divisor
         inexact = np.flatnonzero((np.abs(ratio) < TINY) & (extent != 0))
-    short = fmt.precision <= SHORT and fmt.emin > LOWEST
+    short = fmt.precision <= FLOAT32_DIGITS and fmt.emin > FLOAT32_EMIN
     codes = np.asarray(encode(_float32_to_odd(ratio) if short else ratio, fmt, profile=rules))
     if inexact.size:
         codes.flat[inexact] = _by_kernels(extent.flat[inexact], divisor, fmt, rules)
@@ -176,7 +181,7 @@ def by_fractions(
     for i in np.flatnonzero(finite):
         exact = (Fraction(float(ends[i, 1])) - Fraction(float(ends[i, 0]))) / divisor
         if exact:
-            exponents[i] = exponent = floor_log2(abs(exact)) - EXACT
+            exponents[i] = exponent = floor_log2(abs(exact)) - FRACTION_DIGITS
             scaled = exact / Fraction(2) ** exponent
             whole = math.trunc(scaled)
             integers[i] = whole if whole % 2 or scaled == whole else whole + (1 if exact > 0 else -1)  # to odd

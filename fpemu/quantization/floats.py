@@ -12,8 +12,7 @@ from fpemu.casting import cast
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import FLOAT32, FloatFormat, Format
 
-__all__ = ["FLOAT32_MAX", "X86", "Arithmetic", "Floats", "Single", "in_order", "is_zero"]
-__all__ += ["single", "wide"]
+__all__ = ["FLOAT32_MAX", "X86", "Arithmetic", "Floats", "Single", "in_order", "is_float_zero", "single", "wide"]
 
 Floats = NDArray[Any]
 Single = NDArray[np.float32]
@@ -23,27 +22,27 @@ X86 = "x86-sse"  # whose NaNs have signs
 
 
 def wide(x: Floats) -> NDArray[np.float64]:
-    """Floats as float64 numbers; subnormal ones too where the FPU takes those for zero."""
+    """Floats as float64; exact for subnormal numbers even where the FPU flushes them to zero."""
     if fpu_is_fit():
         return x.astype(np.float64)
     return np.asarray(cast(x, "float64"))
 
 
 def single(x: Any) -> Single:
-    """Numbers in float32, to nearest even, whatever the FPU's modes are."""
+    """Numbers rounded to float32, to nearest even in any mode of the FPU."""
     if isinstance(x, np.ndarray) and x.dtype == np.float32:
         return x
     return np.asarray(x, np.float32) if fpu_is_fit() else np.asarray(cast(x, FLOAT32, dtype=np.float32))
 
 
-def is_zero(x: Floats) -> NDArray[np.bool_]:
-    """Whether floats of 32 or 64 bits are zeros; subnormal ones are none, whatever the FPU takes them for."""
+def is_float_zero(x: Floats) -> NDArray[np.bool_]:
+    """Whether floats of 32 or 64 bits are zeros; subnormal numbers are not, in any mode of the FPU."""
     words = x.view(f"u{x.itemsize}")
     return np.asarray(words << words.dtype.type(1) == 0)
 
 
 class Arithmetic:
-    """Operations on float32 arrays, each rounded once to a type: by the FPU where it is fit, and the type float32."""
+    """Operations on float32 arrays, each rounded once to a type: by the FPU if it is fit and the type is float32."""
 
     def __init__(self, fmt: Format) -> None:
         assert isinstance(fmt, FloatFormat)
@@ -51,22 +50,22 @@ class Arithmetic:
         self.native = fmt == FLOAT32 and fpu_is_fit()
 
     def divide(self, a: Any, b: Any) -> Single:
-        return self._done(np.divide, divide, a, b)
+        return self._operate(np.divide, divide, a, b)
 
     def multiply(self, a: Any, b: Any) -> Single:
-        return self._done(np.multiply, multiply, a, b)
+        return self._operate(np.multiply, multiply, a, b)
 
     def add(self, a: Any, b: Any) -> Single:
-        return self._done(np.add, add, a, b)
+        return self._operate(np.add, add, a, b)
 
     def subtract(self, a: Any, b: Any) -> Single:
-        return self._done(np.subtract, subtract, a, b)
+        return self._operate(np.subtract, subtract, a, b)
 
     def rounded(self, a: Any) -> Single:
-        """Numbers of float64 in the type."""
+        """Numbers of float64 rounded to the type."""
         return np.asarray(cast(np.asarray(a, np.float64), self.fmt, dtype=np.float32))
 
-    def _done(self, fast: Any, exact: Any, a: Any, b: Any) -> Single:
+    def _operate(self, fast: Any, exact: Any, a: Any, b: Any) -> Single:
         if self.native:
             with np.errstate(all="ignore"):
                 return np.asarray(fast(np.asarray(a, np.float32), np.asarray(b, np.float32)))
@@ -74,6 +73,6 @@ class Arithmetic:
 
 
 def in_order(numbers: Single) -> NDArray[np.int32]:
-    """Integers in the order of the numbers, whatever the FPU takes subnormals for."""
+    """Integers in the order of the numbers, in any mode of the FPU."""
     bits = (numbers.view(np.int32) if numbers.flags.c_contiguous else numbers.copy().view(np.int32)).copy()
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -9,7 +9,7 @@ import numpy as np
 from fpemu.casting import cast, decode, encode
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.formats.facts.exactness import with_digits
-from fpemu.quantization.floats import is_zero
+from fpemu.quantization.floats import is_float_zero
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -76,7 +76,7 @@ def check_given_scales(
 def _positive(x: ArrayLike, name: str, signed: bool = False) -> NDArray[np.float64]:
     """Numbers, checked to be positive and finite; nonzero and finite if they may have a sign."""
     numbers = np.asarray(cast(x, "float64"))
-    if not (np.isfinite(numbers) & ~is_zero(numbers) & (signed | ~np.signbit(numbers))).all():
+    if not (np.isfinite(numbers) & ~is_float_zero(numbers) & (signed | ~np.signbit(numbers))).all():
         raise ValueError(f"{name} must be {'finite and not 0' if signed else 'positive and finite'}")
     return numbers
 
@@ -96,7 +96,7 @@ def _encode_in_range(values: NDArray[np.float64], fmt: FloatFormat, name: str) -
     least, most = (fmt.value(code) for code in (fmt.min_code, fmt.max_code))
     magnitudes = np.abs(cast(values, with_digits(fmt.precision), overflow="saturate", dtype=np.float64))
     codes = np.asarray(encode(values, fmt, overflow="saturate"))
-    zero = is_zero(np.asarray(decode(codes, fmt, dtype=np.float64)))
+    zero = is_float_zero(np.asarray(decode(codes, fmt, dtype=np.float64)))
     wrong = zero | (magnitudes > most) | (magnitudes < (0 if fmt.zero else least))
     if wrong.any():
         fault = "rounds to 0" if zero[wrong].flat[0] else "is out of range"

@@ -14,15 +14,15 @@ from fpemu.casting import cast
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["LAST", "SIGN", "Ends", "Histogram", "Integers", "bin_ranks", "histograms", "upper_ends"]
+__all__ = ["LAST_BIN", "SIGN", "Ends", "Histogram", "Integers", "bin_ranks", "histograms", "upper_ends"]
 
 Ends = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BINS = 1 << 16  # the upper halves of float32's bits
 SIGN = 1 << 15
-LAST = 0x7F7F  # the bin of float32's largest number
-BATCH = 1 << 20  # numbers counted at a time
+LAST_BIN = 0x7F7F  # the bin of float32's largest number
+COUNTED_AT_A_TIME = 1 << 20  # numbers counted at a time
 
 
 class Histogram(NamedTuple):
@@ -90,8 +90,8 @@ class Histogram(NamedTuple):
 def histograms(rows: NDArray[np.float64], selected: NDArray[np.bool_]) -> Iterator[Histogram]:
     """Histograms of the selected numbers of some rows, each of which is a block."""
     flat, mask, length = rows.reshape(-1), selected.reshape(-1), rows.shape[1]
-    for start in range(0, flat.size, BATCH):
-        index = start + np.flatnonzero(mask[start : start + BATCH])
+    for start in range(0, flat.size, COUNTED_AT_A_TIME):
+        index = start + np.flatnonzero(mask[start : start + COUNTED_AT_A_TIME])
         numbers = np.asarray(cast(flat[index], "float32", rounding="toward_zero", dtype=np.float32))
         words = np.sort((index // length << 32) + numbers.view(np.uint32))
         first = np.flatnonzero(np.diff(words >> 16, prepend=-1))

@@ -28,7 +28,7 @@ __all__ = ["quantized_matmul"]
 
 Matrix = NDArray[np.float64]
 
-EXACT = 53  # bits of an integer that float64 holds, whatever the integer
+EXACT_BITS = 53  # bits of the integers that float64 holds
 
 
 def quantized_matmul(
@@ -44,22 +44,23 @@ def quantized_matmul(
 ) -> NDArray[Any]:
     """The matrix product of two quantized matrices: exact sums of products of elements, times the scales.
 
-    Where neither scale changes along k, the products (element - zero point) x (element - zero point) are added up
-    exactly, as integer units do it; each such sum is multiplied by its two scales, and these are accumulated.
+    Over each stretch of k in which neither scale changes, the products (element - zero point) x (element - zero point)
+    are added exactly, as integer units do; each sum is multiplied by its two scales, and the scaled sums are
+    accumulated.
 
     Parameters
     ----------
     qa : Quantized
-        Shape (m, k); blocks along the last axis are those that hardware knows.
+        Shape (m, k); hardware has blocks along the last axis.
     qb : Quantized
         Shape (k, n); its blocks along the first axis: `quantize(b, scheme, axis=0)`.
     accumulate : "exact", str, FloatFormat or dtype
-        "exact": the exact sum, rounded once to the result.  A format, as "float32": each scaled sum is rounded to it,
-        and they are added in the order of k, each addition rounded; all to nearest even.
+        "exact": the exact sum, rounded once to the result.  A format such as "float32": each scaled sum is rounded to
+        it, and the sums are added in the order of k, each addition rounded; all to nearest even.
     result : str, Format or dtype
         The format of the results.
     rounding, overflow, profile, rng
-        Of the rounding to the result's format, as for `cast`.
+        The rounding to the result's format, as for `cast`.
 
     Returns
     -------
@@ -71,23 +72,22 @@ def quantized_matmul(
     TypeError
         If `qa` or `qb` is not quantized.
     ValueError
-        If the shapes do not fit, `accumulate` or `result` is unknown, or the elements' or scales' range or digits are
-        beyond float32's, or beyond float64's together.
+        If the shapes do not fit, `accumulate` or `result` is unknown, the range or digits of elements or scales exceed
+        float32's, or those of their products exceed float64's.
 
     See Also
     --------
-    vecdot : of numbers.
+    vecdot : dot products of numbers.
 
     Notes
     -----
-    Scales of the second level multiply what is accumulated, at the end, and that product is rounded once to the result.
-    Scales that are quantized themselves ("bnb_nf4") count as `scale_values` has them: float32, their offset added.
-    With blocks of different lengths the shorter stretches count: blocks of 32 times blocks of 16 are sums of 16.
+    Scales of the second level multiply the accumulated sums at the end; that product is rounded once to the result.
+    Scales that are quantized themselves ("bnb_nf4") are those of `scale_values`: float32, their offset added.  Blocks
+    of different lengths give the shorter stretches: blocks of 32 times blocks of 16 are sums of 16.
 
-    A sum of products is exact in float64 where float64's 53 bits span it, from its terms' lowest bit to the largest
-    possible sum: then it is float64's matrix product, whatever the order.  Elements of more bits (e5m2 with a wide
-    range, NF4) are parted into pieces of fewer; all pieces' products are exact.  A sum of elements that is exactly
-    zero is +0.
+    A sum of products is exact in float64 if its 53 bits span the sum, from the lowest bit of its terms to the largest
+    possible sum: then it is float64's matrix product, in any order.  Elements of more bits (e5m2 with a wide range,
+    NF4) are split into terms of fewer bits, whose products are exact.  A sum of elements that is exactly zero is +0.
 
     Examples
     --------
@@ -105,33 +105,33 @@ def quantized_matmul(
             raise TypeError(f"{name} must be a Quantized, not {type(q).__name__}: see quantize")
         if q.ndim != 2:
             raise ValueError(f"{name} must have 2 dimensions, not {q.ndim}: quantize x.reshape(-1, x.shape[-1])")
-        _check(q)
+        _check_exact(q)
     if qa.shape[1] != qb.shape[0]:
         raise ValueError(f"shapes {qa.shape} and {qb.shape} do not fit: there are {qa.shape[1]} columns, then rows")
     by, target = _accumulator(accumulate), find_format(result)
-    how = {"rounding": rounding, "overflow": overflow, "profile": profile, "rng": rng}
+    rules = {"rounding": rounding, "overflow": overflow, "profile": profile, "rng": rng}
     a, b = _Side(qa, 1), _Side(qb, 0)
     special = None
     if by is not None:
-        parts, right = [_in_steps(a, b, by)], np.ones((1, 1))
+        terms, right = [_accumulated(a, b, by)], np.ones((1, 1))
     else:
-        parts, right = _whole(a, b)
+        terms, right = _exact_terms(a, b)
         if not (a.finite and b.finite):
             special = _all_specials(a, b)
     rights = [right]
     for second in (q.second_scale for q in (qa, qb) if isinstance(q.second_scale, float)):
-        if _short(parts):
-            parts = [part * second for part in parts]
+        if _have_room(terms):
+            terms = [term * second for term in terms]
         else:
             rights = _times(rights, second)
-    found = _rounded(parts, rights, target, how)
+    product = _rounded(terms, rights, target, rules)
     if special is None:
-        return found
-    return np.where(special == 0, found, decode(encode(special, target, **how), target))
+        return product
+    return np.where(special == 0, product, decode(encode(special, target, **rules), target))
 
 
-def _check(q: Quantized) -> None:
-    """Refuse what would not be exact in float64."""
+def _check_exact(q: Quantized) -> None:
+    """Raise ValueError if the products would not be exact in float64."""
     scheme = q.scheme
     element = scheme.element
     ends = finite_ends(element)
@@ -148,36 +148,36 @@ def _check(q: Quantized) -> None:
     for fmt in (scheme.scale, scheme.second_level):
         if isinstance(fmt, FloatFormat) and not holds(FLOAT32, fmt):
             raise ValueError(f"{scheme}: scales are those that float32 holds, not {fmt}")
-    if _digits(scheme) > EXACT:
+    if _product_digits(scheme) > EXACT_BITS:
         raise ValueError(f"{scheme}: float64 does not hold the products of {element} and a scale, {scheme.scale}")
     if np.isinf(q.scale_values).any() or not math.isfinite(second or 1):
         raise ValueError(f"{scheme}: a scale is infinite")
 
 
-def _digits(scheme: ScaledFormat) -> int:
-    """Of an element, less its zero point, times its scale, at most."""
+def _product_digits(scheme: ScaledFormat) -> int:
+    """The most digits of an element, less its zero point, times its scale."""
     return digits(scheme.element) + (scheme.zero_point is not None) + scheme.scale.precision
 
 
 def _accumulator(accumulate: Any) -> FloatFormat | None:
-    """What sums are rounded to; None: nothing."""
+    """The format of accumulated sums; None: they are exact."""
     if isinstance(accumulate, str) and accumulate == "exact":
         return None
     try:
-        found: Format = find_format(accumulate)
+        fmt: Format = find_format(accumulate)
     except ValueError:
         raise ValueError(
             f"accumulate is 'exact' or a float format, not {brief(accumulate)}{near(accumulate, ['exact', 'float32'])}"
         ) from None
-    if not isinstance(found, FloatFormat):
-        raise ValueError(f"accumulate is 'exact' or a float format, not {found}")
-    return found
+    if not isinstance(fmt, FloatFormat):
+        raise ValueError(f"accumulate is 'exact' or a float format, not {fmt}")
+    return fmt
 
 
 class _Side:
-    """One of the two: elements less zero points, and scales for each of its m rows (n columns) and blocks along k.
+    """One operand: elements less zero points, and scales for each of its m rows (n columns) and blocks along k.
 
-    `numbers`, `scales`: what is not finite among them being 0; `all_numbers`, `all_scales`: with that.
+    `all_numbers`, `all_scales`: as they are; `numbers`, `scales`: 0 in place of NaN and infinities.
     """
 
     def __init__(self, q: Quantized, axis: int) -> None:
@@ -195,17 +195,17 @@ class _Side:
         self.finite = bool(np.isfinite(numbers).all() and np.isfinite(scales).all())
         self.step = q.layout.block_shape[axis]
 
-    def of(self, matrix: Matrix, place: int, stop: int) -> Matrix:
-        """A part of the elements along k."""
-        return matrix[:, place:stop] if self.axis else matrix[place:stop]
+    def along_k(self, matrix: Matrix, start: int, stop: int) -> Matrix:
+        """A stretch of a matrix along k."""
+        return matrix[:, start:stop] if self.axis else matrix[start:stop]
 
-    def scale(self, scales: Matrix, place: int) -> Matrix:
-        """The scales at a place along k: a column of them for qa, a row for qb."""
-        return self.of(scales, place // self.step, place // self.step + 1)
+    def scales_at(self, scales: Matrix, k: int) -> Matrix:
+        """The scales at an index along k: a column of them for qa, a row for qb."""
+        return self.along_k(scales, k // self.step, k // self.step + 1)
 
     @property
     def folded(self) -> tuple[Matrix, Matrix]:
-        """Numbers, times their scales where these change along k, and the scales of all k where they do not."""
+        """Numbers and the scales of all k; if scales change along k, numbers times scales, and 1."""
         if self.scales.shape[self.axis] == 1:
             return self.numbers, self.scales
         length = self.numbers.shape[self.axis]
@@ -214,67 +214,67 @@ class _Side:
 
 
 def _stretches(a: _Side, b: _Side) -> Iterator[tuple[int, int]]:
-    """The stretches of k where neither scale changes, in order."""
+    """The stretches of k in which neither scale changes, in order."""
     length = a.numbers.shape[1]
-    places = sorted({*range(0, length, a.step), *range(0, length, b.step), length})
-    yield from itertools.pairwise(places)
+    ends = sorted({*range(0, length, a.step), *range(0, length, b.step), length})
+    yield from itertools.pairwise(ends)
 
 
-def _whole(a: _Side, b: _Side) -> tuple[list[Matrix], Matrix]:
-    """The exact product in parts, each to be multiplied by the other matrix."""
+def _exact_terms(a: _Side, b: _Side) -> tuple[list[Matrix], Matrix]:
+    """Terms whose sum, times the second matrix, is the exact product."""
     (x, of_x), (y, of_y) = a.folded, b.folded
     return _products(x, y, span_of_array(x), span_of_array(y))[0], of_x * of_y
 
 
-def _in_steps(a: _Side, b: _Side, by: FloatFormat) -> Matrix:
-    """The product with each stretch's scaled sum rounded, and added up in order."""
+def _accumulated(a: _Side, b: _Side, by: FloatFormat) -> Matrix:
+    """The product with each stretch's scaled sum rounded to a format, and added in order."""
     spans = span_of_array(a.numbers), span_of_array(b.numbers)
     scale_digits = a.scheme.scale.precision + b.scheme.scale.precision
     total = None
-    for place, stop in _stretches(a, b):
-        parts, bits = _products(a.of(a.numbers, place, stop), b.of(b.numbers, place, stop), *spans)
-        scales = a.scale(a.scales, place) * b.scale(b.scales, place)
-        if len(parts) == 1 and bits + scale_digits <= EXACT:
-            term = _rounded([parts[0] * scales], [np.ones((1, 1))], by, {})
+    for start, stop in _stretches(a, b):
+        terms, bits = _products(a.along_k(a.numbers, start, stop), b.along_k(b.numbers, start, stop), *spans)
+        scales = a.scales_at(a.scales, start) * b.scales_at(b.scales, start)
+        if len(terms) == 1 and bits + scale_digits <= EXACT_BITS:
+            scaled = _rounded([terms[0] * scales], [np.ones((1, 1))], by, {})
         else:
-            term = _rounded(parts, [scales], by, {})
+            scaled = _rounded(terms, [scales], by, {})
         if not (a.finite and b.finite):
-            special = _specials(a, b, (place, stop))
-            term = np.where(special == 0, term, decode(encode(special, by), by))
-        total = term if total is None else add(total, term, result=by)
+            special = _specials(a, b, (start, stop))
+            scaled = np.where(special == 0, scaled, decode(encode(special, by), by))
+        total = scaled if total is None else add(total, scaled, result=by)
     if total is None:
         return np.zeros((a.numbers.shape[0], b.numbers.shape[1]))
     return np.asarray(total, np.float64)
 
 
 def _products(a: Matrix, b: Matrix, of_a: Span, of_b: Span) -> tuple[list[Matrix], int]:
-    """Matrices whose sum is the product, each of them exact, and the bits of an element of the only one."""
+    """Exact matrices whose sum is the product, and the bits of an element if there is one such matrix."""
     grows = max(a.shape[1] - 1, 0).bit_length()
-    room = EXACT - grows
+    room = EXACT_BITS - grows
     half = room // 2
     width = max(half, room - of_b.bits), max(half, room - of_a.bits)
     if of_a.bits + of_b.bits <= room:
         width = of_a.bits, of_b.bits
-    parts = [x @ y for x in _pieces(a, of_a, width[0]) for y in _pieces(b, of_b, width[1])]
-    return [np.where(part == 0, 0.0, part) for part in parts], of_a.bits + of_b.bits + grows
+    products = [x @ y for x in _split(a, of_a, width[0]) for y in _split(b, of_b, width[1])]
+    return [np.where(product == 0, 0.0, product) for product in products], of_a.bits + of_b.bits + grows
 
 
-def _pieces(x: Matrix, span: Span, width: int) -> list[Matrix]:
-    """Matrices whose sum is x, integers of `width` bits times powers of two."""
+def _split(x: Matrix, span: Span, width: int) -> list[Matrix]:
+    """Matrices whose sum is x: integers of `width` bits times powers of two."""
     if span.bits <= width:
         return [x]
-    pieces = []
+    terms = []
     for top in range(span.low + span.bits - width, span.low - width, -width):
         unit = math.ldexp(1.0, max(top, span.low))
-        piece = np.trunc(x / unit) * unit
-        x = x - piece
-        pieces.append(piece)
-    return [piece for piece in pieces if piece.any()] or [x]
+        term = np.trunc(x / unit) * unit
+        x = x - term
+        terms.append(term)
+    return [term for term in terms if term.any()] or [x]
 
 
 def _specials(a: _Side, b: _Side, stretch: tuple[int, int]) -> Matrix:
-    """What infinities and NaN make of a stretch's scaled sums: NaN or an infinity, 0 where they make nothing."""
-    x, y = a.of(a.all_numbers, *stretch), b.of(b.all_numbers, *stretch)
+    """NaN and infinities among a stretch's scaled sums; 0 for sums that are finite."""
+    x, y = a.along_k(a.all_numbers, *stretch), b.along_k(b.all_numbers, *stretch)
     signs, infinite = [], []
     for numbers in (x, y):
         sign = np.sign(np.where(np.isnan(numbers), 0.0, numbers))
@@ -286,15 +286,14 @@ def _specials(a: _Side, b: _Side, stretch: tuple[int, int]) -> Matrix:
     excess = ix @ sy + sx @ iy - ix @ iy
     clash = abs(ix) @ (y == 0).astype(np.float64) + (x == 0).astype(np.float64) @ abs(iy) + (abs(excess) != count)
     invalid = (clash > 0) | np.isnan(x).any(axis=1, keepdims=True) | np.isnan(y).any(axis=0, keepdims=True)
-    scales = a.scale(a.all_scales, stretch[0]) * b.scale(b.all_scales, stretch[0])
-    found = np.where(count > 0, np.copysign(np.inf, excess), 0.0)
+    scales = a.scales_at(a.all_scales, stretch[0]) * b.scales_at(b.all_scales, stretch[0])
+    infinities = np.where(count > 0, np.copysign(np.inf, excess), 0.0)
     with np.errstate(invalid="ignore"):  # a scale of 0
-        found = np.where(invalid | np.isnan(scales), np.nan, found * scales)
-    return np.asarray(found)
+        return np.asarray(np.where(invalid | np.isnan(scales), np.nan, infinities * scales))
 
 
 def _all_specials(a: _Side, b: _Side) -> Matrix:
-    """What they make of the whole product."""
+    """NaN and infinities of the whole product; 0 for finite numbers."""
     total = np.zeros((a.numbers.shape[0], b.numbers.shape[1]))
     with np.errstate(invalid="ignore"):  # infinities of both signs
         for stretch in _stretches(a, b):
@@ -302,29 +301,29 @@ def _all_specials(a: _Side, b: _Side) -> Matrix:
     return total
 
 
-def _short(parts: list[Matrix]) -> bool:
-    """Whether 24 digits more are exact in float64."""
-    return all(not np.any(part.view(np.uint64) & np.uint64((1 << 24) - 1)) for part in parts)
+def _have_room(terms: list[Matrix]) -> bool:
+    """Whether products with numbers of 24 digits are exact in float64."""
+    return all(not np.any(term.view(np.uint64) & np.uint64((1 << 24) - 1)) for term in terms)
 
 
-def _times(parts: list[Matrix], factor: float) -> list[Matrix]:
-    """The same times a factor of 24 digits, exactly."""
-    if _short(parts):
-        return [part * factor for part in parts]
-    high = [(part.view(np.uint64) & ~np.uint64((1 << 27) - 1)).view(np.float64) for part in parts]
-    return [part * factor for part in [*high, *(p - h for p, h in zip(parts, high, strict=True))]]
+def _times(terms: list[Matrix], factor: float) -> list[Matrix]:
+    """The same sum times a factor of 24 digits, exactly."""
+    if _have_room(terms):
+        return [term * factor for term in terms]
+    high = [(term.view(np.uint64) & ~np.uint64((1 << 27) - 1)).view(np.float64) for term in terms]
+    return [term * factor for term in [*high, *(t - h for t, h in zip(terms, high, strict=True))]]
 
 
-def _rounded(parts: list[Matrix], factors: list[Matrix], target: Any, how: dict[str, Any]) -> NDArray[Any]:
-    """The sum of the parts, times the sum of the factors, rounded once."""
-    terms = [(part, factor) for part in parts for factor in factors]
-    if len(terms) > 1:
-        shape = np.broadcast_shapes(*(matrix.shape for matrix in terms[0]))
+def _rounded(terms: list[Matrix], factors: list[Matrix], target: Any, rules: dict[str, Any]) -> NDArray[Any]:
+    """The sum of the terms, times the sum of the factors, rounded once."""
+    pairs = [(term, factor) for term in terms for factor in factors]
+    if len(pairs) > 1:
+        shape = np.broadcast_shapes(*(matrix.shape for matrix in pairs[0]))
         left, right = (
-            np.stack([np.broadcast_to(m, shape) for m in side], axis=-1) for side in zip(*terms, strict=True)
+            np.stack([np.broadcast_to(m, shape) for m in side], axis=-1) for side in zip(*pairs, strict=True)
         )
-        return np.asarray(vecdot(left, right, result=target, **how))
-    ((part, factor),) = terms
+        return np.asarray(vecdot(left, right, result=target, **rules))
+    ((term, factor),) = pairs
     if factor.size == 1 and factor[0, 0] == 1:
-        return np.asarray(decode(encode(part, target, **how), target))
-    return np.asarray(multiply(part, factor, result=target, **how))
+        return np.asarray(decode(encode(term, target, **rules), target))
+    return np.asarray(multiply(term, factor, result=target, **rules))

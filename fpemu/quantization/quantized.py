@@ -225,18 +225,18 @@ class Quantized:
         layout: Layout,
         offset: float | None = None,
     ) -> None:
-        found = find_scheme(scheme)
-        own_codes = element_codes(codes, found.element)
-        check_layout(layout, found, own_codes.shape)
-        own_scales = scale_codes(scales, found, layout)
+        own_scheme = find_scheme(scheme)
+        own_codes = element_codes(codes, own_scheme.element)
+        check_layout(layout, own_scheme, own_codes.shape)
+        own_scales = scale_codes(scales, own_scheme, layout)
         vars(self).update(
-            scheme=found,
+            scheme=own_scheme,
             codes=own_codes,
             scales=own_scales,
-            zero_points=zero_points_in(zero_points, found, layout, own_scales),
-            second_scale=_checked_second_scale(second_scale, found, own_scales),
+            zero_points=zero_points_in(zero_points, own_scheme, layout, own_scales),
+            second_scale=_checked_second_scale(second_scale, own_scheme, own_scales),
             layout=layout,
-            offset=offset_of(offset, found),
+            offset=offset_of(offset, own_scheme),
         )
 
     def __setstate__(self, state: Any) -> None:
@@ -307,25 +307,25 @@ class Quantized:
         >>> fe.Quantized.from_parts("absmax_int8", codes=np.int8([127, -64]), scales=0.5).dequantize()
         array([ 63.5, -32. ], dtype=float32)
         """
-        found = find_scheme(scheme)
+        own_scheme = find_scheme(scheme)
         if (codes is None) == (packed is None):
             raise ValueError("give either codes or packed")
         if packed is not None:
             if shape is None:
                 raise ValueError("packed needs shape: how many codes there are")
-            own = unpacked(packed, found, shape, order, word_bits)
+            own = unpacked(packed, own_scheme, shape, order, word_bits)
         else:
-            own = element_codes(codes, found.element)
+            own = element_codes(codes, own_scheme.element)
             if shape is not None and own.shape != sizes_of(shape):
                 raise ValueError(f"codes are of shape {own.shape}, not {sizes_of(shape)}")
-        layout = Layout(own.shape, block_shape(found.block, found.axis, own.shape))
-        if found.scale_rule.offset is None:
-            return cls(found, own, scales, zero_points, second_scale, layout)
+        layout = Layout(own.shape, block_shape(own_scheme.block, own_scheme.axis, own.shape))
+        if own_scheme.scale_rule.offset is None:
+            return cls(own_scheme, own, scales, zero_points, second_scale, layout)
         if second_scale is None:
-            raise ValueError(f"{found} needs second_scale, its offset")
+            raise ValueError(f"{own_scheme} needs second_scale, its offset")
         if isinstance(second_scale, Quantized):
-            raise TypeError(f"second_scale of {found} is its offset, a number, not a Quantized")
-        return cls(found, own, scales, zero_points, None, layout, second_scale)
+            raise TypeError(f"second_scale of {own_scheme} is its offset, a number, not a Quantized")
+        return cls(own_scheme, own, scales, zero_points, None, layout, second_scale)
 
     @classmethod
     def _of(
@@ -353,7 +353,7 @@ class Quantized:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in PARTS:
             raise AttributeError(f"a Quantized has no part {name!r}: {', '.join(PARTS)}")
-        vars(self).update(vars(type(self)(**{**{part: vars(self)[part] for part in PARTS}, name: value})))
+        vars(self).update(vars(type(self)(**{**{field: vars(self)[field] for field in PARTS}, name: value})))
 
     def without_offset(self) -> Quantized:
         """The same array with no offset.

@@ -18,7 +18,7 @@ from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, TableForm
 from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
 from fpemu.formats.rules import NanRule, Rounding
-from fpemu.quantization.blocks import BlockChunk, BlockedArray, Layout, Rows, layout_of
+from fpemu.quantization.blocks import BlockChunk, BlockedArray, BlockRows, Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
 from fpemu.quantization.elements import Elements, add_zero_points, quotient_method
 from fpemu.quantization.fast_scales import fast_scales
@@ -65,7 +65,7 @@ def quantize(
     source: Any = None,
     out: Quantized | None = None,
 ) -> Quantized:
-    """Quantize: each block's scale, and each number over its block's scale, rounded to the element format.
+    """Quantize: find each block's scale, and round each number over its block's scale to the element format.
 
     Scales are rounded once, from the exact statistic of their blocks, and elements once, from the exact quotient.
 
@@ -74,27 +74,27 @@ def quantize(
     x : array_like
         Numbers, as `cast` takes them; shape (...).
     scheme : str or ScaledFormat
-        Which: see `schemes`.
+        See `schemes`.
     scale_rule, axis, block
-        Instead of the scheme's; see `ScaledFormat`.
+        Replace the scheme's; see `ScaledFormat`.
     profile : str or ScaleProfile, optional
-        Instead of the scheme's.
+        Replaces the scheme's.
     rounding : str, Rounding or Stochastic, optional
-        Of elements, instead of the profile's.
+        The rounding of elements; replaces the profile's.
     rng, random_bits, rng_offset
         Stochastic rounding, as for `cast`.
     scales : array_like of float, optional
-        Scales that are known: broadcast to one for each block, rounded to the scales' format.
+        Given scales: broadcast to one for each block, rounded to the scales' format.
     zero_points : array_like of int, optional
-        Zero points that are known; with `scales`.
+        Given zero points; only with `scales`.
     second_scale : float, optional
-        The second level's scale, where it is known; where scales have a scheme of their own, its offset.
+        A given scale of the second level; for a nested scheme its offset.
     pad : bool
-        Whether the last block of an axis may be shorter, as though zeros followed.
+        Whether the last block of an axis may be shorter, as if zeros followed.
     source : str, Format or dtype, optional
         x holds codes of this format.
     out : Quantized, optional
-        Whose memory to use: one of a scheme with these formats, and with these shapes; its old contents are lost.
+        An array to overwrite: of a scheme with the same formats, and of the same shapes.
 
     Returns
     -------
@@ -103,20 +103,21 @@ def quantize(
     Raises
     ------
     TypeError
-        If something is of the wrong kind, or x is quantized already.
+        If an argument is of the wrong kind, or x is quantized already.
     ValueError
-        If a name is unknown, blocks do not divide an axis and `pad` is not set, there is no such axis, float64 (or
-        float32, where a profile computes in it) does not hold a number of x, a scale is not positive and finite or
-        beyond the ends of its format, or a zero point is out of range; if the profile does not apply to the scheme.
+        If a name is unknown, the axis is out of range, blocks do not divide it and `pad` is not set, the profile does
+        not apply to the scheme, float64 (or float32, if the profile computes in it) does not hold a number of x, or a
+        given scale or zero point is out of range.
 
     See Also
     --------
-    fake_quantize : the numbers that the codes stand for.
+    fake_quantize : quantizes and dequantizes.
 
     Notes
     -----
-    A block with a NaN gets a NaN as its scale.  A scale that rounds to zero makes zeros of its block.  A second level's
-    scale that would round to zero is its format's smallest positive number instead, one beyond its range the largest.
+    The scale of a block with a NaN is NaN.  If a scale rounds to zero, so do the numbers of its block.  A second
+    level's scale that would round to zero becomes its format's smallest positive number; one beyond its range the
+    largest.
 
     Examples
     --------
@@ -131,50 +132,48 @@ def quantize(
         raise TypeError("x is quantized already: hand in the numbers that it stands for, x.dequantize()")
     if not isinstance(out, Quantized | None):
         raise TypeError(f"out must be a Quantized, as quantize gives, not {type(out).__name__}")
-    chosen = _changed(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
+    target = _with_changes(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
-        own = chosen.profile.replace(name=chosen.profile.name, rounding=rounding)
-        chosen = chosen.replace(profile=own)
-    check_randoms(chosen.own_profile.elements.rounding, rng, random_bits, rng_offset)
-    given = as_numbers(x, source)
-    numbers = as_floats(given, chosen)
-    layout = layout_of(chosen.block, chosen.axis, numbers.shape, switch("quantize", "pad", pad))
-    if chosen.own_profile.steps is not None:
-        numbers = _singles(numbers, chosen)
-    if chosen.scale_rule.offset is not None:
-        raise ValueError(f"the rule {chosen.scale_rule} has an offset, which is for the scales of scales")
-    carried_out = chosen
-    if chosen.own_profile.elements.nan is NanRule.ERROR:
-        carried_out = _without_nan(chosen, numbers, scales is None)
-    known = check_given_scales(chosen, layout, scales, zero_points, second_scale)
-    found = _Quantization(carried_out, numbers, layout, _Random(rng, random_bits, rng_offset), out, given.format).run(
-        known
-    )
-    return found if carried_out is chosen else found._under(chosen)
+        target = target.replace(profile=target.profile.replace(name=target.profile.name, rounding=rounding))
+    check_randoms(target.own_profile.elements.rounding, rng, random_bits, rng_offset)
+    operand = as_numbers(x, source)
+    numbers = as_floats(operand, target)
+    layout = layout_of(target.block, target.axis, numbers.shape, switch("quantize", "pad", pad))
+    if target.own_profile.steps is not None:
+        numbers = _in_float32(numbers, target)
+    if target.scale_rule.offset is not None:
+        raise ValueError(f"the rule {target.scale_rule} has an offset, which is for the scales of scales")
+    without_nan = target
+    if target.own_profile.elements.nan is NanRule.ERROR:
+        without_nan = _without_nan(target, numbers, scales is None)
+    given = check_given_scales(target, layout, scales, zero_points, second_scale)
+    random = _Random(rng, random_bits, rng_offset)
+    q = _Quantization(without_nan, numbers, layout, random, out, operand.format).run(given)
+    return q if without_nan is target else q._under(target)
 
 
-def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArray[Any]:
-    """Quantize and dequantize: the numbers that a scheme makes of an array.
+def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **options: Any) -> NDArray[Any]:
+    """Quantize and dequantize: round an array to the numbers of a scheme.
 
     Parameters
     ----------
     x : array_like
         Numbers, as `cast` takes them.
     scheme : str or ScaledFormat
-    **how
+    **options
         As for `quantize`.
 
     Returns
     -------
     numpy.ndarray
-        Of x's shape; float64 if x is, else float32.
+        Of x's shape; float64 if x is float64, else float32.
 
     Raises
     ------
     TypeError
-        If something is of the wrong kind; if `dtype` or a result's memory is given, which `Quantized.dequantize` takes.
+        If an argument is of the wrong kind; if `dtype` or an array as `out` is given: see `Quantized.dequantize`.
     ValueError
-        As `quantize` raises it.
+        As for `quantize`.
 
     Examples
     --------
@@ -183,37 +182,38 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **how: Any) -> NDArr
     array([ 1.00787401, -1.99999999,  0.2992126 ])
     """
     for name in ("dtype", "out"):
-        if name in how and not isinstance(how[name], Quantized | None):
+        if name in options and not isinstance(options[name], Quantized | None):
             call = f"fpemu.quantize(x, scheme).dequantize({name}=...)"
             raise TypeError(f"fake_quantize() got an unexpected keyword argument '{name}': say {call}")
-    found = hinted(quantize)(x, scheme, **how)
-    own = as_numbers(x, how.get("source")).dtype
-    return found.dequantize(np.float64 if own == np.float64 else np.float32)
+    q = hinted(quantize)(x, scheme, **options)
+    dtype = as_numbers(x, options.get("source")).dtype
+    return q.dequantize(np.float64 if dtype == np.float64 else np.float32)
 
 
-def _changed(scheme: str | ScaledFormat | Scheme, **changes: Any) -> ScaledFormat:
-    asked = {name: value for name, value in changes.items() if value is not None}
-    found = find_scheme(scheme)
-    return found.replace(**asked) if asked else found
+def _with_changes(scheme: str | ScaledFormat | Scheme, **changes: Any) -> ScaledFormat:
+    """The scheme with all changes that are not None."""
+    changes = {name: value for name, value in changes.items() if value is not None}
+    target = find_scheme(scheme)
+    return target.replace(**changes) if changes else target
 
 
 def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
-    """Numbers as float32 or else float64, C-ordered, in native byte order; a scheme makes the same of both.
+    """Numbers as float32 or else float64, C-ordered, in native byte order, with the same codes in the scheme.
 
-    What float64 does not hold is rounded to odd, where no rounding of the scheme decides at numbers of so many digits.
+    Numbers that float64 does not hold are rounded to odd, if each rounding of the scheme decides at shorter numbers.
 
     Raises
     ------
     ValueError
-        If one does.
+        If a rounding of the scheme does not.
     """
     codes, fmt = given.codes, given.format
     if given.rest is None:
-        found = _held(codes, fmt)
-        if found is not None:
-            return found
-    numbers, held = to_odd(given)
-    if not held:
+        floats = _decoded(codes, fmt)
+        if floats is not None:
+            return floats
+    numbers, exact = to_odd(given)
+    if not exact:
         why = _why_not_odd(scheme)
         if why:
             carrier = "float64" if scheme.own_profile.steps is None else "float32"
@@ -224,8 +224,8 @@ def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
     return np.ascontiguousarray(numbers).reshape(codes.shape)
 
 
-def _held(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
-    """Codes as float32 or else float64, if one holds all values of the format."""
+def _decoded(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
+    """Codes decoded to float32 or else float64; None if neither holds all values of the format."""
     for carrier in (FLOAT32, FLOAT64):
         if fmt.codes_key == carrier.codes_key:
             words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
@@ -235,10 +235,10 @@ def _held(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
 
 
 def _why_not_odd(scheme: ScaledFormat) -> str:
-    """Why a scheme may make something else of float64 rounded to odd than of the numbers themselves; "" if it does not.
+    """Why rounding to odd in float64 may change the result of a scheme; "" if it does not.
 
-    Scales and elements are decided at products of values: of the divisor, scales, elements and the middles between two.
-    A product that has a digit less than float64, and no smaller unit, is itself no odd number.
+    Scales and elements are decided at products of values: of the divisor, scales, elements and midpoints of elements.
+    Rounding to odd keeps a number on its side of a product of fewer digits than float64, a multiple of its unit.
     """
     element, rule, own = scheme.element, scheme.scale_rule, scheme.own_profile
     if own.steps is not None:
@@ -255,30 +255,30 @@ def _why_not_odd(scheme: ScaledFormat) -> str:
     return f"{scheme} reaches beyond its range" if product.low < LEAST or product.high > LARGEST else ""
 
 
-def _singles(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
-    """Numbers as float32, in which a tool computes."""
+def _in_float32(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
+    """Numbers as float32, in which a tool computes; a ValueError if it does not hold one."""
     if numbers.dtype == np.float32:
         return numbers
-    found = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
-    if not ((wide(found).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
+    rounded = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
+    if not ((wide(rounded).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
             f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
             "cast them to it first, fe.cast(x, 'float32')"
         )
-    return found
+    return rounded
 
 
-def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], own_scales: bool) -> ScaledFormat:
-    """The scheme where no quotient is a NaN, its profile saying nan='error'; a ValueError where one would be.
+def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], scales_follow: bool) -> ScaledFormat:
+    """The scheme with the standard rule of NaN in place of nan='error'; a ValueError if a quotient would be NaN.
 
-    Under a tool's own arithmetic its quotients have to show that.
+    In a tool's arithmetic only the quotients show that: the scheme remains as it is.
     """
     if np.isnan(numbers).any():
         raise ValueError("x has a NaN, and the profile says nan='error'")
     own = scheme.own_profile
     if own.steps is not None:
         return scheme
-    if own.infinite_block == "nan" and own_scales and np.isinf(numbers).any():
+    if own.infinite_block == "nan" and scales_follow and np.isinf(numbers).any():
         raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
     return scheme.replace(profile=scheme.profile.replace(name=scheme.profile.name, nan=NanRule.STANDARD))
 
@@ -456,7 +456,7 @@ class _Quantization:
                 points = None if zeros is None else zeros[columns]
                 elements(x[columns], divisors[columns], points, chunk.columns.start, codes[columns])
 
-            Rows(1, x.size, 1).for_each_chunk(work)
+            BlockRows(1, x.size, 1).for_each_chunk(work)
             return blocked.arranged(codes.reshape(layout.shape))
 
         codes = encode_by(scales)
@@ -490,13 +490,13 @@ class _Quantization:
 
 
 def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:
-    """Scales, flat, less their offset, in a scheme of their own."""
+    """Scales, flat and less their offset, quantized to the nested scheme."""
     if scheme.scale_rule.offset is not None:
         if offset is None:
             offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0
         values = Arithmetic(FLOAT32).subtract(values, offset)
     assert isinstance(scheme.block, int)
-    found = _Quantization(
-        scheme, values, Layout(values.shape, (scheme.block,)), _Random(None, None, 0), None, FLOAT32
-    ).run(GivenScales(None, None, None))
-    return found if offset is None else found._under(found.scheme, offset)
+    layout = Layout(values.shape, (scheme.block,))
+    random, given = _Random(None, None, 0), GivenScales(None, None, None)
+    q = _Quantization(scheme, values, layout, random, None, FLOAT32).run(given)
+    return q if offset is None else q._under(q.scheme, offset)

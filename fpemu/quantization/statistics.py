@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fpemu.arithmetic import subtract
 from fpemu.casting.fpu import fpu_is_fit
 from fpemu.formats import IEEE
-from fpemu.quantization.floats import Floats, is_zero, wide
+from fpemu.quantization.floats import Floats, is_float_zero, wide
 
 if TYPE_CHECKING:
     from fpemu.quantization.blocks import BlockChunk, BlockedArray
@@ -129,7 +129,7 @@ def extent_of(statistics: Statistics) -> NDArray[np.float64]:
     An extent beyond float64 becomes its largest number.
     """
     low, high = statistics.ends
-    if is_zero(low).all():
+    if is_float_zero(low).all():
         return high
     if not fpu_is_fit():
         rules = IEEE.replace(rounding="to_odd", overflow="saturate")

@@ -22,7 +22,7 @@ from fpemu.quantization.floats import (
     Arithmetic,
     Single,
     in_order,
-    is_zero,
+    is_float_zero,
     single,
     wide,
 )
@@ -78,7 +78,7 @@ class ToolScales:
     def _extent(self, statistics: Statistics) -> Single:
         """The largest magnitude, or the largest number less the smallest; NaN if the block has a NaN."""
         low, high = statistics.ends
-        return single(high) if is_zero(low).all() else self.arithmetic.subtract(high, low)
+        return single(high) if is_float_zero(low).all() else self.arithmetic.subtract(high, low)
 
     # -- the second level ---------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ class ToolScales:
         if steps.second == "quotient":
             return float(wide(ops.divide(extent, whole))) or 1.0
         scale = float(wide(ops.divide(whole, extent)))
-        return 1.0 if extent == 0 or scale == 0 else float(_at_most(scale))
+        return 1.0 if extent == 0 or scale == 0 else float(_saturated(scale))
 
     def stored_second_scale(self, second: float | None) -> float | None:
         """The second level's scale by which elements are multiplied, from that of `second_scale`; and back."""
@@ -164,7 +164,7 @@ class ToolScales:
         elif factor == "inverse_second_over_scale":
             by = ops.divide(ops.divide(1, second), by)
         elif factor == "reciprocal_of_product":
-            by = _at_most(ops.divide(1, ops.multiply(by, ops.divide(1, second))))
+            by = _saturated(ops.divide(1, ops.multiply(by, ops.divide(1, second))))
         elif factor in ("reciprocal_of_normal", "reciprocal_or_one"):  # powers of two
             normal = factor == "reciprocal_of_normal"
             nonzero = np.where(codes == 0, np.float32(2.0**-126 if normal else 1), by)
@@ -215,18 +215,18 @@ def scales_of(scheme: ScaledFormat, source: Format) -> ScaleMethod:
 
 
 def _at_least(scales: Single, least: float) -> Single:
-    """The larger of both, as numpy's maximum has it; of subnormal ones too, whatever the FPU takes them for."""
+    """Scales of `least` at least, NaN as it is; exact for subnormal numbers in any mode of the FPU."""
     if fpu_is_fit():
         return np.maximum(scales, np.float32(least))
     bound = single(np.full(1, least))
     return np.where((in_order(scales) < in_order(bound)) & ~np.isnan(scales), bound, scales)
 
 
-def _at_most(scales: Any) -> Any:
-    """The smaller of numbers and float32's largest."""
+def _saturated(scales: Any) -> Any:
+    """Numbers of float32's largest at most."""
     return np.where(scales > FLOAT32_MAX, FLOAT32_MAX, scales)
 
 
 def _infinite_for_zero(scales: Single) -> Single:
-    """Infinities in the place of zeros, so that quotients are 0; subnormal ones are none, whatever the FPU says."""
-    return np.where(is_zero(scales), np.float32(np.inf), scales)
+    """Infinity for each zero, so that quotients are 0; subnormal numbers stay, in any mode of the FPU."""
+    return np.where(is_float_zero(scales), np.float32(np.inf), scales)

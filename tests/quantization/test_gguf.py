@@ -118,8 +118,8 @@ def test_which_is_first(profile, monkeypatch):
     np.testing.assert_array_equal(short[:, 60:].scale_values[:, 0], (x[:, 60] / -8).astype(np.float16))
     if profile == "exact":
         whole = [fe.quantize(row, scheme, block="tensor") for row in x]
-        monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK", 16)
-        monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST", 8)
+        monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK_ELEMENTS", 16)
+        monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST_BLOCK", 8)
         for row, before in zip(x, whole, strict=True):
             after = fe.quantize(row, scheme, block="tensor")
             assert after.scales == before.scales

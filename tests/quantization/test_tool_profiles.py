@@ -490,8 +490,8 @@ def test_pieces(scheme, profile, monkeypatch):
     """Small pieces give the same as large ones; and so do blocks that must be gathered."""
     x = blocks("random", 64)[:12] * np.float32(2)
     whole = fe.quantize(x, scheme, profile=profile)
-    monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK", 128)
-    monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST", 64)
+    monkeypatch.setattr(fpemu.quantization.blocks, "CHUNK_ELEMENTS", 128)
+    monkeypatch.setattr(fpemu.quantization.blocks, "LONGEST_BLOCK", 64)
     parts = fe.quantize(x, scheme, profile=profile)
     np.testing.assert_array_equal(parts.codes, whole.codes)
     np.testing.assert_array_equal(parts.scales, whole.scales)

@@ -1,4 +1,4 @@
-"""The schemes that ship, and the lookup of names."""
+"""The schemes that ship with the package, and the lookup of their names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["scheme", "schemes"]
 
 
 def scheme(x: Any) -> ScaledFormat:
-    """The scaled format that a name, an alias or a scheme itself means.
+    """The scaled format of a name or an alias, or the scheme itself.
 
     Parameters
     ----------
     x : str or ScaledFormat
-        Of integers any width and group has a name: an integer format, "_asym" for zero points, and "_tensor", "_row"
-        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned
-        ones without "_asym" have the middle integer as zero point in all blocks.  "nf4" means `nf4_64`.
+        Integers of any width have names: an integer format, "_asym" for zero points, and "_tensor", "_row" (the last
+        axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned integers
+        without "_asym" have the middle integer as the zero point of all blocks.  "nf4" means `nf4_64`.
 
     Returns
     -------
@@ -29,9 +29,9 @@ def scheme(x: Any) -> ScaledFormat:
     Raises
     ------
     ValueError
-        If the name is unknown, with the names near it.
+        If the name is unknown; the message lists similar names.
     TypeError
-        If `x` is neither.
+        If `x` is neither a name nor a scheme.
 
     Examples
     --------
@@ -49,23 +49,23 @@ def scheme(x: Any) -> ScaledFormat:
         return x
     if not isinstance(x, str):
         raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
-    found = registered_scheme(x, _meant)
-    assert isinstance(found, ScaledFormat)
-    return found
+    scheme = registered_scheme(x, _unregistered)
+    assert isinstance(scheme, ScaledFormat)
+    return scheme
 
 
-# A format of single numbers that means a scheme too, where one is asked for.
-_SINGLE = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
+# Names of formats that also mean a scheme.
+_FORMATS_AS_SCHEMES = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
 
 
-def _meant(name: str) -> Scheme | None:
-    """The scheme of a name that is none of the registered ones; None if it is no scheme's."""
-    found = _SINGLE.get(name)
-    return ScaledFormat._parsed(name) if found is None else scheme(found)
+def _unregistered(name: str) -> Scheme | None:
+    """The scheme of a name that is not registered; None if it has none."""
+    registered = _FORMATS_AS_SCHEMES.get(name)
+    return ScaledFormat._parsed(name) if registered is None else scheme(registered)
 
 
 def schemes() -> list[ScaledFormat]:
-    """The registered scaled formats: those that ship, then those of `register`.
+    """The registered scaled formats: first those of the package, then those of `register`.
 
     Returns
     -------
@@ -74,10 +74,10 @@ def schemes() -> list[ScaledFormat]:
     Examples
     --------
     >>> import fpemu as fe
-    >>> [found.name for found in fe.schemes()][:3]
+    >>> [scheme.name for scheme in fe.schemes()][:3]
     ['mxfp8_e4m3', 'mxfp8_e5m2', 'mxfp6_e2m3']
     """
-    return [found for found in registered_schemes() if isinstance(found, ScaledFormat)]
+    return [scheme for scheme in registered_schemes() if isinstance(scheme, ScaledFormat)]
 
 
 def _mx(name: str, element: Any, *aliases: str) -> None:

@@ -1,4 +1,4 @@
-"""How a block's scale follows from its numbers: rules as data."""
+"""ScaleRule: how a block's scale follows from its numbers, as data."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class ScaleRule:
         Shown in tables and messages; not part of equality.
     statistic : {"absmax", "minmax", "signed_absmax"}
         The largest magnitude; the largest number less the smallest, zero counted among them; or the number of the
-        largest magnitude with its sign, the first of equals in C order.
+        largest magnitude with its sign, the first of several in C order.
     divisor : {"largest", "power", "span", "lowest"} or float
-        The element's largest value; the largest power of two that is not above it; its largest value less its smallest;
-        its lowest value; or this number.  Values are those less the zero point where that is the same for all blocks.
+        The element's largest value; the largest power of two not above it; its largest value less its smallest; its
+        lowest value; or the number itself.  Values count less the zero point if all blocks have the same one.
     rounding : Rounding or str
-        Of the quotient, to the scale's format.
+        The rounding of the quotient to the scale's format.
     digits : bool
-        The statistic is rounded to the element's precision first, ties away from zero.
+        Whether the statistic is first rounded to the element's precision, ties away from zero.
     offset : {"mean"} or None
-        What all numbers are less by before anything else, in float32: their mean; for the scales of scales alone.
+        The number subtracted from all numbers first, in float32: their mean; only for scales of scales.
 
     Raises
     ------
     ValueError
-        If a word is unknown, or the divisor no positive number.
+        If a word is unknown, or the divisor is not a positive number.
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong kind.
 
     Notes
     -----
@@ -105,7 +105,7 @@ class ScaleRule:
         ----------
         element : Format
         zero_point : int
-            What all elements are less by.
+            The number subtracted from all elements.
 
         Returns
         -------
@@ -134,8 +134,8 @@ def _divisor(word: str, element: Format, zero_point: int) -> float:
     return exact_float(low if word == "lowest" else largest, f"the {word} value of {element}")
 
 
-def exact_float(x: Fraction | int, what: str) -> float:
-    """The float64 that a number is; a ValueError that names the number where none is."""
+def exact_float(x: Fraction | int, name: str) -> float:
+    """A number as a float; a ValueError if float64 does not hold it."""
     try:
         nearest = float(x)
     except OverflowError:
@@ -146,7 +146,7 @@ def exact_float(x: Fraction | int, what: str) -> float:
         from fpemu.formats.facts.text import number_text
 
         x = Fraction(x)
-        raise ValueError(f"{what} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
+        raise ValueError(f"{name} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
     return nearest
 
 
@@ -165,7 +165,7 @@ RULES: Mapping[str, ScaleRule] = {
 
 
 def scale_rule(rule: Any) -> ScaleRule:
-    """The rule that a name means, or the rule itself.
+    """The rule of a name, or the rule itself.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def scale_rule(rule: Any) -> ScaleRule:
     ValueError
         If the name is unknown.
     TypeError
-        If it is neither.
+        If it is neither a name nor a rule.
 
     Examples
     --------

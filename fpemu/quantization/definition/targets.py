@@ -1,4 +1,4 @@
-"""Names of either kind: of a format or of a scaled format, of a profile of casts or of one of these."""
+"""Resolve names that may mean a format or a scaled format, a cast profile or a scale profile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_sc
 
 
 def format_or_scheme(x: Any) -> Format | ScaledFormat:
-    """The format or the scaled format that a name means, or `x` itself.
+    """The format or the scaled format of a name, or `x` itself.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
     Raises
     ------
     ValueError
-        If the name is unknown, with the names near it.
+        If the name is unknown; the message lists similar names.
     TypeError
-        If `x` is nothing of the kind.
+        If `x` is of another kind.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
 
 
 class Targets(NamedTuple):
-    """Formats and scaled formats, and the rules of the casts to them: to formats, and to elements; None: their own."""
+    """Formats and scaled formats, and the rules of casts to formats and to elements; None: their own."""
 
     targets: list[Format | ScaledFormat]
     casts: Profile | None
@@ -76,8 +76,8 @@ class Targets(NamedTuple):
 def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile | ScaleProfile | None) -> Targets:
     """Formats and scaled formats under a profile.
 
-    A name that profiles of scaled formats and of casts have means for each what it is there.  A profile of scaled
-    formats leaves formats their own rules; one of casts is that of elements too.
+    A name of both a scale profile and a cast profile means each for its kind of target.  A scale profile alone leaves
+    formats their own rules; a cast profile alone also holds for elements.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     Raises
     ------
     ValueError
-        If the name is unknown, or a profile of scaled formats does not apply to one of them, or there are none.
+        If the name is unknown, or it is a scale profile that does not apply to a scaled format or there is none.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
     Raises
     ------
     ValueError
-        If the rule is unknown or does not fit one of them, or there are none.
+        If the rule is unknown, does not fit a scaled format, or there is none.
 
     Examples
     --------
@@ -158,12 +158,12 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
     >>> with_scale_rule([fe.scheme("mxfp4")], "rceil")
     [ScaledFormat('float4_e2m1fn', block=32, scale='float8_e8m0fnu', scale_rule='rceil', name='mxfp4')]
     """
-    found = scale_rule(rule)
-    check_scaled(targets, f"the scale rule {found}")
+    rule = scale_rule(rule)
+    check_scaled(targets, f"the scale rule {rule}")
     changed: list[Format | ScaledFormat] = []
     for fmt in targets:
         try:
-            changed.append(fmt.replace(scale_rule=found) if isinstance(fmt, ScaledFormat) else fmt)
+            changed.append(fmt.replace(scale_rule=rule) if isinstance(fmt, ScaledFormat) else fmt)
         except ValueError as error:
             raise ValueError(f"{fmt}: {error}") from None
     return changed
@@ -184,7 +184,7 @@ def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | 
     Raises
     ------
     TypeError
-        If the axis is no int.
+        If the axis is not an int.
     ValueError
         If there are no scaled formats.
 
@@ -199,7 +199,7 @@ def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | 
     return [fmt.replace(axis=axis) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets]
 
 
-def check_scaled(targets: list[Format | ScaledFormat], what: str) -> None:
-    """A ValueError if there is no scaled format that something could be for."""
+def check_scaled(targets: list[Format | ScaledFormat], name: str) -> None:
+    """Raise ValueError if there is no scaled format to which an option could apply."""
     if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
-        raise ValueError(f"{what} is for scaled formats, of which there are none here")
+        raise ValueError(f"{name} is for scaled formats, of which there are none here")

@@ -1,4 +1,4 @@
-"""What a scaled format is, in words."""
+"""Descriptions of scaled formats, as text and as data for JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fpemu.quantization.definition.scaled_format import ScaledFormat
 
 __all__ = ["SCHEME_HEADER", "scheme_cells", "scheme_facts", "scheme_lines"]
 
-# Of `scheme_cells`.
+# The columns of `scheme_cells`.
 SCHEME_HEADER = ("scaled format", "elements", "block", "scale", "rule", "zero point", "second level", "bits")
 
 
 def scheme_facts(scheme: ScaledFormat) -> dict[str, Any]:
-    """All about a scheme, fit for JSON.
+    """The properties of a scheme as data for JSON.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def scheme_cells(scheme: ScaledFormat) -> list[str]:
 
 
 def scheme_lines(scheme: ScaledFormat) -> list[str]:
-    """Lines of text: the name, and all that belongs to it.
+    """A scheme's name and properties as lines of text.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def scheme_lines(scheme: ScaledFormat) -> list[str]:
 
 
 def _bits(scheme: ScaledFormat) -> float | None:
-    """The bits that are stored for an element of an array of whole blocks; None where that depends on the array."""
+    """The stored bits of an element in an array of whole blocks; None if they depend on the array."""
     if isinstance(scheme.block, str):
         return None
     rows, columns = scheme.block if isinstance(scheme.block, tuple) else (1, scheme.block)
@@ -115,7 +115,7 @@ def _block(scheme: ScaledFormat) -> str:
 
 
 def _largest(scheme: ScaledFormat) -> str:
-    """The largest number that elements and scales together make, as text."""
+    """The largest product of an element and a scale, as text."""
     low, high = finite_range(scheme.element)
     zero = low if isinstance(scheme.zero_point, IntFormat) else scheme.fixed_zero_point or 0
     product = max(high - zero, zero - low if scheme.scale_rule.signed else 0) * finite_range(scheme.scale)[1]

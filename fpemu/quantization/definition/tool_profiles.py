@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALIASES", "PROFILES", "profiles_of", "scale_profile"]
 
-Rows = tuple[tuple[SchemeSelector, ScaleProfile], ...]
+ProfileRows = tuple[tuple[SchemeSelector, ScaleProfile], ...]
 
 _FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 _FLOAT4 = ("float4_e2m1fn",)
@@ -34,7 +34,7 @@ def _row(
     return selector, ScaleProfile(selector.description, elements, infinite_block, steps)
 
 
-def _torchao() -> Rows:
+def _torchao() -> ProfileRows:
     """Torchao: MX (`to_mx`), NVFP4 (`nvfp4_quantize`), affine integers, float8 for training."""
     nan_codes = (("float6_e2m3fn", 12), ("float6_e3m2fn", 14), ("float4_e2m1fn", 3))
     nans = _E5M2_NAN
@@ -67,13 +67,13 @@ def _torchao() -> Rows:
     )
 
 
-def _torchao_inference() -> Rows:
+def _torchao_inference() -> ProfileRows:
     """Torchao's `_choose_scale_float8` and `_quantize_affine_float8`."""
     selector = SchemeSelector("float8", _FLOAT8, ("float32",), ("absmax",))
     return (_row(selector, Steps(factor="division"), **_E5M2_NAN),)
 
 
-def _torchao_clipping() -> Rows:
+def _torchao_clipping() -> ProfileRows:
     """Torchao's SYMMETRIC_NO_CLIPPING_ERR."""
     steps = Steps(arithmetic="input", statistic="minmax", scale="larger_side", least="smallest_normal")
     selector = SchemeSelector(
@@ -82,7 +82,7 @@ def _torchao_clipping() -> Rows:
     return (_row(selector, steps),)
 
 
-def _transformer_engine(scale: str, **words: Any) -> Rows:
+def _transformer_engine(scale: str, **words: Any) -> ProfileRows:
     """Transformer Engine's reference quantizer of NVFP4 (quantization_ref_nvfp4.py)."""
     steps = Steps(
         scale=scale,
@@ -97,7 +97,7 @@ def _transformer_engine(scale: str, **words: Any) -> Rows:
     return (_row(selector, steps),)
 
 
-def _torch() -> Rows:
+def _torch() -> ProfileRows:
     """Torch's observers, then quantize_per_tensor or quantize_per_channel, on x86."""
     rows = []
     for blocks, zero, nan in (("tensor", "fused", "max"), ("channel", "before", "zero")):
@@ -109,7 +109,7 @@ def _torch() -> Rows:
     return tuple(rows)
 
 
-def _torch_fake() -> Rows:
+def _torch_fake() -> ProfileRows:
     """Torch's observers, then fake_quantize_per_tensor_affine or fake_quantize_per_channel_affine."""
     rows = []
     ends: dict[str, dict[str, Any]] = {"tensor": {}, "channel": {"beyond": "lowest", "limit": 2.0**63}}
@@ -123,7 +123,7 @@ def _torch_fake() -> Rows:
     return tuple(rows)
 
 
-def _onnx(runtime: bool, saturate: bool) -> Rows:
+def _onnx(runtime: bool, saturate: bool) -> ProfileRows:
     """QuantizeLinear: onnx's reference evaluator, or onnxruntime's CPU provider; scales as the scheme's rule has them.
 
     Without saturation numbers beyond float8's largest value become infinity or NaN.
@@ -144,7 +144,7 @@ def _onnx(runtime: bool, saturate: bool) -> Rows:
     return tuple(rows)
 
 
-def _bitsandbytes() -> Rows:
+def _bitsandbytes() -> ProfileRows:
     """Bitsandbytes' quantize_4bit on a CPU, and its quantize_blockwise of the scales."""
     nearest = Steps(least_divisor=float(_F32_1E38), codebook="midpoints", ragged=True, decode="product_plus_offset")
     books: tuple[Any, ...] = ("nf4", FP4)
@@ -156,13 +156,13 @@ def _bitsandbytes() -> Rows:
 _F32_1E38 = 9.999999350456404e-39  # 1e-38 in float32
 
 
-def _gfloat() -> Rows:
+def _gfloat() -> ProfileRows:
     """Gfloat's MX blocks: everything is exact; NaN is an error."""
     selector = SchemeSelector("MX blocks", _MX, ("float8_e8m0fnu",), ("floor",), ("length",))
     return (_row(selector, None, "saturate", nan="error"),)
 
 
-def _gguf() -> Rows:
+def _gguf() -> ProfileRows:
     """The blocks of the package gguf that have no minimum: d is float32, and float16 when it is stored.
 
     C leaves conversions of NaN undefined; numpy on x86 gives 0.
