@@ -23,10 +23,8 @@ from fpemu.quantization.statistics import Scales, Statistics, extent_of
 __all__ = ["ExactScales", "by_fractions", "codes_of_quotients", "rounded_quotients"]
 
 TINY = 2.0**-960  # below it float64 may lack digits of a quotient
-FLOAT32_DIGITS, FLOAT32_EMIN = (
-    22,
-    -100,
-)  # digits, and the exponent of the smallest normal number, of scales that float32 rounds to
+FLOAT32_DIGITS = 22  # of scales that are rounded from float32, at most
+FLOAT32_EMIN = -100  # of their formats, at least
 FRACTION_DIGITS = 60  # digits of a fraction rounded to odd
 
 _AWAY = IEEE.replace(rounding="nearest_away", overflow="saturate")
