@@ -1,4 +1,4 @@
-"""The `fpemu` command; `fpemu.cli.app` says which subcommands there are, one module holds each."""
+"""The `fpemu` command; `fpemu.cli.app` lists its subcommands, each in a module of its name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     Parameters
     ----------
     args : list of str, optional
-        Default: the process's own.
+        Default: those of the process.
     """
     try:
         for package in ("typer", "rich"):
@@ -43,32 +43,32 @@ def main(args: list[str] | None = None) -> NoReturn:
         number = getattr(signal, name, None)  # Windows has only the first
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _terminated)
-    _print_what_it_can()
+    _replace_missing_characters()
     try:
         from fpemu.kernels import threads
 
-        threads.requested_count()  # what the environment says wrongly is refused before there is any output
+        threads.requested_count()  # a wrong environment variable is refused before any output
         try:
             app(args=args, prog_name="fpemu")
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        _forget_output()
+        _discard_output()
     except Exception as error:
         from fpemu.files.boundary import visible
 
         sys.stderr.write(f"fpemu: error: {visible(_message(error))}\n")
-        _forget_output()
+        _discard_output()
     sys.exit(1)
 
 
-# What stands in place of signs that an encoding lacks
-_PLAIN = {"…": "...", "─": "-", "│": "|", "┼": "+", "≤": "<=", "≥": ">=", "\u2013": "-", "\u2212": "-", "\u00d7": "x"}
-_PLAIN |= dict.fromkeys("█▇▆▅▄▃▂▁▉▊▋▌▍▎▏", "#") | dict.fromkeys("░▒▓·", ".") | dict.fromkeys("┴┬├┤╭╮╰╯└┘┌┐", "+")
+# Replacements of characters that an encoding lacks
+_ASCII = {"…": "...", "─": "-", "│": "|", "┼": "+", "≤": "<=", "≥": ">=", "\u2013": "-", "\u2212": "-", "\u00d7": "x"}
+_ASCII |= dict.fromkeys("█▇▆▅▄▃▂▁▉▊▋▌▍▎▏", "#") | dict.fromkeys("░▒▓·", ".") | dict.fromkeys("┴┬├┤╭╮╰╯└┘┌┐", "+")
 
 
-def _print_what_it_can() -> None:
-    """Streams of an encoding that lacks a sign get another one in its place, not an error."""
+def _replace_missing_characters() -> None:
+    """Make the output streams replace characters that their encoding lacks, instead of raising."""
     codecs.register_error("fpemu", _replaced)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
@@ -78,11 +78,11 @@ def _print_what_it_can() -> None:
 def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(_ASCII.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
-def _forget_output() -> None:
-    """What standard output holds and cannot be written, Python must not try again when it ends."""
+def _discard_output() -> None:
+    """Discard output that cannot be written, so that Python does not try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -90,7 +90,7 @@ def _forget_output() -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave by an exception, so that files that are half written get removed."""
+    """Exit by an exception, so that unfinished files are removed."""
     sys.exit(128 + number)
 
 

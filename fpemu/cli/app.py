@@ -1,4 +1,4 @@
-"""The subcommands of `fpemu`; a module is imported when its command runs, or when help lists it."""
+"""The subcommands of `fpemu`; a command's module is imported when it runs or help lists it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fpemu.formats.lookup import near
 
 __all__ = ["COMMANDS", "app"]
 
-# Each is a function of its own name in a module of its own name.
+# Each is a function in a module, both of this name.
 COMMANDS = (
     "demo",
     "formats",
@@ -40,12 +40,12 @@ _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
 class Command(TyperCommand):
     """A command whose arguments may be negative numbers (-1.5, -inf, -0x1p-3, -(1 + 2)).
 
-    An option that takes one value is refused where it is given with two.
+    An option of one value is refused if it is given twice with different values.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        known = [option for option in self.params if isinstance(option, TyperOption)]
-        options = {name: option for option in known for name in (*option.opts, *option.secondary_opts)}
+        typer_options = [option for option in self.params if isinstance(option, TyperOption)]
+        options = {name: option for option in typer_options for name in (*option.opts, *option.secondary_opts)}
         words: list[str] = []
         given: dict[str | None, object] = {}
         rest = iter(args)
@@ -61,14 +61,14 @@ class Command(TyperCommand):
             words.append(word)
             if not option.is_flag and value is None and (value := next(rest, None)) is not None:
                 words.append(value)  # it may begin with "-"
-            said = name in option.secondary_opts if option.is_flag else value
-            if not option.multiple and given.setdefault(option.name, said) != said:
+            setting = name in option.secondary_opts if option.is_flag else value
+            if not option.multiple and given.setdefault(option.name, setting) != setting:
                 ctx.fail(f"{name} is given twice, with different values: it takes one")
         return super().parse_args(ctx, words)
 
 
 def _option_of(word: str, options: Container[str]) -> tuple[str, str | None]:
-    """The option that a word names, and the value that is written in the same word, if there is one."""
+    """The name of the option in a word, and its value if the same word has it."""
     if word.startswith("--"):
         name, sign, value = word.partition("=")
         return name, value if sign else None
@@ -77,7 +77,7 @@ def _option_of(word: str, options: Container[str]) -> tuple[str, str | None]:
 
 
 class Commands(TyperGroup):
-    """The table of commands, each loaded when it is asked for."""
+    """The commands, each imported when it is requested."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -85,7 +85,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except typer.BadParameter as error:  # names out of files may be in it
+        except typer.BadParameter as error:  # it may contain names from files
             error.message = visible(error.message)
             raise
 
@@ -110,8 +110,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"fpemu {fpemu.__version__}")
         raise typer.Exit
 
@@ -119,12 +119,12 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def fpemu_command(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Bit-exact emulation of number formats: what they hold, what rounds how, what a cast costs.
+    """Bit-exact emulation of number formats: their values, their rounding, the cost of a cast.
 
-    A format is a name ("float8_e4m3fn", "bf16", "int4", "binary8p4se"), or describes itself ("e5m10", "q3.12").
+    A format is a registered name ("float8_e4m3fn", "bf16", "int4", "binary8p4se") or a description ("e5m10", "q3.12").
 
     For example:
 

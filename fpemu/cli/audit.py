@@ -1,4 +1,4 @@
-"""`fpemu audit`: hold an implementation to a claim, bit for bit."""
+"""`fpemu audit`: compare an implementation with a claim, bit for bit."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import Annotated, Any
 
 import typer
 
-from fpemu.cli.audit_recording import Wanted, replay
+from fpemu.cli.audit_recording import Selection, audit_recording
 from fpemu.cli.options import (
     ExactOption,
     ExtremumOption,
     JsonOption,
+    OperandsOption,
     OverflowOption,
     ProfileOption,
     RoundingOption,
     SignalingOption,
+    SourceOption,
+    format_of_claim,
 )
 from fpemu.cli.output import console, print_json, progress
 from fpemu.files.boundary import line
-from fpemu.verification import Claim, given_arguments
+from fpemu.verification import Claim, audits, given_arguments
 from fpemu.verification.audits import Recorded, function, library, program
-from fpemu.verification.audits import audit as run_audit
 from fpemu.verification.audits.recordings import is_recording
 from fpemu.verification.vectors import generate, read
 from fpemu.verification.vectors.layouts import LAYOUTS
@@ -36,33 +38,27 @@ def audit(
     operation: Annotated[
         str | None, typer.Argument(metavar="[OPERATION]", help="encode, add, fma, sqrt, less ...", show_default=False)
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's."),
-    ] = None,
+    format: Annotated[str | None, format_of_claim] = None,
     program_line: Annotated[
-        str | None, typer.Option("--program", metavar="COMMAND", help="It reads operands and answers, line by line.")
+        str | None,
+        typer.Option("--program", metavar="COMMAND", help="A program that reads operands and prints results."),
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--python", metavar="MODULE:FUNCTION", help="A function of arrays.")
+        str | None, typer.Option("--python", metavar="MODULE:FUNCTION", help="A Python function of arrays.")
     ] = None,
     shared: Annotated[
         str | None, typer.Option("--library", metavar="PATH:SYMBOL", help="A function of a shared library.")
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option("--recorded", metavar="FILE", help="Answers recorded: a file of vectors, or of a device's."),
+        typer.Option("--recorded", metavar="FILE", help="Recorded results: vectors, or a device's recording."),
     ] = None,
     item: Annotated[
         str | None,
-        typer.Option("--item", metavar="NAME", help="One of what a device was asked, as the table names it."),
+        typer.Option("--item", metavar="NAME", help="One item of a device's recording, by its name."),
     ] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
-    ] = None,
-    operands: Annotated[
-        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
-    ] = None,
+    source: SourceOption = None,
+    operands: OperandsOption = None,
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
     profile: ProfileOption = None,
@@ -71,22 +67,25 @@ def audit(
     extremum: ExtremumOption = None,
     flags: Annotated[bool, typer.Option("--flags", help="Audit flags too, in TestFloat's numbering.")] = False,
     exact_nan: Annotated[bool, typer.Option("--exact-nan", help="Compare the codes of NaN too.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many inputs all are tried.")] = 1 << 20,
-    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs beside the chosen ones.")] = 100_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs.")] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Ask so many at once.")] = 1,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for an answer to a batch.")] = 60.0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Try all inputs if there are no more than this.")] = 1
+    << 20,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs, after the chosen ones.")] = 100_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the inputs.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Calls at the same time.")] = 1,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for a batch of results.")
+    ] = 60.0,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="FILE", help="Keep the audit there, and go on from there.")
+        Path | None, typer.Option("--resume", metavar="FILE", help="Save the audit in this file, and resume from it.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold an implementation to a claim, bit for bit; where it fails, name the rules that it follows instead.
+    """Compare an implementation with a claim, bit for bit; if it fails, find the rules that it follows instead.
 
     The implementation is a program (--program), a Python function (--python) or a function of a shared library
-    (--library); or answers that were recorded (--recorded) in a file of vectors, or on a machine with a GPU by the
-    script that fpemu probe writes: such files say themselves what they are. All of them take and give codes; a Python
-    function for encode takes values. Ends with status 0 where everything is right, else with 1.
+    (--library). Or its results were recorded (--recorded): in a file of vectors, or on a machine with a GPU by the
+    script that fpemu probe writes; such files name their operations. Operands and results are codes; only a Python
+    function for encode takes values. The exit status is 0 if all results are right, else 1.
 
     For example:
 
@@ -96,35 +95,43 @@ def audit(
 
         fpemu audit --recorded recording.probe --profile torch
     """
-    if sum(each is not None for each in (program_line, python, shared, answers)) != 1:
+    if sum(option is not None for option in (program_line, python, shared, answers)) != 1:
         raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")
     if operation is None and answers is None:
         raise typer.BadParameter("say what it computes: fpemu audit add -f float16 ...", param_hint="OPERATION")
-    how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
-    if overflow is not None:
-        how["overflow"] = overflow
-    own = given_arguments(exact=exact, signaling=signaling, extremum=extremum)
-    how |= own
+    arguments = given_arguments(
+        **{"source": source, "operands": operands or None, "rounding": rounding, "profile": profile},
+        **{"overflow": overflow, "exact": exact, "signaling": signaling, "extremum": extremum},
+    )
+    nan = "exact" if exact_nan else "class"
     if answers is not None and is_recording(answers):
-        if flags or resume is not None or operands or own:
+        if flags or resume is not None or arguments.keys() & {"operands", "exact", "signaling", "extremum"}:
             options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
             raise typer.BadParameter(f"a device's recording has no use for {options}")
-        wanted = Wanted(item, operation, format, source)
-        rules = {key: how[key] for key in ("rounding", "profile", "overflow") if how.get(key) is not None}
-        if not replay(answers, wanted, rules, "exact" if exact_nan else "class", json):
-            raise typer.Exit(1)
-        return
-    if item is not None:
-        raise typer.BadParameter("only a device's recording has items", param_hint="'--item'")
-    try:
-        claim = None if operation is None else Claim.of(operation, format, **how)
-    except (ValueError, TypeError) as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
-    subject = _recorded(answers, claim) if answers is not None else _subject(program_line, python, shared, timeout)
+        rules = given_arguments(rounding=rounding, profile=profile, overflow=overflow)
+        passed = audit_recording(answers, Selection(item, operation, format, source), rules, nan, json)
+    else:
+        if item is not None:
+            raise typer.BadParameter("only a device's recording has items", param_hint="'--item'")
+        try:
+            claim = None if operation is None else Claim.of(operation, format, **arguments)
+        except (ValueError, TypeError) as wrong:
+            raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
+        subject = _recorded(answers, claim) if answers is not None else _subject(program_line, python, shared, timeout)
+        inputs: dict[str, Any] = {"limit": limit, "random": random, "seed": seed}
+        settings = {"operation": operation, "format": format, **arguments, "flags": flags, "nan": nan}
+        settings |= {"threads": threads, "resume": resume}
+        passed = _print_audit(_audit(subject, claim, inputs, settings), json)
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _audit(subject: Any, claim: Claim | None, inputs: dict[str, Any], settings: dict[str, Any]) -> audits.Audit:
+    """Run an audit with a progress bar."""
     total = None
-    if claim is not None and answers is None:
-        inputs = generate(claim, limit=limit, random=random, seed=seed)
-        total = inputs.count if inputs.exhaustive else None
+    if claim is not None and not isinstance(subject, Recorded):
+        vectors = generate(claim, **inputs)
+        total = vectors.count if vectors.exhaustive else None
     with progress(f"audit of {subject.name}", total) as advance:
         done = 0
 
@@ -133,46 +140,34 @@ def audit(
             advance(checked - done)
             done = checked
 
-        found = run_audit(
-            subject,
-            operation,
-            format,
-            **how,
-            flags=flags,
-            nan="exact" if exact_nan else "class",
-            limit=limit,
-            random=random,
-            seed=seed,
-            threads=threads,
-            resume=resume,
-            progress=shown,
-        )
+        return audits.audit(subject, **inputs, **settings, progress=shown)
+
+
+def _print_audit(audit: audits.Audit, json: bool) -> bool:
+    """Print an audit, and return whether it passed."""
     if json:
-        print_json(found.to_dict())
+        print_json(audit.to_dict())
     else:
-        console().print(str(found), soft_wrap=True, markup=False)
-    if not found.passed:
-        raise typer.Exit(1)
+        console().print(str(audit), soft_wrap=True, markup=False)
+    return audit.passed
 
 
 def _recorded(path: Path, claim: Claim | None) -> Recorded:
-    found = read(path, claim=claim if path.suffix in LAYOUTS["testfloat"].suffixes else None)
-    return Recorded(str(path), found, found.claim)
+    vectors = read(path, claim=claim if path.suffix in LAYOUTS["testfloat"].suffixes else None)
+    return Recorded(str(path), vectors, vectors.claim)
 
 
 def _subject(command: str | None, python: str | None, shared: str | None, timeout: float) -> Any:
     if command is not None:
         try:
             return program(command, timeout)
-        except ValueError as wrong:  # quotes without an end
+        except ValueError as wrong:  # an unclosed quote
             raise typer.BadParameter(str(wrong), param_hint="'--program'") from None
-    given = python or shared or ""
-    path, found, name = given.rpartition(":")
-    if not (path and found and name):
+    text = python or shared or ""
+    path, _, name = text.rpartition(":")
+    if not (path and name):
         option = "--python" if python is not None else "--library"
-        raise typer.BadParameter(
-            f"{given!r}: write {'MODULE:FUNCTION' if python else 'PATH:SYMBOL'}", param_hint=option
-        )
+        raise typer.BadParameter(f"{text!r}: write {'MODULE:FUNCTION' if python else 'PATH:SYMBOL'}", param_hint=option)
     if shared is not None:
         return library(path, name, timeout)
     sys.path.insert(0, os.getcwd())
@@ -180,6 +175,6 @@ def _subject(command: str | None, python: str | None, shared: str | None, timeou
         return function(getattr(importlib.import_module(path), name), timeout)
     except (ImportError, AttributeError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--python'") from None
-    except (Exception, SystemExit) as wrong:  # the module's own: it must not end the command as if all were right
-        text = line(f"{type(wrong).__name__}: {wrong}").removesuffix(":")
-        raise typer.BadParameter(f"importing {path} raised {text}", param_hint="'--python'") from None
+    except (Exception, SystemExit) as wrong:  # raised by the module; SystemExit must not end the command with status 0
+        problem = line(f"{type(wrong).__name__}: {wrong}").removesuffix(":")
+        raise typer.BadParameter(f"importing {path} raised {problem}", param_hint="'--python'") from None

@@ -16,9 +16,10 @@ from fpemu.cli.options import (
     RoundingOption,
     SeedOption,
     formats_of,
-    rounding_word,
+    rule_facts,
     rules_of,
     seed_of,
+    title,
 )
 from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Profile, TableFormat
@@ -41,7 +42,7 @@ def calc(
     ],
     format: FormatsOption = None,
     exact_literals: Annotated[
-        bool, typer.Option("--exact-literals", help="Numbers enter operations as they are, not rounded first.")
+        bool, typer.Option("--exact-literals", help="Use numbers exactly as written, not rounded first.")
     ] = False,
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
@@ -49,10 +50,10 @@ def calc(
     seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Evaluate an expression in a format: each operation with its exact value, how that rounds, flags and code.
+    """Evaluate an expression in a format: each operation with its exact value, its rounding, flags and code.
 
-    Numbers are rounded to the format first. Nothing is contracted: write fma(a, b, c) where that is meant.
-    "~" stands before exact values that go on without end.
+    Numbers are rounded to the format first. No operations are contracted: write fma(a, b, c) for a fused one.
+    "~" precedes exact values with infinitely many digits.
 
     For example:
 
@@ -74,48 +75,38 @@ def calc(
     rules = [rules_of(fmt, profile, rounding, overflow) for fmt in chosen]
     seed = seed_of(seed, rules)
     try:
-        found = [evaluate(text, fmt, rule, seed, exact_literals) for fmt, rule in zip(chosen, rules, strict=True)]
+        results = [evaluate(text, fmt, rule, seed, exact_literals) for fmt, rule in zip(chosen, rules, strict=True)]
     except ExpressionError as error:
         raise typer.BadParameter(str(error), param_hint="'EXPRESSION'") from None
     if json:
-        facts = zip(found, rules, strict=True)
-        print_json(
-            [
-                {"profile": rule.name, "rounding": rounding_word(rule.rounding), "seed": seed, **one.to_dict()}
-                for one, rule in facts
-            ]
-        )
+        print_json([{**rule_facts(rule, seed), **one.to_dict()} for one, rule in zip(results, rules, strict=True)])
         return
     out = console()
-    for place, (one, rule) in enumerate(zip(found, rules, strict=True)):
-        if place:
+    for index, (one, rule) in enumerate(zip(results, rules, strict=True)):
+        if index:
             out.print()
-        _print_one(out, one, rule, seed, summary=len(found) == 1)
-    if len(found) > 1:
+        _print_evaluation(out, one, rule, seed, summary=len(results) == 1)
+    if len(results) > 1:
         out.print()
-        _print_side_by_side(out, found)
+        _print_side_by_side(out, results)
 
 
-def _print_one(out: Console, one: Evaluation, rules: Profile, seed: int | None, summary: bool) -> None:
-    title = Text.assemble((f"{one.text.strip()} in {one.result.format.name}", "bold"))
-    title.append(
-        f"  profile {rules.name}, {rounding_word(rules.rounding)}{'' if seed is None else f', seed {seed}'}", "dim"
-    )
-    out.print(title, soft_wrap=True)
+def _print_evaluation(out: Console, one: Evaluation, rules: Profile, seed: int | None, summary: bool) -> None:
+    out.print(title(f"{one.text.strip()} in {one.result.format.name}", rules, seed), soft_wrap=True)
     out.print()
     if one.steps:
         header = ["step", "operation", "exact", "rounds", "error", "ulp", "flags", "result", "code", "bits"]
-        rows = [[str(place), *_row(step)] for place, step in enumerate(one.steps, 1)]
+        rows = [[str(number), *_step_cells(step)] for number, step in enumerate(one.steps, 1)]
         print_table(out, [header, *rows], texts=(1, 2, 3, 6, 9))
     else:
         out.print(f"no steps: {one.result.format.name} has this number")
     if summary:
         out.print()
-        for title_word, cell in zip(_TITLES, _column(one), strict=True):
-            out.print(Text(f"  {title_word:<6} ", "bold") + cell, soft_wrap=True)
+        for name, cell in zip(_TITLES, _column(one), strict=True):
+            out.print(Text(f"  {name:<6} ", "bold") + cell, soft_wrap=True)
 
 
-def _row(step: EvaluationStep) -> list[str | Text]:
+def _step_cells(step: EvaluationStep) -> list[str | Text]:
     result = step.result
     return [
         step.text,
@@ -131,15 +122,15 @@ def _row(step: EvaluationStep) -> list[str | Text]:
 
 
 def _exact_words(one: EvaluationStep | Evaluation) -> str:
-    """An exact value; where there is no number, the infinity or NaN that stands there."""
+    """An exact value; the infinity or NaN if there is none, "-" if the exact value is unknown."""
     if one.exact is not None:
         return one.exact.text
-    unknown = one.flags is None or "overflow" in one.flags  # an infinity in place of a number that is not told
+    unknown = one.flags is None or "overflow" in one.flags  # the infinity stands for an unknown number
     return one.result.text if one.result.text in ("inf", "-inf", "NaN") and not unknown else "-"
 
 
 def flag_words(flags: tuple[str, ...] | None) -> str:
-    """Flags in words; "-" under rules that have none."""
+    """Flags in words; "-" under rules without flags."""
     return "-" if flags is None else ", ".join(flags).replace("_", " ")
 
 
@@ -147,7 +138,7 @@ _TITLES = ("result", "code", "exact", "error", "flags")
 
 
 def _column(one: Evaluation) -> list[Text]:
-    """The whole expression's result, beside its exact value."""
+    """The cells for an expression: result, code, exact value, error, flags."""
     error = Text("-")
     if one.error is not None and one.exact is not None:
         share = f", {number_text(100 * abs(one.error / one.exact.number), 3)} %" if one.exact.number else ""
@@ -162,10 +153,8 @@ def _column(one: Evaluation) -> list[Text]:
     ]
 
 
-def _print_side_by_side(out: Console, found: list[Evaluation]) -> None:
-    columns = [_column(one) for one in found]
-    header: list[str | Text] = ["", *(one.result.format.name for one in found)]
-    rows: list[list[str | Text]] = [
-        [title, *(column[place] for column in columns)] for place, title in enumerate(_TITLES)
-    ]
+def _print_side_by_side(out: Console, results: list[Evaluation]) -> None:
+    columns = [_column(one) for one in results]
+    header: list[str | Text] = ["", *(one.result.format.name for one in results)]
+    rows: list[list[str | Text]] = [[name, *cells] for name, *cells in zip(_TITLES, *columns, strict=True)]
     print_table(out, [header, *rows], texts=range(len(header)))

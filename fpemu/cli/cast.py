@@ -30,6 +30,7 @@ from fpemu.cli.options import (
     formats_of,
     open_file,
     rounding_word,
+    rule_facts,
     rules_of,
     seed_of,
 )
@@ -70,7 +71,7 @@ def cast(
 ) -> None:
     """Cast the arrays of a file to a format and write the values, or the codes, to another file.
 
-    Files may be larger than memory. The output is written whole or not at all. A summary says what the cast cost:
+    Files may be larger than memory. The output is written whole or not at all. The summary has the cost of the cast:
     overflow counts elements that became an infinity or NaN, errors are those under saturation.
 
     For example:
@@ -88,7 +89,7 @@ def cast(
     (fmt,) = formats_of([format])
     rules = rules_of(fmt, profile, rounding, overflow)
     seed = seed_of(seed, [rules])
-    kind = _kind_of(out, raw, file)
+    kind = _output_kind(out, raw, file)
     arrays = open_file(file, dtype, shape, member, raw and kind_by_name(file) is None)
     if not arrays:
         raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
@@ -98,37 +99,37 @@ def cast(
             param_hint="'-o' / '--out'",
         )
     metadata = metadata_of(file) if kind == ".safetensors" else {}
-    jobs = [_Job(stored, fmt, rules, codes, seed) for stored in arrays]
+    jobs = [_ArrayCast(stored, fmt, rules, codes, seed) for stored in arrays]
     with progress(f"casting {file.name}", sum(stored.size for stored in arrays)) as advance:
         write_arrays(out, [job.outgoing(advance) for job in jobs], raw=raw and kind == "raw", metadata=metadata)
     if json:
-        rule = {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
-        facts = {"file": str(out), "format": fmt.name, "codes": codes, **rule, "arrays": [j.facts() for j in jobs]}
+        described = rule_facts(rules, seed)
+        facts = {"file": str(out), "format": fmt.name, "codes": codes, **described, "arrays": [j.facts() for j in jobs]}
         print_json(facts, out)
     else:
-        _print(out, jobs)
+        _print_summary(out, jobs)
 
 
-def _kind_of(out: Path, raw: bool, file: Path) -> str:
-    """How the output is written; an error where --raw says nothing of either file."""
-    wanted = raw and kind_by_name(out) is None
-    if raw and not wanted and kind_by_name(file) is not None:
+def _output_kind(out: Path, raw: bool, file: Path) -> str:
+    """The kind of the output file; --raw is wrong usage if neither file is raw."""
+    is_raw = raw and kind_by_name(out) is None
+    if raw and not is_raw and kind_by_name(file) is not None:
         raise typer.BadParameter(f"{file} and {out} are no raw numbers by their names", param_hint="'--raw'")
     try:
-        return kind_of_output(out, wanted)
+        return kind_of_output(out, is_raw)
     except UnknownEndingError as error:
         raise typer.BadParameter(str(error), param_hint="'-o' / '--out'") from None
 
 
-class _Job:
-    """One array on its way: what is written of it, and what the cast cost."""
+class _ArrayCast:
+    """The cast of one array: the results to write, and the errors so far."""
 
     def __init__(self, stored: StoredArray, fmt: Format, rules: Profile, codes: bool, seed: int | None) -> None:
         self.stored, self.format, self.rules, self.codes, self.seed = stored, fmt, rules, codes, seed
         self.errors = Errors(fmt)
-        nothing = np.empty(0, stored.dtype)
+        empty = np.empty(0, stored.dtype)
         try:
-            values = None if codes else np.asarray(casting.cast(nothing, fmt, source=stored.format))
+            values = None if codes else np.asarray(casting.cast(empty, fmt, source=stored.format))
         except ValueError:
             raise typer.BadParameter(
                 f"no float type holds every value of {fmt.name}: say --codes", param_hint="'-f' / '--format'"
@@ -136,36 +137,37 @@ class _Job:
         self.dtype: np.dtype[Any] = np.dtype(fmt.code_dtype) if values is None else values.dtype
 
     def outgoing(self, advance: Callable[[int], None]) -> Outgoing:
-        """What is written: an array that has no name gets its file's."""
+        """The array to write; without a name it gets that of its file."""
         name, fmt = self.stored.name or self.stored.path.stem, self.format if self.codes else None
-        return Outgoing(name, self.stored.shape, self.dtype, self.pieces(advance), fmt)
+        return Outgoing(name, self.stored.shape, self.dtype, self.chunks(advance), fmt)
 
-    def pieces(self, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
-        """The results piece by piece; an element's random bits depend on its place in the array alone."""
+    def chunks(self, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
+        """The results in chunks; an element's random bits depend only on its index in the array."""
         offset = 0
         convert = casting.encode if self.codes else casting.cast
-        for piece in self.stored.chunks():
+        for chunk in self.stored.chunks():
             source = self.stored.format
             random = streamed(self.rules.rounding, self.seed, offset)
-            result = convert(piece, self.format, profile=self.rules, source=source, **random)
+            result = convert(chunk, self.format, profile=self.rules, source=source, **random)
             yield result
-            x = doubles(as_source(piece, source), limited=False)
+            x = doubles(as_source(chunk, source), limited=False)
             y = doubles(as_source(result, self.format if self.codes else None), limited=False)
             self.errors.update(x.values, y.values, more=difference(x, y))
-            offset += piece.size
-            advance(piece.size)
+            offset += chunk.size
+            advance(chunk.size)
 
     def facts(self) -> dict[str, Any]:
-        what = {"name": self.stored.name, "shape": self.stored.shape, "dtype": str(self.dtype)}
-        return {**what, "inexact": self.errors.inexact, **self.errors.row().to_dict()}
+        array = {"name": self.stored.name, "shape": self.stored.shape, "dtype": str(self.dtype)}
+        return {**array, "inexact": self.errors.inexact, **self.errors.row().to_dict()}
 
 
-def _print(out: Path, jobs: list[_Job]) -> None:
+def _print_summary(out: Path, jobs: list[_ArrayCast]) -> None:
     screen = summary(out)
     first = jobs[0]
-    what = f"{'codes' if first.codes else 'values'} of {first.format.name}"
+    contents = f"{'codes' if first.codes else 'values'} of {first.format.name}"
     mode = rounding_word(first.rules.rounding) + ("" if first.seed is None else f", seed {first.seed}")
-    screen.print(Text(f"{out}: {what}", "bold"), Text(f"profile {first.rules.name}, {mode}", "dim"), soft_wrap=True)
+    heading = Text(f"{out}: {contents}", "bold"), Text(f"profile {first.rules.name}, {mode}", "dim")
+    screen.print(*heading, soft_wrap=True)
     lines: list[list[str]] = [["array", "", "inexact", *HEADER[1:]]]
     for job in jobs:
         row = job.errors.row()

@@ -7,18 +7,18 @@ from rich.text import Text
 
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, PlotOption, formats_of
 from fpemu.cli.output import console, picture_path, print_json, print_table, save_picture
-from fpemu.formats.facts.comparison_table import compare as side_by_side
+from fpemu.formats.facts import comparison_table
 from fpemu.reports import plotting
 
 __all__ = ["compare"]
 
-MAX_WIDTH = 90  # of the ranges drawn in a terminal
+MAX_WIDTH = 90  # columns of the ranges drawn in a terminal
 
 
 def compare(
     names: FormatsArgument = None, format: FormatsOption = None, plot: PlotOption = None, json: JsonOption = False
 ) -> None:
-    """Put formats side by side: precision, limits, special codes, and their ranges on one line of powers of two.
+    """Compare formats: precision, limits, special codes, and their ranges on one line of powers of two.
 
     For example:
 
@@ -31,7 +31,7 @@ def compare(
         raise typer.BadParameter("name one format or more, as `fpemu compare fp16 bf16`", param_hint="'FORMAT'")
     picture_path(plot)
     try:
-        comparison = side_by_side(*chosen)
+        comparison = comparison_table.compare(*chosen)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'FORMAT'") from None
 

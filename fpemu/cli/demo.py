@@ -34,7 +34,7 @@ def demo(
     ),
     json: JsonOption = False,
 ) -> None:
-    """See formats at work: a network that reads digits, and a sine, each cast to one format after another.
+    """Show formats at work: a network that reads digits, and a sine, each cast to several formats.
 
     For example:
 
@@ -67,7 +67,7 @@ def demo(
 
 
 def _progress() -> Progress:
-    """A progress bar on the error stream, where that is a terminal."""
+    """A progress bar on the error stream, if that is a terminal."""
     errors = console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
@@ -90,7 +90,7 @@ def _write_weights(digits: Network, path: Path) -> Path:
 
 
 def _draw_pictures(digits: Network, results: Sequence[Result], out: Path, progress: Progress) -> list[Path]:
-    """The files of the pictures; none without matplotlib."""
+    """Draw the pictures; return their files, none without matplotlib."""
     progress.add_task("drawing the pictures", total=None)
     try:
         from fpemu.demo.pictures import write_pictures
@@ -104,8 +104,8 @@ def _draw_pictures(digits: Network, results: Sequence[Result], out: Path, progre
 def _print_errors(output: Console, digits: Network, results: Sequence[Result]) -> None:
     title = f"The network's {digits.all_weights.size} weights"
     columns = {
-        "smallest value": ["" if r.scale else _number(r.smallest) for r in results],
-        "largest value": ["" if r.scale else _number(r.largest) for r in results],
+        "smallest value": ["" if r.scale else _five_digits(r.smallest) for r in results],
+        "largest value": ["" if r.scale else _five_digits(r.largest) for r in results],
         "SQNR dB": [_decibels(r.weights.sqnr) for r in results],
         "overflow": [f"{r.weights.overflow:.1%}" for r in results],
         "underflow": [f"{r.weights.underflow:.1%}" for r in results],
@@ -127,7 +127,7 @@ def _print_network(output: Console, digits: Network, results: Sequence[Result]) 
 
 
 def _print_table(output: Console, title: str, results: Sequence[Result], columns: dict[str, list[str]]) -> None:
-    """Print a table with a row for each result; columns that find no place go on in another one beneath."""
+    """Print a table with a row for each result; columns that do not fit go into further tables below."""
     names = ["  absmax" if r.scale == "absmax" else r.format for r in results]
     first = max(map(len, names))
     output.print(f"{title}\n", style="bold")
@@ -142,11 +142,11 @@ def _print_table(output: Console, title: str, results: Sequence[Result], columns
         tables[-1][1].append(needs)
         left -= needs + 2
     for headers, widths in tables:
-        output.print(_table(names, {h: columns[h] for h in headers}, [first, *widths]))
+        output.print(_result_table(names, {h: columns[h] for h in headers}, [first, *widths]))
         output.print()
 
 
-def _table(names: list[str], columns: dict[str, list[str]], widths: list[int]) -> Table:
+def _result_table(names: list[str], columns: dict[str, list[str]], widths: list[int]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
     for header, width in zip(["format", *columns], widths, strict=True):
         table.add_column(header, justify="right" if header in columns else "left", vertical="bottom", width=width)
@@ -155,7 +155,7 @@ def _table(names: list[str], columns: dict[str, list[str]], widths: list[int]) -
     return table
 
 
-def _number(value: float) -> str:
+def _five_digits(value: float) -> str:
     return f"{value:.5g}" if 1e-3 < value < 1e6 else f"{value:.1e}"
 
 
@@ -164,7 +164,7 @@ def _decibels(ratio: float) -> str:
 
 
 def _draw_sine(quantized: Sequence[sine.Quantized], output: Console) -> Table:
-    """The samples, then each quantized signal with its error beneath, side by side as far as the terminal is wide."""
+    """The samples, then each quantized signal above its error, side by side as the terminal's width allows."""
     side_by_side = 4 if output.width >= 76 else 2 if output.width >= 36 else 1
     width = min(40, (output.width - 2 * (side_by_side - 1)) // side_by_side)
     ascii_only = output.options.ascii_only
@@ -186,7 +186,7 @@ def _draw_sine(quantized: Sequence[sine.Quantized], output: Console) -> Table:
 
 
 def _panel(lines: Sequence[str]) -> Text:
-    """A panel's title in bold, its signal in blue, the error beneath in orange."""
+    """A panel: the title in bold, the signal in blue, the error below in orange."""
     text = Text(lines[0], style="bold", no_wrap=True)
     for line in lines[1:8]:
         text.append(f"\n{line}", style="not bold blue")

@@ -1,4 +1,4 @@
-"""`fpemu doctor`: what this machine is, and whether it computes right."""
+"""`fpemu doctor`: the machine and its settings, and whether its results are right."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rich.text import Text
 
 from fpemu.cli.options import JsonOption
 from fpemu.cli.output import console, print_json
-from fpemu.verification import machine as diagnosis
+from fpemu.verification import machine
 
 __all__ = ["doctor"]
 
-WIDTH = 10  # of the first column
+NAME_WIDTH = 10  # columns for the names
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Print versions, the kernels' cache, threads, the FPU's modes, and check casts and operations by digest.
+    """Print versions, the kernels' cache, threads and the FPU's modes; check casts and operations by digest.
 
-    The digests are the same on every machine. Exit 0: all are right; 1: something is not.
+    The digests are the same on every machine. The exit status is 0 if all are right, else 1.
 
     For example:
 
@@ -27,46 +27,46 @@ def doctor(json: JsonOption = False) -> None:
 
         fpemu doctor --json
     """
-    facts: dict[str, Any] = {"versions": diagnosis.versions()}
-    cache, (threads, cpus) = _cache(), diagnosis.thread_counts()
-    facts |= {"cache": cache, "threads": threads, "cpus": cpus, "fpu": diagnosis.fpu_modes()}
+    facts: dict[str, Any] = {"versions": machine.versions()}
+    cache, (threads, cpus) = _cache(), machine.thread_counts()
+    facts |= {"cache": cache, "threads": threads, "cpus": cpus, "fpu": machine.fpu_modes()}
     out = console()
     if not json:
         for name, version in facts["versions"].items():
-            _line(out, name, version)
-        _line(out, "cache", _cache_words(cache))
-        _line(out, "threads", f"{threads}, of {cpus} CPUs")
-        _line(out, "FPU", ", ".join(facts["fpu"]))
-    found = []
-    for check in diagnosis.checks():  # each is printed when it is done: a cold cache takes a minute
-        found.append(check._asdict())
+            _print_line(out, name, version)
+        _print_line(out, "cache", _cache_words(cache))
+        _print_line(out, "threads", f"{threads}, of {cpus} CPUs")
+        _print_line(out, "FPU", ", ".join(facts["fpu"]))
+    results = []
+    for check in machine.checks():  # each is printed as soon as it is done: with a cold cache one takes a minute
+        results.append(check._asdict())
         if not json:
-            _line(out, "right" if check.problem is None else "WRONG", f"{check.name}, {check.results:,} results")
+            _print_line(out, "right" if check.problem is None else "WRONG", f"{check.name}, {check.results:,} results")
             if check.problem is not None:
-                _line(out, "", check.problem)
-    wrong = [check["name"] for check in found if check["problem"] is not None]
+                _print_line(out, "", check.problem)
+    wrong = [check["name"] for check in results if check["problem"] is not None]
     if json:
-        print_json({**facts, "checks": found, "right": not wrong})
+        print_json({**facts, "checks": results, "right": not wrong})
     elif wrong:
-        _line(out, "", f"Not all is right: {', '.join(wrong)}. Please report this, with all that stands above.")
+        _print_line(out, "", f"Not all is right: {', '.join(wrong)}. Please report this, with all that stands above.")
     else:
-        _line(out, "", "All is right.")
+        _print_line(out, "", "All is right.")
     if wrong:
         raise typer.Exit(1)
 
 
-def _line(out: Any, name: str, words: str) -> None:
-    out.print(Text(f"{name:{WIDTH}}{words}"), soft_wrap=True)
+def _print_line(out: Any, name: str, words: str) -> None:
+    out.print(Text(f"{name:{NAME_WIDTH}}{words}"), soft_wrap=True)
 
 
 def _cache() -> dict[str, Any]:
-    """The cache's facts; where the kernels cannot even be loaded, the reason."""
+    """The cache's folder and size, or the reason why the kernels cannot be loaded."""
     try:
-        found = diagnosis.kernel_cache()
+        cache = machine.kernel_cache()
     except ImportError as error:
         return {"folder": None, "problem": str(error)}
-    folder = None if found.folder is None else str(found.folder)
-    return {"folder": folder, "kernels": found.kernels, "bytes": found.size}
+    folder = None if cache.folder is None else str(cache.folder)
+    return {"folder": folder, "kernels": cache.kernels, "bytes": cache.size}
 
 
 def _cache_words(cache: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from fpemu.cli.options import (
     FormatOption,
@@ -20,6 +19,7 @@ from fpemu.cli.options import (
     formats_of,
     rounding_word,
     rules_of,
+    title,
 )
 from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
 from fpemu.inspection.accuracy import MAX_BITS, Accuracy, measure, usual_methods
@@ -39,7 +39,7 @@ def error(
         typer.Option(
             "--against",
             metavar="WAY",
-            help="float32, numpy, or an expression in x (and y). Can be given again; none: what is usual.",
+            help="float32, numpy, or an expression in x (and y). Can be given again; default: the usual ways.",
         ),
     ] = None,
     low: Annotated[str | None, typer.Option("--from", metavar="X", help="The smallest operand.")] = None,
@@ -51,11 +51,11 @@ def error(
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure the error of a function over every code of a format, in ulp: correctly rounded, and by other ways.
+    """Measure the error of a function over every code of a format, in ulp: correctly rounded, and computed otherwise.
 
     float32: correctly rounded to float32, then to the format. numpy: numpy's function of float32, then rounded to the
-    format. An expression: every step is rounded to the format. Errors count where the operands are finite and the
-    exact value is within the format's range; results that differ count everywhere.
+    format. An expression: every step is rounded to the format. Errors are measured where the operands are finite and
+    the exact value is within the format's range; differing results are counted everywhere.
 
     For example:
 
@@ -67,7 +67,7 @@ def error(
     """
     (fmt,) = formats_of([format])
     rules = rules_of(fmt, profile, rounding, overflow)
-    least = None if low is None else float_number(low, "'--from'", "toward_positive")  # the first one inside
+    least = None if low is None else float_number(low, "'--from'", "toward_positive")  # the first float64 in the range
     most = None if high is None else float_number(high, "'--to'", "toward_negative")
     picture_path(plot)
     try:
@@ -75,41 +75,41 @@ def error(
         ways = against or usual_methods(function, fmt)
         total = fmt.code_count**operation.operands if fmt.bits <= MAX_BITS.get(operation.operands, 0) else 0
         with progress(f"{operation.name} of {fmt.name}", (1 + len(ways)) * total) as advance:
-            found = measure(function, fmt, ways, rules, least, most, advance)
+            accuracy = measure(function, fmt, ways, rules, least, most, advance)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'FUNCTION', '--against'") from None
     if json:
-        print_json({"rounding": rounding_word(rules.rounding), **found.to_dict()})
+        print_json({"rounding": rounding_word(rules.rounding), **accuracy.to_dict()})
     else:
-        _print(console(), found, binades)
+        _print_accuracy(console(), accuracy, binades)
     if plot is not None:
-        save_picture(plotting.accuracy_picture(found), plot)
+        save_picture(plotting.accuracy_picture(accuracy), plot)
 
 
-def _print(out: Console, found: Accuracy, binades: bool) -> None:
-    title = Text.assemble((f"{found.operation.name} of {found.format.name}", "bold"))
-    title.append(f"  profile {found.profile.name}, {rounding_word(found.profile.rounding)}", "dim")
-    out.print(title, soft_wrap=True)
-    out.print(f"{found.exact.size} results, errors of {int(found.measured.sum())}")
+def _print_accuracy(out: Console, accuracy: Accuracy, binades: bool) -> None:
+    out.print(title(f"{accuracy.operation.name} of {accuracy.format.name}", accuracy.profile), soft_wrap=True)
+    out.print(f"{accuracy.exact.size} results, errors of {int(accuracy.measured.sum())}")
     out.print()
-    rows: list[list[str | Text]] = [["computed", "max ulp", "at", "mean ulp", "differ", "distance", "special"]]
-    for method in found.methods:
-        at = ", ".join(f"{x:.6g}" for x in found.where(method.worst)) or "-"
+    rows: list[list[str]] = [["computed", "max ulp", "at", "mean ulp", "differ", "distance", "special"]]
+    for method in accuracy.methods:
+        at = ", ".join(f"{x:.6g}" for x in accuracy.where(method.worst)) or "-"
         share = f"{100 * method.differs:.3g} %"
         rows.append(
             [
-                *(method.name, _number(method.max_ulp), at, _number(method.mean_ulp)),
+                *(method.name, _six_digits(method.max_ulp), at, _six_digits(method.mean_ulp)),
                 *(share, str(method.distance), str(method.special)),
             ]
         )
     print_table(out, rows)
     if binades:
         out.print()
-        of = "x" if len(found.operands) == 1 else "exact"
-        header = [f"binade of {of}", "count", *(f"max ulp: {method.name}" for method in found.methods)]
-        lines = [[f"2**{row['binade']}", str(row["count"]), *map(_number, row["max_ulp"])] for row in found.binades()]
+        of = "x" if len(accuracy.operands) == 1 else "exact"
+        header = [f"binade of {of}", "count", *(f"max ulp: {method.name}" for method in accuracy.methods)]
+        lines = [
+            [f"2**{row['binade']}", str(row["count"]), *map(_six_digits, row["max_ulp"])] for row in accuracy.binades()
+        ]
         print_table(out, [header, *lines])
 
 
-def _number(x: float) -> str:
+def _six_digits(x: float) -> str:
     return "-" if math.isnan(x) else f"{x:.6g}"

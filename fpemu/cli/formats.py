@@ -1,4 +1,4 @@
-"""`fpemu formats`: what is registered."""
+"""`fpemu formats`: the registered formats."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fpemu.quantization.definition.text import SCHEME_HEADER, scheme_cells, sche
 
 __all__ = ["formats"]
 
-HEADER = ("format", "bits", "p", "exponent", "largest", "smallest", "Inf", "NaN", "other names and notes")
+FORMAT_HEADER = ("format", "bits", "p", "exponent", "largest", "smallest", "Inf", "NaN", "other names and notes")
 
 
 def formats(names: FormatsArgument = None, format: FormatsOption = None, json: JsonOption = False) -> None:
     """List the formats that have names, with their aliases, and the scaled formats.
 
-    Many more describe themselves: e5m10, float12_e5m6, int5, q3.12, uq8.8, and binary8p4se (P3109).
+    Many others need no registration: e5m10, float12_e5m6, int5, q3.12, uq8.8, and binary8p4se (P3109).
 
     For example:
 
@@ -33,24 +33,25 @@ def formats(names: FormatsArgument = None, format: FormatsOption = None, json: J
     """
     chosen = targets_of(format, names) or [*dtypes(), *schemes()]
     if json:
-        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else _facts(fmt) for fmt in chosen])
+        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else format_facts(fmt) for fmt in chosen])
         return
     out = console()
-    rows = [_row(fmt) for fmt in chosen if not isinstance(fmt, ScaledFormat)]
+    rows = [_format_cells(fmt) for fmt in chosen if not isinstance(fmt, ScaledFormat)]
     scaled = [scheme_cells(fmt) for fmt in chosen if isinstance(fmt, ScaledFormat)]
     if rows:
-        print_table(out, [HEADER, *rows], texts=(0, len(HEADER) - 1))
+        print_table(out, [FORMAT_HEADER, *rows], texts=(0, len(FORMAT_HEADER) - 1))
     if rows and scaled:
         out.print()
     if scaled:
         print_table(out, [SCHEME_HEADER, *scaled], texts=range(len(SCHEME_HEADER)))
 
 
-def _facts(fmt: Format) -> dict[str, Any]:
+def format_facts(fmt: Format) -> dict[str, Any]:
+    """A format's description, aliases and note."""
     return {**describe(fmt).to_dict(), "aliases": aliases(fmt), "note": note(fmt)}
 
 
-def _row(fmt: Format) -> list[str | Text]:
+def _format_cells(fmt: Format) -> list[str | Text]:
     facts = describe(fmt).to_dict()
     floats = isinstance(fmt, FloatFormat)
     names = ", ".join(aliases(fmt))

@@ -1,4 +1,4 @@
-"""`fpemu info`: all about a format."""
+"""`fpemu info`: everything about a format."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from fpemu.cli.formats import format_facts
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import bits, console, print_json, print_table
 from fpemu.formats import Format, aliases, note
@@ -17,18 +18,18 @@ from fpemu.quantization.definition.text import scheme_facts, scheme_lines
 
 __all__ = ["info"]
 
-MAX_BITS = 16  # of formats whose values are listed
+MOST_BITS = 16  # of formats whose values are listed
 
 
 def info(
     names: FormatsArgument = None,
     format: FormatsOption = None,
-    values: Annotated[bool, typer.Option("--values", help=f"List every code, up to {MAX_BITS} bits.")] = False,
+    values: Annotated[bool, typer.Option("--values", help=f"List every code, up to {MOST_BITS} bits.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what a format is: layout, limits, special codes, names, the default rules of a cast to it.
+    """Describe a format: layout, limits, special codes, names, and the default rules of a cast to it.
 
-    Of a scaled format: elements, scales and blocks.
+    For a scaled format: elements, scales and blocks.
 
     For example:
 
@@ -48,14 +49,14 @@ def info(
     for fmt in chosen:
         if values and isinstance(fmt, ScaledFormat):
             raise typer.BadParameter(f"{fmt} has no codes of its own, but {fmt.element}", param_hint="'--values'")
-        if values and not isinstance(fmt, ScaledFormat) and fmt.bits > MAX_BITS:
+        if values and not isinstance(fmt, ScaledFormat) and fmt.bits > MOST_BITS:
             raise typer.BadParameter(f"{fmt.name} has 2^{fmt.bits} codes: too many to list", param_hint="'--values'")
     if json:
-        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else _facts(fmt, values) for fmt in chosen])
+        print_json([scheme_facts(fmt) if isinstance(fmt, ScaledFormat) else _all_facts(fmt, values) for fmt in chosen])
         return
     out = console()
-    for place, fmt in enumerate(chosen):
-        if place:
+    for index, fmt in enumerate(chosen):
+        if index:
             out.print()
         if isinstance(fmt, ScaledFormat):
             head, *lines = scheme_lines(fmt)
@@ -80,8 +81,8 @@ def _value(code: Code) -> list[str | Text]:
     return [code.hex, bits(code.fields), code.text, code.kind]
 
 
-def _facts(fmt: Format, values: bool) -> dict[str, Any]:
-    facts = {**describe(fmt).to_dict(), "aliases": aliases(fmt), "note": note(fmt), "profiles": fmt.profiles()}
+def _all_facts(fmt: Format, values: bool) -> dict[str, Any]:
+    facts = {**format_facts(fmt), "profiles": fmt.profiles()}
     if values:
         facts["values"] = [Code(fmt, code).data for code in range(fmt.code_count)]
     return facts

@@ -1,8 +1,8 @@
-"""`fpemu inspect`: one number or code in a format, and why it rounds so."""
+"""`fpemu inspect`: one number or code in a format, and the steps of its rounding."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,15 +20,15 @@ from fpemu.cli.options import (
     code,
     formats_of,
     number,
-    rounding_word,
+    rule_facts,
     rules_of,
     seed_of,
+    title,
 )
 from fpemu.cli.output import bits, console, print_json
 from fpemu.formats import FloatFormat, Profile
 from fpemu.formats.facts.literals import is_code
 from fpemu.formats.facts.text import number_text, text
-from fpemu.formats.rules import Stochastic
 from fpemu.inspection import Explanation, explain, explain_code
 
 __all__ = ["inspect"]
@@ -51,9 +51,9 @@ def inspect(
     seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a number in a format bit by bit, its neighbours, its error, and step by step why it rounds so.
+    """Show a number in a format bit by bit: its neighbours, its error, and its rounding step by step.
 
-    A number keeps all its digits, decimal or hexadecimal: it is rounded once, from exactly what is written.
+    All digits of a number count, decimal or hexadecimal: it is rounded once, from its exact value.
 
     For example:
 
@@ -72,40 +72,31 @@ def inspect(
     if as_code and as_value:
         raise typer.BadParameter("a code or a number, not both", param_hint="'--code', '--value'")
     if as_code or (is_code(value) and not as_value):
-        written, rules, seed = code(value), [], None
+        written, seed = code(value), None
         for fmt in chosen:
             if not 0 <= written < fmt.code_count:
                 raise typer.BadParameter(
                     f"code {value} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}",
                     param_hint="'VALUE'",
                 )
+        facts: list[tuple[Explanation, Profile | None]] = [(explain_code(written, fmt), None) for fmt in chosen]
     else:
         given = number(value)
         rules = [rules_of(fmt, profile, rounding, overflow) for fmt in chosen]
         seed = seed_of(seed, rules)
-
-    if rules:
-        told = [explain(given, fmt, rule, seed) for fmt, rule in zip(chosen, rules, strict=True)]
-    else:
-        told = [explain_code(written, fmt) for fmt in chosen]
+        facts = [(explain(given, fmt, rule, seed), rule) for fmt, rule in zip(chosen, rules, strict=True)]
     if json:
-        print_json([_facts(one, rules[place] if rules else None, seed) for place, one in enumerate(told)])
+        print_json([{**({} if rule is None else rule_facts(rule, seed)), **one.to_dict()} for one, rule in facts])
         return
     out = console()
-    for place, (one, fmt) in enumerate(zip(told, chosen, strict=True)):
-        if place:
+    for index, (one, rule) in enumerate(facts):
+        if index:
             out.print()
-        title = Text.assemble((f"{value} in {fmt.name}", "bold"))
-        if rules:
-            title.append(
-                f"  profile {rules[place].name}, {rounding_word(rules[place].rounding)}{_seed(rules[place], seed)}",
-                "dim",
-            )
-        out.print(title, soft_wrap=True)
-        _print_one(out, one)
+        out.print(title(f"{value} in {chosen[index].name}", rule, seed), soft_wrap=True)
+        _print_explanation(out, one)
 
 
-def _print_one(out: Console, one: Explanation) -> None:
+def _print_explanation(out: Console, one: Explanation) -> None:
     result = one.result
     out.print()
     out.print(Text("  ") + bits(result.fields), Text(result.hex, "bold"), bits(result.fields, names=True))
@@ -115,28 +106,18 @@ def _print_one(out: Console, one: Explanation) -> None:
     if one.error is not None:
         share = "" if one.relative_error is None else f"  ({number_text(100 * one.relative_error, 3)} % of the number)"
         lines.append(("error", "none, it is exact" if one.error == 0 else text(one.error) + share))
-    for name, beside in zip(("below", "above"), one.neighbours, strict=True):
-        lines.append((name, "-" if beside is None else f"{beside.text}  ({beside.hex})"))
-    out.print(_pairs(lines))
+    for name, neighbour in zip(("below", "above"), one.neighbours, strict=True):
+        lines.append((name, "-" if neighbour is None else f"{neighbour.text}  ({neighbour.hex})"))
+    out.print(_grid(lines))
     out.print()
-    out.print(_pairs([(step.title, step.text) for step in one.steps], numbered=True))
+    out.print(_grid([(step.title, step.text) for step in one.steps], numbered=True))
 
 
-def _pairs(lines: list[tuple[str, str]], numbered: bool = False) -> Table:
+def _grid(lines: list[tuple[str, str]], numbered: bool = False) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(justify="right")
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for place, (title, what) in enumerate(lines, 1):
-        grid.add_row(f"  {place}" if numbered else " ", title, Text(what))
+    for line, (name, words) in enumerate(lines, 1):
+        grid.add_row(f"  {line}" if numbered else " ", name, Text(words))
     return grid
-
-
-def _seed(rules: Profile, seed: int | None) -> str:
-    return f", seed {seed}" if isinstance(rules.rounding, Stochastic) else ""
-
-
-def _facts(one: Explanation, rules: Profile | None, seed: int | None) -> dict[str, Any]:
-    if rules is None:
-        return one.to_dict()
-    return {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed, **one.to_dict()}

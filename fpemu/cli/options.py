@@ -1,4 +1,4 @@
-"""What commands have in common: their options, and the reading of names and numbers, wrong ones being wrong usage."""
+"""Options that commands share, and their parsing: wrong names and numbers are wrong usage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from fpemu.arithmetic import round_literal
 from fpemu.files import StoredArray, UnknownEndingError, element_type, kind_of_input, open_saved
@@ -30,6 +31,7 @@ __all__ = [
     "FormatsOption",
     "JsonOption",
     "MemberOption",
+    "OperandsOption",
     "OverflowOption",
     "PlotOption",
     "ProfileOption",
@@ -38,15 +40,19 @@ __all__ = [
     "SeedOption",
     "ShapeOption",
     "SignalingOption",
+    "SourceOption",
     "code",
     "float_number",
+    "format_of_claim",
     "formats_of",
     "number",
     "open_file",
     "rounding_word",
+    "rule_facts",
     "rules_of",
     "seed_of",
     "targets_of",
+    "title",
 ]
 
 _FORMAT = "A format's name."
@@ -89,6 +95,13 @@ SignalingOption = Annotated[
 ExtremumOption = Annotated[
     str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or arm's.")
 ]
+SourceOption = Annotated[str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")]
+OperandsOption = Annotated[
+    list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
+]
+format_of_claim = typer.Option(
+    "--format", "-f", metavar="FORMAT", help="The format of operands and result; of a cast, the result's."
+)
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of stochastic rounding.")]
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", metavar="PICTURE", help="Draw a picture: a .png, .svg or .pdf file.")
@@ -96,38 +109,31 @@ PlotOption = Annotated[
 
 
 def formats_of(*names: list[str] | None) -> list[Format]:
-    """The formats that names mean; wrong names are wrong usage."""
-    found: list[Format] = []
-    for name in (name for group in names for name in group or ()):
-        try:
-            known = format_or_scheme(name)
-            if isinstance(known, ScaledFormat):
-                raise ValueError(f"{known} is a scaled format: `fpemu report` and `fpemu info` take those")
-            found.append(known)
-        except (ValueError, TypeError) as error:
-            raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
-    return found
+    """The formats with these names; wrong names and scaled formats are wrong usage."""
+    targets = targets_of(*names)
+    for target in targets:
+        if isinstance(target, ScaledFormat):
+            text = f"{target} is a scaled format: `fpemu report` and `fpemu info` take those"
+            raise typer.BadParameter(text, param_hint="'-f' / '--format'")
+    return [target for target in targets if isinstance(target, Format)]
 
 
 def targets_of(*names: list[str] | None) -> list[Format | ScaledFormat]:
-    """The formats and scaled formats that names mean; wrong names are wrong usage."""
-    found = []
-    for name in (name for group in names for name in group or ()):
-        try:
-            found.append(format_or_scheme(name))
-        except (ValueError, TypeError) as error:
-            raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
-    return found
+    """The formats and scaled formats with these names; wrong names are wrong usage."""
+    try:
+        return [format_or_scheme(name) for group in names for name in group or ()]
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
 
 
 def rules_of(
     fmt: Format, name: str | Profile | None, rounding: str | None = None, overflow: str | None = None
 ) -> Profile:
-    """The rules of a cast to a format, as the options say; what is unknown or does not apply is wrong usage."""
+    """The rules of a cast to a format, from the options; unknown or inapplicable rules are wrong usage."""
     try:
         rules = fmt.profile if name is None else profile(name)
         if rounding is not None:
-            rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
+            rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # output names it separately
         if overflow is not None:
             rules = rules.replace(overflow=overflow)
         fmt.check_profile(rules)
@@ -141,6 +147,20 @@ def rounding_word(rounding: Rounding | Stochastic) -> str:
     if isinstance(rounding, Stochastic):
         return f"stochastic {rounding.variant}, {rounding.bits} bit{'s' * (rounding.bits > 1)}"
     return rounding.value
+
+
+def title(text: str, rules: Profile | None = None, seed: int | None = None) -> Text:
+    """A heading in bold, followed by the profile, the rounding and the seed."""
+    heading = Text.assemble((text, "bold"))
+    if rules is not None:
+        seeded = f", seed {seed}" if seed is not None and isinstance(rules.rounding, Stochastic) else ""
+        heading.append(f"  profile {rules.name}, {rounding_word(rules.rounding)}{seeded}", "dim")
+    return heading
+
+
+def rule_facts(rules: Profile, seed: int | None) -> dict[str, Any]:
+    """Profile, rounding and seed, for JSON."""
+    return {"profile": rules.name, "rounding": rounding_word(rules.rounding), "seed": seed}
 
 
 def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
@@ -159,7 +179,7 @@ def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
 def open_file(
     file: Path, dtype: str | None, shape: str | None, member: str | None, raw: bool = False
 ) -> list[StoredArray]:
-    """The arrays of a file, as the options say; those that cannot be read are named."""
+    """The arrays of a file, by the options; warnings name the arrays that cannot be read."""
     if dtype is not None:
         try:
             element_type(dtype)
@@ -172,12 +192,12 @@ def open_file(
         raise typer.BadParameter(str(error), param_hint="'--raw'") from None
     if dtype is None and kind == "raw":
         raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
-        found = open_saved(file, dtype=dtype, shape=sizes, member=member, raw=raw)
-    for each in told:
-        sys.stderr.write(f"fpemu: warning: {line(str(each.message))}\n")
-    return found
+        arrays = open_saved(file, dtype=dtype, shape=sizes, member=member, raw=raw)
+    for warning in warned:
+        sys.stderr.write(f"fpemu: warning: {line(str(warning.message))}\n")
+    return arrays
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:
@@ -190,7 +210,7 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def code(text: str) -> int:
-    """The code that a text means: 0x7E, 0b01111110, 126."""
+    """Parse a code: 0x7E, 0b01111110, 126."""
     try:
         return int(text, 0)
     except ValueError:
@@ -198,7 +218,7 @@ def code(text: str) -> int:
 
 
 def number(text: str, hint: str = "'VALUE'") -> Literal:
-    """The number that a text means, exactly; integers in hexadecimal and binary too."""
+    """Parse a number exactly; integers may be hexadecimal or binary."""
     plain = text.replace("\u2212", "-")
     try:
         if is_code(plain):
@@ -210,5 +230,5 @@ def number(text: str, hint: str = "'VALUE'") -> Literal:
 
 
 def float_number(text: str, hint: str, rounding: str = "nearest_even") -> float:
-    """The float64 that a text's number rounds to."""
+    """Parse a number and round it to float64."""
     return FLOAT64.value(round_literal(number(text, hint), FLOAT64, IEEE.replace(rounding=rounding_mode(rounding)))[0])

@@ -47,15 +47,15 @@ FIELD_STYLES = {
     "index": "bold magenta",
 }
 
-GAP = 2  # columns of a terminal between two of a table
-FOLDED = 40  # so wide a text must at least be that is folded
-WIDE = 200  # columns where nobody says how many there are: output to a file or a pipe is not folded
-PATIENCE = 2.0  # seconds without a progress bar
+COLUMN_GAP = 2  # spaces between the columns of a table
+FOLDED = 40  # the least width of a column of texts that are folded
+WIDE = 200  # columns of a file or a pipe, which have no width: output is not folded
+BAR_DELAY = 2.0  # seconds before a progress bar appears
 PICTURES = (".png", ".svg", ".pdf")
 
 
 class _Console(Console):
-    """Prints texts as they are: no markup, and what a terminal would obey is shown, not sent."""
+    """A console without markup, on which control characters are shown instead of sent."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -64,26 +64,26 @@ class _Console(Console):
 
 def console(stderr: bool = False) -> Console:
     """A console for one of the two streams."""
-    made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
-        made.width = WIDE
-    return made
+    stream = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not stream.is_terminal and "COLUMNS" not in os.environ:
+        stream.width = WIDE
+    return stream
 
 
 def summary(written: Path | None) -> Console:
-    """A console for what is told of a file that was written: the error stream where that file is standard output."""
+    """A console for a summary of a written file: the error stream if that file is standard output."""
     return console(stderr=_is_standard_output(written))
 
 
 def print_json(data: Any, written: Path | None = None) -> None:
-    """Print strict JSON: NaN and infinities become the texts "nan", "inf", "-inf"; where `summary` prints."""
+    """Print strict JSON to the stream of `summary`: NaN and infinities become the texts "nan", "inf", "-inf"."""
     (sys.stderr if _is_standard_output(written) else sys.stdout).write(json_text(data))
 
 
 def _is_standard_output(path: Path | None) -> bool:
     try:
         return path is not None and os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
-    except (OSError, ValueError):  # no such file, or no such stream
+    except (OSError, ValueError):  # the file or the stream does not exist
         return False
 
 
@@ -101,9 +101,9 @@ def _strict(data: Any) -> Any:
 
 
 def print_table(out: Console, lines: Sequence[Sequence[str | Text]], texts: Collection[int] = (0,)) -> None:
-    """Print a header and rows; columns that find no place go on in another table beneath, with the first one again.
+    """Print a header and rows; columns that do not fit go into further tables below, which repeat the first column.
 
-    The columns numbered in `texts` are texts, the others numbers, which are never folded.
+    `texts` are the indices of columns of texts; the others are numbers, which are never folded.
     """
     plain = [[str(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
@@ -111,36 +111,35 @@ def print_table(out: Console, lines: Sequence[Sequence[str | Text]], texts: Coll
     left = 0
     for column, longest in enumerate(widths[1:], 1):
         width = min(longest, FOLDED) if column in texts else longest
-        if not groups or width + GAP > left:
+        if not groups or width + COLUMN_GAP > left:
             groups.append([0])
             left = out.width - widths[0]
         groups[-1].append(column)
-        left -= width + GAP
-    for place, group in enumerate(groups):
-        made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, GAP - 1, 0, 0))
+        left -= width + COLUMN_GAP
+    for index, group in enumerate(groups):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, COLUMN_GAP - 1, 0, 0))
         for column in group:
             text = column in texts
-            made.add_column(
+            table.add_column(
                 str(lines[0][column]), justify="left" if text else "right", no_wrap=not text, overflow="fold"
             )
         for line in lines[1:]:
-            made.add_row(*(line[column] for column in group))
-        if place:
+            table.add_row(*(line[column] for column in group))
+        if index:
             out.print()
-        out.print(made)
+        out.print(table)
 
 
 def bits(fields: Sequence[tuple[str, str]], names: bool = False) -> Text:
-    """The fields of a code, each in its colour: their bits, or their names."""
-    parts = [Text(name if names else digits, FIELD_STYLES[name]) for name, digits in fields]
-    return Text(" ").join(parts)
+    """The fields of a code in their colours, as bits or as names."""
+    return Text(" ").join(Text(name if names else digits, FIELD_STYLES[name]) for name, digits in fields)
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the number of elements done; a bar appears when it takes long.
+def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with the number of elements done; a bar appears if the work takes long.
 
-    `total`: how many there are, None where nobody knows.
+    `total` is the number of all elements, None if unknown.
     """
     with contextlib.ExitStack() as stack:
         started = time.monotonic()
@@ -151,10 +150,10 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         def advance(count: int) -> None:
             nonlocal bar, done
             done += count
-            if bar is None and errors.is_terminal and time.monotonic() - started > PATIENCE:
+            if bar is None and errors.is_terminal and time.monotonic() - started > BAR_DELAY:
                 columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
                 bar = stack.enter_context(Progress(*columns, TimeRemainingColumn(), console=errors, transient=True))
-                bar.add_task(what, total=total)
+                bar.add_task(description, total=total)
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=done)
 
@@ -162,13 +161,13 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def picture_path(path: Path | None) -> None:
-    """Refuse, before any work, a picture that could not be drawn or written."""
+    """Raise, before any work, if the picture could not be drawn or written."""
     if path is None:
         return
     if path.suffix.lower() not in PICTURES:
         raise typer.BadParameter(f"{path}: a picture's name ends in {', '.join(PICTURES)}", param_hint="'--plot'")
     try:
-        import matplotlib  # noqa: F401  (is it there?)
+        import matplotlib  # noqa: F401  (whether it is installed)
     except ModuleNotFoundError:
         raise typer.BadParameter(
             "pictures need matplotlib: python -m pip install 'fpemu[plot]'", param_hint="'--plot'"
@@ -176,7 +175,7 @@ def picture_path(path: Path | None) -> None:
 
 
 def save_picture(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all."""
+    """Write a picture atomically."""
     with replacing(path) as stream:
         figure.savefig(stream, format=path.suffix[1:].lower())
     console(stderr=True).print(f"picture: {path}", soft_wrap=True)

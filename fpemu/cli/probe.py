@@ -1,4 +1,4 @@
-"""`fpemu probe`: a script that records what a device answers."""
+"""`fpemu probe`: a script that records the results of a device."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import typer
 
 from fpemu.cli.options import FormatsOption, JsonOption
 from fpemu.cli.output import print_json, progress, summary
-from fpemu.verification.audits.probe_script import Plan
-from fpemu.verification.audits.probe_script import probe as write_probe
+from fpemu.verification.audits import probe_script
 
 __all__ = ["probe"]
 
@@ -25,15 +24,15 @@ def probe(
         typer.Option("--operation", metavar="OPERATION", help="cast, add, fma, exp ... Can be given again."),
     ] = None,
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Inputs for each cell.")] = 2,
-    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs after those.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs.")] = 0,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random inputs, after the cells.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the inputs.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Write a script that asks a GPU, with torch, for casts and operations, and records what it answers.
+    """Write a script that runs casts and operations on a GPU, with torch, and records the results.
 
-    It needs Python 3.9 and torch there, nothing else; its inputs are in it. It makes a file that fpemu audit --recorded
-    holds to what is right, anywhere. Without -f and --operation it asks for all that torch and fpemu both have; a cast
-    is one of its narrower format.
+    The script contains its inputs and needs only Python 3.9 and torch. It writes a recording, which fpemu audit
+    --recorded checks on any machine. Without -f and --operation it runs everything that torch and fpemu both have; -f
+    selects casts by their narrower format.
 
     For example:
 
@@ -48,11 +47,12 @@ def probe(
         fpemu audit --recorded recording.probe --profile torch
     """
     try:
-        plan = Plan(format, operation)
+        plan = probe_script.Plan(format, operation)
     except (ValueError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--format', '--operation'") from None
     with progress("inputs", len(plan.claims)) as advance:
-        names = write_probe(output, format, operation, per_cell=per_cell, random=random, seed=seed, progress=advance)
+        inputs = {"per_cell": per_cell, "random": random, "seed": seed}
+        names = probe_script.probe(output, format, operation, **inputs, progress=advance)
     if json:
         print_json({"script": str(output), "items": names}, output)
     else:

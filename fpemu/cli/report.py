@@ -1,4 +1,4 @@
-"""`fpemu report`: what casting the arrays of a file would cost."""
+"""`fpemu report`: the cost of casting the arrays of a file."""
 
 from __future__ import annotations
 
@@ -51,28 +51,26 @@ def report(
     format: FormatsOption = None,
     scale: Annotated[
         str | None,
-        typer.Option("--scale", help="absmax, or a number: what elements are divided by before the cast."),
+        typer.Option("--scale", help="absmax, or a number: the divisor of elements before the cast."),
     ] = None,
     rounding: RoundingOption = None,
     profile: Annotated[
         str | None,
         typer.Option(
             "--profile",
-            help="Rules of the casts: ieee, torch, ml_dtypes ...; or how a tool gets to scaled formats: torchao, onnx, "
+            help="Rules of the casts: ieee, torch, ml_dtypes ...; for scaled formats, of a tool: torchao, onnx, "
             "transformer-engine ...",
         ),
     ] = None,
     scale_rule: Annotated[
         str | None,
-        typer.Option("--scale-rule", help="Of scaled formats, instead of their own: floor, ceil, even, rceil, absmax."),
+        typer.Option("--scale-rule", help="The scale rule of scaled formats: floor, ceil, even, rceil, absmax."),
     ] = None,
     axis: Annotated[
         int | None,
-        typer.Option("--axis", help="The axis that blocks of scaled formats lie along, instead of their own."),
+        typer.Option("--axis", help="The axis along which the blocks of scaled formats lie."),
     ] = None,
-    pad: Annotated[
-        bool, typer.Option("--pad", help="Let the last block of an axis be shorter, in scaled formats.")
-    ] = False,
+    pad: Annotated[bool, typer.Option("--pad", help="Let the last block of a scaled format be shorter.")] = False,
     seed: SeedOption = None,
     dtype: DtypeOption = None,
     shape: ShapeOption = None,
@@ -83,12 +81,12 @@ def report(
 ) -> None:
     """Measure what casting a file's arrays to formats would cost: errors, SQNR, overflow, underflow, saturation.
 
-    Errors are those under saturation, whatever a profile says. Without -f: the main formats.
+    Errors are measured under saturation, with every profile. Without -f: the main formats.
 
-    A profile of scaled formats leaves the others as they are. A name of both kinds, as torch, is each one's own.
+    A profile of scaled formats does not change the others. A name of profiles of both kinds, as torch, selects both.
 
-    Arrays that blocks do not divide are refused, as quantize refuses them, unless there is --pad. One number by itself
-    gets a row that says so where blocks need an axis.
+    Arrays whose axis is not a multiple of the block are refused, as by quantize, unless --pad is given. For a single
+    number, the row of a scaled format whose blocks need an axis has a note.
 
     For example:
 
@@ -106,7 +104,7 @@ def report(
     """
     chosen = targets_of(format, names) or targets_of(MAIN_FORMATS)
     scaled = [fmt for fmt in chosen if isinstance(fmt, ScaledFormat)]
-    chosen, rules = _rules(_along(chosen, axis, pad), profile, scale_rule, rounding)
+    chosen, rules = _with_rules(_along_axis(chosen, axis, pad), profile, scale_rule, rounding)
     if scaled and plot is not None:
         raise typer.BadParameter(
             f"a picture is of formats of single numbers, not of {scaled[0]}", param_hint="'--plot'"
@@ -122,31 +120,31 @@ def report(
             f"a picture shows one array, {file} has {len(arrays)}: add --member", param_hint="'--plot'"
         )
     binades = Binades() if plot is not None else None
-    again = [
-        _needs_two_passes(stored, chosen, profile, pad) for stored in arrays
-    ]  # all of them, before any is measured
-    how: dict[str, Any] = {"scale": factor, "profile": profile, "rounding": rounding, "rng": seed, "pad": pad}
-    reports = [_measure(stored, chosen, passes, binades, how) for stored, passes in zip(arrays, again, strict=True)]
+    two_passes = [_needs_two_passes(stored, chosen, profile, pad) for stored in arrays]  # checks all before measuring
+    options: dict[str, Any] = {"scale": factor, "profile": profile, "rounding": rounding, "rng": seed, "pad": pad}
+    reports = [
+        _measure(stored, chosen, twice, binades, options) for stored, twice in zip(arrays, two_passes, strict=True)
+    ]
     if json:
         facts = [{"name": a.name, "shape": a.shape, **r.to_dict()} for a, r in zip(arrays, reports, strict=True)]
         print_json({"file": str(file), "seed": seed, "arrays": facts})
     else:
-        for stored, found in zip(arrays, reports, strict=True):
-            _print(stored, found, seed)
+        for stored, one in zip(arrays, reports, strict=True):
+            _print_report(stored, one, seed)
     if plot is not None and binades is not None:
         save_picture(report_picture(reports[0], binades), plot)
 
 
-def _rules(
+def _with_rules(
     chosen: list[Format | ScaledFormat], profile: str | None, scale_rule: str | None, rounding: str | None
 ) -> tuple[list[Format | ScaledFormat], list[Profile]]:
-    """The formats, with another scale rule if one is asked for, and the rules of the casts to them."""
+    """The formats, with another scale rule if one is given, and the rules of the casts to them."""
     try:
-        found = chosen if scale_rule is None else with_scale_rule(chosen, scale_rule)
+        targets = chosen if scale_rule is None else with_scale_rule(chosen, scale_rule)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--scale-rule'") from None
     try:
-        under = targets_under(found, profile)
+        under = targets_under(targets, profile)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--profile'") from None
     rules = []
@@ -155,7 +153,7 @@ def _rules(
             rules.append(rules_of(fmt.element, under.elements or fmt.own_profile.elements, rounding))
         else:
             rules.append(rules_of(fmt, under.casts, rounding))
-    return found, rules
+    return targets, rules
 
 
 def _scale(text: str | None) -> str | float | None:
@@ -167,10 +165,10 @@ def _scale(text: str | None) -> str | float | None:
     return factor
 
 
-def _along(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> list[Format | ScaledFormat]:
-    """The formats, with blocks along an axis if one is asked for."""
-    for word, asked in (("--axis", axis is not None), ("--pad", pad)):
-        if asked and not any(isinstance(fmt, ScaledFormat) for fmt in chosen):
+def _along_axis(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> list[Format | ScaledFormat]:
+    """The formats, with blocks along an axis if one is given."""
+    for word, given in (("--axis", axis is not None), ("--pad", pad)):
+        if given and not any(isinstance(fmt, ScaledFormat) for fmt in chosen):
             raise typer.BadParameter("is for scaled formats, of which there are none here", param_hint=f"'{word}'")
     return chosen if axis is None else with_axis(chosen, axis)
 
@@ -178,57 +176,57 @@ def _along(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> 
 def _measure(
     stored: StoredArray,
     chosen: list[Format | ScaledFormat],
-    needs_two_passes: bool,
+    two_passes: bool,
     binades: Binades | None,
-    how: dict[str, Any],
+    options: dict[str, Any],
 ) -> Report:
-    passes = 1 + (how["scale"] == "absmax") + needs_two_passes
+    passes = 1 + (options["scale"] == "absmax") + two_passes
     with progress(f"reading {stored.path.name} {stored.name}".rstrip(), passes * stored.size) as advance:
 
-        def pieces() -> Iterator[NDArray[Any]]:
-            for piece in stored.chunks():
-                yield piece
-                advance(piece.size)
+        def chunks() -> Iterator[NDArray[Any]]:
+            for chunk in stored.chunks():
+                yield chunk
+                advance(chunk.size)
 
-        found = report_stream(pieces, chosen, source=stored.format, shape=stored.shape, marked=True, **how)
+        measured = report_stream(chunks, chosen, source=stored.format, shape=stored.shape, marked=True, **options)
     if binades is not None:
-        for piece in stored.chunks():
-            binades.update(np.asarray(cast(piece, "float64", source=stored.format)))
-    return found
+        for chunk in stored.chunks():
+            binades.update(np.asarray(cast(chunk, "float64", source=stored.format)))
+    return measured
 
 
 def _needs_two_passes(stored: StoredArray, chosen: list[Format | ScaledFormat], profile: str | None, pad: bool) -> bool:
-    """Whether a scaled format needs another pass over an array; an error where one does not fit it."""
-    found = False
+    """Whether a scaled format needs two passes over an array; raise ValueError if its blocks do not fit."""
+    two_passes = False
     for scheme in chosen:
         if not isinstance(scheme, ScaledFormat) or (not stored.shape and scheme.block != "tensor"):
             continue  # one number gets a row that is marked
         (under,) = targets_under([scheme], profile).targets
         assert isinstance(under, ScaledFormat)
         try:
-            found |= Stream(under, stored.shape, scheme.element, pad).needs_two_passes
+            two_passes |= Stream(under, stored.shape, scheme.element, pad).needs_two_passes
         except ValueError as error:
-            words = str(error).replace("pad=True", "--pad").replace("axis=", "--axis ")
-            raise ValueError(f"{_name(stored)}: {words}") from None
-    return found
+            text = str(error).replace("pad=True", "--pad").replace("axis=", "--axis ")
+            raise ValueError(f"{_array_name(stored)}: {text}") from None
+    return two_passes
 
 
-def _name(stored: StoredArray) -> str:
+def _array_name(stored: StoredArray) -> str:
     return line(str(stored.path)) + (f", {shown(stored.name)}" if stored.name else "")
 
 
-def _print(stored: StoredArray, found: Report, seed: int | None) -> None:
+def _print_report(stored: StoredArray, measured: Report, seed: int | None) -> None:
     out = console()
     shape = " x ".join(map(str, stored.shape)) or "one number"
-    what = stored.dtype if stored.format is None else f"codes of {stored.format.name}"
-    out.print(Text(f"{_name(stored)}: {shape}, {what}", "bold"), soft_wrap=True)
-    notes = [f"{found.nan} NaN" * (found.nan > 0), f"{found.infinite} infinite" * (found.infinite > 0)]
+    contents = stored.dtype if stored.format is None else f"codes of {stored.format.name}"
+    out.print(Text(f"{_array_name(stored)}: {shape}, {contents}", "bold"), soft_wrap=True)
+    notes = [f"{measured.nan} NaN" * (measured.nan > 0), f"{measured.infinite} infinite" * (measured.infinite > 0)]
     if any(notes):
         out.print(f"left out: {' and '.join(n for n in notes if n)}")
     if seed is not None:
         out.print(f"seed {seed}")
-    print_table(out, found.cells())
-    for row in found.rows:
+    print_table(out, measured.cells())
+    for row in measured.rows:
         if row.note:
             out.print(Text(f"{row.format}: {row.note}"))
     out.print()

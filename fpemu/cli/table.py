@@ -22,6 +22,7 @@ from fpemu.cli.options import (
     formats_of,
     rounding_word,
     rules_of,
+    title,
 )
 from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture, summary
 from fpemu.files.atomic import replacing
@@ -32,7 +33,7 @@ from fpemu.reports import plotting
 
 __all__ = ["table"]
 
-ON_SCREEN = {1: 8, 2: 6}  # bits of operands, by how many there are
+ON_SCREEN = {1: 8, 2: 6}  # most bits of operands, by their number
 FILES = (".csv", ".json", ".npy")
 LETTERS = dict(zip(Flags.NAMES, "xuozi", strict=True))
 INEXACT, SPECIAL = "yellow", "bold red"
@@ -46,9 +47,9 @@ def table(
     result: Annotated[
         str | None, typer.Option("--result", metavar="FORMAT", help="The results' format; default the operands'.")
     ] = None,
-    codes: Annotated[bool, typer.Option("--codes", help="Codes in place of values.")] = False,
+    codes: Annotated[bool, typer.Option("--codes", help="Codes instead of values.")] = False,
     flags: Annotated[
-        bool, typer.Option("--flags", help="Flags beside results: inexact, underflow, overflow, zero divide, invalid.")
+        bool, typer.Option("--flags", help="Flags after results: inexact, underflow, overflow, zero divide, invalid.")
     ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a .csv, .json or .npy file.")
@@ -61,9 +62,9 @@ def table(
 ) -> None:
     """Show every result of an operation of one or two operands.
 
-    What is inexact, and what is not finite or overflows, is coloured.
+    Results that are inexact, not finite or overflow are coloured.
 
-    On the screen formats of 6 bits at most (8 for one operand), in files of 8 (16). --plot draws the relative errors.
+    The screen takes formats of up to 6 bits (8 for one operand), files up to 8 (16). --plot draws the relative errors.
 
     For example:
 
@@ -95,44 +96,43 @@ def table(
             param_hint="'--output'",
         )
     try:
-        made = operation_table(operation, fmt, target, rules)
+        tabulation = operation_table(operation, fmt, target, rules)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'OPERATION'") from None
-    if flags and made.flags is None:
+    if flags and tabulation.flags is None:
         raise typer.BadParameter(f"profile {rules.name} rounds twice: it has no flags", param_hint="'--flags'")
 
     if output is not None:
-        _write(made, output, codes, flags)
+        _write_table(tabulation, output, codes, flags)
     if json:
-        print_json(_facts(made, flags), output)
+        print_json(_table_facts(tabulation, flags), output)
     elif shown:
-        _print(made, codes, flags)
+        _print_results(tabulation, codes, flags)
     else:
-        summary(output).print(Text(_summary(made, output)), soft_wrap=True)
+        summary(output).print(Text(_summary(tabulation, output)), soft_wrap=True)
     if plot is not None:
-        save_picture(plotting.operation_picture(made), plot)
+        save_picture(plotting.operation_picture(tabulation), plot)
 
 
-def _print(made: OperationTable, codes: bool, flags: bool) -> None:
+def _print_results(tabulation: OperationTable, codes: bool, flags: bool) -> None:
     out = console()
-    to = "" if made.result is made.format else f" to {made.result.name}"
-    title = Text.assemble((f"{made.operation.name} of {made.format.name}{to}", "bold"))
-    title.append(f"  profile {made.profile.name}, {rounding_word(made.profile.rounding)}", "dim")
-    out.print(title, soft_wrap=True)
+    to = "" if tabulation.result is tabulation.format else f" to {tabulation.result.name}"
+    out.print(title(f"{tabulation.operation.name} of {tabulation.format.name}{to}", tabulation.profile), soft_wrap=True)
     out.print()
-    heads = [Code(made.format, code) for code in range(made.format.code_count)]
+    heads = [Code(tabulation.format, code) for code in range(tabulation.format.code_count)]
     names = [head.hex if codes else head.text for head in heads]
-    known = {code: Code(made.result, code) for code in np.unique(made.codes).tolist()}
-    bits = None if made.flags is None else made.flags.bits
-    cells = np.empty(made.codes.shape, object)
-    for place, code in np.ndenumerate(made.codes):
-        raised = _letters(int(bits[place])) if bits is not None else ""
-        text = known[int(code)].hex if codes else known[int(code)].text
-        special = known[int(code)].special is not None or any(letter in raised for letter in "ozi")
+    results = {code: Code(tabulation.result, code) for code in np.unique(tabulation.codes).tolist()}
+    bits = None if tabulation.flags is None else tabulation.flags.bits
+    cells = np.empty(tabulation.codes.shape, object)
+    for index, code in np.ndenumerate(tabulation.codes):
+        raised = _letters(int(bits[index])) if bits is not None else ""
+        result = results[int(code)]
+        text = result.hex if codes else result.text
+        special = result.special is not None or any(letter in raised for letter in "ozi")
         style = SPECIAL if special else INEXACT if "x" in raised else ""
-        cells[place] = Text(text + f" {raised}" * bool(flags and raised), style)
-    if made.codes.ndim == 1:
-        rows = [[head.hex, head.text, known[int(made.codes[x])].hex, cells[x]] for x, head in enumerate(heads)]
+        cells[index] = Text(text + f" {raised}" * bool(flags and raised), style)
+    if tabulation.codes.ndim == 1:
+        rows = [[head.hex, head.text, results[int(tabulation.codes[x])].hex, cells[x]] for x, head in enumerate(heads)]
         print_table(out, [["code", "x", "code of result", "result"], *rows], texts=())
     else:
         rows = [[Text(names[x], "bold"), *cells[x]] for x in range(len(heads))]
@@ -145,67 +145,71 @@ def _print(made: OperationTable, codes: bool, flags: bool) -> None:
         out.print(Text(", ").join(words))
 
 
-def _summary(made: OperationTable, output: Path | None) -> str:
+def _summary(tabulation: OperationTable, output: Path | None) -> str:
     file = "" if output is None else f"{output}: "
-    to = "" if made.result is made.format else f" to {made.result.name}"
-    counts = "" if made.flags is None else f", flags {str(made.flags)[6:-1].rpartition(' of ')[0]}"
-    return f"{file}{made.operation.name} of {made.format.name}{to}, {made.codes.size} results{counts}"
+    to = "" if tabulation.result is tabulation.format else f" to {tabulation.result.name}"
+    counts = "" if tabulation.flags is None else f", flags {str(tabulation.flags)[6:-1].rpartition(' of ')[0]}"
+    return f"{file}{tabulation.operation.name} of {tabulation.format.name}{to}, {tabulation.codes.size} results{counts}"
 
 
 def _letters(bits: int) -> str:
-    return "".join(letter for place, letter in enumerate(LETTERS.values()) if bits >> place & 1)
+    return "".join(letter for bit, letter in enumerate(LETTERS.values()) if bits >> bit & 1)
 
 
 def _flag_names(bits: int) -> list[str]:
-    return [name for place, name in enumerate(Flags.NAMES) if bits >> place & 1]
+    return [name for bit, name in enumerate(Flags.NAMES) if bits >> bit & 1]
 
 
-def _facts(made: OperationTable, flags: bool) -> dict[str, Any]:
-    """All results by name, fit for JSON; lists of lists for two operands, x outside."""
-    words = {code: Code(made.result, code).data for code in np.unique(made.codes).tolist()}
+def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
+    """All results for JSON; for two operands a list for each x."""
+    words = {code: Code(tabulation.result, code).data for code in np.unique(tabulation.codes).tolist()}
 
     def nested(cell: Any) -> Any:
-        rows = [cell(place) for place in np.ndindex(made.codes.shape)]
-        count = made.format.code_count
-        return rows if made.codes.ndim == 1 else [rows[start : start + count] for start in range(0, len(rows), count)]
+        rows = [cell(index) for index in np.ndindex(tabulation.codes.shape)]
+        count = tabulation.format.code_count
+        return (
+            rows
+            if tabulation.codes.ndim == 1
+            else [rows[start : start + count] for start in range(0, len(rows), count)]
+        )
 
     facts: dict[str, Any] = {
-        "operation": made.operation.name,
-        "format": made.format.name,
-        "result": made.result.name,
-        "profile": made.profile.name,
-        "rounding": rounding_word(made.profile.rounding),
-        "operands": [Code(made.format, code).data for code in range(made.format.code_count)],
-        "codes": made.codes.tolist(),
-        "values": nested(lambda place: words[int(made.codes[place])]),
+        "operation": tabulation.operation.name,
+        "format": tabulation.format.name,
+        "result": tabulation.result.name,
+        "profile": tabulation.profile.name,
+        "rounding": rounding_word(tabulation.profile.rounding),
+        "operands": [Code(tabulation.format, code).data for code in range(tabulation.format.code_count)],
+        "codes": tabulation.codes.tolist(),
+        "values": nested(lambda index: words[int(tabulation.codes[index])]),
     }
-    if flags and made.flags is not None:
-        bits = made.flags.bits
-        facts["flags"] = nested(lambda place: _flag_names(int(bits[place])))
+    if flags and tabulation.flags is not None:
+        bits = tabulation.flags.bits
+        facts["flags"] = nested(lambda index: _flag_names(int(bits[index])))
     return facts
 
 
-def _write(made: OperationTable, path: Path, codes: bool, flags: bool) -> None:
-    """The table as a file: results in rows (.csv), by name (.json), or as an array by codes (.npy)."""
+def _write_table(tabulation: OperationTable, path: Path, codes: bool, flags: bool) -> None:
+    """Write the table: rows of results (.csv), named lists (.json), or an array indexed by codes (.npy)."""
     kind = path.suffix.lower()
     with replacing(path) as stream:
         if kind == ".npy":
-            np.save(stream, made.codes if codes else made.values())
+            np.save(stream, tabulation.codes if codes else tabulation.values())
         elif kind == ".json":
-            stream.write(json_text(_facts(made, flags)).encode())
+            stream.write(json_text(_table_facts(tabulation, flags)).encode())
         else:
             text = io.StringIO()
-            _write_rows(csv.writer(text, lineterminator="\n"), made, codes, flags)
+            _write_rows(csv.writer(text, lineterminator="\n"), tabulation, codes, flags)
             stream.write(text.getvalue().encode())
 
 
-def _write_rows(rows: Any, made: OperationTable, codes: bool, flags: bool) -> None:
-    names = ("x", "y")[: made.codes.ndim]
+def _write_rows(rows: Any, tabulation: OperationTable, codes: bool, flags: bool) -> None:
+    names = ("x", "y")[: tabulation.codes.ndim]
     rows.writerow([*names, "result", *["flags"] * flags])
-    heads = [Code(made.format, code) for code in range(made.format.code_count)]
+    heads = [Code(tabulation.format, code) for code in range(tabulation.format.code_count)]
     texts = [head.hex if codes else head.data for head in heads]
-    known = {code: Code(made.result, code) for code in np.unique(made.codes).tolist()}
-    results = {code: one.hex if codes else one.data for code, one in known.items()}
-    for place, code in np.ndenumerate(made.codes):
-        raised = " ".join(_flag_names(int(made.flags.bits[place]))) if made.flags is not None else ""
-        rows.writerow([*(texts[x] for x in place), results[int(code)], *[raised] * flags])
+    decoded = {code: Code(tabulation.result, code) for code in np.unique(tabulation.codes).tolist()}
+    results = {code: result.hex if codes else result.data for code, result in decoded.items()}
+    for index, code in np.ndenumerate(tabulation.codes):
+        raised = " ".join(_flag_names(int(tabulation.flags.bits[index]))) if tabulation.flags is not None else ""
+        rows.writerow([*(texts[x] for x in index), results[int(code)], *[raised] * flags])

@@ -13,10 +13,13 @@ from fpemu.cli.options import (
     ExactOption,
     ExtremumOption,
     JsonOption,
+    OperandsOption,
     OverflowOption,
     ProfileOption,
     RoundingOption,
     SignalingOption,
+    SourceOption,
+    format_of_claim,
 )
 from fpemu.cli.output import console, print_json, print_table, progress, summary
 from fpemu.verification import Claim, given_arguments
@@ -32,35 +35,30 @@ def vectors(
     operation: Annotated[
         str, typer.Argument(metavar="OPERATION", help="add, fma, sqrt, exp, less, cast ...", show_default=False)
     ],
-    format: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="Of operands and result; of a cast the result's.")
-    ],
+    format: Annotated[str, format_of_claim],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it, standard output.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; default standard output.")
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option("--layout", help="testfloat, readmemh, csv, jsonl, npz; default by the ending, else the first."),
+        typer.Option("--layout", help="testfloat, readmemh, csv, jsonl, npz; default by the ending, else testfloat."),
     ] = None,
     word_bits: Annotated[
-        int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for buses.")
+        int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for a bus.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
-    ] = None,
-    operands: Annotated[
-        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
-    ] = None,
+    source: SourceOption = None,
+    operands: OperandsOption = None,
     rounding: RoundingOption = None,
     overflow: OverflowOption = None,
     profile: ProfileOption = None,
     exact: ExactOption = None,
     signaling: SignalingOption = None,
     extremum: ExtremumOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Up to so many operands all are taken.")] = 1 << 18,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Take all operands if there are no more than this.")] = 1
+    << 18,
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Cases for each cell.")] = 4,
-    random: Annotated[int, typer.Option("--random", min=0, help="Random cases after those.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same for a seed on every machine.")] = 0,
+    random: Annotated[int, typer.Option("--random", min=0, help="Random cases, after the cells.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cases, the same on every machine.")] = 0,
     bench: Annotated[
         str | None, typer.Option("--bench", metavar="verilog", help="readmemh: write a test bench beside the file.")
     ] = None,
@@ -74,17 +72,17 @@ def vectors(
     latency: Annotated[
         int | None, typer.Option("--latency", min=0, help="Bench: the unit has a clock; cycles until the result.")
     ] = None,
-    flags: Annotated[bool, typer.Option("--flags", help="Bench: the unit has flags, to compare.")] = False,
+    flags: Annotated[bool, typer.Option("--flags", help="Bench: compare the unit's flags too.")] = False,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Print which cells have cases, not the vectors.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Inputs worth testing with the right results and flags, for an operation or a cast on any formats.
+    """Generate test vectors, inputs worth testing with correct results and flags, for an operation or a cast.
 
-    All operands, if there are few; else cells (classes of operands and result, and where the exact result lies), each
-    filled, then random ones. Lines on standard output go to a program as testfloat_gen's do. --json prints what there
-    is in every cell.
+    All operands, if there are few; else cases for each cell (classes of operands and result, and the position of the
+    exact result), then random cases. Standard output has the lines that testfloat_gen prints. --json prints the number
+    of cases in every cell.
 
     For example:
 
@@ -98,17 +96,17 @@ def vectors(
 
         fpemu vectors add -f float16 --coverage
     """
-    how: dict[str, Any] = {"source": source, "operands": operands or None, "rounding": rounding, "profile": profile}
-    if overflow is not None:
-        how["overflow"] = overflow
-    how |= given_arguments(exact=exact, signaling=signaling, extremum=extremum)
+    arguments = given_arguments(
+        **{"source": source, "operands": operands or None, "rounding": rounding, "profile": profile},
+        **{"overflow": overflow, "exact": exact, "signaling": signaling, "extremum": extremum},
+    )
     try:
-        claim = Claim.of(operation, format, **how)
-        found = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
+        claim = Claim.of(operation, format, **arguments)
+        cases = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
     except (ValueError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
     if json or coverage:
-        _tell(found, json)
+        _print_coverage(cases, json)
         return
     try:
         kind = layout_of(
@@ -118,55 +116,55 @@ def vectors(
             raise ValueError(f"--word-bits is for the layout readmemh, not for {kind}")
         if output is None and kind not in LAYOUTS:
             raise ValueError(f"the layout {kind} needs a file: -o FILE")
-        told = _told_of_bench(bench, kind, output, module=module, ports=ports, latency=latency, flags=flags or None)
-        if told is not None:
-            check_unit(claim, **told)
+        unit = _bench_unit(bench, kind, output, module=module, ports=ports, latency=latency, flags=flags or None)
+        if unit is not None:
+            check_unit(claim, **unit)
     except ValueError as wrong:
         words = str(wrong).replace("layout=", "--layout")
         raise typer.BadParameter(words, param_hint="'--layout', '--output', '--word-bits', '--bench'") from None
-    with progress(str(claim), found.count) as advance:
+    with progress(str(claim), cases.count) as advance:
         if output is None:
-            write_lines(sys.stdout.buffer, found, kind, word_bits=word_bits, progress=advance)
+            write_lines(sys.stdout.buffer, cases, kind, word_bits=word_bits, progress=advance)
         else:
-            write(output, found, kind, word_bits=word_bits, progress=advance)
+            write(output, cases, kind, word_bits=word_bits, progress=advance)
     if output is not None:
-        summary(output).print(f"{found.count:,} vectors: {output}", soft_wrap=True)
-        if told is not None:
-            written = write_bench(output.with_name(f"{output.stem}_bench.v"), output, **told)
-            summary(output).print(f"test bench: {written}", soft_wrap=True)
+        summary(output).print(f"{cases.count:,} vectors: {output}", soft_wrap=True)
+        if unit is not None:
+            bench_path = write_bench(output.with_name(f"{output.stem}_bench.v"), output, **unit)
+            summary(output).print(f"test bench: {bench_path}", soft_wrap=True)
 
 
-def _told_of_bench(bench: str | None, kind: str, output: Path | None, **told: Any) -> dict[str, Any] | None:
-    """What `write_bench` is told of the unit, None where no bench is to be written."""
-    told = {name: given for name, given in told.items() if given is not None}
+def _bench_unit(bench: str | None, kind: str, output: Path | None, **options: Any) -> dict[str, Any] | None:
+    """Arguments of `write_bench`, or None without --bench."""
+    unit = given_arguments(**options)
     if bench is None:
-        if told:
-            options = ", ".join(f"--{name.removesuffix('s') if name == 'ports' else name}" for name in told)
-            raise ValueError(f"{options} is for a bench: say --bench verilog")
+        if unit:
+            names = ", ".join(f"--{name.removesuffix('s') if name == 'ports' else name}" for name in unit)
+            raise ValueError(f"{names} is for a bench: say --bench verilog")
         return None
     if bench != "verilog":
         raise ValueError(f"unknown bench {bench!r}: there is verilog")
     if output is None or kind != "readmemh":
         raise ValueError("a bench reads a file of the layout readmemh: -o FILE.hex")
-    if "ports" in told:
-        told["ports"] = {port: name for port, _, name in (pair.partition("=") for pair in told["ports"])}
-    return told
+    if "ports" in unit:
+        unit["ports"] = {port: name for port, _, name in (pair.partition("=") for pair in unit["ports"])}
+    return unit
 
 
-def _tell(found: Vectors, json: bool) -> None:
-    cells, impossible = found.coverage, found.impossible
+def _print_coverage(cases: Vectors, json: bool) -> None:
+    cells, impossible = cases.coverage, cases.impossible
     if json:
-        told = [{**cell._asdict(), "cases": count} for cell, count in cells.items()]
-        known = None if impossible is None else len(impossible)
-        print_json({"claim": found.claim.described(), "vectors": found.count, "impossible": known, "cells": told})
+        facts = [{**cell._asdict(), "cases": count} for cell, count in cells.items()]
+        count = None if impossible is None else len(impossible)
+        print_json({"claim": cases.claim.described(), "vectors": cases.count, "impossible": count, "cells": facts})
         return
-    filled, cases = Counter(cell.situation for cell in cells), Counter[str]()
+    filled, counts = Counter(cell.situation for cell in cells), Counter[str]()
     for cell, count in cells.items():
-        cases[cell.situation] += count
+        counts[cell.situation] += count
     out = console()
-    out.print(f"{found.claim}: {found.count:,} vectors, {len(cells):,} cells", soft_wrap=True, markup=False)
+    out.print(f"{cases.claim}: {cases.count:,} vectors, {len(cells):,} cells", soft_wrap=True, markup=False)
     if impossible is not None:
         out.print(f"{len(impossible):,} cells are impossible: no operands reach them")
     out.print()
-    rows = [[name, f"{filled[name]:,}", f"{cases[name]:,}"] for name in SITUATIONS]
+    rows = [[name, f"{filled[name]:,}", f"{counts[name]:,}"] for name in SITUATIONS]
     print_table(out, [["situation", "cells", "cases"], *rows])
