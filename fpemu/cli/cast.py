@@ -46,7 +46,7 @@ from fpemu.files import (
 )
 from fpemu.files.boundary import shown
 from fpemu.formats import Format, Profile
-from fpemu.reports import HEADER, Errors
+from fpemu.reports import ERROR_COLUMNS, Errors
 
 __all__ = ["cast"]
 
@@ -168,7 +168,7 @@ def _print_summary(out: Path, jobs: list[_ArrayCast]) -> None:
     mode = rounding_word(first.rules.rounding) + ("" if first.seed is None else f", seed {first.seed}")
     heading = Text(f"{out}: {contents}", "bold"), Text(f"profile {first.rules.name}, {mode}", "dim")
     screen.print(*heading, soft_wrap=True)
-    lines: list[list[str]] = [["array", "", "inexact", *HEADER[1:]]]
+    lines: list[list[str]] = [["array", "", "inexact", *ERROR_COLUMNS[1:]]]
     for job in jobs:
         row = job.errors.row()
         shape = " x ".join(map(str, job.stored.shape)) or "one number"

@@ -10,7 +10,7 @@ from rich.text import Text
 from fpemu.cli.formats import format_facts
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, targets_of
 from fpemu.cli.output import bits, console, print_json, print_table
-from fpemu.formats import Format, aliases, note
+from fpemu.formats import Format
 from fpemu.formats.facts.info import describe
 from fpemu.inspection import Code
 from fpemu.quantization.definition.scaled_format import ScaledFormat

@@ -1,4 +1,4 @@
-"""Files read within a budget and written whole or not at all."""
+"""Files of arrays: reading within a memory budget, and atomic writing."""
 
 from fpemu.files.containers import UnknownEndingError, kind_by_name, kind_of_input, kind_of_output
 from fpemu.files.data_files import Outgoing, StoredArray, element_type, metadata_of, write_arrays

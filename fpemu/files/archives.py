@@ -1,4 +1,4 @@
-"""Files of numpy: headers of .npy, members of .npz and of other zip archives, read within a budget."""
+"""numpy's files: headers of .npy files, and members of zip archives such as .npz, read within a budget."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from fpemu.files.boundary import Budget
 
-__all__ = ["MAGIC", "Header", "entries", "member_array", "opened", "read_header", "written"]
+__all__ = ["MAGIC", "Header", "entries", "member_array", "open_archive", "read_header", "writing_archive"]
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
-LARGEST = 1 << 62  # bytes of an array
-DIMENSIONS = 64  # numpy has no more
-EXPANSION = 1100  # deflate cannot make more bytes of one
-AT_ONCE = 1 << 24  # bytes of a member
+MOST_BYTES = 1 << 62  # of an array
+DIMENSIONS = 64  # numpy's limit
+EXPANSION = 1100  # deflate's largest ratio of sizes
+READ_SIZE = 1 << 24  # bytes of a member
 _NESTING = 8
 _TYPE = re.compile(r"[<>|=]?[biufcSUVOmM]\d{0,9}(\[\w{1,9}\])?|[a-z]{3,10}\d{0,3}")
-_OLD_INTEGER = re.compile(r"(?<=\d)L(?=\s*[,)])")  # Python 2's
+_OLD_INTEGER = re.compile(r"(?<=\d)L(?=\s*[,)])")  # of Python 2
 
 
 class Header(NamedTuple):
-    """What stands before the elements of a .npy file."""
+    """The header of a .npy file."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -46,10 +46,10 @@ class Header(NamedTuple):
 
 
 @contextlib.contextmanager
-def written(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """An archive to write to a stream; its end is written when the block ends well.
+def writing_archive(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """A zip archive to write to a stream, whose directory is written when the block ends.
 
-    After an error or an interrupt it is not: to write it could raise another error, which would hide the first.
+    After an error or an interrupt it is not written: that could raise another error, which would hide the first.
     """
     archive = zipfile.ZipFile(stream, "w")
     try:
@@ -61,12 +61,12 @@ def written(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """The header of a .npy file, of any version, every part checked.
+    """Read and check the header of a .npy file of any version.
 
     Parameters
     ----------
     stream : binary file
-        Left where the elements begin.
+        Left at the first element.
 
     Returns
     -------
@@ -96,113 +96,114 @@ def read_header(stream: IO[bytes]) -> Header:
     if version not in (1, 2, 3):
         raise ValueError(f"version {version} of the .npy format is unknown")
     width = 2 if version == 1 else 4
-    length = int.from_bytes(_exactly(stream, width), "little")
+    length = int.from_bytes(_read_exactly(stream, width), "little")
     if length > LONGEST_HEADER:
         raise ValueError(f"its header has {length:,} bytes; {LONGEST_HEADER:,} are read")
-    raw = _exactly(stream, length)
-    return _header(raw.decode("utf-8" if version == 3 else "latin1"))
+    raw = _read_exactly(stream, length)
+    return _parsed_header(raw.decode("utf-8" if version == 3 else "latin1"))
 
 
-def _exactly(stream: IO[bytes], count: int) -> bytes:
-    found = stream.read(count)
-    if len(found) < count:
+def _read_exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
         raise ValueError("it ends within the header")
-    return found
+    return data
 
 
-def _header(text: str) -> Header:
+def _parsed_header(text: str) -> Header:
     if _nesting(text) > _NESTING:
         raise ValueError("its header is no description of an array")
     try:
-        told = ast.literal_eval(_OLD_INTEGER.sub("", text.strip()))
+        fields = ast.literal_eval(_OLD_INTEGER.sub("", text.strip()))
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise ValueError(f"its header is no description of an array: {text.strip()[:60]!r}") from None
-    if not isinstance(told, dict) or set(told) != {"descr", "fortran_order", "shape"}:
+    if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
         raise ValueError("its header is no description of an array: it must have descr, fortran_order and shape alone")
-    shape, fortran_order = told["shape"], told["fortran_order"]
+    shape, fortran_order = fields["shape"], fields["fortran_order"]
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
         raise ValueError(f"its header has an impossible shape: {str(shape)[:60]}")
     if type(fortran_order) is not bool:
         raise ValueError(f"its header has an impossible fortran_order: {str(fortran_order)[:60]}")
-    if not _plain(told["descr"]):
-        raise ValueError(f"its header has an impossible descr: {str(told['descr'])[:60]}")
+    if not _is_plain_type(fields["descr"]):
+        raise ValueError(f"its header has an impossible descr: {str(fields['descr'])[:60]}")
     try:
-        dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(told["descr"])
+        dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(fields["descr"])
     except (TypeError, ValueError, SyntaxError, OverflowError, RecursionError, MemoryError, AttributeError):
-        raise ValueError(f"its header has an impossible descr: {str(told['descr'])[:60]}") from None
-    if len(shape) > DIMENSIONS or math.prod(length for length in shape if length) * max(dtype.itemsize, 1) > LARGEST:
+        raise ValueError(f"its header has an impossible descr: {str(fields['descr'])[:60]}") from None
+    if len(shape) > DIMENSIONS or math.prod(length for length in shape if length) * max(dtype.itemsize, 1) > MOST_BYTES:
         raise ValueError(f"its header has an impossible shape: {str(shape)[:60]}")
     return Header(shape, fortran_order, dtype)
 
 
-def _plain(descr: Any) -> bool:
-    """Whether it is a type as numpy writes it, or a list of fields with such types."""
+def _is_plain_type(descr: Any) -> bool:
+    """Whether a descr is a type as numpy writes it, or a list of fields with such types."""
     if isinstance(descr, str):
         return _TYPE.fullmatch(descr) is not None
-    if isinstance(descr, tuple):  # a type, and the shape of its elements
-        return len(descr) == 2 and _plain(descr[0])
-    fields = isinstance(descr, list) and bool(descr)
-    return fields and all(isinstance(each, tuple) and len(each) in (2, 3) and _plain(each[1]) for each in descr)
+    if isinstance(descr, tuple):  # a type and the shape of its elements
+        return len(descr) == 2 and _is_plain_type(descr[0])
+    if not isinstance(descr, list) or not descr:
+        return False
+    return all(isinstance(field, tuple) and len(field) in (2, 3) and _is_plain_type(field[1]) for field in descr)
 
 
 def _nesting(text: str) -> int:
-    """How deep brackets and signs lie in each other, at most."""
+    """The depth of nested brackets; beyond the limit if there are signs of arithmetic."""
     depth = deepest = 0
-    for sign in re.sub(r"'[^']*'|\"[^\"]*\"", "", text):
-        if sign in "([{":
+    for character in re.sub(r"'[^']*'|\"[^\"]*\"", "", text):
+        if character in "([{":
             depth += 1
-        elif sign in ")]}":
+        elif character in ")]}":
             depth -= 1
-        elif sign in "+-~":
+        elif character in "+-~":
             return _NESTING + 1
         deepest = max(deepest, depth)
     return deepest
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip archive of a file that is there; its members are `entries`."""
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive; `entries` checks its members."""
     with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
         yield archive
 
 
 def entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members of an archive by name; a ValueError where they cannot be what they are said to be.
+    """The members of an archive by name, checked.
 
     Parameters
     ----------
     archive : zipfile.ZipFile
     size : int
-        Bytes of the file: all members together are no larger than deflate can make them.
+        Bytes of the file, which limit the bytes of all members.
 
     Raises
     ------
     ValueError
-        If two have one name, one is encrypted or compressed in another way than deflate, or they are said to be larger
-        than their bytes can make them.
+        If two members have the same name, one is encrypted or not compressed by deflate, or their declared sizes are
+        larger than the file allows.
     """
-    found: dict[str, zipfile.ZipInfo] = {}
+    members: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
-        if entry.filename in found:
+        if entry.filename in members:
             raise ValueError(f"it has two members {entry.filename[:60]!r}")
         if entry.flag_bits & 1:
             raise ValueError(f"its member {entry.filename[:60]!r} is encrypted")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"its member {entry.filename[:60]!r} is compressed otherwise than numpy does")
-        found[entry.filename] = entry
-    total = sum(entry.file_size for entry in found.values())
+        members[entry.filename] = entry
+    total = sum(entry.file_size for entry in members.values())
     if total > EXPANSION * size:
         raise ValueError(f"its members are said to have {total:,} bytes, which {size:,} bytes cannot hold")
-    return found
+    return members
 
 
 def member_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> NDArray[Any]:
-    """A member of an .npz archive, whole, its memory counted first.
+    """Read a member of an .npz archive, whose memory is counted first.
 
     Raises
     ------
     ValueError
-        If it is no array, ends early, or takes more than the budget has left.
+        If it is not an array, ends early, or needs more memory than the budget allows.
     """
     with archive.open(entry) as stream:
         header = read_header(stream)
@@ -212,11 +213,11 @@ def member_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budge
             raise ValueError(f"member {entry.filename!r} ends early")
         budget.take(header.nbytes, "its arrays")
         raw = np.empty(header.nbytes, np.uint8)
-        for start in range(0, header.nbytes, AT_ONCE):
-            piece = stream.read(min(AT_ONCE, header.nbytes - start))
-            raw[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
-            if len(piece) < min(AT_ONCE, header.nbytes - start):
+        for start in range(0, header.nbytes, READ_SIZE):
+            block = stream.read(min(READ_SIZE, header.nbytes - start))
+            raw[start : start + len(block)] = np.frombuffer(block, np.uint8)
+            if len(block) < min(READ_SIZE, header.nbytes - start):
                 raise ValueError(f"member {entry.filename!r} ends early")
-        stream.read(1)  # at the member's end zipfile checks the checksum
+        stream.read(1)  # zipfile checks the checksum at the end
     order: Any = "F" if header.fortran_order else "C"
     return np.ndarray(header.shape, header.dtype, raw, order=order)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all: what is written takes the place of the old file when it is complete."""
+"""Atomic writing: a new file replaces the old one when it is complete."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["replacing", "replacing_together"]
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # the last on Windows
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # file systems without hard links
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """A new file that replaces `path` when the block ends, and is removed if the block raises.
 
-    What is written goes to a new file in the same folder.  A pipe or a device (``/dev/stdout``) cannot be replaced and
-    is written to directly.
+    It is written in the same folder.  A pipe or a device (``/dev/stdout``) cannot be replaced and is written directly.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[IO[bytes]]]:
-    """As `replacing`, of files that belong together: all of them are replaced, or none.
+    """`replacing` for several files: either all are replaced or none.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[IO[bytes
         try:
             for file in files:
                 file.open()
-            with _named(files[0].target):  # a full disk is reported without the file's name
+            with _error_names(files[0].target):  # a full disk is reported without the file's name
                 yield [file.stream for file in files if file.stream is not None]
             for file in files:
                 file.complete()
@@ -94,14 +93,14 @@ def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[IO[bytes
                 file.keep_old()
             for file in files:
                 file.replace()
-        except BaseException:  # an interrupt too
-            if not files[-1].is_replaced:  # else all of them are
+        except BaseException:  # interrupts too
+            if not files[-1].is_replaced:  # else all files are
                 for file in files:
                     file.undo()
             raise
         finally:
             _clear(files)
-    except BaseException:  # an interrupt of the clearing: once more
+    except BaseException:  # the clearing was interrupted
         _clear(files)
         raise
 
@@ -112,16 +111,16 @@ def _clear(files: list[_File]) -> None:
 
 
 class _File:
-    """A file on its way: where it is written, and what it takes the place of.
+    """A file being written, and the file that it will replace.
 
-    Every name is known before there is a file of that name, so that an interrupt leaves none behind.
+    Every name is stored before a file of that name is made, so that an interrupt leaves no file behind.
     """
 
     stream: IO[bytes] | None = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.target, self._direct = _target(path)
-        self._replacing = self._was_there = False
+        self._replacing = self._had_old = False
         if self._direct:
             return
         hidden = f".{self.target.name[:40]}.{secrets.token_hex(6)}"
@@ -129,12 +128,12 @@ class _File:
 
     @property
     def is_replaced(self) -> bool:
-        """Whether the new file is in its place."""
+        """Whether the new file has replaced the old one."""
         return self._replacing and not self._new.exists()
 
     def open(self) -> None:
-        """Begin the new file."""
-        with _named(self.target):
+        """Create the new file."""
+        with _error_names(self.target):
             if self._direct:
                 self.stream = self.target.open("wb")
                 return
@@ -143,21 +142,21 @@ class _File:
             self.stream = os.fdopen(os.open(self._new, _FLAGS, 0o600), "wb")
 
     def complete(self) -> None:
-        """All of it on the disk, with the old file's permissions."""
+        """Flush the new file to the disk and give it the old file's permissions."""
         assert self.stream is not None
-        with _named(self.target):
+        with _error_names(self.target):
             if not self._direct:
                 self.stream.flush()
                 os.fsync(self.stream.fileno())
             self.stream.close()
             if not self._direct:
-                os.chmod(self._new, _mode(self.target))
+                os.chmod(self._new, _permissions(self.target))
 
     def keep_old(self) -> None:
-        """The old file under another name too, for `undo`."""
-        self._was_there = not self._direct and self.target.exists()
-        if self._was_there:
-            with _named(self.target):
+        """Give the old file a second name, for `undo`."""
+        self._had_old = not self._direct and self.target.exists()
+        if self._had_old:
+            with _error_names(self.target):
                 try:
                     os.link(self.target, self._old)
                 except OSError as error:
@@ -166,24 +165,24 @@ class _File:
                     shutil.copy2(self.target, self._old)
 
     def replace(self) -> None:
-        """The new file in the old one's place."""
+        """Replace the old file by the new one."""
         if not self._direct:
-            with _named(self.target):
+            with _error_names(self.target):
                 self._replacing = True
                 os.replace(self._new, self.target)
 
     def undo(self) -> None:
-        """The old file in its place again."""
+        """Restore the old file."""
         if self.is_replaced:
             with contextlib.suppress(OSError):
-                if self._was_there:
+                if self._had_old:
                     os.replace(self._old, self.target)
                 else:
                     os.unlink(self.target)
 
     def clear(self) -> None:
-        """Nothing open, and no file under another name."""
-        with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
+        """Close the new file and remove the temporary names."""
+        with contextlib.suppress(OSError):  # unwritten data may fail again at the flush
             if self.stream is not None:
                 self.stream.close()
         for path in () if self._direct else (self._new, self._old):
@@ -192,18 +191,18 @@ class _File:
 
 
 def _target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """The file that a path means, through links, and whether it is none that could be replaced."""
-    given = Path(path)
+    """The file of a path, after links, and whether it must be written directly."""
+    file = Path(path)
     try:
-        found = os.stat(given)  # of links in a circle this is an error that names them
+        mode = os.stat(file).st_mode  # raises an error with the name for circular links
     except FileNotFoundError:
-        return Path(os.path.realpath(given)), False
-    return (Path(os.path.realpath(given)), False) if stat.S_ISREG(found.st_mode) else (given, True)
+        return Path(os.path.realpath(file)), False
+    return (Path(os.path.realpath(file)), False) if stat.S_ISREG(mode) else (file, True)
 
 
 @contextlib.contextmanager
-def _named(target: Path) -> Iterator[None]:
-    """An error of the system has the file's name."""
+def _error_names(target: Path) -> Iterator[None]:
+    """Add the file's name to system errors."""
     try:
         yield
     except OSError as error:
@@ -212,8 +211,8 @@ def _named(target: Path) -> Iterator[None]:
         raise
 
 
-def _mode(target: Path) -> int:
-    """The permissions that `target` has, or would have if it were made by `open`."""
+def _permissions(target: Path) -> int:
+    """The permissions of `target`, or those that `open` would give it."""
     if target.exists():
         return target.stat().st_mode & 0o7777
     umask = os.umask(0o077)

@@ -1,4 +1,4 @@
-"""The boundary around every reader of files: what is wrong with a file is an error that names it, and costs little."""
+"""The boundary around readers of files: errors that name the file, and limits of memory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "check_file", "check_regular", "file_path", "line", "line_blocks", "reading", "shown", "visible"]
 
-ROOM = 1 << 30  # bytes of memory that a file may take however small it is
-GROWTH = 16  # bytes of memory for each byte of a file
-LONGEST = 500  # signs of a message
-TOKEN = 64  # bytes of memory, at most and about, for each list, map or entry of JSON
+ROOM = 1 << 30  # bytes of memory for a file of any size
+GROWTH = 16  # more bytes of memory for each byte of the file
+LONGEST_MESSAGE = 500  # characters
+TOKEN = 64  # bytes of memory for each list, map or entry of JSON, about and at most
 
 
 def file_path(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that a caller names.
+    """Check the path of a file.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def file_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     TypeError
-        If it is no text and stands for none: a stream, bytes, a number.
+        If it is not a str or a path: a stream, bytes, a number.
     ValueError
         If no file can have that name.
 
@@ -51,34 +51,32 @@ def file_path(path: str | os.PathLike[str]) -> Path:
     ...
     TypeError: path must be a str or a pathlib.Path, not BytesIO: a file is named, not handed over open
     """
-    given = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(given, str):
-        known = isinstance(given, bytes)
-        why = "say os.fsdecode(path)" if known else "a file is named, not handed over open"
-        raise TypeError(f"path must be a str or a pathlib.Path, not {type(given).__name__}: {why}")
-    if not given or "\0" in given:
-        raise ValueError(f"{given!r}: no file can have this name")
-    return Path(given)
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        why = "say os.fsdecode(path)" if isinstance(name, bytes) else "a file is named, not handed over open"
+        raise TypeError(f"path must be a str or a pathlib.Path, not {type(name).__name__}: {why}")
+    if not name or "\0" in name:
+        raise ValueError(f"{name!r}: no file can have this name")
+    return Path(name)
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
-    """Whatever goes wrong in the block becomes a ValueError that begins with the path, or an OSError that has it.
+def reading(path: str | os.PathLike[str], problem: str = "") -> Iterator[None]:
+    """Convert errors in the block to a ValueError that begins with the path, or an OSError with the path.
 
     Parameters
     ----------
     path : path-like
         The file that the block reads.
-    what : str, optional
-        What the file is not: "not a readable .npy file".  It stands in messages that do not name the file yet.
+    problem : str, optional
+        Text such as "not a readable .npy file", for messages that do not name the file.
 
     Raises
     ------
     OSError
-        As it was raised: class and errno are kept, the file's name is added where there is none.  A lack of memory is
-        an OSError too, ENOMEM.
+        The error itself, with the file's name if it had none; for a lack of memory, ENOMEM.
     ValueError
-        For every other error: the file is damaged, or is something else.
+        For every other error: the file is damaged or of another kind.
 
     Examples
     --------
@@ -93,8 +91,8 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # not the system's: libraries say so that a file's content is wrong
-            _refuse(name, what, error)
+        if error.errno is None:  # raised by a library for wrong contents
+            _raise_refusal(name, problem, error)
         if error.filename is None:
             error.filename = name
         raise
@@ -102,21 +100,21 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), name) from error
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(name):
-            told = str(error).removeprefix(name)
-            if told == _line(told):
+            message = str(error).removeprefix(name)
+            if message == _line(message):
                 raise
-            raise ValueError(name + _line(told)) from error
-        _refuse(name, what, error)
+            raise ValueError(name + _line(message)) from error
+        _raise_refusal(name, problem, error)
 
 
 def _line(text: str) -> str:
-    """A text that may have come from a file on one line, without signs that a terminal would obey, not too long."""
-    cut = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-    return "".join(sign if sign.isprintable() else " " if sign.isspace() else repr(sign)[1:-1] for sign in cut)
+    """An untrusted text on one line, shortened, with control characters escaped."""
+    cut = text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in cut)
 
 
 def visible(text: str) -> str:
-    r"""A text of lines that may have come from a file or a program, without signs that a terminal would obey.
+    r"""An untrusted text of several lines, with control characters escaped.
 
     Examples
     --------
@@ -127,19 +125,19 @@ def visible(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _refuse(name: str, what: str, error: Exception) -> NoReturn:
-    told = _line(str(error)).strip()
-    speaks = isinstance(error, ValueError | EOFError | OSError) or type(error).__module__ in ("zipfile", "zlib")
-    if not (speaks and told):
-        told = f"{type(error).__name__}: {told}".removesuffix(": ")
-    raise ValueError(f"{name}: {f'{what}: ' if what else ''}{told}") from error
+def _raise_refusal(name: str, problem: str, error: Exception) -> NoReturn:
+    message = _line(str(error)).strip()
+    is_clear = isinstance(error, ValueError | EOFError | OSError) or type(error).__module__ in ("zipfile", "zlib")
+    if not (is_clear and message):
+        message = f"{type(error).__name__}: {message}".removesuffix(": ")
+    raise ValueError(f"{name}: {f'{problem}: ' if problem else ''}{message}") from error
 
 
 def line(text: str) -> str:
-    r"""A text that may have come from a program or a device as reports have it: on one line, not too long.
+    r"""An untrusted text for a report: on one line, shortened, with control characters escaped.
 
     Examples
     --------
@@ -151,9 +149,9 @@ def line(text: str) -> str:
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """A ValueError if a path is a pipe or a device, which has no end that one could wait for.
+    """Raise ValueError for a pipe or a device, which may never end.
 
-    Of folders, links in circles and files that are not there the system tells.
+    Folders, circular links and missing files are left to the system's errors.
     """
     if not (stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)):
         raise ValueError(
@@ -162,14 +160,14 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """As `check_regular`; of a folder an IsADirectoryError too."""
+    """`check_regular`, and raise IsADirectoryError for a folder."""
     check_regular(path)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
 
 
 def shown(name: str) -> str:
-    r"""A name out of a file as messages have it: on one line, without signs that a terminal would obey, not too long.
+    r"""An untrusted name for a message: on one line, shortened, with control characters escaped.
 
     Examples
     --------
@@ -182,7 +180,7 @@ def shown(name: str) -> str:
 
 
 class Budget:
-    """What the reading of one file may use up: memory, nesting, work.
+    """The limits of reading one file: memory and nesting.
 
     Parameters
     ----------
@@ -190,9 +188,9 @@ class Budget:
     size : int
         Bytes of the file.
     max_bytes : int, optional
-        Bytes of memory; default a gibibyte, and sixteen bytes for each byte of the file.
+        Bytes of memory; default: a gibibyte, and sixteen bytes for each byte of the file.
     depth : int
-        How deep lists and maps of JSON may lie in each other.
+        The most levels of nested lists and maps in JSON.
 
     Examples
     --------
@@ -214,48 +212,48 @@ class Budget:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], **limits: Any) -> Budget:
-        """The budget of the file at a path, which must be one."""
+        """The budget of a regular file."""
         check_regular(path)
         return cls(path, os.stat(path).st_size, **limits)
 
-    def take(self, count: int, what: str) -> None:
-        """Count bytes of memory; a ValueError where the file takes more than it may."""
+    def take(self, count: int, purpose: str) -> None:
+        """Count bytes of memory; raise ValueError beyond the limit."""
         self.taken += count
         if self.taken > self.limit:
             raise ValueError(
-                f"{self.path}: {what} take {self.taken:,} bytes of memory; a file of {self.size:,} bytes may take "
+                f"{self.path}: {purpose} take {self.taken:,} bytes of memory; a file of {self.size:,} bytes may take "
                 f"{self.limit:,}"
             )
 
-    def json(self, text: bytes, what: str, *, constants: bool = False) -> Any:
-        """What JSON stands for, its memory counted first; a ValueError where it is damaged or too deep."""
-        self.take(len(text) + TOKEN * sum(map(text.count, (b"[", b"{", b","))), f"the parts of {what}")
+    def json(self, text: bytes, name: str, *, constants: bool = False) -> Any:
+        """Parse JSON, whose memory is counted first; raise ValueError if it is damaged or too deep."""
+        self.take(len(text) + TOKEN * sum(map(text.count, (b"[", b"{", b","))), f"the parts of {name}")
         try:
             return parsed(text, self.depth, constants=constants)
         except ValueError as error:
-            raise ValueError(f"{self.path}: {what}: damaged: {error}") from None
+            raise ValueError(f"{self.path}: {name}: damaged: {error}") from None
 
 
 def line_blocks(stream: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
-    r"""Whole lines of a file, in blocks of about so many bytes.
+    r"""Read a file in blocks of whole lines.
 
     Parameters
     ----------
     stream : binary file
     size : int
-        Bytes of a block.
+        Bytes of a block, about.
     longest : int
-        Bytes of a line; a longer one is an error, and is not read to its end.
+        The most bytes of a line; the rest of a longer one is not read.
 
     Yields
     ------
     bytes
-        Each ends with a line feed, but perhaps the last.
+        Each ends with a line feed, except perhaps the last.
 
     Raises
     ------
     ValueError
-        If a line is longer.
+        If a line is longer than `longest`.
 
     Examples
     --------
@@ -266,9 +264,9 @@ def line_blocks(stream: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
     """
     rest, number = b"", 1
     while block := stream.read(size):
-        whole, found, rest = (rest + block).rpartition(b"\n")
-        if found:
-            yield whole + found
+        whole, feed, rest = (rest + block).rpartition(b"\n")
+        if feed:
+            yield whole + feed
             number += whole.count(b"\n") + 1
         if len(rest) > longest:
             raise ValueError(f"line {number} has more than {longest:,} bytes")

@@ -1,4 +1,4 @@
-"""What kind a file is of, told by its first bytes and by its ending: known and read, known and refused, or raw."""
+"""The kind of a file by its first bytes and its ending: supported, known but unsupported, or raw."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = [
 
 READ = (".npy", ".npz", ".safetensors")
 RAW_ENDINGS = (".bin", ".raw", ".dat")
-HEAD = 512  # bytes that tell
+HEAD = 512  # bytes read to recognize a file
 
-# What is read nowhere here: the name, the endings, the first bytes (or a place and the bytes there).
+# Kinds that are not supported: the name, the endings, the first bytes (or an offset and the bytes there)
 _OTHERS: tuple[tuple[str, str, tuple[bytes | tuple[int, bytes], ...]], ...] = (
     ("a GGUF file", "gguf", (b"GGUF",)),
     ("a GGML file", "ggml ggjt", (b"lmgg", b"tjgg", b"fmgg", b"algg")),
@@ -83,7 +83,7 @@ _ONNX = re.compile(rb"\x08[\x01-\x14]\x12([\x03-\x40])([A-Za-z][\w.+ -]*)[\x1a\x
 
 
 class UnknownEndingError(ValueError):
-    """An ending says nothing of what a file holds, and nobody else says that these are raw numbers."""
+    """A file of unknown ending, without `raw`."""
 
 
 class _Other(NamedTuple):
@@ -96,14 +96,14 @@ _TABLE = tuple(
     _Other(
         name,
         tuple(f".{ending}" for ending in endings.split()),
-        tuple((0, each) if isinstance(each, bytes) else each for each in magic),
+        tuple((0, start) if isinstance(start, bytes) else start for start in magic),
     )
     for name, endings, magic in _OTHERS
 )
 
 
 def kind_by_name(path: str | os.PathLike[str]) -> str | None:
-    """What a file is by its ending: one of `READ`, a name ("a GGUF file"), or None where the ending says nothing.
+    """A file's kind by its ending: one of `READ`, a name ("a GGUF file"), or None for other endings.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def kind_by_name(path: str | os.PathLike[str]) -> str | None:
 
 
 def file_kind(path: str | os.PathLike[str]) -> str:
-    """How fpemu writes a file of a name, if it does: ".npy", ".npz", ".safetensors", or "raw" for every other ending.
+    """The kind in which fpemu writes a file: ".npy", ".npz", ".safetensors" by the ending, else "raw".
 
     Examples
     --------
@@ -131,12 +131,12 @@ def file_kind(path: str | os.PathLike[str]) -> str:
 
 
 def kind_by_bytes(path: str | os.PathLike[str]) -> str | None:
-    """What a file is by its first bytes: one of `READ`, a name, or None where they say nothing.
+    """A file's kind by its first bytes: one of `READ`, a name, or None for others.
 
     Parameters
     ----------
     path : path-like
-        Of a file that is there.
+        An existing file.
 
     Raises
     ------
@@ -153,33 +153,33 @@ def kind_by_bytes(path: str | os.PathLike[str]) -> str | None:
             if stream.read(1) in (b"}", b" ", b"\n", b"\t", b"\r"):
                 return ".safetensors"
         if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            return _zip(path)
+            return _zip_kind(path)
         for other in _TABLE:
-            if any(head.startswith(magic, place) for place, magic in other.magic):
+            if any(head.startswith(magic, offset) for offset, magic in other.magic):
                 return other.name
         if _PICKLE.match(head) and size > 4:
             stream.seek(-1, os.SEEK_END)
             if stream.read(1) == b".":
                 return "a pickle"
-    found = _ONNX.match(head)
-    if found and len(found[2]) >= found[1][0]:
+    onnx = _ONNX.match(head)
+    if onnx and len(onnx[2]) >= onnx[1][0]:
         return "an ONNX file"
     return None
 
 
 def _begins_as_safetensors(head: bytes, size: int) -> bool:
-    """Whether there is a length that fits, and the beginning of a map of names."""
+    """Whether a file begins with a possible length and a map of names."""
     length = int.from_bytes(head[:8], "little")
     return len(head) >= 10 and 2 <= length <= size - 8 and re.match(rb'\s*\{\s*["}]', head[8:]) is not None
 
 
-def _zip(path: str | os.PathLike[str]) -> str:
-    """What a zip archive is, by its members."""
+def _zip_kind(path: str | os.PathLike[str]) -> str:
+    """The kind of a zip archive, by its members."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError):
-        return "a zip archive" if kind_by_name(path) != ".npz" else ".npz"  # a damaged one
+        return "a zip archive" if kind_by_name(path) != ".npz" else ".npz"  # damaged
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         return "a PyTorch file"
     if "recording.json" in names:
@@ -192,23 +192,22 @@ def _zip(path: str | os.PathLike[str]) -> str:
 
 
 def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
-    """How a file is to be read: ".npy", ".npz", ".safetensors" or "raw".
+    """The kind of a file to read: ".npy", ".npz", ".safetensors" or "raw".
 
-    Its first bytes tell; where they say nothing, its ending.
+    The first bytes decide; if they are not known, the ending.
 
     Parameters
     ----------
     path : path-like
     raw : bool
-        The caller says that it holds raw numbers, although its ending is unknown, or its first bytes are by chance
-        those of something else.
+        The file holds raw numbers, although its ending is unknown or its first bytes look like those of another kind.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is something that is known and not read, or its ending is unknown and `raw` is not said.
+        If its kind is not supported, or its ending is unknown and `raw` is false.
 
     Examples
     --------
@@ -229,32 +228,32 @@ def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
         with open(path, "rb"):
             return "raw"
     by_bytes = kind_by_bytes(path)
-    found = by_name if by_bytes is None else by_bytes
-    if found in READ:
-        return str(found)
-    if found is not None:
+    kind = by_name if by_bytes is None else by_bytes
+    if kind in READ:
+        return str(kind)
+    if kind is not None:
         if by_name in READ:
-            raise ValueError(f"{path}: not a readable {by_name} file: its first bytes are those of {found}")
-        raise ValueError(f"{path}: {found}, which fpemu does not read; {_KNOWN.format('reads')}")
+            raise ValueError(f"{path}: not a readable {by_name} file: its first bytes are those of {kind}")
+        raise ValueError(f"{path}: {kind}, which fpemu does not read; {_KNOWN.format('reads')}")
     if Path(path).suffix.lower() in RAW_ENDINGS:
         return "raw"
     raise UnknownEndingError(f"{path}: {_unknown(path)} if it holds raw numbers")
 
 
 def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
-    """How a file is to be written: ".npy", ".npz", ".safetensors" or "raw", by its ending.
+    """The kind of a file to write: ".npy", ".npz", ".safetensors" or "raw", by its ending.
 
     Parameters
     ----------
     path : path-like
-        A device or a pipe has no ending that could mean something else: it gets raw numbers.
+        A device or a pipe gets raw numbers.
     raw : bool
-        The caller wants raw numbers, although the ending is unknown.
+        Write raw numbers, although the ending is unknown.
 
     Raises
     ------
     ValueError
-        If the ending is that of something that is not written, or unknown and `raw` is not said.
+        If the ending is that of an unsupported kind, or unknown and `raw` is false.
 
     Examples
     --------
@@ -262,13 +261,13 @@ def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
     >>> kind_of_output("y.npz"), kind_of_output("y.bin"), kind_of_output("y.f32", raw=True)
     ('.npz', 'raw', 'raw')
     """
-    found = kind_by_name(path)
-    if raw and found is not None:
-        raise ValueError(_CONTRADICTION.format(path, _article(found)))
-    if found in READ:
-        return str(found)
-    if found is not None:
-        raise ValueError(f"{path}: {found}, which fpemu does not write; {_KNOWN.format('writes')}")
+    kind = kind_by_name(path)
+    if raw and kind is not None:
+        raise ValueError(_CONTRADICTION.format(path, _article(kind)))
+    if kind in READ:
+        return str(kind)
+    if kind is not None:
+        raise ValueError(f"{path}: {kind}, which fpemu does not write; {_KNOWN.format('writes')}")
     if raw or Path(path).suffix.lower() in RAW_ENDINGS or (os.path.exists(path) and not os.path.isfile(path)):
         return "raw"
     raise UnknownEndingError(f"{path}: {_unknown(path)} for raw numbers")
@@ -276,9 +275,9 @@ def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
 
 def _unknown(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix
-    what = f"its ending {suffix} is unknown" if suffix else "it has no ending"
-    return f"{what}; known are {', '.join(READ + RAW_ENDINGS)} (raw); say raw=True (--raw)"
+    problem = f"its ending {suffix} is unknown" if suffix else "it has no ending"
+    return f"{problem}; known are {', '.join(READ + RAW_ENDINGS)} (raw); say raw=True (--raw)"
 
 
-def _article(found: str) -> str:
-    return f"a {found} file" if found in READ else found
+def _article(kind: str) -> str:
+    return f"a {kind} file" if kind in READ else kind

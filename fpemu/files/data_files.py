@@ -1,4 +1,4 @@
-"""Arrays in files (.npy, .npz, .safetensors, raw): read by map or as a stream, written whole or not at all."""
+"""Arrays in files (.npy, .npz, .safetensors, raw): mapped or streamed when read, written atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, file_path, reading, shown
 from fpemu.files.containers import file_kind, kind_by_bytes, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
-from fpemu.formats import dtype as lookup
+from fpemu.formats import dtype as find_format
 from fpemu.formats.lookup import brief, near
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ __all__ = [
     "Outgoing",
     "StoredArray",
     "element_type",
+    "member_named",
     "metadata_of",
-    "named",
     "open_arrays",
     "readable",
     "stored_arrays",
@@ -40,13 +40,13 @@ __all__ = [
     "write_arrays",
 ]
 
-LONGEST_NAME = (1 << 16) - 5  # bytes of a zip archive's member, less the ending
+MOST_NAME_BYTES = (1 << 16) - 5  # of a member of a zip archive, without the ending
 T = TypeVar("T")
 Element = np.dtype[Any] | Format
 
 
 def element_type(name: Any) -> Element:
-    """What the elements of a file are: numbers of a numpy dtype, or codes of a format.
+    """The type of a file's elements: a numpy dtype of numbers, or the format of codes.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def element_type(name: Any) -> Element:
     Raises
     ------
     ValueError
-        If it is neither.
+        If the name is unknown.
 
     Examples
     --------
@@ -69,30 +69,30 @@ def element_type(name: Any) -> Element:
     (dtype('float32'), 'bfloat16')
     """
     try:
-        plain: np.dtype[Any] = np.dtype(name)
+        dtype: np.dtype[Any] = np.dtype(name)
     except TypeError:
-        return lookup(name)
-    if plain.kind in "fiub" and plain.itemsize <= 8:
-        return plain
-    return lookup(name)
+        return find_format(name)
+    if dtype.kind in "fiub" and dtype.itemsize <= 8:
+        return dtype
+    return find_format(name)
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredArray:
-    """An array in a file: shape and type are known, the elements are read when they are asked for.
+    """An array in a file: its shape and type, and its elements, which are read on request.
 
     Parameters
     ----------
     path : Path
     name : str
-        The member's name in a file that has members, else "".
+        The member's name in a file with members, else "".
     shape : tuple of int
     dtype : numpy.dtype
-        Of the numbers, or of the codes where there is a `format`.
+        Of the numbers, or of the codes if there is a `format`.
     format : Format, optional
         The format whose codes the elements are; None for numbers.
     unknown : str, optional
-        Why the elements cannot be read, where they cannot.
+        The reason why the elements cannot be read, if they cannot.
     """
 
     path: Path
@@ -100,7 +100,7 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     format: Format | None
-    _pieces: Callable[[int], Iterator[NDArray[Any]]] = dataclasses.field(repr=False)
+    _read_chunks: Callable[[int], Iterator[NDArray[Any]]] = dataclasses.field(repr=False)
     unknown: str = ""
 
     @property
@@ -109,7 +109,7 @@ class StoredArray:
         return f"{self.path}, {shown(self.name)}" if self.name else f"{self.path}"
 
     def checked(self) -> StoredArray:
-        """The array itself; a ValueError where the elements cannot be read."""
+        """The array itself; raise ValueError if the elements cannot be read."""
         if self.unknown:
             raise ValueError(f"{self.where}: {self.unknown}")
         return self
@@ -120,7 +120,7 @@ class StoredArray:
         return math.prod(self.shape)
 
     def chunks(self, size: int = CHUNK) -> Iterator[NDArray[Any]]:
-        """The elements in C order, as one-dimensional arrays of at most `size` elements; each call begins anew.
+        """The elements in C order, in one-dimensional arrays of at most `size` elements; each call starts anew.
 
         Parameters
         ----------
@@ -133,28 +133,28 @@ class StoredArray:
         Raises
         ------
         ValueError
-            If the file turns out to be damaged on the way.
+            If the file is damaged.
         """
-        with reading(self.path, _readable(self.path)):
-            for piece in self.checked()._pieces(size):
-                yield self._in_range(piece.view(self.dtype))
+        with reading(self.path, _unreadable(self.path)):
+            for chunk in self.checked()._read_chunks(size):
+                yield self._in_range(chunk.view(self.dtype))
 
-    def _in_range(self, piece: NDArray[Any]) -> NDArray[Any]:
-        """The piece itself; a ValueError that names the file where codes are beyond their format."""
+    def _in_range(self, chunk: NDArray[Any]) -> NDArray[Any]:
+        """The chunk itself; raise ValueError with the file's name for codes out of range."""
         if self.format is not None:
             try:
-                return in_range(piece, self.format)
+                return in_range(chunk, self.format)
             except ValueError as error:
                 raise ValueError(f"{self.where}: {error}") from None
-        return piece
+        return chunk
 
     def whole(self, budget: Budget) -> NDArray[Any]:
-        """All elements in memory, in the machine's order of bytes.
+        """Read all elements into memory, in the machine's byte order.
 
         Parameters
         ----------
         budget : Budget
-            Of the file: the elements are counted before they are read.
+            The file's budget; memory is counted before reading.
 
         Returns
         -------
@@ -163,15 +163,15 @@ class StoredArray:
         Raises
         ------
         ValueError
-            If the file turns out to be damaged on the way, or takes more memory than it may.
+            If the file is damaged, or needs more memory than the budget allows.
         """
         budget.take(self.size * self.dtype.itemsize, "its arrays")
-        found = np.empty(self.size, self.dtype.newbyteorder("="))
-        place = 0
-        for piece in self.chunks():
-            found[place : place + piece.size] = piece
-            place += piece.size
-        return found.reshape(self.shape)
+        elements = np.empty(self.size, self.dtype.newbyteorder("="))
+        start = 0
+        for chunk in self.chunks():
+            elements[start : start + chunk.size] = chunk
+            start += chunk.size
+        return elements.reshape(self.shape)
 
 
 def open_arrays(
@@ -182,25 +182,25 @@ def open_arrays(
     member: str | None = None,
     raw: bool = False,
 ) -> list[StoredArray]:
-    """The arrays of a file, none of them read yet.
+    """Open the arrays of a file without reading their elements.
 
-    What kind of file it is its first bytes tell, and its ending where they say nothing.  .npy, .safetensors and raw
-    files are mapped into memory, .npz files read as streams (an .npz member in Fortran order is read whole).  Nothing
-    is unpickled.
+    The first bytes decide the kind of the file; if they are not known, the ending.  .npy, .safetensors and raw files
+    are mapped into memory, .npz files are read as streams (an .npz member in Fortran order is read whole).  Nothing is
+    unpickled.
 
     Parameters
     ----------
     path : path-like
         .npy, .npz, .safetensors; or raw numbers in C order: .bin, .raw, .dat, any other unknown ending with `raw`.
     dtype : str, numpy.dtype or Format, optional
-        What the elements are, see `element_type`.  Raw files need it; for the others it says which format's codes the
-        file's unsigned integers (or the opaque bytes that numpy makes of ml_dtypes arrays) are.
+        The type of the elements, as in `element_type`.  Raw files need it; for others it is the format of codes stored
+        as unsigned integers (or as the opaque bytes in which numpy saves ml_dtypes arrays).
     shape : tuple of int, optional
-        Raw files only; one dimension without it.
+        Raw files only; default: one dimension.
     member : str, optional
-        The one array of an .npz or .safetensors file to open, instead of all.
+        The one array of an .npz or .safetensors file to open; default: all.
     raw : bool
-        The file holds raw numbers, although its ending does not say so.
+        The file holds raw numbers, although its ending is unknown.
 
     Returns
     -------
@@ -211,13 +211,13 @@ def open_arrays(
     OSError
         If the file cannot be read.
     ValueError
-        If it is a file of another kind, is damaged, holds no real numbers, or disagrees with `dtype`, `shape` or
+        If the file is of another kind, is damaged, does not hold real numbers, or disagrees with `dtype`, `shape` or
         `member`.
 
     Warns
     -----
     UserWarning
-        If a tensor of a .safetensors file is of a type that fpemu has no format for: it is left out.
+        If a tensor of a .safetensors file has an unsupported type; it is left out.
 
     Examples
     --------
@@ -239,14 +239,14 @@ def open_arrays(
     return readable(stored_arrays(path, kind, member=member, dtype=dtype, shape=shape), member is not None)
 
 
-def readable(found: list[StoredArray], chosen: bool) -> list[StoredArray]:
-    """The arrays that can be read, the others told in warnings; an error if one that is chosen cannot, or none can."""
-    if chosen or all(stored.unknown for stored in found):
-        return [stored.checked() for stored in found]
-    for stored in found:
+def readable(arrays: list[StoredArray], chosen: bool) -> list[StoredArray]:
+    """The readable arrays, with warnings for the others; raise ValueError if a chosen array, or all, cannot be read."""
+    if chosen or all(stored.unknown for stored in arrays):
+        return [stored.checked() for stored in arrays]
+    for stored in arrays:
         if stored.unknown:
             warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=3)
-    return [stored for stored in found if not stored.unknown]
+    return [stored for stored in arrays if not stored.unknown]
 
 
 def stored_arrays(
@@ -258,12 +258,12 @@ def stored_arrays(
     dtype: Any = None,
     shape: tuple[int, ...] | None = None,
 ) -> list[StoredArray]:
-    """The arrays of a file of a kind, as `open_arrays` gives them, with those whose elements cannot be read.
+    """The arrays of a file of a known kind, as in `open_arrays`, including unreadable ones.
 
-    `under`: of an .npz file only the member of that name, and those whose names begin with it and a point.
+    `under` selects, in an .npz file, the member of that name and those whose names begin with it and a point.
     """
     element = None if dtype is None else element_type(dtype)
-    with reading(path, _readable(path)):
+    with reading(path, _unreadable(path)):
         if kind == "raw":
             if element is None:
                 raise ValueError(f"{path}: a raw file needs dtype: a numpy dtype, or the format whose codes it holds")
@@ -275,8 +275,8 @@ def stored_arrays(
         return _open_safetensors(path, element, member)
 
 
-def _readable(path: Path) -> str:
-    """What a file is taken for, in messages."""
+def _unreadable(path: Path) -> str:
+    """The problem of a file, for messages."""
     return f"not a readable {file_kind(path)} file"
 
 
@@ -286,33 +286,33 @@ def _stored(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     element: Element | None,
-    pieces: Callable[[int], Iterator[NDArray[Any]]],
+    chunks: Callable[[int], Iterator[NDArray[Any]]],
 ) -> StoredArray:
-    """A StoredArray whose stored dtype is checked against what the caller says that the elements are."""
+    """A StoredArray whose stored dtype is checked against the caller's type of elements."""
     where = f"{path}, {shown(name)}" if name else f"{path}"
-    told = "Python objects" if dtype.hasobject else dtype
+    stored = "Python objects" if dtype.hasobject else dtype
     unknown = ""
     if isinstance(element, np.dtype):
         if dtype != element:
-            raise ValueError(f"{where}: the elements are {told}, not {element}")
+            raise ValueError(f"{where}: the elements are {stored}, not {element}")
     elif element is not None:
         if dtype.kind not in "uV" or dtype.itemsize != np.dtype(element.code_dtype).itemsize:
-            raise ValueError(f"{where}: the elements are {told}; codes of {element.name} are {element.code_dtype}")
+            raise ValueError(f"{where}: the elements are {stored}; codes of {element.name} are {element.code_dtype}")
         code_dtype = np.dtype(element.code_dtype)
-        return StoredArray(path, name, shape, dtype if dtype.kind == "u" else code_dtype, element, pieces)
+        return StoredArray(path, name, shape, dtype if dtype.kind == "u" else code_dtype, element, chunks)
     elif dtype.kind == "V" and dtype.names is None and dtype.itemsize <= 8:
         unknown = (
             f"the elements are {dtype.itemsize} opaque bytes (numpy saves ml_dtypes arrays so); "
             "say with dtype which format's codes they are"
         )
     elif dtype.kind not in "fiub" or dtype.itemsize > 8:
-        unknown = f"the elements are {told}; only real numbers up to 64 bits can be cast"
-    return StoredArray(path, name, shape, dtype, None, pieces, unknown)
+        unknown = f"the elements are {stored}; only real numbers up to 64 bits can be cast"
+    return StoredArray(path, name, shape, dtype, None, chunks, unknown)
 
 
 def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> StoredArray:
     dtype = element if isinstance(element, np.dtype) else np.dtype(element.code_dtype)
-    with path.open("rb") as stream:  # says what is wrong with a folder or a file that may not be read
+    with path.open("rb") as stream:  # raises for a folder or a file without permission
         length = stream.seek(0, os.SEEK_END)
     if length % dtype.itemsize:
         raise ValueError(f"{path}: {length} bytes are no whole number of {dtype} ({dtype.itemsize} bytes each)")
@@ -333,28 +333,28 @@ def _open_npy(path: Path, element: Element | None) -> StoredArray:
     if header.nbytes > size - start and not dtype.hasobject:
         raise ValueError(f"{shape} elements of {dtype} have {header.nbytes:,} bytes, the file {size - start:,} of them")
 
-    def pieces(size: int) -> Iterator[NDArray[Any]]:
+    def chunks(size: int) -> Iterator[NDArray[Any]]:
         if header.nbytes:
             yield from iter_chunks(np.memmap(path, dtype, "r", start, shape, "F" if fortran_order else "C"), size)
 
-    return _stored(path, "", shape, dtype, element, pieces)
+    return _stored(path, "", shape, dtype, element, chunks)
 
 
 def _open_npz(path: Path, element: Element | None, member: str | None, under: str | None) -> list[StoredArray]:
     size = path.stat().st_size
-    with archives.opened(path) as archive:
+    with archives.open_archive(path) as archive:
         members = {name.removesuffix(".npy"): entry for name, entry in archives.entries(archive, size).items()}
         if member is not None:
-            members = {member: named(path, members, member)}
+            members = {member: member_named(path, members, member)}
         if under is not None:
             if f"{under}.codes" not in members:
-                named(path, members, under)
+                member_named(path, members, under)
             members = {name: entry for name, entry in members.items() if f"{name}.".startswith(f"{under}.")}
         return [_open_member(path, archive, entry, element) for entry in members.values()]
 
 
-def named(path: Path, members: Mapping[str, T], member: str) -> T:
-    """A file's member of a name; a ValueError that says which there are."""
+def member_named(path: Path, members: Mapping[str, T], member: str) -> T:
+    """The member with a name; a ValueError that lists the names if there is none."""
     if member not in members:
         names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
         close = near(member, list(members)[:1000])
@@ -373,8 +373,8 @@ def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element 
     if header.nbytes > entry.file_size and not dtype.hasobject:
         raise ValueError(f"member {name!r} ends early")
 
-    def pieces(size: int) -> Iterator[NDArray[Any]]:
-        with archives.opened(path) as archive:
+    def chunks(size: int) -> Iterator[NDArray[Any]]:
+        with archives.open_archive(path) as archive:
             if fortran_order and len(shape) > 1:
                 yield from iter_chunks(archives.member_array(archive, entry, Budget.of(path)), size)
                 return
@@ -388,55 +388,55 @@ def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element 
                         raise ValueError(f"member {name!r} ends early")
                     yield np.frombuffer(block, dtype)
                     left -= count
-                stream.read(1)  # at the member's end zipfile checks the checksum
+                stream.read(1)  # zipfile checks the checksum at the end
 
-    return _stored(path, name, shape, dtype, element, pieces)
+    return _stored(path, name, shape, dtype, element, chunks)
 
 
 def _open_safetensors(path: Path, element: Element | None, member: str | None) -> list[StoredArray]:
-    found = safetensors.contents(path, Budget.of(path), member).entries
+    entries = safetensors.contents(path, Budget.of(path), member).entries
     if member is not None:
-        found = {member: named(path, found, member)}
-    return stored_tensors(path, found, element)
+        entries = {member: member_named(path, entries, member)}
+    return stored_tensors(path, entries, element)
 
 
 def stored_tensors(
     path: Path, entries: Mapping[str, safetensors.Entry], element: Element | None = None
 ) -> list[StoredArray]:
-    """The tensors of a .safetensors file, with those whose elements cannot be read."""
+    """The tensors of a .safetensors file, including unreadable ones."""
     return [_stored_tensor(path, name, entry, element) for name, entry in entries.items()]
 
 
 def _stored_tensor(path: Path, name: str, entry: safetensors.Entry, element: Element | None) -> StoredArray:
-    if not entry.known:
+    if not entry.is_known:
         why = f"elements of type {entry.word}: fpemu has no format for it"
         return StoredArray(path, name, entry.shape, np.dtype("V"), None, lambda size: iter(()), why)
 
-    def pieces(size: int) -> Iterator[NDArray[Any]]:
-        return safetensors.pieces(path, entry, size)
+    def chunks(size: int) -> Iterator[NDArray[Any]]:
+        return safetensors.iter_elements(path, entry, size)
 
     if entry.word in safetensors.NUMPY_TYPES or entry.word == "BOOL":
         dtype = np.dtype(safetensors.NUMPY_TYPES.get(entry.word, "bool")).newbyteorder("<")
-        return _stored(path, name, entry.shape, dtype, element, pieces)
-    own = entry.format
-    assert own is not None
-    if element is not None and (isinstance(element, np.dtype) or not same_codes(element, own)):
-        raise ValueError(f"{path}, {name}: the elements are codes of {own}, not {element}")
-    return StoredArray(path, name, entry.shape, np.dtype(own.code_dtype).newbyteorder("<"), own, pieces)
+        return _stored(path, name, entry.shape, dtype, element, chunks)
+    fmt = entry.format
+    assert fmt is not None
+    if element is not None and (isinstance(element, np.dtype) or not same_codes(element, fmt)):
+        raise ValueError(f"{path}, {name}: the elements are codes of {fmt}, not {element}")
+    return StoredArray(path, name, entry.shape, np.dtype(fmt.code_dtype).newbyteorder("<"), fmt, chunks)
 
 
 @dataclasses.dataclass(frozen=True)
 class Outgoing:
-    """An array to write, made while it is written.
+    """An array to write, whose elements are made during writing.
 
     Parameters
     ----------
     name : str
-        The member's name in an .npz or .safetensors file; of no meaning elsewhere.
+        The member's name in an .npz or .safetensors file; unused in others.
     shape : tuple of int
     dtype : numpy.dtype
     chunks : iterable of numpy.ndarray
-        The elements in C order, in one-dimensional pieces.
+        The elements in C order, in one-dimensional chunks.
     format : Format, optional
         The format whose codes the elements are; None for numbers.
     """
@@ -449,7 +449,7 @@ class Outgoing:
 
 
 def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The texts that a .safetensors file has beside its tensors, but for fpemu's own about them; none of other files.
+    """The metadata of a .safetensors file, without those of fpemu; none for other files.
 
     Parameters
     ----------
@@ -460,7 +460,7 @@ def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged.
+        If the file is damaged.
 
     Examples
     --------
@@ -475,8 +475,8 @@ def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:
     with reading(path):
         if kind_by_bytes(path) != ".safetensors":
             return {}
-        found = safetensors.contents(path, Budget.of(path)).metadata
-        return {name: text for name, text in found.items() if name != "fpemu"}
+        metadata = safetensors.contents(path, Budget.of(path)).metadata
+        return {name: text for name, text in metadata.items() if name != "fpemu"}
 
 
 def write_arrays(
@@ -486,7 +486,7 @@ def write_arrays(
     raw: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays piece by piece; the file is there in the end, whole, or it is as it was before.
+    """Write arrays chunk by chunk; afterwards the file is complete or unchanged.
 
     Parameters
     ----------
@@ -503,8 +503,8 @@ def write_arrays(
     OSError
         If the file cannot be written, or the disk is full.
     ValueError
-        If the ending is that of another kind of file, or unknown; if this kind of file holds one array and `arrays` has
-        another number of them; or if two have one name.
+        If the ending is that of another kind of file, or unknown; if this kind of file holds one array and there are
+        several; or if two have the same name.
 
     Examples
     --------
@@ -526,7 +526,7 @@ def write_arrays(
         if kind == ".npz":
             _write_npz(stream, arrays)
         elif kind == ".safetensors":
-            _write_safetensors(stream, arrays, metadata or {})
+            _write_tensors(stream, arrays, metadata or {})
         else:
             _write_array(stream, arrays[0], header=kind == ".npy")
 
@@ -544,21 +544,21 @@ def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
     import zipfile
 
     for array in arrays:
-        if "\0" in array.name or len(safetensors.encoded(array.name)) > LONGEST_NAME:
+        if "\0" in array.name or len(safetensors.encoded(array.name)) > MOST_NAME_BYTES:
             raise ValueError(f"an .npz file cannot have the name {shown(array.name)}: it has a NUL, or is too long")
-    with archives.written(stream) as archive:
+    with archives.writing_archive(stream) as archive:
         for array in arrays:
             # A ZipInfo without a date, so that equal arrays give equal files.
             with archive.open(zipfile.ZipInfo(f"{array.name}.npy"), "w", force_zip64=True) as member:
                 _write_array(member, array)
 
 
-def _write_safetensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[str, str]) -> None:
-    def place(array: Outgoing) -> safetensors.Place:
+def _write_tensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[str, str]) -> None:
+    def tensor_type(array: Outgoing) -> safetensors.TensorType:
         if array.format is not None:
-            return safetensors.Place(safetensors.word_of(array.format, math.prod(array.shape)), array.shape)
+            return safetensors.TensorType(safetensors.word_of(array.format, math.prod(array.shape)), array.shape)
         words = {np.dtype(name): word for word, name in safetensors.NUMPY_TYPES.items()}
-        return safetensors.Place({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
+        return safetensors.TensorType({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
 
     elements = {array.name: array.chunks for array in arrays}
-    safetensors.write(stream, {array.name: place(array) for array in arrays}, elements, metadata)
+    safetensors.write(stream, {array.name: tensor_type(array) for array in arrays}, elements, metadata)

@@ -1,4 +1,4 @@
-"""The safetensors format: the header's length in 8 bytes, the header in JSON, the elements; read as it is defined."""
+"""The safetensors format: the header's length in 8 bytes, the header in JSON, the elements."""
 
 from __future__ import annotations
 
@@ -22,14 +22,25 @@ if TYPE_CHECKING:
 
     from fpemu.files.boundary import Budget
 
-__all__ = ["BITS", "FORMATS", "NUMPY_TYPES", "Contents", "Entry", "Place", "contents", "pieces", "word_of", "write"]
+__all__ = [
+    "BITS",
+    "FORMATS",
+    "NUMPY_TYPES",
+    "Contents",
+    "Entry",
+    "TensorType",
+    "contents",
+    "iter_elements",
+    "word_of",
+    "write",
+]
 
-LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
+MOST_HEADER_BYTES = 100_000_000  # as in safetensors itself
 METADATA = "__metadata__"
-TOGETHER = 1 << 16  # codes unpacked at once, a multiple of 8
+UNPACKED = 1 << 16  # codes unpacked at a time, a multiple of 8
 _FIELDS = {"dtype", "shape", "data_offsets"}
 
-# The format's words for types that numpy has, and for formats that it has not; C64 is neither here.
+# safetensors' words for numpy's types and for other formats; C64 is not supported
 NUMPY_TYPES = {
     **{f"F{bits}": f"float{bits}" for bits in (64, 32, 16)},
     **{
@@ -52,7 +63,7 @@ BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in 
 
 
 class Entry(NamedTuple):
-    """What a header says of a tensor: its type's word, its shape, and where in the file its bytes are."""
+    """A tensor in a header: the word for its type, its shape, and the position of its bytes in the file."""
 
     word: str
     shape: tuple[int, ...]
@@ -65,32 +76,32 @@ class Entry(NamedTuple):
         return math.prod(self.shape)
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether fpemu can read the elements."""
         return self.word in FORMATS or self.word == "BOOL"
 
     @property
     def format(self) -> Format | None:
-        """The format whose codes the elements are; None of truth values, and where fpemu has none."""
+        """The format of the elements; None for truth values and unsupported types."""
         return find_format(FORMATS[self.word]) if self.word in FORMATS else None
 
 
 class Contents(NamedTuple):
-    """What a file has: its metadata, and its tensors by name."""
+    """A file's metadata, and its tensors by name."""
 
     metadata: dict[str, str]
     entries: dict[str, Entry]
 
 
 def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
-    """The header of a file, every part checked.
+    """Read and check the header of a file.
 
     Parameters
     ----------
     path : Path
     budget : Budget
     only : str, optional
-        The one tensor that is wanted: a type that safetensors has not is then no error elsewhere.
+        The one tensor to read; then unknown types of other tensors are no errors.
 
     Returns
     -------
@@ -101,8 +112,8 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
     OSError
         If the file cannot be read.
     ValueError
-        If safetensors would refuse it: a header that is too long or no JSON, a name or a field that is there twice,
-        offsets with holes, overlaps or trailing bytes, a size that does not fit.
+        If safetensors would refuse it: a header that is too long or not JSON, duplicate names or fields, offsets with
+        holes, overlaps or trailing bytes, a size that does not fit.
 
     References
     ----------
@@ -112,7 +123,7 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > min(size - 8, LONGEST_HEADER):
+        if size < 8 or length > min(size - 8, MOST_HEADER_BYTES):
             raise ValueError(f"{path}: not a safetensors file: its header does not fit into {size} bytes")
         text = stream.read(length)
     header = budget.json(text, "its header")
@@ -124,31 +135,31 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"{path}: its header: damaged: {METADATA} is no map of texts")
     base = 8 + length
-    found = {
-        name: _entry(f"{path}, {shown(name)}", told, base, size - base, only not in (None, name))
-        for name, told in header.items()
+    entries = {
+        name: _entry(f"{path}, {shown(name)}", fields, base, size - base, only not in (None, name))
+        for name, fields in header.items()
     }
     end, last = base, ""
-    for name, entry in sorted(found.items(), key=lambda item: item[1][2:]):
+    for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.start != end:
-            what = "leave a hole before them" if entry.start > end else f"overlap those of {shown(last)}"
-            raise ValueError(f"{path}, {shown(name)}: bytes {entry.start - base} to {entry.stop - base} {what}")
+            problem = "leave a hole before them" if entry.start > end else f"overlap those of {shown(last)}"
+            raise ValueError(f"{path}, {shown(name)}: bytes {entry.start - base} to {entry.stop - base} {problem}")
         end, last = entry.stop, name
     if end != size:
         raise ValueError(f"{path}: {size - end} bytes follow the last tensor's")
-    return Contents(metadata, found)
+    return Contents(metadata, entries)
 
 
-def _entry(where: str, told: Any, base: int, room: int, lenient: bool) -> Entry:
-    if not isinstance(told, dict) or not told.keys() >= _FIELDS:
+def _entry(where: str, fields: Any, base: int, room: int, lenient: bool) -> Entry:
+    if not isinstance(fields, dict) or not fields.keys() >= _FIELDS:
         raise ValueError(f"{where}: damaged: a tensor has dtype, shape and data_offsets")
-    word, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+    word, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(word, str) or not (lenient or word in BITS):
         raise ValueError(
             f"{where}: elements of type {str(word)[:40]!r}; there are {', '.join(BITS)}; others can be loaded by name"
         )
-    misplaced = f"{where}: {str(shape)[:60]} elements of {word} are not at bytes {_range(offsets)} of the data"
-    if not (_sizes(shape) and _sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room):
+    misplaced = f"{where}: {str(shape)[:60]} elements of {word} are not at bytes {_range_text(offsets)} of the data"
+    if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room):
         raise ValueError(misplaced)
     start, stop = offsets
     size = 1
@@ -161,10 +172,10 @@ def _entry(where: str, told: Any, base: int, room: int, lenient: bool) -> Entry:
     return Entry(word, tuple(shape), base + start, base + stop)
 
 
-def pieces(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]:
-    """The elements of a tensor, one-dimensional, `size` of them at once: numbers, truth values, or codes.
+def iter_elements(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]:
+    """The elements of a tensor in one-dimensional chunks of `size`: numbers, truth values, or codes.
 
-    The file is mapped into memory, not read; types that fpemu has no format for are bytes.
+    The file is mapped into memory; unsupported types are bytes.
     """
     if not entry.size:
         return
@@ -175,43 +186,43 @@ def pieces(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]:
         return
     dtype = np.dtype(NUMPY_TYPES.get(entry.word, "uint8" if fmt is None else fmt.code_dtype)).newbyteorder("<")
     for start in range(0, raw.size, size * dtype.itemsize):
-        piece = raw[start : start + size * dtype.itemsize]
-        yield piece != 0 if entry.word == "BOOL" else piece.view(dtype)
+        chunk = raw[start : start + size * dtype.itemsize]
+        yield chunk != 0 if entry.word == "BOOL" else chunk.view(dtype)
 
 
 def _unpacked(raw: NDArray[np.uint8], fmt: Format, count: int, size: int) -> Iterator[NDArray[Any]]:
-    for start in range(0, count, TOGETHER):
-        stop = min(start + TOGETHER, count)
+    for start in range(0, count, UNPACKED):
+        stop = min(start + UNPACKED, count)
         codes = unpack(np.asarray(raw[start * fmt.bits // 8 : stop * fmt.bits // 8]), fmt, stop - start)
-        for place in range(0, stop - start, size):
-            yield codes[place : place + size]
+        for first in range(0, stop - start, size):
+            yield codes[first : first + size]
 
 
-def _range(offsets: Any) -> str:
+def _range_text(offsets: Any) -> str:
     return " to ".join(str(each)[:20] for each in offsets) if isinstance(offsets, list) else str(offsets)[:20]
 
 
-def _sizes(told: Any) -> bool:
-    return isinstance(told, list) and all(type(each) is int and each >= 0 for each in told)
+def _are_sizes(sizes: Any) -> bool:
+    return isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-class Place(NamedTuple):
-    """A tensor to write: its type's word and its shape."""
+class TensorType(NamedTuple):
+    """A tensor to write: the word for its type, and its shape."""
 
     word: str
     shape: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
-        """Its bytes."""
+        """The bytes of its elements."""
         return math.prod(self.shape) * BITS[self.word] // 8
 
 
 def word_of(fmt: Format, size: int) -> str:
-    """The type's word for so many codes of a format; that of plain unsigned integers where it has none.
+    """The word for `size` codes of a format; if it has none, that of unsigned integers.
 
     Examples
     --------
@@ -226,18 +237,18 @@ def word_of(fmt: Format, size: int) -> str:
     return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
 
 
-def places(tensors: Mapping[str, Place]) -> dict[str, tuple[int, int]]:
-    """Where the tensors go, in this order: the widest first, so that all are aligned, and no byte between them."""
-    found, end = {}, 0
+def _offsets(tensors: Mapping[str, TensorType]) -> dict[str, tuple[int, int]]:
+    """The positions of tensors in the file, in order: the widest types first, so that all are aligned without gaps."""
+    offsets, end = {}, 0
     for name in sorted(tensors, key=lambda name: -BITS[tensors[name].word]):
-        found[name] = end, end + tensors[name].nbytes
+        offsets[name] = end, end + tensors[name].nbytes
         end += tensors[name].nbytes
-    return found
+    return offsets
 
 
 def write(
     stream: IO[bytes],
-    tensors: Mapping[str, Place],
+    tensors: Mapping[str, TensorType],
     elements: Mapping[str, Iterable[NDArray[Any]]],
     metadata: Mapping[str, str],
 ) -> None:
@@ -246,9 +257,9 @@ def write(
     Parameters
     ----------
     stream : binary file
-    tensors : mapping of str to Place
+    tensors : mapping of str to TensorType
     elements : mapping of str to iterable of numpy.ndarray
-        Of each tensor: numbers, truth values, or codes, in C order and in pieces.
+        For each tensor its numbers, truth values, or codes, in C order and in chunks.
     metadata : mapping of str to str
 
     Raises
@@ -256,19 +267,19 @@ def write(
     OSError
         If the stream cannot be written.
     ValueError
-        If a name is safetensors' own, or the header would be too long.
+        If a name is reserved by safetensors, or the header would be too long.
     """
     stream.write(_header_text(tensors, metadata))
-    for name in places(tensors):
+    for name in _offsets(tensors):
         word = tensors[name].word
-        for piece in elements[name] if BITS[word] >= 8 else _packed(elements[name], find_format(FORMATS[word])):
-            stream.write(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+        for chunk in elements[name] if BITS[word] >= 8 else _packed_chunks(elements[name], find_format(FORMATS[word])):
+            stream.write(np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 
 
-def _packed(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[NDArray[Any]]:
+def _packed_chunks(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[NDArray[Any]]:
     rest = np.empty(0, fmt.code_dtype)
-    for piece in elements:
-        codes = np.concatenate([rest, piece.reshape(-1)])
+    for chunk in elements:
+        codes = np.concatenate([rest, chunk.reshape(-1)])
         whole = codes.size - codes.size % 8
         yield pack(codes[:whole], fmt)
         rest = codes[whole:]
@@ -276,24 +287,24 @@ def _packed(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[NDArray[A
 
 
 def encoded(name: str) -> bytes:
-    """An array's name in UTF-8; a ValueError where it has none."""
+    """An array's name in UTF-8; a ValueError for lone surrogates."""
     try:
         return name.encode()
     except UnicodeEncodeError:
         raise ValueError(f"an array's name must be Unicode text, not {shown(name)}: it has half a character") from None
 
 
-def _header_text(tensors: Mapping[str, Place], metadata: Mapping[str, str]) -> bytes:
-    """The header with its length, padded with blanks to whole words of 8 bytes."""
+def _header_text(tensors: Mapping[str, TensorType], metadata: Mapping[str, str]) -> bytes:
+    """The header with its length, padded with blanks to a multiple of 8 bytes."""
     if METADATA in tensors:
         raise ValueError(f"safetensors keeps the name {METADATA!r} for itself: rename that array")
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
-    offsets = places(tensors)
+    offsets = _offsets(tensors)
     for name, (word, shape) in tensors.items():
         encoded(name)
         header[name] = {"dtype": word, "shape": list(shape), "data_offsets": offsets[name]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > LONGEST_HEADER:
-        raise ValueError(f"the header would have {len(text):,} bytes; safetensors reads {LONGEST_HEADER:,}")
+    if len(text) > MOST_HEADER_BYTES:
+        raise ValueError(f"the header would have {len(text):,} bytes; safetensors reads {MOST_HEADER_BYTES:,}")
     return len(text).to_bytes(8, "little") + text

@@ -1,4 +1,4 @@
-"""Arrays in files with their formats: .npz and .safetensors; .npy is read too."""
+"""Saving and loading of arrays with their formats: .npz and .safetensors; .npy is read too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fpemu.files.data_files import (
     Outgoing,
     StoredArray,
     element_type,
-    named,
+    member_named,
     open_arrays,
     readable,
     stored_arrays,
@@ -40,49 +40,49 @@ __all__ = ["load", "open_saved", "save"]
 
 T = TypeVar("T")
 
-VERSION = 1  # of the descriptions of Arrays
-PACKED_VERSION = 2  # of a Quantized's: narrow codes and zero points are packed; in version 1 each has bytes of its own
+ARRAY_VERSION = 1  # of the descriptions of Arrays
+QUANTIZED_VERSION = 2  # narrow codes and zero points are packed; not in version 1
 
-# safetensors' words for the types of whole bytes.
-WORDS = {word: name for word, name in safetensors.FORMATS.items() if safetensors.BITS[word] >= 8}
+# safetensors' words for types of whole bytes
+BYTE_WORDS = {word: name for word, name in safetensors.FORMATS.items() if safetensors.BITS[word] >= 8}
 SAVED = (".npz", ".safetensors")
 _MUST = "the ending must be .npz, .safetensors or .npy,"
 
 
 def save(path: str | os.PathLike[str], /, *unnamed: Any, **arrays: Any) -> None:
-    """Write Arrays and Quantized with their formats and profiles, and plain arrays, to one file, whole or not at all.
+    """Write Arrays and Quantized with their formats and profiles, and numpy arrays, to one file, atomically.
 
     Parameters
     ----------
     path : path-like
         .npz or .safetensors.
     *unnamed
-        None: each array has a name.
+        Not allowed: each array needs a name.
     **arrays : Array, Quantized or array_like
-        By name; names that are no identifiers go in by ``**{"layer.0": A}``.  Arrays of ml_dtypes and torch that numpy
-        has no dtype for become Arrays.
+        By name; other names than identifiers are given by ``**{"layer.0": A}``.  Arrays of ml_dtypes and torch whose
+        dtype numpy lacks become Arrays.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     TypeError
-        If something is no array of real numbers.
+        If something is not an array of real numbers.
     ValueError
-        If the path has another ending, two names would mean the same member, or a file cannot have a name.
+        If the path has another ending, two names mean the same member, or a name is impossible in the file.
 
     See Also
     --------
-    load : the way back.
+    load : the reverse.
 
     Notes
     -----
-    A format is written by its parameters, so that one which is registered nowhere comes back equal.  An .npz file has
-    an Array's codes as ``name.codes`` and its description, JSON in bytes, as ``name.format``.  A .safetensors file has
-    codes under safetensors' own type where there is one for the format (BF16, F8_E4M3, ...), else as unsigned integers,
-    and the descriptions in its metadata under ``fpemu``.  Of a Quantized the scales are ``name.scales``, the zero
-    points ``name.zero_points``, and scales of scales ``name.second_scales``; codes narrower than their bytes, and zero
-    points, are packed as `Quantized.pack` packs them, so that the file has `Quantized.nbytes` of them all.
+    A format is written by its parameters, so that an unregistered one is restored equal.  In an .npz file an Array's
+    codes are ``name.codes``, and its description, JSON in bytes, is ``name.format``.  In a .safetensors file codes have
+    the safetensors type of their format (BF16, F8_E4M3, ...) if there is one, else they are unsigned integers; the
+    descriptions are in the metadata under ``fpemu``.  The scales of a Quantized are ``name.scales``, its zero points
+    ``name.zero_points``, and scales of scales ``name.second_scales``; codes narrower than their bytes, and zero points,
+    are packed by `Quantized.pack`, so that the file has `Quantized.nbytes` for all of them.
 
     Examples
     --------
@@ -97,50 +97,51 @@ def save(path: str | os.PathLike[str], /, *unnamed: Any, **arrays: Any) -> None:
         raise TypeError("save takes arrays by name: fe.save(path, w=x); of a dict, fe.save(path, **arrays)")
     path = file_path(path)
     kind = _kind_to_save(path)
-    found = {name: _array(x) for name, x in arrays.items()}
+    saved = {name: _array(x) for name, x in arrays.items()}
     if kind == ".npz":
-        write_arrays(path, _members(found))
+        write_arrays(path, _npz_members(saved))
     else:
         with replacing(path) as stream:
-            _write_safetensors(stream, found)
+            _write_safetensors(stream, saved)
 
 
 def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: int | None = None) -> Any:
-    """The arrays of a file that `save` wrote, or numpy or safetensors; or one of them, without reading the rest.
+    """Load the arrays of a file written by `save`, numpy or safetensors; or one of them, without reading the rest.
 
     Parameters
     ----------
     path : path-like
-        .npz, .safetensors or .npy: the file's first bytes tell.
+        .npz, .safetensors or .npy; the file's first bytes decide.
     name : str, optional
-        The one array that is wanted.
+        The one array to load; default: all.
     max_bytes : int, optional
-        How much memory the arrays may take; default a gibibyte, and sixteen bytes for each byte of the file, which only
-        a compressed file can go beyond.
+        The most memory of the arrays; default: a gibibyte, and sixteen bytes for each byte of the file, which only a
+        compressed file can exceed.
 
     Returns
     -------
     dict of str to Array, Quantized or numpy.ndarray
-        In the file's order.  Arrays and Quantized as they were saved; what has no description is a numpy array, or an
-        Array if numpy has no dtype for it (BF16, F8_E4M3, F4, ...).  With `name`, and of an .npy file: the array.
+        In the file's order.  Arrays and Quantized as they were saved; members without a description become numpy
+        arrays, or Arrays if numpy lacks their dtype (BF16, F8_E4M3, F4, ...).  With `name`, and for an .npy file, the
+        array itself.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged or of another kind, has no array of that name, or takes more memory than it may; the message
-        begins with the path.
+        If the file is damaged or of another kind, has no array of that name, or needs more memory than allowed; the
+        message begins with the path.
 
     Warns
     -----
     UserWarning
-        If an array is of a type that fpemu has no format for (C64, texts): it is named and left out.
+        If an array has an unsupported type (C64, texts); it is named and left out.
 
     Notes
     -----
-    A .safetensors file is refused where safetensors itself refuses it: offsets with holes or overlaps, bytes after the
-    last tensor, names that are there twice.  Nothing is unpickled.
+    A .safetensors file is refused if safetensors itself refuses it: offsets with holes or overlaps, bytes after the
+    last tensor, duplicate names.  Nothing is unpickled.
 
     Examples
     --------
@@ -170,8 +171,8 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
         if kind == ".npy":
             (stored,) = stored_arrays(file, kind)
             return stored.whole(budget)
-        found = (_load_npz if kind == ".npz" else _load_safetensors)(file, name, budget)
-    return found if name is None else found[name]
+        arrays = (_load_npz if kind == ".npz" else _load_safetensors)(file, name, budget)
+    return arrays if name is None else arrays[name]
 
 
 def open_saved(
@@ -182,16 +183,16 @@ def open_saved(
     member: str | None = None,
     raw: bool = False,
 ) -> list[StoredArray]:
-    """As `fpemu.files.data_files.open_arrays`, but what `save` wrote of an Array is one array, of its format's codes.
+    """`fpemu.files.data_files.open_arrays` for files of `save`, too: an Array is one array of codes.
 
     Parameters
     ----------
     path, shape, raw
-        As `open_arrays` takes them.
+        As in `open_arrays`.
     dtype : str, numpy.dtype or Format, optional
-        As there; of an Array its own format alone.
+        As in `open_arrays`; for an Array only its own format.
     member : str, optional
-        The name under which an array was saved, or that of its codes in the file.
+        The name of a saved array, or of its codes in the file.
 
     Returns
     -------
@@ -200,12 +201,12 @@ def open_saved(
     Raises
     ------
     OSError, ValueError
-        As `open_arrays`; also if `member` is a Quantized, or nothing but such is there.
+        As in `open_arrays`; also if `member` is a Quantized, or all arrays are.
 
     Warns
     -----
     UserWarning
-        If elements cannot be read, or are a Quantized's: they are left out.
+        If elements cannot be read or belong to a Quantized; they are left out.
 
     Examples
     --------
@@ -229,23 +230,23 @@ def open_saved(
     if shape is not None:
         raise ValueError(f"{file}: shape is for raw files; {kind} files know theirs")
     members = {stored.name: stored for stored in stored_arrays(file, kind)}
-    found: list[StoredArray] = []
+    arrays: list[StoredArray] = []
     for name, stored in members.items():
         mark = marks.get(name)
         if member is not None and member != name and (mark is None or member != mark.name):
             continue
         if mark is None:
-            found += [stored] if dtype is None else stored_arrays(file, kind, member=name, dtype=dtype)
+            arrays += [stored] if dtype is None else stored_arrays(file, kind, member=name, dtype=dtype)
         elif mark.name or member is not None:
-            found.append(_marked(stored, mark, dtype))
-    if member is not None and not found:
+            arrays.append(_marked(stored, mark, dtype))
+    if member is not None and not arrays:
         names = [marks[name].name if name in marks else name for name in members]
-        named(file, dict.fromkeys(filter(None, names)), member)
-    return readable(found, member is not None)
+        member_named(file, dict.fromkeys(filter(None, names)), member)
+    return readable(arrays, member is not None)
 
 
 class _Mark(NamedTuple):
-    """What a description says of a file's member: the array's name, "" for its other parts; its format, or why not."""
+    """A member of a file by its description: the array's name, "" for its other members; its format, or why not."""
 
     name: str
     format: Format | None
@@ -253,49 +254,49 @@ class _Mark(NamedTuple):
 
 
 def _marked(stored: StoredArray, mark: _Mark, dtype: Any) -> StoredArray:
-    """A member of a file as what its description says."""
+    """A member of a file with the name and the format of its description."""
     if mark.format is None:
         return dataclasses.replace(stored, name=mark.name or stored.name, unknown=mark.why)
     code_dtype = np.dtype(mark.format.code_dtype)
     if stored.dtype.kind not in "uif" or stored.dtype.itemsize != code_dtype.itemsize:
         raise ValueError(f"{stored.where}: codes of {mark.format.name} are {code_dtype}, not {stored.dtype}")
     bits = code_dtype.newbyteorder(stored.dtype.byteorder)
-    found = dataclasses.replace(stored, name=mark.name, format=mark.format, dtype=bits)
+    array = dataclasses.replace(stored, name=mark.name, format=mark.format, dtype=bits)
     if dtype is not None:
         element = element_type(dtype)
         if isinstance(element, np.dtype) or not same_codes(element, mark.format):
-            raise ValueError(f"{found.where}: an Array of {mark.format}, not of {element}: leave dtype out")
-    return found
+            raise ValueError(f"{array.where}: an Array of {mark.format}, not of {element}: leave dtype out")
+    return array
 
 
-def _marks(path: Path, name: str, codes: str, data: dict[str, Any]) -> dict[str, _Mark]:
-    """What a description says of its members; `codes`: the one that has the codes."""
+def _marks_of(path: Path, name: str, codes: str, data: dict[str, Any]) -> dict[str, _Mark]:
+    """The marks of a description's members; `codes` is the member with the codes."""
     _check_version(f"{path}, {shown(name)}", data)
     if "scheme" not in data:
         return {codes: _Mark(name, format_from(data["format"]))}
     call = f"fe.load({str(path)!r}, {name!r}).dequantize()"
     why = f"a Quantized, which has no numbers of its own in the file: save them first, np.save('numbers.npy', {call})"
-    parts = {f"{name}.{part}": _Mark("", None, f"a part of {shown(name)}, {why}") for part in _parts(data)[1:]}
-    return {codes: _Mark(name, None, why), **parts}
+    others = {f"{name}.{field}": _Mark("", None, f"a part of {shown(name)}, {why}") for field in _fields(data)[1:]}
+    return {codes: _Mark(name, None, why), **others}
 
 
 def _npz_marks(path: Path) -> dict[str, _Mark]:
     members = {stored.name: stored for stored in stored_arrays(path, ".npz")}
     budget = Budget.of(path)
-    found: dict[str, _Mark] = {}
+    marks: dict[str, _Mark] = {}
     for stem in _stems(members):
-        found |= _marks(path, stem, f"{stem}.codes", _read_description(members, stem, budget))
-        found[f"{stem}.format"] = _Mark("", None, f"the description of {shown(stem)}, not numbers")
-    return found
+        marks |= _marks_of(path, stem, f"{stem}.codes", _read_description(members, stem, budget))
+        marks[f"{stem}.format"] = _Mark("", None, f"the description of {shown(stem)}, not numbers")
+    return marks
 
 
 def _safetensors_marks(path: Path, member: str | None) -> dict[str, _Mark]:
     budget = Budget.of(path)
-    found: dict[str, _Mark] = {}
+    marks: dict[str, _Mark] = {}
     metadata, _ = safetensors.contents(path, budget, member)
     for name, data in budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions", constants=True).items():
-        found |= _marks(path, name, name, data)
-    return found
+        marks |= _marks_of(path, name, name, data)
+    return marks
 
 
 def _check_limits(name: Any, max_bytes: Any) -> None:
@@ -314,23 +315,23 @@ def _kind_to_save(path: str | os.PathLike[str]) -> str:
 
 
 Saved = Array | Quantized | NDArray[Any]
-Parts = dict[str, Array | NDArray[Any]]  # the codes first, under "codes"
+Fields = dict[str, Array | NDArray[Any]]  # the codes first, under "codes"
 
 
 def _array(x: Any) -> Saved:
-    """An Array, a Quantized, or a plain array that numpy has a dtype for."""
+    """An Array, a Quantized, or a numpy array."""
     if isinstance(x, Array | Quantized):
         return x
     if isinstance(x, Packed):
         raise TypeError("a Packed is not saved: save what it unpacks to, unpack()")
-    given = as_source(x)
-    if given.dtype is not None and given.dtype.kind in "biuf":
-        return given.codes.view(given.dtype)
+    source = as_source(x)
+    if source.dtype is not None and source.dtype.kind in "biuf":
+        return source.codes.view(source.dtype)
     return asarray(x)
 
 
-def _description(x: Array | Quantized) -> tuple[Parts, dict[str, Any]]:
-    """What is written of an array that has more than numbers: its parts, and the rest."""
+def _description(x: Array | Quantized) -> tuple[Fields, dict[str, Any]]:
+    """The arrays of an Array or a Quantized, and its description."""
     if isinstance(x, Array):
         if x.rng is not None:
             warnings.warn(
@@ -339,58 +340,58 @@ def _description(x: Array | Quantized) -> tuple[Parts, dict[str, Any]]:
                 UserWarning,
                 stacklevel=4,
             )
-        return {"codes": x}, {"version": VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
-    parts, data = quantized_of(x)
-    return parts, {"version": PACKED_VERSION, "parts": list(parts)[1:], **data}
+        return {"codes": x}, {"version": ARRAY_VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
+    fields, data = quantized_of(x)
+    return fields, {"version": QUANTIZED_VERSION, "parts": list(fields)[1:], **data}
 
 
-def _parts(data: dict[str, Any]) -> tuple[str, ...]:
+def _fields(data: dict[str, Any]) -> tuple[str, ...]:
     return ("codes", *data.get("parts", ()))
 
 
 def _check_version(where: str, data: dict[str, Any]) -> None:
-    known = (VERSION, PACKED_VERSION) if "scheme" in data else (VERSION,)
-    if data["version"] not in known:
-        versions = " and ".join(map(str, known))
+    readable_versions = (ARRAY_VERSION, QUANTIZED_VERSION) if "scheme" in data else (ARRAY_VERSION,)
+    if data["version"] not in readable_versions:
+        versions = " and ".join(map(str, readable_versions))
         raise ValueError(f"{where}: a description of version {data['version']}: this fpemu reads version {versions}")
 
 
-def _described(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
-    """The array of a description and its parts' codes."""
+def _restored(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) -> Array | Quantized:
+    """The array of a description and its codes."""
     _check_version(where, data)
     if "scheme" in data:
         return quantized_from(codes, data)
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
 
 
-def _codes(x: Array | NDArray[Any]) -> NDArray[Any]:
+def _plain(x: Array | NDArray[Any]) -> NDArray[Any]:
     return x.codes if isinstance(x, Array) else x
 
 
-def _joined(named: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """A dict of names that must differ."""
-    found: dict[str, T] = {}
-    for name, x in named:
-        if name in found:
+def _with_distinct_names(items: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """A dict of pairs whose names must differ."""
+    members: dict[str, T] = {}
+    for name, x in items:
+        if name in members:
             raise ValueError(f"two arrays would be written as {name}: rename one")
-        found[name] = x
-    return found
+        members[name] = x
+    return members
 
 
 # -- .npz -------------------------------------------------------------------------------------------------------------
 
 
-def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
-    def named() -> Iterator[tuple[str, NDArray[Any]]]:
+def _npz_members(arrays: dict[str, Saved]) -> list[Outgoing]:
+    def items() -> Iterator[tuple[str, NDArray[Any]]]:
         for name, x in arrays.items():
             if not isinstance(x, Array | Quantized):
                 yield name, x
                 continue
-            parts, data = _description(x)
-            yield from ((f"{name}.{part}", _codes(codes)) for part, codes in parts.items())
+            fields, data = _description(x)
+            yield from ((f"{name}.{field}", _plain(codes)) for field, codes in fields.items())
             yield f"{name}.format", np.frombuffer(json.dumps(data).encode(), np.uint8)
 
-    members = _joined(named())
+    members = _with_distinct_names(items())
     for name in arrays:
         stem = name.removesuffix(".codes")
         if stem != name and f"{stem}.format" in arrays:
@@ -399,13 +400,13 @@ def _members(arrays: dict[str, Saved]) -> list[Outgoing]:
 
 
 def _stems(members: Collection[str]) -> list[str]:
-    """The names of arrays that have a description among an archive's members."""
-    parts = (each.rpartition(".") for each in members)
-    return [stem for stem, _, part in parts if part == "codes" and f"{stem}.format" in members]
+    """The names of arrays with a description among an archive's members."""
+    split = (member.rpartition(".") for member in members)
+    return [stem for stem, _, field in split if field == "codes" and f"{stem}.format" in members]
 
 
 def _read_description(members: dict[str, StoredArray], stem: str, budget: Budget) -> Any:
-    """What an archive says of one of its arrays."""
+    """The description of an array in an archive."""
     text = members[f"{stem}.format"].whole(budget).tobytes()
     return budget.json(text, f"the description of {shown(stem)}", constants=True)
 
@@ -414,67 +415,63 @@ def _load_npz(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
     members = {stored.name: stored for stored in stored_arrays(path, ".npz", under=name)}
     described = _stems(members)
     descriptions = {stem: _read_description(members, stem, budget) for stem in described if name in (None, stem)}
-    inside = {f"{stem}.{part}" for stem, data in descriptions.items() for part in ("format", *_parts(data)[1:])}
-    names = {
-        each.removesuffix(".codes") if each.removesuffix(".codes") in described else each: each for each in members
-    }
-    names = {own: each for own, each in names.items() if each not in inside - {name}}
-    found: dict[str, Any] = {}
-    for own in _chosen(path, name, {stem: members[each] for stem, each in names.items()}):
-        if own in descriptions:
-            data = descriptions[own]
-            codes = {part: members[f"{own}.{part}"].whole(budget) for part in _parts(data)}
-            found[own] = _described(f"{path}, {shown(own)}", codes, data)
+    inner = {f"{stem}.{field}" for stem, data in descriptions.items() for field in ("format", *_fields(data)[1:])}
+    stems = {member: member.removesuffix(".codes") for member in members}
+    names = {stem if stem in described else member: member for member, stem in stems.items()}
+    names = {stem: member for stem, member in names.items() if member not in inner - {name}}
+    arrays: dict[str, Any] = {}
+    for stem in _names_to_load(path, name, {stem: members[member] for stem, member in names.items()}):
+        if stem in descriptions:
+            data = descriptions[stem]
+            codes = {field: members[f"{stem}.{field}"].whole(budget) for field in _fields(data)}
+            arrays[stem] = _restored(f"{path}, {shown(stem)}", codes, data)
         else:
-            found[own] = members[names[own]].whole(budget)
-    return found
+            arrays[stem] = members[names[stem]].whole(budget)
+    return arrays
 
 
-def _chosen(path: Path, name: str | None, arrays: dict[str, StoredArray]) -> list[str]:
-    """The names to load: the one that is wanted, else all whose elements can be read."""
+def _names_to_load(path: Path, name: str | None, arrays: dict[str, StoredArray]) -> list[str]:
+    """The names to load: the given one, else all readable ones."""
     if name is not None:
-        named(path, arrays, name)
+        member_named(path, arrays, name)
         return [name]
     for stored in arrays.values():
         if stored.unknown:
             warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=4)
-    return [each for each, stored in arrays.items() if not stored.unknown]
+    return [name for name, stored in arrays.items() if not stored.unknown]
 
 
 # -- .safetensors: the header's length in 8 bytes, the header in JSON, the elements -----------------------------------
 
 
-def _elements(x: Array | NDArray[Any]) -> tuple[safetensors.Place, list[NDArray[Any]]]:
-    """An array's type in safetensors' word with its shape, and its elements."""
+def _tensor(x: Array | NDArray[Any]) -> tuple[safetensors.TensorType, list[NDArray[Any]]]:
+    """An array's type and shape in safetensors, and its elements."""
     if not isinstance(x, Array) and x.dtype == np.bool_:
-        return safetensors.Place("BOOL", x.shape), [x]
-    given = as_source(x)
-    assert isinstance(given.codes, np.ndarray)
-    return safetensors.Place(safetensors.word_of(given.format, given.codes.size), given.codes.shape), [given.codes]
+        return safetensors.TensorType("BOOL", x.shape), [x]
+    source = as_source(x)
+    assert isinstance(source.codes, np.ndarray)
+    word = safetensors.word_of(source.format, source.codes.size)
+    return safetensors.TensorType(word, source.codes.shape), [source.codes]
 
 
 def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
     descriptions: dict[str, Any] = {}
 
-    def named() -> Iterator[tuple[str, Array | NDArray[Any]]]:
+    def items() -> Iterator[tuple[str, Array | NDArray[Any]]]:
         for name, x in arrays.items():
             if not isinstance(x, Array | Quantized):
                 yield name, x
                 continue
-            own, descriptions[name] = _description(x)
-            yield from ((name if part == "codes" else f"{name}.{part}", codes) for part, codes in own.items())
+            fields, descriptions[name] = _description(x)
+            yield from ((name if field == "codes" else f"{name}.{field}", codes) for field, codes in fields.items())
 
-    found = {name: _elements(x) for name, x in _joined(named()).items()}
+    tensors = {name: _tensor(x) for name, x in _with_distinct_names(items()).items()}
     metadata = {"fpemu": json.dumps(descriptions)} if descriptions else {}
-    safetensors.write(
-        stream,
-        {name: place for name, (place, _) in found.items()},
-        {name: x for name, (_, x) in found.items()},
-        metadata,
-    )
+    types = {name: tensor_type for name, (tensor_type, _) in tensors.items()}
+    safetensors.write(stream, types, {name: x for name, (_, x) in tensors.items()}, metadata)
 
 
-def _as_codes(x: NDArray[Any]) -> NDArray[Any]:
+def _as_unsigned(x: NDArray[Any]) -> NDArray[Any]:
     """The elements' bits as unsigned integers."""
     return x.view(f"u{x.dtype.itemsize}")
 
@@ -483,15 +480,16 @@ def _load_safetensors(path: Path, name: str | None, budget: Budget) -> dict[str,
     metadata, entries = safetensors.contents(path, budget, name)
     members = {stored.name: stored for stored in stored_tensors(path, entries)}
     descriptions = budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions", constants=True)
-    inside = {f"{each}.{part}" for each, data in descriptions.items() for part in _parts(data)[1:]}
-    found: dict[str, Any] = {}
-    for own in _chosen(path, name, {each: stored for each, stored in members.items() if each not in inside - {name}}):
-        if own in descriptions:
-            data = descriptions[own]
-            parts = {part: own if part == "codes" else f"{own}.{part}" for part in _parts(data)}
-            codes = {part: _as_codes(members[each].whole(budget)) for part, each in parts.items()}
-            found[own] = _described(f"{path}, {shown(own)}", codes, data)
+    inner = {f"{stem}.{field}" for stem, data in descriptions.items() for field in _fields(data)[1:]}
+    outer = {member: stored for member, stored in members.items() if member not in inner - {name}}
+    arrays: dict[str, Any] = {}
+    for stem in _names_to_load(path, name, outer):
+        if stem in descriptions:
+            data = descriptions[stem]
+            names = {field: stem if field == "codes" else f"{stem}.{field}" for field in _fields(data)}
+            codes = {field: _as_unsigned(members[member].whole(budget)) for field, member in names.items()}
+            arrays[stem] = _restored(f"{path}, {shown(stem)}", codes, data)
         else:
-            numbers, fmt = members[own].whole(budget), members[own].format
-            found[own] = numbers if fmt is None else Array(numbers, fmt)
-    return found
+            numbers, fmt = members[stem].whole(budget), members[stem].format
+            arrays[stem] = numbers if fmt is None else Array(numbers, fmt)
+    return arrays

@@ -1,6 +1,6 @@
-"""What a cast costs: statistics, tables, plots."""
+"""The cost of casts: statistics, tables, pictures."""
 
-from fpemu.reports.cast_errors import HEADER, Errors
+from fpemu.reports.cast_errors import ERROR_COLUMNS, Errors
 from fpemu.reports.cast_report import Report, Row, report, report_stream
 
-__all__ = ["HEADER", "Errors", "Report", "Row", "report", "report_stream"]
+__all__ = ["ERROR_COLUMNS", "Errors", "Report", "Row", "report", "report_stream"]

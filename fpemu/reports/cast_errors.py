@@ -1,4 +1,4 @@
-"""Sums over the errors of a cast, fed piece by piece: what a report and the command `fpemu cast` count."""
+"""Streaming statistics of the errors of a cast."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fpemu.formats.facts.exactness import finite_range
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HEADER", "Errors", "Row"]
+__all__ = ["ERROR_COLUMNS", "Errors", "Row"]
 
-# Of `Row.cells`.
-HEADER = ("format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN")
+# The columns of `Row.cells`
+ERROR_COLUMNS = ("format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN")
 
-BLOCK = 1 << 13  # elements summed at a time, so that what is worked out about them stays in the cache
+CACHED = 1 << 13  # elements summed at a time, so that intermediate arrays stay in the cache
 
-STRIDE = 512
+STRIDE = 512  # of the exponents of sums
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,27 +32,27 @@ class Row:
     ----------
     format : str
     bits : float
-        Those that are stored for an element, with its share of scales.
+        Stored bits per element, including its share of the scales.
     scale : float or None
-        What the elements were divided by, None without one scale for all.
+        The divisor of all elements, None if there is none or they differ.
     mse : float
         Mean squared error under saturation, over the finite elements.
     max_error : float
         Largest absolute error.
     max_relative_error : float
-        Largest error relative to its element; 1 where an element became zero.
+        Largest error relative to its element; 1 for an element that became zero.
     sqnr : float
         Signal to quantization noise ratio in dB; infinite without errors, NaN without a signal.
     overflow : float
-        Share whose rounded value is beyond the finite range.
+        Share of the elements whose rounded value is beyond the finite range.
     underflow : float
-        Share that is not zero and became zero.
+        Share of the elements that are nonzero and became zero.
     saturation : float
-        Share beyond the finite range, for which the errors take the range's end.
+        Share of the elements beyond the finite range, whose errors are those to its end.
     nan : int
-        Results that are NaN.
+        Number of results that are NaN.
     note : str
-        Why there is nothing to count, in a row that is marked; its numbers are NaN.
+        The reason for a row without statistics, whose numbers are NaN.
     """
 
     format: str
@@ -70,7 +70,7 @@ class Row:
 
     @classmethod
     def marked(cls, name: str, note: str) -> Row:
-        """A row of a format that the numbers do not fit.
+        """The row of a format that the numbers do not fit.
 
         Examples
         --------
@@ -84,24 +84,24 @@ class Row:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name; a note only where there is one."""
+        """The fields by name, without an empty note."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "note" or value}
 
     def cells(self) -> list[str]:
-        """The fields, but for bits and scale, as text under `HEADER`."""
-        numbers = [_cell(x, ".4g") for x in (self.mse, self.max_error, self.max_relative_error)]
-        shares = [_cell(100 * x, ".3g", " %") for x in (self.overflow, self.underflow, self.saturation)]
-        return [self.format, *numbers, _cell(self.sqnr, ".2f"), *shares, "-" if self.note else str(self.nan)]
+        """The fields except bits and scale, as text under `ERROR_COLUMNS`."""
+        numbers = [_number_cell(x, ".4g") for x in (self.mse, self.max_error, self.max_relative_error)]
+        shares = [_number_cell(100 * x, ".3g", " %") for x in (self.overflow, self.underflow, self.saturation)]
+        return [self.format, *numbers, _number_cell(self.sqnr, ".2f"), *shares, "-" if self.note else str(self.nan)]
 
 
-def _cell(number: float, digits: str, unit: str = "") -> str:
+def _number_cell(number: float, digits: str, unit: str = "") -> str:
     return "-" if math.isnan(number) else f"{number:{digits}}{unit}"
 
 
 class _SumOfSquares:
-    """A sum of squares of float64 numbers that neither overflows nor underflows: `total` times 4^exponent.
+    """A sum of squares of float64 numbers that cannot overflow or underflow: `total` times 4^exponent.
 
-    `exponent` is a multiple of `STRIDE`, so that ordinary numbers are squared as they are.
+    `exponent` is a multiple of `STRIDE`, so that numbers of ordinary size are squared without scaling.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class _SumOfSquares:
             self.total = math.ldexp(self.total, 2 * (self.exponent - exponent))
             self.exponent = exponent
         for _ in range(abs(self.exponent) // STRIDE):
-            x = x * 2.0 ** (-STRIDE if self.exponent > 0 else STRIDE)  # exact, but for what is too small to count
+            x = x * 2.0 ** (-STRIDE if self.exponent > 0 else STRIDE)  # exact, except for numbers too small to count
         self.total += float(np.square(x).sum())
 
     def __float__(self) -> float:
@@ -137,12 +137,12 @@ class _SumOfSquares:
 
 
 class Errors:
-    """Sums over the errors of a cast to one format, fed piece by piece.
+    """Statistics of the errors of a cast to one format, updated chunk by chunk.
 
     Parameters
     ----------
     fmt : Format or Scheme
-        The target.  A scaled format has no range of its own: say of each piece what overflows.
+        The target.  A scaled format has no range: the caller counts overflows and saturation.
 
     Examples
     --------
@@ -163,27 +163,26 @@ class Errors:
         self._signal, self._noise = _SumOfSquares(), _SumOfSquares()
 
     def update(self, x: NDArray[Any], y: NDArray[Any], scale: Any = 1.0, more: NDArray[Any] | None = None) -> None:
-        """Add a piece.
+        """Add a chunk.
 
         Parameters
         ----------
         x : numpy.ndarray
             The elements, divided by `scale`.
         y : numpy.ndarray
-            What they became, in the same units.  A result outside the finite range (an infinity, NaN for an overflow,
-            a value of a wider format) counts as an overflow, and for the errors as the range's end.
+            The results, in the same units.  A result outside the finite range (an infinity, NaN for an overflow, a
+            value of a wider format) is an overflow; its error is that of the range's end.
         scale : float or numpy.ndarray
-            The factor that takes both back to the elements' own units.
+            The factor from both to the elements' own units.
         more : numpy.ndarray, optional
-            What the elements are more than `x`, where float64 does not hold them (`fpemu.arithmetic.doubles`); much
-            smaller.
+            The elements minus `x`, where float64 does not hold them (`fpemu.arithmetic.doubles`); much smaller.
         """
         x, y = np.asarray(x).reshape(-1), np.asarray(y).reshape(-1)
         scale = np.broadcast_to(np.reshape(scale, -1), x.shape)
-        for start in range(0, x.size, BLOCK):
-            part = slice(start, start + BLOCK)
-            rest = None if more is None else more.reshape(-1)[part]
-            self._add(x[part].astype(np.float64), y[part].astype(np.float64), scale[part], rest)
+        for start in range(0, x.size, CACHED):
+            span = slice(start, start + CACHED)
+            rest = None if more is None else more.reshape(-1)[span]
+            self._add(x[span].astype(np.float64), y[span].astype(np.float64), scale[span], rest)
 
     def _add(
         self,
@@ -216,7 +215,7 @@ class Errors:
             more = None if more is None else more[valid]
         error = np.abs(y - x if more is None else (y - x) - more)
         self.inexact += int(np.count_nonzero(error))
-        with np.errstate(over="ignore"):  # infinitely large beside a subnormal element
+        with np.errstate(over="ignore"):  # a subnormal element makes it infinite
             relative = np.divide(error, np.abs(x), out=np.zeros_like(error), where=x != 0)
         self.max_relative_error = max(self.max_relative_error, float(np.max(relative, initial=0.0)))
         error *= scale
@@ -225,7 +224,7 @@ class Errors:
         self._noise.add(error)
 
     def row(self, scale: float | None = None, bits: float | None = None) -> Row:
-        """The sums so far, as a row of a report; `bits` of an element, of a scaled format."""
+        """The statistics so far, as a row of a report; `bits` per element for a scaled format."""
         share = 1 / self.finite if self.finite else math.nan
         return Row(
             format=self.format.name,

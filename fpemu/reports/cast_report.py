@@ -1,4 +1,4 @@
-"""What a cast costs: errors, overflow and underflow of an array in one format after another."""
+"""Cast reports: errors, overflow and underflow of an array in several formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 import math
 import operator
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from fpemu.casting import Source, as_numbers, as_source, cast, encode
 from fpemu.casting.buffers import iter_chunks
 from fpemu.casting.stochastic import check_randoms, streamed
 from fpemu.formats import Format, IntFormat, Profile, Scheme, TableFormat
-from fpemu.formats import dtype as lookup
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.text import text_table
 from fpemu.formats.lookup import brief
@@ -30,11 +31,9 @@ from fpemu.quantization.definition.targets import (
     with_axis,
     with_scale_rule,
 )
-from fpemu.reports.cast_errors import HEADER, Errors, Row
+from fpemu.reports.cast_errors import ERROR_COLUMNS, Errors, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
     from fpemu.quantization import Quantized
@@ -46,17 +45,17 @@ __all__ = ["Report", "Row", "cast_to_float64", "report", "report_stream"]
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """A table of errors, a row for each format; prints as text.
+    """A table of errors with a row for each format, printed as text.
 
     Parameters
     ----------
     rows : tuple of Row
     count : int
-        Elements.
+        The number of elements.
     nan, infinite : int
-        Elements that are not finite; errors and shares leave them out.
+        The numbers of NaNs and infinities, which errors and shares leave out.
     scaled : bool
-        Whether a row is of a scaled format: then the table says how many bits there are to an element.
+        Whether a row is of a scaled format; the table then has a column of bits per element.
     """
 
     rows: tuple[Row, ...]
@@ -75,20 +74,20 @@ class Report:
         }
 
     def cells(self) -> list[list[str]]:
-        """The table as text, cell by cell: its header, and a row for each format.
+        """The table as text: a header and a row for each format.
 
         Returns
         -------
         list of list of str
         """
-        lines = [list(HEADER), *(row.cells() for row in self.rows)]
+        lines = [list(ERROR_COLUMNS), *(row.cells() for row in self.rows)]
         if any(row.scale is not None for row in self.rows):
             scales = ["-" if row.scale is None else f"{row.scale:.4g}" for row in self.rows]
             for cells, scale in zip(lines, ["scale", *scales], strict=True):
                 cells.insert(1, scale)
         if self.scaled:
-            every = ["-" if row.note else f"{row.bits:.4g}" for row in self.rows]
-            for cells, bits in zip(lines, ["bits", *every], strict=True):
+            bit_counts = ["-" if row.note else f"{row.bits:.4g}" for row in self.rows]
+            for cells, bits in zip(lines, ["bits", *bit_counts], strict=True):
                 cells.insert(1, bits)
         return lines
 
@@ -97,7 +96,7 @@ class Report:
 
 
 class _Trial:
-    """One format of a report: a cast under saturation that still shows which elements overflow."""
+    """One format of a report: a cast under saturation to a wider format, which shows overflow."""
 
     def __init__(self, fmt: Format, rules: Profile | None, scale: float | None, rng: Any) -> None:
         self.errors = Errors(fmt)
@@ -108,11 +107,11 @@ class _Trial:
         self.scale, self.rng = scale, rng
 
     def row(self) -> Row:
-        """What was counted."""
+        """The row of the report."""
         return self.errors.row(self.scale)
 
     def update(self, x: Source, numbers: Doubles, offset: int, scale: Any) -> None:
-        """Add a piece: `numbers` are x as float64; `scale` differs by element."""
+        """Add a chunk: `numbers` are those of `x` in float64; `scale` is one per element."""
         if self.scale is not None:
             scale = self.scale
         given: Any = x
@@ -127,8 +126,8 @@ class _Trial:
             self.errors.update(numbers.values, y, 1.0 if scale is None else scale)
             return
         codes = encode(given, self.target, profile=self.rules, **random)
-        there = doubles(as_source(codes, self.target), limited=False)
-        self.errors.update(numbers.values, there.values, more=difference(numbers, there))
+        results = doubles(as_source(codes, self.target), limited=False)
+        self.errors.update(numbers.values, results.values, more=difference(numbers, results))
 
 
 class _ScaledTrial:
@@ -147,45 +146,46 @@ class _ScaledTrial:
         self.wider_rules = self.rules.replace(overflow="saturate")
         self.rng, self.pad = rng, pad
         self.stream: Stream | None = None
-        self.place = 0
-        self.numbers: Doubles | None = None  # of those that no format holds, which come in one piece
+        self.position = 0  # of the next element
+        self.numbers: Doubles | None = None  # numbers that no format holds, which come in one chunk
 
     def begin(self, shape: tuple[int, ...], source: Format) -> Stream:
-        """Before the first piece."""
+        """Prepare for the first chunk."""
         self.stream = Stream(self.scheme, shape, source, self.pad)
         return self.stream
 
     def row(self) -> Row:
-        """What was counted."""
+        """The row of the report."""
         assert self.stream is not None
         return self.errors.row(bits=self.stream.bits_per_element)
 
     def finish(self) -> None:
-        """After the last piece."""
+        """Process the elements held back after the last chunk."""
         assert self.stream is not None
         self.update(np.zeros(0, self.stream.source.code_dtype), last=True)
 
     def update(self, codes: NDArray[Any], last: bool = False) -> None:
-        """Add a piece of codes."""
+        """Add a chunk of codes."""
         assert self.stream is not None
-        for part, q in self.stream.quantized(codes, last, rng=self.rng):
+        for block_codes, q in self.stream.quantized(codes, last, rng=self.rng):
             if self.numbers is None:
-                values, more = doubles(as_source(part, self.stream.source))
+                values, more = doubles(as_source(block_codes, self.stream.source))
             else:
-                values, more = (each[self.place : self.place + part.size] for each in self.numbers if each is not None)
+                span = slice(self.position, self.position + block_codes.size)
+                values, more = (array[span] for array in self.numbers if array is not None)
             self.errors.update(values, q.dequantize(np.float64), more=more)
             quotients = self._quotients(values, q)
             zeros = 0 if q.zero_points is None else q.layout.per_element(q.zero_points).reshape(-1)
             finite = np.isfinite(values) & np.isfinite(quotients)
             self.errors.saturated += self._beyond(quotients + zeros, finite)
-            if not isinstance(self.wider, TableFormat):  # else nothing is beyond
-                random = streamed(self.wider_rules.rounding, self.rng, self.place)
-                places = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **random)
-                self.errors.overflows += self._beyond(places + zeros, finite)
-            self.place += part.size
+            if not isinstance(self.wider, TableFormat):  # codebooks do not overflow
+                random = streamed(self.wider_rules.rounding, self.rng, self.position)
+                quantized = cast_to_float64(np.nan_to_num(quotients), self.wider, profile=self.wider_rules, **random)
+                self.errors.overflows += self._beyond(quantized + zeros, finite)
+            self.position += block_codes.size
 
     def _quotients(self, values: NDArray[np.float64], q: Quantized) -> NDArray[np.float64]:
-        """Numbers over their blocks' scales; where those are quantized themselves, over the scales before."""
+        """Numbers divided by their blocks' scales; nested scales are taken before their quantization."""
         steps, second = self.scheme.own_profile.steps, q.second_scale if isinstance(q.second_scale, float) else 1.0
         of_blocks = q.scale_values
         if self.scheme.nested is not None:
@@ -198,23 +198,22 @@ class _ScaledTrial:
             return np.asarray(values / np.where(scales == 0, np.inf, scales))
 
     def _beyond(self, quotients: NDArray[np.float64], finite: NDArray[np.bool_]) -> int:
-        """How many are beyond the elements' range."""
+        """The number of finite quotients beyond the elements' range."""
         return int(np.count_nonzero(finite & ((quotients > self.largest) | (quotients < self.lowest))))
 
 
-def cast_to_float64(x: Any, fmt: Format, **how: Any) -> NDArray[np.float64]:
-    """What `cast` gives, as float64; rounded, or an infinity, where float64 does not hold a value of the format."""
+def cast_to_float64(x: Any, fmt: Format, **rules: Any) -> NDArray[np.float64]:
+    """`cast` to float64; values that float64 does not hold are rounded, or become infinities."""
     try:
-        return np.asarray(cast(x, fmt, dtype=np.float64, **how))
+        return np.asarray(cast(x, fmt, dtype=np.float64, **rules))
     except ValueError:
-        return np.asarray(cast(encode(x, fmt, **how), "float64", source=fmt))
+        return np.asarray(cast(encode(x, fmt, **rules), "float64", source=fmt))
 
 
 def _wider(fmt: Format) -> Format:
-    """The format with twice the range and the same values below: what overflows in `fmt` is beyond its range there.
+    """The format with one more bit and twice the range, in which an overflow of `fmt` is a value beyond its range.
 
-    The format itself where there is no such thing (codebooks, 64 bits, float64's own exponents); what lies beyond
-    those saturates.
+    The format itself if there is none (codebooks, 64 bits, the exponents of float64); numbers beyond those saturate.
     """
     if isinstance(fmt, TableFormat):
         return fmt
@@ -226,7 +225,7 @@ def _wider(fmt: Format) -> Format:
 
 
 def _signed(bits: int) -> IntFormat:
-    """Integers that hold the differences of narrower ones, and what is beyond those."""
+    """The signed integer format, unnamed in the registry, for differences of narrower integers."""
     return IntFormat(f"int{bits}", bits)
 
 
@@ -243,53 +242,53 @@ def report(
     axis: int | None = None,
     pad: bool = False,
 ) -> Report:
-    """What casting an array costs: its errors in each of some formats, all under saturation.
+    """Report the cost of casting an array: its errors in each of several formats, under saturation.
 
     Parameters
     ----------
     x : array_like
-        As `cast` takes it; shape (...).
+        As in `cast`; shape (...).
     formats : format, scaled format or sequence of them
-        One row for each.
+        The formats of the rows.
     scale : "absmax" or array_like, optional
-        What x is divided by before the cast, and the result multiplied by after it, in float64; shape broadcast to x's.
-        "absmax": for each format the number that takes the largest magnitude of x to the format's largest value.
-        Scaled formats have scales of their own.
+        The divisor of x before the cast and the factor of the result after it, in float64; broadcast to x's shape.
+        "absmax": for each format the number that maps the largest magnitude of x to the format's largest value.
+        Not for scaled formats, which compute their scales.
     profile : str, Profile or ScaleProfile, optional
-        The rules of the casts, but for overflow; default each format's own.  A profile of scaled formats ("torchao")
-        is for those alone.  One of casts is, in scaled formats, for elements; a name that both have ("torch", "onnx")
-        means in each what it is there.
+        The rules of the casts, except for overflow; default: each format's own.  A profile of scaled formats
+        ("torchao") applies only to those.  A profile of casts applies, in scaled formats, to the elements; a name of
+        both kinds ("torch", "onnx") selects the one for each kind of format.
     scale_rule : str or ScaleRule, optional
-        Of scaled formats, instead of their own.
+        The scale rule of scaled formats; default: their own.
     rounding : str, Rounding or Stochastic, optional
-        Overrides the profile's.
+        Replaces the profile's.
     rng : None, int or numpy.random.Generator
         For stochastic rounding, as in `cast`.
     source : format, optional
         The format whose codes x holds.
     axis : int, optional
-        The axis that blocks of scaled formats lie along, instead of their own.
+        The axis along which the blocks of scaled formats lie; default: their own.
     pad : bool
         Whether the last block of an axis may be shorter, in scaled formats.
 
     Returns
     -------
     Report
-        Prints as a table; ``.rows``, ``.to_dict()``.
+        Printed as a table; see also its ``rows`` and ``to_dict()``.
 
     Raises
     ------
     ValueError
         If a format or a rule is unknown, a profile or a rule does not apply to a scaled format, a scale is not positive
-        and finite, or x does not fit a scaled format: as `quantize` refuses it.
+        and finite, or x does not fit a scaled format, as in `quantize`.
     TypeError
-        If x holds no real numbers.
+        If x does not hold real numbers.
 
     Notes
     -----
-    In scaled formats "overflow" and "saturated" are of numbers over their scales as they are stored, or as they were
-    before they were quantized themselves.  One scale for a whole array, or for
-    a place of its last axis, is that of its finite numbers; blocks with others become what `quantize` makes of them.
+    In scaled formats "overflow" and "saturated" count numbers divided by their scales, as stored or, for nested scales,
+    as they were before their quantization.  One scale for a whole array, or for an index of its last axis, is that of
+    the finite numbers; blocks with infinities or NaN are those of `quantize`.
 
     Examples
     --------
@@ -301,58 +300,67 @@ def report(
     float8_e4m3fn        676         52     0.9531    19.66      25 %        0 %       25 %    0
     int8           3.478e+04        373          1     2.55      25 %       50 %       25 %    0
     """
-    found = as_numbers(x, source)
-    chosen = _chosen(formats)
+    numbers = as_numbers(x, source)
+    chosen = _chosen_formats(formats)
     if scale_rule is not None:
         chosen = with_scale_rule(chosen, scale_rule)
     if axis is not None:
         chosen = with_axis(chosen, axis)
-    if scale is not None and np.ndim(scale):  # neither a word nor one number
-        given = _scales(scale)
+    if scale is not None and np.ndim(scale):  # an array
+        factors = _checked_scales(scale)
         try:
-            scale = np.broadcast_to(given, found.codes.shape)
+            scale = np.broadcast_to(factors, numbers.codes.shape)
         except ValueError:
-            raise ValueError(f"scale of shape {given.shape} does not fit x of shape {found.codes.shape}") from None
+            raise ValueError(f"scale of shape {factors.shape} does not fit x of shape {numbers.codes.shape}") from None
     return report_stream(
-        (lambda: iter_chunks(found.codes)) if found.rest is None else (lambda: [_flat(found)]),
+        (lambda: iter_chunks(numbers.codes)) if numbers.rest is None else (lambda: [_flat(numbers)]),
         chosen,
         scale,
         profile=profile,
         rounding=rounding,
         rng=rng,
-        source=found.format if found.rest is None else None,
-        shape=found.codes.shape,
+        source=numbers.format if numbers.rest is None else None,
+        shape=numbers.codes.shape,
         pad=pad,
     )
 
 
+Chunks = Callable[[], Iterable["NDArray[Any] | Source"]]
+
+
+class StreamOptions(TypedDict, total=False):
+    """Options of `report_stream` besides the formats and the scale."""
+
+    profile: str | Profile | ScaleProfile | None
+    rounding: Any
+    rng: Any
+    pad: bool
+    marked: bool
+
+
 def report_stream(
-    pieces: Callable[[], Iterable[NDArray[Any] | Source]],
+    chunks: Chunks,
     formats: Any,
     scale: str | ArrayLike | None = None,
     *,
-    profile: str | Profile | ScaleProfile | None = None,
-    rounding: Any = None,
-    rng: Any = None,
     source: Any = None,
     shape: tuple[int, ...] | None = None,
-    pad: bool = False,
-    marked: bool = False,
+    **options: Unpack[StreamOptions],
 ) -> Report:
-    """`report` for what does not fit in memory.
+    """`report` for arrays that do not fit in memory.
 
     Parameters
     ----------
-    pieces : callable
-        Gives the elements in order, in one-dimensional arrays; called twice for "absmax" and for some scaled formats.
-        Those with scales that are quantized themselves keep them all.
-    formats, scale, profile, rounding, rng, source, pad
-        As in `report`; an array of scales has as many elements as the pieces together.
+    chunks : callable
+        Returns the elements in order, in one-dimensional arrays; called twice for "absmax" and for some scaled formats.
+        Formats with nested scales keep all elements in memory.
+    formats, scale, source
+        As in `report`; an array of scales has as many elements as all chunks together.
     shape : tuple of int, optional
-        Of the whole array; for scaled formats.
-    marked : bool
-        Whether a scaled format whose blocks need an axis gets a row that says so where there is one number, instead of
-        an error.
+        The shape of the whole array, needed for scaled formats.
+    **options
+        `profile`, `rounding`, `rng`, `pad` as in `report`; `marked`: whether the row of a scaled format whose blocks
+        need an axis has a note, instead of an error, if the array is a single number.
 
     Returns
     -------
@@ -365,7 +373,9 @@ def report_stream(
     >>> report_stream(lambda: (np.full(10, i) for i in range(3)), "int8").count
     30
     """
-    chosen_formats, rules, of_elements = targets_under(_chosen(formats), profile)
+    rounding, pad = options.get("rounding"), options.get("pad", False)
+    rng: Any = options.get("rng")
+    chosen_formats, rules, element_rules = targets_under(_chosen_formats(formats), options.get("profile"))
     targets = [fmt for fmt in chosen_formats if not isinstance(fmt, ScaledFormat)]
     if scale is not None and not targets:
         raise ValueError("scale is for formats without scales of their own")
@@ -373,43 +383,31 @@ def report_stream(
         raise ValueError("a report of scaled formats needs the shape of the array: shape=")
     if switch("report", "pad", pad):
         check_scaled(chosen_formats, "pad")
-    notes = _notes(chosen_formats) if marked and shape == () else {}
+    notes = _notes(chosen_formats) if options.get("marked") and shape == () else {}
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))
-    scales: list[float | None] = [None] * len(targets)
-    if isinstance(scale, str):
-        if scale != "absmax":
-            raise ValueError(f"unknown scale {brief(scale)}: allowed are 'absmax', numbers, and None")
-        amax = _largest_magnitude(pieces, source)
-        scales = [_absmax(fmt, amax) for fmt in targets]
-        scale = None
-    if scale is not None:
-        scale = _scales(scale)
-        if not (np.isfinite(scale) & (scale > 0)).all():
-            raise ValueError("scales must be positive and finite")
-        if scale.ndim == 0:
-            scales, scale = [float(scale)] * len(targets), None
+    scales, element_scales = _scales(scale, targets, chunks, source)
     fitting = [fmt for fmt in chosen_formats if isinstance(fmt, ScaledFormat) and fmt not in notes]
-    scaled = [_ScaledTrial(fmt, of_elements, rounding, seed, pad) for fmt in fitting]
-    _begin(scaled, pieces, source, shape or ())
+    scaled = [_ScaledTrial(fmt, element_rules, rounding, seed, pad) for fmt in fitting]
+    _begin(scaled, chunks, source, shape or ())
     trials = []
     for fmt, factor in zip(targets, scales, strict=True):
         chosen = rules or fmt.profile
         trials.append(_Trial(fmt, chosen if rounding is None else chosen.replace(rounding=rounding), factor, seed))
     roundings = [rules.rounding for rules in (*(trial.rules for trial in trials), *(trial.rules for trial in scaled))]
-    if roundings and not any(isinstance(one, Stochastic) for one in roundings):
+    if roundings and not any(isinstance(mode, Stochastic) for mode in roundings):
         check_randoms(roundings[0], rng, None, 0)
     count = nan = infinite = 0
-    for piece in pieces():
-        found = as_numbers(piece, source)
-        numbers = doubles(found)
+    for chunk in chunks():
+        x = as_numbers(chunk, source)
+        numbers = doubles(x)
         nan += int(np.count_nonzero(np.isnan(numbers.values)))
         infinite += int(np.count_nonzero(np.isinf(numbers.values)))
-        factors = None if scale is None else scale.flat[count : count + numbers.values.size]
+        factors = None if element_scales is None else element_scales.flat[count : count + numbers.values.size]
         for trial in trials:
-            trial.update(found, numbers, count, factors)
+            trial.update(x, numbers, count, factors)
         for other in scaled:
-            other.numbers = None if found.rest is None else numbers
-            other.update(_as_codes(found, other.scheme).codes)
+            other.numbers = None if x.rest is None else numbers
+            other.update(_encoded(x, other.scheme).codes)
         count += numbers.values.size
     for other in scaled:
         other.finish()
@@ -424,53 +422,72 @@ def report_stream(
 
 
 def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, str]:
-    """Why one number does not fit scaled formats whose blocks need an axis."""
-    found: dict[Format | ScaledFormat, str] = {}
+    """The reasons why a single number does not fit scaled formats whose blocks need an axis."""
+    notes: dict[Format | ScaledFormat, str] = {}
     for fmt in formats:
         if isinstance(fmt, ScaledFormat):
             try:
                 layout_of(fmt.block, fmt.axis, ())
             except ValueError as error:
-                found[fmt] = str(error)
-    return found
+                notes[fmt] = str(error)
+    return notes
 
 
-def _scales(scale: Any) -> NDArray[np.float64]:
-    """Scales as float64; a TypeError if they are no real numbers."""
-    given = np.asarray(scale)
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"scale must be 'absmax' or real numbers, not {given.dtype}")
-    return given.astype(np.float64)
+def _scales(
+    scale: str | ArrayLike | None, targets: list[Format], chunks: Chunks, source: Any
+) -> tuple[list[float | None], NDArray[np.float64] | None]:
+    """The scale of each format, and the scales of the elements if they differ."""
+    if scale is None:
+        return [None] * len(targets), None
+    if isinstance(scale, str):
+        if scale != "absmax":
+            raise ValueError(f"unknown scale {brief(scale)}: allowed are 'absmax', numbers, and None")
+        amax = _largest_magnitude(chunks, source)
+        return [_absmax(fmt, amax) for fmt in targets], None
+    factors = _checked_scales(scale)
+    if not (np.isfinite(factors) & (factors > 0)).all():
+        raise ValueError("scales must be positive and finite")
+    if factors.ndim == 0:
+        return [float(factors)] * len(targets), None
+    return [None] * len(targets), factors
 
 
-def _chosen(formats: Any) -> list[Format | ScaledFormat]:
-    """The formats and scaled formats of one name or several."""
+def _checked_scales(scale: Any) -> NDArray[np.float64]:
+    """Scales as float64; raise TypeError if they are not real numbers."""
+    factors = np.asarray(scale)
+    if factors.dtype.kind not in "biuf":
+        raise TypeError(f"scale must be 'absmax' or real numbers, not {factors.dtype}")
+    return factors.astype(np.float64)
+
+
+def _chosen_formats(formats: Any) -> list[Format | ScaledFormat]:
+    """The formats and scaled formats with one name or several."""
     if isinstance(formats, str | Format | Scheme) or not np.iterable(formats):
         formats = [formats]
-    found = [format_or_scheme(fmt) for fmt in formats]
-    if not found:
+    chosen = [format_or_scheme(fmt) for fmt in formats]
+    if not chosen:
         raise ValueError("a report needs one format or more")
-    return found
+    return chosen
 
 
 def _begin(
     trials: list[_ScaledTrial],
-    pieces: Callable[[], Iterable[NDArray[Any] | Source]],
+    chunks: Chunks,
     source: Any,
     shape: tuple[int, ...],
 ) -> None:
-    """Let scaled formats look at all elements, if one has to."""
+    """Prepare scaled formats; those that need two passes get the first one here."""
     if not trials:
         return
-    first = next(iter(pieces()), None)
-    own = lookup("float32" if source is None else source)
+    first = next(iter(chunks()), None)
+    fmt = find_format("float32" if source is None else source)
     if first is not None:
-        own = _as_codes(as_numbers(first, source), trials[0].scheme).format
-    streams = [stream for stream in (trial.begin(shape, own) for trial in trials) if stream.needs_two_passes]
+        fmt = _encoded(as_numbers(first, source), trials[0].scheme).format
+    streams = [stream for stream in (trial.begin(shape, fmt) for trial in trials) if stream.needs_two_passes]
     if not streams:
         return
-    for piece in pieces():
-        codes = _as_codes(as_numbers(piece, source), streams[0].scheme).codes
+    for chunk in chunks():
+        codes = _encoded(as_numbers(chunk, source), streams[0].scheme).codes
         for stream in streams:
             stream.observe(codes)
     for stream in streams:
@@ -482,28 +499,28 @@ def _flat(x: Source) -> Source:
     return x._replace(codes=x.codes.reshape(-1))
 
 
-def _as_codes(x: Source, scheme: ScaledFormat) -> Source:
-    """Numbers as codes; what no format holds as the float64 of which a scaled format makes the same."""
+def _encoded(x: Source, scheme: ScaledFormat) -> Source:
+    """Numbers as codes; numbers that no format holds become float64 numbers with the same results."""
     return x if x.rest is None else as_numbers(as_floats(x, scheme))
 
 
-def _largest_magnitude(pieces: Callable[[], Iterable[Any]], source: Any) -> float:
+def _largest_magnitude(chunks: Callable[[], Iterable[Any]], source: Any) -> float:
     amax = 0.0
-    for piece in pieces():
-        # away from zero, so that no number over the scale is beyond the largest value
-        values = np.abs(cast(piece, "float64", source=source, rounding="away_from_zero"))
+    for chunk in chunks():
+        # away from zero, so that no number divided by the scale is beyond the largest value
+        values = np.abs(cast(chunk, "float64", source=source, rounding="away_from_zero"))
         amax = max(amax, float(np.max(values, initial=0.0, where=np.isfinite(values))))
     return amax
 
 
 def _absmax(fmt: Format, amax: float) -> float:
-    """The scale that takes `amax` to the largest value, and not beyond it."""
+    """The scale that maps `amax` to the largest value, or just below it."""
     largest = finite_range(fmt)[1]
     if not 0 < largest < math.inf:
         raise ValueError(f"scale='absmax' does not apply to {fmt.name}: its largest value is no positive float64")
     if amax == 0:
         return 1.0
     scale = min(max(amax / largest, sys.float_info.min), sys.float_info.max)
-    while amax / scale > largest:  # the divisions round
+    while amax / scale > largest:  # both divisions round
         scale = math.nextafter(scale, math.inf)
     return scale

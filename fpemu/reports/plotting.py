@@ -1,4 +1,4 @@
-"""Pictures of formats: what they hold, where their errors lie; drawn by matplotlib, or as text in a terminal."""
+"""Pictures of formats: their values, ranges and errors, drawn by matplotlib or as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpemu.formats import FloatFormat, Format
-from fpemu.formats import dtype as lookup
+from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.info import describe
 from fpemu.reports.cast_report import cast_to_float64
@@ -34,35 +34,35 @@ __all__ = [
     "report_picture",
 ]
 
-# Of Okabe and Ito's palette, told apart with every kind of colour vision.
+# Okabe and Ito's palette, distinct with every kind of colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#7F7F7F"
 
-DOTS = 2000  # places on a number line that can be told apart
+LINE_DOTS = 2000  # distinct positions on a number line
 STEPS = 256  # points of an error curve in a binade
-MAX_BINADES = 80  # of an error curve
-FEW_BINADES = 30  # so few that there is room for more than the worst error of each
+MAX_BINADES = 80  # shown in an error curve
+FEW_BINADES = 30  # with no more, a curve shows eight errors of each binade, else the largest
 
 
 def _reach(fmt: Format) -> tuple[float, float, float]:
-    """log2 of the smallest positive value, of the smallest normal one, and of the largest one."""
+    """log2 of the smallest positive, the smallest normal and the largest value."""
     limits = describe(fmt)
     smallest = limits.dyadic({"float": "smallest_subnormal", "int": "quantum"}.get(fmt.kind, "smallest_positive"))
     normal = limits.dyadic("smallest_normal") if isinstance(fmt, FloatFormat) else smallest
     largest = limits.dyadic("max")
-    low, middle, high = (_log2(number) for number in (smallest, normal or largest, largest))
+    low, middle, high = (_log2_of(number) for number in (smallest, normal or largest, largest))
     return low, middle, high
 
 
-def _log2(number: tuple[int, int] | None) -> float:
-    """log2 of significand times 2^exponent, of any size; NaN where there is no positive number."""
+def _log2_of(number: tuple[int, int] | None) -> float:
+    """log2 of significand times 2^exponent, of any size; NaN without a positive number."""
     return math.log2(number[0]) + number[1] if number is not None and number[0] > 0 else math.nan
 
 
-def _extent(reaches: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
-    """From the lowest to the highest reach, NaN left out."""
-    known = [end for reach in reaches for end in reach if not math.isnan(end)]
-    return (min(known), max(known)) if known else (0.0, 1.0)
+def _common_range(reaches: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """The lowest and the highest end of several ranges, without NaN."""
+    ends = [end for reach in reaches for end in reach if not math.isnan(end)]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)
 
 
 def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = False) -> list[str]:
@@ -72,13 +72,13 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
     ----------
     formats : sequence of formats
     width : int
-        Characters of a range.
+        Characters of a line without the name.
     ascii_only : bool
 
     Returns
     -------
     list of str
-        A line for each format, subnormal values lighter than normal ones; beneath them the powers of two.
+        A line for each format, with subnormal values lighter than normal ones; then the powers of two.
 
     Examples
     --------
@@ -90,10 +90,10 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
                    ┴       ┴       ┴        ┴       ┴       ┴
                    2^-24   2^-16   2^-8     2^0     2^8  2^16
     """
-    targets = [lookup(fmt) for fmt in formats]
+    targets = [find_format(fmt) for fmt in formats]
     light, full, mark = ("-", "#", "|") if ascii_only else ("░", "█", "┴")
     reaches = [_reach(fmt) for fmt in targets]
-    left, right = _extent(reaches)
+    left, right = _common_range(reaches)
     low, high = math.floor(left), math.ceil(right)
     cell = max(high - low, 1) / width
     indent = max(len(fmt.name) for fmt in targets)
@@ -105,17 +105,17 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
         lines.append(f"{fmt.name:<{indent}}  {''.join(bar)}".rstrip())
     axis, labels = [" "] * width, [" "] * width
     for power in _round_powers(low, high, width):
-        place = min(int((power - low) / cell), width - 1)
-        axis[place] = mark
+        column = min(int((power - low) / cell), width - 1)
+        axis[column] = mark
         text = f"2^{power}"
-        place = min(place, width - len(text))
-        if all(c == " " for c in labels[max(place - 1, 0) : place + len(text) + 1]):
-            labels[place : place + len(text)] = text
+        column = min(column, width - len(text))
+        if all(c == " " for c in labels[max(column - 1, 0) : column + len(text) + 1]):
+            labels[column : column + len(text)] = text
     return [*lines, " " * (indent + 2) + "".join(axis).rstrip(), " " * (indent + 2) + "".join(labels).rstrip()]
 
 
 def _round_powers(low: int, high: int, width: int) -> list[int]:
-    """Some exponents between two, evenly spaced, 0 among them where it is between."""
+    """Evenly spaced exponents from `low` to `high`, multiples of a power of two."""
     step = 1
     while (high - low) / step > width / 8:
         step *= 2
@@ -123,7 +123,7 @@ def _round_powers(low: int, high: int, width: int) -> list[int]:
 
 
 def number_line(formats: Sequence[Any]) -> Figure:
-    """A picture of what formats hold: above, their ranges by powers of two; below, every value near zero.
+    """A picture of formats: above, their ranges by powers of two; below, all values near zero.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def number_line(formats: Sequence[Any]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    targets = [lookup(fmt) for fmt in formats]
+    targets = [find_format(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
     figure = Figure(figsize=(9, 1.8 + 0.62 * len(targets)), dpi=120, layout="constrained")
@@ -159,7 +159,7 @@ def number_line(formats: Sequence[Any]) -> Figure:
 
 def _draw_ranges(axis: Axes, targets: list[Format]) -> None:
     reaches = [_reach(fmt) for fmt in targets]
-    left, right = _extent(reaches)
+    left, right = _common_range(reaches)
     span = max(right - left, 1)
     for row, (low, normal, high) in enumerate(reaches):
         if math.isnan(low):  # no positive value
@@ -183,7 +183,7 @@ def _label_powers(axis: Axes) -> None:
 
 
 def _power(log2: float) -> str:
-    """A limit in figures where float64 has it, else as a power of two."""
+    """A limit in digits if float64 has it, else as a power of two."""
     if not -1000 < log2 < 1000:
         return f"$2^{{{log2:.0f}}}$"
     return f"{2**log2:.5g}" if 0 <= log2 < 20 else f"{2**log2:.3g}"
@@ -194,29 +194,29 @@ def _draw_values(axis: Axes, targets: list[Format]) -> None:
     end = min([8.0, *(top for top in tops if top > 0)])
     for row, (fmt, top) in enumerate(zip(targets, tops, strict=True)):
         colour = COLOURS[row % len(COLOURS)]
-        places = _places(fmt, end)
-        if places is None:
+        values = _values_to_draw(fmt, end)
+        if values is None:
             axis.barh(row, min(top, end), height=0.5, color=colour, linewidth=0)
         else:
-            axis.vlines(places, row - 0.25, row + 0.25, color=colour, linewidth=0.8)
+            axis.vlines(values, row - 0.25, row + 0.25, color=colour, linewidth=0.8)
     axis.set_xlim(-end / 50, end * 1.02)
     axis.set_title(f"Every value from 0 to {end:g}", fontsize=10, loc="left")
 
 
-def _places(fmt: Format, end: float) -> NDArray[np.float64] | None:
-    """Where a format's values lie between 0 and `end`, as many as can be told apart; None if they are everywhere."""
+def _values_to_draw(fmt: Format, end: float) -> NDArray[np.float64] | None:
+    """A format's values from 0 to `end`, without indistinguishable ones; None for formats wider than 16 bits."""
     if fmt.bits > 16:
         return None
     values = []
     for code in range(fmt.code_count):
-        with contextlib.suppress(OverflowError):  # far beyond `end`, or too small to be told from 0
+        with contextlib.suppress(OverflowError):  # far beyond `end`, or too close to 0
             values.append(fmt.value(code))
     inside = np.array([value for value in values if 0 <= value <= end])
-    return np.unique(np.rint(inside / end * DOTS)) * (end / DOTS) if inside.size > DOTS else inside
+    return np.unique(np.rint(inside / end * LINE_DOTS)) * (end / LINE_DOTS) if inside.size > LINE_DOTS else inside
 
 
 class Binades:
-    """How many numbers lie in each binade, fed piece by piece.
+    """The number of values in each binade, counted chunk by chunk.
 
     Examples
     --------
@@ -234,14 +234,14 @@ class Binades:
         self._counts = np.zeros(1024 - self._LOWEST, np.int64)
 
     def update(self, x: NDArray[Any]) -> None:
-        """Count the binades of the finite numbers that are not zero."""
+        """Count the binades of the finite nonzero numbers."""
         numbers = np.asarray(x, np.float64)
         exponents = np.frexp(numbers[np.isfinite(numbers) & (numbers != 0)])[1] - 1
         self._counts += np.bincount(exponents - self._LOWEST, minlength=self._counts.size)
 
     def counts(self) -> dict[int, int]:
-        """Number by exponent e, for the binades [2^e, 2^(e+1)) that hold one."""
-        return {int(place) + self._LOWEST: int(self._counts[place]) for place in np.flatnonzero(self._counts)}
+        """Counts by exponent e, for the nonempty binades [2^e, 2^(e+1))."""
+        return {int(index) + self._LOWEST: int(self._counts[index]) for index in np.flatnonzero(self._counts)}
 
 
 def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None = None) -> Figure:
@@ -251,7 +251,7 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     ----------
     formats : sequence of formats
     low, high : int, optional
-        Exponents of the smallest and of the largest number; default what the formats hold, and a little more.
+        Exponents of the smallest and the largest number; default: slightly more than the formats' ranges.
 
     Returns
     -------
@@ -265,12 +265,12 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     """
     from matplotlib.figure import Figure
 
-    targets = [lookup(fmt) for fmt in formats]
+    targets = [find_format(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
-    left, right = _extent([_reach(fmt) for fmt in targets])
+    left, right = _common_range([_reach(fmt) for fmt in targets])
     bottom, top = (min(max(end, -1060), 1020) for end in (math.floor(left) - 3, math.ceil(right) + 3))
-    middle = min(max(0, bottom + MAX_BINADES // 2), top - MAX_BINADES // 2)  # of so many as are shown, 0 if it is there
+    middle = min(max(0, bottom + MAX_BINADES // 2), top - MAX_BINADES // 2)  # 0 if the formats' ranges contain it
     low = max(bottom, middle - MAX_BINADES // 2) if low is None else low
     high = max(min(top, middle + MAX_BINADES // 2), low + 1) if high is None else high
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
@@ -280,18 +280,18 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
 
 
 def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, high: int) -> None:
-    """The largest relative error in each part of a binade, for formats with a label and a scale each."""
-    part = STEPS // 8 if high - low <= FEW_BINADES else STEPS
+    """Draw the largest relative errors in each binade, or in its eighths; each format has a label and a scale."""
+    stride = STEPS // 8 if high - low <= FEW_BINADES else STEPS
     exponents = np.arange(low * STEPS, high * STEPS) / STEPS
-    x = np.exp2(exponents + 1 / (3 * STEPS))  # not the values of coarse formats themselves
+    x = np.exp2(exponents + 1 / (3 * STEPS))  # avoids the values of coarse formats
     lowest = 1.0
-    for place, (fmt, label, scale) in enumerate(curves):
+    for index, (fmt, label, scale) in enumerate(curves):
         y = cast_to_float64(x / scale, fmt, overflow="saturate") * scale
         relative = np.nan_to_num(np.abs(y - x) / x, nan=1.0)
-        largest = np.maximum(relative.reshape(-1, part).max(axis=1), 2.0**-64)
+        largest = np.maximum(relative.reshape(-1, stride).max(axis=1), 2.0**-64)
         lowest = min(lowest, float(largest.min()))
-        colour = COLOURS[place % len(COLOURS)]
-        axis.stairs(largest, [*exponents[::part], high], baseline=None, color=colour, linewidth=1.5, label=label)
+        colour = COLOURS[index % len(COLOURS)]
+        axis.stairs(largest, [*exponents[::stride], high], baseline=None, color=colour, linewidth=1.5, label=label)
     axis.set_yscale("log", base=2)
     axis.set_ylim(lowest / 4, 2)
     axis.set_xlim(low, high)
@@ -304,13 +304,13 @@ def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, 
 
 
 def report_picture(report: Report, binades: Binades) -> Figure:
-    """A picture of a report: above, where the numbers lie; below, each format's relative error there.
+    """A picture of a report: above, a histogram of the numbers; below, each format's relative error.
 
     Parameters
     ----------
     report : Report
     binades : Binades
-        Of the same numbers.
+        The binades of the same numbers.
 
     Returns
     -------
@@ -334,13 +334,13 @@ def report_picture(report: Report, binades: Binades) -> Figure:
     curves = []
     for row in report.rows:
         scaled = "" if row.scale is None else ", scaled"
-        curves.append((lookup(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
+        curves.append((find_format(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
     _draw_errors(errors, curves, low, high)
     return figure
 
 
 def accuracy_picture(accuracy: Accuracy) -> Figure:
-    """A picture of a function's errors in ulp: against x, or for two operands a map for each way to compute it.
+    """A picture of a function's errors in ulp: a plot over x, or for two operands a map for each method.
 
     Parameters
     ----------
@@ -374,8 +374,8 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
     figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
     axis = figure.subplots()
     x = accuracy.values[0]
-    for place in reversed(range(len(accuracy.methods))):  # the correctly rounded one on top
-        method, colour = accuracy.methods[place], COLOURS[place % len(COLOURS)]
+    for index in reversed(range(len(accuracy.methods))):  # the correctly rounded method on top
+        method, colour = accuracy.methods[index], COLOURS[index % len(COLOURS)]
         label = f"{method.name}: max {method.max_ulp:.6g}, mean {method.mean_ulp:.3g}"
         axis.plot(x, method.ulps, ".", markersize=2, color=colour, label=label, rasterized=True)
     measured = np.abs(x[accuracy.measured & (x != 0)])
@@ -390,13 +390,13 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     handles, labels = axis.get_legend_handles_labels()
-    beneath: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncols": 2}
-    axis.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, markerscale=5, **beneath)
+    position: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncols": 2}
+    axis.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, markerscale=5, **position)
     return figure
 
 
 def _symmetric_powers(x: NDArray[np.float64]) -> Any:
-    """Ticks at a few powers of two on either side of 0."""
+    """Ticks at 0 and at a few positive and negative powers of two."""
     from matplotlib.ticker import FixedLocator
 
     low, high = (math.floor(math.log2(float(end))) for end in (x.min(), x.max()))
@@ -412,7 +412,7 @@ def _signed_power(x: float, _: Any) -> str:
 
 
 def operation_picture(table: OperationTable) -> Figure:
-    """A picture of the relative errors of all results of an operation: a heat map, or a curve for one operand.
+    """A picture of the relative errors of all results of an operation: a heat map, or a plot for one operand.
 
     Parameters
     ----------
@@ -455,7 +455,7 @@ def operation_picture(table: OperationTable) -> Figure:
 def _draw_map(
     axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], low: float, high: float
 ) -> Any:
-    """Numbers of pairs as a map, in the order of the finite values, evenly spaced; grey where there is none."""
+    """Draw numbers for pairs of finite values as a map; the values are evenly spaced, missing numbers grey."""
     import matplotlib
 
     columns, rows = (np.unique(side[np.isfinite(side)]) for side in (x, y))
@@ -467,7 +467,7 @@ def _draw_map(
         grid, origin="lower", cmap=colours, vmin=low, vmax=high if high > low else low + 1, aspect="equal"
     )
     for side, values, ticks in (("x", columns, axis.set_xticks), ("y", rows, axis.set_yticks)):
-        places = np.unique(np.linspace(0, values.size - 1, 7).round().astype(int))
-        ticks(places, [f"{values[place] + 0.0:.3g}" for place in places], fontsize=7)
+        indices = np.unique(np.linspace(0, values.size - 1, 7).round().astype(int))
+        ticks(indices, [f"{values[index] + 0.0:.3g}" for index in indices], fontsize=7)
         getattr(axis, f"set_{side}label")(side)
     return image

@@ -362,7 +362,7 @@ def test_report_draws_a_picture(run, weights):
 def test_cast_keeps_what_a_checkpoint_says(run, tmp_path):
     """Other libraries look for it; what fpemu itself says of the old codes would be wrong of the new ones."""
     path, out = tmp_path / "m.safetensors", tmp_path / "out.safetensors"
-    place = safetensors.Place("F32", (3,))
+    place = safetensors.TensorType("F32", (3,))
     for metadata in ({"format": "pt", "step": "7", "ä": "\n"}, {}, {"format": "pt", "fpemu": "{}"}):
         with open(path, "wb") as stream:
             safetensors.write(stream, {"w": place}, {"w": [np.float32([1, 2, 3])]}, metadata)

@@ -11,7 +11,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.files.data_files import open_arrays
-from fpemu.files.saving import WORDS
+from fpemu.files.saving import BYTE_WORDS
 from fpemu.formats import serialize as portable
 from fpemu.verification import vectors
 from tests.cases.families import small_formats
@@ -113,20 +113,20 @@ def test_numpy_reads_the_codes(tmp_path):
 def test_safetensors_types(tmp_path):
     """The bytes by hand: the header's length, the header, the elements, aligned and without gaps."""
     path = tmp_path / "x.safetensors"
-    arrays = {name: fe.Array([1, 2], fmt) for name, fmt in WORDS.items()}
+    arrays = {name: fe.Array([1, 2], fmt) for name, fmt in BYTE_WORDS.items()}
     fe.save(path, odd=fe.Array([1, 2, 3], "int4"), **arrays)
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     assert length % 8 == 0
     header = json.loads(data[8 : 8 + length])
     assert header["odd"]["dtype"] == "U8"
-    assert set(json.loads(header.pop("__metadata__")["fpemu"])) == {"odd", *WORDS}
+    assert set(json.loads(header.pop("__metadata__")["fpemu"])) == {"odd", *BYTE_WORDS}
     end = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         size = (entry["data_offsets"][1] - entry["data_offsets"][0]) // entry["shape"][0]
         assert entry["data_offsets"][0] == end
         assert end % size == 0
-        assert entry["dtype"] == (name if name in WORDS else "U8")
+        assert entry["dtype"] == (name if name in BYTE_WORDS else "U8")
         end = entry["data_offsets"][1]
         codes = np.frombuffer(data[8 + length :][slice(*entry["data_offsets"])], f"<u{size}")
         assert codes.tolist() == [1, 2, 3][: entry["shape"][0]]

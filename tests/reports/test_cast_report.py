@@ -13,7 +13,7 @@ import fpemu as fe
 from fpemu.casting.buffers import iter_chunks
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.quantization.definition.tool_profiles import scale_profile
-from fpemu.reports.cast_errors import HEADER, Errors
+from fpemu.reports.cast_errors import ERROR_COLUMNS, Errors
 from fpemu.reports.cast_report import report_stream
 
 # format: its largest value, the magnitude from which it overflows to nearest, whether that magnitude itself does,
@@ -258,7 +258,7 @@ def test_the_printed_table_and_the_dictionary():
     plain = json.loads(json.dumps(found.to_dict()))
     assert plain["rows"][1]["saturation"] == 0.5
     assert [row["format"] for row in plain["rows"]] == ["float8_e4m3fn", "int8"]
-    assert len(found.rows[0].cells()) == len(HEADER)
+    assert len(found.rows[0].cells()) == len(ERROR_COLUMNS)
 
 
 def test_errors_of_results_that_are_not_finite():
@@ -492,7 +492,7 @@ def test_one_number_has_no_blocks():
     assert [bool(row.note) for row in found.rows] == [False, True, False, True]
     assert [row.format for row in found.rows] == names
     assert found.rows[::2] == fe.report(np.float32(1), names[::2]).rows
-    assert found.rows[1].cells() == ["mxfp4", *["-"] * (len(HEADER) - 1)]
+    assert found.rows[1].cells() == ["mxfp4", *["-"] * (len(ERROR_COLUMNS) - 1)]
     assert "note" in found.to_dict()["rows"][1]
     assert "note" not in found.to_dict()["rows"][0]
     alone = report_stream(lambda: iter([np.ones(1, np.float32)]), ["mxfp4"], shape=(), marked=True)

@@ -169,7 +169,7 @@ class Findings:
         """Go on from a file; a ValueError where it is not this audit's."""
         with reading(path, "no audit to go on with"):
             budget = Budget.of(path)
-            with archives.opened(path) as archive:
+            with archives.open_archive(path) as archive:
                 members = archives.entries(archive, budget.size)
                 arrays = {name: archives.member_array(archive, entry, budget) for name, entry in members.items()}
             state = budget.json(str(arrays.pop("state.npy")[()]).encode(), "its state")

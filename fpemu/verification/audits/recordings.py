@@ -136,7 +136,7 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
 
 
 def _members(path: Path, budget: Budget) -> dict[str, bytes]:
-    with archives.opened(path) as archive:
+    with archives.open_archive(path) as archive:
         entries = archives.entries(archive, budget.size)
         budget.take(sum(entry.file_size for entry in entries.values()), "its members")
         return {name: archive.read(entry) for name, entry in entries.items()}

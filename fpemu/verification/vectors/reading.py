@@ -215,7 +215,7 @@ class VectorFile:
     def _records(self) -> Iterator[tuple[int, Columns]]:
         fields = fields_of(self.claim, self.has_flags)
         kind, count = record_of(fields), number_of(self.header, "vectors")
-        with archives.opened(self.path) as archive, archive.open("vectors.npy") as member:
+        with archives.open_archive(self.path) as archive, archive.open("vectors.npy") as member:
             shape, _, found = archives.read_header(member)
             if found != kind or shape != (count,):
                 raise ValueError(f"{self.path}: it holds {shape} of {found}, but its header tells of {count} of {kind}")
@@ -284,7 +284,7 @@ def _header(path: Path, layout: str) -> dict[str, str]:
     """The words of a file's header, with the hash."""
     budget = Budget.of(path)
     if layout == "npz":
-        with reading(path, "no npz file of vectors"), archives.opened(path) as archive:
+        with reading(path, "no npz file of vectors"), archives.open_archive(path) as archive:
             members = archives.entries(archive, budget.size)
             text = str(archives.member_array(archive, members["header.npy"], budget)[()])
             return _words(path, budget.json(text.encode(), "its header"))

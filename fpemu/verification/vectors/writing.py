@@ -196,7 +196,7 @@ def _write_npz(
     words["layout"] = "npz"
     kind = record_of(fields)
     hashed = Hash()
-    with archives.written(stream) as archive:
+    with archives.writing_archive(stream) as archive:
         with archive.open(zipfile.ZipInfo("vectors.npy"), "w", force_zip64=True) as member:
             about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False}
             np.lib.format.write_array_header_1_0(member, {**about, "shape": (int(words["vectors"]),)})
