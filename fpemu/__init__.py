@@ -2,12 +2,11 @@
 
 ``import fpemu as fe``, then ``fe.cast(x, "float8_e4m3fn")``.
 
-The names below load, with numpy, when the first of them is asked for (PEP 562): pytest imports this package for its
-plugin in every run of every project, also where no test uses it.
+The public names are imported, with numpy, when the first of them is used (PEP 562), since pytest imports this package
+for its plugin in every run of every project.
 """
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING
 
 from fpemu.version import __version__ as __version__
@@ -17,33 +16,32 @@ if TYPE_CHECKING:
     from fpemu._public import __all__ as __all__
     from fpemu.verification.audits import audit as audit
 
-_NAMESPACES = ("cores", "vectors")  # public modules that are imported when they are asked for
-_APART = {"audit": "fpemu.verification.audits"}  # public names that load more than the others, and their modules
+_NAMESPACES = ("cores", "vectors")  # public modules, each imported when it is used
+_SEPARATE = {"audit": "fpemu.verification.audits"}  # public names that import more than the others, and their modules
 
 
 def __getattr__(name: str) -> object:
-    """Import the public names when the first of them is asked for; `audit`, `cores` and `vectors` each alone."""
+    """Import the public names when the first of them is used; `audit`, `cores` and `vectors` separately."""
     if name in _NAMESPACES:
         return importlib.import_module(f"fpemu.{name}")
-    module = importlib.util.find_spec(f"fpemu.{name}") is not None  # which is imported, not asked for
-    if module or (name.startswith("_") and name != "__all__"):
+    if name.startswith("_") and name != "__all__":
         raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
     from fpemu.formats.keywords import with_hints
 
-    if name in _APART:
-        value = globals()[name] = with_hints(getattr(importlib.import_module(_APART[name]), name))
+    if name in _SEPARATE:
+        value = globals()[name] = with_hints(getattr(importlib.import_module(_SEPARATE[name]), name))
         return value
     from fpemu import _public
 
     if name == "__all__":
-        return sorted([*_public.__all__, *_APART])
+        return sorted([*_public.__all__, *_SEPARATE])
     if name not in _public.__all__:
         raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
-    globals().update((known, with_hints(getattr(_public, known))) for known in _public.__all__)
+    globals().update((public, with_hints(getattr(_public, public))) for public in _public.__all__)
     return globals()[name]
 
 
 def __dir__() -> list[str]:
     from fpemu import _public
 
-    return sorted({*globals(), *_public.__all__, *_APART, *_NAMESPACES})
+    return sorted({*globals(), *_public.__all__, *_SEPARATE, *_NAMESPACES})

@@ -1,4 +1,4 @@
-"""The public names, all at once; `fpemu` takes them from here when the first of them is asked for."""
+"""All public names; `fpemu` imports them from here when the first of them is used."""
 
 from fpemu.arithmetic import (
     absolute,

@@ -24,7 +24,7 @@ __all__ = ["NumpyInterface"]
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 # The methods' parameters in docstrings, by annotation or by name
-_PARAMETER_TEXTS = {
+_METHOD_PARAMETERS = {
     "Axis": "axis : None, int or tuple of int\n    The axes; default all.",
     "int | None": "axis : None or int\n    The axis; None is the elements in C order.",
     "axis": "axis : int\n    The axis.",
@@ -50,7 +50,7 @@ def _with_sections(returns: str = "Array") -> Callable[[MethodT], MethodT]:
         summary, _, rest = inspect.cleandoc(method.__doc__ or "").partition("\n\n")  # python -OO leaves none
         more, _, example = rest.partition(">>> ")
         parameters = list(inspect.signature(method).parameters.values())[1:]
-        texts = [_PARAMETER_TEXTS.get(str(p.annotation)) or _PARAMETER_TEXTS[p.name] for p in parameters]
+        texts = [_METHOD_PARAMETERS.get(str(p.annotation)) or _METHOD_PARAMETERS[p.name] for p in parameters]
         sections = [summary]
         if texts:
             sections.append("\n".join(["Parameters", "-" * 10, *filter(None, texts)]))

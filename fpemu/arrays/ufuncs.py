@@ -10,7 +10,7 @@ import numpy as np
 
 from fpemu import arithmetic
 from fpemu.arithmetic import vecdot
-from fpemu.arithmetic.elementary import functions as elementary
+from fpemu.arithmetic.elementary import functions
 from fpemu.arrays.advice import numpy_refusal
 from fpemu.casting import as_array, carries_codes
 from fpemu.formats import apart
@@ -53,15 +53,15 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.isinf: arithmetic.is_infinite,
     np.isfinite: arithmetic.is_finite,
     np.signbit: arithmetic.is_sign_minus,
-    np.exp: elementary.exp,
-    np.exp2: elementary.exp2,
-    np.log: elementary.log,
-    np.log2: elementary.log2,
-    np.sin: elementary.sin,
-    np.cos: elementary.cos,
-    np.tanh: elementary.tanh,
-    np.reciprocal: elementary.reciprocal,
-    np.power: elementary.pow,
+    np.exp: functions.exp,
+    np.exp2: functions.exp2,
+    np.log: functions.log,
+    np.log2: functions.log2,
+    np.sin: functions.sin,
+    np.cos: functions.cos,
+    np.tanh: functions.tanh,
+    np.reciprocal: functions.reciprocal,
+    np.power: functions.pow,
     np.vecdot: vecdot,
 }
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from fpemu.cli.options import JsonOption
 from fpemu.cli.output import console, print_json
 from fpemu.demo import canvas, network, sine
-from fpemu.demo.network import Network, Result
+from fpemu.demo.network import FormatResult, Network
 from fpemu.files.atomic import replacing
 
 __all__ = ["demo"]
@@ -49,7 +49,7 @@ def demo(
     files = [_write_weights(digits, out / "weights.npy")]
     with _progress() as progress:
         results = _evaluate(digits, progress)
-        quantized = [sine.quantize(sine.sample()[1], bits) for bits in sine.BITS]
+        quantized = [sine.quantize_signal(sine.sample()[1], bits) for bits in sine.SINE_BITS]
         files += _draw_pictures(digits, results, out, progress)
     if json:
         print_json(_to_dict(results, quantized, files))
@@ -73,12 +73,12 @@ def _progress() -> Progress:
     return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
 
 
-def _evaluate(digits: Network, progress: Progress) -> list[Result]:
+def _evaluate(digits: Network, progress: Progress) -> list[FormatResult]:
     casts = network.casts()
     task = progress.add_task("compiling the kernels (kept for the next time)", total=len(casts))
     results = []
     for name, scaled in casts:
-        results.append(network.evaluate(digits, name, scaled))
+        results.append(network.evaluate_format(digits, name, scaled))
         progress.update(task, description=f"casting to {name}", advance=1)
     return results
 
@@ -89,7 +89,7 @@ def _write_weights(digits: Network, path: Path) -> Path:
     return path
 
 
-def _draw_pictures(digits: Network, results: Sequence[Result], out: Path, progress: Progress) -> list[Path]:
+def _draw_pictures(digits: Network, results: Sequence[FormatResult], out: Path, progress: Progress) -> list[Path]:
     """Draw the pictures; return their files, none without matplotlib."""
     progress.add_task("drawing the pictures", total=None)
     try:
@@ -101,7 +101,7 @@ def _draw_pictures(digits: Network, results: Sequence[Result], out: Path, progre
     return write_pictures(out, digits, results)
 
 
-def _print_errors(output: Console, digits: Network, results: Sequence[Result]) -> None:
+def _print_errors(output: Console, digits: Network, results: Sequence[FormatResult]) -> None:
     title = f"The network's {digits.all_weights.size} weights"
     columns = {
         "smallest value": ["" if r.scale else _five_digits(r.smallest) for r in results],
@@ -113,7 +113,7 @@ def _print_errors(output: Console, digits: Network, results: Sequence[Result]) -
     _print_table(output, title, results, columns)
 
 
-def _print_network(output: Console, digits: Network, results: Sequence[Result]) -> None:
+def _print_network(output: Console, digits: Network, results: Sequence[FormatResult]) -> None:
     title = f"The network reads {len(digits.labels)} handwritten digits that it never saw"
     columns = {
         "accuracy, weights cast": [f"{r.accuracy_weights:.1%}" for r in results],
@@ -126,7 +126,7 @@ def _print_network(output: Console, digits: Network, results: Sequence[Result]) 
     _print_table(output, title, results, columns)
 
 
-def _print_table(output: Console, title: str, results: Sequence[Result], columns: dict[str, list[str]]) -> None:
+def _print_table(output: Console, title: str, results: Sequence[FormatResult], columns: dict[str, list[str]]) -> None:
     """Print a table with a row for each result; columns that do not fit go into further tables below."""
     names = ["  absmax" if r.scale == "absmax" else r.format for r in results]
     first = max(map(len, names))
@@ -163,7 +163,7 @@ def _decibels(ratio: float) -> str:
     return "exact" if ratio == float("inf") else f"{ratio:.1f}"
 
 
-def _draw_sine(quantized: Sequence[sine.Quantized], output: Console) -> Table:
+def _draw_sine(quantized: Sequence[sine.QuantizedSignal], output: Console) -> Table:
     """The samples, then each quantized signal above its error, side by side as the terminal's width allows."""
     side_by_side = 4 if output.width >= 76 else 2 if output.width >= 36 else 1
     width = min(40, (output.width - 2 * (side_by_side - 1)) // side_by_side)
@@ -203,7 +203,9 @@ def _next_commands(weights: Path) -> list[str]:
     ]
 
 
-def _to_dict(results: Sequence[Result], quantized: Sequence[sine.Quantized], files: Sequence[Path]) -> dict[str, Any]:
+def _to_dict(
+    results: Sequence[FormatResult], quantized: Sequence[sine.QuantizedSignal], files: Sequence[Path]
+) -> dict[str, Any]:
     return {
         "formats": [dataclasses.asdict(r) for r in results],
         "sine": [

@@ -185,7 +185,7 @@ def open_file(
             element_type(dtype)
         except (ValueError, TypeError) as error:
             raise typer.BadParameter(str(error), param_hint="'--dtype'") from None
-    sizes = _shape(shape)
+    sizes = _parsed_shape(shape)
     try:
         kind = kind_of_input(file, raw)
     except UnknownEndingError as error:
@@ -200,7 +200,7 @@ def open_file(
     return arrays
 
 
-def _shape(text: str | None) -> tuple[int, ...] | None:
+def _parsed_shape(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Curves in a terminal: each character is a cell of 2 x 4 braille dots, or one star where only ASCII can be shown."""
+"""Curves in a terminal: each character is a cell of 2 x 4 braille dots, or a star in ASCII."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 def draw(
     y: ArrayLike, limit: float, width: int, height: int, *, joined: bool = True, ascii_only: bool = False
 ) -> list[str]:
-    """Lines of text that show a curve.
+    """Draw a curve as lines of text.
 
     Parameters
     ----------
     y : array_like
         The curve's values, from left to right.
     limit : float
-        The picture reaches from -limit to limit; what lies outside is drawn on its edge.
+        The picture extends from -limit to limit; values outside are drawn on its edge.
     width, height : int
         In characters.
     joined : bool

@@ -1,6 +1,6 @@
-"""A small network that reads handwritten digits, run with its weights, or weights and activations, cast to a format.
+"""A small network that reads handwritten digits, with weights, or weights and activations, cast to a format.
 
-Each matrix product takes cast values and is then computed in float64, so that what differs is the cast alone.
+Matrix products of the cast values are computed in float64, so that only the casts differ.
 """
 
 from __future__ import annotations
@@ -18,9 +18,18 @@ from numpy.typing import NDArray
 import fpemu as fe
 from fpemu.reports import Row
 
-__all__ = ["FORMATS", "SCHEMES", "Network", "Result", "casts", "evaluate", "load", "signal_to_noise"]
+__all__ = [
+    "DEMO_FORMATS",
+    "DEMO_SCHEMES",
+    "FormatResult",
+    "Network",
+    "casts",
+    "evaluate_format",
+    "load",
+    "signal_to_noise",
+]
 
-FORMATS = (
+DEMO_FORMATS = (
     "float32",
     "float16",
     "bfloat16",
@@ -33,7 +42,7 @@ FORMATS = (
     "int4",
 )
 
-SCHEMES = (
+DEMO_SCHEMES = (
     "mxfp8_e4m3",
     "mxfp4",
     "nvfp4",
@@ -44,13 +53,13 @@ SCHEMES = (
     "zeropoint_int4",
 )
 
-Array = NDArray[np.float64]
-Target = fe.Format | fe.ScaledFormat
+Floats = NDArray[np.float64]
+AnyFormat = fe.Format | fe.ScaledFormat
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
-    """What one format does to the network; shares and accuracies are 0 to 1.
+class FormatResult:
+    """Results of one format: accuracies and shares, 0 to 1.
 
     Parameters
     ----------
@@ -60,17 +69,17 @@ class Result:
         "absmax": each tensor was scaled so that its largest magnitude is the format's largest value; "own": a scaled
         format, whose blocks lie along the sums of the matrix products.
     smallest, largest : float
-        The format's smallest positive and its largest value; NaN of a scaled format.
+        The format's smallest positive and its largest value; NaN for a scaled format.
     weights, activations : Row
-        `fe.report` on all weights, and on all layers' inputs where both are cast.
+        `fe.report` of all weights, and of all layers' inputs when both are cast.
     accuracy_weights : float
         Test accuracy with the weights cast.
     accuracy : float
         Test accuracy with weights and activations cast.
     logits_sqnr : float
-        The logits' signal to noise in dB with weights and activations cast, float32's logits being the signal.
+        The logits' signal-to-noise ratio in dB with weights and activations cast; the signal is float32's logits.
     agreement : float
-        Share of the test images that then get the same answer as in float32.
+        Share of the test images with the same answer as in float32, with weights and activations cast.
     """
 
     format: str
@@ -88,7 +97,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The trained network and the images that test it, everything in float64.
+    """The trained network and its test images, in float64.
 
     Parameters
     ----------
@@ -101,23 +110,23 @@ class Network:
         The digits.
     """
 
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    images: Array
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    images: Floats
     labels: NDArray[np.uint8]
 
     @property
-    def all_weights(self) -> Array:
-        """The weights of all layers in one row."""
-        return _in_a_row(self.weights)
+    def all_weights(self) -> Floats:
+        """The weights of all layers in one dimension."""
+        return _flattened(self.weights)
 
     @functools.cached_property
-    def float32_logits(self) -> Array:
-        """What the others are compared with: the logits with weights and activations in float32."""
+    def float32_logits(self) -> Floats:
+        """The reference: the logits with weights and activations in float32."""
         return self.run(fe.dtype("float32"), scaled=False, activations=True)[0]
 
-    def run(self, fmt: Target, *, scaled: bool, activations: bool) -> tuple[Array, list[Array]]:
-        """Show all test images to the network with its weights cast.
+    def run(self, fmt: AnyFormat, *, scaled: bool, activations: bool) -> tuple[Floats, list[Floats]]:
+        """Run the network, with its weights cast, on all test images.
 
         Parameters
         ----------
@@ -131,19 +140,19 @@ class Network:
         -------
         logits : numpy.ndarray, shape (images, 10)
         inputs : list of numpy.ndarray
-            Each layer's input, not yet cast.
+            Each layer's input before its cast.
         """
         inputs = [self.images]
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            x = _cast(inputs[-1], fmt, scaled) if activations else inputs[-1]
-            logits = x @ _cast(weight, _down(fmt), scaled) + bias
+            x = _cast_tensor(inputs[-1], fmt, scaled) if activations else inputs[-1]
+            logits = x @ _cast_tensor(weight, _along_inputs(fmt), scaled) + bias
             inputs.append(np.maximum(logits, 0))
         return logits, inputs[:-1]
 
 
 @functools.cache
 def load() -> Network:
-    """The network and the test images that come with the package; README.md here says where they are from."""
+    """The network and the test images of the package; their origin is in README.md."""
     with np.load(Path(__file__).with_name("digits.npz")) as data:
         test = data["test"]
         return Network(
@@ -156,11 +165,13 @@ def load() -> Network:
 
 def casts() -> list[tuple[str, bool]]:
     """The demo's casts, as (format, scaled): each format unscaled and, up to 8 bits, scaled; then scaled formats."""
-    plain = [(name, scaled) for name in FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8]
-    return [*plain, *((name, False) for name in SCHEMES)]
+    plain = [
+        (name, scaled) for name in DEMO_FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8
+    ]
+    return [*plain, *((name, False) for name in DEMO_SCHEMES)]
 
 
-def evaluate(network: Network, name: str, scaled: bool) -> Result:
+def evaluate_format(network: Network, name: str, scaled: bool) -> FormatResult:
     """Run the network with its tensors cast to one format.
 
     Parameters
@@ -173,28 +184,27 @@ def evaluate(network: Network, name: str, scaled: bool) -> Result:
 
     Returns
     -------
-    Result
+    FormatResult
 
     Examples
     --------
     >>> from fpemu.demo import network
     >>> digits = network.load()
-    >>> network.evaluate(digits, "float32", scaled=False).agreement
+    >>> network.evaluate_format(digits, "float32", scaled=False).agreement
     1.0
     """
-    fmt = fe.scheme(name) if name in SCHEMES else fe.dtype(name)
-    own = isinstance(fmt, fe.ScaledFormat)
+    fmt = fe.scheme(name) if name in DEMO_SCHEMES else fe.dtype(name)
     reference = network.float32_logits
     by_weights, _ = network.run(fmt, scaled=scaled, activations=False)
     logits, inputs = network.run(fmt, scaled=scaled, activations=True)
-    return Result(
+    return FormatResult(
         format=name,
         bits=fmt.element.bits if isinstance(fmt, fe.ScaledFormat) else fmt.bits,
-        scale="own" if own else "absmax" if scaled else None,
-        smallest=_smallest(fmt),
+        scale="own" if isinstance(fmt, fe.ScaledFormat) else "absmax" if scaled else None,
+        smallest=_smallest_positive(fmt),
         largest=math.nan if isinstance(fmt, fe.ScaledFormat) else float(fe.describe(fmt).max),
-        weights=_report(network.weights, _down(fmt), scaled),
-        activations=_report(inputs, fmt, scaled),
+        weights=_tensor_errors(network.weights, _along_inputs(fmt), scaled),
+        activations=_tensor_errors(inputs, fmt, scaled),
         accuracy_weights=_share(by_weights.argmax(axis=1) == network.labels),
         accuracy=_share(logits.argmax(axis=1) == network.labels),
         logits_sqnr=signal_to_noise(reference, logits),
@@ -202,22 +212,22 @@ def evaluate(network: Network, name: str, scaled: bool) -> Result:
     )
 
 
-def signal_to_noise(signal: Array, noisy: Array) -> float:
+def signal_to_noise(signal: Floats, noisy: Floats) -> float:
     """The power of a signal over the power of its error, in dB; infinite without an error."""
     noise = float(np.square(noisy - signal).sum())
     return float(10 * np.log10(np.square(signal).sum() / noise)) if noise else float("inf")
 
 
-def _report(tensors: Sequence[Array], fmt: Target, scaled: bool) -> Row:
+def _tensor_errors(tensors: Sequence[Floats], fmt: AnyFormat, scaled: bool) -> Row:
     """The errors of all tensors together, each with its own scale."""
     if isinstance(fmt, fe.ScaledFormat):
-        return _together([fe.report(_single(t), fmt, pad=True).rows[0] for t in tensors], tensors)
-    scale = _in_a_row([np.full(t.size, _absmax_scale(t, fmt)) for t in tensors]) if scaled else None
-    return fe.report(_in_a_row(tensors), [fmt], scale=scale).rows[0]
+        return _combined_row([fe.report(_as_float32(t), fmt, pad=True).rows[0] for t in tensors], tensors)
+    scale = _flattened([np.full(t.size, _absmax_scale(t, fmt)) for t in tensors]) if scaled else None
+    return fe.report(_flattened(tensors), [fmt], scale=scale).rows[0]
 
 
-def _together(rows: Sequence[Row], tensors: Sequence[Array]) -> Row:
-    """Rows of several tensors as one."""
+def _combined_row(rows: Sequence[Row], tensors: Sequence[Floats]) -> Row:
+    """One row for several tensors."""
     sizes = np.array([t.size for t in tensors])
 
     def mean(field: str) -> float:
@@ -227,41 +237,41 @@ def _together(rows: Sequence[Row], tensors: Sequence[Array]) -> Row:
     largest: dict[str, Any] = {
         field: max(getattr(row, field) for row in rows) for field in ("max_error", "max_relative_error")
     }
-    signal = float(np.square(_in_a_row(tensors)).mean())
+    signal = float(np.square(_flattened(tensors)).mean())
     sqnr = 10 * math.log10(signal / means["mse"]) if means["mse"] else math.inf
     return dataclasses.replace(rows[0], **means, **largest, sqnr=sqnr, nan=sum(row.nan for row in rows))
 
 
-def _in_a_row(tensors: Sequence[Array]) -> Array:
+def _flattened(tensors: Sequence[Floats]) -> Floats:
     return np.concatenate([t.ravel() for t in tensors])
 
 
-def _share(which: NDArray[np.bool_]) -> float:
-    return float(which.mean())
+def _share(mask: NDArray[np.bool_]) -> float:
+    return float(mask.mean())
 
 
-def _smallest(fmt: Target) -> float:
+def _smallest_positive(fmt: AnyFormat) -> float:
     if isinstance(fmt, fe.ScaledFormat):
         return math.nan
     return fe.finfo(fmt).smallest_subnormal if isinstance(fmt, fe.FloatFormat) else fe.iinfo(fmt).quantum
 
 
-def _absmax_scale(x: Array, fmt: fe.Format) -> float:
-    """What to divide by so that the largest magnitude becomes the format's largest value."""
+def _absmax_scale(x: Floats, fmt: fe.Format) -> float:
+    """The divisor that makes the largest magnitude the format's largest value."""
     return float(np.abs(x).max()) / fe.describe(fmt).max
 
 
-def _down(fmt: Target) -> Target:
-    """A format for weights, inputs by outputs: blocks lie along the inputs."""
+def _along_inputs(fmt: AnyFormat) -> AnyFormat:
+    """The format for weights, whose blocks lie along the inputs, axis 0."""
     return fmt.replace(axis=0) if isinstance(fmt, fe.ScaledFormat) else fmt
 
 
-def _single(x: Array) -> NDArray[np.float32]:
+def _as_float32(x: Floats) -> NDArray[np.float32]:
     return x.astype(np.float32)
 
 
-def _cast(x: Array, fmt: Target, scaled: bool) -> Array:
+def _cast_tensor(x: Floats, fmt: AnyFormat, scaled: bool) -> Floats:
     if isinstance(fmt, fe.ScaledFormat):
-        return fe.fake_quantize(_single(x), fmt, pad=True).astype(np.float64)
+        return fe.fake_quantize(_as_float32(x), fmt, pad=True).astype(np.float64)
     scale = _absmax_scale(x, fmt) if scaled else 1.0
     return np.asarray(fe.cast(x / scale, fmt) * scale)

@@ -14,23 +14,23 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from fpemu.demo import network, sine
-from fpemu.demo.network import Network, Result
+from fpemu.demo.network import FormatResult, Network
 from fpemu.files.atomic import replacing
 
 __all__ = ["formats_picture", "sine_picture", "write_pictures"]
 
-# Of Okabe and Ito's palette, told apart with every kind of colour vision.
+# Okabe and Ito's palette, distinct with every kind of colour vision
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 
 
-def write_pictures(folder: Path, digits: Network, results: Sequence[Result]) -> list[Path]:
-    """Write sine.png and formats.png into a folder, each whole or not at all.
+def write_pictures(folder: Path, digits: Network, results: Sequence[FormatResult]) -> list[Path]:
+    """Write sine.png and formats.png into a folder, each atomically.
 
     Parameters
     ----------
     folder : Path
     digits : Network
-    results : sequence of Result
+    results : sequence of FormatResult
 
     Returns
     -------
@@ -45,7 +45,7 @@ def write_pictures(folder: Path, digits: Network, results: Sequence[Result]) -> 
 
 
 def sine_picture() -> Figure:
-    """A sampled sine, quantized to 3, 4 and 8 bits, with its error beneath.
+    """A sampled sine, quantized to 3, 4 and 8 bits, with its error below.
 
     Returns
     -------
@@ -54,21 +54,21 @@ def sine_picture() -> Figure:
     time, signal = sine.sample()
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     axes: NDArray[Any] = figure.subplots(
-        2, len(sine.BITS), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [2, 1]}
+        2, len(sine.SINE_BITS), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [2, 1]}
     )
-    for column, bits in enumerate(sine.BITS):
-        quantized = sine.quantize(signal, bits)
-        above, beneath = axes[:, column]
+    for column, bits in enumerate(sine.SINE_BITS):
+        quantized = sine.quantize_signal(signal, bits)
+        above, below = axes[:, column]
         above.plot(time, signal, ".", color=GREY, markersize=3, label="samples")
         above.step(time, quantized.values, where="mid", color=BLUE, linewidth=1.5, label="quantized")
         above.set_title(f"{bits} bits: SQNR {quantized.sqnr:.1f} dB", fontsize=11)
         if bits <= 4:
             above.hlines(np.linspace(-1, 1, 2**bits), 0, 1, color=GREY, linewidth=0.4, alpha=0.5)
-        beneath.axhline(0, color=GREY, linewidth=0.5)
-        beneath.vlines(time, 0, quantized.error, color=ORANGE, linewidth=1.2)
-        beneath.set_xlabel("time, periods")
-        beneath.set_title(f"at most {quantized.max_error:.2g}", fontsize=9, loc="right")
-        for axis in (above, beneath):
+        below.axhline(0, color=GREY, linewidth=0.5)
+        below.vlines(time, 0, quantized.error, color=ORANGE, linewidth=1.2)
+        below.set_xlabel("time, periods")
+        below.set_title(f"at most {quantized.max_error:.2g}", fontsize=9, loc="right")
+        for axis in (above, below):
             axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("signal")
     axes[1, 0].set_ylabel("error")
@@ -76,13 +76,13 @@ def sine_picture() -> Figure:
     return figure
 
 
-def formats_picture(digits: Network, results: Sequence[Result]) -> Figure:
-    """What each format can hold beside the network's weights, and how well the network then reads.
+def formats_picture(digits: Network, results: Sequence[FormatResult]) -> Figure:
+    """The range of each format compared with the network's weights, and the network's accuracy in it.
 
     Parameters
     ----------
     digits : Network
-    results : sequence of Result
+    results : sequence of FormatResult
 
     Returns
     -------
@@ -91,7 +91,7 @@ def formats_picture(digits: Network, results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
     ranges, noise = figure.subplots(1, 2, sharey=True)
     names = list(dict.fromkeys(r.format for r in results))
-    _draw_ranges(ranges, digits, {r.format: r for r in results})
+    _draw_format_ranges(ranges, digits, {r.format: r for r in results})
     _draw_noise(noise, names, results)
     ranges.set_yticks(range(len(names)), names)
     ranges.invert_yaxis()
@@ -101,8 +101,8 @@ def formats_picture(digits: Network, results: Sequence[Result]) -> Figure:
     return figure
 
 
-def _draw_ranges(axis: Axes, digits: Network, formats: dict[str, Result]) -> None:
-    reach = 40  # powers of two shown; a bar that goes on says how far
+def _draw_format_ranges(axis: Axes, digits: Network, formats: dict[str, FormatResult]) -> None:
+    reach = 40  # powers of two shown; longer bars are labelled with their ends
     low, high = np.percentile(np.log2(np.abs(digits.all_weights)), [1, 100])
     axis.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0, label="99 % of the weights")
     for row, result in enumerate(formats.values()):
@@ -118,7 +118,7 @@ def _draw_ranges(axis: Axes, digits: Network, formats: dict[str, Result]) -> Non
     axis.legend(frameon=False, fontsize=9, loc="lower left")
 
 
-def _draw_noise(axis: Axes, names: list[str], results: Sequence[Result]) -> None:
+def _draw_noise(axis: Axes, names: list[str], results: Sequence[FormatResult]) -> None:
     for result in results:
         scaled = result.scale is not None
         row = names.index(result.format) + (0.2 if scaled else -0.2 if result.bits <= 8 else 0)
@@ -138,4 +138,4 @@ def _draw_noise(axis: Axes, names: list[str], results: Sequence[Result]) -> None
 
 if __name__ == "__main__":
     loaded = network.load()
-    write_pictures(Path(sys.argv[1]), loaded, [network.evaluate(loaded, *cast) for cast in network.casts()])
+    write_pictures(Path(sys.argv[1]), loaded, [network.evaluate_format(loaded, *cast) for cast in network.casts()])

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 import fpemu as fe
 from fpemu.demo.network import signal_to_noise
 
-__all__ = ["BITS", "SAMPLES", "Quantized", "quantize", "sample"]
+__all__ = ["SAMPLES", "SINE_BITS", "QuantizedSignal", "quantize_signal", "sample"]
 
-BITS = (3, 4, 8)
+SINE_BITS = (3, 4, 8)
 SAMPLES = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantized:
+class QuantizedSignal:
     """A quantized signal.
 
     Parameters
@@ -29,7 +29,7 @@ class Quantized:
     error : numpy.ndarray
         `values` minus the signal.
     sqnr : float
-        Signal to quantization noise, in dB.
+        Signal-to-quantization-noise ratio in dB.
     """
 
     bits: int
@@ -50,8 +50,8 @@ def sample(count: int = SAMPLES) -> tuple[NDArray[np.float64], NDArray[np.float6
     return time, np.sin(2 * np.pi * time)
 
 
-def quantize(signal: NDArray[np.float64], bits: int) -> Quantized:
-    """Round a signal between -1 and 1 to the nearest of 2^bits equally spaced levels, both ends among them.
+def quantize_signal(signal: NDArray[np.float64], bits: int) -> QuantizedSignal:
+    """Round a signal between -1 and 1 to the nearest of 2^bits equally spaced levels, including both ends.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ def quantize(signal: NDArray[np.float64], bits: int) -> Quantized:
 
     Returns
     -------
-    Quantized
+    QuantizedSignal
 
     Examples
     --------
     >>> import numpy as np
     >>> from fpemu.demo import sine
-    >>> sine.quantize(np.array([-1.0, 0.5, 1.0]), bits=2).values.round(3)
+    >>> sine.quantize_signal(np.array([-1.0, 0.5, 1.0]), bits=2).values.round(3)
     array([-1.   ,  0.333,  1.   ])
     """
     step = 2 / (2**bits - 1)
     values = fe.cast((signal + 1) / step, fe.IntFormat(f"uint{bits}", bits, signed=False)) * step - 1
-    return Quantized(bits, step, values, values - signal, signal_to_noise(signal, values))
+    return QuantizedSignal(bits, step, values, values - signal, signal_to_noise(signal, values))

@@ -1,7 +1,7 @@
 """Train the demo's network and store it with its data: ``python -m fpemu.demo.train [digits.npz]``.
 
-A perceptron of 64 - 64 - 32 - 10 units with ReLU, plain minibatch gradient descent with momentum, numpy alone.
-Nothing is tuned towards any number format.  README.md says where the images come from.
+A perceptron of 64 - 64 - 32 - 10 units with ReLU, trained by minibatch gradient descent with momentum, in numpy alone.
+Nothing is tuned towards any number format.  The origin of the images is in README.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DATA = Path(__file__).with_name("digits.npz")
 
 SEED = 0
 SIZES = (64, 64, 32, 10)
-TRAINING_IMAGES = 1000  # the other 797 test
+TRAINING_IMAGES = 1000  # the other 797 are for testing
 EPOCHS, BATCH, RATE, MOMENTUM = 40, 20, 0.05, 0.9
 
 Matrices = list[NDArray[np.float64]]
@@ -50,7 +50,7 @@ def train(images: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[Matri
 
 
 def _gradients(x: NDArray[np.float64], labels: NDArray[np.uint8], weights: Matrices, biases: Matrices) -> Matrices:
-    """Of the mean cross-entropy: by each weight matrix, then by each bias."""
+    """The gradients of the mean cross-entropy: by each weight matrix, then by each bias."""
     inputs = [x]
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
         inputs.append(np.maximum(inputs[-1] @ weight + bias, 0))
@@ -67,8 +67,8 @@ def _gradients(x: NDArray[np.float64], labels: NDArray[np.uint8], weights: Matri
     return by_weight[::-1] + by_bias[::-1]
 
 
-def main(path: Path) -> None:
-    """Train on the images in `path` and store the parameters, as float32, beside them."""
+def train_and_save(path: Path) -> None:
+    """Train on the images in `path` and add the parameters, as float32, to the file."""
     with np.load(path) as data:
         images, labels = data["images"], data["labels"]
     training, test = split(len(images))
@@ -81,4 +81,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA)
+    train_and_save(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MAGIC", "Header", "entries", "member_array", "open_archive", "read_header", "writing_archive"]
 
 MAGIC = b"\x93NUMPY"
-LONGEST_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
+MOST_NPY_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
 MOST_BYTES = 1 << 62  # of an array
 DIMENSIONS = 64  # numpy's limit
 EXPANSION = 1100  # deflate's largest ratio of sizes
@@ -97,8 +97,8 @@ def read_header(stream: IO[bytes]) -> Header:
         raise ValueError(f"version {version} of the .npy format is unknown")
     width = 2 if version == 1 else 4
     length = int.from_bytes(_read_exactly(stream, width), "little")
-    if length > LONGEST_HEADER:
-        raise ValueError(f"its header has {length:,} bytes; {LONGEST_HEADER:,} are read")
+    if length > MOST_NPY_HEADER:
+        raise ValueError(f"its header has {length:,} bytes; {MOST_NPY_HEADER:,} are read")
     raw = _read_exactly(stream, length)
     return _parsed_header(raw.decode("utf-8" if version == 3 else "latin1"))
 

@@ -79,7 +79,7 @@ _CONTRADICTION = (
     "{}: its name says that it is {}, raw=True (--raw) that it holds raw numbers: rename it, or leave raw out"
 )
 _PICKLE = re.compile(rb"\x80[\x03-\x05](\x95.{8})?[\x8c\x8a\x8b\]}(cKMX)]|\x80\x02[\]}(c]", re.DOTALL)
-_ONNX = re.compile(rb"\x08[\x01-\x14]\x12([\x03-\x40])([A-Za-z][\w.+ -]*)[\x1a\x22\x2a\x32\x3a\x42]", re.DOTALL)
+_ONNX_START = re.compile(rb"\x08[\x01-\x14]\x12([\x03-\x40])([A-Za-z][\w.+ -]*)[\x1a\x22\x2a\x32\x3a\x42]", re.DOTALL)
 
 
 class UnknownEndingError(ValueError):
@@ -92,7 +92,7 @@ class _Other(NamedTuple):
     magic: tuple[tuple[int, bytes], ...]
 
 
-_TABLE = tuple(
+_UNSUPPORTED = tuple(
     _Other(
         name,
         tuple(f".{ending}" for ending in endings.split()),
@@ -114,7 +114,7 @@ def kind_by_name(path: str | os.PathLike[str]) -> str | None:
     suffix = Path(path).suffix.lower()
     if file_kind(path) in READ:
         return suffix
-    return next((other.name for other in _TABLE if suffix in other.endings), None)
+    return next((other.name for other in _UNSUPPORTED if suffix in other.endings), None)
 
 
 def file_kind(path: str | os.PathLike[str]) -> str:
@@ -154,14 +154,14 @@ def kind_by_bytes(path: str | os.PathLike[str]) -> str | None:
                 return ".safetensors"
         if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _zip_kind(path)
-        for other in _TABLE:
+        for other in _UNSUPPORTED:
             if any(head.startswith(magic, offset) for offset, magic in other.magic):
                 return other.name
         if _PICKLE.match(head) and size > 4:
             stream.seek(-1, os.SEEK_END)
             if stream.read(1) == b".":
                 return "a pickle"
-    onnx = _ONNX.match(head)
+    onnx = _ONNX_START.match(head)
     if onnx and len(onnx[2]) >= onnx[1][0]:
         return "an ONNX file"
     return None
@@ -237,7 +237,7 @@ def kind_of_input(path: str | os.PathLike[str], raw: bool = False) -> str:
         raise ValueError(f"{path}: {kind}, which fpemu does not read; {_KNOWN.format('reads')}")
     if Path(path).suffix.lower() in RAW_ENDINGS:
         return "raw"
-    raise UnknownEndingError(f"{path}: {_unknown(path)} if it holds raw numbers")
+    raise UnknownEndingError(f"{path}: {_unknown_ending(path)} if it holds raw numbers")
 
 
 def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
@@ -270,10 +270,10 @@ def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
         raise ValueError(f"{path}: {kind}, which fpemu does not write; {_KNOWN.format('writes')}")
     if raw or Path(path).suffix.lower() in RAW_ENDINGS or (os.path.exists(path) and not os.path.isfile(path)):
         return "raw"
-    raise UnknownEndingError(f"{path}: {_unknown(path)} for raw numbers")
+    raise UnknownEndingError(f"{path}: {_unknown_ending(path)} for raw numbers")
 
 
-def _unknown(path: str | os.PathLike[str]) -> str:
+def _unknown_ending(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix
     problem = f"its ending {suffix} is unknown" if suffix else "it has no ending"
     return f"{problem}; known are {', '.join(READ + RAW_ENDINGS)} (raw); say raw=True (--raw)"

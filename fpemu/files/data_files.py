@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 MOST_NAME_BYTES = (1 << 16) - 5  # of a member of a zip archive, without the ending
-T = TypeVar("T")
+MemberT = TypeVar("MemberT")
 Element = np.dtype[Any] | Format
 
 
@@ -353,7 +353,7 @@ def _open_npz(path: Path, element: Element | None, member: str | None, under: st
         return [_open_member(path, archive, entry, element) for entry in members.values()]
 
 
-def member_named(path: Path, members: Mapping[str, T], member: str) -> T:
+def member_named(path: Path, members: Mapping[str, MemberT], member: str) -> MemberT:
     """The member with a name; a ValueError that lists the names if there is none."""
     if member not in members:
         names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
@@ -524,7 +524,7 @@ def write_arrays(
         raise ValueError(f"{path}: two arrays have one name: {', '.join(array.name for array in arrays)}")
     with replacing(path) as stream:
         if kind == ".npz":
-            _write_npz(stream, arrays)
+            _write_npz_arrays(stream, arrays)
         elif kind == ".safetensors":
             _write_tensors(stream, arrays, metadata or {})
         else:
@@ -540,7 +540,7 @@ def _write_array(stream: IO[bytes], array: Outgoing, header: bool = True) -> Non
         stream.write(np.ascontiguousarray(chunk, array.dtype).data)
 
 
-def _write_npz(stream: IO[bytes], arrays: list[Outgoing]) -> None:
+def _write_npz_arrays(stream: IO[bytes], arrays: list[Outgoing]) -> None:
     import zipfile
 
     for array in arrays:
@@ -561,4 +561,4 @@ def _write_tensors(stream: IO[bytes], arrays: list[Outgoing], metadata: Mapping[
         return safetensors.TensorType({**words, np.dtype(bool): "BOOL"}[array.dtype.newbyteorder("=")], array.shape)
 
     elements = {array.name: array.chunks for array in arrays}
-    safetensors.write(stream, {array.name: tensor_type(array) for array in arrays}, elements, metadata)
+    safetensors.write_tensors(stream, {array.name: tensor_type(array) for array in arrays}, elements, metadata)

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from fpemu.files.boundary import Budget
 
 __all__ = [
-    "BITS",
-    "FORMATS",
     "NUMPY_TYPES",
+    "WORD_BITS",
+    "WORD_FORMATS",
     "Contents",
     "Entry",
     "TensorType",
     "contents",
     "iter_elements",
     "word_of",
-    "write",
+    "write_tensors",
 ]
 
 MOST_HEADER_BYTES = 100_000_000  # as in safetensors itself
@@ -47,7 +47,7 @@ NUMPY_TYPES = {
         f"{letter}{bits}": f"{name}{bits}" for letter, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)
     },
 }
-FORMATS = {
+WORD_FORMATS = {
     **NUMPY_TYPES,
     "BF16": "bfloat16",
     "F8_E4M3": "float8_e4m3fn",
@@ -59,7 +59,7 @@ FORMATS = {
     "F6_E3M2": "float6_e3m2fn",
     "F4": "float4_e2m1fn",
 }
-BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in FORMATS.items()}}
+WORD_BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in WORD_FORMATS.items()}}
 
 
 class Entry(NamedTuple):
@@ -78,12 +78,12 @@ class Entry(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether fpemu can read the elements."""
-        return self.word in FORMATS or self.word == "BOOL"
+        return self.word in WORD_FORMATS or self.word == "BOOL"
 
     @property
     def format(self) -> Format | None:
         """The format of the elements; None for truth values and unsupported types."""
-        return find_format(FORMATS[self.word]) if self.word in FORMATS else None
+        return find_format(WORD_FORMATS[self.word]) if self.word in WORD_FORMATS else None
 
 
 class Contents(NamedTuple):
@@ -154,9 +154,10 @@ def _entry(where: str, fields: Any, base: int, room: int, lenient: bool) -> Entr
     if not isinstance(fields, dict) or not fields.keys() >= _FIELDS:
         raise ValueError(f"{where}: damaged: a tensor has dtype, shape and data_offsets")
     word, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(word, str) or not (lenient or word in BITS):
+    if not isinstance(word, str) or not (lenient or word in WORD_BITS):
+        known = ", ".join(WORD_BITS)
         raise ValueError(
-            f"{where}: elements of type {str(word)[:40]!r}; there are {', '.join(BITS)}; others can be loaded by name"
+            f"{where}: elements of type {str(word)[:40]!r}; there are {known}; others can be loaded by name"
         )
     misplaced = f"{where}: {str(shape)[:60]} elements of {word} are not at bytes {_range_text(offsets)} of the data"
     if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room):
@@ -167,7 +168,7 @@ def _entry(where: str, fields: Any, base: int, room: int, lenient: bool) -> Entr
         size *= length
         if size >= 1 << 64:
             raise ValueError(f"{where}: shape {str(shape)[:60]} has too many elements")
-    if word in BITS and (size * BITS[word] >= 1 << 64 or size * BITS[word] != 8 * (stop - start)):
+    if word in WORD_BITS and (size * WORD_BITS[word] >= 1 << 64 or size * WORD_BITS[word] != 8 * (stop - start)):
         raise ValueError(misplaced)
     return Entry(word, tuple(shape), base + start, base + stop)
 
@@ -180,7 +181,7 @@ def iter_elements(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]
     if not entry.size:
         return
     raw = np.memmap(path, np.uint8, "r", entry.start, (entry.stop - entry.start,))
-    fmt, width = entry.format, BITS[entry.word]
+    fmt, width = entry.format, WORD_BITS[entry.word]
     if fmt is not None and width < 8:
         yield from _unpacked(raw, fmt, entry.size, size)
         return
@@ -218,7 +219,7 @@ class TensorType(NamedTuple):
     @property
     def nbytes(self) -> int:
         """The bytes of its elements."""
-        return math.prod(self.shape) * BITS[self.word] // 8
+        return math.prod(self.shape) * WORD_BITS[self.word] // 8
 
 
 def word_of(fmt: Format, size: int) -> str:
@@ -231,8 +232,8 @@ def word_of(fmt: Format, size: int) -> str:
     >>> word_of(fe.dtype("bfloat16"), 3), word_of(fe.dtype("float4_e2m1fn"), 4), word_of(fe.dtype("float4_e2m1fn"), 3)
     ('BF16', 'F4', 'U8')
     """
-    for word, name in FORMATS.items():
-        if same_codes(fmt, find_format(name)) and size * BITS[word] % 8 == 0:
+    for word, name in WORD_FORMATS.items():
+        if same_codes(fmt, find_format(name)) and size * WORD_BITS[word] % 8 == 0:
             return word
     return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
 
@@ -240,13 +241,13 @@ def word_of(fmt: Format, size: int) -> str:
 def _offsets(tensors: Mapping[str, TensorType]) -> dict[str, tuple[int, int]]:
     """The positions of tensors in the file, in order: the widest types first, so that all are aligned without gaps."""
     offsets, end = {}, 0
-    for name in sorted(tensors, key=lambda name: -BITS[tensors[name].word]):
+    for name in sorted(tensors, key=lambda name: -WORD_BITS[tensors[name].word]):
         offsets[name] = end, end + tensors[name].nbytes
         end += tensors[name].nbytes
     return offsets
 
 
-def write(
+def write_tensors(
     stream: IO[bytes],
     tensors: Mapping[str, TensorType],
     elements: Mapping[str, Iterable[NDArray[Any]]],
@@ -272,7 +273,9 @@ def write(
     stream.write(_header_text(tensors, metadata))
     for name in _offsets(tensors):
         word = tensors[name].word
-        for chunk in elements[name] if BITS[word] >= 8 else _packed_chunks(elements[name], find_format(FORMATS[word])):
+        for chunk in (
+            elements[name] if WORD_BITS[word] >= 8 else _packed_chunks(elements[name], find_format(WORD_FORMATS[word]))
+        ):
             stream.write(np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 
 

@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "open_saved", "save"]
 
-T = TypeVar("T")
+ItemT = TypeVar("ItemT")
 
 ARRAY_VERSION = 1  # of the descriptions of Arrays
 QUANTIZED_VERSION = 2  # narrow codes and zero points are packed; not in version 1
 
 # safetensors' words for types of whole bytes
-BYTE_WORDS = {word: name for word, name in safetensors.FORMATS.items() if safetensors.BITS[word] >= 8}
-SAVED = (".npz", ".safetensors")
+BYTE_WORDS = {word: name for word, name in safetensors.WORD_FORMATS.items() if safetensors.WORD_BITS[word] >= 8}
+SAVED_KINDS = (".npz", ".safetensors")
 _MUST = "the ending must be .npz, .safetensors or .npy,"
 
 
@@ -222,7 +222,7 @@ def open_saved(
     with reading(file):
         kind = kind_of_input(file, raw)
     marks = {}
-    if kind in SAVED:
+    if kind in SAVED_KINDS:
         with reading(file, "not written by fpemu.save, or damaged"):
             marks = _npz_marks(file) if kind == ".npz" else _safetensors_marks(file, member)
     if not marks:
@@ -309,7 +309,7 @@ def _check_limits(name: Any, max_bytes: Any) -> None:
 
 
 def _kind_to_save(path: str | os.PathLike[str]) -> str:
-    if file_kind(path) not in SAVED:
+    if file_kind(path) not in SAVED_KINDS:
         raise ValueError(f"{path}: the ending must be .npz or .safetensors, not {Path(path).suffix!r}")
     return file_kind(path)
 
@@ -364,13 +364,13 @@ def _restored(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) 
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
 
 
-def _plain(x: Array | NDArray[Any]) -> NDArray[Any]:
+def _codes_or_numbers(x: Array | NDArray[Any]) -> NDArray[Any]:
     return x.codes if isinstance(x, Array) else x
 
 
-def _with_distinct_names(items: Iterable[tuple[str, T]]) -> dict[str, T]:
+def _with_distinct_names(items: Iterable[tuple[str, ItemT]]) -> dict[str, ItemT]:
     """A dict of pairs whose names must differ."""
-    members: dict[str, T] = {}
+    members: dict[str, ItemT] = {}
     for name, x in items:
         if name in members:
             raise ValueError(f"two arrays would be written as {name}: rename one")
@@ -388,7 +388,7 @@ def _npz_members(arrays: dict[str, Saved]) -> list[Outgoing]:
                 yield name, x
                 continue
             fields, data = _description(x)
-            yield from ((f"{name}.{field}", _plain(codes)) for field, codes in fields.items())
+            yield from ((f"{name}.{field}", _codes_or_numbers(codes)) for field, codes in fields.items())
             yield f"{name}.format", np.frombuffer(json.dumps(data).encode(), np.uint8)
 
     members = _with_distinct_names(items())
@@ -468,7 +468,7 @@ def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
     tensors = {name: _tensor(x) for name, x in _with_distinct_names(items()).items()}
     metadata = {"fpemu": json.dumps(descriptions)} if descriptions else {}
     types = {name: tensor_type for name, (tensor_type, _) in tensors.items()}
-    safetensors.write(stream, types, {name: x for name, (_, x) in tensors.items()}, metadata)
+    safetensors.write_tensors(stream, types, {name: x for name, (_, x) in tensors.items()}, metadata)
 
 
 def _as_unsigned(x: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ __all__ = ["ERROR_COLUMNS", "Errors", "Row"]
 # The columns of `Row.cells`
 ERROR_COLUMNS = ("format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN")
 
-CACHED = 1 << 13  # elements summed at a time, so that intermediate arrays stay in the cache
+SUMMED = 1 << 13  # elements summed at a time, so that intermediate arrays stay in the cache
 
 STRIDE = 512  # of the exponents of sums
 
@@ -179,8 +179,8 @@ class Errors:
         """
         x, y = np.asarray(x).reshape(-1), np.asarray(y).reshape(-1)
         scale = np.broadcast_to(np.reshape(scale, -1), x.shape)
-        for start in range(0, x.size, CACHED):
-            span = slice(start, start + CACHED)
+        for start in range(0, x.size, SUMMED):
+            span = slice(start, start + SUMMED)
             rest = None if more is None else more.reshape(-1)[span]
             self._add(x[span].astype(np.float64), y[span].astype(np.float64), scale[span], rest)
 

@@ -142,7 +142,7 @@ class _ScaledTrial:
         self.rules = element.check_profile(self.scheme.own_profile.elements)
         self.errors = Errors(scheme)
         self.lowest, self.largest = finite_range(element)
-        self.wider = _wider(element) if scheme.zero_point is None else _signed(element.bits + 2)
+        self.wider = _wider(element) if scheme.zero_point is None else _signed_format(element.bits + 2)
         self.wider_rules = self.rules.replace(overflow="saturate")
         self.rng, self.pad = rng, pad
         self.stream: Stream | None = None
@@ -224,7 +224,7 @@ def _wider(fmt: Format) -> Format:
     return wide if math.isfinite(finite_range(wide)[1]) else fmt
 
 
-def _signed(bits: int) -> IntFormat:
+def _signed_format(bits: int) -> IntFormat:
     """The signed integer format, unnamed in the registry, for differences of narrower integers."""
     return IntFormat(f"int{bits}", bits)
 
@@ -385,7 +385,7 @@ def report_stream(
         check_scaled(chosen_formats, "pad")
     notes = _notes(chosen_formats) if options.get("marked") and shape == () else {}
     seed = operator.index(rng) if hasattr(rng, "__index__") else int(np.random.default_rng(rng).integers(1 << 63))
-    scales, element_scales = _scales(scale, targets, chunks, source)
+    scales, element_scales = _resolve_scales(scale, targets, chunks, source)
     fitting = [fmt for fmt in chosen_formats if isinstance(fmt, ScaledFormat) and fmt not in notes]
     scaled = [_ScaledTrial(fmt, element_rules, rounding, seed, pad) for fmt in fitting]
     _begin(scaled, chunks, source, shape or ())
@@ -433,7 +433,7 @@ def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, 
     return notes
 
 
-def _scales(
+def _resolve_scales(
     scale: str | ArrayLike | None, targets: list[Format], chunks: Chunks, source: Any
 ) -> tuple[list[float | None], NDArray[np.float64] | None]:
     """The scale of each format, and the scales of the elements if they differ."""

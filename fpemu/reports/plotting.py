@@ -167,8 +167,8 @@ def _draw_ranges(axis: Axes, targets: list[Format]) -> None:
         colour = COLOURS[row % len(COLOURS)]
         axis.barh(row, normal - low, left=low, height=0.5, color=colour, alpha=0.35, linewidth=0)
         axis.barh(row, high - normal, left=normal, height=0.5, color=colour, linewidth=0)
-        axis.text(low - span / 100, row, _power(low), ha="right", va="center", fontsize=8, color=GREY)
-        axis.text(high + span / 100, row, _power(high), ha="left", va="center", fontsize=8, color=GREY)
+        axis.text(low - span / 100, row, _power_text(low), ha="right", va="center", fontsize=8, color=GREY)
+        axis.text(high + span / 100, row, _power_text(high), ha="left", va="center", fontsize=8, color=GREY)
     axis.set_xlim(left - span / 8, right + span / 8)
     axis.set_title("Range: smallest to largest positive value, subnormals pale", fontsize=10, loc="left")
     _label_powers(axis)
@@ -182,7 +182,7 @@ def _label_powers(axis: Axes) -> None:
     axis.xaxis.set_major_formatter(lambda power, _: f"$2^{{{power:.0f}}}$")
 
 
-def _power(log2: float) -> str:
+def _power_text(log2: float) -> str:
     """A limit in digits if float64 has it, else as a power of two."""
     if not -1000 < log2 < 1000:
         return f"$2^{{{log2:.0f}}}$"

@@ -365,7 +365,7 @@ def test_cast_keeps_what_a_checkpoint_says(run, tmp_path):
     place = safetensors.TensorType("F32", (3,))
     for metadata in ({"format": "pt", "step": "7", "ä": "\n"}, {}, {"format": "pt", "fpemu": "{}"}):
         with open(path, "wb") as stream:
-            safetensors.write(stream, {"w": place}, {"w": [np.float32([1, 2, 3])]}, metadata)
+            safetensors.write_tensors(stream, {"w": place}, {"w": [np.float32([1, 2, 3])]}, metadata)
         for codes in ([], ["--codes"]):
             assert run("cast", path, "-f", "bf16", "-o", out, *codes).code == 0
             kept = {name: text for name, text in metadata.items() if name != "fpemu"}

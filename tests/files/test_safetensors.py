@@ -11,7 +11,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.files.data_files import open_arrays
-from fpemu.files.safetensors import BITS, FORMATS
+from fpemu.files.safetensors import WORD_BITS, WORD_FORMATS
 
 TENSOR = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}
 
@@ -165,7 +165,7 @@ def test_what_is_read(path, what, accepts):
 
 
 def bytes_of(word, size):
-    return size * BITS[word] // 8
+    return size * WORD_BITS[word] // 8
 
 
 def test_every_word_of_the_package(path, accepts):
@@ -174,8 +174,8 @@ def test_every_word_of_the_package(path, accepts):
     with pytest.raises(package.SafetensorError) as error:
         package.deserialize(file_of({"a": {**TENSOR, "dtype": "none"}}, bytes(4)))
     listed = str(error.value).partition("expected one of ")[2].partition(" at line")[0]
-    assert {word.strip("` ") for word in listed.split(",")} == set(BITS)
-    for word in BITS:
+    assert {word.strip("` ") for word in listed.split(",")} == set(WORD_BITS)
+    for word in WORD_BITS:
         for extra in (-1, 0, 1):
             size = bytes_of(word, 8) + extra
             assert accepts(file_of({"a": {"dtype": word, "shape": [8], "data_offsets": [0, size]}}, bytes(size))) == (
@@ -183,9 +183,9 @@ def test_every_word_of_the_package(path, accepts):
             )
 
 
-@pytest.mark.parametrize("word", FORMATS)
+@pytest.mark.parametrize("word", WORD_FORMATS)
 def test_types_of_formats(path, word):
-    fmt = fe.dtype(FORMATS[word])
+    fmt = fe.dtype(WORD_FORMATS[word])
     rng = np.random.default_rng(3)
     codes = (rng.integers(0, 1 << 62, (3, 8)) & ((1 << fmt.bits) - 1 & (1 << 62) - 1)).astype(fmt.code_dtype)
     data = fe.pack(codes.reshape(-1), fmt).tobytes()
@@ -197,7 +197,7 @@ def test_types_of_formats(path, word):
         assert found.format == fmt
         np.testing.assert_array_equal(found.codes, codes)
     else:
-        assert str(found.dtype) == FORMATS[word]
+        assert str(found.dtype) == WORD_FORMATS[word]
         np.testing.assert_array_equal(found.view(codes.dtype), codes)
     for size in (1, 3, 5, 1000):
         pieces = list(stored.chunks(size))
@@ -208,7 +208,7 @@ def test_types_of_formats(path, word):
         again = fe.load(path)["a"]
         assert again.format == fmt
         np.testing.assert_array_equal(again.codes, even)
-    assert path.read_bytes().count(b'"U8"') == (BITS[word] < 8 or word == "U8")
+    assert path.read_bytes().count(b'"U8"') == (WORD_BITS[word] < 8 or word == "U8")
 
 
 def test_a_type_without_a_format_is_named_and_the_others_load(path):
@@ -251,7 +251,12 @@ def test_one_tensor_by_name(path, monkeypatch):
 # -- held to the package ----------------------------------------------------------------------------------------------
 
 
-NAMES = ["bool", "complex64", "float4_e2m1fn_x2", *(name for word, name in FORMATS.items() if BITS[word] >= 8)]
+NAMES = [
+    "bool",
+    "complex64",
+    "float4_e2m1fn_x2",
+    *(name for word, name in WORD_FORMATS.items() if WORD_BITS[word] >= 8),
+]
 
 
 def test_what_it_writes_is_read(path):
@@ -335,7 +340,7 @@ def test_what_it_refuses_is_refused(path, accepts):
 
 def test_what_we_write_it_reads(path, accepts):
     package = pytest.importorskip("safetensors")
-    arrays = {word: fe.Array(np.zeros((2, 4), fe.dtype(name).code_dtype), name) for word, name in FORMATS.items()}
+    arrays = {word: fe.Array(np.zeros((2, 4), fe.dtype(name).code_dtype), name) for word, name in WORD_FORMATS.items()}
     fe.save(path, **arrays, truth=np.array([True]), empty=np.zeros((0, 3)), odd=fe.Array([1, 2, 3], "float4_e2m1fn"))
     told = {name: tensor["dtype"] for name, tensor in package.deserialize(path.read_bytes())}
-    assert told == {**{word: word for word in FORMATS}, "truth": "BOOL", "empty": "F64", "odd": "U8"}
+    assert told == {**{word: word for word in WORD_FORMATS}, "truth": "BOOL", "empty": "F64", "odd": "U8"}

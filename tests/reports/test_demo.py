@@ -39,7 +39,7 @@ def decibels(signal, noisy):
 @pytest.fixture(scope="module")
 def results():
     digits = network.load()
-    return {cast: network.evaluate(digits, *cast) for cast in network.casts()}
+    return {cast: network.evaluate_format(digits, *cast) for cast in network.casts()}
 
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "bfloat16", "float4_e2m1fn"])
@@ -152,10 +152,10 @@ def test_images_are_the_published_ones():
     np.testing.assert_array_equal(DATA["labels"], digits.target)
 
 
-@pytest.mark.parametrize("bits", sine.BITS)
+@pytest.mark.parametrize("bits", sine.SINE_BITS)
 def test_sine(bits):
     _, signal = sine.sample(1000)
-    quantized = sine.quantize(signal, bits)
+    quantized = sine.quantize_signal(signal, bits)
     levels = np.linspace(-1, 1, 2**bits)
     nearest = levels[np.abs(signal[:, None] - levels).argmin(axis=1)]
     np.testing.assert_allclose(np.abs(quantized.error), np.abs(nearest - signal), atol=1e-12)
