@@ -7,6 +7,7 @@ for its plugin in every run of every project.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 from fpemu.version import __version__ as __version__
@@ -24,7 +25,8 @@ def __getattr__(name: str) -> object:
     """Import the public names when the first of them is used; `audit`, `cores` and `vectors` separately."""
     if name in _NAMESPACES:
         return importlib.import_module(f"fpemu.{name}")
-    if name.startswith("_") and name != "__all__":
+    is_module = importlib.util.find_spec(f"fpemu.{name}") is not None  # `from fpemu import casting` imports it
+    if is_module or (name.startswith("_") and name != "__all__"):
         raise AttributeError(f"module 'fpemu' has no attribute {name!r}")
     from fpemu.formats.keywords import with_hints
 
