@@ -53,7 +53,7 @@ DEMO_SCHEMES = (
     "zeropoint_int4",
 )
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 AnyFormat = fe.Format | fe.ScaledFormat
 
 
@@ -110,22 +110,22 @@ class Network:
         The digits.
     """
 
-    weights: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
-    images: Floats
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
+    images: FloatArray
     labels: NDArray[np.uint8]
 
     @property
-    def all_weights(self) -> Floats:
+    def all_weights(self) -> FloatArray:
         """The weights of all layers in one dimension."""
         return _flattened(self.weights)
 
     @functools.cached_property
-    def float32_logits(self) -> Floats:
+    def float32_logits(self) -> FloatArray:
         """The reference: the logits with weights and activations in float32."""
         return self.run(fe.dtype("float32"), scaled=False, activations=True)[0]
 
-    def run(self, fmt: AnyFormat, *, scaled: bool, activations: bool) -> tuple[Floats, list[Floats]]:
+    def run(self, fmt: AnyFormat, *, scaled: bool, activations: bool) -> tuple[FloatArray, list[FloatArray]]:
         """Run the network, with its weights cast, on all test images.
 
         Parameters
@@ -212,13 +212,13 @@ def evaluate_format(network: Network, name: str, scaled: bool) -> FormatResult:
     )
 
 
-def signal_to_noise(signal: Floats, noisy: Floats) -> float:
+def signal_to_noise(signal: FloatArray, noisy: FloatArray) -> float:
     """The power of a signal over the power of its error, in dB; infinite without an error."""
     noise = float(np.square(noisy - signal).sum())
     return float(10 * np.log10(np.square(signal).sum() / noise)) if noise else float("inf")
 
 
-def _tensor_errors(tensors: Sequence[Floats], fmt: AnyFormat, scaled: bool) -> Row:
+def _tensor_errors(tensors: Sequence[FloatArray], fmt: AnyFormat, scaled: bool) -> Row:
     """The errors of all tensors together, each with its own scale."""
     if isinstance(fmt, fe.ScaledFormat):
         return _combined_row([fe.report(_as_float32(t), fmt, pad=True).rows[0] for t in tensors], tensors)
@@ -226,7 +226,7 @@ def _tensor_errors(tensors: Sequence[Floats], fmt: AnyFormat, scaled: bool) -> R
     return fe.report(_flattened(tensors), [fmt], scale=scale).rows[0]
 
 
-def _combined_row(rows: Sequence[Row], tensors: Sequence[Floats]) -> Row:
+def _combined_row(rows: Sequence[Row], tensors: Sequence[FloatArray]) -> Row:
     """One row for several tensors."""
     sizes = np.array([t.size for t in tensors])
 
@@ -242,7 +242,7 @@ def _combined_row(rows: Sequence[Row], tensors: Sequence[Floats]) -> Row:
     return dataclasses.replace(rows[0], **means, **largest, sqnr=sqnr, nan=sum(row.nan for row in rows))
 
 
-def _flattened(tensors: Sequence[Floats]) -> Floats:
+def _flattened(tensors: Sequence[FloatArray]) -> FloatArray:
     return np.concatenate([t.ravel() for t in tensors])
 
 
@@ -256,7 +256,7 @@ def _smallest_positive(fmt: AnyFormat) -> float:
     return fe.finfo(fmt).smallest_subnormal if isinstance(fmt, fe.FloatFormat) else fe.iinfo(fmt).quantum
 
 
-def _absmax_scale(x: Floats, fmt: fe.Format) -> float:
+def _absmax_scale(x: FloatArray, fmt: fe.Format) -> float:
     """The divisor that makes the largest magnitude the format's largest value."""
     return float(np.abs(x).max()) / fe.describe(fmt).max
 
@@ -266,11 +266,11 @@ def _along_inputs(fmt: AnyFormat) -> AnyFormat:
     return fmt.replace(axis=0) if isinstance(fmt, fe.ScaledFormat) else fmt
 
 
-def _as_float32(x: Floats) -> NDArray[np.float32]:
+def _as_float32(x: FloatArray) -> NDArray[np.float32]:
     return x.astype(np.float32)
 
 
-def _cast_tensor(x: Floats, fmt: AnyFormat, scaled: bool) -> Floats:
+def _cast_tensor(x: FloatArray, fmt: AnyFormat, scaled: bool) -> FloatArray:
     if isinstance(fmt, fe.ScaledFormat):
         return fe.fake_quantize(_as_float32(x), fmt, pad=True).astype(np.float64)
     scale = _absmax_scale(x, fmt) if scaled else 1.0

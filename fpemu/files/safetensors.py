@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NUMPY_TYPES",
-    "WORD_BITS",
+    "TYPE_BITS",
     "WORD_FORMATS",
     "Contents",
     "Entry",
@@ -59,7 +59,7 @@ WORD_FORMATS = {
     "F6_E3M2": "float6_e3m2fn",
     "F4": "float4_e2m1fn",
 }
-WORD_BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in WORD_FORMATS.items()}}
+TYPE_BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in WORD_FORMATS.items()}}
 
 
 class Entry(NamedTuple):
@@ -154,8 +154,8 @@ def _entry(where: str, fields: Any, base: int, room: int, lenient: bool) -> Entr
     if not isinstance(fields, dict) or not fields.keys() >= _FIELDS:
         raise ValueError(f"{where}: damaged: a tensor has dtype, shape and data_offsets")
     word, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(word, str) or not (lenient or word in WORD_BITS):
-        known = ", ".join(WORD_BITS)
+    if not isinstance(word, str) or not (lenient or word in TYPE_BITS):
+        known = ", ".join(TYPE_BITS)
         raise ValueError(
             f"{where}: elements of type {str(word)[:40]!r}; there are {known}; others can be loaded by name"
         )
@@ -168,7 +168,7 @@ def _entry(where: str, fields: Any, base: int, room: int, lenient: bool) -> Entr
         size *= length
         if size >= 1 << 64:
             raise ValueError(f"{where}: shape {str(shape)[:60]} has too many elements")
-    if word in WORD_BITS and (size * WORD_BITS[word] >= 1 << 64 or size * WORD_BITS[word] != 8 * (stop - start)):
+    if word in TYPE_BITS and (size * TYPE_BITS[word] >= 1 << 64 or size * TYPE_BITS[word] != 8 * (stop - start)):
         raise ValueError(misplaced)
     return Entry(word, tuple(shape), base + start, base + stop)
 
@@ -181,7 +181,7 @@ def iter_elements(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]
     if not entry.size:
         return
     raw = np.memmap(path, np.uint8, "r", entry.start, (entry.stop - entry.start,))
-    fmt, width = entry.format, WORD_BITS[entry.word]
+    fmt, width = entry.format, TYPE_BITS[entry.word]
     if fmt is not None and width < 8:
         yield from _unpacked(raw, fmt, entry.size, size)
         return
@@ -219,7 +219,7 @@ class TensorType(NamedTuple):
     @property
     def nbytes(self) -> int:
         """The bytes of its elements."""
-        return math.prod(self.shape) * WORD_BITS[self.word] // 8
+        return math.prod(self.shape) * TYPE_BITS[self.word] // 8
 
 
 def word_of(fmt: Format, size: int) -> str:
@@ -233,7 +233,7 @@ def word_of(fmt: Format, size: int) -> str:
     ('BF16', 'F4', 'U8')
     """
     for word, name in WORD_FORMATS.items():
-        if same_codes(fmt, find_format(name)) and size * WORD_BITS[word] % 8 == 0:
+        if same_codes(fmt, find_format(name)) and size * TYPE_BITS[word] % 8 == 0:
             return word
     return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
 
@@ -241,7 +241,7 @@ def word_of(fmt: Format, size: int) -> str:
 def _offsets(tensors: Mapping[str, TensorType]) -> dict[str, tuple[int, int]]:
     """The positions of tensors in the file, in order: the widest types first, so that all are aligned without gaps."""
     offsets, end = {}, 0
-    for name in sorted(tensors, key=lambda name: -WORD_BITS[tensors[name].word]):
+    for name in sorted(tensors, key=lambda name: -TYPE_BITS[tensors[name].word]):
         offsets[name] = end, end + tensors[name].nbytes
         end += tensors[name].nbytes
     return offsets
@@ -274,7 +274,7 @@ def write_tensors(
     for name in _offsets(tensors):
         word = tensors[name].word
         for chunk in (
-            elements[name] if WORD_BITS[word] >= 8 else _packed_chunks(elements[name], find_format(WORD_FORMATS[word]))
+            elements[name] if TYPE_BITS[word] >= 8 else _packed_chunks(elements[name], find_format(WORD_FORMATS[word]))
         ):
             stream.write(np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 

@@ -44,7 +44,7 @@ ARRAY_VERSION = 1  # of the descriptions of Arrays
 QUANTIZED_VERSION = 2  # narrow codes and zero points are packed; not in version 1
 
 # safetensors' words for types of whole bytes
-BYTE_WORDS = {word: name for word, name in safetensors.WORD_FORMATS.items() if safetensors.WORD_BITS[word] >= 8}
+BYTE_WORDS = {word: name for word, name in safetensors.WORD_FORMATS.items() if safetensors.TYPE_BITS[word] >= 8}
 SAVED_KINDS = (".npz", ".safetensors")
 _MUST = "the ending must be .npz, .safetensors or .npy,"
 

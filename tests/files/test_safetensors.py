@@ -11,7 +11,7 @@ import pytest
 
 import fpemu as fe
 from fpemu.files.data_files import open_arrays
-from fpemu.files.safetensors import WORD_BITS, WORD_FORMATS
+from fpemu.files.safetensors import TYPE_BITS, WORD_FORMATS
 
 TENSOR = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}
 
@@ -165,7 +165,7 @@ def test_what_is_read(path, what, accepts):
 
 
 def bytes_of(word, size):
-    return size * WORD_BITS[word] // 8
+    return size * TYPE_BITS[word] // 8
 
 
 def test_every_word_of_the_package(path, accepts):
@@ -174,8 +174,8 @@ def test_every_word_of_the_package(path, accepts):
     with pytest.raises(package.SafetensorError) as error:
         package.deserialize(file_of({"a": {**TENSOR, "dtype": "none"}}, bytes(4)))
     listed = str(error.value).partition("expected one of ")[2].partition(" at line")[0]
-    assert {word.strip("` ") for word in listed.split(",")} == set(WORD_BITS)
-    for word in WORD_BITS:
+    assert {word.strip("` ") for word in listed.split(",")} == set(TYPE_BITS)
+    for word in TYPE_BITS:
         for extra in (-1, 0, 1):
             size = bytes_of(word, 8) + extra
             assert accepts(file_of({"a": {"dtype": word, "shape": [8], "data_offsets": [0, size]}}, bytes(size))) == (
@@ -208,7 +208,7 @@ def test_types_of_formats(path, word):
         again = fe.load(path)["a"]
         assert again.format == fmt
         np.testing.assert_array_equal(again.codes, even)
-    assert path.read_bytes().count(b'"U8"') == (WORD_BITS[word] < 8 or word == "U8")
+    assert path.read_bytes().count(b'"U8"') == (TYPE_BITS[word] < 8 or word == "U8")
 
 
 def test_a_type_without_a_format_is_named_and_the_others_load(path):
@@ -255,7 +255,7 @@ NAMES = [
     "bool",
     "complex64",
     "float4_e2m1fn_x2",
-    *(name for word, name in WORD_FORMATS.items() if WORD_BITS[word] >= 8),
+    *(name for word, name in WORD_FORMATS.items() if TYPE_BITS[word] >= 8),
 ]
 
 
