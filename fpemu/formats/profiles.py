@@ -12,7 +12,7 @@ from typing import Any
 
 from fpemu.formats.lookup import brief, check_name, choose, named, near
 from fpemu.formats.rules import (
-    KNOBS,
+    RULE_TYPES,
     DivisionByZero,
     FloatToIntInvalid,
     FlushFlags,
@@ -143,7 +143,7 @@ class Profile:
     def __post_init__(self) -> None:
         check_name(self.name, "a profile's name")
         object.__setattr__(self, "rounding", rounding_mode(self.rounding))
-        for knob, kind in KNOBS.items():
+        for knob, kind in RULE_TYPES.items():
             object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))
         rows = ((who, tuple((knob, getattr(value, "value", value)) for knob, value in row)) for who, row in self.rows)
         object.__setattr__(self, "rows", tuple(rows))

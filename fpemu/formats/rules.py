@@ -358,7 +358,7 @@ def rounding_mode(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
 
 
 # The rules whose values are enums; `rounding` and `nan_code` are checked separately.
-KNOBS: dict[str, type[enum.Enum]] = {
+RULE_TYPES: dict[str, type[enum.Enum]] = {
     "overflow": Overflow,
     "infinity": InfinityRule,
     "nan": NanRule,

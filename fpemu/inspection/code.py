@@ -12,7 +12,7 @@ from fpemu.arithmetic import classify, next_down, next_up
 from fpemu.arrays import Array
 from fpemu.formats import Format, IntFormat, TableFormat
 from fpemu.formats.facts.codes import NumberClass, code_fields
-from fpemu.formats.facts.text import exact_text, number_fact, ratio_text
+from fpemu.formats.facts.text import dyadic_in_decimal, number_fact, ratio_text
 
 __all__ = ["Code", "Explanation", "ExplanationStep", "explain_code", "neighbour"]
 
@@ -93,7 +93,7 @@ class Code:
         significand, exponent = self.format.scaled(self.code)
         if significand == 0 and self.code != 0 and self.format.has("negative_zero"):
             return "-0"
-        return exact_text(significand, exponent)
+        return dyadic_in_decimal(significand, exponent)
 
     @property
     def data(self) -> str:

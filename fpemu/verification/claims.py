@@ -18,7 +18,7 @@ from fpemu.casting import encode
 from fpemu.casting.lowering import resolve_rules
 from fpemu.formats import FLOAT64, Format, Profile, TableFormat, dtype
 from fpemu.formats.lookup import brief, choose, near
-from fpemu.formats.rules import KNOBS, Extremum, NanRule, Rounding, Stochastic, Through, rounding_mode
+from fpemu.formats.rules import RULE_TYPES, Extremum, NanRule, Rounding, Stochastic, Through, rounding_mode
 from fpemu.formats.serialize import format_from_text, format_text
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS
 
@@ -343,7 +343,7 @@ class Claim:
             words |= {"rounding": f"stochastic{rounding.variant}", "random_bits": str(rounding.bits)}
         else:
             words["rounding"] = rounding.value
-        words |= {knob: getattr(self.profile, knob).value for knob in KNOBS}
+        words |= {knob: getattr(self.profile, knob).value for knob in RULE_TYPES}
         words["nan_code"] = "none" if code is None else hex(code)
         return words | {argument: str(value).lower() for argument, value in self.arguments}
 
@@ -379,7 +379,7 @@ class Claim:
             formats = [format_from_text(rest.pop(f"operand {number}")) for number in range(1, count + 1)]
         except KeyError as error:
             raise ValueError(f"the description of a claim has no {error}") from None
-        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *KNOBS, *_DEFAULTS]
+        known = ["operation", "result", "profile", "rounding", "random_bits", "nan_code", *RULE_TYPES, *_DEFAULTS]
         for word in rest:
             if word not in known:
                 raise ValueError(f"the description of a claim has an unknown word {brief(word)}{near(word, known)}")

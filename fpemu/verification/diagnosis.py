@@ -17,7 +17,7 @@ from fpemu.arithmetic.flags import Flags
 from fpemu.formats import TableFormat
 from fpemu.formats.facts.codes import INFINITIES, NANS, ZEROS, NumberClass, classes_of, nan_mask, positions
 from fpemu.formats.facts.exactness import end_codes, largest_code
-from fpemu.formats.rules import KNOBS, Rounding, Stochastic
+from fpemu.formats.rules import RULE_TYPES, Rounding, Stochastic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ _WORDS: dict[enum.Enum, str] = {
     Rounding.AWAY_FROM_ZERO: "rounding away from zero",
     Rounding.TO_ODD: "rounding to odd",
 }
-_TRIED: dict[str, type[enum.Enum]] = {"rounding": Rounding, **KNOBS}
+_TRIED: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
 _SAMPLE = 256  # differences that a rule must explain before it is tried on all elements
 
 _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.formats.rules import KNOBS
+from fpemu.formats.rules import RULE_TYPES
 from fpemu.verification.claims import Claim
 from tests.oracle import compare, spec
 from tests.peers import asked
@@ -205,7 +205,7 @@ def test_numpy_at_every_place(fmt):
 
 def changed():
     """Profiles with a knob or two changed, for every knob and value."""
-    for knob, kind in KNOBS.items():
+    for knob, kind in RULE_TYPES.items():
         for value in kind:
             yield IEEE.replace(**{knob: value}), {knob: value}
     for knobs in (
@@ -387,3 +387,12 @@ def test_array_protocol_is_numpys(a, name):
     with np.errstate(all="ignore"):
         made, expected = np.asarray(a, dtype=name), np.asarray(a.values, dtype=name)
     assert (made.dtype, str(made.tolist())) == (expected.dtype, str(expected.tolist()))
+
+
+def test_rows_select_formats_that_there_are():
+    """Profiles write the keys of formats themselves, as they stand below formats: each is a registered format's."""
+    known = {key for fmt in fe.dtypes() for key in (fmt.codes_key, fmt.codes_key[0])}
+    selectors = [selector for name in fe.profile_names() for selector, _ in fe.profile(name).rows]
+    for selector in selectors:
+        assert known.issuperset(selector[1:] if selector[0] == "from" else [selector]), selector
+    assert len(selectors) > 50

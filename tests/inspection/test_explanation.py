@@ -12,7 +12,7 @@ import fpemu as fe
 from fpemu.formats.facts.codes import code_fields
 from fpemu.formats.facts.exactness import finite_range, floor_log2
 from fpemu.formats.facts.literals import read
-from fpemu.formats.facts.text import exact_text
+from fpemu.formats.facts.text import dyadic_in_decimal
 from fpemu.inspection.code import Code, explain_code, neighbour
 from fpemu.inspection.explanation import explain
 
@@ -186,7 +186,7 @@ def test_a_code_out_of_range():
 @given(st.integers(-(1 << 64), 1 << 64), st.integers(-1100, 1000))
 def test_decimals_are_exact_or_cut(significand, exponent):
     exact = significand * Fraction(2) ** exponent
-    text = exact_text(significand, exponent)
+    text = dyadic_in_decimal(significand, exponent)
     if "**" in text:
         assert abs(exponent) > 1000
     elif "…" in text:

@@ -27,7 +27,7 @@ FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26
 FARTHEST = 1 << 16  # binary exponent, or number of binary digits, of a number that becomes a fraction
 LONGEST = 100_000  # characters of a number
 LARGEST_EXPONENT = 10**30  # larger ones are equivalent: no text is that long
-PIECE = 4000  # decimal digits that Python converts in one call
+DECIMAL_CHUNK = 4000  # decimal digits that Python converts in one call
 
 _DECIMAL = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<whole>\d(?:_?\d)*)(?:\.(?P<part>(?:\d(?:_?\d)*)?))?|\.(?P<only>\d(?:_?\d)*))"
@@ -282,7 +282,7 @@ def _exponent(text: str | None) -> int:
 
 def _integer(digits: str) -> int:
     """Decimal digits as an integer, in chunks: Python converts some thousand at most in one call."""
-    if len(digits) <= PIECE:
+    if len(digits) <= DECIMAL_CHUNK:
         return int(digits)
     low = len(digits) // 2
     shift: int = 10**low

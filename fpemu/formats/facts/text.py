@@ -16,10 +16,10 @@ __all__ = [
     "FARTHEST",
     "Exact",
     "decimal_text",
+    "dyadic_in_decimal",
     "dyadic_text",
     "exact_digits",
     "exact_literal",
-    "exact_text",
     "fraction_text",
     "number_fact",
     "number_text",
@@ -102,13 +102,13 @@ def _moved(one: Fraction, more: bool, top: int) -> Exact:
     return Exact(one, more, top) if abs(top) > FARTHEST else Exact(one * power_of_two(top), more)
 
 
-def exact_text(significand: int, exponent: int) -> str:
+def dyadic_in_decimal(significand: int, exponent: int) -> str:
     """A significand times 2^exponent in decimal: in full to 20 digits, else the first ones and an ellipsis.
 
     Examples
     --------
-    >>> from fpemu.formats.facts.text import exact_text
-    >>> exact_text(3, -5), exact_text(3602879701896397, -55)
+    >>> from fpemu.formats.facts.text import dyadic_in_decimal
+    >>> dyadic_in_decimal(3, -5), dyadic_in_decimal(3602879701896397, -55)
     ('0.09375', '0.10000000000000000555…')
     """
     if significand == 0:
@@ -220,7 +220,7 @@ def text(x: Fraction) -> str:
     numerator, denominator = x.numerator, x.denominator
     if denominator & (denominator - 1) == 0 and odd_bits(abs(numerator)) <= SHORT:
         exponent = 1 - denominator.bit_length()
-        decimal, dyadic = exact_text(numerator, exponent), dyadic_text(numerator, exponent)
+        decimal, dyadic = dyadic_in_decimal(numerator, exponent), dyadic_text(numerator, exponent)
         return f"{decimal} = {dyadic}" if "…" in decimal else decimal
     decimal = fraction_text(x)
     short = max(numerator.bit_length(), denominator.bit_length()) <= SHORT

@@ -12,7 +12,7 @@ import numpy as np
 from fpemu.casting import encode
 from fpemu.formats import FloatFormat
 from fpemu.formats.facts.codes import nan_mask
-from fpemu.formats.rules import KNOBS, NanRule, Rounding, Stochastic, SubnormalsIn, Through
+from fpemu.formats.rules import RULE_TYPES, NanRule, Rounding, Stochastic, SubnormalsIn, Through
 from fpemu.verification.claims import CASTS, Claim
 from fpemu.verification.diagnosis import words_of
 
@@ -154,7 +154,7 @@ def _order(score: _Scored) -> tuple[Any, ...]:
 def _singles(evidence: Evidence) -> Iterator[Change]:
     """Every knob with every value that is not the claim's."""
     claim = evidence.claim
-    kinds: dict[str, type[enum.Enum]] = {"rounding": Rounding, **KNOBS}
+    kinds: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
     if evidence.actual_flags is None:
         del kinds["flush_flags"]
     for knob, kind in kinds.items():
