@@ -18,30 +18,30 @@ threads.requested_count()  # refuses an impossible FPEMU_NUM_THREADS on import, 
 
 
 def for_each_chunk(work: Callable[[int, int], None], size: int) -> None:
-    """Call work(start, stop) for pieces that cover range(size), on several threads where it is worth it."""
+    """Call work(start, stop) for chunks that cover range(size), on several threads if there are many elements."""
     if size > 0:
         threads.run_chunks(work, size)
 
 
 def iter_chunks(x: NDArray[Any], size: int = CHUNK) -> Iterator[NDArray[Any]]:
-    """The elements of an array in C order, as one-dimensional pieces.
+    """Iterate over the elements of an array in C order, as one-dimensional chunks.
 
     Parameters
     ----------
     x : numpy.ndarray
         Of any layout and any number of dimensions.
     size : int
-        Elements of a piece; the last one may be shorter.
+        Elements of a chunk; the last one may be shorter.
 
     Yields
     ------
     numpy.ndarray
-        Views where the memory's order is the elements' order, else copies.
+        Views of contiguous arrays, else copies.
 
     Examples
     --------
     >>> import numpy as np
-    >>> [piece.tolist() for piece in iter_chunks(np.arange(5), 2)]
+    >>> [chunk.tolist() for chunk in iter_chunks(np.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
     """
     flat = x.reshape(-1) if x.flags.c_contiguous else x.flat  # a flatiter's slices are copies
@@ -50,13 +50,13 @@ def iter_chunks(x: NDArray[Any], size: int = CHUNK) -> Iterator[NDArray[Any]]:
 
 
 def cache_chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Parts so small that codes can be made 64 bits wide on the way: one compiled loop then serves all formats."""
+    """Iterate over chunks, (start, stop), so small that their codes can be made 64 bits wide within the cache."""
     for begin in range(start, stop, CACHED):
         yield begin, min(begin + CACHED, stop)
 
 
 class Scratch(threading.local):
-    """Arrays that a thread uses again and again: to get them anew for each piece takes longer than to fill them.
+    """Per-thread scratch buffers; allocating one per chunk costs more than filling it.
 
     Examples
     --------
@@ -69,9 +69,9 @@ class Scratch(threading.local):
     def __init__(self) -> None:
         self._arrays: dict[tuple[Any, np.dtype[Any]], NDArray[Any]] = {}
 
-    def of(self, what: str | int, size: int, dtype: Any) -> NDArray[Any]:
-        """An array for a purpose, its numbers left over."""
-        key = what, np.dtype(dtype)
+    def of(self, purpose: str | int, size: int, dtype: Any) -> NDArray[Any]:
+        """The buffer for a purpose, with the contents of its last use."""
+        key = purpose, np.dtype(dtype)
         if key not in self._arrays or self._arrays[key].size < size:
             self._arrays[key] = np.empty(size, dtype)
         return self._arrays[key][:size]
@@ -96,7 +96,7 @@ def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def is_same_memory(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
-    """Whether each element is read from where its result is written: then nothing is overwritten too early."""
+    """Whether each result is written over the element that it comes from, which has been read by then."""
     return (
         codes.itemsize == bits.itemsize
         and codes.strides == bits.strides
@@ -106,8 +106,8 @@ def is_same_memory(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
 
 
 def can_write_in_place(out: NDArray[Any], codes: list[NDArray[Any]]) -> bool:
-    """Whether results can go straight to their place: nothing is overwritten before it is read."""
+    """Whether results may be written in place: no operand's element is overwritten before it is read."""
     if not (out.flags.c_contiguous and out.dtype.isnative):
         return False
     whole = out.reshape(-1)
-    return all(is_same_memory(part, whole) or not np.may_share_memory(part, whole) for part in codes)
+    return all(is_same_memory(operand, whole) or not np.may_share_memory(operand, whole) for operand in codes)

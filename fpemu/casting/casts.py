@@ -1,4 +1,4 @@
-"""cast, encode and decode: numpy manners around the plans that do the work."""
+"""Public casts: arguments, result dtypes, and the plan that does the work."""
 
 from __future__ import annotations
 
@@ -99,18 +99,18 @@ def cast(
     >>> fe.cast(1000.0, "float8_e4m3fn", overflow="saturate")
     np.float64(448.0)
     """
-    given = as_numbers(x, source)
-    work, result = _plan_of_cast(
-        given.format, given.dtype, _hashable(fmt), profile, rounding, overflow, as_dtype(dtype)
+    numbers = as_numbers(x, source)
+    cast_plan, result = _plan_of_cast(
+        numbers.format, numbers.dtype, _hashable(fmt), profile, rounding, overflow, as_dtype(dtype)
     )
-    if rng is None and random_bits is None and work.stochastic:
+    if rng is None and random_bits is None and cast_plan.stochastic:
         rng = getattr(x, "rng", None)
-    if given.rest is not None:
-        codes = _exactly(given, work, rng, random_bits, rng_offset)
-        return decode(codes, work.target, dtype=result, out=out)
-    values = execute(given, work, rng, random_bits, rng_offset, out if result is not None else None, result)
-    # Without a dtype the range is beyond float64's, and each element has to show that it is not.
-    return values if result is not None else decode(values, work.target, out=out)
+    if numbers.rest is not None:
+        codes = _exactly(numbers, cast_plan, rng, random_bits, rng_offset)
+        return decode(codes, cast_plan.target, dtype=result, out=out)
+    values = execute(numbers, cast_plan, rng, random_bits, rng_offset, out if result is not None else None, result)
+    # Without a dtype the format's range exceeds float64's: decode checks each element.
+    return values if result is not None else decode(values, cast_plan.target, out=out)
 
 
 def encode(
@@ -126,7 +126,7 @@ def encode(
     source: Any = None,
     out: NDArray[Any] | None = None,
 ) -> Any:
-    """Round numbers to a format and give the codes.
+    """Round numbers to a format and return the codes.
 
     Parameters
     ----------
@@ -176,17 +176,17 @@ def encode(
     >>> fe.encode(124, "float8_e4m3fn", source="float8_e5m2")
     np.uint8(127)
     """
-    given = as_numbers(x, source)
-    work = _plan_of_encode(given.format, _hashable(fmt), profile, rounding, overflow)
-    if rng is None and random_bits is None and work.stochastic:
+    numbers = as_numbers(x, source)
+    cast_plan = _plan_of_encode(numbers.format, _hashable(fmt), profile, rounding, overflow)
+    if rng is None and random_bits is None and cast_plan.stochastic:
         rng = getattr(x, "rng", None)
-    if given.rest is not None:
-        return _exactly(given, work, rng, random_bits, rng_offset, out)
-    return execute(given, work, rng, random_bits, rng_offset, out, None)
+    if numbers.rest is not None:
+        return _exactly(numbers, cast_plan, rng, random_bits, rng_offset, out)
+    return execute(numbers, cast_plan, rng, random_bits, rng_offset, out, None)
 
 
 def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> Any:
-    """What codes stand for.
+    """The values that codes stand for.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     Raises
     ------
     TypeError
-        If the codes are no integers.
+        If the codes are not integers.
     ValueError
         If a code is out of range, or the result's type cannot hold the values.
 
@@ -220,44 +220,44 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     >>> fe.decode([0x0F, 0x07], "int4")
     array([-1,  7], dtype=int8)
     """
-    work, result, held = _plan_of_decode(_hashable(fmt), as_dtype(dtype))
-    given = as_source(codes, work.source)
-    values = execute(given, work, None, None, 0, out, result)
-    if not held and isinstance(work.source, FloatFormat):
-        _check_exact(given.codes, work.source, values, result)
+    cast_plan, result, held = _plan_of_decode(_hashable(fmt), as_dtype(dtype))
+    numbers = as_source(codes, cast_plan.source)
+    values = execute(numbers, cast_plan, None, None, 0, out, result)
+    if not held and isinstance(cast_plan.source, FloatFormat):
+        _check_exact(numbers.codes, cast_plan.source, values, result)
     return values
 
 
 def _exactly(
-    given: Source,
-    work: Plan,
+    numbers: Source,
+    cast_plan: Plan,
     rng: int | np.random.Generator | None,
     random_bits: ArrayLike | None,
     rng_offset: int,
     out: NDArray[Any] | None = None,
 ) -> Any:
-    """The codes of numbers that no one format holds: by the plan, but for the rest of them."""
-    assert given.rest is not None
-    if work.value_format is not None:
-        work = plan(work.source, work.target, work.rules, None)
+    """The codes of numbers that no single format holds: by the plan, except for the `rest`."""
+    assert numbers.rest is not None
+    if cast_plan.value_format is not None:
+        cast_plan = plan(cast_plan.source, cast_plan.target, cast_plan.rules, None)
     if out is not None:
-        check_out(out, given.codes.shape, work.out_dtype)
-    if work.refuses_nan:
-        refuse_nans(given)
-    randoms = randomness(work.rules.rounding, rng, random_bits, rng_offset, given.codes.shape)
-    codes = np.empty(given.codes.size, work.out_dtype)
-    work.prepare(codes.size)
-    work(np.ascontiguousarray(given.codes).reshape(-1), codes, randoms)
-    floats = isinstance(given.format, FloatFormat)
-    codes[given.rest.places] = cast_rest(given.rest, work.target, work.rules, floats, randoms)
+        check_out(out, numbers.codes.shape, cast_plan.out_dtype)
+    if cast_plan.refuses_nan:
+        refuse_nans(numbers)
+    randoms = randomness(cast_plan.rules.rounding, rng, random_bits, rng_offset, numbers.codes.shape)
+    codes = np.empty(numbers.codes.size, cast_plan.out_dtype)
+    cast_plan.prepare(codes.size)
+    cast_plan(np.ascontiguousarray(numbers.codes).reshape(-1), codes, randoms)
+    floats = isinstance(numbers.format, FloatFormat)
+    codes[numbers.rest.places] = cast_rest(numbers.rest, cast_plan.target, cast_plan.rules, floats, randoms)
     if out is None:
-        return codes.reshape(given.codes.shape)[()]
-    out[...] = codes.reshape(given.codes.shape)
+        return codes.reshape(numbers.codes.shape)[()]
+    out[...] = codes.reshape(numbers.codes.shape)
     return out
 
 
 def set_num_threads(count: int) -> None:
-    """Set how many threads casts of more than a million elements use; no result depends on it.
+    """Set the number of threads that casts of more than a million elements use; no result depends on it.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def set_num_threads(count: int) -> None:
     Raises
     ------
     TypeError
-        If `count` is no int.
+        If `count` is not an int.
     ValueError
         If it is below 1 or above 4096.
 
@@ -292,7 +292,7 @@ def set_num_threads(count: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads casts of more than a million elements use.
+    """The number of threads that casts of more than a million elements use.
 
     Returns
     -------
@@ -313,7 +313,7 @@ def get_num_threads() -> int:
 
 
 def _hashable(fmt: Any) -> Any:
-    """What names a format, fit to be a cache's key; a TypeError that says what is allowed for anything else."""
+    """A name of a format as the key of a cache; a TypeError for anything that names no format."""
     try:
         hash(fmt)
     except TypeError:
@@ -331,7 +331,7 @@ def _plan_of_cast(
     overflow: str | Overflow | None,
     asked: np.dtype[Any] | None,
 ) -> tuple[Plan, np.dtype[Any] | None]:
-    """The plan of a cast and its result's dtype; a plan for codes and no dtype where no float's range is enough."""
+    """The plan of a cast and the dtype of its result; a plan to codes and None if no float type has the range."""
     target = find_format(fmt)
     rules = resolve_rules(target, profile, rounding, overflow, source)
     result = cast_dtype(own, target, asked)
@@ -355,28 +355,28 @@ def _plan_of_encode(
 
 @functools.lru_cache(maxsize=1024)
 def _plan_of_decode(fmt: Any, asked: np.dtype[Any] | None) -> tuple[Plan, np.dtype[Any], bool]:
-    """The plan of a decode, the result's dtype, and whether that holds every value."""
+    """The plan of a decode, the dtype of its result, and whether that dtype holds every value."""
     target = find_format(fmt)
     result = decode_dtype(target, asked)
     carrier = value_format(result)
-    # The codes are exact: what carries them into the result's type rounds nothing, and NaN payloads go along.
+    # The values are exact, so nothing is rounded; NaN payloads are kept.
     exactly = carrier.check_profile(EXACT)
     return plan(target, carrier, exactly, None), result, isinstance(carrier, IntFormat) or has_all_of(result, target)
 
 
 def _check_exact(codes: NDArray[Any], fmt: FloatFormat, values: Any, dtype: np.dtype[Any]) -> None:
-    """Raise ValueError if a finite value is beyond the dtype, for formats whose range is."""
+    """Raise ValueError if a finite value exceeds the dtype, for formats whose range does."""
     values = np.asarray(values)
-    again = np.asarray(encode(values, fmt, rounding="toward_zero"))
+    encoded = np.asarray(encode(values, fmt, rounding="toward_zero"))
     magnitudes = codes & np.asarray(fmt.magnitude_mask, codes.dtype)
     finite = magnitudes <= fmt.max_code
     if fmt.nan == "negative_zero":
         finite &= codes != fmt.sign_mask
-    wrong = finite & ((again != codes) | np.isinf(values))
+    wrong = finite & ((encoded != codes) | np.isinf(values))
     if wrong.any():
-        where = int(np.flatnonzero(wrong)[0])
-        significand, exponent = fmt.scaled(int(codes.reshape(-1)[where]))
+        index = int(np.flatnonzero(wrong)[0])
+        significand, exponent = fmt.scaled(int(codes.reshape(-1)[index]))
         raise ValueError(
-            f"element {where} is {significand} * 2**{exponent}, which {dtype} cannot hold: use encode, and "
+            f"element {index} is {significand} * 2**{exponent}, which {dtype} cannot hold: use encode, and "
             f"{fmt.name}'s exact(code) for exact values"
         )

@@ -1,4 +1,4 @@
-"""What people hand to a cast: arrays, numbers, tensors, codes; all become codes of a format."""
+"""Accepted inputs (arrays, tensors, numbers, Arrays), read as codes of a format."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PLAIN = frozenset((bool, int, float))
 class Source(NamedTuple):
     """An array as codes of a format.
 
-    `codes`: unsigned integers of x's shape, possibly of another byte order or not contiguous; `dtype`: x's, None where
-    numpy has none for it; `scalar`: x was a number, not an array; `rest`: numbers that the format does not hold, and
-    where they are, with 1 or -1 among the codes.  Only `as_numbers` gives any.
+    `codes`: unsigned integers of x's shape, possibly of another byte order or not contiguous; `dtype`: x's, or None if
+    numpy has none; `scalar`: whether x is a number, not an array; `rest`: the numbers that the format does not hold,
+    for which `codes` has 1 or -1.  Only `as_numbers` returns a `rest`.
     """
 
     codes: NDArray[Any]
@@ -39,7 +39,7 @@ class Source(NamedTuple):
 
 
 class Coded(Protocol):
-    """What has codes, their format and the rules for casts to it, and whose class makes another from the same three."""
+    """An object with codes, their format and the rules of casts to it, whose class takes the same three."""
 
     codes: NDArray[Any]
     format: Format
@@ -54,21 +54,21 @@ def carries_codes(x: Any) -> TypeGuard[Coded]:
 
 
 def codes_of(x: Coded) -> NDArray[Any]:
-    """The codes of an object that carries some: unsigned integers, none of which is beyond its format.
+    """The codes of an object that carries codes: unsigned integers within its format.
 
-    Looked at each time: the memory may have been written to since the object was made.
+    They are checked each time, as the memory may have changed since the object was made.
 
     Raises
     ------
     TypeError
-        If they are no array of unsigned integers.
+        If they are not an array of unsigned integers.
     ValueError
         If a code is out of range.
     """
     codes = x.codes
     if not isinstance(codes, np.ndarray) or codes.dtype.kind != "u":
-        what = codes.dtype if isinstance(codes, np.ndarray) else type(codes).__name__
-        raise TypeError(f"the codes of a {type(x).__name__} are an array of unsigned integers, not {what}")
+        kind = codes.dtype if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise TypeError(f"the codes of a {type(x).__name__} are an array of unsigned integers, not {kind}")
     return in_range(codes, x.format)
 
 
@@ -93,22 +93,22 @@ def as_source(x: Any, source: Any = None) -> Source:
     ValueError
         If a code is out of range, or no one format holds the numbers exactly.
     """
-    found = as_numbers(x, source)
-    if found.rest is not None:
-        place = np.unravel_index(int(found.rest.places[0]), found.codes.shape)
-        where = f"element [{', '.join(str(int(i)) for i in place)}] is " if place else ""
+    numbers = as_numbers(x, source)
+    if numbers.rest is not None:
+        index = np.unravel_index(int(numbers.rest.places[0]), numbers.codes.shape)
+        element = f"element [{', '.join(str(int(i)) for i in index)}] is " if index else ""
         raise ValueError(
-            f"{where}{exact_text(found.rest.numbers[0])}, which {found.format.name} does not hold: round it "
-            f"to a format first, fe.array(x, {found.format.name!r}), or say the result's format where there is one"
+            f"{element}{exact_text(numbers.rest.numbers[0])}, which {numbers.format.name} does not hold: round it "
+            f"to a format first, fe.array(x, {numbers.format.name!r}), or say the result's format where there is one"
         )
-    return found
+    return numbers
 
 
 def as_numbers(x: Any, source: Any = None) -> Source:
-    """As `as_source`, but where one format does not hold all numbers the others are in `rest`, exactly.
+    """As `as_source`, but `rest` has the exact numbers that one format does not hold.
 
-    Such numbers are those of sequences, text, longdouble and object arrays: integers alone are of int64, or uint64;
-    with others among them they count as float64.
+    They come from sequences, text, longdouble and object arrays, whose format is int64 or uint64 if all numbers are
+    integers, else float64.
 
     Examples
     --------
@@ -146,38 +146,38 @@ def as_numbers(x: Any, source: Any = None) -> Source:
 
 
 def as_array(x: Any) -> NDArray[Any]:
-    """Numbers as an array of numpy's in which each is itself: of objects where there is no other."""
+    """Numbers as a numpy array that changes none of them, if need be of objects."""
     if isinstance(x, np.ndarray):
         return x
-    found = as_numbers(x)
-    if found.dtype is None:
+    source = as_numbers(x)
+    if source.dtype is None:
         return np.asarray(x)
-    if found.rest is None:
-        return found.codes.view(found.dtype)
-    plain = found.codes.view(found.dtype).astype(object)
-    for place, number in zip(found.rest.places.tolist(), found.rest.numbers, strict=True):
-        plain.flat[place] = number
-    return plain
+    if source.rest is None:
+        return source.codes.view(source.dtype)
+    objects = source.codes.view(source.dtype).astype(object)
+    for index, number in zip(source.rest.places.tolist(), source.rest.numbers, strict=True):
+        objects.flat[index] = number
+    return objects
 
 
 def _is_array(x: Any) -> bool:
-    """Whether numpy takes an object's memory, or the object makes an array of itself."""
+    """Whether an object shares its memory with numpy or converts itself to an array."""
     if hasattr(x, "__array__") or hasattr(x, "__array_interface__") or hasattr(x, "__array_struct__"):
         return True
     return isinstance(x, memoryview) or type(x).__module__ == "array"
 
 
 def _from_number(x: Any) -> Source:
-    """One number of Python's, or another object that is one; a TypeError for what is none."""
+    """A Python number, or an object that is one; a TypeError for anything else."""
     number = real(x)
     if isinstance(number, float) or (isinstance(number, int) and -(1 << 63) <= number < 1 << 64):
         return _from_array(np.asarray(x if isinstance(x, bool) else number), True)
-    found = assemble((), [], {0: number})
-    return Source(found.codes, found.format, found.dtype, True, found.rest)
+    assembled = assemble((), [], {0: number})
+    return Source(assembled.codes, assembled.format, assembled.dtype, True, assembled.rest)
 
 
 def _from_sequence(x: Sequence[Any]) -> Source:
-    """Nested lists and tuples of anything that is a number, an array or a tensor."""
+    """Nested lists and tuples of numbers, arrays and tensors."""
     shape, members, kinds = flatten(x)
     if not any(map(_contains, kinds)):
         array = quick(members, kinds)
@@ -185,29 +185,29 @@ def _from_sequence(x: Sequence[Any]) -> Source:
             return _from_array(array.reshape(shape), False)
         groups, rest = groups_of(members, kinds, shape)
     else:
-        given = [as_numbers(member) for member in members]
+        given = [as_numbers(each) for each in members]
         own = given[0].codes.shape
         for other in given:
             if other.codes.shape != own:
                 raise ValueError(f"elements of the shapes {own} and {other.codes.shape} make no array")
         groups, rest, size = [], {}, given[0].codes.size
-        for number, part in enumerate(given):
-            places = np.arange(number * size, (number + 1) * size)
-            codes = np.asarray(part.codes, part.codes.dtype.newbyteorder("=")).reshape(-1)
-            if part.rest is not None:
-                rest.update(zip((part.rest.places + number * size).tolist(), part.rest.numbers, strict=True))
-            groups.append(Group(places, codes, part.format, part.dtype))
+        for number, member in enumerate(given):
+            indices = np.arange(number * size, (number + 1) * size)
+            codes = np.asarray(member.codes, member.codes.dtype.newbyteorder("=")).reshape(-1)
+            if member.rest is not None:
+                rest.update(zip((member.rest.places + number * size).tolist(), member.rest.numbers, strict=True))
+            groups.append(Group(indices, codes, member.format, member.dtype))
         shape = shape + own
     return _assembled(shape, groups, rest)
 
 
 def _assembled(shape: tuple[int, ...], groups: list[Group], rest: dict[int, Any]) -> Source:
-    found = assemble(shape, groups, rest)
-    return Source(found.codes, found.format, found.dtype, False, found.rest)
+    assembled = assemble(shape, groups, rest)
+    return Source(assembled.codes, assembled.format, assembled.dtype, False, assembled.rest)
 
 
 def _contains(kind: type) -> bool:
-    """Whether what a sequence holds is itself an array, a tensor or a sequence, not a number."""
+    """Whether members of this type are arrays, tensors or sequences, not numbers."""
     if kind in _PLAIN or issubclass(kind, np.generic | str | bytes | bytearray | Literal):
         return False
     if kind.__module__.partition(".")[0] == "torch" or issubclass(kind, Sequence):
@@ -226,14 +226,14 @@ def _from_array(array: NDArray[Any], scalar: bool) -> Source:
 
 @functools.lru_cache(maxsize=256)
 def _layout(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Format, bool] | None:
-    """For numpy's own real numbers: the unsigned type of their bits, in their byte order; their format; if booleans."""
+    """Of numpy's real numbers: the unsigned type of their bits, their format, and whether they are booleans."""
     if dtype.kind not in _KINDS or dtype.itemsize > 8:
         return None
     return _UNSIGNED[dtype.itemsize].newbyteorder(dtype.byteorder), find_format(dtype), dtype.kind == "b"
 
 
 def _from_other(array: NDArray[Any], scalar: bool) -> Source:
-    """Arrays of ml_dtypes' types, of objects, text and longdouble; everything else is refused."""
+    """Arrays of ml_dtypes' types, objects, text and longdouble; others are refused."""
     if array.dtype.kind == "V" and array.dtype.type.__module__.partition(".")[0] == "ml_dtypes":
         fmt = find_format(array.dtype)
         return Source(cleared(array.view(_UNSIGNED[array.dtype.itemsize]), fmt), fmt, array.dtype, scalar)
@@ -244,10 +244,9 @@ def _from_other(array: NDArray[Any], scalar: bool) -> Source:
         for member in members:
             if isinstance(member, Source) and member.codes.ndim:
                 raise TypeError("an array of objects has a sequence or an array in it: stack them first, np.stack(x)")
-        found = _from_sequence(list(array.flat))
-        return found._replace(codes=found.codes.reshape(array.shape))
-    found = _assembled(array.shape, *in_format(array))
-    return found._replace(scalar=scalar)
+        source = _from_sequence(list(array.flat))
+        return source._replace(codes=source.codes.reshape(array.shape))
+    return _assembled(array.shape, *in_format(array))._replace(scalar=scalar)
 
 
 def _from_codes(x: Any, fmt: Format) -> Source:
@@ -261,7 +260,7 @@ def _from_codes(x: Any, fmt: Format) -> Source:
 
 
 def _integers(x: Any) -> NDArray[Any]:
-    """An array of codes; lists of Python integers that numpy would make floats or nothing of stay integers."""
+    """An array of codes; lists of large Python integers, which numpy does not read as integers, stay integers."""
     codes = np.asarray(x)
     if isinstance(x, np.ndarray) or codes.dtype.kind in "iu":
         return codes
@@ -275,7 +274,7 @@ def _integers(x: Any) -> NDArray[Any]:
 
 
 def _from_tensor(tensor: Any) -> Source:
-    """A torch tensor in the CPU's memory, through its bits; torch is imported by whoever made the tensor."""
+    """A torch tensor in the CPU's memory, by its bits; whoever made the tensor has imported torch."""
     torch = sys.modules["torch"]
     if not isinstance(tensor, torch.Tensor):
         own = f"cannot cast a {type(tensor).__module__}.{type(tensor).__name__}"
@@ -294,7 +293,7 @@ def _from_tensor(tensor: Any) -> Source:
         raise TypeError("only dense tensors can be cast: use tensor.to_dense() or tensor.dequantize()")
     try:
         return _from_dense(tensor, torch)
-    except RuntimeError:  # torch's own words are of its inside
+    except RuntimeError:  # torch's message is about its internals
         raise TypeError(
             f"a {type(tensor).__name__} of torch that is fake, or inside torch.vmap, has no memory to read: hand over "
             "a plain one"

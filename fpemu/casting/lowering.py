@@ -1,4 +1,4 @@
-"""What each rule of a profile gives in a given format, as codes: profiles and formats become the kernels' `rules`."""
+"""Lower a profile for one format to the integers that the kernels read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _ZERO_FROM = {SubnormalsIn.KEEP: 0, SubnormalsIn.ZERO: 1, SubnormalsIn.ZERO_ABOV
 
 
 def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
-    """The code of an infinity; None where the format lacks that one."""
+    """The code of an infinity; None if the format lacks it."""
     if not isinstance(fmt, FloatFormat) or fmt.infinity_code is None or (negative and not fmt.signed):
         return None
     return fmt.infinity_code | (fmt.sign_mask if negative else 0)
@@ -83,7 +83,7 @@ def _first(*codes: int | None) -> int:
 
 
 def _zeros(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
-    """What a zero gives; in formats with zero also what rounds to zero."""
+    """The results of zero; in formats with zero also of numbers that round to zero."""
     if fmt.has("zero"):
         keep = fmt.has("negative_zero") and rules.negative_zero is NegativeZero.KEEP
         return 0, fmt.sign_mask if keep else 0
@@ -94,7 +94,7 @@ def _zeros(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
 
 
 def _underflows(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
-    """What would round to zero in a format without it."""
+    """The results of numbers that would round to zero, in a format without zero."""
     if rules.missing_zero is MissingZero.NAN:
         return _zeros(fmt, rules)
     return 0, fmt.sign_mask
@@ -112,7 +112,7 @@ def _goes_up(rounding: Rounding | Stochastic, negative: bool) -> bool:
 
 
 def _unsigned_negative(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
-    """A negative value in an unsigned format that does not round to zero."""
+    """The result of a negative value in an unsigned format, if it does not round to zero."""
     nan = _nan(fmt, rules, True)
     rule = rules.unsigned_negative
     if rule is UnsignedNegative.ZERO:
@@ -142,7 +142,7 @@ def _overflow(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> i
 
 
 def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int:
-    """What an infinite source gives."""
+    """The result of an infinity."""
     rule = rules.infinity
     if negative and not fmt.signed:
         if rules.unsigned_negative is UnsignedNegative.MAGNITUDE:
@@ -166,7 +166,7 @@ def _infinite(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> i
 
 
 def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
-    """What a NaN source gives."""
+    """The results of NaN."""
     if rules.nan is NanRule.MAX:
         return (largest_code(fmt, False),) * 2
     if rules.nan is NanRule.MIN:
@@ -183,12 +183,12 @@ def _nans(fmt: FloatFormat | IntFormat, rules: Profile) -> Pair:
 
 
 def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, int]:
-    """What an integer format gives for a float out of range (or infinite), and for NaN, per sign; what wraps before."""
+    """The results of floats that an integer format lacks (out of range or infinite; NaN), and the width that wraps."""
     most, least = largest_code(fmt, False), largest_code(fmt, True)
     if rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG):
         carrier = 32 if rule is FloatToIntInvalid.C_X86_64 and fmt.bits + (not fmt.signed) <= 32 else 64
         indefinite = (1 << (carrier - 1)) & ((1 << fmt.bits) - 1)
-        # uint64: compilers subtract 2^63 from what is not below it, convert, and flip the top bit of what comes out
+        # uint64: compilers subtract 2^63 from larger numbers, convert, and flip the top bit of the result
         above = 0 if fmt.bits == 64 and not fmt.signed else indefinite
         return (above, indefinite), (indefinite,) * 2, carrier
     if rule is FloatToIntInvalid.X86:
@@ -198,7 +198,7 @@ def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, in
 
 
 def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
-    """Which overflows are modulo 2^bits."""
+    """The overflows that wrap modulo 2^bits."""
     if rules.overflow is not Overflow.WRAP:
         return places.WRAP_NONE
     if fmt.has("negative") or rules.unsigned_negative is UnsignedNegative.STANDARD:
@@ -217,7 +217,7 @@ def operand_rules(rules: Profile) -> Rules:
 
 
 def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
-    """Whether a format's subnormals count as zero in a source."""
+    """Whether subnormal sources of a format count as zero."""
     least = _ZERO_FROM[rules.subnormals_in]
     return isinstance(fmt, FloatFormat) and 0 < least <= fmt.bits
 

@@ -1,4 +1,4 @@
-"""Codes narrower than their bytes, packed tight: a little-endian bit stream, and the way back."""
+"""Pack codes narrower than a byte into a little-endian bit stream, and unpack them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _word_dtype(word_bits: int) -> np.dtype[Any]:
 
 
 def pack(codes: ArrayLike, fmt: Any, *, order: str = "low_first", axis: int = -1, word_bits: int = 8) -> NDArray[Any]:
-    """Codes packed tight, each row of `axis` a bit stream of its own, padded with zeros to a whole word.
+    """Pack codes: each row along `axis` becomes a bit stream, padded with zeros to a whole word.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def pack(codes: ArrayLike, fmt: Any, *, order: str = "low_first", axis: int = -1
     fmt : str, Format or dtype
         Their format: each takes ``fmt.bits`` bits.
     order : {"low_first", "high_first"}
-        Whether the first code takes a word's lowest bits (ONNX, torch, CUDA) or its highest (bitsandbytes).
+        The bits of a word that the first code takes: the lowest (ONNX, torch, CUDA) or the highest (bitsandbytes).
     axis : int
         The axis along which codes are packed.
     word_bits : int
@@ -62,7 +62,7 @@ def pack(codes: ArrayLike, fmt: Any, *, order: str = "low_first", axis: int = -1
     Raises
     ------
     TypeError
-        If the codes are no integers or an option is of the wrong kind.
+        If the codes are not integers or an option is of the wrong kind.
     ValueError
         If a code is out of range, or `order`, `axis` or `word_bits` is impossible.
 
@@ -92,7 +92,7 @@ def pack(codes: ArrayLike, fmt: Any, *, order: str = "low_first", axis: int = -1
 
 
 def _to_bits(codes: NDArray[Any], width: int, order: str) -> NDArray[np.uint8]:
-    """Each code as its bits, on a new last axis: lowest first, or highest first where words are filled from the top."""
+    """The bits of each code on a new last axis: lowest first, or highest first for words filled from the top."""
     wide = codes.astype("<u8").reshape(*codes.shape, 1).view(np.uint8)
     bits = np.unpackbits(wide, axis=-1, bitorder="little")[..., :width]
     return bits[..., ::-1] if order == "high_first" else bits

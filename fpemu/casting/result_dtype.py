@@ -33,19 +33,19 @@ def has_all_of(dtype: np.dtype[Any], fmt: Format) -> bool:
 
 
 def as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    """A dtype that the caller named, of numbers that fpemu knows; None if none was."""
+    """The dtype that the caller asks for, if fpemu knows its numbers; None if there is none."""
     if dtype is None:
         return None
     try:
-        found = named_dtype(dtype)
-        value_format(found)
+        named = named_dtype(dtype)
+        value_format(named)
     except (TypeError, ValueError, AssertionError):
         raise TypeError(f"dtype must be one of numpy's float16, float32, float64, not {brief(dtype)}") from None
-    return found
+    return named
 
 
 def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Numpy's dtype of a name or a type; a TypeError for what numpy takes with a warning."""
+    """Numpy's dtype of a name or a type; a TypeError if numpy warns."""
     if not isinstance(dtype, str):
         return np.dtype(dtype)
     with warnings.catch_warnings():
@@ -57,7 +57,7 @@ def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def _lacks_range_alone(dtype: np.dtype[Any], fmt: Format) -> bool:
-    """Whether it is only the range that is beyond float64's: then each element has to show that it is not."""
+    """Whether float64 lacks only the range of a format: then each element is checked."""
     return dtype == np.float64 and isinstance(fmt, FloatFormat) and fmt.precision <= 53
 
 

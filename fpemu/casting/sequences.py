@@ -1,6 +1,6 @@
-"""Numbers of several kinds in one array: each exactly itself, in a format that holds all, or beside it.
+"""Sequences of mixed numbers as one array: in a format that holds them all, or exactly beside it.
 
-numpy would promote them first, and round: int64 beside float64, Python's integers beyond 64 bits, longdouble.
+numpy would promote them, and round: int64 beside float64, Python's integers beyond 64 bits, longdouble.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _FLOAT64 = np.dtype(np.float64)
 
 
 class Rest(NamedTuple):
-    """Numbers that the format of an array does not hold: their places in C order, ascending, and they themselves.
+    """The numbers that an array's format does not hold, and their ascending indices in C order.
 
-    None of them is 0.  At their places the array has 1 or -1, with their sign.
+    None is 0.  In the array 1 or -1 stands for each, by its sign.
     """
 
     places: NDArray[np.intp]
@@ -44,7 +44,7 @@ class Rest(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Numbers of one kind: their places in the array, in C order; codes, with a format; numpy's dtype or None."""
+    """Numbers of one kind: their indices in C order, their codes and format, and numpy's dtype or None."""
 
     places: NDArray[np.intp]
     codes: NDArray[Any]
@@ -53,7 +53,7 @@ class Group(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """An array's codes, their format, numpy's dtype for it, and what the format does not hold."""
+    """An array's codes, their format, numpy's dtype for it, and the numbers that the format does not hold."""
 
     codes: NDArray[Any]
     format: Format
@@ -62,7 +62,7 @@ class Assembled(NamedTuple):
 
 
 def flatten(x: Sequence[Any]) -> tuple[tuple[int, ...], list[Any], set[type]]:
-    """The shape of nested lists and tuples, what is in the innermost ones, and the types of that."""
+    """The shape of nested lists and tuples, their innermost members, and the types of those."""
     shape: list[int] = []
     level: list[Any] = [x]
     kinds: set[type] = {type(x)}
@@ -79,7 +79,7 @@ def flatten(x: Sequence[Any]) -> tuple[tuple[int, ...], list[Any], set[type]]:
 
 
 def quick(numbers: list[Any], kinds: set[type]) -> NDArray[Any] | None:
-    """Numbers as numpy makes an array of them, where that changes none; else None."""
+    """Numbers as numpy's array of them if that changes none, else None."""
     if not numbers:
         return np.zeros(0)
     if kinds == {float}:
@@ -110,7 +110,7 @@ def quick(numbers: list[Any], kinds: set[type]) -> NDArray[Any] | None:
 def groups_of(
     numbers: list[Any], kinds: Iterable[type], shape: tuple[int, ...]
 ) -> tuple[list[Group], dict[int, int | Exact]]:
-    """Numbers by their types: those that have a format, and those that have none, by their places."""
+    """Numbers by type: groups that have a format, and the others by index."""
     order = {kind: number for number, kind in enumerate(kinds)}
     which = np.fromiter(map(order.__getitem__, map(type, numbers)), np.intp, len(numbers))
     groups: list[Group] = []
@@ -130,7 +130,7 @@ def groups_of(
 def in_format(
     array: NDArray[Any], shape: tuple[int, ...] | None = None, places: NDArray[np.intp] | None = None
 ) -> tuple[list[Group], dict[int, int | Exact]]:
-    """The elements of an array of numpy's, of whatever dtype, as `groups_of` gives them."""
+    """The elements of a numpy array of any dtype, as `groups_of` returns them."""
     flat = array.reshape(-1)
     at = np.arange(flat.size) if places is None else places
     dtype = flat.dtype
@@ -154,7 +154,7 @@ def in_format(
 def _of_objects(
     members: list[Any], places: NDArray[np.intp], shape: tuple[int, ...]
 ) -> tuple[list[Group], dict[int, int | Exact]]:
-    """Python's numbers and other objects."""
+    """Python numbers and other objects."""
     integers: list[tuple[int, int]] = []
     floats: list[tuple[int, float]] = []
     others: list[tuple[int, Any]] = []
@@ -210,7 +210,7 @@ def _of_long_doubles(flat: NDArray[Any], places: NDArray[np.intp]) -> tuple[list
 
 
 def _nan_word(number: Any) -> int:
-    """The float64 NaN of a long double's sign and kind; of x87's layout, others have theirs in their first bytes."""
+    """The float64 NaN with a long double's sign, quiet or signalling as it is."""
     negative = bool(np.signbit(number))
     quiet = True
     if np.finfo(np.longdouble).nmant == 63:
@@ -234,9 +234,9 @@ def _where(place: int, shape: tuple[int, ...]) -> str:
 
 
 def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | Exact]) -> Assembled:
-    """One array of groups of numbers, and of numbers that have no format.
+    """One array of groups of numbers and of numbers without a format.
 
-    Integers alone stay integers; others count as floats.
+    It is of integers if all numbers are, else of floats.
     """
     kinds: dict[tuple[Any, ...], list[Group]] = {}
     for group in groups:
@@ -278,9 +278,9 @@ def _merged(groups: list[Group]) -> Group:
 
 
 def _base(groups: list[Group], rest: dict[int, int | Exact], integers: bool) -> np.dtype[Any]:
-    """The dtype for groups of several formats: numpy's for theirs where it holds all, else int64, uint64 or float64."""
+    """The dtype for groups of several formats: numpy's promotion if it holds all, else int64, uint64 or float64."""
     if not groups and not rest:
-        return _FLOAT64  # as numpy has an empty list
+        return _FLOAT64  # as for numpy's array of an empty list
     dtypes = [group.dtype for group in groups if group.dtype is not None and group.dtype.kind in "biuf"]
     if len(dtypes) == len(groups) and not rest:
         common = np.result_type(*dtypes)
@@ -308,18 +308,18 @@ def _fits(base: Format, fmt: Format) -> bool:
 
 
 def _carried(group: Group, base: Format, rest: dict[int, int | Exact]) -> NDArray[Any]:
-    """A group's codes in the base's format; what that does not hold goes to the rest."""
+    """A group's codes in the base format; numbers that it does not hold go to `rest`."""
     given = np.ascontiguousarray(group.codes, group.codes.dtype.newbyteorder("="))
     exact = _fits(base, group.format)
     found = _cast(given, group.format, base, exact)
     if exact:
         return found
-    # Toward zero each number that is not held becomes another one, which comes back as itself.
+    # Rounded toward zero, a number that the base does not hold becomes another, and does not come back.
     back = _cast(found, base, group.format, False)
-    lost = back != given
+    changed = back != given
     if isinstance(base, FloatFormat):
-        lost &= (found & np.uint64(base.magnitude_mask)) <= np.uint64(base.infinity_code or 0)  # NaN stays NaN
-    for place in np.flatnonzero(lost).tolist():
+        changed &= (found & np.uint64(base.magnitude_mask)) <= np.uint64(base.infinity_code or 0)  # NaN stays NaN
+    for place in np.flatnonzero(changed).tolist():
         significand, exponent = group.format.scaled(int(given[place]))
         number = significand << exponent if exponent >= 0 else _fraction(significand, 1 << -exponent)
         rest[int(group.places[place])] = number

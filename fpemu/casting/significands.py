@@ -1,6 +1,6 @@
-"""Exact numbers rounded to a format, once: as 128 digits and whether more follow, which every rounding needs.
+"""Round exact numbers to a format once, from their first 128 digits and whether more follow.
 
-What an array's format does not hold (`fpemu.casting.sequences.Rest`) and what elementary functions give come this way.
+This serves the numbers that an array's format does not hold (`fpemu.casting.sequences.Rest`) and elementary functions.
 """
 
 from __future__ import annotations
@@ -86,14 +86,14 @@ def value_of(number: Exact) -> Digits128:
 
 
 def row(value: Digits128) -> tuple[int, int, int, int]:
-    """A value as a table has it (`fpemu.kernels.columns`)."""
-    what = value.kind | value.flags << columns.FLAGS
-    what |= columns.MINUS_SIGN * value.negative | columns.MORE * value.more
-    return what, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
+    """A value as a row of a table (`fpemu.kernels.columns`)."""
+    tag = value.kind | value.flags << columns.FLAGS
+    tag |= columns.MINUS_SIGN * value.negative | columns.MORE * value.more
+    return tag, value.top & LOW_WORD, value.digits >> 64, value.digits & LOW_WORD
 
 
 def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules) -> list[Dyadic]:
-    """What codes of a format stand for; `rules`: whether subnormals are zeros."""
+    """The values of codes of a format; `rules`: whether subnormals count as zero."""
     from fpemu.kernels.cpu.elementary import operands_array
 
     table = np.empty((codes.size, 3), np.uint64)
@@ -101,11 +101,11 @@ def operands_of(codes: NDArray[Any], fmt: FloatFormat | IntFormat, rules: Rules)
     return [_operand(*each) for each in table.tolist()]
 
 
-def _operand(what: int, exponent: int, significand: int) -> Dyadic:
-    """An operand from its row; the significand without its last zeros."""
-    kind, negative = what & columns.KINDS, what & columns.MINUS_SIGN != 0
+def _operand(tag: int, exponent: int, significand: int) -> Dyadic:
+    """An operand from a row of a table; its significand is odd or 0."""
+    kind, negative = tag & columns.KINDS, tag & columns.MINUS_SIGN != 0
     if significand == 0 or kind == columns.NOT_A_NUMBER:
-        return Dyadic(kind, negative, signalling=what & columns.MORE != 0)
+        return Dyadic(kind, negative, signalling=tag & columns.MORE != 0)
     if exponent >> 63:
         exponent -= 1 << 64
     cut = (significand & -significand).bit_length() - 1
@@ -125,7 +125,7 @@ def round_values(
     ----------
     numbers : sequence of Fraction, Literal or Value
     places : numpy.ndarray of int
-        Where they are in the result: for stochastic rounding.
+        Their indices in the result, for stochastic rounding.
     target : FloatFormat or IntFormat
     rules : tuple of int
         As kernels have them.
@@ -151,11 +151,11 @@ def round_values(
     given, key, first = randoms
     step = 1 if stochastic and not given.size else _PIECE  # the stream goes on index by index
     for start in range(0, len(numbers), step):
-        here = slice(start, start + step)
-        drawn = given[places[here]] if stochastic and given.size else NO_RANDOMS.given
+        chunk = slice(start, start + step)
+        drawn = given[places[chunk]] if stochastic and given.size else NO_RANDOMS.given
         round_values_array(
-            *(np.arange(len(table[here]), dtype=np.uint16), table[here], target.spec, rules),
-            *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[here], flags[here]),
+            *(np.arange(len(table[chunk]), dtype=np.uint16), table[chunk], target.spec, rules),
+            *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[chunk], flags[chunk]),
         )
     flags[beyond] |= WRAPPED
     return out, flags
@@ -187,7 +187,7 @@ def wrapped(
         digits, fraction = whole // bottom, whole % bottom != 0
     if not digits and not fraction:
         return zero(minus), True
-    rest = (2 * Fraction(digits) + fraction) * Fraction(2) ** (quantum - 65)  # what follows is but a digit more
+    rest = (2 * Fraction(digits) + fraction) * Fraction(2) ** (quantum - 65)  # one digit stands for all that follow
     return -rest if minus else rest, True
 
 
@@ -221,7 +221,7 @@ def cast_rest(
         work = plan(FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
         codes = singles.astype(np.uint32)
         out = np.empty(codes.size, target.code_dtype)
-        for i, place in enumerate(rest.places.tolist()):  # each at its own place in the stream
+        for i, place in enumerate(rest.places.tolist()):  # each at its own index in the stream
             work(codes[i : i + 1], out[i : i + 1], randoms.chunk(place, place + 1))
         return out
     if isinstance(target, TableFormat):

@@ -83,7 +83,7 @@ def check_randoms(
     random_bits: ArrayLike | None,
     rng_offset: int,
 ) -> None:
-    """An error if randomness of the wrong kind is given, or some that the rounding does not use.
+    """Raise an error for random options of the wrong kind, or that the rounding does not use.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def check_randoms(
     _check_rng(rng)
     _check_offset(rng_offset)
     given = {"rng": rng is not None, "random_bits": random_bits is not None, "rng_offset": bool(rng_offset)}
-    names = [name for name, there in given.items() if there]
+    names = [name for name, is_given in given.items() if is_given]
     if names and not isinstance(rounding, Stochastic):
         raise ValueError(
             f"{names[0]}= is for stochastic rounding, but the rounding is {rounding.value!r}: say "
@@ -107,14 +107,14 @@ def check_randoms(
 
 
 def streamed(rounding: Rounding | Stochastic, rng: int | np.random.Generator | None, first: int) -> dict[str, Any]:
-    """The keywords of a stream of random integers from a place on, where the rounding uses one; else none.
+    """The options for a stream of random integers from an index on; none if the rounding is not stochastic.
 
     Parameters
     ----------
     rounding : Rounding or Stochastic
     rng : None, int or numpy.random.Generator
     first : int
-        The place of the first element.
+        The index of the first element.
 
     Returns
     -------
@@ -129,9 +129,9 @@ def is_stochastic(fmt: Format, profile: Profile) -> bool:
 
 
 def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
-    """The Generator that operands draw from, or None; a ValueError where two differ, unless the caller gives numbers.
+    """The Generator of the operands, or None; a ValueError if they have different ones and no `rng` is given.
 
-    `rng`: the caller's, or random integers; None where there are none.
+    `rng`: the caller's seed, Generator or random integers, or None.
     """
     shared = None
     for array in arrays:
@@ -149,14 +149,14 @@ def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
 
 
 def sharing(array: A, generator: np.random.Generator | None) -> A:
-    """An Array that was just made, drawing from a Generator if its rounding is stochastic."""
+    """A new Array, which draws from a Generator if its rounding is stochastic."""
     if generator is not None and is_stochastic(array.format, array.profile):
         array._rng = generator  # type: ignore[attr-defined]
     return array
 
 
 def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
-    """The Generator itself, or a new one seeded by an int."""
+    """The Generator itself, or a new one from a seed."""
     if isinstance(rng, np.random.Generator):
         return rng
     _check_rng(rng)
@@ -164,7 +164,7 @@ def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
 
 
 def _key(rng: int | np.random.Generator | None) -> int:
-    """One 64-bit key from what numpy's SPEC 7 calls rng."""
+    """A 64-bit key from an `rng` as in numpy's SPEC 7."""
     if isinstance(rng, int | np.integer):
         return _key_of_seed(int(rng))
     return _draw(np.random.default_rng() if rng is None else rng)
@@ -182,7 +182,7 @@ def _check_rng(rng: Any) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _key_of_seed(seed: int) -> int:
-    """The key of a seed, kept: to seed a Generator takes longer than a short array's cast."""
+    """The key of a seed, cached: seeding a Generator takes longer than casting a short array."""
     return _draw(np.random.default_rng(seed))
 
 

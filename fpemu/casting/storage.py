@@ -1,4 +1,4 @@
-"""Codes in memory that is wider than they are: spare bits are cleared, or refused, before anything is looked up."""
+"""Codes in memory wider than their format: spare bits are cleared or refused before any look-up."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fpemu.formats import Format
 
 __all__ = ["cleared", "in_range", "truths"]
 
-FEW = 64  # bytes: from here on numpy's reductions are faster than a search of the bytes
+FEW = 64  # bytes: numpy's reductions are slower than a search of so few
 
 
 def truths(x: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The bytes of a bool array, 0 or 1: the array's own memory, or a copy where other bytes stand for True.
+    """The bytes of a bool array, 0 or 1: its own memory, or a copy if other bytes stand for True.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def truths(x: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def cleared(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """The low bits, which are a format's codes; a copy where the memory has more.
+    """The low bits, which are codes of a format; a copy if the memory is wider.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def cleared(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
 
 
 def in_range(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """Codes of a format, as they are, each of them looked at where the memory could hold another number.
+    """The same codes of a format, after a range check if the memory is wider than the format.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def in_range(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If a number is no code of the format.
+        If a number is not a code of the format.
 
     Examples
     --------

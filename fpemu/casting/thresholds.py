@@ -1,4 +1,4 @@
-"""How values fall into a codebook: its intervals, their codes, and the thresholds between them, exactly."""
+"""The rounding intervals of a codebook: the exact thresholds between them, and their codes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from fpemu.formats.facts.reals import Exact
 
 MASK = (1 << 64) - 1
-_BEYOND = 2000  # binary exponent: float64's numbers, and halves of their sums, end before it
+_BEYOND = 2000  # a binary exponent beyond float64's numbers and the means of two
 
 Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` gives it: equal numbers are equal pairs
 
 
 class Codebook(NamedTuple):
-    """Sorted thresholds as the places of `fpemu.kernels.cpu.lookup`, whether a number there is above, and the codes.
+    """Sorted thresholds as `fpemu.kernels.cpu.lookup` compares them, and the codes of the intervals between them.
 
-    ``codes[i]`` is the code of the i-th interval; `specials`: what +NaN, -NaN, +infinity and -infinity give.
+    `inclusive`: whether a number at the threshold is above it; `specials`: the codes of +NaN, -NaN, +infinity and
+    -infinity.
     """
 
     binades: NDArray[np.int64]
@@ -41,7 +42,7 @@ class Codebook(NamedTuple):
 
 
 class _Threshold(NamedTuple):
-    """Where an interval begins: what numbers are compared with, and whether the ones just there belong to it."""
+    """The start of an interval, as numbers are compared, and whether it belongs to the interval."""
 
     binade: int
     digits: int
@@ -60,7 +61,7 @@ MOST_BINS = 1 << 12
 
 
 def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
-    """The bins of a codebook for numbers of a float dtype; None where its thresholds lie too close for them.
+    """The bins of a codebook for numbers of a float dtype; None if its thresholds are too close.
 
     Parameters
     ----------
@@ -78,9 +79,9 @@ def bins(book: Codebook, dtype: np.dtype[Any]) -> Bins | None:
 
 
 def bins_of(marks: NDArray[Any]) -> Bins | None:
-    """The bins of ascending numbers, of which each is the last one below a threshold; None where they lie too close.
+    """The bins of ascending numbers, each the last one below a threshold; None if they are too close.
 
-    To be made where the FPU is in its usual modes, as `fpemu.kernels.cpu.lookup` uses it.
+    Call it while the FPU is in its default modes, as `fpemu.kernels.cpu.lookup` uses it.
     """
     dtype, kind = marks.dtype, marks.dtype.type
     if not marks.size or not np.isfinite(marks).all() or (np.diff(marks) <= 0).any():
@@ -96,12 +97,12 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
             ends = np.array([lowest, highest, kind(count) / (highest - lowest)], dtype)
             if not np.isfinite(ends).all():
                 return None
-            places = ((marks - ends[0]) * ends[2]).astype(np.int32)
+            indices = ((marks - ends[0]) * ends[2]).astype(np.int32)
             last = int((ends[1] - ends[0]) * ends[2])
-        if (np.diff(places) > 0).all():
+        if (np.diff(indices) > 0).all():
             thresholds = np.full(last + 1, np.inf, dtype)
-            thresholds[places] = marks
-            return Bins(ends, np.searchsorted(places, np.arange(last + 1)).astype(np.int32), thresholds)
+            thresholds[indices] = marks
+            return Bins(ends, np.searchsorted(indices, np.arange(last + 1)).astype(np.int32), thresholds)
         count *= 2
     return None
 
@@ -181,7 +182,7 @@ def _bound(low: Number, high: Number, low_code: int, high_code: int, rounding: R
 
 @functools.lru_cache(maxsize=64)
 def _bounds(fmt: TableFormat, rules: Profile) -> tuple[list[tuple[Number, bool]], list[int]]:
-    """Where the intervals of a codebook begin, but for the first one, and their codes."""
+    """The starts of all intervals of a codebook but the first, and the codes of all."""
     rounding = rules.rounding
     assert isinstance(rounding, Rounding)
     lowest: dict[Number, int] = {}
@@ -196,7 +197,7 @@ def _bounds(fmt: TableFormat, rules: Profile) -> tuple[list[tuple[Number, bool]]
 
 
 def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
-    """The code of any exact number that is not 0, however many digits it has.
+    """The code of an exact number other than 0, of any number of digits.
 
     Parameters
     ----------
@@ -211,7 +212,7 @@ def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
     from fractions import Fraction
 
     bounds, codes = _bounds(fmt, rules)
-    if isinstance(number, Literal):  # so far away that any number there does as well
+    if isinstance(number, Literal):  # beyond all thresholds
         large = number.leading().top > 0
         x = Fraction(2) ** (_BEYOND if large else -_BEYOND) * (-1 if number.negative else 1)
     else:
