@@ -76,7 +76,7 @@ class Profile:
     Parameters
     ----------
     name : str
-        Shown in messages; two profiles with the same knobs are equal whatever their names.  `replace` adds what it
+        Shown in messages; profiles with equal rules are equal whatever their names.  `replace` adds what it
         changes: "ieee, overflow=nan", which `profile` understands.
     rounding : Rounding or Stochastic or str
     overflow : Overflow or str

@@ -1,7 +1,7 @@
 """Exactness: which numbers a format holds, and when rounding twice is rounding once.
 
-All numbers here are dyadic: integers times powers of two.  A `Span` bounds a set of them by three integers, which is
-enough to prove that a float holds every product of two sets.
+All numbers are dyadic: integers times powers of two.  A `Span` bounds a set of them by three integers, which is enough
+to prove that a float holds every product of two sets.
 
 A number rounded first to P digits and then to p of them is rounded once
 
@@ -351,7 +351,7 @@ def carrier_of(fmt: Format) -> FloatFormat | None:
 
 
 def overflow_threshold(fmt: FloatFormat, to_nearest: bool) -> Fraction:
-    """The least magnitude that overflows: what would be the next value; rounding to nearest, halfway to it."""
+    """The least magnitude that overflows: the value after the largest one, or, rounding to nearest, halfway to it."""
     largest = finite_ends(fmt)[1]
     step = power_of_two(floor_log2(largest) - fmt.trailing_bits)
     return largest + (step / 2 if to_nearest else step)
@@ -390,11 +390,11 @@ def rounds_once_in(
     Notes
     -----
     Let the target have q digits, the divisor p and `wide` P.  A rounding to the target decides at numbers m of q + 1
-    digits.  Sums to odd need P >= q + 2, and no overflow.  A quotient x / y that is no such m is further from it than
+    digits.  Sums to odd need P >= q + 2, and no overflow.  A quotient x / y other than m is further from it than
     half an ulp of `wide`: with x, y and m in [1, 2), x - m y is a multiple of 2^-(q + p - 1) or of x's quantum, so that
     |x / y - m| > 2^-(q + p), and half an ulp is 2^-P; below 1 both are half as large.  Of roots: with x in [1, 4),
     x - m^2 is a multiple of 2^-2q or of x's quantum, and |sqrt x - m| > 2^-(2 q + 2).  So `wide` never rounds a result
-    that is no m to one, nor across one.
+    other than m to m or past m.
     """
     quanta = [power_of_two(fmt.quantum_exponent) for fmt in operands]
     largest = [finite_ends(fmt)[1] for fmt in operands]
@@ -434,7 +434,7 @@ def sums_round_once(wide: FloatFormat, target: FloatFormat) -> bool:
 def needs_round_to_odd(
     wide: FloatFormat, name: str, operands: tuple[FloatFormat, ...], target: FloatFormat, to_nearest: bool
 ) -> bool:
-    """Whether an operation in a wider float has to be rounded to odd there, lest the target round it twice."""
+    """Whether an operation in a wider float must be rounded to odd there, as the target would round twice otherwise."""
     exempt = name in ("add", "subtract") and to_nearest and all(holds(target, fmt) for fmt in operands)
     return not (exempt and sums_round_once(wide, target))
 

@@ -63,7 +63,7 @@ class Exact(NamedTuple):
         return text(self.number)
 
 
-def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
+def exact_digits(negative: bool, top: int, digits: int, more: bool) -> Exact:
     """The value of a magnitude's first 128 digits; the exponent of the first one is `top`.
 
     Examples
@@ -74,7 +74,7 @@ def exact_digits(negative: bool, top: int, found: int, more: bool) -> Exact:
     >>> exact_digits(False, 1000000, 3 << 126, False).text
     '~2**1000000'
     """
-    return _moved(power_of_two(1 - DIGITS) * (-found if negative else found), more, top)
+    return _moved(power_of_two(1 - DIGITS) * (-digits if negative else digits), more, top)
 
 
 def exact_literal(literal: Literal) -> Exact | None:
@@ -115,9 +115,9 @@ def dyadic_in_decimal(significand: int, exponent: int) -> str:
         return "0"
     if abs(exponent) + significand.bit_length() > 1200:
         return dyadic_text(significand, exponent)
-    places = max(-exponent, 0)  # decimals: 2^-k is 5^k over 10^k
-    digits = str(abs(significand) * (5**places if places else 2**exponent))
-    return _decimal(significand < 0, digits, len(digits) - places)
+    decimals = max(-exponent, 0)  # 2^-k is 5^k over 10^k
+    digits = str(abs(significand) * (5**decimals if decimals else 2**exponent))
+    return _decimal(significand < 0, digits, len(digits) - decimals)
 
 
 def fraction_text(x: Fraction) -> str:
@@ -184,12 +184,12 @@ def number_text(x: Fraction | None, digits: int = 6) -> str:
         return f"{float(x):.{digits}g}"
     if abs(floor_log2(abs(x))) > FARTHEST:
         return fraction_text(x)
-    sign, found, point = _leading_digits(x, digits + 2)
-    kept, rest = divmod(int(found), 10 ** (len(found) - digits))  # the last digit is not 0 if more follow
-    half = 5 * 10 ** (len(found) - digits - 1)
-    kept += rest > half or (rest == half and kept % 2 == 1)
-    found, point = (str(kept), point) if kept < 10**digits else ("1", point + 1)
-    mantissa = f"{found[0]}.{found[1:]}".rstrip("0").rstrip(".")
+    sign, figures, point = _leading_digits(x, digits + 2)
+    rounded, rest = divmod(int(figures), 10 ** (len(figures) - digits))  # the last digit is not 0 if more follow
+    half = 5 * 10 ** (len(figures) - digits - 1)
+    rounded += rest > half or (rest == half and rounded % 2 == 1)
+    figures, point = (str(rounded), point) if rounded < 10**digits else ("1", point + 1)
+    mantissa = f"{figures[0]}.{figures[1:]}".rstrip("0").rstrip(".")
     return f"{sign}{mantissa}e{point - 1:+03d}"
 
 
