@@ -29,6 +29,7 @@ __all__ = [
     "Modes",
     "active_modes",
     "errstate",
+    "flag_names",
     "listed",
     "raise_or_warn",
     "value_text",
@@ -109,6 +110,11 @@ class Flags:
         counts = [(name, int(getattr(self, name).sum())) for name in self.NAMES]
         raised = ", ".join(f"{name}: {count}" for name, count in counts if count)
         return f"Flags({raised or 'none'} of {self.bits.size})"
+
+
+def flag_names(bits: int) -> list[str]:
+    """The names of the flags in a mask."""
+    return [name for bit, name in enumerate(Flags.NAMES) if bits >> bit & 1]
 
 
 MODES = ("ignore", "warn", "raise")

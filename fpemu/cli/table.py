@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import Flags, flag_names
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
@@ -156,10 +156,6 @@ def _letters(bits: int) -> str:
     return "".join(letter for bit, letter in enumerate(LETTERS.values()) if bits >> bit & 1)
 
 
-def _flag_names(bits: int) -> list[str]:
-    return [name for bit, name in enumerate(Flags.NAMES) if bits >> bit & 1]
-
-
 def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
     """All results for JSON; for two operands a list for each x."""
     words = {code: Code(tabulation.result, code).data for code in np.unique(tabulation.codes).tolist()}
@@ -185,7 +181,7 @@ def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
     }
     if flags and tabulation.flags is not None:
         bits = tabulation.flags.bits
-        facts["flags"] = nested(lambda index: _flag_names(int(bits[index])))
+        facts["flags"] = nested(lambda index: flag_names(int(bits[index])))
     return facts
 
 
@@ -211,5 +207,5 @@ def _write_rows(rows: Any, tabulation: OperationTable, codes: bool, flags: bool)
     decoded = {code: Code(tabulation.result, code) for code in np.unique(tabulation.codes).tolist()}
     results = {code: result.hex if codes else result.data for code, result in decoded.items()}
     for index, code in np.ndenumerate(tabulation.codes):
-        raised = " ".join(_flag_names(int(tabulation.flags.bits[index]))) if tabulation.flags is not None else ""
+        raised = " ".join(flag_names(int(tabulation.flags.bits[index]))) if tabulation.flags is not None else ""
         rows.writerow([*(texts[x] for x in index), results[int(code)], *[raised] * flags])

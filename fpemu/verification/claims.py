@@ -22,7 +22,7 @@ from fpemu.formats.rules import RULE_TYPES, Extremum, NanRule, Rounding, Stochas
 from fpemu.formats.serialize import format_from_text, format_text
 from fpemu.inspection.operations import ALIASES, OPERATIONS, SYMBOLS
 
-__all__ = ["Batch", "Claim", "given_arguments"]
+__all__ = ["Batch", "Claim", "Operands", "given_arguments"]
 
 CASTS = ("cast", "convert")
 _COMPARISONS = {name: getattr(comparison, name) for name in comparison.__all__ if name not in OPERATIONS}
@@ -39,6 +39,8 @@ _OPERATION_NAMES = [*CASTS, *OPERATIONS, *_TRUTH_VALUES]
 _SECOND_FORMATS = {"scaleb": "int16"}  # default format of the second operand, where it differs from the first's
 _NO_FLAGS = np.zeros(0, np.uint8)
 
+Operands = tuple[NDArray[Any], ...]  # an array of codes for each operand
+
 
 class Batch(NamedTuple):
     """Inputs and correct answers, as codes.
@@ -47,7 +49,7 @@ class Batch(NamedTuple):
     values; `flags`: in TestFloat's numbering, or None.
     """
 
-    operands: tuple[NDArray[Any], ...]
+    operands: Operands
     result: NDArray[Any]
     flags: NDArray[np.uint8] | None
 

@@ -1,8 +1,8 @@
-"""The likely cause of differences: what all of them have in common, where one rule explains every one.
+"""Diagnose differences: the one property or rule that explains all of them.
 
-Two ways.  With a claim and its operands, each rule is tried: the one whose answers are the actual codes everywhere is
-the cause.  Without, the classes of the codes that differ may say enough: the largest value instead of infinity, zero
-instead of a subnormal.
+With a claim and its operands, each rule is tried; a rule whose answers equal the actual codes everywhere is the cause.
+Without a claim, the classes of the differing codes may suffice: the largest value instead of infinity, zero instead of
+a subnormal.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ if TYPE_CHECKING:
     from fpemu.verification.claims import Claim
 
     Codes = NDArray[np.unsignedinteger[Any]]
-    Places = NDArray[np.bool_]
-    # Which of two arrays of codes count as different
-    Differs = Callable[[Codes, Codes], Places]
+    Differs = Callable[[Codes, Codes], NDArray[np.bool_]]  # mask of the elements that count as different
 
 __all__ = ["cause_by_class", "cause_by_rule", "cause_of_flags", "words_of"]
 
-_WORDS: dict[enum.Enum, str] = {
+_ROUNDING_WORDS: dict[enum.Enum, str] = {
     Rounding.NEAREST_EVEN: "ties to even",
     Rounding.NEAREST_AWAY: "ties away from zero",
     Rounding.NEAREST_TOWARD_ZERO: "ties toward zero",
@@ -44,14 +42,14 @@ _WORDS: dict[enum.Enum, str] = {
     Rounding.AWAY_FROM_ZERO: "rounding away from zero",
     Rounding.TO_ODD: "rounding to odd",
 }
-_TRIED: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
-_SAMPLE = 256  # differences that a rule must explain before it is tried on all elements
+_KNOB_VALUES: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
+_FIRST_DIFFERENCES = 256  # a rule must explain these before it is tried on all elements
 
 _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
 
 
 def words_of(knobs: Mapping[str, str | int]) -> str:
-    """Changed rules as one says them.
+    """Changed rules in plain words.
 
     Examples
     --------
@@ -60,25 +58,25 @@ def words_of(knobs: Mapping[str, str | int]) -> str:
     "overflow='saturate' and ties away from zero"
     """
     words = [
-        _WORDS[Rounding(value)] if knob == "rounding" and isinstance(value, str) else f"{knob}={value!r}"
+        _ROUNDING_WORDS[Rounding(value)] if knob == "rounding" and isinstance(value, str) else f"{knob}={value!r}"
         for knob, value in knobs.items()
     ]
     return " and ".join(words)
 
 
 def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
-    """What all differences have in common, judged by the codes alone.
+    """The common property of all differences, judged by the codes alone.
 
     Parameters
     ----------
     got, want : numpy.ndarray of unsigned int
-        One-dimensional, the elements that differ.
+        The elements that differ, one-dimensional.
     fmt : Format
 
     Returns
     -------
     str or None
-        None if no single class of difference covers all.
+        None if no single class of differences covers all.
 
     Examples
     --------
@@ -95,18 +93,18 @@ def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
 def cause_by_rule(
     got: Codes, want: Codes, claim: Claim, operands: Sequence[NDArray[Any]], differs: Differs
 ) -> str | None:
-    """The one rule of a claim with whose other value every code comes out as it did.
+    """The one changed rule of a claim that reproduces every actual code.
 
     Parameters
     ----------
     got, want : numpy.ndarray of unsigned int
-        One-dimensional, all elements.
+        All elements, one-dimensional.
     claim : Claim
-        What was expected.
+        The claim whose answers are `want`.
     operands : sequence of numpy.ndarray of unsigned int
         The operands' codes, one-dimensional.
     differs : callable
-        Which elements of two arrays of codes count as different.
+        Takes two arrays of codes; returns a mask of the elements that count as different.
 
     Returns
     -------
@@ -120,7 +118,7 @@ def cause_by_rule(
     >>> from fpemu.verification.diagnosis import cause_by_rule
     >>> from fpemu.verification.claims import Claim
     >>> claim = Claim.of("add", "float8_e5m2")
-    >>> x, y = (part.astype(np.uint8) for part in np.divmod(np.arange(1 << 16), 256))
+    >>> x, y = (codes.astype(np.uint8) for codes in np.divmod(np.arange(1 << 16), 256))
     >>> got = claim.replaced(rounding="nearest_away").answer(x, y)
     >>> cause_by_rule(got, claim.answer(x, y), claim, [x, y], np.not_equal)
     "all 1,728 differences are ties: looks like ties away from zero (rounding='nearest_away')"
@@ -128,33 +126,34 @@ def cause_by_rule(
     if claim.result is None or isinstance(claim.profile.rounding, Stochastic):
         return None
     wrong = np.flatnonzero(differs(got, want))
-    found = [
+    changes = [
         (knob, value)
-        for knob, values in _TRIED.items()
+        for knob, values in _KNOB_VALUES.items()
         for value in values
         if value is not getattr(claim.profile, knob) and _explains(claim, knob, value, got, operands, wrong, differs)
     ]
-    if not found:
+    if not changes:
         return None
-    at = [part[wrong] for part in operands]
-    common = _common_class(got[wrong], want[wrong], claim.result)
-    what = " are ties" if _all_ties(claim, at) else f": {common.partition(';')[0]}" if common else ""
-    (knob, value), *others = found
-    looks = f"{_WORDS[value]} ({knob}={value.value!r})" if value in _WORDS else f"{knob}={value.value!r}"
-    text = f"{_all(wrong.size)}{what}{':' if what == ' are ties' else ';'} looks like {looks}"
-    if others:
-        alike = " or ".join(f"{knob}={value.value!r}" for knob, value in others[:3])
-        text += f"; these operands do not tell it from {alike}"
+    if _all_ties(claim, [codes[wrong] for codes in operands]):
+        text = f"{_all(wrong.size)} are ties:"
+    else:
+        common = _common_class(got[wrong], want[wrong], claim.result)
+        text = f"{_all(wrong.size)}: {common.partition(';')[0]};" if common else f"{_all(wrong.size)};"
+    texts = [f"{knob}={value.value!r}" for knob, value in changes]
+    words = _ROUNDING_WORDS.get(changes[0][1])
+    text += f" looks like {f'{words} ({texts[0]})' if words else texts[0]}"
+    if texts[1:]:
+        text += f"; these operands do not tell it from {' or '.join(texts[1:4])}"
     return text
 
 
 def cause_of_flags(got: NDArray[np.uint8], want: NDArray[np.uint8]) -> str | None:
-    """What all differences of flags have in common.
+    """The common property of all differences of flags.
 
     Parameters
     ----------
     got, want : numpy.ndarray of uint8
-        One-dimensional, all elements, in TestFloat's numbering.
+        All elements, one-dimensional, in TestFloat's numbering.
 
     Returns
     -------
@@ -190,8 +189,8 @@ def cause_of_flags(got: NDArray[np.uint8], want: NDArray[np.uint8]) -> str | Non
                 return f"{_all(a.size)}: underflow raised where the result is exact"
         elif (b & underflow).all():
             return f"{_all(a.size)}: underflow not raised; looks like tininess detected after rounding"
-    for place, flag in enumerate(Flags.NAMES):
-        bit = np.uint8(1 << place)
+    for number, flag in enumerate(Flags.NAMES):
+        bit = np.uint8(1 << number)
         if ((a ^ b) == bit).all() and len(np.unique(a & bit)) == 1:
             return f"{_all(a.size)}: {flag} {'raised needlessly' if a[0] & bit else 'not raised'}"
     return None
@@ -210,25 +209,25 @@ def _explains(
     wrong: NDArray[np.intp],
     differs: Differs,
 ) -> bool:
-    """Whether a claim with one rule changed answers as it was answered, at the differences and everywhere else."""
+    """Whether the claim with one changed rule gives the actual codes, at the differences and everywhere else."""
     try:
         other = claim.replaced(**{knob: value})
-        for chosen in (wrong[:_SAMPLE], slice(None)):
-            if differs(got[chosen], other.answer(*(part[chosen] for part in operands))).any():
+        for rows in (wrong[:_FIRST_DIFFERENCES], slice(None)):
+            if differs(got[rows], other.answer(*(codes[rows] for codes in operands))).any():
                 return False
-    except (ValueError, TypeError):  # the rule is none of this format, or of this operation
+    except (ValueError, TypeError):  # the rule does not apply to this format or operation
         return False
     return True
 
 
 def _all_ties(claim: Claim, operands: Sequence[NDArray[Any]]) -> bool:
-    """Whether every result is a tie: where the rules for ties decide, and nothing else."""
+    """Whether every result is a tie, so that the two rules for ties disagree."""
     away, toward = (claim.replaced(rounding=mode) for mode in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO))
     return bool((away.answer(*operands) != toward.answer(*operands)).all())
 
 
 def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
-    """The first class of difference that covers all."""
+    """The first class of differences that covers all."""
     a, b = classes_of(got, fmt), classes_of(want, fmt)
     pairs = (
         (ZEROS, ZEROS, "the sign of zero"),
@@ -245,8 +244,7 @@ def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
     if isinstance(fmt, TableFormat):
         return None
     largest, wanted = (np.isin(_magnitudes(codes, fmt), _largest(fmt)) for codes in (got, want))
-    instead = ((INFINITIES, "infinity"), (NANS, "NaN"))
-    for classes, name in instead:
+    for classes, name in ((INFINITIES, "infinity"), (NANS, "NaN")):
         if largest.all() and np.isin(b, classes).all():
             return f"the largest value instead of {name}; looks like saturation"
         if wanted.all() and np.isin(a, classes).all():
@@ -262,18 +260,18 @@ def _largest(fmt: Any) -> list[int]:
 
 
 def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
-    """Which way all go, if all are one step off and finite."""
+    """The direction of differences that are all one step between finite values; None for others."""
     special = (*INFINITIES, *NANS)
     if nan_mask(got, fmt).any() or nan_mask(want, fmt).any() or np.isin((a, b), special).any():
         return None
-    at, wanted = positions(got, fmt), positions(want, fmt)
-    up, down = at == wanted + np.uint64(1), at + np.uint64(1) == wanted
+    actual, expected = positions(got, fmt), positions(want, fmt)
+    up, down = actual == expected + np.uint64(1), actual + np.uint64(1) == expected
     if not (up | down).all():
         return None
-    zero = positions(np.zeros(1, want.dtype), fmt)[0]  # where the values change their sign
-    inward = np.where(np.maximum(at, wanted) > zero, down, up)
-    ways = ((inward, "toward zero"), (~inward, "away from zero"), (up, "upward"), (down, "downward"))
-    return next((f"one ulp {way}" for places, way in ways if places.all()), "one ulp, either way")
+    zero = positions(np.zeros(1, want.dtype), fmt)[0]  # the values' sign changes here
+    inward = np.where(np.maximum(actual, expected) > zero, down, up)
+    directions = ((inward, "toward zero"), (~inward, "away from zero"), (up, "upward"), (down, "downward"))
+    return next((f"one ulp {words}" for mask, words in directions if mask.all()), "one ulp, either way")
 
 
 def _magnitudes(codes: Codes, fmt: Any) -> NDArray[np.uint64]:

@@ -1,4 +1,4 @@
-"""What is to be compared: codes, exact numbers and flags, from what people hand in, and how far apart they are."""
+"""Read codes, exact numbers and flags given by a test; measure their distances."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Codes = NDArray[np.unsignedinteger[Any]]
 
 __all__ = [
+    "aligned",
     "codes_in",
     "codes_of_values",
     "common_shape",
@@ -50,46 +51,46 @@ def common_shape(got: Codes, want: Codes) -> tuple[int, ...]:
     return got.shape
 
 
-def codes_in(x: Any, fmt: Format, what: str) -> Codes:
-    """The codes of `fmt` that `x` holds, in the format's code dtype."""
+def codes_in(x: Any, fmt: Format, name: str) -> Codes:
+    """The codes of `fmt` in an argument called `name`, in the format's code dtype."""
     if not carries_codes(x) and not hasattr(x, "dtype"):
-        return _listed_codes(x, fmt, what)
-    own = as_source(x)
-    if not same_codes(own.format, fmt):
+        return _codes_in_list(x, fmt, name)
+    source = as_source(x)
+    if not same_codes(source.format, fmt):
         if carries_codes(x):
-            raise ValueError(f"{what} has codes of {own.format}, not of {fmt}")
-        if own.dtype is None or own.dtype.kind != "u":
-            raise _no_codes(what, fmt, str(own.format))
+            raise ValueError(f"{name} has codes of {source.format}, not of {fmt}")
+        if source.dtype is None or source.dtype.kind != "u":
+            raise _no_codes(name, fmt, str(source.format))
         try:
-            own = as_source(x, fmt)
+            source = as_source(x, fmt)
         except ValueError as error:
-            raise ValueError(f"{what}: {error}") from None
-    return own.codes.astype(fmt.code_dtype, copy=False)
+            raise ValueError(f"{name}: {error}") from None
+    return source.codes.astype(fmt.code_dtype, copy=False)
 
 
-def _listed_codes(x: Any, fmt: Format, what: str) -> Codes:
-    """Codes from Python's ints; numpy alone would make floats of [0, 2**63]."""
+def _codes_in_list(x: Any, fmt: Format, name: str) -> Codes:
+    """Codes from Python's ints; numpy alone would turn [0, 2**63] into floats."""
     listed = np.asarray(x, dtype=object)
     for position, code in enumerate(listed.flat):
         if isinstance(code, bool) or not isinstance(code, int):
-            raise _no_codes(what, fmt, type(code).__name__ + "s" * (listed.ndim > 0))
+            raise _no_codes(name, fmt, type(code).__name__ + "s" * (listed.ndim > 0))
         if not 0 <= code < fmt.code_count:
             raise ValueError(
-                f"{what}{index_text(position, listed.shape)} = {code:#x} is out of range: the codes of {fmt} are 0 to "
+                f"{name}{index_text(position, listed.shape)} = {code:#x} is out of range: the codes of {fmt} are 0 to "
                 f"{fmt.code_count - 1:#x}"
             )
     return listed.astype(fmt.code_dtype)
 
 
-def _no_codes(what: str, fmt: Format, found: str) -> TypeError:
+def _no_codes(name: str, fmt: Format, given: str) -> TypeError:
     return TypeError(
-        f"{what} must be codes of {fmt} (unsigned integers, an fpemu.Array, or an array of that format's own dtype), "
-        f"not {found}; encode values first: fe.encode({what}, {fmt.name!r})"
+        f"{name} must be codes of {fmt} (unsigned integers, an fpemu.Array, or an array of that format's own dtype), "
+        f"not {given}; encode values first: fe.encode({name}, {fmt.name!r})"
     )
 
 
 def distances(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-    """Whether one of two codes is NaN and the other is not, and the steps between them otherwise."""
+    """Whether exactly one of two codes is NaN, and the number of steps between them (0 if any is NaN)."""
     nan, nan_wanted = nan_mask(got, fmt), nan_mask(want, fmt)
     a, b = positions(got, fmt), positions(want, fmt)
     distance = np.where(a > b, a - b, b - a)
@@ -97,39 +98,43 @@ def distances(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], 
     return nan != nan_wanted, distance
 
 
-def codes_of_values(x: Any, fmt: Format, what: str) -> Codes:
-    """The codes of `fmt` whose values `x` holds; a ValueError if one of them is no value of `fmt`."""
+def codes_of_values(x: Any, fmt: Format, name: str) -> Codes:
+    """The codes of the values in an argument called `name`; a ValueError if one is no value of `fmt`."""
     if carries_codes(x):
-        return codes_in(x, fmt, what)
-    given = as_numbers(x)
-    codes, exact = exact_codes(x, given, fmt)
+        return codes_in(x, fmt, name)
+    numbers = as_numbers(x)
+    codes, exact = exact_codes(x, numbers, fmt)
     if not exact.all():
-        place = int(np.argmin(exact))
-        held = given.rest is None or place not in given.rest.places
-        value = Code(given.format, int(given.codes.flat[place])).text if held else element_value_text(given, place)
+        position = int(np.argmin(exact))
+        held = numbers.rest is None or position not in numbers.rest.places
+        value = (
+            Code(numbers.format, int(numbers.codes.flat[position])).text
+            if held
+            else element_value_text(numbers, position)
+        )
         raise ValueError(
-            f"{what}{index_text(place, exact.shape)} = {value} is no value of {fmt}; cast it first: "
-            f"fe.cast({what}, {fmt.name!r})"
+            f"{name}{index_text(position, exact.shape)} = {value} is no value of {fmt}; cast it first: "
+            f"fe.cast({name}, {fmt.name!r})"
         )
     return codes
 
 
 def exact_numbers(x: Any) -> NDArray[np.object_]:
-    """Exact numbers as objects: a Fraction, or a float where it is NaN or infinite."""
-    given = as_numbers(x)
-    found = np.empty(given.codes.shape, dtype=object)
-    for place, code in enumerate(given.codes.flat):
-        found.flat[place] = _number(given.format, int(code))
-    if given.rest is not None:
-        for place, number in zip(given.rest.places.tolist(), given.rest.numbers, strict=True):
+    """Exact numbers as objects: Fractions, and floats for NaN and infinities."""
+    numbers = as_numbers(x)
+    exact = np.empty(numbers.codes.shape, dtype=object)
+    for position, code in enumerate(numbers.codes.flat):
+        exact.flat[position] = _number(numbers.format, int(code))
+    if numbers.rest is not None:
+        for position, number in zip(numbers.rest.places.tolist(), numbers.rest.numbers, strict=True):
             if isinstance(number, Literal):
                 raise ValueError(f"{exact_text(number)} is too far away to be compared with")
-            found.flat[place] = number
-    return found
+            exact.flat[position] = number
+    return exact
 
 
 def _number(fmt: Format, code: int) -> Fraction | float:
-    """A code's value: a Fraction, or a float where it is NaN or infinite."""
+    """A code's value: a Fraction, or a float if it is NaN or infinite."""
     exact = Code(fmt, code).exact
     return fmt.value(code) if exact is None else exact
 
@@ -148,46 +153,52 @@ def ulp_error(fmt: FloatFormat | IntFormat, code: int, desired: Fraction | float
     return abs(value - desired) / ulp
 
 
-def mask_of(names: Iterable[str], what: str) -> int:
-    """The bits of flags by their names."""
-    found = 0
-    for name in names:
-        if name not in Flags.NAMES:
-            raise ValueError(f"unknown flag {brief(name)} in {what}: there are {', '.join(Flags.NAMES)}")
-        found |= 1 << Flags.NAMES.index(name)
-    return found
+def mask_of(flags: Iterable[str], name: str) -> int:
+    """The bits of the flags in an argument called `name`."""
+    mask = 0
+    for flag in flags:
+        if flag not in Flags.NAMES:
+            raise ValueError(f"unknown flag {brief(flag)} in {name}: there are {', '.join(Flags.NAMES)}")
+        mask |= 1 << Flags.NAMES.index(flag)
+    return mask
 
 
-def flag_bits(x: Any, what: str) -> tuple[NDArray[np.uint8], int]:
-    """Flags as bits in TestFloat's numbering, and which flags they tell of."""
+def flag_bits(x: Any, name: str) -> tuple[NDArray[np.uint8], int]:
+    """Flags in an argument called `name`, as bits in TestFloat's numbering, and the mask of the flags it covers."""
     if isinstance(x, Mapping):
-        mask = mask_of(x, what)
+        mask = mask_of(x, name)
         if not x:
-            raise ValueError(f"{what} names no flag: there are {', '.join(Flags.NAMES)}")
-        parts = []
-        for name, raised in x.items():
-            part = np.asarray(raised)
-            if part.dtype != np.bool_:
-                raise TypeError(f"{what}[{name!r}] must be an array of bool, not of {part.dtype}")
-            parts.append(np.where(part, np.uint8(mask_of([name], what)), np.uint8(0)))
-        shapes = {part.shape for part in parts}
+            raise ValueError(f"{name} names no flag: there are {', '.join(Flags.NAMES)}")
+        columns = []
+        for flag, values in x.items():
+            raised = np.asarray(values)
+            if raised.dtype != np.bool_:
+                raise TypeError(f"{name}[{flag!r}] must be an array of bool, not of {raised.dtype}")
+            columns.append(np.where(raised, np.uint8(mask_of([flag], name)), np.uint8(0)))
+        shapes = {column.shape for column in columns}
         if len(shapes) > 1:
-            raise ValueError(f"{what}: the flags' shapes differ: {' and '.join(map(str, sorted(shapes)))}")
-        return np.asarray(np.bitwise_or.reduce(parts), np.uint8), mask
+            raise ValueError(f"{name}: the flags' shapes differ: {' and '.join(map(str, sorted(shapes)))}")
+        return np.asarray(np.bitwise_or.reduce(columns), np.uint8), mask
     bits = np.asarray(x.bits if isinstance(x, Flags) else x)
     if bits.size == 0:
         bits = bits.astype(np.uint8)
     if bits.dtype.kind not in "iu":
         raise TypeError(
-            f"{what} must be fpemu.Flags, bits as unsigned integers, or a dict of bool arrays, not {bits.dtype}"
+            f"{name} must be fpemu.Flags, bits as unsigned integers, or a dict of bool arrays, not {bits.dtype}"
         )
     if bits.size and not 0 <= int(bits.min()) <= int(bits.max()) <= ALL_FLAGS:
         raise ValueError(
-            f"{what} has bits beyond TestFloat's five: {int(bits.max()):#x}; the flags are 0 to {ALL_FLAGS:#x}"
+            f"{name} has bits beyond TestFloat's five: {int(bits.max()):#x}; the flags are 0 to {ALL_FLAGS:#x}"
         )
     return bits.astype(np.uint8), ALL_FLAGS
 
 
 def index_text(position: int, shape: tuple[int, ...]) -> str:
-    """Where an element stands, as it is written in Python: [1, 2], or () in an array of no dimensions."""
+    """An element's index as Python writes it: [1, 2], or () in an array without dimensions."""
     return str([int(i) for i in np.unravel_index(position, shape)]) if shape else "()"
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Rows of cells as indented lines, with columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,4 +1,4 @@
-"""What a failed assertion says: counts by class, the likely cause, the first elements that differ, the worst ones."""
+"""Messages of failed assertions: counts by class, the likely cause, the first and the worst differences."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import Flags, flag_names
 from fpemu.formats.facts.codes import NumberClass, classes_of, code_fields, nan_mask
 from fpemu.formats.facts.text import fraction_text, number_text
 from fpemu.inspection import Code
 from fpemu.verification.diagnosis import cause_of_flags
-from fpemu.verification.differences import distances, index_text
+from fpemu.verification.differences import aligned, distances, index_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "code_failure", "flag_failure", "ulp_failure"]
 
-SHOWN = 5  # differences in each table of a message
-LISTED = 30  # differences in the table of a report
-_PAIRS = 8  # pairs of classes that are counted apart
+MESSAGE_ROWS = 5  # differences in each table of a message
+REPORT_ROWS = 30  # differences in the table of a report
+_PAIRS = 8  # pairs of classes with a line each
 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """What an assertion found; its exception carries it as the attribute `fpemu_failure`, for reports.
+    """A failed assertion; its exception carries it as the attribute `fpemu_failure`, for reports.
 
-    `what`: what was asked ("codes of float16 differ"); `count` of `size` elements fail; `lines`: counts by class and
-    the like; `cause`: what all have in common, where one rule is that; `head`: the columns of the tables; `row`: the
-    lines that tell of a failing element; `worst`: the failing elements that a message shows beside the first.
+    `predicate`: what `count` of `size` elements do ("codes of float16 differ"); `lines`: counts by class and similar
+    facts; `head`: the columns of the tables; `row`: a failing element's lines in a table; `cause`: the one rule that
+    explains all, if there is one; `worst`: the failing elements in the message's second table.
     """
 
-    what: str
+    predicate: str
     count: int
     size: int
     lines: list[str]
@@ -51,16 +51,16 @@ class Failure:
 
     @property
     def summary(self) -> str:
-        """One line: how many differ."""
-        return f"{self.count:,} of {self.size:,} {self.what} ({100 * self.count / self.size:.3g}%)"
+        """One line: the number of failing elements."""
+        return f"{self.count:,} of {self.size:,} {self.predicate} ({100 * self.count / self.size:.3g}%)"
 
     @property
     def message(self) -> str:
-        """What the exception says."""
+        """The exception's message."""
         lines = [self.summary, *self.lines, *([f"  likely cause: {self.cause}"] if self.cause else [])]
-        if self.count <= 2 * SHOWN:
+        if self.count <= 2 * MESSAGE_ROWS:
             return "\n".join([*lines, "all of them", *self.table(range(self.count))])
-        lines += [f"the first {SHOWN}", *self.table(range(SHOWN))]
+        lines += [f"the first {MESSAGE_ROWS}", *self.table(range(MESSAGE_ROWS))]
         if self.worst:
             lines += [f"the worst {len(self.worst)}", *self.table(self.worst)]
         return "\n".join(lines)
@@ -68,30 +68,25 @@ class Failure:
     @property
     def listing(self) -> str:
         """A longer table, for a report."""
-        shown = min(self.count, LISTED)
+        shown = min(self.count, REPORT_ROWS)
         return "\n".join([self.summary, f"the first {shown} of {self.count:,}", *self.table(range(shown))])
 
     @property
     def error(self) -> AssertionError:
-        """The exception: a plain AssertionError, which carries the failure."""
+        """A plain AssertionError that carries the failure."""
         error = AssertionError(self.message)
         error.__dict__["fpemu_failure"] = self
         return error
 
-    def table(self, chosen: Iterable[int]) -> list[str]:
-        """Some of the elements that fail, in columns."""
-        cells = [self.head, *(line for i in chosen for line in self.row(i))]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        return [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
+    def table(self, elements: Iterable[int]) -> list[str]:
+        """Some of the failing elements, in columns."""
+        return aligned([self.head, *(line for i in elements for line in self.row(i))])
 
 
-def _side(fmt: Format, code: Any) -> list[str]:
-    """One code in a table: hexadecimal, its fields, its value."""
-    one = Code(fmt, int(code))
-    return [one.hex, "|".join(bits for _, bits in one.fields), one.text]
+def _code_cells(fmt: Format, number: Any) -> list[str]:
+    """A code's cells in a table: hexadecimal, fields, value."""
+    code = Code(fmt, int(number))
+    return [code.hex, "|".join(bits for _, bits in code.fields), code.text]
 
 
 def code_failure(
@@ -100,11 +95,11 @@ def code_failure(
     differs: NDArray[np.bool_],
     shape: tuple[int, ...],
     fmt: Format,
-    what: str,
+    predicate: str,
     cause: str | None = None,
 ) -> Failure:
-    """Codes that differ: counts by pairs of classes, the first, the farthest apart."""
-    where = np.flatnonzero(differs)
+    """Failure for codes that differ: counts by pairs of classes, the first differences, the largest ones."""
+    indices = np.flatnonzero(differs)
     a, b = got[differs], want[differs]
     apart, distance = distances(a, b, fmt)
     lines = []
@@ -117,19 +112,19 @@ def code_failure(
         lines.append(f"  {len(pairs) - _PAIRS} other pairs of classes: {counts[pairs[_PAIRS:]].sum():,}")
     if distance.any():
         farthest = int(np.argmax(distance))
-        lines.append(f"  largest distance: {distance[farthest]} ulp at {index_text(int(where[farthest]), shape)}")
+        lines.append(f"  largest distance: {distance[farthest]} ulp at {index_text(int(indices[farthest]), shape)}")
     undefined = nan_mask(a, fmt) | nan_mask(b, fmt)
 
     def row(i: int) -> list[list[str]]:
         steps = "-" if undefined[i] else str(distance[i])
-        index = index_text(int(where[i]), shape)
-        return [[index, "actual", *_side(fmt, a[i]), steps], ["", "expected", *_side(fmt, b[i]), ""]]
+        index = index_text(int(indices[i]), shape)
+        return [[index, "actual", *_code_cells(fmt, a[i]), steps], ["", "expected", *_code_cells(fmt, b[i]), ""]]
 
     head = ["index", "", "code", "|".join(name for name, _ in code_fields(fmt)), "value", "ulp"]
-    by_distance = np.lexsort((where, ~distance, apart))[:SHOWN]
-    nans = np.flatnonzero(apart)[:2]  # NaN against a number is worst, but must not be all that one sees
-    worst = tuple(dict.fromkeys([*map(int, nans), *map(int, by_distance)]))[:SHOWN]
-    return Failure(what, where.size, differs.size, lines, head, row, cause, worst)
+    by_distance = np.lexsort((indices, ~distance, apart))[:MESSAGE_ROWS]
+    nans = np.flatnonzero(apart)[:2]  # NaN against a number is worst, but must not fill the table
+    worst = tuple(dict.fromkeys([*map(int, nans), *map(int, by_distance)]))[:MESSAGE_ROWS]
+    return Failure(predicate, indices.size, differs.size, lines, head, row, cause, worst)
 
 
 def ulp_failure(
@@ -139,25 +134,26 @@ def ulp_failure(
     errors: list[Fraction | None],
     wrong: list[int],
     shape: tuple[int, ...],
-    what: str,
+    predicate: str,
 ) -> Failure:
-    """Values that are too far from the exact ones: the largest error, the first, the worst."""
+    """Failure for values too far from the exact ones: the largest error, the first errors, the worst."""
 
     def row(i: int) -> list[list[str]]:
-        number, place = exact[wrong[i]], wrong[i]
+        index = wrong[i]
+        number = exact[index]
         desired = fraction_text(number) if isinstance(number, Fraction) else str(number)
-        return [[index_text(place, shape), Code(fmt, int(got[place])).text, desired, number_text(errors[place])]]
+        return [[index_text(index, shape), Code(fmt, int(got[index])).text, desired, number_text(errors[index])]]
 
     order = sorted(range(len(wrong)), key=lambda i: (errors[wrong[i]] is not None, -(errors[wrong[i]] or 0), i))
     finite = [i for i in order if errors[wrong[i]] is not None]
     lines = []
     if finite:
-        place = wrong[finite[0]]
-        lines.append(f"  largest error: {number_text(errors[place])} ulps at {index_text(place, shape)}")
+        index = wrong[finite[0]]
+        lines.append(f"  largest error: {number_text(errors[index])} ulps at {index_text(index, shape)}")
     if len(finite) < len(wrong):
         lines.append(f"  NaN or infinity against a number: {len(wrong) - len(finite):,}")
     head = ["index", "actual", "exact", "error in ulps"]
-    return Failure(what, len(wrong), got.size, lines, head, row, worst=tuple(order[:SHOWN]))
+    return Failure(predicate, len(wrong), got.size, lines, head, row, worst=tuple(order[:MESSAGE_ROWS]))
 
 
 def flag_failure(
@@ -166,23 +162,21 @@ def flag_failure(
     shape: tuple[int, ...],
     operands: list[tuple[NDArray[Any], Format]],
 ) -> Failure:
-    """Flags that differ: counts by flag, the likely cause, the first elements."""
-    where = np.flatnonzero(got != want)
+    """Failure for flags that differ: counts by flag, the likely cause, the first elements."""
+    indices = np.flatnonzero(got != want)
     lines = []
-    for place, name in enumerate(Flags.NAMES):
-        bit = np.uint8(1 << place)
+    for number, name in enumerate(Flags.NAMES):
+        bit = np.uint8(1 << number)
         extra, missing = (np.count_nonzero(a & ~b & bit) for a, b in ((got, want), (want, got)))
         if extra or missing:
             lines.append(f"  {name}: {extra:,} raised needlessly, {missing:,} not raised")
 
-    def words(bits: np.uint8) -> str:
-        return "|".join(name for place, name in enumerate(Flags.NAMES) if int(bits) >> place & 1) or "none"
-
     def row(i: int) -> list[list[str]]:
-        place = int(where[i])
-        values = ", ".join(Code(fmt, int(codes[place])).text for codes, fmt in operands)
-        return [[index_text(place, shape), *([values] if operands else []), words(got[place]), words(want[place])]]
+        index = int(indices[i])
+        values = ", ".join(Code(fmt, int(codes[index])).text for codes, fmt in operands)
+        flags = ["|".join(flag_names(int(each[index]))) or "none" for each in (got, want)]
+        return [[index_text(index, shape), *([values] if operands else []), *flags]]
 
     head = ["index", *(["operands"] if operands else []), "actual", "expected"]
-    what = "elements raised other flags"
-    return Failure(what, where.size, got.size, lines, head, row, cause_of_flags(got, want))
+    cause = cause_of_flags(got, want)
+    return Failure("elements raised other flags", indices.size, got.size, lines, head, row, cause)

@@ -440,7 +440,7 @@ def test_threads_change_nothing():
 
 def test_an_audit_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("fpemu.verification.audits.auditor.BATCH", 1 << 12)
-    monkeypatch.setattr("fpemu.verification.audits.auditor.SAVED", 0.0)
+    monkeypatch.setattr("fpemu.verification.audits.auditor.SAVE_INTERVAL", 0.0)
     path = tmp_path / "audit.npz"
     claim = Claim.of("add", "float8_e4m3fn")
     subject = claim.replaced(rounding="to_odd").answer
@@ -475,8 +475,8 @@ def test_an_audit_goes_on(tmp_path, monkeypatch):
 
 
 def test_what_is_kept_of_many_inputs(monkeypatch):
-    monkeypatch.setattr("fpemu.verification.audits.findings.KEPT", 1 << 10)
-    monkeypatch.setattr("fpemu.verification.audits.findings.KEPT_WRONG", 1 << 9)
+    monkeypatch.setattr("fpemu.verification.audits.findings.MAX_EVIDENCE", 1 << 10)
+    monkeypatch.setattr("fpemu.verification.audits.findings.MAX_WRONG", 1 << 9)
     found = fe.audit(ADD.replaced(rounding="toward_positive").answer, ADD)
     assert found.cause == "rounding=toward_positive"
     assert sum(found.failing.values()) < found.different

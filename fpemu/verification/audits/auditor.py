@@ -1,4 +1,4 @@
-"""audit: is this implementation what it claims?"""
+"""audit: compare an implementation with its claim, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
 from fpemu.formats.lookup import near
-from fpemu.verification.audits.findings import Comparison, Expected, Findings
+from fpemu.verification.audits.findings import Comparison, Expected, Findings, OperandsAt
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
-from fpemu.verification.claims import CASTS, Batch, Claim
+from fpemu.verification.claims import CASTS, Batch, Claim, Operands, given_arguments
 from fpemu.verification.vectors import Vectors, generate
 from fpemu.verification.vectors.coverage_fill import every, numbered
+from fpemu.verification.vectors.generation import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,21 +32,19 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-BATCH = 1 << 16  # inputs at once
-LONG = 1 << 24  # from so many inputs on...
-LONG_BATCH = 1 << 20  # ...so many at once: Python's share of the time must be small
-SAVED = 5.0  # seconds between two savings of a resumable audit
+LONG = 1 << 24  # inputs from which batches are larger, to keep Python's share of the time small
+LONG_BATCH = 1 << 20
+SAVE_INTERVAL = 5.0  # seconds
 _DOMAINS = ("codes", "values")
-_NANS = ("class", "exact")
+_NAN_MODES = ("class", "exact")
 
-Codes = tuple[NDArray[Any], ...]
-Progress = Callable[[int, int | None], object]
+AuditProgress = Callable[[int, int | None], object]
 
 
-class _Piece(NamedTuple):
-    """What there was to see in a batch, and what kept the subject from answering all of it."""
+class _Outcome(NamedTuple):
+    """A batch compared, and the problem that kept the subject from answering all of it, or None."""
 
-    seen: Comparison
+    comparison: Comparison
     problem: str | None
 
 
@@ -69,66 +67,66 @@ def audit(
     seed: int = 0,
     threads: int = 1,
     resume: Any = None,
-    progress: Progress | None = None,
+    progress: AuditProgress | None = None,
     explained: bool = True,
     **knobs: Any,
 ) -> Audit:
-    """Hold an implementation to a claim, bit for bit; where it fails, find the rules that it follows instead.
+    """Compare an implementation with a claim, bit for bit; if it fails, find the rules that it follows instead.
 
     Parameters
     ----------
     subject : callable, Subject or Recorded
-        A function of one-dimensional arrays, one for each operand, which gives an array of results (with `flags` a
-        pair of results and flags, in TestFloat's numbering); or what `fpemu.verification.audits.program`, `library` or
-        `recorded` give.
+        A function of one-dimensional arrays, one for each operand, that returns an array of results (with `flags`: a
+        pair of results and flags, in TestFloat's numbering); or a subject from `fpemu.verification.program`, `library`
+        or `recorded`.
     operation : str or Claim
-        What it is said to compute: a name ("add", "fma", "sqrt", "less"), "encode" (values to codes), "cast" (values to
-        values), "convert", or a whole claim.  May be left out for recorded answers that say it.
+        The operation that it claims to compute: a name ("add", "fma", "sqrt", "less"), "encode" (values to codes),
+        "cast" (values to values), "convert", or a whole claim.  Optional for recorded answers that name it.
     format : str, Format or dtype
-        Of operands and result alike; of a cast the result's.
+        Format of the operands and the result; for a cast, of the result.
     source, operands, result, rounding, profile
-        As `fpemu.verification.claims.Claim.of` takes them: a cast's source (default float32), the operands' formats and
-        the result's where they differ, the rules.
+        As for `fpemu.verification.Claim.of`: a cast's source (default float32), formats of the operands and the result
+        if they differ, the rules.
     domain : {"codes", "values"}, optional
-        Whether a callable takes and gives codes or values; default: values for "cast", values to codes for
-        "encode", codes for everything else.  Values of float16, float32 and float64 are numpy's; of other formats
-        what `decode` gives.
+        Whether a callable takes and returns codes or values; default: values for "cast", values to codes for
+        "encode", codes for everything else.  Values of float16, float32 and float64 have numpy's types; values of
+        other formats are as from `decode`.
     flags : bool
-        Whether flags are audited too.
+        Whether to audit flags too.
     nan : {"class", "exact"}
         Whether any NaN equals any other, or only the same code.
     limit : int
-        Up to so many ways to choose the operands all are tried: 2^32 for all of float32.
+        Try all combinations of operands if there are no more than this; 2^32 covers all of float32.
     per_cell, random, seed : int
-        Else the inputs are those of `fpemu.verification.vectors.generate`: cases for each cell, and random ones.
+        Otherwise the inputs come from `fpemu.verification.vectors.generate`: cases for each cell, and random ones.
     threads : int
-        How many threads ask the subject at once, which must allow it.
+        Number of threads that call the subject concurrently; the subject must allow it.
     resume : path-like, optional
-        A file in which the audit is kept every few seconds; where there is one, the audit goes on from it.
+        A file that saves the audit every few seconds; if it exists, the audit continues from it.
     progress : callable, optional
-        Called with the number of inputs so far and of all (None if nobody knows).
+        Called with the number of inputs so far and the total (None if unknown).
     explained : bool
-        Whether differences are to be explained.
+        Whether to search for rules that explain the differences.
     **knobs
         Other knobs of `Profile`.
 
     Returns
     -------
     Audit
-        `passed`, `differences`, `explanations`; printed, it is the report.
+        `passed`, `differences`, `explanations`; prints as a report.
 
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong type.
     ValueError
-        If names are unknown or do not agree, the claim is stochastic or has no flags to audit, or `resume` is of
-        another audit.
+        If names are unknown or do not fit together, the claim is stochastic or has no flags to audit, or `resume` is
+        the file of another audit.
 
     Notes
     -----
-    What a subject does wrong (it raises, hangs, crashes, gives garbage, wrong shapes or dtypes) raises nothing here:
-    the report says it, and what was found until then.
+    A subject that misbehaves (raises, hangs, crashes, returns garbage, wrong shapes or dtypes) raises no error: the
+    report states the problem and the findings up to that point.
 
     Examples
     --------
@@ -139,32 +137,34 @@ def audit(
     >>> found.passed, found.explanations[0].name, found.explanations[0].share
     (False, 'rounding=toward_zero', 1.0)
     """
-    claim, takes, gives = _claimed(
-        subject, operation, format, domain, source, operands, result, rounding, profile, knobs
+    options = given_arguments(
+        format=format, source=source, operands=operands, result=result, rounding=rounding, profile=profile
     )
-    _check(claim, flags, nan, threads)
-    asked = as_subject(subject)
-    if isinstance(asked, Recorded):
+    claim, takes_values, gives_values = _claim_and_domain(subject, operation, domain, options | knobs)
+    _check_options(claim, flags, nan, threads)
+    tested = as_subject(subject)
+    if isinstance(tested, Recorded):
         if resume is not None:
             raise ValueError("recorded answers are gone through at once: resume is for other subjects")
-        ledger = Findings(claim, nan, flags, None)
-        problem = _replay(asked, claim, flags, ledger, progress)
-        return Audit(asked.name, ledger, problem, False, _explained(ledger, explained), recorded=True)
-    place = None if resume is None else file_path(resume)
-    if place is not None:
-        _check_place(place)
+        findings = Findings(claim, nan, flags, None)
+        problem = _replay(tested, findings, progress)
+        return Audit(tested.name, findings, problem, False, _explanations(findings, explained), recorded=True)
+    path = None if resume is None else file_path(resume)
+    if path is not None:
+        _check_writable(path)
     inputs = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
-    ledger = Findings(claim, nan, flags, inputs.count)
-    ask = asked.runner(CallStyle(claim, takes, gives, flags))
-    about = {**claim.described(), "subject": asked.name, "nan": nan, "flags": flags, "inputs": inputs.count}
+    findings = Findings(claim, nan, flags, inputs.count)
+    run = tested.runner(CallStyle(claim, takes_values, gives_values, flags))
+    about = {**claim.described(), "subject": tested.name, "nan": nan, "flags": flags, "inputs": inputs.count}
     about |= {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
-    problem = _run(ask, inputs, ledger, flags, threads, place, about, progress)
+    problem = _run_all(run, inputs, findings, threads, path, about, progress)
     exhaustive = inputs.exhaustive and problem is None
-    return Audit(asked.name, ledger, problem, exhaustive, _explained(ledger, explained), in_order=inputs.exhaustive)
+    explanations = _explanations(findings, explained)
+    return Audit(tested.name, findings, problem, exhaustive, explanations, in_order=inputs.exhaustive)
 
 
-def _check_place(path: Path) -> None:
-    """An error where an audit cannot be kept, before the work."""
+def _check_writable(path: Path) -> None:
+    """Raise an OSError, before the work, if the audit cannot be saved."""
     try:
         check_file(path)
     except FileNotFoundError:
@@ -172,24 +172,14 @@ def _check_place(path: Path) -> None:
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent)) from None
 
 
-def _explained(ledger: Findings, wanted: bool) -> list[RuleSet]:
-    return find_rules(ledger.evidence) if wanted and ledger.different else []
+def _explanations(findings: Findings, wanted: bool) -> list[RuleSet]:
+    return find_rules(findings.evidence) if wanted and findings.different else []
 
 
-def _claimed(
-    subject: Any,
-    operation: str | Claim | None,
-    format: Any,
-    domain: str | None,
-    source: Any,
-    operands: Sequence[Any] | None,
-    result: Any,
-    rounding: Any,
-    profile: Any,
-    knobs: dict[str, Any],
+def _claim_and_domain(
+    subject: Any, operation: str | Claim | None, domain: str | None, options: dict[str, Any]
 ) -> tuple[Claim, bool, bool]:
-    """The claim; whether the subject takes values, and gives them."""
-    words = (format, source, operands, result, rounding, profile)
+    """The claim; whether the subject takes values; whether it returns values."""
     if domain is not None and domain not in _DOMAINS:
         raise ValueError(
             f"unknown domain {domain!r}: allowed are {', '.join(_DOMAINS)}{near(str(domain), list(_DOMAINS))}"
@@ -199,102 +189,90 @@ def _claimed(
         if operation is None:
             raise TypeError("say what the subject is said to compute: audit(subject, 'add', 'float16')")
     if isinstance(operation, Claim):
-        if knobs or any(word is not None for word in words):
+        if options:
             raise TypeError(
                 "a Claim says all: leave format, rounding and the other rules out, or use its replaced(...)"
             )
-        claim, name = operation, operation.operation
+        claim = operation
     else:
-        claim = Claim.of(
-            operation,
-            format,
-            source=source,
-            operands=operands,
-            result=result,
-            rounding=rounding,
-            profile=profile,
-            **knobs,
-        )
-        name = operation
+        claim = Claim.of(operation, **options)
+        if domain is None and claim.operation in CASTS:
+            return claim, operation in ("encode", "cast"), operation == "cast"
     values = domain == "values"
-    if domain is None and claim.operation in CASTS and not isinstance(operation, Claim):
-        return claim, name in ("encode", "cast"), name == "cast"
-    return claim, values, values and not (name == "encode" or claim.result is None)
+    return claim, values, values and operation != "encode" and claim.result is not None
 
 
-def _check(claim: Claim, flags: bool, nan: str, threads: int) -> None:
+def _check_options(claim: Claim, flags: bool, nan: str, threads: int) -> None:
     if claim.stochastic:
         raise ValueError("stochastic rounding has no one right answer: there is nothing to hold a subject to")
     if flags and not claim.has_flags:
         raise ValueError(f"{claim} has no flags to audit")
-    if nan not in _NANS:
-        raise ValueError(f"unknown nan {nan!r}: allowed are {', '.join(_NANS)}{near(str(nan), list(_NANS))}")
+    if nan not in _NAN_MODES:
+        raise ValueError(f"unknown nan {nan!r}: allowed are {', '.join(_NAN_MODES)}{near(str(nan), list(_NAN_MODES))}")
     if isinstance(threads, bool) or not hasattr(threads, "__index__"):
         raise TypeError(f"threads must be an int, not {type(threads).__name__}")
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
 
 
-def _right(claim: Claim, codes: Codes, flags: bool, memory: Scratch | None = None) -> Expected:
+def _expected(claim: Claim, codes: Operands, flags: bool, memory: Scratch | None = None) -> Expected:
     if flags:
         return Expected(*claim.answer_with_flags(*codes))
     if claim.operation == "cast" and claim.result is not None and memory is not None:
-        return Expected(claim.answer(*codes, out=memory.of("right", codes[0].size, claim.result.code_dtype)), None)
+        return Expected(claim.answer(*codes, out=memory.of("expected", codes[0].size, claim.result.code_dtype)), None)
     return Expected(claim.answer(*codes), None)
 
 
-def _at(codes: Codes) -> Callable[[NDArray[np.intp]], Codes]:
-    """Operands at places."""
-    return lambda rows: tuple(part[rows] for part in codes)
+def _operands_at(codes: Operands) -> OperandsAt:
+    return lambda rows: tuple(each[rows] for each in codes)
 
 
-def _run(
-    ask: Runner,
+def _run_all(
+    run: Runner,
     inputs: Vectors,
-    ledger: Findings,
-    flags: bool,
+    findings: Findings,
     threads: int,
     resume: Path | None,
     about: dict[str, Any],
-    progress: Progress | None,
+    progress: AuditProgress | None,
 ) -> str | None:
-    """All inputs through the subject, in their order; what stopped it, or None."""
+    """Run the subject on all inputs, in their order; return the problem that stopped it, or None."""
     if resume is not None and resume.exists():
-        ledger.restore(resume, about)
+        findings.restore(resume, about)
 
-    memory, claim = Scratch(), ledger.claim
+    memory, claim = Scratch(), findings.claim
 
-    def piece(first: int, stop: int, codes: Codes | None) -> _Piece:
-        # The subject may spoil what it is given: operands that are worth keeping come from elsewhere.
+    def run_batch(first: int, stop: int, codes: Operands | None) -> _Outcome:
+        # The subject may overwrite its operands: the evidence takes them from elsewhere.
         if codes is None:
             given = every(claim, first, stop, memory.of("operand", stop - first, claim.operands[0].code_dtype))
-            known = lambda rows: numbered(claim, np.uint64(first) + rows.astype(np.uint64))  # noqa: E731
+            operands_at: OperandsAt = lambda rows: numbered(claim, np.uint64(first) + rows.astype(np.uint64))  # noqa: E731
         else:
-            given, known = tuple(part.copy() for part in codes), _at(codes)
-        right = _right(claim, given, flags, memory)
-        answer = ask(*given)
-        return _Piece(ledger.compare(first, right, answer, known), answer.problem)
+            given, operands_at = tuple(each.copy() for each in codes), _operands_at(codes)
+        expected = _expected(claim, given, findings.flags, memory)
+        answer = run(*given)
+        return _Outcome(findings.compare(first, expected, answer, operands_at), answer.problem)
 
     saved = time.monotonic()
-    for seen, problem in _in_order(piece, _numbered(ledger.checked, inputs), threads):
-        ledger.add(seen)
+    for comparison, problem in _in_input_order(run_batch, _batches_from(findings.checked, inputs), threads):
+        findings.add(comparison)
         if progress is not None:
-            progress(ledger.checked, inputs.count)
+            progress(findings.checked, inputs.count)
         if problem is not None:
             return problem
-        if resume is not None and time.monotonic() - saved > SAVED:
-            ledger.save(resume, about)
+        if resume is not None and time.monotonic() - saved > SAVE_INTERVAL:
+            findings.save(resume, about)
             saved = time.monotonic()
     if resume is not None:
-        ledger.save(resume, about)
+        findings.save(resume, about)
     return None
 
 
-Numbered = tuple[int, int, Codes | None]
+InputBatch = tuple[int, int, Operands | None]
 
 
-def _numbered(first: int, inputs: Vectors) -> Iterator[Numbered]:
-    """From a number on: the numbers of each batch, and its operands, or None where all there are come in order."""
+def _batches_from(first: int, inputs: Vectors) -> Iterator[InputBatch]:
+    """Batches from input `first` on: numbers of the first input and of the end, and operands (None: all, in order)."""
     if inputs.exhaustive:
         size = BATCH if inputs.count < LONG else LONG_BATCH
         for start in range(first, inputs.count, size):
@@ -305,30 +283,30 @@ def _numbered(first: int, inputs: Vectors) -> Iterator[Numbered]:
         first += codes[0].size
 
 
-def _in_order(
-    piece: Callable[[int, int, Codes | None], _Piece], operands: Iterator[Numbered], threads: int
-) -> Iterator[_Piece]:
-    """Pieces in the order of their operands, some of them at once."""
+def _in_input_order(
+    run_batch: Callable[[int, int, Operands | None], _Outcome], batches: Iterator[InputBatch], threads: int
+) -> Iterator[_Outcome]:
+    """Run batches on several threads; yield their outcomes in the order of the inputs."""
     if threads == 1:
-        yield from itertools.starmap(piece, operands)
+        yield from itertools.starmap(run_batch, batches)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="fpemu-audit") as pool:
         try:
-            waiting = [pool.submit(piece, *each) for each in itertools.islice(operands, 2 * threads)]
+            waiting = [pool.submit(run_batch, *each) for each in itertools.islice(batches, 2 * threads)]
             while waiting:
                 yield waiting.pop(0).result()
-                waiting += [pool.submit(piece, *each) for each in itertools.islice(operands, 1)]
-        finally:  # an error or Ctrl-C waits for what has begun, and begins no more
+                waiting += [pool.submit(run_batch, *each) for each in itertools.islice(batches, 1)]
+        finally:  # after an error or Ctrl-C: wait for running batches, start no others
             pool.shutdown(cancel_futures=True)
 
 
-def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Findings, progress: Progress | None) -> str | None:
-    """Recorded answers held to the claim; what is wrong with them, or None."""
-    batches = iter(recorded)
+def _replay(recorded: Recorded, findings: Findings, progress: AuditProgress | None) -> str | None:
+    """Compare recorded answers with the claim; return the problem that ended it, or None."""
+    claim, flags, batches = findings.claim, findings.flags, iter(recorded)
     while True:
         try:
             batch = next(batches, None)
-        except (OSError, ValueError) as error:  # a file that is damaged further on
+        except (OSError, ValueError) as error:  # the file is damaged further on
             return str(error)
         if batch is None:
             return None
@@ -337,23 +315,20 @@ def _replay(recorded: Recorded, claim: Claim, flags: bool, ledger: Findings, pro
         problem = _misfit(batch, claim)
         if problem is not None:
             return problem
-        answer = Answer(batch.result, batch.flags if flags else None)
-        ledger.add(ledger.compare(ledger.checked, _right(claim, batch.operands, flags), answer, _at(batch.operands)))
+        answer, expected = Answer(batch.result, batch.flags if flags else None), _expected(claim, batch.operands, flags)
+        findings.add(findings.compare(findings.checked, expected, answer, _operands_at(batch.operands)))
         if progress is not None:
-            progress(ledger.checked, None)
+            progress(findings.checked, None)
 
 
 def _misfit(batch: Batch, claim: Claim) -> str | None:
-    """Why a batch cannot be one of a claim's, or None."""
+    """The reason why a recorded batch does not fit the claim, or None."""
     if len(batch.operands) != claim.arity:
         return f"{claim.operation} takes {claim.arity} operands, but {len(batch.operands)} were recorded"
     counts = [*(fmt.code_count for fmt in claim.operands), 2 if claim.result is None else claim.result.code_count]
-    for what, codes, count in zip(
-        [*(f"operand {k}" for k in range(1, claim.arity + 1)), "the result"],
-        [*batch.operands, batch.result],
-        counts,
-        strict=True,
-    ):
-        if codes.size and int(codes.max()) >= count:
-            return f"{what} has a code {int(codes.max()):#x}, but the codes are below {count:#x}"
+    names = [*(f"operand {number}" for number in range(1, claim.arity + 1)), "the result"]
+    for name, codes, count in zip(names, [*batch.operands, batch.result], counts, strict=True):
+        largest = int(codes.max(initial=0))
+        if largest >= count:
+            return f"{name} has a code {largest:#x}, but the codes are below {count:#x}"
     return None

@@ -1,4 +1,4 @@
-"""What an audit has found so far: counts, the first differences, and evidence to explain them with; kept in a file."""
+"""Findings of an audit so far: counts, the first differences, and evidence to explain them; saved to and from files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.arithmetic.flags import Flags
 from fpemu.files import archives
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import Budget, reading
 from fpemu.verification.audits.rule_search import Evidence, same
+from fpemu.verification.differences import ALL_FLAGS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference", "Expected", "Findings"]
 
-KEPT = 1 << 17  # inputs kept as evidence: all where there are no more
-KEPT_WRONG = 1 << 16
-SHOWN = 100  # differences listed
-ALL_FLAGS = (1 << len(Flags.NAMES)) - 1
+MAX_EVIDENCE = 1 << 17  # inputs kept as evidence; a smaller audit keeps all
+MAX_WRONG = 1 << 16  # differences among them
+LISTED = 100  # differences in the list
 
 
 class Difference(NamedTuple):
-    """An input at which a subject differs: codes, and flags where they were audited."""
+    """An input at which the subject's answer is wrong: codes, and flags if they were audited."""
 
     operands: tuple[int, ...]
     expected: int
@@ -40,30 +39,30 @@ class Difference(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """Expected answers: codes, and flags or None."""
+    """Correct answers: codes, and flags or None."""
 
     codes: NDArray[Any]
     flags: NDArray[np.uint8] | None
 
 
-At = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
+OperandsAt = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
 
 
 class Comparison(NamedTuple):
-    """What there was to see in a batch: its size, the number of differences, and the columns of the rows to keep.
+    """One batch compared: its size, the number of differences, and rows for the evidence, as columns.
 
-    `wrong` and `kept`: the operands, expected and actual codes, and the flags if they are audited, of differences and
-    of other inputs at even distances.
+    `wrong` holds differences, `agreeing` other inputs at even distances.  Columns: the operands, expected and actual
+    codes, and both flags if they are audited.
     """
 
     size: int
     different: int
     wrong: list[NDArray[Any]]
-    kept: list[NDArray[Any]]
+    agreeing: list[NDArray[Any]]
 
 
 class Findings:
-    """Counts, differences and evidence of an audit of a claim.
+    """Counts, differences and evidence from the audit of a claim.
 
     Parameters
     ----------
@@ -71,88 +70,92 @@ class Findings:
     nan : {"class", "exact"}
     flags : bool
     total : int or None
-        How many inputs there will be.
+        Number of inputs of the whole audit; None if unknown.
 
     Attributes
     ----------
     checked, different : int
-        Inputs so far, and those at which the subject differs.
+        Number of inputs so far, and of differences among them.
     differences : list of Difference
-        The first ones.
+        The first differences.
     """
 
     def __init__(self, claim: Claim, nan: str, flags: bool, total: int | None) -> None:
         self.claim, self.nan, self.flags, self._total = claim, nan, flags, total
         self.checked = self.different = 0
         self.differences: list[Difference] = []
-        self._stride = 1 if total is None or total <= KEPT else -(-total // (KEPT - KEPT_WRONG))
+        self._stride = 1 if total is None or total <= MAX_EVIDENCE else -(-total // (MAX_EVIDENCE - MAX_WRONG))
         self._wrong = 0
-        self._kept: list[list[NDArray[Any]]] = []
+        self._chunks: list[list[NDArray[Any]]] = []
 
-    def compare(self, first: int, right: Expected, answer: Answer, operands: At) -> Comparison:
-        """Compare right answers with what the subject gave, as much as that is.
+    def compare(self, first: int, expected: Expected, answer: Answer, operands: OperandsAt) -> Comparison:
+        """Compare correct answers with the subject's, up to where the subject stopped.
 
         Parameters
         ----------
         first : int
             The first input's number.
-        right : Expected
+        expected : Expected
         answer : Answer
         operands : callable
-            Gives the operands' codes at some places of the batch.
+            Returns the operands' codes at given rows of the batch.
 
         Returns
         -------
         Comparison
         """
         size = answer.codes.size
-        columns = [right.codes[:size], answer.codes]
-        chosen = np.arange(-first % self._stride, size, self._stride)
+        columns = [expected.codes[:size], answer.codes]
+        sampled = np.arange(-first % self._stride, size, self._stride)
         if self.flags:
-            assert right.flags is not None
+            assert expected.flags is not None
             assert answer.flags is not None
-            columns += [right.flags[:size], answer.flags]
+            columns += [expected.flags[:size], answer.flags]
             agree = same(columns[0], answer.codes, self.claim, self.nan) & (columns[2] == answer.flags)
         elif _identical(*columns):
-            return Comparison(size, 0, [], [*operands(chosen), *(part[chosen] for part in columns)])
+            return Comparison(size, 0, [], [*operands(sampled), *(column[sampled] for column in columns)])
         else:
             agree = same(columns[0], answer.codes, self.claim, self.nan)
-        wrong, others = np.flatnonzero(~agree), chosen[agree[chosen]]
-        kept = [[*operands(rows), *(part[rows] for part in columns)] for rows in (wrong[:KEPT_WRONG], others)]
-        return Comparison(size, wrong.size, *kept)
+        wrong, agreeing = np.flatnonzero(~agree), sampled[agree[sampled]]
+        samples = [[*operands(rows), *(column[rows] for column in columns)] for rows in (wrong[:MAX_WRONG], agreeing)]
+        return Comparison(size, wrong.size, *samples)
 
-    def add(self, seen: Comparison) -> None:
-        """Take what there was to see in the next batch."""
-        if seen.different:
-            for row in zip(*(part[: SHOWN - len(self.differences)].tolist() for part in seen.wrong), strict=True):
+    def add(self, batch: Comparison) -> None:
+        """Add the next batch."""
+        if batch.different:
+            room = LISTED - len(self.differences)
+            for row in zip(*(column[:room].tolist() for column in batch.wrong), strict=True):
                 flags = row[-2:] if self.flags else (None, None)
                 count = self.claim.arity
                 self.differences.append(Difference(row[:count], row[count], row[count + 1], *flags))
-            room = max(0, KEPT_WRONG - self._wrong)
-            self._keep([part[:room] for part in seen.wrong])
-            self._wrong += min(room, seen.wrong[0].size)
-        if self._stride > 1 or self.checked < KEPT:  # else nobody said how many there would be
-            self._keep(seen.kept)
-        self.different += seen.different
-        self.checked += seen.size
+            room = max(0, MAX_WRONG - self._wrong)
+            self._keep([column[:room] for column in batch.wrong])
+            self._wrong += min(room, batch.wrong[0].size)
+        if self._stride > 1 or self.checked < MAX_EVIDENCE:  # an unknown total gives no stride: keep the first ones
+            self._keep(batch.agreeing)
+        self.different += batch.different
+        self.checked += batch.size
 
     def _keep(self, columns: list[NDArray[Any]]) -> None:
         if columns[0].size:
-            self._kept.append(columns)
+            self._chunks.append(columns)
+
+    def _columns(self) -> list[NDArray[Any]]:
+        return [np.concatenate(chunks) for chunks in zip(*self._chunks, strict=True)]
 
     @property
     def evidence(self) -> Evidence:
-        """What is kept, to explain the differences with."""
-        arity = self.claim.arity
-        columns = [np.concatenate(parts) for parts in zip(*self._kept, strict=True)]
-        wanted, given = columns[arity + 2 :] if self.flags else (None, None)
+        """The differences and agreeing inputs kept so far."""
+        arity, columns = self.claim.arity, self._columns()
         expected, actual = columns[arity : arity + 2]
-        return Evidence(self.claim, tuple(columns[:arity]), expected, actual, wanted, given, self.nan)
+        expected_flags, actual_flags = columns[arity + 2 :] if self.flags else (None, None)
+        operands = tuple(columns[:arity])
+        return Evidence(self.claim, operands, expected, actual, expected_flags, actual_flags, self.nan)
 
     # -- in a file ----------------------------------------------------------------------------------------------------
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
-        """Write all to a file, whole or not at all."""
+        """Write all findings to a file, whole or not at all."""
         state = {
             "about": about,
             "checked": self.checked,
@@ -160,13 +163,12 @@ class Findings:
             "wrong": self._wrong,
             "differences": self.differences,
         }
-        columns = [np.concatenate(parts) for parts in zip(*self._kept, strict=True)]
-        arrays: dict[str, Any] = {str(place): column for place, column in enumerate(columns)}
+        arrays: dict[str, Any] = {str(index): column for index, column in enumerate(self._columns())}
         with replacing(path) as file:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
 
     def restore(self, path: Path, about: dict[str, Any]) -> None:
-        """Go on from a file; a ValueError where it is not this audit's."""
+        """Load the findings of an earlier run; a ValueError if the file is of another audit."""
         with reading(path, "no audit to go on with"):
             budget = Budget.of(path)
             with archives.open_archive(path) as archive:
@@ -178,10 +180,10 @@ class Findings:
                     raise ValueError(
                         f"{path} is of another audit: its {word} is {state['about'].get(word)!r}, here {value!r}"
                     )
-            self._enter(state, [arrays[f"{place}.npy"] for place in range(len(arrays))])
+            self._load(state, [arrays[f"{index}.npy"] for index in range(len(arrays))])
 
-    def _enter(self, state: dict[str, Any], columns: list[NDArray[Any]]) -> None:
-        """All that a file has, where it fits together."""
+    def _load(self, state: dict[str, Any], columns: list[NDArray[Any]]) -> None:
+        """Take over a file's contents; a ValueError if they contradict each other."""
         numbers = [state[word] for word in ("checked", "different", "wrong")]
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"its counts are {numbers}")
@@ -198,24 +200,19 @@ class Findings:
         differences = [self._difference(row, limits) for row in state["differences"]]
         self.checked, self.different, self._wrong = numbers
         self.differences = differences
-        self._kept = [columns] if columns else []
-        found = int(np.count_nonzero(~self._agrees())) if columns else 0
-        if (len(differences), wrong, found) != (min(different, SHOWN), *2 * (min(different, KEPT_WRONG),)):
-            raise ValueError(f"it has {different} differences, but lists {len(differences)} and keeps {found}")
-
-    def _agrees(self) -> NDArray[np.bool_]:
-        """Where what is kept is right."""
-        evidence = self.evidence
-        return evidence.agrees(evidence.expected, evidence.expected_flags)
+        self._chunks = [columns] if columns else []
+        retained = self.evidence.wrong.size if columns else 0
+        if (len(differences), wrong, retained) != (min(different, LISTED), *2 * (min(different, MAX_WRONG),)):
+            raise ValueError(f"it has {different} differences, but lists {len(differences)} and keeps {retained}")
 
     def _limits(self) -> list[int]:
-        """What the numbers of a row are below: the operands' codes, two results, two sets of flags."""
+        """Exclusive upper bounds of a row's numbers: the operands' codes, two results, two sets of flags."""
         result = 2 if self.claim.result is None else self.claim.result.code_count
         operands = [fmt.code_count for fmt in self.claim.operands]
         return [*operands, result, result, *[ALL_FLAGS + 1] * (2 * self.flags)]
 
     def _difference(self, row: Any, limits: list[int]) -> Difference:
-        """A difference that a file has, its numbers checked."""
+        """A difference read from a file, after checks."""
         operands, expected, actual, *flags = row
         numbers = [*operands, expected, actual, *(flags if self.flags else ())]
         fits = len(numbers) == len(limits) and len(flags) == 2 and (self.flags or flags == [None, None])
@@ -225,7 +222,7 @@ class Findings:
 
 
 def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Whether two arrays of codes are the same, eight bytes at a time."""
+    """Whether two arrays of codes are equal; compares eight bytes at a time."""
     if a.nbytes % 8 or a.dtype != b.dtype or not (a.flags.c_contiguous and b.flags.c_contiguous):
         return np.array_equal(a, b)
     return np.array_equal(a.view(np.uint64), b.view(np.uint64))

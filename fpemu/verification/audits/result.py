@@ -1,4 +1,4 @@
-"""What an audit found, as an object and as a report."""
+"""Audit: the outcome of an audit, as an object and as a report."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import flag_names
 from fpemu.files.boundary import line
 from fpemu.inspection import Code
 from fpemu.verification.audits.findings import Difference
-from fpemu.verification.differences import distances
+from fpemu.verification.differences import aligned, distances
 from fpemu.verification.vectors.code_classes import CLASSES
 from fpemu.verification.vectors.situations import SITUATIONS, classify
 
 if TYPE_CHECKING:
     from fpemu.formats import Format
     from fpemu.verification.audits.findings import Findings
-    from fpemu.verification.audits.rule_search import RuleSet
+    from fpemu.verification.audits.rule_search import Evidence, RuleSet
 
 __all__ = ["Audit"]
 
-ROWS = 10  # differences that the report shows
-CELLS = 6  # and classes of input
+ROWS = 10  # differences in the report
+CELLS = 6  # classes of inputs in the report
 
 
 class Audit:
-    """What an audit found; `print` shows the report.
+    """The outcome of an audit; `print` shows the report.
 
     Attributes
     ----------
     subject : str
-        Its name.
+        The subject's name.
     claim : Claim
     checked, different : int
-        Inputs that were tried, and those at which the subject differs.
+        Number of inputs tried, and of those at which the subject differs.
     exhaustive : bool
-        Whether these were all the inputs that there are.
+        Whether all possible inputs were tried.
     recorded : bool
-        Whether the answers were recorded elsewhere.
+        Whether the answers come from a recording.
     problem : str or None
-        What kept the subject from answering everything.
+        Why the subject did not answer everything.
     explanations : list of RuleSet
         Rules that the subject follows instead, the best first.
     """
@@ -50,32 +50,32 @@ class Audit:
     def __init__(
         self,
         subject: str,
-        ledger: Findings,
+        findings: Findings,
         problem: str | None,
         exhaustive: bool,
         explanations: list[RuleSet],
         recorded: bool = False,
         in_order: bool = False,
     ) -> None:
-        self.subject, self.claim = line(subject), ledger.claim
-        self.checked, self.different = ledger.checked, ledger.different
+        self.subject, self.claim = line(subject), findings.claim
+        self.checked, self.different = findings.checked, findings.different
         self.problem = None if problem is None else line(problem)
         self.exhaustive, self.explanations = exhaustive, explanations
-        self.recorded, self._in_order, self._ledger = recorded, in_order, ledger
+        self.recorded, self._in_order, self._findings = recorded, in_order, findings
 
     @property
     def passed(self) -> bool:
-        """Whether every input was answered, and rightly."""
+        """Whether the subject answered every input correctly."""
         return not self.different and self.problem is None and self.checked > 0
 
     @property
     def differences(self) -> list[Difference]:
         """The first hundred differences."""
-        return list(self._ledger.differences)
+        return list(self._findings.differences)
 
     @property
     def cause(self) -> str | None:
-        """The name of the rules that explain all differences, "unexplained" where none do, None without differences."""
+        """Name of the rules that explain all differences, "unexplained" if none do, None if nothing differs."""
         if not self.different:
             return None
         best = self.explanations[0] if self.explanations else None
@@ -83,39 +83,42 @@ class Audit:
 
     @functools.cached_property
     def distance(self) -> int | None:
-        """How far off the farthest of the differences that were kept is, in steps along the format's values.
+        """The largest distance between an expected and an actual result, in steps along the format's values.
 
-        Infinity is a step beyond the largest.  None without differences, where in all of them one result is NaN and the
-        other is not, and for truth values.
+        Counts the differences that were kept; infinity is one step beyond the largest value.  None without differences,
+        for truth values, and if every difference is between a NaN and a number.
         """
         fmt = self.claim.result
         if fmt is None or not self.different:
             return None
-        evidence = self._ledger.evidence
-        wrong = ~evidence.agrees(evidence.expected, evidence.expected_flags)
-        apart, steps = distances(evidence.actual[wrong], evidence.expected[wrong], fmt)
+        wrong = self._wrong
+        apart, steps = distances(wrong.actual, wrong.expected, fmt)
         return None if apart.all() else int(steps.max())
 
     @functools.cached_property
     def failing(self) -> dict[str, int]:
-        """How many of the differences that were kept lie in each class of inputs, the most frequent first.
+        """Number of differences that were kept in each class of inputs, the most frequent first.
 
-        A class is those of the operands, and where the exact result lies.
+        A class combines the operands' classes and the situation of the exact result.
         """
-        evidence = self._ledger.evidence
-        wrong = np.flatnonzero(~evidence.agrees(evidence.expected, evidence.expected_flags))
-        if not wrong.size:
+        operands = self._wrong.operands
+        if not operands[0].size:
             return {}
-        codes = tuple(part[wrong] for part in evidence.operands)
-        cases = classify(self.claim, codes)
+        cases = classify(self.claim, operands)
         first = np.argmax(cases.situations, axis=0)
         counts: Counter[str] = Counter()
-        for *kinds, situation in zip(*cases.classes[:-1].tolist(), first.tolist(), strict=True):
-            counts[f"{', '.join(CLASSES[kind] for kind in kinds)}: {SITUATIONS[situation]}"] += 1
+        for *classes, situation in zip(*cases.classes[:-1].tolist(), first.tolist(), strict=True):
+            counts[f"{', '.join(CLASSES[each] for each in classes)}: {SITUATIONS[situation]}"] += 1
         return dict(counts.most_common())
 
+    @property
+    def _wrong(self) -> Evidence:
+        """The differences that were kept."""
+        evidence = self._findings.evidence
+        return evidence.at(evidence.wrong)
+
     def to_dict(self) -> dict[str, object]:
-        """Everything as plain data, for JSON.
+        """Return everything as plain data, for JSON.
 
         Returns
         -------
@@ -149,34 +152,34 @@ class Audit:
             return "\n".join(lines)
         lines += self._explained()
         lines.append("differences by the operands' classes and where the exact result lies")
-        kept = sum(self.failing.values())
+        classified = sum(self.failing.values())
         for name, count in list(self.failing.items())[:CELLS]:
             lines.append(f"  {count:>9,}  {name}")
-        rest = kept - sum(list(self.failing.values())[:CELLS])
+        rest = classified - sum(list(self.failing.values())[:CELLS])
         if rest:
             lines.append(f"  {rest:>9,}  in {len(self.failing) - CELLS} others")
-        if kept < self.different:
-            lines.append(f"  (of the {kept:,} differences that were kept)")
+        if classified < self.different:
+            lines.append(f"  (of the {classified:,} differences that were kept)")
         lines.append(f"the first {min(ROWS, self.different)}" if self.different > ROWS else "all of them")
         return "\n".join([*lines, *self._table()])
 
     def _verdict(self) -> str:
-        chosen = "the first of all" if self._in_order else "chosen by cells, and at random"
-        chosen = "as recorded" if self.recorded else chosen
-        of = "all there are" if self.exhaustive else chosen
+        selection = "the first of all" if self._in_order else "chosen by cells, and at random"
+        selection = "as recorded" if self.recorded else selection
+        selection = "all there are" if self.exhaustive else selection
         if self.passed:
-            return f"PASSED: {self.checked:,} inputs ({of})"
+            return f"PASSED: {self.checked:,} inputs ({selection})"
         if not self.different:
             return f"NOT PASSED: no difference in {self.checked:,} inputs, but not all were answered"
-        return f"FAILED: {self.different:,} of {self.checked:,} inputs differ ({of})"
+        return f"FAILED: {self.different:,} of {self.checked:,} inputs differ ({selection})"
 
     def _explained(self) -> list[str]:
         if not self.explanations:
             return ["unexplained: no rule explains any of the differences"]
         best = self.explanations[0]
         if best.share == 1:
-            what = f"{best.words} ({best.name})" if "rounding" in best.knobs else best.name
-            lines = [f"looks like {what}: explains every difference, and everything that agrees"]
+            rules = f"{best.words} ({best.name})" if "rounding" in best.knobs else best.name
+            lines = [f"looks like {rules}: explains every difference, and everything that agrees"]
             lines += [f"  or {name}, which gives the same everywhere" for name in best.alike]
             return lines + self._separated(best)
         lines = ["unexplained: no rule explains all; those that explain most"]
@@ -186,39 +189,21 @@ class Audit:
     def _separated(self, best: RuleSet) -> list[str]:
         if best.separating_input is None:
             return []
-        codes = ", ".join(
-            f"{Code(fmt, code).hex} ({Code(fmt, code).text})"
-            for fmt, code in zip(self.claim.operands, best.separating_input, strict=True)
-        )
-        return [f"  told apart from the claim by {codes}"]
+        codes = [Code(fmt, code) for fmt, code in zip(self.claim.operands, best.separating_input, strict=True)]
+        return [f"  told apart from the claim by {', '.join(f'{code.hex} ({code.text})' for code in codes)}"]
 
     def _table(self) -> list[str]:
-        fmt = self.claim.result
-        heads = (
-            [f"operand {place}" for place in range(1, self.claim.arity + 1)] if self.claim.arity > 1 else ["operand"]
-        )
-        rows = [[*heads, "expected", "actual"]]
+        operands, result = self.claim.operands, self.claim.result
+        numbers = [f" {number}" for number in range(1, self.claim.arity + 1)] if self.claim.arity > 1 else [""]
+        rows = [[*(f"operand{number}" for number in numbers), "expected", "actual"]]
         for each in self.differences[:ROWS]:
-            row = [_shown(own, code) for own, code in zip(self.claim.operands, each.operands, strict=True)]
-            expected, actual = (_shown(fmt, code) for code in (each.expected, each.actual))
-            if each.expected_flags is not None:
-                expected, actual = (
-                    f"{text} {_raised(bits)}"
-                    for text, bits in ((expected, each.expected_flags), (actual, each.actual_flags))
-                )
-            rows.append([*row, expected, actual])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+            row = [_cell(fmt, code, None) for fmt, code in zip(operands, each.operands, strict=True)]
+            row.append(_cell(result, each.expected, each.expected_flags))
+            rows.append([*row, _cell(result, each.actual, each.actual_flags)])
+        return aligned(rows)
 
 
-def _shown(fmt: Format | None, code: int) -> str:
-    """A code and its value; a truth value as it is."""
-    return str(bool(code)) if fmt is None else f"{Code(fmt, code).hex} {Code(fmt, code).text}"
-
-
-def _raised(bits: int | None) -> str:
-    names = [name for place, name in enumerate(Flags.NAMES) if (bits or 0) >> place & 1]
-    return f"[{', '.join(names)}]"
+def _cell(fmt: Format | None, code: int, flags: int | None) -> str:
+    """A code with its value, or a truth value; and the flags, if there are any to show."""
+    text = str(bool(code)) if fmt is None else f"{Code(fmt, code).hex} {Code(fmt, code).text}"
+    return text if flags is None else f"{text} [{', '.join(flag_names(flags))}]"
