@@ -1,12 +1,12 @@
 """The pytest plugin: fixtures, options and reports for tests of number formats.
 
-pytest loads it in every run of every project of the environment, so it imports neither numpy nor numba, and nothing of
-fpemu, before a test uses it.
+pytest loads it in every run of every project of the environment, so it imports numpy, numba and the rest of fpemu only
+when a test uses it.
 
 Options: ``--fpemu-cases N`` and ``--fpemu-seed S``; in the configuration file ``fpemu_cases``, ``fpemu_seed`` and
 ``fpemu_formats``.  Markers: ``fpemu_formats("float8*", "bfloat16")`` and ``fpemu_cases(10)``.  Fixtures:
-`fpemu_format`, `fpemu_rng`, `fpemu_cases`, `fpemu_seed`.  A failed assertion of `fpemu.testing` puts its table into the
-test's report and a line into a summary at the end; under pytest-xdist, too.
+`fpemu_format`, `fpemu_rng`, `fpemu_cases`, `fpemu_seed`.  A failed assertion of `fpemu.testing` adds its table to the
+test's report and a line to a summary at the end, also under pytest-xdist.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ _MARKERS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options, and their places in the configuration file."""
+    """Add the command-line options, and their counterparts in the configuration file."""
     group = parser.getgroup("fpemu", "number formats (fpemu)")
-    group.addoption("--fpemu-cases", type=_count, metavar="N", help="how many cases the fixture fpemu_cases asks for")
     group.addoption(
-        "--fpemu-seed", type=_seed, metavar="S", help="the seed of the fixture fpemu_rng: a number, or 'random'"
+        "--fpemu-cases", type=_case_count, metavar="N", help="number of cases that the fixture fpemu_cases gives"
+    )
+    group.addoption(
+        "--fpemu-seed", type=_seed_option, metavar="S", help="the seed of the fixture fpemu_rng: a number, or 'random'"
     )
     parser.addini("fpemu_cases", f"as --fpemu-cases; default {_CASES}", default=str(_CASES))
     parser.addini("fpemu_seed", "as --fpemu-seed; default 0", default="0")
@@ -47,25 +49,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The markers are known, and every process of a run has the same seed."""
+    """Register the markers, check the configuration file, and set one seed for all processes of the run."""
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
-    for name, read in (("fpemu_seed", _seed), ("fpemu_cases", _count)):
+    for name, read in (("fpemu_seed", _seed_option), ("fpemu_cases", _case_count)):
         try:
             read(config.getini(name))
         except ValueError as error:
             raise pytest.UsageError(f"{name} in the configuration file: {error}") from None
     if config.option.fpemu_seed is None:
-        config.option.fpemu_seed = _seed(config.getini("fpemu_seed"))  # xdist hands the options on to its workers
+        config.option.fpemu_seed = _seed_option(config.getini("fpemu_seed"))  # xdist passes it to its workers
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The seed, where it is not the usual one."""
+    """Report a seed other than 0."""
     return [f"fpemu: --fpemu-seed {config.option.fpemu_seed}"] if config.option.fpemu_seed else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each format that its marker, or else the configuration file, names."""
+    """Make one test for each format in its marker, or else in the configuration file."""
     if "fpemu_format" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("fpemu_formats")
@@ -91,7 +93,7 @@ def fpemu_seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def fpemu_rng(request: pytest.FixtureRequest, fpemu_seed: int) -> np.random.Generator:
-    """A numpy Generator of the test's own: the same for a seed and a test, whatever ran before and in which process."""
+    """A numpy Generator that depends on the seed and the test alone, not on earlier tests or the process."""
     import numpy as np
 
     return np.random.default_rng([fpemu_seed, zlib.crc32(request.node.nodeid.encode())])
@@ -99,19 +101,19 @@ def fpemu_rng(request: pytest.FixtureRequest, fpemu_seed: int) -> np.random.Gene
 
 @pytest.fixture
 def fpemu_cases(request: pytest.FixtureRequest) -> int:
-    """How many cases to try: --fpemu-cases, else the marker fpemu_cases, else the configuration file, else 1000."""
-    asked: int | None = request.config.option.fpemu_cases
-    if asked is not None:
-        return asked
+    """The number of cases: --fpemu-cases, else the marker fpemu_cases, else the configuration file, else 1000."""
+    option: int | None = request.config.option.fpemu_cases
+    if option is not None:
+        return option
     marker = request.node.get_closest_marker("fpemu_cases")
-    return _count(marker.args[0] if marker and marker.args else request.config.getini("fpemu_cases"))
+    return _case_count(marker.args[0] if marker and marker.args else request.config.getini("fpemu_cases"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """The table of a failed assertion of fpemu.testing, as a section of the test's report."""
+    """Add the table of a failed assertion of fpemu.testing to the test's report."""
     report = yield
     if call.excinfo is not None:
         failures = list(_failures(call.excinfo.value))
@@ -123,16 +125,16 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """A line for each failed assertion of fpemu.testing: how much differs, and the likely cause."""
-    lines = [
-        (report.nodeid, *told)
+    """Summarise each failed assertion of fpemu.testing: the number of differences, and the likely cause."""
+    failures = [
+        (report.nodeid, summary, cause)
         for outcome in ("failed", "error")
         for report in terminalreporter.stats.get(outcome, ())
-        for told in getattr(report, "fpemu_failures", ())
+        for summary, cause in getattr(report, "fpemu_failures", ())
     ]
-    if lines:
+    if failures:
         terminalreporter.section("fpemu")
-        for nodeid, summary, cause in lines:
+        for nodeid, summary, cause in failures:
             terminalreporter.write_line(nodeid)
             terminalreporter.write_line(f"  {summary}")
             if cause:
@@ -140,38 +142,38 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _failures(error: BaseException) -> Iterator[Failure]:
-    """What failed assertions found; hypothesis tells of several at once in an exception group."""
+    """Failures that an exception carries; hypothesis raises several in an exception group."""
     if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _failures(part)
+        for each in error.exceptions:
+            yield from _failures(each)
     elif hasattr(error, "fpemu_failure"):
         yield error.fpemu_failure
 
 
 def _formats(names: Iterable[Any]) -> list[Format]:
-    """The formats that names, aliases and patterns mean, each once."""
+    """The formats that names, aliases and patterns select, each once."""
     from fpemu.formats import dtype, dtypes
 
-    found: dict[str, Format] = {}
+    selected: dict[str, Format] = {}
     for name in names:
         if isinstance(name, str) and set(name) & set("*?["):
-            chosen = [fmt for fmt in dtypes() if fnmatch.fnmatchcase(fmt.name, name)]
-            if not chosen:
+            matches = [fmt for fmt in dtypes() if fnmatch.fnmatchcase(fmt.name, name)]
+            if not matches:
                 raise ValueError(f"no registered format matches {name!r}")
         else:
-            chosen = [dtype(name)]
-        found.update((fmt.name, fmt) for fmt in chosen)
-    return list(found.values())
+            matches = [dtype(name)]
+        selected.update((fmt.name, fmt) for fmt in matches)
+    return list(selected.values())
 
 
-def _count(word: Any) -> int:
+def _case_count(word: Any) -> int:
     count = int(word)
     if count < 1:
         raise ValueError(f"the number of cases must be 1 or more, not {count}")
     return count
 
 
-def _seed(word: str) -> int:
+def _seed_option(word: str) -> int:
     seed = secrets.randbits(32) if word == "random" else int(word)
     if seed < 0:
         raise ValueError(f"the seed must be 0 or more, or 'random', not {seed}")

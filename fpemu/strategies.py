@@ -1,7 +1,8 @@
 """Hypothesis strategies: formats, their codes and values, sources that are hard to round, and arrays.
 
-They shrink to the simplest (the smallest format, code 0, the value 0.0) and lean to where casts go wrong: zeros,
-subnormals and the smallest normal, binade boundaries, the largest value, infinities, NaN, ties between neighbours.
+They shrink to the simplest example (the smallest format, code 0, the value 0.0) and prefer cases where casts go wrong:
+zeros, subnormals and the smallest normal, binade boundaries, the largest value, infinities, NaN, ties between
+neighbours.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from fpemu.formats import FloatFormat, IntFormat, TableFormat, dtype, dtypes
 from fpemu.formats.facts.exactness import quantum
 from fpemu.formats.lookup import brief
 from fpemu.inspection.operations import find_operation
-from fpemu.verification.hard_cases import SOLVED, finite, halfway, nearest_code, short, without_codebooks
+from fpemu.verification.hard_cases import (
+    SOLVED,
+    finite_value,
+    halfway,
+    nearest_code,
+    refuse_codebook,
+    short_number,
+)
 
 try:
     from hypothesis import strategies as st
@@ -37,22 +45,22 @@ if TYPE_CHECKING:
 
 __all__ = ["arrays", "codes", "formats", "hard_cases", "sources", "values"]
 
-Kind = Literal["float", "int", "table"]
+FormatKind = Literal["float", "int", "table"]
 
 
 def formats(
-    kinds: Kind | Iterable[Kind] = ("float", "int", "table"), min_bits: int = 1, max_bits: int = 16
+    kinds: FormatKind | Iterable[FormatKind] = ("float", "int", "table"), min_bits: int = 1, max_bits: int = 16
 ) -> SearchStrategy[Format]:
-    """Formats of every consistent make, among them the registered ones.
+    """Formats with any consistent parameters, including the registered ones.
 
-    Shrinks to a registered format of few bits, or else to the fewest bits and the plainest make.
+    Shrinks to a registered format of few bits, otherwise to the fewest bits and the plainest parameters.
 
     Parameters
     ----------
     kinds : {"float", "int", "table"} or iterable of these
-        Which kinds of format; "int" has fixed point too.
+        The kinds of format; "int" includes fixed point.
     min_bits, max_bits : int
-        Widths of a code.  Floats are made from 2 to 64 bits, integers from 1 to 64, codebooks from 1 to 6.
+        Widths of a code.  Floats have 2 to 64 bits, integers 1 to 64, codebooks 1 to 6.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def formats(
     Raises
     ------
     ValueError
-        If a kind is unknown, or no format has such a width.
+        If a kind is unknown, or no format has a width in this range.
 
     Examples
     --------
@@ -75,8 +83,8 @@ def formats(
     chosen: tuple[str, ...] = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     branches: list[SearchStrategy[Format]] = []
     for kind in chosen:
-        if kind not in get_args(Kind):
-            raise ValueError(f"unknown kind {brief(kind)}: allowed are {', '.join(get_args(Kind))}")
+        if kind not in get_args(FormatKind):
+            raise ValueError(f"unknown kind {brief(kind)}: allowed are {', '.join(get_args(FormatKind))}")
         lowest, highest, make = _MAKERS[kind]
         low, high = max(min_bits, lowest), min(max_bits, highest)
         if low <= high:
@@ -90,7 +98,7 @@ def formats(
 
 
 def codes(fmt: str | Format) -> SearchStrategy[int]:
-    """Codes of a format, as Python ints; every code can come, and about half are corners.
+    """Codes of a format, as Python ints; every code is possible, and about half are corner cases.
 
     Shrinks to code 0.
 
@@ -122,9 +130,9 @@ def codes(fmt: str | Format) -> SearchStrategy[int]:
 
 
 def values(fmt: str | Format) -> SearchStrategy[float]:
-    """Values of a format, as Python floats: NaN, infinities and -0.0 too where it has them.
+    """Values of a format, as Python floats, including NaN, infinities and -0.0 if the format has them.
 
-    Of a format beyond float64 come those values that float64 can hold.  Shrinks to the lowest code's value.
+    For formats beyond float64, only values that float64 can hold.  Shrinks to the lowest code's value.
 
     Parameters
     ----------
@@ -149,22 +157,22 @@ def values(fmt: str | Format) -> SearchStrategy[float]:
     -8.0
     """
     fmt = dtype(fmt)
-    found = codes(fmt).map(lambda code: _float64(code, fmt)).filter(lambda value: value is not None)
-    return cast("SearchStrategy[float]", found)
+    drawn = codes(fmt).map(lambda code: _float64(code, fmt)).filter(lambda value: value is not None)
+    return cast("SearchStrategy[float]", drawn)
 
 
 def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrategy[float]:
     """Floats that are hard to cast to a format: its values, ties between neighbours, and the floats next to both.
 
-    Beyond the largest value too, where rounding decides about overflow; and any other float, infinities and NaN.
-    Shrinks to 0.0.
+    Also numbers beyond the largest value, whose overflow depends on the rounding, and any other float, infinities and
+    NaN.  Shrinks to 0.0.
 
     Parameters
     ----------
     fmt : str or Format
         The format to cast to.
     width : {16, 32, 64}
-        The floats are values of float16, float32 or float64, and "next to" counts in its steps.
+        The floats are values of float16, float32 or float64; "next to" means one step of this type.
 
     Returns
     -------
@@ -173,7 +181,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
     Raises
     ------
     ValueError
-        If the format is unknown, or `width` is none of these.
+        If the format or the width is unknown.
     TypeError
         If `fmt` means no format.
 
@@ -195,7 +203,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
     kind = np.dtype(f"f{width // 8}").type
 
     def near(code: int, tie: bool, steps: int, negate: bool) -> float:
-        with np.errstate(all="ignore"):  # beyond the width's range an infinity is right
+        with np.errstate(all="ignore"):  # numbers beyond the width's range become infinity, correctly
             x = kind(_tie(code, fmt) if tie else _nearest(code, fmt))
             x = np.nextafter(x, kind(math.inf * steps)) if steps else x
             return float(-x if negate else x)
@@ -205,7 +213,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
 
 
 def arrays(fmt: str | Format, shape: int | tuple[int, ...] | SearchStrategy[Any]) -> SearchStrategy[Array]:
-    """`fpemu.Array` objects of a format: ``.codes`` and ``.values`` go with each other.
+    """`fpemu.Array` objects of a format.
 
     Shrinks to code 0 everywhere, and to the smallest shape if `shape` is a strategy.
 
@@ -242,10 +250,10 @@ def arrays(fmt: str | Format, shape: int | tuple[int, ...] | SearchStrategy[Any]
 def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float32") -> SearchStrategy[tuple[int, ...]]:
     """Operands that are hard for an operation, as codes: ties, cancellation, thresholds, subnormal results.
 
-    They are constructed: a result is chosen (halfway between neighbours, the overflow threshold, a subnormal, zero) and
-    an operand solved for, exactly in rationals; the nearest codes are drawn.  Sums are drawn with operands that nearly
-    cancel, and with exponents apart by about the precision; products of few digits, which are exactly ties; operands of
-    comparisons beside each other.  Beside these come all other codes: zeros, infinities, NaN.
+    Operands are constructed: choose a result (a tie between neighbours, the overflow threshold, a subnormal, zero),
+    solve for an operand exactly in rationals, and draw one of the nearest codes.  Sums also have operands that nearly
+    cancel, or whose exponents differ by about the precision; products have factors of few digits that give exact ties;
+    comparisons have neighbouring operands.  All other codes are possible too: zeros, infinities, NaN.
 
     Shrinks to code 0 in every operand.
 
@@ -254,7 +262,7 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
     operation : str
         A name, alias or symbol of the catalogue ("add", "fma", "*"), or "cast".
     fmt : str or Format
-        The format of operands and result; of a cast the result's.
+        The format of the operands and the result; for a cast, of the result.
     source : str or Format
         The format of a cast's operand.
 
@@ -271,8 +279,8 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
 
     Notes
     -----
-    In one format of precision p a quotient of normal size is never a tie, nor is a square root; there come the nearest
-    misses that the solution's neighbours give.
+    In one format, a quotient or a square root in the normal range is never a tie; the solution's neighbours give the
+    nearest misses.
 
     Examples
     --------
@@ -287,111 +295,111 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
     ...     assert ((x + y).codes == (y + x).codes).all() or fe.is_nan(x + y).all()
     >>> test_commutes()
     """
-    fmt = without_codebooks(dtype(fmt))
+    fmt = refuse_codebook(dtype(fmt))
     if operation in ("cast", "encode"):
-        wide = without_codebooks(dtype(source))
-        return st.one_of(st.tuples(codes(wide)), st.tuples(_beside(_targets(fmt), wide)))
-    found = find_operation(operation)
-    branches: list[SearchStrategy[tuple[int, ...]]] = [st.tuples(*[codes(fmt)] * found.operands)]
-    if found.name in SOLVED:
-        branches.append(_solved(found.name, found.operands, fmt))
-    if found.name in ("multiply", "fma", "divide", "sqrt"):
-        branches.append(_short_products(found.name, fmt))
-    if found.operands == 2:
+        wide = refuse_codebook(dtype(source))
+        return st.one_of(st.tuples(codes(wide)), st.tuples(_codes_near(_hard_results(fmt), wide)))
+    entry = find_operation(operation)
+    branches: list[SearchStrategy[tuple[int, ...]]] = [st.tuples(*[codes(fmt)] * entry.operands)]
+    if entry.name in SOLVED:
+        branches.append(_solved_operands(entry.name, entry.operands, fmt))
+    if entry.name in ("multiply", "fma", "divide", "sqrt"):
+        branches.append(_short_products(entry.name, fmt))
+    if entry.operands == 2:
         branches.append(_neighbours(fmt))
-    if found.name in ("add", "subtract"):
+    if entry.name in ("add", "subtract"):
         branches.append(_far_apart(fmt))
     return st.one_of(branches)
 
 
-_STEPS = st.sampled_from([0, 1, -1, 2, -2])  # codes beside a solution
+_NEARBY_STEPS = st.sampled_from([0, 1, -1, 2, -2])  # codes from the solution
 
 
-def _numbers(fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
-    """Codes of numbers other than zero, all magnitudes alike; now and then the ends of the range."""
-    ends = [code for code in _corners(fmt) if finite(code, fmt)]
-    whole = st.integers(1, fmt.code_count - 1).filter(lambda code: bool(finite(code, fmt)))
-    return st.one_of(whole, whole, st.sampled_from(ends)) if ends else codes(fmt)
+def _nonzero_codes(fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
+    """Codes of finite nonzero numbers, uniformly; a third are corner cases."""
+    corners = [code for code in _corners(fmt) if finite_value(code, fmt)]
+    uniform = st.integers(1, fmt.code_count - 1).filter(lambda code: bool(finite_value(code, fmt)))
+    return st.one_of(uniform, uniform, st.sampled_from(corners)) if corners else codes(fmt)
 
 
-def _targets(fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction | None]:
-    """Results that are hard to round: halfway points, where overflow begins, values, zero."""
-    numbers = _numbers(fmt)
+def _hard_results(fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction | None]:
+    """Results that are hard to round: ties, the overflow threshold, values, zero."""
+    numbers = _nonzero_codes(fmt)
     largest = fmt.max_code if isinstance(fmt, FloatFormat) else fmt.max_int
     signs = [1, -1] if fmt.signed else [1]
     threshold = st.sampled_from(signs).map(lambda sign: sign * (halfway(largest, fmt) or Fraction(0)))
-    between = numbers.map(lambda code: halfway(code, fmt))
-    return st.one_of(st.just(Fraction(0)), numbers.map(lambda code: finite(code, fmt)), between, between, threshold)
+    exact = numbers.map(lambda code: finite_value(code, fmt))
+    ties = numbers.map(lambda code: halfway(code, fmt))
+    return st.one_of(st.just(Fraction(0)), exact, ties, ties, threshold)
 
 
-def _beside(numbers: SearchStrategy[Fraction | None], fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
-    """Codes whose values lie beside numbers."""
+def _codes_near(numbers: SearchStrategy[Fraction | None], fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
+    """Codes whose values are near the numbers."""
 
     def code(number: Fraction | None, steps: int) -> int:
         return nearest_code(Fraction(0) if number is None else number, fmt, steps)
 
-    return st.builds(code, numbers, _STEPS)
+    return st.builds(code, numbers, _NEARBY_STEPS)
 
 
 @st.composite
-def _solved(draw: DrawFn, name: str, count: int, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
-    place, solve = SOLVED[name]
-    others = [draw(_numbers(fmt)) for _ in range(count - 1)]
-    numbers = [finite(code, fmt) for code in others]
-    target = draw(_targets(fmt))
-    known = [number for number in (target, *numbers) if number is not None]
+def _solved_operands(draw: DrawFn, name: str, count: int, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
+    index, solve = SOLVED[name]
+    others = [draw(_nonzero_codes(fmt)) for _ in range(count - 1)]
+    numbers = [finite_value(code, fmt) for code in others]
+    result = draw(_hard_results(fmt))
+    known = [number for number in (result, *numbers) if number is not None]
     solution = solve(*known) if len(known) == count else None
-    found = draw(codes(fmt)) if solution is None else nearest_code(solution, fmt, draw(_STEPS))
-    return (*others[:place], found, *others[place:])
+    solved = draw(codes(fmt)) if solution is None else nearest_code(solution, fmt, draw(_NEARBY_STEPS))
+    return (*others[:index], solved, *others[index:])
 
 
 @st.composite
 def _short_products(draw: DrawFn, name: str, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
-    """Factors whose product has a digit more than the format, so that it is a tie; and what undoes such a product."""
+    """Factors whose product has one digit more than the format and so is a tie; or the inverse operation's operands."""
     digits = fmt.precision if isinstance(fmt, FloatFormat) else fmt.bits - fmt.signed
-    width = draw(st.integers(1, digits))
-    odd = draw(st.integers(1 << (width - 1), (1 << width) - 1)) | 1
-    rest = max(digits + 1 - width, 1)
-    other = draw(st.integers(1 << (rest - 1), (1 << rest) - 1)) | 1
-    target, near = (finite(draw(_numbers(fmt)), fmt) or Fraction(1) for _ in range(2))
-    x = short(odd, near)
-    y = short(other, target / x)
-    third = draw(_cancelling(x * y, fmt))
-    operands = {"multiply": (x, y), "fma": (x, y, third), "divide": (x * y, y), "sqrt": (x * x,)}
+    x_digits = draw(st.integers(1, digits))
+    y_digits = max(digits + 1 - x_digits, 1)
+    x_odd, y_odd = (draw(st.integers(1 << (n - 1), (1 << n) - 1)) | 1 for n in (x_digits, y_digits))
+    result, near = (finite_value(draw(_nonzero_codes(fmt)), fmt) or Fraction(1) for _ in range(2))
+    x = short_number(x_odd, near)
+    y = short_number(y_odd, result / x)
+    addend = draw(_addends(x * y, fmt))
+    operands = {"multiply": (x, y), "fma": (x, y, addend), "divide": (x * y, y), "sqrt": (x * x,)}
     return tuple(nearest_code(number, fmt) for number in operands[name])
 
 
-def _cancelling(product: Fraction, fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction]:
-    """Addends of a product: nothing, what cancels all or nearly all of it, and half a quantum of it."""
+def _addends(product: Fraction, fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction]:
+    """Addends for a product: zero, its negation, neighbours of that, and half a quantum."""
     step = quantum(abs(product), fmt)
     return st.sampled_from([Fraction(0), -product, -product + step, -product - step, step / 2, -step / 2])
 
 
 def _neighbours(fmt: FloatFormat | IntFormat) -> SearchStrategy[tuple[int, ...]]:
-    """Two operands whose magnitudes are equal or nearly: they cancel, or compare closely."""
+    """Two operands of equal or nearly equal magnitude: they cancel, or compare closely."""
 
     def pair(code: int, steps: int, opposite: bool) -> tuple[int, int]:
-        x = finite(code, fmt)
+        x = finite_value(code, fmt)
         return (code, code) if x is None else (code, nearest_code(-x if opposite else x, fmt, steps))
 
-    return st.builds(pair, _numbers(fmt), _STEPS, st.booleans())
+    return st.builds(pair, _nonzero_codes(fmt), _NEARBY_STEPS, st.booleans())
 
 
 def _far_apart(fmt: FloatFormat | IntFormat) -> SearchStrategy[tuple[int, ...]]:
-    """Two operands, one of them sixteenths of the other's quantum: at ties, beside them, p digits apart."""
+    """Two operands, one a number of sixteenths of the other's quantum: sums at ties and near them, p digits apart."""
 
     def pair(code: int, sixteenths: int, swap: bool) -> tuple[int, int]:
-        x = finite(code, fmt) or Fraction(0)
+        x = finite_value(code, fmt) or Fraction(0)
         small = nearest_code(quantum(abs(x), fmt) * sixteenths / 16, fmt)
         return (small, code) if swap else (code, small)
 
     sixteenths = st.sampled_from([8, -8, 7, -7, 9, -9, 24, -24, 4, 2, 1, -1, 16, 32])
-    return st.builds(pair, _numbers(fmt), sixteenths, st.booleans())
+    return st.builds(pair, _nonzero_codes(fmt), sixteenths, st.booleans())
 
 
 @functools.cache
 def _float_flags(bits: int, precision: int, signed: bool) -> list[dict[str, Any]]:
-    """What NaN, infinities, zero and subnormals can be together in floats of these widths, the simplest first."""
+    """The consistent choices of NaN, infinities, zero and subnormals for these widths, the simplest first."""
     consistent = []
     names = ("nan", "infinities", "zero", "subnormals")
     for choice in itertools.product(
@@ -412,8 +420,8 @@ def _float_formats(draw: DrawFn, bits: int) -> Format:
     widest = bits - signed
     precision = draw(st.integers(max(1, widest - 23), widest).filter(lambda p: _float_flags(bits, p, signed)))
     flags = draw(st.sampled_from(_float_flags(bits, precision, signed)))
-    usual = (1 << (widest - precision)) - 1
-    bias = usual + draw(st.integers(-40, 40))
+    standard = (1 << (widest - precision)) - 1
+    bias = standard + draw(st.integers(-40, 40))
     return FloatFormat(f"any_float{bits}", bits, precision, bias, signed, **flags)
 
 
@@ -441,27 +449,27 @@ _MAKERS: dict[str, tuple[int, int, Callable[[int], SearchStrategy[Format]]]] = {
 
 
 def _corners(fmt: Format) -> list[int]:
-    """The codes where things change, the simplest first, without repetition."""
+    """Codes of corner cases, the simplest first, without repetition."""
     if isinstance(fmt, TableFormat):
         by_value = sorted(range(fmt.code_count), key=lambda code: fmt.entries[code])
         gaps = [fmt.entries[b] - fmt.entries[a] for a, b in itertools.pairwise(by_value)]
         closest = gaps.index(min(gaps))
         near_zero = sorted(by_value, key=lambda code: abs(fmt.entries[code]))[:3]
-        found = [*near_zero, by_value[0], by_value[-1], *by_value[closest : closest + 2], fmt.code_count - 1]
+        corners = [*near_zero, by_value[0], by_value[-1], *by_value[closest : closest + 2], fmt.code_count - 1]
     elif isinstance(fmt, FloatFormat):
         normal, one = fmt.min_normal_code, fmt.bias << fmt.trailing_bits
         edges = [0, fmt.min_code, normal, one, fmt.max_code, *(fmt.nan_codes[:1]), *(fmt.nan_codes[-1:])]
         magnitudes = [edge + step for edge in edges for step in (0, -1, 1)]
-        found = [sign | m for sign in (0, fmt.sign_mask) for m in magnitudes if 0 <= m <= fmt.magnitude_mask]
-        found += [fmt.nan_code] if fmt.nan_code is not None else []
+        corners = [sign | m for sign in (0, fmt.sign_mask) for m in magnitudes if 0 <= m <= fmt.magnitude_mask]
+        corners += [fmt.nan_code] if fmt.nan_code is not None else []
     else:
         top, sign = (1 << fmt.bits) - 1, fmt.sign_mask
-        found = [0, 1, fmt.max_int, fmt.max_int - 1, top, top - 1, sign, sign + 1]
-    return sorted({code for code in found if 0 <= code < fmt.code_count})
+        corners = [0, 1, fmt.max_int, fmt.max_int - 1, top, top - 1, sign, sign + 1]
+    return sorted({code for code in corners if 0 <= code < fmt.code_count})
 
 
 def _float64(code: int, fmt: Format) -> float | None:
-    """The code's value; where float64 lacks it, a value of the format nearby that float64 has, or None."""
+    """The code's value; if float64 cannot hold it, a related value of the format that float64 can, or None."""
     try:
         return fmt.value(code)
     except OverflowError:
@@ -473,7 +481,7 @@ def _float64(code: int, fmt: Format) -> float | None:
         lowest, highest = max(fmt.emin, -1022), min((fmt.max_code >> fmt.trailing_bits) - fmt.bias - 1, 1023)
         if lowest > highest:
             return None
-        if not lowest <= binade <= highest:  # the same significand in another binade
+        if not lowest <= binade <= highest:  # keep the significand, change the binade
             exponent += lowest + binade % (highest - lowest + 1) - binade
     value = _ldexp(significand, exponent)
     return value if value and math.isfinite(value) else None
@@ -487,7 +495,7 @@ def _ldexp(significand: int, exponent: int) -> float:
 
 
 def _nearest(code: int, fmt: Format) -> float:
-    """The code's value as near as float64 has it."""
+    """The float64 nearest to the code's value."""
     try:
         return fmt.value(code)
     except OverflowError:
@@ -495,7 +503,7 @@ def _nearest(code: int, fmt: Format) -> float:
 
 
 def _tie(code: int, fmt: Format) -> float:
-    """Halfway from the code's value to the next one away from zero (a codebook: to the next greater one)."""
+    """The midpoint between the code's value and the next one away from zero (in a codebook: the next greater one)."""
     value = _nearest(code, fmt)
     if not math.isfinite(value):
         return value

@@ -1,8 +1,8 @@
-"""Assertions for people who verify: codes and flags bit for bit, values within steps or ulps of a format.
+"""Assertions for tests of number formats: codes and flags bit for bit, values within steps or ulps of a format.
 
-A failure is an AssertionError whose message counts the differences by class, names the likely cause where one rule
-explains all, and shows the first and the worst of them, with their bits by field and their values.  Works without
-hypothesis; see `fpemu.strategies` for that, and `fpemu.pytest_plugin` for pytest's reports.
+A failure is an AssertionError whose message counts the differences by class, names the likely cause if one rule
+explains all, and shows the first and the worst of them, with their bit fields and values.  Works without hypothesis;
+its strategies are in `fpemu.strategies`, pytest's reports in `fpemu.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
-from fpemu.arithmetic.flags import Flags
+from fpemu.arithmetic.flags import flag_names
 from fpemu.casting import as_source, carries_codes
 from fpemu.formats import TableFormat, dtype
 from fpemu.formats.facts.codes import nan_mask, zero_mask
@@ -63,33 +63,33 @@ def assert_same_codes(
     ----------
     actual, expected : array_like
         Codes of `fmt`: unsigned integers (or a list of Python ints), an `fpemu.Array` of that format, or an array
-        whose dtype is that format (of numpy or ml_dtypes), taken by its bits.  Both of one shape.
+        whose dtype is that format (numpy's or ml_dtypes'), read by its bits.  Both of one shape.
     fmt : str or Format
-        The format whose codes they are.
+        The codes' format.
     nan : {"class", "exact"}
         Whether any NaN equals any other, or only the same code.
     zero : {"signed", "any"}
-        Whether +0 and -0 differ, or every code of zero equals every other.
+        Whether +0 and -0 differ, or all codes of zero are equal.
     operation : str or Claim, optional
-        What `expected` is the result of: an operation's name ("add", "cast"), or the whole claim.  Together with
-        `operands` a failure names the rule (rounding, overflow, ...) that explains all differences, if one does.
+        The operation that gives `expected`: its name ("add", "cast"), or a whole claim.  With `operands`, a failure
+        names the rule (rounding, overflow, ...) that explains all differences, if there is one.
     operands : sequence of array_like, optional
-        What the operation was given: floats, which are their values, Arrays, or unsigned integers, which are codes of
-        `fmt`; broadcast to the codes' shape.
+        The operation's operands: values as floats, Arrays, or codes of `fmt` as unsigned integers; broadcast to the
+        codes' shape.
     rounding : str or Rounding, optional
-        The rounding of `expected`; default the profile's.
+        The rounding of `expected`; default: the profile's.
     profile : str or Profile, optional
-        The rules of `expected`; default the format's own.
+        The rules of `expected`; default: the format's own.
 
     Raises
     ------
     AssertionError
         If a code differs; the message shows how many, the first and the worst, with bits and values.
     TypeError
-        If an array holds no codes of `fmt` (values: encode them first).
+        If an array holds no codes of `fmt` (encode values first).
     ValueError
-        If the shapes differ, a code is out of range, an `fpemu.Array` is of another format, a word is unknown, or
-        `operation` and `operands` are not given together.
+        If the shapes differ, a code is out of range, an `fpemu.Array` is of another format, an option is unknown, or
+        only one of `operation` and `operands` is given.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def assert_same_codes(
     check_word(zero, ("signed", "any"), "zero")
     got, want = codes_in(actual, fmt, "actual"), codes_in(expected, fmt, "expected")
     shape = common_shape(got, want)
-    asked = _asked(operation, operands, fmt, rounding, profile, shape)
+    claimed = _claim_and_operands(operation, operands, fmt, rounding, profile, shape)
     got, want = got.ravel(), want.ravel()
 
     def differ(a: Codes, b: Codes) -> NDArray[np.bool_]:
@@ -126,7 +126,7 @@ def assert_same_codes(
 
     differs = differ(got, want)
     if differs.any():
-        cause = cause_by_rule(got, want, *asked, differ) if asked else None
+        cause = cause_by_rule(got, want, *claimed, differ) if claimed else None
         cause = cause or cause_by_class(got[differs], want[differs], fmt)
         raise code_failure(got, want, differs, shape, fmt, f"codes of {fmt} differ", cause).error
 
@@ -134,18 +134,18 @@ def assert_same_codes(
 def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, maxulp: SupportsIndex = 1) -> None:
     """Raise an AssertionError unless two arrays of a format's values are at most `maxulp` steps apart.
 
-    A step leads from one value of the format to the next, in their order: across binades, into the subnormals, through
-    zero (+0 and -0 are one value) and from the largest value to infinity.  Any NaN equals any NaN and is apart from
-    everything else, however large `maxulp`.
+    A step leads from one value of the format to the next: across binades, into the subnormals, through zero (+0 and -0
+    are one value) and from the largest value to infinity.  All NaNs are equal, and differ from everything else for any
+    `maxulp`.
 
     Parameters
     ----------
     actual, desired : array_like
-        Values of `fmt`, of any dtype, or `fpemu.Array` objects of that format.  A plain array is its values, as in
-        `numpy.testing.assert_array_max_ulp`; codes become an `fpemu.Array` by ``fe.Array.from_codes``.  Both of one
-        shape.
+        Values of `fmt`, of any dtype, or `fpemu.Array` objects of that format.  Elements of a plain array are values,
+        as in `numpy.testing.assert_array_max_ulp`; ``fe.Array.from_codes`` makes an `fpemu.Array` of codes.  Both of
+        one shape.
     fmt : str or Format
-        The format whose values they are.
+        The values' format.
     maxulp : int
         The largest distance allowed, 0 or more.
 
@@ -154,9 +154,9 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     AssertionError
         If two values are further apart; the message shows how many, the first and the worst, with bits and values.
     TypeError
-        If `maxulp` is no int, or an array holds no numbers.
+        If `maxulp` is not an int, or an array holds no numbers.
     ValueError
-        If the shapes differ, `maxulp` is negative, or a number is no value of `fmt` (cast it first).
+        If the shapes differ, `maxulp` is negative, or a number is not a value of `fmt` (cast it first).
 
     Examples
     --------
@@ -189,42 +189,42 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     apart, distance = distances(got, want, fmt)
     differs = apart | (distance > min(allowed, 2**64 - 1))
     if differs.any():
-        what = f"values of {fmt} are more than {allowed} ulp apart"
-        raise code_failure(got, want, differs, shape, fmt, what).error
+        predicate = f"values of {fmt} are more than {allowed} ulp apart"
+        raise code_failure(got, want, differs, shape, fmt, predicate).error
 
 
 def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Fraction, fmt: str | Format) -> None:
-    """Raise an AssertionError unless each value of a format is within so many ulps of the exact result.
+    """Raise an AssertionError unless each value of a format is within `ulps` ulps of the exact result.
 
-    The error is abs(actual - desired) / ulp(desired), a rational number that is compared exactly.  ulp(x) is the
-    distance between the values at x: 2^(e - p + 1) for 2^e <= abs(x) < 2^(e + 1), but e at least emin, at most the
-    exponent of the largest value.  A correctly rounded result is within 0.5; one of a directed rounding, below 1.  In
-    contrast `assert_max_ulp` counts steps between two values of the format.
+    The error is abs(actual - desired) / ulp(desired), a rational number, compared exactly.  ulp(x) is the spacing of
+    the values at x: 2^(e - p + 1) for 2^e <= abs(x) < 2^(e + 1), with e at least emin and at most the exponent of the
+    largest value.  A correctly rounded result is within 0.5 ulps, one of a directed rounding below 1.  In contrast,
+    `assert_max_ulp` counts steps between two values of the format.
 
-    An infinite result counts as the value that would come after the largest, as it does in rounding.  NaN is right
-    where NaN is desired, and wrong elsewhere; where infinity is desired only that infinity is right.  +0 equals -0.
+    An infinite result counts as the value that would follow the largest, as in rounding.  A desired NaN accepts any NaN
+    and nothing else; a desired infinity accepts only itself.  +0 equals -0.
 
     Parameters
     ----------
     actual : array_like
         Values of `fmt`, of any dtype, or an `fpemu.Array` of that format.
     desired : array_like
-        The exact results, of the same shape: of any dtype or an `fpemu.Array` of any format, each exactly its value, or
+        The exact results, of the same shape: an array of any dtype, an `fpemu.Array` of any format, or
         `fractions.Fraction` and int objects.
     ulps : float or Fraction
         The largest error allowed, 0 or more.
     fmt : str or Format
-        The format of `actual`: floating point, integers or fixed point.
+        The format of `actual`: floating-point, integer or fixed-point.
 
     Raises
     ------
     AssertionError
         If an error is larger; the message shows how many, the first and the worst, in ulps.
     TypeError
-        If `ulps` is no number, or an array holds no numbers.
+        If `ulps` is not a number, or an array holds no numbers.
     ValueError
-        If the shapes differ, `ulps` is negative or not finite, a number of `actual` is no value of `fmt`, or `fmt` is a
-        codebook.
+        If the shapes differ, `ulps` is negative or not finite, a number of `actual` is not a value of `fmt`, or `fmt`
+        is a codebook.
 
     Notes
     -----
@@ -251,7 +251,7 @@ def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Frac
     fmt = dtype(fmt)
     if isinstance(fmt, TableFormat):
         raise ValueError(f"{fmt} is a codebook, whose values have no ulp: use assert_max_ulp, which counts steps")
-    allowed = _bound(ulps)
+    allowed = _exact_bound(ulps)
     got = codes_of_values(actual, fmt, "actual")
     exact, shape = exact_numbers(desired), got.shape
     if exact.shape != shape:
@@ -260,8 +260,8 @@ def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Frac
     errors = [ulp_error(fmt, int(code), number) for code, number in zip(got, exact, strict=True)]
     wrong = [i for i, error in enumerate(errors) if error is None or error > allowed]
     if wrong:
-        what = f"values of {fmt} are more than {number_text(allowed)} ulps off"
-        raise ulp_failure(fmt, got, exact, errors, wrong, shape, what).error
+        predicate = f"values of {fmt} are more than {number_text(allowed)} ulps off"
+        raise ulp_failure(fmt, got, exact, errors, wrong, shape, predicate).error
 
 
 def assert_same_flags(
@@ -277,24 +277,24 @@ def assert_same_flags(
     ----------
     actual, expected : Flags, array_like of unsigned int, or dict
         `fpemu.Flags`; bits in Berkeley TestFloat's numbering (1 inexact, 2 underflow, 4 overflow, 8 divide by zero,
-        16 invalid); or arrays of bool by the flags' names.  Only flags that both name are compared.
+        16 invalid); or a dict of bool arrays by the flags' names.  Only flags in both arguments are compared.
     operands : sequence of array_like, optional
-        What the operation was given, for the message: Arrays, floats, or (with `fmt`) codes.  Broadcast to the flags'
+        The operation's operands, for the message: Arrays, floats, or (with `fmt`) codes.  Broadcast to the flags'
         shape.
     fmt : str or Format, optional
-        The format whose codes the unsigned integers among `operands` are.
+        The format of unsigned integers among `operands`, which are codes.
     ignore : str or iterable of str
         Flags that are not compared.
 
     Raises
     ------
     AssertionError
-        If a flag differs; the message counts by flag, names the likely cause if one rule is that, and shows the first
-        elements.
+        If a flag differs; the message counts by flag, names the likely cause if one rule explains all, and shows the
+        first elements.
     TypeError
         If `actual` or `expected` holds no flags.
     ValueError
-        If the shapes differ, a flag is unknown, no flag is left to compare, or bits are beyond the five.
+        If the shapes differ, a flag is unknown, no flag is left to compare, or a bit is beyond the five.
 
     Examples
     --------
@@ -314,30 +314,28 @@ def assert_same_flags(
       [0]    1, 2      inexact  none
     """
     __tracebackhide__ = True
-    got, named = flag_bits(actual, "actual")
-    want, also_named = flag_bits(expected, "expected")
-    if got.shape != want.shape:
-        raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
-    compared = np.uint8(named & also_named & ~mask_of((ignore,) if isinstance(ignore, str) else ignore, "ignore"))
+    got, actual_mask = flag_bits(actual, "actual")
+    want, expected_mask = flag_bits(expected, "expected")
+    shape = common_shape(got, want)
+    ignored = mask_of((ignore,) if isinstance(ignore, str) else ignore, "ignore")
+    compared = np.uint8(actual_mask & expected_mask & ~ignored)
     if not compared:
-        told, also_told = (
-            "|".join(name for name in Flags.NAMES if mask_of([name], "") & m) for m in (named, also_named)
-        )
+        in_actual, in_expected = ("|".join(flag_names(mask)) for mask in (actual_mask, expected_mask))
         raise ValueError(
-            f"no flag is left to compare: actual tells of {told}, expected of {also_told}, ignore={ignore!r}"
+            f"no flag is left to compare: actual tells of {in_actual}, expected of {in_expected}, ignore={ignore!r}"
         )
-    shape, got, want = got.shape, got.ravel() & compared, want.ravel() & compared
-    given = [as_source(x, _source_of(x, fmt)) for x in operands or ()]
-    for place, source in enumerate(given):
+    got, want = got.ravel() & compared, want.ravel() & compared
+    sources = [as_source(x, _code_format(x, fmt)) for x in operands or ()]
+    for number, source in enumerate(sources):
         if np.broadcast_shapes(shape, source.codes.shape) != shape:
-            raise ValueError(f"operands[{place}] is of shape {source.codes.shape}, the flags are of {shape}")
-    shown = [(np.broadcast_to(source.codes, shape).ravel(), source.format) for source in given]
+            raise ValueError(f"operands[{number}] is of shape {source.codes.shape}, the flags are of {shape}")
+    shown = [(np.broadcast_to(source.codes, shape).ravel(), source.format) for source in sources]
     if (got != want).any():
         raise flag_failure(got, want, shape, shown).error
 
 
-def _bound(ulps: Any) -> Fraction:
-    """The allowed error, exactly."""
+def _exact_bound(ulps: Any) -> Fraction:
+    """The largest error allowed, as a Fraction."""
     if isinstance(ulps, bool) or not isinstance(ulps, int | float | Fraction | np.integer | np.floating):
         raise TypeError(f"ulps must be a number, not {type(ulps).__name__}")
     if not 0 <= ulps < math.inf:
@@ -345,13 +343,13 @@ def _bound(ulps: Any) -> Fraction:
     return Fraction(int(ulps)) if isinstance(ulps, np.integer) else Fraction(ulps)  # type: ignore[arg-type]
 
 
-def _source_of(x: Any, fmt: Any) -> Any:
-    """The format of an operand's codes: unsigned integers are codes where a format is known."""
-    codes = fmt is not None and not carries_codes(x) and np.asarray(x).dtype.kind == "u"
-    return fmt if codes else None
+def _code_format(x: Any, fmt: Any) -> Any:
+    """`fmt` if an operand is an array of unsigned integers, which are codes; None for other operands."""
+    is_codes = fmt is not None and not carries_codes(x) and np.asarray(x).dtype.kind == "u"
+    return fmt if is_codes else None
 
 
-def _asked(
+def _claim_and_operands(
     operation: str | Claim | None,
     operands: Sequence[ArrayLike] | None,
     fmt: Format,
@@ -359,15 +357,17 @@ def _asked(
     profile: str | Profile | None,
     shape: tuple[int, ...],
 ) -> tuple[Claim, list[NDArray[Any]]] | None:
-    """What was asked of the implementation: a claim and the operands' codes."""
+    """The claim about the operation and its operands' codes, or None if they are not given."""
     if (operation is None) != (operands is None):
         raise ValueError("operation and operands are given together, or neither")
     if operation is None or operands is None:
         return None
-    formats = operation.operands if isinstance(operation, Claim) else [_source_of(x, fmt) for x in operands]
-    if len(formats) != len(operands):
-        raise ValueError(f"{operation.operation} takes {len(formats)} operands, not {len(operands)}")  # type: ignore[union-attr]
-    sources = [as_source(x, own if _source_of(x, own) else None) for x, own in zip(operands, formats, strict=True)]
+    formats: Sequence[Format] = [fmt] * len(operands)
+    if isinstance(operation, Claim):
+        formats = operation.operands
+        if len(formats) != len(operands):
+            raise ValueError(f"{operation.operation} takes {len(formats)} operands, not {len(operands)}")
+    sources = [as_source(x, _code_format(x, each)) for x, each in zip(operands, formats, strict=True)]
     codes = [np.broadcast_to(source.codes, shape).ravel() for source in sources]
     if isinstance(operation, Claim):
         return operation, codes

@@ -1,4 +1,4 @@
-"""Golden vectors: which cases to check an implementation with, and the right answers."""
+"""Golden vectors: test cases for an implementation, with the correct answers."""
 
 from fpemu.verification.vectors import *  # noqa: F403
 from fpemu.verification.vectors import __all__ as __all__

@@ -1,4 +1,4 @@
-"""Claims about implementations, and whether they keep them: audits, vectors, causes of differences."""
+"""Claims about implementations, and their verification: audits, golden vectors, diagnosis of differences."""
 
 from fpemu.verification.audits import (
     Audit,

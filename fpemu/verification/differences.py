@@ -45,7 +45,7 @@ __all__ = [
 ALL_FLAGS = (1 << len(Flags.NAMES)) - 1
 
 
-def common_shape(got: Codes, want: Codes) -> tuple[int, ...]:
+def common_shape(got: NDArray[Any], want: NDArray[Any]) -> tuple[int, ...]:
     if got.shape != want.shape:
         raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
     return got.shape

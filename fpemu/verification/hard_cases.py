@@ -1,8 +1,8 @@
-"""Operands that are hard for an operation, by construction: a result is chosen, and an operand solved for, exactly.
+"""Construct hard operands: choose a hard result, then solve exactly for an operand.
 
-A chosen result is halfway between two neighbours, the overflow threshold, a subnormal, a zero left by cancellation.
-The operand is the format's value nearest to the exact solution, or a few values beside it; where the solution is one,
-the result is exactly the chosen one.
+Hard results are ties between neighbours, the overflow threshold, subnormals, and a zero left by cancellation.  The
+operand is the format's value nearest to the exact solution, or a few values away; if the solution is a value of the
+format, the operation's exact result is the chosen one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from fpemu.formats import FloatFormat, IntFormat, TableFormat
 from fpemu.formats.facts.exactness import floor_log2, quantum
 from fpemu.inspection import Code
 
-__all__ = ["SOLVED", "finite", "halfway", "nearest_code", "short", "without_codebooks"]
+__all__ = ["SOLVED", "finite_value", "halfway", "nearest_code", "refuse_codebook", "short_number"]
 
-Numbers = FloatFormat | IntFormat
+NumberFormat = FloatFormat | IntFormat
 
-# operation -> the operand that is solved for, and its value for a result and the other operands
+# operation -> index of the operand to solve for; its value for a result and the other operands
 SOLVED: dict[str, tuple[int, Callable[..., Fraction | None]]] = {
     "add": (1, lambda result, x: result - x),
     "subtract": (1, lambda result, x: x - result),
@@ -26,34 +26,34 @@ SOLVED: dict[str, tuple[int, Callable[..., Fraction | None]]] = {
     "divide": (0, lambda result, y: result * y),
     "fma": (2, lambda result, x, y: result - x * y),
     "sqrt": (0, lambda result: result * result),
-    # the quotient is the result there: a tie between two quotients is what is hard for a remainder
+    # Remainders are hard where the quotient is a tie, so the chosen result is the quotient.
     "fmod": (0, lambda quotient, y: quotient * y),
     "ieee_remainder": (0, lambda quotient, y: quotient * y),
 }
 
 
-def without_codebooks(fmt: Numbers | TableFormat) -> Numbers:
+def refuse_codebook(fmt: NumberFormat | TableFormat) -> NumberFormat:
     """The format; a ValueError for a codebook."""
     if isinstance(fmt, TableFormat):
         raise ValueError(f"{fmt} is a codebook: operations have none; for casts to it use sources({fmt.name!r})")
     return fmt
 
 
-def finite(code: int, fmt: Numbers) -> Fraction | None:
+def finite_value(code: int, fmt: NumberFormat) -> Fraction | None:
     """A code's value; None for NaN and infinities."""
     return Code(fmt, code).exact
 
 
-def halfway(code: int, fmt: Numbers) -> Fraction | None:
-    """Halfway from a code's value to the next one away from zero; at the largest value where overflow begins."""
-    x = finite(code, fmt)
+def halfway(code: int, fmt: NumberFormat) -> Fraction | None:
+    """The midpoint between a code's value and the next one away from zero; for the largest, the overflow threshold."""
+    x = finite_value(code, fmt)
     if x is None:
         return None
     return x + quantum(abs(x), fmt) / (2 if x >= 0 else -2)
 
 
-def nearest_code(x: Fraction, fmt: Numbers, steps: int = 0) -> int:
-    """The code of the finite value nearest to a number, or so many codes away from zero; the last one beyond the end.
+def nearest_code(x: Fraction, fmt: NumberFormat, steps: int = 0) -> int:
+    """The code of the finite value nearest to a number, moved `steps` codes away from zero, clamped to the largest.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def nearest_code(x: Fraction, fmt: Numbers, steps: int = 0) -> int:
         return value % fmt.code_count
     if x < 0 and not fmt.signed:
         units, x = 0, Fraction(0)
-    # The codes of magnitudes are in their order: each binade begins where the one before ends.
+    # Codes of magnitudes are consecutive: each binade begins where the previous one ends.
     binade = max(floor_log2(abs(x)), fmt.emin) - fmt.emin if x else 0
     leading = 0 if fmt.subnormals else 1 << fmt.trailing_bits
     magnitude = (binade << fmt.trailing_bits) + units - leading + steps
@@ -80,7 +80,7 @@ def nearest_code(x: Fraction, fmt: Numbers, steps: int = 0) -> int:
     return magnitude if code in fmt.nan_codes or Code(fmt, code).exact is None else code
 
 
-def short(odd: int, x: Fraction) -> Fraction:
-    """A number of few digits in the binade of another: an odd number times a power of two."""
+def short_number(odd: int, x: Fraction) -> Fraction:
+    """An odd number scaled by a power of two into the binade of x."""
     number = odd * Fraction(2) ** (floor_log2(abs(x)) - odd.bit_length() + 1)
     return number if x > 0 else -number

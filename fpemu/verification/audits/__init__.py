@@ -1,4 +1,4 @@
-"""Audits: is this implementation what it claims, bit for bit, and if not, which rules does it follow instead?"""
+"""Audits: compare an implementation with its claim, bit for bit; search for the rules that it follows instead."""
 
 from fpemu.verification.audits.auditor import audit
 from fpemu.verification.audits.findings import Difference

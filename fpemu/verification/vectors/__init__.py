@@ -1,4 +1,4 @@
-"""Golden vectors: which cases to check an implementation with, and the right answers."""
+"""Golden vectors: test cases for an implementation, with the correct answers."""
 
 from fpemu.verification.vectors.code_classes import CLASSES
 from fpemu.verification.vectors.coverage import Cell
