@@ -192,6 +192,16 @@ class Claim:
         """Whether the answer depends on random bits."""
         return isinstance(self.profile.rounding, Stochastic)
 
+    @property
+    def result_dtype(self) -> np.dtype[Any]:
+        """The dtype of results: the format's code dtype, or uint8 for truth values."""
+        return np.dtype(np.uint8 if self.result is None else self.result.code_dtype)
+
+    @property
+    def result_count(self) -> int:
+        """Number of possible results: the format's codes, or 2 for truth values."""
+        return 2 if self.result is None else self.result.code_count
+
     def answer(
         self, *codes: ArrayLike, random_bits: ArrayLike | None = None, out: NDArray[Any] | None = None
     ) -> NDArray[Any]:

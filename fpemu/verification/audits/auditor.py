@@ -325,7 +325,7 @@ def _misfit(batch: Batch, claim: Claim) -> str | None:
     """The reason why a recorded batch does not fit the claim, or None."""
     if len(batch.operands) != claim.arity:
         return f"{claim.operation} takes {claim.arity} operands, but {len(batch.operands)} were recorded"
-    counts = [*(fmt.code_count for fmt in claim.operands), 2 if claim.result is None else claim.result.code_count]
+    counts = [*(fmt.code_count for fmt in claim.operands), claim.result_count]
     names = [*(f"operand {number}" for number in range(1, claim.arity + 1)), "the result"]
     for name, codes, count in zip(names, [*batch.operands, batch.result], counts, strict=True):
         largest = int(codes.max(initial=0))

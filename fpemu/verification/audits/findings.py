@@ -207,9 +207,8 @@ class Findings:
 
     def _limits(self) -> list[int]:
         """Exclusive upper bounds of a row's numbers: the operands' codes, two results, two sets of flags."""
-        result = 2 if self.claim.result is None else self.claim.result.code_count
         operands = [fmt.code_count for fmt in self.claim.operands]
-        return [*operands, result, result, *[ALL_FLAGS + 1] * (2 * self.flags)]
+        return [*operands, *[self.claim.result_count] * 2, *[ALL_FLAGS + 1] * (2 * self.flags)]
 
     def _difference(self, row: Any, limits: list[int]) -> Difference:
         """A difference read from a file, after checks."""

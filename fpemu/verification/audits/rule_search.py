@@ -268,9 +268,9 @@ def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list
             fewest.append(score)
     keys = [b"all"] if b"all" in classes else list(classes)[:MAX_PARTIAL]
     ranked = []
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
+    following = [*(results[key] for key in keys[1:]), evidence.expected]
+    for key, other in zip(keys, following, strict=False):
         first, *others = classes[key]
-        other = evidence.expected if following is None else results[following]
         apart = np.flatnonzero(~same(results[key], other, evidence.claim, evidence.nan))
         ranked.append(
             RuleSet(

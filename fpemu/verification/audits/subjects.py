@@ -40,15 +40,15 @@ __all__ = [
     "recorded",
 ]
 
-_HEXADECIMAL = re.compile(rb"(0[xX])?[0-9a-fA-F]{1,32}")  # int() takes signs and underscores too
-TIMEOUT = 60.0  # seconds for a batch that a program or a library may take
+_HEX_WORD = re.compile(rb"(0[xX])?[0-9a-fA-F]{1,32}")  # int() accepts signs and underscores too
+TIMEOUT = 60.0  # seconds that a program or a library may take for a batch
 
 
 class Answer(NamedTuple):
-    """What a subject answered.
+    """A subject's answer to a batch.
 
-    `codes`: results, as many as there are before the problem; `flags`: in TestFloat's numbering, or None; `problem`:
-    why nothing more came, or None.
+    `codes`: the results before the problem, if there was one; `flags`: in TestFloat's numbering, or None; `problem`:
+    why there are no more results, or None.
     """
 
     codes: NDArray[Any]
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class CallStyle(NamedTuple):
-    """How a subject is asked: about what, whether it takes and gives values instead of codes, whether it has flags."""
+    """How to call a subject: the claim, whether it takes and returns values instead of codes, whether with flags."""
 
     claim: Claim
     takes_values: bool = False
@@ -65,8 +65,11 @@ class CallStyle(NamedTuple):
     flags: bool = False
 
 
-# Asks about operands' codes, which the subject may spoil
-Runner = Callable[..., Answer]
+class Runner(Protocol):
+    """Runs a subject on a batch."""
+
+    def __call__(self, *operands: NDArray[Any]) -> Answer:
+        """The subject's answer for operands' codes, which it may overwrite."""
 
 
 class Subject(Protocol):
@@ -75,11 +78,11 @@ class Subject(Protocol):
     name: str
 
     def runner(self, style: CallStyle) -> Runner:
-        """The way to ask it."""
+        """The runner for a style of call."""
 
 
 def as_subject(subject: Any) -> Subject | Recorded:
-    """A subject as it is, a callable as one.
+    """Return a subject unchanged, and a callable as a subject.
 
     Parameters
     ----------
@@ -114,61 +117,59 @@ class _Function:
         self.name = str(getattr(call, "__qualname__", None) or repr(call))
 
     def runner(self, style: CallStyle) -> Runner:
-        claim = style.claim
-
-        def ask(*operands: NDArray[Any]) -> Answer:
-            nothing = np.zeros(0, np.uint8 if claim.result is None else claim.result.code_dtype)
-            given = list(operands)
+        def run(*operands: NDArray[Any]) -> Answer:
+            empty = np.zeros(0, style.claim.result_dtype)
+            arguments = list(operands)
             if style.takes_values:
-                given = [values_of(part, fmt) for part, fmt in zip(operands, claim.operands, strict=True)]
+                arguments = [values_of(codes, fmt) for codes, fmt in zip(operands, style.claim.operands, strict=True)]
             try:
-                found = self._in_time(given)
-            except KeyboardInterrupt:  # the user's; a subject's own is told of where it has a thread of its own
+                returned = self._call_in_time(arguments)
+            except KeyboardInterrupt:  # from the user; one from a subject with a timeout arrives as a RuntimeError
                 raise
-            except BaseException as error:  # whatever the subject raises is about the subject
-                return Answer(nothing, None, f"raised {_words(error)}")
+            except BaseException as error:  # anything else is the subject's fault
+                return Answer(empty, None, f"raised {_error_text(error)}")
             try:
-                return _understood(found, style, operands[0].size)
+                return _as_answer(returned, style, operands[0].size)
             except (TypeError, ValueError) as error:
-                return Answer(nothing, None, f"gave a wrong answer: {error}")
-            except Exception as error:  # what it gave may be an object of its own
-                return Answer(nothing, None, f"gave an answer that raised {_words(error)}")
+                return Answer(empty, None, f"gave a wrong answer: {error}")
+            except Exception as error:  # from an object of the subject's own class
+                return Answer(empty, None, f"gave an answer that raised {_error_text(error)}")
 
-        return ask
+        return run
 
-    def _in_time(self, given: list[Any]) -> Any:
-        """The call; one that takes too long is left behind in its thread, which cannot be ended."""
+    def _call_in_time(self, arguments: list[Any]) -> Any:
+        """Call the subject; after the timeout its thread is abandoned, as a thread cannot be stopped."""
         if self._timeout is None:
-            return self._call(*given)
+            return self._call(*arguments)
         outcome: list[Any] = []
 
-        def work() -> None:
+        def call() -> None:
             try:
-                outcome.append((self._call(*given), None))
+                outcome.append((self._call(*arguments), None))
             except BaseException as error:
                 outcome.append((None, error))
 
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=call, daemon=True)
         thread.start()
         thread.join(self._timeout)
         if not outcome:
             raise TimeoutError(f"no answer within {self._timeout:g} s")
-        found, error = outcome[0]
-        if isinstance(error, KeyboardInterrupt):  # not the user's, who interrupts the main thread
-            raise RuntimeError(_words(error)) from error
+        returned, error = outcome[0]
+        if isinstance(error, KeyboardInterrupt):  # the subject's: the user's arrives in the main thread
+            raise RuntimeError(_error_text(error)) from error
         if error is not None:
             raise error
-        return found
+        return returned
 
 
 def function(call: Callable[..., Any], timeout: float | None = None) -> Subject:
-    """A Python callable as a subject: for a time limit, which a bare callable has none of.
+    """Make a subject of a Python callable; `audit` takes a callable as it is, without a timeout.
 
     Parameters
     ----------
     call : callable
-        Takes one-dimensional arrays, one for each operand, and gives an array of results; with flags a pair of results
-        and flags.
+        Takes one-dimensional arrays, one for each operand, and returns an array of results; with flags a pair of
+        results and flags.
     timeout : float, optional
         Seconds for one call.
 
@@ -179,7 +180,7 @@ def function(call: Callable[..., Any], timeout: float | None = None) -> Subject:
     Raises
     ------
     TypeError
-        If it cannot be called.
+        If `call` is not callable.
 
     Examples
     --------
@@ -192,47 +193,47 @@ def function(call: Callable[..., Any], timeout: float | None = None) -> Subject:
     return _Function(call, timeout)
 
 
-def _words(error: BaseException) -> str:
-    """An error's class and text, whatever the text does."""
+def _error_text(error: BaseException) -> str:
+    """An error's class and message; the class alone if its message raises."""
     try:
         text = str(error)
-    except Exception:  # a subject's class
+    except Exception:  # the subject's own class
         text = ""
     return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def values_of(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """Codes as values: by their bits where numpy has the type, else as `decode` gives them."""
+    """Codes as values: of numpy's type for the format if there is one, else as from `decode`."""
     for name in ("float16", "float32", "float64"):
         if same_codes(fmt, dtype(name)):
             return codes.view(name)
     return np.asarray(decode(codes, fmt))
 
 
-def _understood(found: Any, style: CallStyle, size: int) -> Answer:
-    """What a callable gave as codes and flags; a TypeError or ValueError says what is wrong with it."""
-    flags = None
+def _as_answer(returned: Any, style: CallStyle, size: int) -> Answer:
+    """Codes and flags from a callable's return value; a TypeError or ValueError if it is malformed."""
+    result, flags = returned, None
     if style.flags:
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise TypeError(f"with flags it must be a pair (results, flags), not {type(found).__name__}")
-        found, raised = found
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            raise TypeError(f"with flags it must be a pair (results, flags), not {type(returned).__name__}")
+        result, raised = returned
         flags = flag_bits(raised, "the flags")[0]
     fmt = style.claim.result
     if fmt is None:
-        codes = _truth(found)
+        codes = _truth_codes(result)
     elif style.gives_values:
-        codes = codes_of_values(found, fmt, "the result")
+        codes = codes_of_values(result, fmt, "the result")
     else:
-        codes = codes_in(found, fmt, "the result")
-    for what, array in (("the result", codes), ("the flags", flags)):
+        codes = codes_in(result, fmt, "the result")
+    for name, array in (("the result", codes), ("the flags", flags)):
         if array is not None and array.shape != (size,):
-            raise ValueError(f"{what} must be of shape {(size,)}, not {array.shape}")
+            raise ValueError(f"{name} must be of shape {(size,)}, not {array.shape}")
     return Answer(codes, flags)
 
 
-def _truth(found: Any) -> NDArray[np.uint8]:
+def _truth_codes(result: Any) -> NDArray[np.uint8]:
     """Truth values as 0 and 1."""
-    truth = np.asarray(found)
+    truth = np.asarray(result)
     if truth.dtype != np.bool_ and not (truth.dtype.kind in "iu" and np.isin(truth, (0, 1)).all()):
         raise TypeError(f"the result must be of bool, or of integers 0 and 1, not of {truth.dtype}")
     return truth.astype(np.uint8)
@@ -242,70 +243,63 @@ def _truth(found: Any) -> NDArray[np.uint8]:
 
 
 class _Program:
-    """A program that answers each line of its input with a line."""
+    """A program that prints one line for each line of its input."""
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
         self._command, self._timeout = list(command), timeout
         self.name = shlex.join(command)
 
     def runner(self, style: CallStyle) -> Runner:
-        claim = style.claim
-        count = 2 if claim.result is None else claim.result.code_count
-        kind = np.dtype(np.uint8 if claim.result is None else claim.result.code_dtype)
+        claim, count = style.claim, style.claim.result_count
         widths = [-(-fmt.bits // 4) for fmt in claim.operands]
         longest = 8 + len(f"{count - 1:x}") + 8 * style.flags
 
-        def ask(*operands: NDArray[Any]) -> Answer:
+        def run(*operands: NDArray[Any]) -> Answer:
+            size = operands[0].size
             columns = [
-                [f"{code:0{width}x}" for code in part.tolist()] for part, width in zip(operands, widths, strict=True)
+                [f"{code:0{width}x}" for code in codes.tolist()] for codes, width in zip(operands, widths, strict=True)
             ]
             text = "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
-            ran = processes.run(self._command, text.encode(), longest * operands[0].size + 4096, self._timeout)
-            codes, flags, problem = _answers(ran.output, operands[0].size, count, style.flags)
+            ran = processes.run(self._command, text.encode(), longest * size + 4096, self._timeout)
+            codes, flags, problem = _parse_lines(ran.output, size, count, style.flags)
             if ran.problem is not None:
                 problem = ran.problem if problem is None else f"{problem}; it {ran.problem}"
-            elif problem is None and len(codes) < operands[0].size:
-                problem = f"answered {len(codes)} of {operands[0].size} lines, then ended"
-            return Answer(np.array(codes, kind), np.array(flags, np.uint8) if style.flags else None, problem)
+            elif problem is None and len(codes) < size:
+                problem = f"answered {len(codes)} of {size} lines, then ended"
+            raised = np.array(flags, np.uint8) if style.flags else None
+            return Answer(np.array(codes, claim.result_dtype), raised, problem)
 
-        return ask
+        return run
 
 
-def _answers(output: bytes, size: int, count: int, with_flags: bool) -> tuple[list[int], list[int], str | None]:
-    """Codes and flags of the lines as far as they are right, and what is wrong with the first that is not."""
+def _parse_lines(output: bytes, size: int, count: int, with_flags: bool) -> tuple[list[int], list[int], str | None]:
+    """Codes and flags of the lines before the first malformed one, and the problem with that one, or None."""
     codes: list[int] = []
     flags: list[int] = []
     lines = output.split(b"\n")
-    rest = lines.pop()  # after the last end of line: nothing, or a line that the program did not finish
-    if rest and len(lines) < size:
-        lines.append(rest)
+    unfinished = lines.pop()  # after the last newline
+    if unfinished and len(lines) < size:
+        lines.append(unfinished)
     for number, line in enumerate(lines[:size], 1):
         words = line.split()
-        try:
-            if len(words) != 1 + with_flags:
-                raise ValueError
-            if not all(map(_HEXADECIMAL.fullmatch, words)):
-                raise ValueError
-            found = [int(word, 16) for word in words]
-            if not 0 <= found[0] < count or (with_flags and not 0 <= found[1] <= ALL_FLAGS):
-                raise ValueError
-        except ValueError:
+        numbers = [int(word, 16) for word in words] if all(map(_HEX_WORD.fullmatch, words)) else []
+        if len(numbers) != 1 + with_flags or numbers[0] >= count or (with_flags and numbers[1] > ALL_FLAGS):
             shown = line[:40].decode(errors="replace")
             wanted = "a result and flags" if with_flags else "a result"
             return codes, flags, f"printed {shown!r} as line {number}: not {wanted} in hexadecimal, below {count:#x}"
-        codes.append(found[0])
-        flags.extend(found[1:])
+        codes.append(numbers[0])
+        flags.extend(numbers[1:])
     if len(lines) > size:
         return codes, flags, f"printed {len(lines)} lines for {size}"
     return codes, flags, None
 
 
 def program(command: str | Sequence[str], timeout: float = TIMEOUT) -> Subject:
-    """A program that reads vectors on standard input and answers on standard output.
+    """Make a subject of a program that reads operands on standard input and prints results on standard output.
 
-    It is started for each batch.  A line of its input has the operands' codes in hexadecimal, with a blank between; for
-    each it prints a line with the result's code in hexadecimal, and where flags are audited a blank and the flags, in
-    TestFloat's numbering.  At the end of its input it ends, with status 0.
+    The program is started for each batch.  Each line of its input holds the operands' codes in hexadecimal, separated
+    by blanks; for each it prints a line with the result's code in hexadecimal and, if flags are audited, a blank and
+    the flags in TestFloat's numbering.  It exits with status 0 at the end of its input.
 
     Parameters
     ----------
@@ -339,42 +333,40 @@ def program(command: str | Sequence[str], timeout: float = TIMEOUT) -> Subject:
 
 
 class _Library:
-    """A function of a shared library, called in a process of its own: it may crash."""
+    """A function of a shared library, called in a separate process, as it may crash."""
 
     def __init__(self, path: Path, symbol: str, timeout: float) -> None:
         self._path, self._symbol, self._timeout = path, symbol, timeout
         self.name = f"{symbol} of {path}"
 
     def runner(self, style: CallStyle) -> Runner:
-        claim = style.claim
-        kind = np.dtype(np.uint8 if claim.result is None else claim.result.code_dtype)
+        kind, limit = style.claim.result_dtype, style.claim.result_count
         host = str(Path(processes.__file__).with_name("library_host.py"))
 
-        def ask(*operands: NDArray[Any]) -> Answer:
+        def run(*operands: NDArray[Any]) -> Answer:
             size = operands[0].size
-            sizes = ",".join(str(part.itemsize) for part in operands)
+            sizes = ",".join(str(codes.itemsize) for codes in operands)
             words = [str(self._path), self._symbol, str(size), sizes, str(kind.itemsize), str(int(style.flags))]
-            wanted = size * (kind.itemsize + style.flags)
-            given = b"".join(part.tobytes() for part in operands)
-            ran = processes.run([sys.executable, "-I", host, *words], given, wanted, self._timeout)
-            if ran.problem is not None or len(ran.output) != wanted:
-                return Answer(np.zeros(0, kind), None, ran.problem or f"gave {len(ran.output)} bytes of {wanted}")
+            expected = size * (kind.itemsize + style.flags)
+            stdin = b"".join(codes.tobytes() for codes in operands)
+            ran = processes.run([sys.executable, "-I", host, *words], stdin, expected, self._timeout)
+            if ran.problem is not None or len(ran.output) != expected:
+                return Answer(np.zeros(0, kind), None, ran.problem or f"gave {len(ran.output)} bytes of {expected}")
             codes = np.frombuffer(ran.output, kind, size)
             flags = np.frombuffer(ran.output, np.uint8, size, size * kind.itemsize) if style.flags else None
-            limit = 2 if claim.result is None else claim.result.code_count
             if int(codes.max(initial=0)) >= limit or (flags is not None and int(flags.max(initial=0)) > ALL_FLAGS):
                 return Answer(np.zeros(0, kind), None, f"gave a code of {limit:#x} or more, or flags beyond the five")
             return Answer(codes, flags)
 
-        return ask
+        return run
 
 
 def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT) -> Subject:
-    """A function of a shared library, called through ctypes in a process of its own, which may crash.
+    """Make a subject of a function in a shared library, called through ctypes in a separate process, as it may crash.
 
-    In C: ``void symbol(size_t count, const T *x, ..., R *result, uint8_t *flags)`` with a pointer for each operand, to
-    unsigned integers of the codes' width (uint8_t, uint16_t, uint32_t, uint64_t; of float32 and float64 as well
-    ``float`` and ``double``), and `flags`, in TestFloat's numbering, only where they are audited.
+    In C: ``void symbol(size_t count, const T *x, ..., R *result, uint8_t *flags)``, with a pointer for each operand to
+    unsigned integers of the codes' width (uint8_t, uint16_t, uint32_t, uint64_t; for float32 and float64 also
+    ``float`` and ``double``), and `flags`, in TestFloat's numbering, only if they are audited.
 
     Parameters
     ----------
@@ -404,27 +396,27 @@ def library(path: str | os.PathLike[str], symbol: str, timeout: float = TIMEOUT)
     ...
     FileNotFoundError: no/libhalf.so: no such file
     """
-    found = file_path(path)
+    file = file_path(path)
     try:
-        check_file(found)
+        check_file(file)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{found}: no such file") from None
-    return _Library(found.resolve(), symbol, timeout)
+        raise FileNotFoundError(f"{file}: no such file") from None
+    return _Library(file.resolve(), symbol, timeout)
 
 
 # -- recorded answers -------------------------------------------------------------------------------------------------
 
 
 class Recorded:
-    """Answers that were recorded elsewhere: inputs and results as codes, and the flags if there are any.
+    """Answers recorded elsewhere: inputs and results as codes, with flags if there are any.
 
     Parameters
     ----------
     name : str
-        Where they come from.
+        The origin of the answers.
     batches : iterable of Batch
     claim : Claim, optional
-        What they are said to be.
+        The claim that they should keep.
     """
 
     def __init__(self, name: str, batches: Iterable[Batch], claim: Claim | None = None) -> None:
@@ -435,14 +427,14 @@ class Recorded:
 
 
 def recorded(source: Iterable[Batch], claim: Claim | None = None) -> Recorded:
-    """Recorded answers as a subject.
+    """Make a subject of recorded answers.
 
     Parameters
     ----------
     source : iterable of Batch
         Operands, results and flags (or None), as codes.
     claim : Claim, optional
-        What they are said to be; default what `audit` is told.
+        The claim that they should keep; default: the one given to `audit`.
 
     Returns
     -------
@@ -451,7 +443,7 @@ def recorded(source: Iterable[Batch], claim: Claim | None = None) -> Recorded:
     Raises
     ------
     TypeError
-        If `source` cannot be read.
+        If `source` is not iterable.
 
     Examples
     --------
