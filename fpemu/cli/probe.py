@@ -10,6 +10,7 @@ import typer
 from fpemu.cli.options import FormatsOption, JsonOption
 from fpemu.cli.output import print_json, progress, summary
 from fpemu.verification.audits import probe_script
+from fpemu.verification.audits.probe_script import ProbePlan
 
 __all__ = ["probe"]
 
@@ -47,7 +48,7 @@ def probe(
         fpemu audit --recorded recording.probe --profile torch
     """
     try:
-        plan = probe_script.Plan(format, operation)
+        plan = probe_script.ProbePlan(format, operation)
     except (ValueError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--format', '--operation'") from None
     with progress("inputs", len(plan.claims)) as advance:

@@ -1,4 +1,4 @@
-"""What a machine is, and whether it computes right: versions, the cache, the modes of the FPU, digests of results."""
+"""Facts about this machine, and checks of its results: versions, the kernel cache, FPU modes, digests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu import arithmetic
-from fpemu.arithmetic.elementary import functions as elementary
+from fpemu.arithmetic.elementary import functions
 from fpemu.arrays import Array
 from fpemu.casting import cast, decode, encode, get_num_threads
 from fpemu.formats import dtype
@@ -44,11 +44,10 @@ _FORMATS = (
 )
 _FLOATS = ("float8_e4m3fn", "bfloat16", "float32", "float64")
 _CONVENTIONS = ("ieee", "riscv", "x86-sse", "arm")
-_MODES = tuple(Rounding)
 
 
 class Cache(NamedTuple):
-    """The folder of compiled kernels, None where none can be written; how many there are, their bytes."""
+    """The folder of compiled kernels (None if none is writable), their number and their size in bytes."""
 
     folder: Path | None
     kernels: int
@@ -56,7 +55,7 @@ class Cache(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A check: what was computed, how many results, and what went wrong, or None."""
+    """A check: its name, the number of results, and the problem, or None."""
 
     name: str
     results: int
@@ -64,12 +63,12 @@ class Check(NamedTuple):
 
 
 def versions() -> dict[str, str]:
-    """The versions of fpemu, Python and what it stands on.
+    """The versions of fpemu, Python and the packages that fpemu uses.
 
     Returns
     -------
     dict of str to str
-        "-" for what is not installed.
+        "-" for a package that is not installed.
 
     Examples
     --------
@@ -77,8 +76,8 @@ def versions() -> dict[str, str]:
     >>> list(versions())[:3]
     ['fpemu', 'python', 'numpy']
     """
-    where = f"{platform.python_implementation()}, {platform.system()} {platform.machine()}"
-    python = f"{platform.python_version()} ({where})"
+    system = f"{platform.python_implementation()}, {platform.system()} {platform.machine()}"
+    python = f"{platform.python_version()} ({system})"
     return {"fpemu": __version__, "python": python, **{name: _version(name) for name in PACKAGES}}
 
 
@@ -90,7 +89,7 @@ def _version(package: str) -> str:
 
 
 def thread_counts() -> tuple[int, int]:
-    """How many threads are in use, and how many CPUs the process may use.
+    """The number of threads in use, and of CPUs that the process may use.
 
     Returns
     -------
@@ -100,7 +99,7 @@ def thread_counts() -> tuple[int, int]:
 
 
 def kernel_cache() -> Cache:
-    """Where compiled kernels are kept, and how many.
+    """The folder, number and size of compiled kernels.
 
     Returns
     -------
@@ -120,12 +119,12 @@ def kernel_cache() -> Cache:
 
 
 def fpu_modes() -> list[str]:
-    """The FPU's modes in this thread, in words; no result of fpemu depends on them.
+    """The FPU's modes in this thread, in words; fpemu's results do not depend on them.
 
     Returns
     -------
     list of str
-        The rounding, and what becomes of subnormal numbers.
+        The rounding, and the treatment of subnormal numbers.
 
     Examples
     --------
@@ -157,7 +156,7 @@ def checks() -> Iterator[Check]:
     Raises
     ------
     ImportError
-        If nothing can be computed: the kernels do not load.
+        If the kernels do not load.
 
     Examples
     --------
@@ -167,71 +166,71 @@ def checks() -> Iterator[Check]:
     for name, compute in CORPUS.items():
         total, count = hashlib.sha256(), 0
         try:
-            for part in compute():
-                bits = np.ascontiguousarray(part).reshape(-1)
+            for array in compute():
+                bits = np.ascontiguousarray(array).reshape(-1)
                 bits = bits.view(f"u{bits.itemsize}")
                 total.update(bits.astype(bits.dtype.newbyteorder("<"), copy=False).tobytes())
                 count += bits.size
-        except ImportError:  # numba does not load, or is told not to compile: so it is for all of them
+        except ImportError:  # numba does not load or may not compile: no check can run
             raise
-        except Exception as error:  # a broken installation fails in any way
+        except Exception as error:  # a broken installation may fail anyhow
             yield Check(name, count, f"{type(error).__name__}: {error}")
             continue
-        found = total.hexdigest()[:16]
-        yield Check(name, count, None if found == DIGESTS[name] else f"digest {found}, right {DIGESTS[name]}")
+        digest = total.hexdigest()[:16]
+        yield Check(name, count, None if digest == DIGESTS[name] else f"digest {digest}, right {DIGESTS[name]}")
 
 
-def _draws(what: str, kind: str, count: int) -> NDArray[Any]:
-    """Integers by SHAKE-256, the same on every machine."""
-    dtype = np.dtype(kind).newbyteorder("<")
-    drawn = np.frombuffer(hashlib.shake_256(what.encode()).digest(count * dtype.itemsize), dtype)
-    return drawn.astype(dtype.newbyteorder("="))
+def _random_integers(label: str, kind: str, count: int) -> NDArray[Any]:
+    """Integers from SHAKE-256 of a label, the same on every machine."""
+    integers = np.dtype(kind).newbyteorder("<")
+    drawn = np.frombuffer(hashlib.shake_256(label.encode()).digest(count * integers.itemsize), integers)
+    return drawn.astype(integers.newbyteorder("="))
 
 
-def _floats(what: str, bits: int, count: int) -> NDArray[Any]:
-    """Half of them any bits, half of moderate exponents, where results are not all special."""
-    drawn = _draws(what, f"u{bits // 8}", count)
+def _random_floats(label: str, bits: int, count: int) -> NDArray[Any]:
+    """Floats, half with any bits, half with moderate exponents so that not all results are special."""
+    drawn = _random_integers(label, f"u{bits // 8}", count)
     digits = {16: 10, 32: 23, 64: 52}[bits]
-    middle = (1 << (bits - digits - 2)) - 1
-    near = drawn[::2] & np.asarray(1 << (bits - 1) | (1 << digits) - 1, drawn.dtype)
-    spread = np.asarray(middle - 8, drawn.dtype) + _draws(f"{what}, exponents", "u1", near.size) % 16
-    drawn[::2] = near | spread.astype(drawn.dtype) << np.asarray(digits, drawn.dtype)
+    bias = (1 << (bits - digits - 2)) - 1
+    fractions = drawn[::2] & np.asarray(1 << (bits - 1) | (1 << digits) - 1, drawn.dtype)
+    exponents = np.asarray(bias - 8, drawn.dtype) + _random_integers(f"{label}, exponents", "u1", fractions.size) % 16
+    drawn[::2] = fractions | exponents.astype(drawn.dtype) << np.asarray(digits, drawn.dtype)
     return drawn.view(f"f{bits // 8}")
 
 
-def _codes(what: str, fmt: str, count: int) -> Array:
+def _random_codes(label: str, fmt: str, count: int) -> Array:
+    bits = dtype(fmt).bits
     if fmt in ("float16", "float32", "float64"):
-        bits = dtype(fmt).bits
-        return Array.from_codes(_floats(what, bits, count).view(f"u{bits // 8}"), fmt)
-    return Array.from_codes(_draws(what, f"u{dtype(fmt).bits // 8}", count), fmt)
+        return Array.from_codes(_random_floats(label, bits, count).view(f"u{bits // 8}"), fmt)
+    return Array.from_codes(_random_integers(label, f"u{bits // 8}", count), fmt)
 
 
 def _casts() -> Iterator[Any]:
-    """From float32 and float64 the fast loops, few of them: each is compiled where the cache is cold."""
-    x = _floats("casts", 32, 2048)
+    """Casts from float32 and float64 run few fast loops, as a cold cache has to compile each."""
+    x = _random_floats("casts", 32, 2048)
     for fmt in _FORMATS:
         yield encode(x, fmt)
     for fmt in ("nf4", "tfloat32"):
         yield cast(x, fmt)
     yield encode(x, "float8_e4m3fn", rounding="toward_zero")
-    yield encode(_floats("casts", 64, 2048), "bfloat16")
-    half = _floats("casts", 16, 2048)
+    yield encode(_random_floats("casts", 64, 2048), "bfloat16")
+    half = _random_floats("casts", 16, 2048)
     for fmt in _FORMATS:
-        for mode in _MODES:
+        for mode in Rounding:
             yield encode(half, fmt, rounding=mode)
     for kind in ("i1", "i4", "u8", "i8"):
-        yield encode(_draws("integers", kind, 2048), "bfloat16")
+        yield encode(_random_integers("integers", kind, 2048), "bfloat16")
 
 
-def _random() -> Iterator[Any]:
-    x = _floats("random", 32, 2048)
+def _stochastic_casts() -> Iterator[Any]:
+    x = _random_floats("random", 32, 2048)
     for variant, bits in (("A", 9), ("B", 16), ("C", 32)):
-        drawn = _draws("random bits", "u4", x.size) >> np.uint32(32 - bits)
+        drawn = _random_integers("random bits", "u4", x.size) >> np.uint32(32 - bits)
         for fmt in ("float8_e4m3fn", "bfloat16", "int8"):
             yield encode(x, fmt, rounding=Stochastic(variant, bits), random_bits=drawn)
 
 
-def _numbers() -> Iterator[Any]:
+def _decoded() -> Iterator[Any]:
     for fmt in ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float4_e2m1fn", "int8", "nf4", "binary8p3sf"):
         yield decode(np.arange(dtype(fmt).code_count, dtype=dtype(fmt).code_dtype), fmt)
     for fmt in ("float16", "bfloat16", "q3.12"):
@@ -239,64 +238,64 @@ def _numbers() -> Iterator[Any]:
 
 
 def _operations() -> Iterator[Any]:
-    """Results and flags, each mode in one format, each convention of NaN in all."""
+    """Results and flags: all roundings in one format, each convention of NaN in all formats."""
     binary = (arithmetic.add, arithmetic.multiply, arithmetic.divide)
     for fmt in _FLOATS:
-        x, y, z = (_codes(f"operand {name}", fmt, 512) for name in "xyz")
+        x, y, z = (_random_codes(f"operand {name}", fmt, 512) for name in "xyz")
         for convention in _CONVENTIONS:
             for operation in (*binary, arithmetic.minimum):
-                yield from _parts(operation(x, y, profile=convention, return_flags=True))
-            yield from _parts(arithmetic.fma(x, y, z, profile=convention, return_flags=True))
-            yield from _parts(arithmetic.sqrt(x, profile=convention, return_flags=True))
-        yield from _parts(arithmetic.round_to_integral(x, return_flags=True))
-        yield from _parts(arithmetic.less(x, y, return_flags=True))
-    x, y = (_codes(f"operand {name}", "bfloat16", 512) for name in "xy")
-    for mode in _MODES:
+                yield from _codes_and_flags(operation(x, y, profile=convention, return_flags=True))
+            yield from _codes_and_flags(arithmetic.fma(x, y, z, profile=convention, return_flags=True))
+            yield from _codes_and_flags(arithmetic.sqrt(x, profile=convention, return_flags=True))
+        yield from _codes_and_flags(arithmetic.round_to_integral(x, return_flags=True))
+        yield from _codes_and_flags(arithmetic.less(x, y, return_flags=True))
+    x, y = (_random_codes(f"operand {name}", "bfloat16", 512) for name in "xy")
+    for mode in Rounding:
         for operation in binary:
-            yield from _parts(operation(x, y, rounding=mode, return_flags=True))
+            yield from _codes_and_flags(operation(x, y, rounding=mode, return_flags=True))
 
 
-def _parts(found: Any) -> Iterator[Any]:
-    result, flags = found
+def _codes_and_flags(returned: Any) -> Iterator[Any]:
+    result, flags = returned
     yield result.codes if isinstance(result, Array) else result
     yield flags.bits
 
 
-def _functions() -> Iterator[Any]:
+def _elementary_functions() -> Iterator[Any]:
     for fmt in ("float8_e4m3fn", "float8_e5m2"):
         x = Array.from_codes(np.arange(256, dtype=np.uint8), fmt)
         for name in ("exp", "log2", "sin", "tanh", "erf", "rsqrt"):
-            yield getattr(elementary, name)(x).codes
+            yield getattr(functions, name)(x).codes
 
 
 def _sums() -> Iterator[Any]:
     for fmt in ("bfloat16", "float8_e4m3fn"):
-        x = Array.from_codes(encode(_floats("sums", 32, 8192)[::2].reshape(64, 64), fmt), fmt)
+        x = Array.from_codes(encode(_random_floats("sums", 32, 8192)[::2].reshape(64, 64), fmt), fmt)
         yield arithmetic.sum(x, axis=1, result="float32").codes
         yield arithmetic.sum(x, axis=1, result="float32", accumulate="float16").codes
         yield arithmetic.cumsum(x, axis=1, result="bfloat16").codes
 
 
-def _blocks() -> Iterator[Any]:
-    x = _floats("blocks", 32, 8192)[::2].reshape(16, 256)
+def _quantized() -> Iterator[Any]:
+    x = _random_floats("blocks", 32, 8192)[::2].reshape(16, 256)
     for scheme in ("mxfp4", "mxfp8_e4m3", "nvfp4", "nf4_64"):
-        found = quantize(x, scheme)
-        yield found.codes
-        yield found.scales
+        quantized = quantize(x, scheme)
+        yield quantized.codes
+        yield quantized.scales
 
 
 def _threads() -> Iterator[Any]:
-    x = np.tile(_floats("threads", 32, 1 << 14), 150)  # more than two million
+    x = np.tile(_random_floats("threads", 32, 1 << 14), 150)  # over two million elements, for several threads
     yield encode(x, "float8_e4m3fn")
 
 
 CORPUS: dict[str, Callable[[], Iterator[Any]]] = {
     "casts": _casts,
-    "stochastic rounding": _random,
-    "codes to numbers": _numbers,
+    "stochastic rounding": _stochastic_casts,
+    "codes to numbers": _decoded,
     "operations and flags": _operations,
-    "elementary functions": _functions,
+    "elementary functions": _elementary_functions,
     "sums": _sums,
-    "scaled formats": _blocks,
+    "scaled formats": _quantized,
     "threads": _threads,
 }

@@ -23,7 +23,7 @@ from fpemu.formats.strict_json import parsed
 from fpemu.verification import vectors
 from fpemu.verification.audits import library, recordings
 from fpemu.verification.audits.findings import Findings
-from fpemu.verification.audits.probe_template import HASH, HEAD, KIND
+from fpemu.verification.audits.probe_template import HASH_MEMBER, HEAD_MEMBER, RECORDING_KIND
 from fpemu.verification.audits.recordings import is_recording
 from fpemu.verification.claims import Claim
 
@@ -247,16 +247,16 @@ def test_blocks_of_lines():
 def recording(path, about, members):
     head = json.dumps(about).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(HEAD, head)
+        archive.writestr(HEAD_MEMBER, head)
         for name, raw in members.items():
             archive.writestr(name, raw)
-        archive.writestr(HASH, hashlib.sha256(head).hexdigest())
+        archive.writestr(HASH_MEMBER, hashlib.sha256(head).hexdigest())
     return path
 
 
 def test_recordings_that_grow(tmp_path):
     machine = dict.fromkeys(("device name", "device", "torch", "date"), "")
-    about = {"kind": KIND, "machine": machine, "fpemu": "", "items": [], "absent": []}
+    about = {"kind": RECORDING_KIND, "machine": machine, "fpemu": "", "items": [], "absent": []}
     bomb = recording(tmp_path / "a.probe", about, {str(k): bytes(1 << 27) for k in range(5)})
     assert bomb.stat().st_size < 1 << 20
     refused(recordings, bomb, "its members take .* bytes of memory; a file of .* bytes may take")

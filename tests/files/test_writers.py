@@ -16,8 +16,7 @@ from fpemu.files import atomic as replacement
 from fpemu.files.atomic import replacing, replacing_together
 from fpemu.files.data_files import Outgoing, write_arrays
 from fpemu.verification import vectors
-from fpemu.verification.audits import probe
-from fpemu.verification.audits import probe_template as recorder
+from fpemu.verification.audits import probe, probe_template
 from fpemu.verification.audits.findings import Findings
 from fpemu.verification.claims import Claim
 
@@ -47,7 +46,7 @@ def script(path):
 
 
 def recording(path):
-    recorder.written(str(path), {"items": []}, {"a": b"1" * 300})
+    probe_template.write_recording(str(path), {"items": []}, {"a": b"1" * 300})
 
 
 def ledger(path):

@@ -129,7 +129,7 @@ found += [fe.exp(fe.array(x, "bfloat16")).codes, (fe.array(x, "bfloat16") * 2).c
 print(len(found), [int(code) for code in found[0]], found[1].tolist(), found[2].tolist(), float(found[3]))
 print(all(hasattr(fe, name) for name in fe.__all__), fe.cores.add.__doc__ or None, fe.add.__doc__ or None)
 for module in pkgutil.walk_packages(fe.__path__, "fpemu."):
-    if module.name.rpartition(".")[2] not in ("__main__", "train", "recorder"):
+    if module.name.rpartition(".")[2] not in ("__main__", "train"):
         importlib.import_module(module.name)
 """
 

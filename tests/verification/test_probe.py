@@ -16,10 +16,9 @@ import pytest
 
 import fpemu as fe
 from fpemu.files.boundary import Budget
-from fpemu.verification.audits import probe, recordings
-from fpemu.verification.audits import probe_template as recorder
-from fpemu.verification.audits.probe_script import Plan, recorded_name
-from fpemu.verification.audits.recordings import _by_rule, is_recording
+from fpemu.verification.audits import probe, probe_template, recordings
+from fpemu.verification.audits.probe_script import ProbePlan, recorded_name
+from fpemu.verification.audits.recordings import _codes_by_rule, is_recording
 from fpemu.verification.claims import Claim
 
 PEERS = Path(__file__).parents[1] / "peers"
@@ -65,10 +64,10 @@ def about_edited(path, change, tidy=False):
     """A copy of a recording whose description was changed, with a hash that fits; `tidy`: without unused members."""
 
     def of(members):
-        about = json.loads(members[recorder.HEAD])
+        about = json.loads(members[probe_template.HEAD_MEMBER])
         change(about)
-        members[recorder.HEAD] = json.dumps(about).encode()
-        members[recorder.HASH] = hashlib.sha256(members[recorder.HEAD]).hexdigest().encode()
+        members[probe_template.HEAD_MEMBER] = json.dumps(about).encode()
+        members[probe_template.HASH_MEMBER] = hashlib.sha256(members[probe_template.HEAD_MEMBER]).hexdigest().encode()
         for name in [name for name in members if tidy and len(name) == 64 and name not in json.dumps(about)]:
             del members[name]
 
@@ -91,27 +90,27 @@ def test_the_script_is_old_python_and_needs_torch_alone(script):
 
 
 def test_what_is_asked():
-    claims = Plan().claims
+    claims = ProbePlan().claims
     assert len(claims) == 83
     assert all(recorded_name(claim) == name for name, claim in claims.items())
     casts = {name for name, claim in claims.items() if claim.operation == "cast"}
     assert {"float64 to float32", "int64 to bfloat16", "float8_e8m0fnu to float32"} < casts
-    assert {claim.operation for claim in claims.values()} == set(recorder.CALLS)
-    assert list(Plan(["e5m2"], ["encode"]).claims) == [
+    assert {claim.operation for claim in claims.values()} == set(probe_template.CALLS)
+    assert list(ProbePlan(["e5m2"], ["encode"]).claims) == [
         *(f"{source} to float8_e5m2" for source in ("float32", "float64", "float16", "bfloat16")),
         "float8_e5m2 to float32",
     ]
-    assert list(Plan(operations=["+"]).claims) == ["add of float16", "add of bfloat16", "add of float32"]
+    assert list(ProbePlan(operations=["+"]).claims) == ["add of float16", "add of bfloat16", "add of float32"]
     with pytest.raises(ValueError, match="nothing of float6_e3m2fn by these"):
-        Plan(["float6_e3m2fn"])
+        ProbePlan(["float6_e3m2fn"])
     with pytest.raises(ValueError, match=r"no operation 'ad' to ask torch for: .*did you mean"):
-        Plan(operations=["ad"])
+        ProbePlan(operations=["ad"])
     with pytest.raises(ValueError, match="unknown format"):
-        Plan(["float17x"])
+        ProbePlan(["float17x"])
     with pytest.raises(TypeError, match="formats must be a sequence"):
-        Plan("float16")
+        ProbePlan("float16")
     with pytest.raises(TypeError, match="an operation is a name"):
-        Plan(operations=[1])
+        ProbePlan(operations=[1])
 
 
 def test_a_script_is_written_whole_or_not_at_all(tmp_path):
@@ -126,10 +125,10 @@ def test_the_same_script_for_a_seed(tmp_path):
     for path, seed in ((first, 3), (again, 3), (other, 4)):
         names = probe(path, ["bfloat16"], ["add", "exp"], per_cell=0, random=10, seed=seed)
     assert again.read_bytes() == first.read_bytes() != other.read_bytes()
-    plan = json.loads(recorder.unpacked(_constant(again, "PLAN")))
+    plan = json.loads(probe_template.decompress(_constant(again, "PLAN")))
     assert plan["inputs"] == {"per cell": 0, "random": 10, "seed": 3}
     assert [item["name"] for item in plan["items"]] == names
-    assert len(recorder.unpacked(_constant(again, "INPUTS"))) == max(
+    assert len(probe_template.decompress(_constant(again, "INPUTS"))) == max(
         stop for item in plan["items"] for batch in item["batches"] for _, stop in batch.get("operands", [[0, 0]])
     )
 
@@ -149,18 +148,18 @@ def test_inputs_by_rule_are_the_same_on_both_sides():
         ("float32", {"shift": 16, "count": 1 << 16, "add": [0, 1, 0xFFFF]}),
     ):
         found = fe.dtype(fmt)
-        codes = np.frombuffer(recorder.by_rule(rule, found.bits // 8), found.code_dtype)
-        assert np.array_equal(codes, _by_rule(rule, found, Budget("x.probe", 1 << 20)))
+        codes = np.frombuffer(probe_template.codes_by_rule(rule, found.bits // 8), found.code_dtype)
+        assert np.array_equal(codes, _codes_by_rule(rule, found, Budget("x.probe", 1 << 20)))
         assert len(set(codes.tolist())) == codes.size  # no input twice
     assert set(codes.tolist()) >= {0x3F80FFFF, 0x3F810000, 0x3F810001}
 
 
 def test_integers_beside_ties(script):
     """Of those in the plan some are ties of bfloat16, some become ties in float32: by rational arithmetic."""
-    plan = json.loads(recorder.unpacked(_constant(script, "PLAN")))
+    plan = json.loads(probe_template.decompress(_constant(script, "PLAN")))
     (item,) = (each for each in plan["items"] if each["name"] == "int64 to bfloat16")
     ((start, stop),) = item["batches"][0]["operands"]
-    numbers = np.frombuffer(recorder.unpacked(_constant(script, "INPUTS"))[start:stop], np.int64).tolist()
+    numbers = np.frombuffer(probe_template.decompress(_constant(script, "INPUTS"))[start:stop], np.int64).tolist()
 
     def is_tie(number):
         scaled = Fraction(abs(number), 1 << max(abs(number).bit_length() - 9, 0))
@@ -188,7 +187,7 @@ def test_no_device_is_said(script, tmp_path):
     done = run(script, tmp_path, "-o", "nowhere/recording.probe")
     assert done.returncode == 1
     assert "nowhere: no such folder" in done.stderr
-    done = run(recorder.__file__, tmp_path)
+    done = run(probe_template.__file__, tmp_path)
     assert "write it with `fpemu probe -o probe.py`" in done.stderr
     (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libgpu.so')")
     done = run(script, tmp_path, stub=False, PYTHONPATH=str(tmp_path))
@@ -299,10 +298,10 @@ def test_edited_recordings_are_refused(recording):
         members[first], members[second] = members[second], members[first]
 
     def lose(members):
-        del members[recorder.HASH]
+        del members[probe_template.HASH_MEMBER]
 
     def rename(members):
-        members[recorder.HEAD] = members[recorder.HEAD].replace(b"A Stub", b"A Slab")
+        members[probe_template.HEAD_MEMBER] = members[probe_template.HEAD_MEMBER].replace(b"A Stub", b"A Slab")
 
     for change, words in (
         (swap, "is something else: the file was edited"),
@@ -324,7 +323,7 @@ def test_what_a_recording_tells_is_text(recording):
     with pytest.raises(ValueError, match="two of its items have the same name"):
         recordings(about_edited(recording, twice))
     with zipfile.ZipFile(recording) as archive:
-        told = json.loads(archive.read(recorder.HEAD))
+        told = json.loads(archive.read(probe_template.HEAD_MEMBER))
     assert told["absent"]
     places = [["fpemu"], *(["machine", word] for word in ("device name", "device", "torch", "date"))]
     places += [["items", 0, word] for word in ("name", "call")] + [

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from fpemu.verification.audits.processes import run
+from fpemu.verification.audits.processes import run_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sessions of POSIX")
 LINUX = sys.platform == "linux"
@@ -55,7 +55,7 @@ def alive(file):
 def test_a_descendant_in_its_own_session_that_holds_the_output(then, tmp_path):
     """The audit ends at its time, with what was printed; the descendant ends too where the system can tell."""
     file = tmp_path / "number"
-    found = run(leaves(file, then=then), b"", 1000, 3)
+    found = run_program(leaves(file, then=then), b"", 1000, 3)
     assert found.problem == "gave no answer within 3 s"
     assert found.output == (b"00\n" if "print" in then else b"")
     assert not alive(file) or not LINUX
@@ -64,7 +64,7 @@ def test_a_descendant_in_its_own_session_that_holds_the_output(then, tmp_path):
 def test_a_descendant_that_was_left_behind(tmp_path):
     """The program answers and ends; what it started ends with it."""
     file = tmp_path / "number"
-    found = run(leaves(file, "stdout=subprocess.DEVNULL", "print('00')"), b"", 1000, 60)
+    found = run_program(leaves(file, "stdout=subprocess.DEVNULL", "print('00')"), b"", 1000, 60)
     assert found == (b"00\n", None)
     assert not alive(file) or not LINUX
 
@@ -72,7 +72,7 @@ def test_a_descendant_that_was_left_behind(tmp_path):
 def test_a_descendant_that_cannot_be_told(tmp_path):
     """With an environment of its own it lives on; the audit ends at its time all the same."""
     file = tmp_path / "number"
-    found = run(leaves(file, "env={}", "print('00', flush=True)"), b"", 1000, 3)
+    found = run_program(leaves(file, "env={}", "print('00', flush=True)"), b"", 1000, 3)
     assert found == (b"00\n", "gave no answer within 3 s")
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(file.read_text()), signal.SIGKILL)
@@ -80,7 +80,7 @@ def test_a_descendant_that_cannot_be_told(tmp_path):
 
 def test_other_processes_of_the_caller_live_on():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        assert run([sys.executable, "-c", "import time; time.sleep(600)"], b"", 100, 0.5).problem
+        assert run_program([sys.executable, "-c", "import time; time.sleep(600)"], b"", 100, 0.5).problem
         assert other.poll() is None
         other.communicate(b"\n")
     assert other.returncode == 0
@@ -89,11 +89,11 @@ def test_other_processes_of_the_caller_live_on():
 def test_output_and_status():
     echo = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
     given = bytes(range(256)) * 10_000
-    assert run([sys.executable, "-c", echo], given, len(given), 60) == (given, None)
-    assert run([sys.executable, "-c", echo], given, len(given) - 1, 60) == (
+    assert run_program([sys.executable, "-c", echo], given, len(given), 60) == (given, None)
+    assert run_program([sys.executable, "-c", echo], given, len(given) - 1, 60) == (
         given[:-1],
         f"printed more than {len(given) - 1} bytes",
     )
     closed = "import os, time; os.close(1); time.sleep(600)"  # no output any more, and no end
-    assert run([sys.executable, "-c", closed], b"", 100, 1) == (b"", "gave no answer within 1 s")
-    assert run([sys.executable, "-c", "import os; os.close(1); os._exit(0)"], b"", 100, 60) == (b"", None)
+    assert run_program([sys.executable, "-c", closed], b"", 100, 1) == (b"", "gave no answer within 1 s")
+    assert run_program([sys.executable, "-c", "import os; os.close(1); os._exit(0)"], b"", 100, 60) == (b"", None)

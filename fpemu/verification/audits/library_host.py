@@ -1,7 +1,7 @@
-"""Calls a function of a shared library on arrays from standard input; run as a script, without the package.
+"""Call a function of a shared library on arrays from standard input; a script that runs without the package.
 
-Arguments: the library, the function's name, the number of elements, the operands' sizes in bytes ("4,4"), the result's,
-and whether there are flags.  Standard input: the operands' arrays; standard output: results, flags.
+Arguments: the library, the function's name, the number of elements, the sizes in bytes of the operands ("4,4") and of
+the result, and whether there are flags.  Standard input: the operands' arrays; standard output: results, flags.
 """
 
 from __future__ import annotations
@@ -15,21 +15,17 @@ def main() -> None:
     """Call the function once."""
     path, symbol, size, sizes, result_size, flags = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the library prints is no answer
+    os.dup2(2, 1)  # the library's own output goes to standard error
     count = int(size)
-    given = sys.stdin.buffer
-    operands = [bytearray(given.read(count * int(each))) for each in sizes.split(",")]
+    operands = [bytearray(sys.stdin.buffer.read(count * int(each))) for each in sizes.split(",")]
     results = [bytearray(count * int(result_size)), *([bytearray(count)] if int(flags) else [])]
     try:
         call = getattr(ctypes.CDLL(path), symbol)
     except (OSError, AttributeError) as error:
         sys.exit(str(error))
     call.restype = None
-    pointers = [(ctypes.c_char * max(len(array), 1)) for array in (*operands, *results)]
-    arrays = [
-        kind.from_buffer(array) if array else kind()
-        for kind, array in zip(pointers, (*operands, *results), strict=True)
-    ]
+    kinds = [(ctypes.c_char * max(len(array), 1), array) for array in (*operands, *results)]
+    arrays = [kind.from_buffer(array) if array else kind() for kind, array in kinds]
     call(ctypes.c_size_t(count), *map(ctypes.byref, arrays))
     for array in results:
         answers.write(array)

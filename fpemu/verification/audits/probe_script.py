@@ -1,4 +1,4 @@
-"""probe: a script that asks a device, with torch, what fpemu can answer, and records it."""
+"""probe: write a script that records a device's casts and operations, with torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,29 @@ from fpemu.files.atomic import replacing
 from fpemu.formats import FloatFormat, IntFormat, dtype
 from fpemu.formats.lookup import near
 from fpemu.inspection.operations import ALIASES, SYMBOLS
-from fpemu.verification.audits import probe_template as recorder
+from fpemu.verification.audits import probe_template
 from fpemu.verification.claims import Claim
 from fpemu.verification.vectors import generate
+from fpemu.verification.vectors.writing import Advance
 from fpemu.version import __version__
 
-__all__ = ["Plan", "operation_of", "probe", "recorded_name"]
+__all__ = ["ProbePlan", "operation_of", "probe", "recorded_name"]
 
 HALVES = ("float16", "bfloat16")
 FLOAT8 = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
-NARROW = (*HALVES, *FLOAT8)
-_BINARY = ("add", "subtract", "multiply", "divide", "fma", "fmod", "sqrt")
-_ALL = 1 << 16  # up to so many codes all are asked
+TORCH_NARROW = (*HALVES, *FLOAT8)
+_IN_FLOAT32 = ("add", "subtract", "multiply", "divide", "fma", "fmod", "sqrt")
+_ALL = 1 << 16  # largest number of codes at which all are inputs
 
-# Each number of 16 bits as the upper half of a float32, the lower half so that it is what the narrower formats have, a
-# tie of theirs, or a neighbour: for the formats of 8 bits, and for bfloat16, these are all the ties there are.
+# Every float32 whose lower half is zero, and neighbours; for casts to 16 bits also the middle of the lower half.  For
+# formats of 8 bits and for bfloat16 these include every tie.
 _AROUND = {"shift": 16, "count": 1 << 16, "add": [0, 1, 0xFFFF]}
 _AROUND_HALVES = {**_AROUND, "add": [0, 1, 0xFFFF, 0x7FFF, 0x8000, 0x8001]}
-_INTEGERS, _FLOATS = 6, 64  # ties of each binade of integers, and of all floats
-
-Progress = Callable[[int], object]
+_INTEGER_TIES, _FLOAT_TIES = 6, 64  # ties in each binade of integers; ties among floats
 
 
 def recorded_name(claim: Claim) -> str:
-    """What an item of a recording is called: "float32 to float16", "add of bfloat16".
+    """The name of a recorded item: "float32 to float16", "add of bfloat16".
 
     Examples
     --------
@@ -55,15 +54,15 @@ def recorded_name(claim: Claim) -> str:
     return f"{claim.operation} of {claim.result}"
 
 
-class Plan:
-    """What to ask a device: claims by name, narrowed down to formats and operations.
+class ProbePlan:
+    """The claims to record, by name, restricted to some formats and operations.
 
     Parameters
     ----------
     formats : sequence of str, Format or dtype, optional
-        Only what has one of these as its narrowest format.
+        Keep claims whose narrowest format is one of these.
     operations : sequence of str, optional
-        Only these, "cast" among them.
+        Keep these operations; "cast" is one.
 
     Attributes
     ----------
@@ -72,36 +71,37 @@ class Plan:
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong type.
     ValueError
-        If a name is unknown, or nothing is left to ask.
+        If a name is unknown, or no claim is left.
     """
 
     def __init__(self, formats: Sequence[Any] | None = None, operations: Sequence[str] | None = None) -> None:
-        for what, given in (("formats", formats), ("operations", operations)):
+        for argument, given in (("formats", formats), ("operations", operations)):
             if isinstance(given, str):
-                raise TypeError(f"{what} must be a sequence of them, not {given!r}")
-        wanted = None if not formats else {dtype(each).name for each in formats}
-        named = None if not operations else {operation_of(each) for each in operations}
+                raise TypeError(f"{argument} must be a sequence of them, not {given!r}")
+        kept_formats = None if not formats else {dtype(each).name for each in formats}
+        kept_operations = None if not operations else {operation_of(each) for each in operations}
         self.claims = {
             recorded_name(claim): claim
-            for claim in _everything()
-            if (named is None or claim.operation in named) and (wanted is None or wanted & _narrowest(claim))
+            for claim in _all_claims()
+            if (kept_operations is None or claim.operation in kept_operations)
+            and (kept_formats is None or kept_formats & _narrowest(claim))
         }
         if not self.claims:
             raise ValueError(
-                f"torch can be asked nothing of {', '.join(sorted(wanted or ()))} by these operations: "
-                f"there are casts of {', '.join(NARROW)}, and operations of {', '.join((*HALVES, 'float32'))}"
+                f"torch can be asked nothing of {', '.join(sorted(kept_formats or ()))} by these operations: "
+                f"there are casts of {', '.join(TORCH_NARROW)}, and operations of {', '.join((*HALVES, 'float32'))}"
             )
 
 
 def operation_of(name: Any) -> str:
-    """The operation of a name, an alias or a symbol, as torch can be asked for it; else a TypeError or ValueError."""
+    """The operation for a name, alias or symbol; a TypeError or ValueError if torch has none."""
     if not isinstance(name, str):
         raise TypeError(f"an operation is a name, not {type(name).__name__}")
     known = {"encode": "cast", **ALIASES, **SYMBOLS}.get(name, name)
-    if known not in recorder.CALLS:
-        names = list(recorder.CALLS)
+    if known not in probe_template.CALLS:
+        names = list(probe_template.CALLS)
         raise ValueError(f"no operation {name!r} to ask torch for: there are {', '.join(names)}{near(name, names)}")
     return known
 
@@ -113,17 +113,17 @@ def _narrowest(claim: Claim) -> set[str]:
     return {fmt.name for fmt in formats if fmt.bits == least}
 
 
-def _everything() -> Iterator[Claim]:
-    pairs = [("float32", target) for target in NARROW]
-    pairs += [("float64", target) for target in (*NARROW, "float32")]
-    pairs += [(source, target) for source in HALVES for target in NARROW if source != target]
-    pairs += [(source, "float32") for source in NARROW]
+def _all_claims() -> Iterator[Claim]:
+    pairs = [("float32", target) for target in TORCH_NARROW]
+    pairs += [("float64", target) for target in (*TORCH_NARROW, "float32")]
+    pairs += [(source, target) for source in HALVES for target in TORCH_NARROW if source != target]
+    pairs += [(source, "float32") for source in TORCH_NARROW]
     pairs += [(source, target) for source in ("int32", "int64") for target in (*HALVES, "float32")]
     for source, target in pairs:
         yield Claim.of("cast", target, source=source)
-    for operation in recorder.CALLS:
+    for operation in probe_template.CALLS:
         if operation != "cast":
-            for fmt in (*HALVES, *(["float32"] if operation in _BINARY else [])):
+            for fmt in (*HALVES, *(["float32"] if operation in _IN_FLOAT32 else [])):
                 yield Claim.of(operation, fmt)
 
 
@@ -135,39 +135,38 @@ def probe(
     per_cell: int = 2,
     random: int = 1000,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> list[str]:
-    """Write a script that asks a device, with torch, for casts and operations, and records what it answers.
+    """Write a script that records a device's casts and operations, with torch.
 
-    The script needs Python 3.9 and torch on the other machine, and nothing else: its inputs are in it.  There
-    ``python probe.py`` makes ``recording.probe``, which `fpemu.verification.audits.recordings` reads anywhere.
+    The script contains its inputs; on the other machine it needs Python 3.9 and torch, and nothing else.  There
+    ``python probe.py`` makes ``recording.probe``, which `fpemu.verification.recordings` reads anywhere.
 
     Parameters
     ----------
     path : path-like
         The script.
     formats : sequence of str, Format or dtype, optional
-        Only casts and operations of these (a cast is one of its narrower format); default all that torch has.
+        Keep casts and operations of these formats (for a cast, the narrower one counts); default: all that torch has.
     operations : sequence of str, optional
-        Only these: "cast", "add", "fma", "exp" ...; default all that both know.
+        Keep these operations: "cast", "add", "fma", "exp", ...; default: all that torch and fpemu have.
     per_cell, random, seed : int
-        The inputs are those of `fpemu.verification.vectors.generate`; all there are where operands have 16 bits, of
-        casts from float32 also every value with 16 significant bits, every tie of the narrower format, and their
-        neighbours.
+        The inputs are those of `fpemu.vectors.generate`: all codes of operands of 16 bits; casts from float32 add every
+        value with 16 significant bits, every tie of the narrower format, and their neighbours.
     progress : callable, optional
-        Called with 1 for each item done.
+        Called with 1 after each item.
 
     Returns
     -------
     list of str
-        What the script asks, by name.
+        The names of the items.
 
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong type.
     ValueError
-        If a name is unknown, a number out of range, or nothing is left to ask.
+        If a name is unknown, a number is out of range, or no claim is left.
     OSError
         If the file cannot be written.
 
@@ -179,18 +178,18 @@ def probe(
     ...     probe(f"{folder}/probe.py", ["float8_e5m2"], ["cast"], random=10)[2:]
     ['float16 to float8_e5m2', 'bfloat16 to float8_e5m2', 'float8_e5m2 to float32']
     """
-    plan = Plan(formats, operations)
-    with replacing(path) as stream:  # a file that cannot be written is told of before the work
+    plan = ProbePlan(formats, operations)
+    with replacing(path) as stream:  # fails before the work if the file cannot be written
         stream.write(_script(plan, {"per_cell": per_cell, "random": random, "seed": seed}, progress).encode())
     return list(plan.claims)
 
 
-def _script(plan: Plan, numbers: dict[str, int], progress: Progress | None) -> str:
+def _script(plan: ProbePlan, numbers: dict[str, int], progress: Advance | None) -> str:
     """The text of the script."""
     blob = bytearray()
     items = []
     for name, claim in plan.claims.items():
-        batches = list(_batches(claim, blob, numbers))
+        batches = list(_input_batches(claim, blob, numbers))
         items.append({"name": name, "claim": claim.described(), "batches": batches})
         if progress is not None:
             progress(1)
@@ -199,55 +198,55 @@ def _script(plan: Plan, numbers: dict[str, int], progress: Progress | None) -> s
         "inputs": {word.replace("_", " "): number for word, number in numbers.items()},
         "items": items,
     }
-    text = Path(recorder.__file__).read_text(encoding="utf-8")
+    text = Path(probe_template.__file__).read_text(encoding="utf-8")
     for constant, data in (("PLAN", json.dumps(about).encode()), ("INPUTS", bytes(blob))):
         head, tail = text.split(f'\n{constant} = ""\n')
-        text = f'{head}\n{constant} = """\n{_packed(data)}\n"""\n{tail}'
+        text = f'{head}\n{constant} = """\n{_compressed(data)}\n"""\n{tail}'
     return text
 
 
-def _batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """The inputs of an item, those that do not follow from a rule at the end of the blob."""
+def _input_batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """The input batches of an item; inputs that no rule gives are appended to the blob."""
     vectors, target = generate(claim, limit=_ALL, **numbers), claim.result
     assert isinstance(target, FloatFormat)
     size = np.dtype(claim.operands[0].code_dtype).itemsize
     if vectors.exhaustive:
         yield {"size": size, "rule": {"shift": 0, "count": claim.operands[0].code_count, "add": [0]}}
         return
-    places = []
+    spans = []
     ties = [_ties(claim)] if claim.operation == "cast" else []
-    for parts in zip(*vectors.operands(), strict=True):
-        codes = np.concatenate([*parts, *ties])
+    for batches in zip(*vectors.operands(), strict=True):
+        codes = np.concatenate([*batches, *ties])
         start = len(blob)
         blob += codes.astype(codes.dtype.newbyteorder("<")).tobytes()
-        places.append([start, len(blob)])
-    yield {"size": size, "operands": places}
+        spans.append([start, len(blob)])
+    yield {"size": size, "operands": spans}
     if claim.operation == "cast" and claim.operands[0].name == "float32":
         yield {"size": size, "rule": _AROUND if target.bits == 8 else _AROUND_HALVES}
 
 
 def _ties(claim: Claim) -> NDArray[np.unsignedinteger[Any]]:
-    """What lies halfway between two values of a cast's result, and beside: codes of its source, of both signs.
+    """Ties of a cast's result format, and their neighbours: codes of its source, of both signs.
 
-    A neighbour that has more digits than float32 (or float16) becomes a tie where it passes through that.
+    Some neighbours have more digits than float32 (or float16), so a cast through that type makes them ties.
     """
     source, target = claim.operands[0], claim.result
     assert isinstance(target, FloatFormat)
     if isinstance(source, IntFormat):
         p = target.precision
-        odd = np.linspace(1 << p, 2 << p, _INTEGERS, endpoint=False).astype(np.uint64) | np.uint64(1)
+        odd = np.linspace(1 << p, 2 << p, _INTEGER_TIES, endpoint=False).astype(np.uint64) | np.uint64(1)
         shifts = np.arange(source.bits - 1 - p, dtype=np.uint64)
-        middle = (odd << shifts[:, None]).ravel()
-        beside = np.concatenate([middle - np.uint64(1), middle, middle + np.uint64(1)])
-        return np.concatenate([beside, np.uint64(0) - beside]).astype(source.code_dtype)  # two's complement
+        ties = (odd << shifts[:, None]).ravel()
+        positive = np.concatenate([ties - np.uint64(1), ties, ties + np.uint64(1)])
+        return np.concatenate([positive, np.uint64(0) - positive]).astype(source.code_dtype)  # two's complement
     assert isinstance(source, FloatFormat)
-    below = np.linspace(0, target.max_code - 1, _FLOATS).astype(target.code_dtype)
+    below = np.linspace(0, target.max_code - 1, _FLOAT_TIES).astype(target.code_dtype)
     low, high = (np.asarray(decode(codes, target), np.float64) for codes in (below, below + below.dtype.type(1)))
-    middle = np.asarray(encode(low + (high - low) / 2, source), np.uint64)
-    steps = [np.uint64(1 << step) for step in ((0, 22, 36) if source.bits == 64 else (0, 8))]
-    beside = np.concatenate([middle, *(middle + step for step in steps), *(middle - step for step in steps)])
-    return np.concatenate([beside, beside | np.uint64(source.sign_mask)]).astype(source.code_dtype)
+    ties = np.asarray(encode(low + (high - low) / 2, source), np.uint64)
+    steps = [np.uint64(1 << exponent) for exponent in ((0, 22, 36) if source.bits == 64 else (0, 8))]
+    positive = np.concatenate([ties, *(ties + step for step in steps), *(ties - step for step in steps)])
+    return np.concatenate([positive, positive | np.uint64(source.sign_mask)]).astype(source.code_dtype)
 
 
-def _packed(data: bytes) -> str:
+def _compressed(data: bytes) -> str:
     return base64.encodebytes(zlib.compress(data, 9)).decode().strip()

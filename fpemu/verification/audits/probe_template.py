@@ -1,13 +1,13 @@
-"""Records, with torch, what a device answers when it casts and computes; `fpemu probe` writes this script with inputs.
+"""Record a device's results of casts and operations, with torch; `fpemu probe` writes this script with inputs.
 
-It is run where the device is, needs Python 3.9 and torch, and nothing else:
+Run it on the device's machine; it needs Python 3.9 and torch, and nothing else:
 
     python probe.py [--device cuda] [-o recording.probe]
 
 Inputs go to the device as integers and are viewed as numbers there; results come back as integers.  The recording is a
-zip file: recording.json says where it was made, what was asked and how; beside it the inputs, where they do not follow
-from a rule, and the results, as little-endian integers; and the hash of all.  `fpemu audit --recorded recording.probe`
-holds it to what is right, on any machine.
+zip file: recording.json describes the machine, the items and torch's calls; further members hold inputs (unless a rule
+gives them) and results as little-endian integers; the last member is a hash.  `fpemu audit --recorded recording.probe`
+checks it on any machine.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import zipfile
 import zlib
 from typing import Any
 
-# What to ask, and the inputs, compressed: `fpemu probe` puts them here.
+# The plan and the inputs, compressed; `fpemu probe` inserts them.
 PLAN = ""
 INPUTS = ""
 
-# An operation of fpemu's and the function of torch that is asked for it.
+# fpemu's operation -> torch's function
 CALLS = {
     "cast": "to",
     "add": "add",
@@ -52,26 +52,31 @@ CALLS = {
     "rsqrt": "rsqrt",
     "reciprocal": "reciprocal",
 }
-INTEGERS = {1: ("B", "uint8"), 2: ("H", "int16"), 4: ("I", "int32"), 8: ("Q", "int64")}  # array's and torch's, by bytes
-HEAD, HASH = "recording.json", "sha256"  # the first member and the last
-KIND = "fpemu recording 1"
+INTEGERS = {
+    1: ("B", "uint8"),
+    2: ("H", "int16"),
+    4: ("I", "int32"),
+    8: ("Q", "int64"),
+}  # bytes -> types of array and torch
+HEAD_MEMBER, HASH_MEMBER = "recording.json", "sha256"  # the first and the last member
+RECORDING_KIND = "fpemu recording 1"
 
 
-def unpacked(text: str) -> bytes:
-    """What is compressed in a text."""
+def decompress(text: str) -> bytes:
+    """Decode and decompress a text."""
     return zlib.decompress(base64.b64decode(text))
 
 
-def by_rule(rule: dict[str, Any], size: int) -> bytes:
-    """Codes that follow from a rule: each of `count` numbers shifted, once for each of what is added."""
+def codes_by_rule(rule: dict[str, Any], size: int) -> bytes:
+    """Codes given by a rule: `count` consecutive numbers, shifted, plus each of the numbers in "add" in turn."""
     codes = array.array(INTEGERS[size][0])
     for added in rule["add"]:
         codes.extend((number << rule["shift"]) + added for number in range(rule["count"]))
-    return turned(codes.tobytes(), size)
+    return to_little_endian(codes.tobytes(), size)
 
 
-def turned(raw: bytes, size: int) -> bytes:
-    """Integers of this machine's order in little-endian order, or the other way."""
+def to_little_endian(raw: bytes, size: int) -> bytes:
+    """Convert integers between this machine's byte order and little-endian order."""
     codes = array.array(INTEGERS[size][0])
     codes.frombytes(raw)
     if sys.byteorder == "big":
@@ -79,52 +84,52 @@ def turned(raw: bytes, size: int) -> bytes:
     return codes.tobytes()
 
 
-def type_of(torch: Any, name: str) -> Any:
-    """Torch's type of a format's name."""
+def torch_type(torch: Any, name: str) -> Any:
+    """Torch's type for a format's name."""
     if not hasattr(torch, name):
         raise TypeError(f"torch {torch.__version__} has no {name}")
     return getattr(torch, name)
 
 
 def call_of(claim: dict[str, str]) -> str:
-    """What torch is asked, as one would write it."""
+    """The call of torch as source text."""
     name, count = CALLS[claim["operation"]], sum(key.startswith("operand ") for key in claim)
     if name == "to":
         return f"x.to(torch.{claim['result']})"
     return "torch.addcmul(z, x, y)" if name == "addcmul" else f"torch.{name}({', '.join('xyz'[:count])})"
 
 
-def asked(torch: Any, device: Any, claim: dict[str, str], operands: list[bytes]) -> bytes:
-    """The device's results for operands, both as little-endian codes."""
+def run_on_device(torch: Any, device: Any, claim: dict[str, str], operands: list[bytes]) -> bytes:
+    """Run an operation on the device; operands and results are little-endian codes."""
     values = []
-    for place, raw in enumerate(operands, 1):
-        kind = type_of(torch, claim[f"operand {place}"])
+    for number, raw in enumerate(operands, 1):
+        kind = torch_type(torch, claim[f"operand {number}"])
         size = torch.empty(0, dtype=kind).element_size()
-        codes = torch.frombuffer(bytearray(turned(raw, size)), dtype=getattr(torch, INTEGERS[size][1]))
+        codes = torch.frombuffer(bytearray(to_little_endian(raw, size)), dtype=getattr(torch, INTEGERS[size][1]))
         values.append(codes.to(device).view(kind))
-    result = type_of(torch, claim["result"])
+    kind = torch_type(torch, claim["result"])
     name = CALLS[claim["operation"]]
     if name == "to":
-        found = values[0].to(result)
+        result = values[0].to(kind)
     elif name == "addcmul":
-        found = torch.addcmul(values[2], values[0], values[1])
+        result = torch.addcmul(values[2], values[0], values[1])
     else:
-        found = getattr(torch, name)(*values)
-    if found.dtype != result or found.shape != values[0].shape:
-        raise TypeError(f"gave {found.dtype} of shape {tuple(found.shape)}")
-    size = found.element_size()
-    codes = found.view(getattr(torch, INTEGERS[size][1])).cpu()
-    return turned(bytes(codes.view(torch.uint8).tolist()), size)
+        result = getattr(torch, name)(*values)
+    if result.dtype != kind or result.shape != values[0].shape:
+        raise TypeError(f"gave {result.dtype} of shape {tuple(result.shape)}")
+    size = result.element_size()
+    codes = result.view(getattr(torch, INTEGERS[size][1])).cpu()
+    return to_little_endian(bytes(codes.view(torch.uint8).tolist()), size)
 
 
 # -- the device -------------------------------------------------------------------------------------------------------
 
 
 def accelerator(torch: Any) -> str | None:
-    """The device that torch finds beside the CPU, or None."""
-    found = getattr(torch, "accelerator", None)  # from torch 2.6 on
-    if found is not None and found.is_available():
-        return str(found.current_accelerator())
+    """The accelerator that torch finds, or None."""
+    module = getattr(torch, "accelerator", None)  # from torch 2.6 on
+    if module is not None and module.is_available():
+        return str(module.current_accelerator())
     for name in ("cuda", "xpu", "mps"):
         module = getattr(torch, name, None)
         if name == "mps":
@@ -134,17 +139,17 @@ def accelerator(torch: Any) -> str | None:
     return None
 
 
-def told(thing: Any, path: str, *given: Any) -> Any:
-    """What something far within torch says, called where it can be; None where it is not there or cannot say."""
+def query(thing: Any, path: str, *given: Any) -> Any:
+    """A nested attribute of torch, or its return value if it is callable; None if it is missing or raises."""
     try:
         for name in path.split("."):
             thing = getattr(thing, name)
-        found = thing(*given) if callable(thing) else thing
-    except Exception:  # whatever torch raises on this machine
+        answer = thing(*given) if callable(thing) else thing
+    except Exception:  # torch's errors differ by machine
         return None
-    if isinstance(found, tuple):
-        return ".".join(map(str, found))
-    return found if found is None or isinstance(found, (bool, int)) else str(found)
+    if isinstance(answer, tuple):
+        return ".".join(map(str, answer))
+    return answer if answer is None or isinstance(answer, (bool, int)) else str(answer)
 
 
 def processor() -> str:
@@ -166,13 +171,13 @@ def driver() -> str | None:
 
 
 def machine(torch: Any, device: Any) -> dict[str, Any]:
-    """Where the recording is made, and torch's settings, which are left as they are."""
+    """Describe the machine, and torch's settings, without changing them."""
     kind = device.type
     if kind == "cpu":
-        name, capability = processor(), told(torch, "backends.cpu.get_cpu_capability")
+        name, capability = processor(), query(torch, "backends.cpu.get_cpu_capability")
     else:
-        name = told(torch, f"{kind}.get_device_name", device) or kind
-        capability = told(torch, f"{kind}.get_device_capability", device)
+        name = query(torch, f"{kind}.get_device_name", device) or kind
+        capability = query(torch, f"{kind}.get_device_capability", device)
     settings = (
         "backends.cuda.matmul.allow_tf32",
         "backends.cudnn.allow_tf32",
@@ -185,14 +190,14 @@ def machine(torch: Any, device: Any) -> dict[str, Any]:
         "device name": name,
         "capability": capability,
         "torch": str(torch.__version__),
-        "cuda": told(torch, "version.cuda"),
-        "hip": told(torch, "version.hip"),
-        "cudnn": told(torch, "backends.cudnn.version"),
+        "cuda": query(torch, "version.cuda"),
+        "hip": query(torch, "version.hip"),
+        "cudnn": query(torch, "backends.cudnn.version"),
         "driver": driver() if kind == "cuda" else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-        "settings": {f"torch.{path}": told(torch, path) for path in settings},
+        "settings": {f"torch.{path}": query(torch, path) for path in settings},
     }
 
 
@@ -200,7 +205,7 @@ def machine(torch: Any, device: Any) -> dict[str, Any]:
 
 
 def record(torch: Any, device: Any, item: dict[str, Any], inputs: bytes, members: dict[str, bytes]) -> dict[str, Any]:
-    """An item of the plan with the device's results, which go among the members, under their hashes."""
+    """Run one item of the plan; results become members, named by their hashes."""
     claim, batches = item["claim"], []
     new = {}
 
@@ -211,24 +216,23 @@ def record(torch: Any, device: Any, item: dict[str, Any], inputs: bytes, members
 
     count = 0
     for batch in item["batches"]:
+        size = batch["size"]
         if "rule" in batch:
-            size = batch["size"]
-            operands = [by_rule(batch["rule"], size)]
-            kept = {"rule": batch["rule"]}
+            operands = [codes_by_rule(batch["rule"], size)]
+            recorded = {"rule": batch["rule"]}
         else:
             operands = [inputs[start:stop] for start, stop in batch["operands"]]
-            size = batch["size"]
-            kept = {"operands": [put(raw) for raw in operands]}
-        batches.append({**kept, "result": put(asked(torch, device, claim, operands))})
+            recorded = {"operands": [put(raw) for raw in operands]}
+        batches.append({**recorded, "result": put(run_on_device(torch, device, claim, operands))})
         count += len(operands[0]) // size
-    members.update(new)  # only now that all of it was answered
+    members.update(new)  # not before every batch has succeeded
     return {"name": item["name"], "claim": claim, "call": call_of(claim), "inputs": count, "batches": batches}
 
 
-def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None:
+def write_recording(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None:
     """Write the recording, whole or not at all."""
     target = os.path.realpath(path)
-    # The name is known before the file is there, so that an interrupt leaves none behind.
+    # The name is known before the file exists, so an interrupt leaves no file behind.
     hidden = f".{os.path.basename(target)[:40]}.{os.urandom(6).hex()}.tmp"
     temporary = os.path.join(os.path.dirname(target), hidden)
     try:
@@ -236,10 +240,10 @@ def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr(HEAD, head)
+                archive.writestr(HEAD_MEMBER, head)
                 for name, raw in members.items():
                     archive.writestr(name, raw)
-                archive.writestr(HASH, hashlib.sha256(head).hexdigest())
+                archive.writestr(HASH_MEMBER, hashlib.sha256(head).hexdigest())
             stream.flush()
             os.fsync(stream.fileno())
         umask = os.umask(0o077)
@@ -252,8 +256,8 @@ def written(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None
         raise
 
 
-def chosen(torch: Any, wanted: str | None) -> Any:
-    """The device to ask; a SystemExit says what is wrong with it."""
+def choose_device(torch: Any, wanted: str | None) -> Any:
+    """The device to use; a SystemExit explains why there is none."""
     name = wanted or accelerator(torch)
     if name is None:
         raise SystemExit(
@@ -263,14 +267,14 @@ def chosen(torch: Any, wanted: str | None) -> Any:
     try:
         device = torch.device(name)
         torch.zeros(1, dtype=torch.int32).to(device).cpu()
-    except Exception as error:  # torch raises all kinds
+    except Exception as error:  # torch's errors differ by device
         first = str(error).splitlines()[0] if str(error) else ""
         raise SystemExit(f"no device {name!r} for torch {torch.__version__}: {type(error).__name__}: {first}") from None
     return device
 
 
 def main() -> int:
-    """Ask the device all that is planned, and write the recording."""
+    """Run all items of the plan, and write the recording."""
     words = argparse.ArgumentParser(description="Records what a device answers; replay: fpemu audit --recorded FILE")
     words.add_argument("--device", help="cuda, cuda:1, xpu, mps, cpu; default the accelerator that torch finds")
     words.add_argument("-o", "--output", default="recording.probe", help="default recording.probe")
@@ -284,11 +288,11 @@ def main() -> int:
         import torch
     except ImportError as error:
         raise SystemExit(f"torch is needed, and cannot be imported: {error}") from None
-    device = chosen(torch, given.device)
-    plan, inputs = json.loads(unpacked(PLAN)), unpacked(INPUTS)
+    device = choose_device(torch, given.device)
+    plan, inputs = json.loads(decompress(PLAN)), decompress(INPUTS)
     with open(__file__, "rb") as own:
         script = hashlib.sha256(own.read()).hexdigest()
-    about = {"kind": KIND, "machine": machine(torch, device), "fpemu": plan["fpemu"], "script": script}
+    about = {"kind": RECORDING_KIND, "machine": machine(torch, device), "fpemu": plan["fpemu"], "script": script}
     about["inputs"] = plan["inputs"]
     print(f"{about['machine']['device name']}, torch {torch.__version__}: {len(plan['items'])} items", flush=True)
     items: list[dict[str, Any]] = []
@@ -306,13 +310,13 @@ def main() -> int:
             except KeyboardInterrupt:
                 status = 130
                 print("interrupted", flush=True)
-            except Exception as error:  # what torch or the device lacks is worth knowing too
+            except Exception as error:  # an operation that torch or the device lacks is recorded as absent
                 first = str(error).strip().splitlines()[0] if str(error).strip() else ""
                 why = f"{type(error).__name__}: {first}"
                 print(f"not there: {why}", flush=True)
         absent.append({"name": item["name"], "claim": item["claim"], "call": call_of(item["claim"]), "why": why})
     about["items"], about["absent"] = items, absent
-    written(given.output, about, members)
+    write_recording(given.output, about, members)
     print(f"{given.output}: {len(items)} recorded, {len(absent)} not there")
     return status or (0 if items else 1)
 

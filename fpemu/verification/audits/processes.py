@@ -1,4 +1,4 @@
-"""Running a program on an input, with limits on its time and its output."""
+"""Run a program on an input, with limits on its time and its output."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["Ran", "run"]
+__all__ = ["Completed", "run_program"]
 
-_SHOWN = 400  # bytes of what a program says on standard error
-_MARK = "FPEMU_AUDIT"  # a variable by which the processes that a program starts are known
-_ROUNDS = 20
+_ERROR_BYTES = 400  # of standard error, in a problem's text
+_MARK = "FPEMU_AUDIT"  # environment variable that marks a program and its descendants
+_KILL_ROUNDS = 20
 
 
-class Ran(NamedTuple):
-    """What a program printed, and what went wrong, or None."""
+class Completed(NamedTuple):
+    """A program's standard output, and what went wrong, or None."""
 
     output: bytes
     problem: str | None
 
 
-def run(command: Sequence[str], given: bytes, limit: int, timeout: float) -> Ran:
+def run_program(command: Sequence[str], stdin: bytes, limit: int, timeout: float) -> Completed:
     """Run a program on an input.
 
     Parameters
     ----------
     command : sequence of str
         The program and its arguments.
-    given : bytes
+    stdin : bytes
         Its standard input.
     limit : int
-        Bytes that it may print; one that prints more is ended.
+        Bytes that it may print; a program that prints more is killed.
     timeout : float
-        Seconds that it may take; one that takes more is ended, with all that it started: its session, on Linux also
-        the processes that have left it and kept its environment.
+        Seconds that it may take; a slower program is killed with its descendants: its session, on Linux also processes
+        that left the session and kept the environment.
 
     Returns
     -------
-    Ran
+    Completed
 
     Examples
     --------
     >>> import sys
-    >>> from fpemu.verification.audits.processes import run
-    >>> run([sys.executable, "-c", "raise SystemExit(3)"], b"", 100, 60.0).problem
+    >>> from fpemu.verification.audits.processes import run_program
+    >>> run_program([sys.executable, "-c", "raise SystemExit(3)"], b"", 100, 60.0).problem
     'ended with status 3'
     """
-    name = uuid.uuid4().hex
+    token = uuid.uuid4().hex
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as errors:
-        source.write(given)
+        source.write(stdin)
         source.seek(0)
         try:
             process = subprocess.Popen(
@@ -67,10 +67,10 @@ def run(command: Sequence[str], given: bytes, limit: int, timeout: float) -> Ran
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                env={**os.environ, _MARK: name},
+                env={**os.environ, _MARK: token},
             )
         except OSError as error:
-            return Ran(b"", f"could not be started: {error.strerror or error}")
+            return Completed(b"", f"could not be started: {error.strerror or error}")
         deadline = time.monotonic() + timeout
         status = None
         try:
@@ -81,83 +81,83 @@ def run(command: Sequence[str], given: bytes, limit: int, timeout: float) -> Ran
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         status = process.wait(max(deadline - time.monotonic(), 0))
         finally:
-            _kill(process, f"{_MARK}={name}")  # what it started and left behind; an interrupt comes here too
+            _kill(process, f"{_MARK}={token}")  # with its descendants; also after an interrupt
             process.wait()
         if len(output) > limit:
-            return Ran(output[:limit], f"printed more than {limit} bytes")
+            return Completed(output[:limit], f"printed more than {limit} bytes")
         if status is None:
-            return Ran(output, f"gave no answer within {timeout:g} s")
-        return Ran(output, _ending(status, errors))
+            return Completed(output, f"gave no answer within {timeout:g} s")
+        return Completed(output, _exit_problem(status, errors))
 
 
 def _read(stream: IO[bytes], most: int, deadline: float) -> tuple[bytes, bool]:
-    """What a program prints, up to so many bytes, and whether it had not ended at the deadline.
+    """Read at most `most` bytes; also return whether the deadline came before the end of the output.
 
-    A process that it started may have its output open for ever: nothing here waits for the end of the output alone.
+    A descendant may keep the output open for ever, so reading never waits beyond the deadline.
     """
     if sys.platform == "win32":  # no select on pipes
-        found: list[bytes] = []
-        reader = threading.Thread(target=lambda: found.append(stream.read(most)), daemon=True)
+        received: list[bytes] = []
+        reader = threading.Thread(target=lambda: received.append(stream.read(most)), daemon=True)
         reader.start()
         reader.join(max(deadline - time.monotonic(), 0))
-        return found[0] if found else b"", not found
-    parts: list[bytes] = []
+        return received[0] if received else b"", not received
+    chunks: list[bytes] = []
     size = 0
     with selectors.DefaultSelector() as ready:
         ready.register(stream, selectors.EVENT_READ)
         while size < most:
             left = deadline - time.monotonic()
             if left <= 0 or not ready.select(left):
-                return b"".join(parts), True
-            part = os.read(stream.fileno(), min(most - size, 1 << 20))
-            if not part:
+                return b"".join(chunks), True
+            chunk = os.read(stream.fileno(), min(most - size, 1 << 20))
+            if not chunk:
                 break
-            parts.append(part)
-            size += len(part)
-    return b"".join(parts), False
+            chunks.append(chunk)
+            size += len(chunk)
+    return b"".join(chunks), False
 
 
-def _kill(process: subprocess.Popen[bytes], token: str) -> None:
-    """End a program and what it started, where the system says so also what left its session."""
+def _kill(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill a program and its descendants, including marked processes outside its session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    for _ in range(_ROUNDS):  # what is ended may just have started more
-        if not _kill_marked(token.encode()):
+    for _ in range(_KILL_ROUNDS):  # a killed process may just have started another
+        if not _kill_marked(mark.encode()):
             break
 
 
-def _kill_marked(token: bytes) -> bool:
-    """End the processes that have a token in their environment (Linux); whether there were any."""
-    found = False
+def _kill_marked(mark: bytes) -> bool:
+    """Kill the processes with a mark in their environment (Linux); return whether there were any."""
+    killed = False
     if not hasattr(os, "pidfd_open"):
-        return found
+        return killed
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):  # it has ended, or is somebody else's
-            number = int(folder.name)
-            if number == os.getpid() or token not in (folder / "environ").read_bytes().split(b"\0"):
+        with contextlib.suppress(OSError, ValueError):  # the process has ended, or belongs to another user
+            pid = int(folder.name)
+            if pid == os.getpid() or mark not in (folder / "environ").read_bytes().split(b"\0"):
                 continue
-            handle = os.pidfd_open(number)  # no other process of the same number from here on
+            handle = os.pidfd_open(pid)  # from here on the pid cannot be reused
             try:
-                if token in (folder / "environ").read_bytes().split(b"\0"):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    found = True
+                    killed = True
             finally:
                 os.close(handle)
-    return found
+    return killed
 
 
-def _ending(status: int, errors: IO[bytes]) -> str | None:
-    """How a program ended, with the last that it said; None if well."""
+def _exit_problem(status: int, errors: IO[bytes]) -> str | None:
+    """A failed program's exit status or signal, with the end of its standard error; None for status 0."""
     if status == 0:
         return None
-    how = f"ended with status {status}"
+    problem = f"ended with status {status}"
     if status < 0:
         with contextlib.suppress(ValueError):
-            how = f"was ended by {signal.Signals(-status).name}"
+            problem = f"was ended by {signal.Signals(-status).name}"
     size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(size - _SHOWN, 0))
+    errors.seek(max(size - _ERROR_BYTES, 0))
     words = " ".join(errors.read().decode(errors="replace").split())
-    return f"{how}: {words}" if words else how
+    return f"{problem}: {words}" if words else problem

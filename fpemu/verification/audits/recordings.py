@@ -1,4 +1,4 @@
-"""Recordings: what `fpemu probe`'s script brought from a machine with a device, checked and ready to be audited."""
+"""Recordings: a device's results from the script of `fpemu probe`, checked and ready to be audited."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from numpy.typing import NDArray
 from fpemu.files import archives
 from fpemu.files.boundary import Budget, check_regular, file_path, line, reading
 from fpemu.formats import Format
-from fpemu.verification.audits.probe_template import HASH, HEAD, KIND
+from fpemu.verification.audits.probe_template import HASH_MEMBER, HEAD_MEMBER, RECORDING_KIND
 from fpemu.verification.audits.subjects import Recorded
-from fpemu.verification.claims import Batch, Claim
+from fpemu.verification.claims import Batch, Claim, Operands
 
 __all__ = ["Recordings", "is_recording", "recordings"]
 
-SUFFIX = ".probe"
-LARGEST = 1 << 29  # bytes of memory that a recording may take: all that torch can be asked takes a tenth
+RECORDING_SUFFIX = ".probe"
+MAX_MEMORY = 1 << 29  # bytes that a recording may take; a recording of everything takes a tenth
 
 
 class Recordings(Mapping[str, Recorded]):
-    """What a device answered, by the names of what it was asked ("float32 to float16", "add of bfloat16").
+    """A device's recorded answers, by item ("float32 to float16", "add of bfloat16").
 
-    Made by `recordings`, which has checked all of it.
+    Made by `recordings`, which checks the file.
 
     Parameters
     ----------
     path : Path
     about : dict
-        What the file says of itself.
+        The file's description of itself.
     items : dict of str to Recorded
 
     Attributes
     ----------
     path : Path
     machine : dict
-        The device, the versions of torch and of what is beneath it, the platform, the date, torch's settings.
+        The device, the versions of torch and its libraries, the platform, the date, torch's settings.
     calls : dict of str to str
-        How torch was asked, by name: "torch.addcmul(z, x, y)".
+        Torch's calls by item: "torch.addcmul(z, x, y)".
     absent : dict of str to str
-        What torch or the device could not answer, and why.
+        The items that torch or the device lacks, and why.
     about : dict
-        All that the file says of itself, but for the items.
+        The file's description of itself, without the items.
 
     Examples
     --------
-    Made on a machine with a GPU by what `fpemu.verification.audits.probe` writes::
+    From a file that the script of `fpemu.verification.probe` made on a machine with a GPU::
 
-        found = fpemu.verification.audits.recordings("recording.probe")
+        found = fpemu.verification.recordings("recording.probe")
         print(fe.audit(found["float32 to float8_e4m3fn"]))
     """
 
@@ -72,46 +72,45 @@ class Recordings(Mapping[str, Recorded]):
         return len(self._items)
 
     def __str__(self) -> str:
-        """The machine in a line."""
-        told = self.machine
-        name = f"{told['device name']} ({told['device']}"
-        name += f", {told['capability']})" if told.get("capability") else ")"
-        words = [name, f"torch {told['torch']}"]
+        """The machine in one line."""
+        machine = self.machine
+        capability = f", {machine['capability']}" if machine.get("capability") else ""
+        words = [f"{machine['device name']} ({machine['device']}{capability})", f"torch {machine['torch']}"]
         names = {"cuda": "CUDA", "hip": "HIP", "driver": "driver"}
-        words += [f"{name} {told[what]}" for what, name in names.items() if told.get(what)]
-        return line(", ".join([*words, str(told["date"])]))
+        words += [f"{name} {machine[key]}" for key, name in names.items() if machine.get(key)]
+        return line(", ".join([*words, str(machine["date"])]))
 
     def __repr__(self) -> str:
         return f"<{len(self)} recordings in {self.path}: {self}>"
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a recording, whole or not, rather than one of vectors: by its beginning, or its name."""
+    """Whether a file is a recording (possibly truncated) rather than vectors, by its first bytes or its name."""
     check_regular(path)
     with open(path, "rb") as stream:
-        head = stream.read(30 + len(HEAD))
-    return head[30:] == HEAD.encode() or Path(path).suffix == SUFFIX
+        head = stream.read(30 + len(HEAD_MEMBER))
+    return head[30:] == HEAD_MEMBER.encode() or Path(path).suffix == RECORDING_SUFFIX
 
 
 def recordings(path: str | os.PathLike[str]) -> Recordings:
-    """What was recorded on a machine with a device.
+    """Read a device's recorded answers.
 
     Parameters
     ----------
     path : path-like
-        What the script that `fpemu.verification.audits.probe` writes has made.
+        The file made by the script of `fpemu.verification.probe`.
 
     Returns
     -------
     Recordings
-        A mapping of names to what `fpemu.audit` takes.
+        A mapping of names to recorded answers for `fpemu.audit`.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no recording, or was truncated, edited or put together from others.
+        If it is not a recording, or was truncated, edited or assembled from others.
 
     Examples
     --------
@@ -129,61 +128,66 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
     """
     target = file_path(path)
     with reading(target, "no recording, or a truncated one"):
-        budget = Budget.of(target, max_bytes=LARGEST)
-        members = _members(target, budget)
+        budget = Budget.of(target, max_bytes=MAX_MEMORY)
+        members = _read_members(target, budget)
     with reading(target, "no recording"):
-        return _checked(target, members, budget)
+        return _check_members(target, members, budget)
 
 
-def _members(path: Path, budget: Budget) -> dict[str, bytes]:
+def _read_members(path: Path, budget: Budget) -> dict[str, bytes]:
     with archives.open_archive(path) as archive:
         entries = archives.entries(archive, budget.size)
         budget.take(sum(entry.file_size for entry in entries.values()), "its members")
         return {name: archive.read(entry) for name, entry in entries.items()}
 
 
-def _checked(target: Path, members: dict[str, bytes], budget: Budget) -> Recordings:
-    """What the members tell, every one of them checked."""
-    for missing in {HEAD, HASH} - set(members):
+def _check_members(target: Path, members: dict[str, bytes], budget: Budget) -> Recordings:
+    """Check every member, and make recordings of them."""
+    for missing in {HEAD_MEMBER, HASH_MEMBER} - set(members):
         raise ValueError(f"{target}: no recording: it has no {missing}")
-    if hashlib.sha256(members[HEAD]).hexdigest().encode() != members[HASH]:
-        raise ValueError(f"{target}: {HEAD} does not fit its hash: the file was edited")
+    if hashlib.sha256(members[HEAD_MEMBER]).hexdigest().encode() != members[HASH_MEMBER]:
+        raise ValueError(f"{target}: {HEAD_MEMBER} does not fit its hash: the file was edited")
     for name, raw in members.items():
-        if name not in (HEAD, HASH) and hashlib.sha256(raw).hexdigest() != name:
+        if name not in (HEAD_MEMBER, HASH_MEMBER) and hashlib.sha256(raw).hexdigest() != name:
             raise ValueError(f"{target}: what it has under {name[:12]!r}... is something else: the file was edited")
-    about = budget.json(members[HEAD], HEAD)
-    if about.get("kind") != KIND:
-        raise ValueError(f"{target}: its kind is {about.get('kind')!r}, not {KIND!r}: it is of another version")
+    about = budget.json(members[HEAD_MEMBER], HEAD_MEMBER)
+    kind = about.get("kind")
+    if kind != RECORDING_KIND:
+        raise ValueError(f"{target}: its kind is {kind!r}, not {RECORDING_KIND!r}: it is of another version")
     _check_texts(about)
-    items, used = {}, {HEAD, HASH}
+    items, used = {}, {HEAD_MEMBER, HASH_MEMBER}
     for each in about["items"]:
         claim = Claim.from_description(each["claim"])
-        batches = [_batch(batch, claim, members, used, budget) for batch in each["batches"]]
+        batches = [_read_batch(batch, claim, members, used, budget) for batch in each["batches"]]
         items[str(each["name"])] = Recorded(each["name"], batches, claim)
-    found = Recordings(target, about, items)
+    checked = Recordings(target, about, items)
     if set(members) != used:
         raise ValueError(f"{target}: it has {len(set(members) - used)} more members than it tells of: it was edited")
-    return found
+    return checked
 
 
 def _check_texts(about: dict[str, Any]) -> None:
-    """A ValueError where what is told of the device and of the items is not there, or no text."""
-    parts = [("its machine", about["machine"], ("device name", "device", "torch", "date")), ("it", about, ("fpemu",))]
-    parts += [(f"item {place}", each, ("name", "call")) for place, each in enumerate(about["items"], 1)]
-    parts += [(f"absent item {place}", each, ("name", "call", "why")) for place, each in enumerate(about["absent"], 1)]
-    for what, part, words in parts:
-        for word in words:
-            if not isinstance(part, dict) or not isinstance(part.get(word), str):
-                raise ValueError(f"{what} has no text {word!r}")
+    """Raise a ValueError unless the descriptions of the device and the items have all their texts."""
+    sections = [("its machine", about["machine"], ("device name", "device", "torch", "date"))]
+    sections.append(("it", about, ("fpemu",)))
+    sections += [(f"item {number}", each, ("name", "call")) for number, each in enumerate(about["items"], 1)]
+    absent = enumerate(about["absent"], 1)
+    sections += [(f"absent item {number}", each, ("name", "call", "why")) for number, each in absent]
+    for title, section, keys in sections:
+        for key in keys:
+            if not isinstance(section, dict) or not isinstance(section.get(key), str):
+                raise ValueError(f"{title} has no text {key!r}")
     names = [each["name"] for each in (*about["items"], *about["absent"])]
     if len(set(names)) < len(names):
         raise ValueError("two of its items have the same name")
 
 
-def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str], budget: Budget) -> Batch:
-    """Operands and results as codes; a ValueError or KeyError where they do not fit together."""
+def _read_batch(
+    batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used: set[str], budget: Budget
+) -> Batch:
+    """Operands and results as codes; a ValueError or KeyError if they do not fit together."""
 
-    def of(name: str, fmt: Format) -> NDArray[Any]:
+    def codes_of(name: str, fmt: Format) -> NDArray[Any]:
         used.add(name)
         kind = np.dtype(fmt.code_dtype)
         budget.take(len(members[name]), "its codes")
@@ -193,18 +197,18 @@ def _batch(batch: dict[str, Any], claim: Claim, members: dict[str, bytes], used:
         return codes
 
     assert claim.result is not None
-    result = of(batch["result"], claim.result)
+    result = codes_of(batch["result"], claim.result)
     if "rule" in batch:
-        operands: tuple[NDArray[Any], ...] = (_by_rule(batch["rule"], claim.operands[0], budget),)
+        operands: Operands = (_codes_by_rule(batch["rule"], claim.operands[0], budget),)
     else:
-        operands = tuple(of(name, fmt) for name, fmt in zip(batch["operands"], claim.operands, strict=True))
-    if any(part.size != result.size for part in operands) or len(operands) != claim.arity:
+        operands = tuple(codes_of(name, fmt) for name, fmt in zip(batch["operands"], claim.operands, strict=True))
+    if any(codes.size != result.size for codes in operands) or len(operands) != claim.arity:
         raise ValueError(f"{claim}: operands and results are not of one number")
     return Batch(operands, result, None)
 
 
-def _by_rule(rule: dict[str, Any], fmt: Format, budget: Budget) -> NDArray[Any]:
-    """Codes that follow from a rule, as `fpemu.verification.audits.probe_template.by_rule` has them."""
+def _codes_by_rule(rule: dict[str, Any], fmt: Format, budget: Budget) -> NDArray[Any]:
+    """The codes of a rule, as from `fpemu.verification.audits.probe_template.codes_by_rule`."""
     count, shift, added = rule["count"], rule["shift"], rule["add"]
     if not (0 < count <= 1 << 16 and 0 <= shift <= 48 and 0 < len(added) <= 64):
         raise ValueError(f"no rule of inputs: {rule}")

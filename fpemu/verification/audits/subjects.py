@@ -260,7 +260,7 @@ class _Program:
                 [f"{code:0{width}x}" for code in codes.tolist()] for codes, width in zip(operands, widths, strict=True)
             ]
             text = "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
-            ran = processes.run(self._command, text.encode(), longest * size + 4096, self._timeout)
+            ran = processes.run_program(self._command, text.encode(), longest * size + 4096, self._timeout)
             codes, flags, problem = _parse_lines(ran.output, size, count, style.flags)
             if ran.problem is not None:
                 problem = ran.problem if problem is None else f"{problem}; it {ran.problem}"
@@ -349,7 +349,7 @@ class _Library:
             words = [str(self._path), self._symbol, str(size), sizes, str(kind.itemsize), str(int(style.flags))]
             expected = size * (kind.itemsize + style.flags)
             stdin = b"".join(codes.tobytes() for codes in operands)
-            ran = processes.run([sys.executable, "-I", host, *words], stdin, expected, self._timeout)
+            ran = processes.run_program([sys.executable, "-I", host, *words], stdin, expected, self._timeout)
             if ran.problem is not None or len(ran.output) != expected:
                 return Answer(np.zeros(0, kind), None, ran.problem or f"gave {len(ran.output)} bytes of {expected}")
             codes = np.frombuffer(ran.output, kind, size)

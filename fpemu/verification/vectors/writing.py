@@ -33,7 +33,7 @@ from fpemu.verification.vectors.reading import VectorFile
 
 __all__ = ["write", "write_lines"]
 
-Progress = Callable[[int], object]
+Advance = Callable[[int], object]  # reports progress: takes the number of vectors or items since the last call
 
 
 def write(
@@ -43,7 +43,7 @@ def write(
     *,
     claim: Claim | None = None,
     word_bits: int | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Path:
     """Write vectors to a file, whole or not at all.
 
@@ -109,7 +109,7 @@ def write_lines(
     *,
     claim: Claim | None = None,
     word_bits: int | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> dict[str, str]:
     """Write vectors to a stream as text, with the header that the layout has a place for.
 
@@ -190,7 +190,7 @@ def _heading(layout: str, words: dict[str, str], fields: list[Field]) -> str:
 
 
 def _write_npz(
-    stream: IO[bytes], vectors: Iterable[Batch], claim: Claim | None, progress: Progress | None
+    stream: IO[bytes], vectors: Iterable[Batch], claim: Claim | None, progress: Advance | None
 ) -> dict[str, str]:
     words, fields, batches = _prepared(vectors, claim)
     words["layout"] = "npz"
