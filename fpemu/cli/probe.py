@@ -10,7 +10,6 @@ import typer
 from fpemu.cli.options import FormatsOption, JsonOption
 from fpemu.cli.output import print_json, progress, summary
 from fpemu.verification.audits import probe_script
-from fpemu.verification.audits.probe_script import ProbePlan
 
 __all__ = ["probe"]
 

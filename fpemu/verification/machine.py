@@ -26,7 +26,7 @@ __all__ = ["Cache", "Check", "checks", "fpu_modes", "kernel_cache", "thread_coun
 
 PACKAGES = ("numpy", "numba", "llvmlite", "typer", "rich", "ml_dtypes")
 
-# The digest of each check's results, the same on every machine; tests/verification/test_machine.py recomputes them.
+# Digest of each check's results, the same on every machine; tests/verification/test_machine.py recomputes them.
 DIGESTS = {
     "casts": "be8073737762248f",
     "stochastic rounding": "c122b7aff946284e",

@@ -9,16 +9,16 @@ import pytest
 
 import fpemu as fe
 from fpemu import cli
-from fpemu.verification import machine as diagnosis
+from fpemu.verification import machine
 from tests.cases import float_environment
 
 
 def found():
-    return list(diagnosis.checks())
+    return list(machine.checks())
 
 
 def test_every_check_is_right_with_any_number_of_threads():
-    assert list(diagnosis.DIGESTS) == list(diagnosis.CORPUS)
+    assert list(machine.DIGESTS) == list(machine.CORPUS)
     before = fe.get_num_threads()
     try:
         for count in (1, 3):
@@ -26,7 +26,7 @@ def test_every_check_is_right_with_any_number_of_threads():
             for check in found():
                 assert check.problem is None
                 assert check.results > 3000
-            assert diagnosis.thread_counts()[0] == count
+            assert machine.thread_counts()[0] == count
     finally:
         fe.set_num_threads(before)
 
@@ -36,14 +36,14 @@ def test_every_check_is_right_with_any_number_of_threads():
 def test_the_modes_of_the_fpu(mode):
     """They are named, and change no digest."""
     with float_environment.changed(mode):
-        words = diagnosis.fpu_modes()
+        words = machine.fpu_modes()
         problems = [check.problem for check in found()]
     direction = mode.removeprefix("both_")
     assert words[0] == f"rounds {direction.replace('_', ' ') if direction.startswith('toward') else 'to nearest even'}"
     assert ("flushes subnormal results to zero" in words) == (mode == "flush_to_zero" or mode.startswith("both"))
     assert ("takes subnormal operands for zero" in words) == (mode == "denormals_are_zero" or mode.startswith("both"))
-    assert problems == [None] * len(diagnosis.CORPUS)
-    assert diagnosis.fpu_modes() == ["rounds to nearest even", "keeps subnormal numbers"]
+    assert problems == [None] * len(machine.CORPUS)
+    assert machine.fpu_modes() == ["rounds to nearest even", "keeps subnormal numbers"]
 
 
 def test_one_wrong_bit_is_found(monkeypatch):
@@ -57,10 +57,10 @@ def test_one_wrong_bit_is_found(monkeypatch):
     def broken(*words, **how):
         raise FloatingPointError("no")
 
-    monkeypatch.setattr(diagnosis, "encode", flipped)
-    monkeypatch.setattr(diagnosis, "quantize", broken)
+    monkeypatch.setattr(machine, "encode", flipped)
+    monkeypatch.setattr(machine, "quantize", broken)
     problems = {check.name: check.problem for check in found()}
-    assert problems["threads"].endswith(f", right {diagnosis.DIGESTS['threads']}")
+    assert problems["threads"].endswith(f", right {machine.DIGESTS['threads']}")
     assert problems["threads"].startswith("digest ")
     assert problems["scaled formats"] == "FloatingPointError: no"
     assert problems["operations and flags"] is None
@@ -73,18 +73,18 @@ def test_the_kernels_cache(monkeypatch, tmp_path):
     (tmp_path / "a.kernel").write_bytes(b"12345")
     (tmp_path / "b.kernel").write_bytes(b"123")
     (tmp_path / "b.kernel.0123").write_bytes(b"half")
-    assert diagnosis.kernel_cache() == (tmp_path, 2, 8)
+    assert machine.kernel_cache() == (tmp_path, 2, 8)
     monkeypatch.setattr(cache, "folder", None)
-    assert diagnosis.kernel_cache() == (None, 0, 0)
+    assert machine.kernel_cache() == (None, 0, 0)
 
 
 def test_draws_are_the_same_everywhere():
     """Half of them any bits, half near 1; in the machine's own byte order."""
-    drawn = diagnosis._draws("a", "u4", 3)
+    drawn = machine._random_integers("a", "u4", 3)
     assert drawn.dtype.isnative
     assert drawn.tolist() == [0xB02C7E86, 0xDC045A4F, 0x012559BD]  # SHAKE-256 of "a": 86 7e 2c b0 4f 5a 04 dc ...
     for bits in (16, 32, 64):
-        x = diagnosis._floats("a", bits, 1000)
+        x = machine._random_floats("a", bits, 1000)
         assert x.dtype.itemsize * 8 == bits
         near = np.abs(x[::2])
         assert (near >= 2.0**-8).all()
@@ -108,8 +108,8 @@ def test_the_command(capsys, monkeypatch):
     assert code == 0
     assert said["right"] is True
     assert said["versions"]["numpy"] == np.__version__
-    assert [check["name"] for check in said["checks"]] == list(diagnosis.CORPUS)
-    monkeypatch.setitem(diagnosis.DIGESTS, "sums", "0123456789abcdef")
+    assert [check["name"] for check in said["checks"]] == list(machine.CORPUS)
+    monkeypatch.setitem(machine.DIGESTS, "sums", "0123456789abcdef")
     code, out = run(capsys, "doctor")
     assert code == 1
     assert "WRONG     sums, " in out

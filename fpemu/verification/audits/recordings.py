@@ -168,8 +168,10 @@ def _check_members(target: Path, members: dict[str, bytes], budget: Budget) -> R
 
 def _check_texts(about: dict[str, Any]) -> None:
     """Raise a ValueError unless the descriptions of the device and the items have all their texts."""
-    sections = [("its machine", about["machine"], ("device name", "device", "torch", "date"))]
-    sections.append(("it", about, ("fpemu",)))
+    sections: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("its machine", about["machine"], ("device name", "device", "torch", "date")),
+        ("it", about, ("fpemu",)),
+    ]
     sections += [(f"item {number}", each, ("name", "call")) for number, each in enumerate(about["items"], 1)]
     absent = enumerate(about["absent"], 1)
     sections += [(f"absent item {number}", each, ("name", "call", "why")) for number, each in absent]
