@@ -11,8 +11,8 @@ import pytest
 import fpemu as fe
 from fpemu.vectors import SITUATIONS, Cell, generate
 from fpemu.verification.claims import Claim
-from fpemu.verification.vectors.coverage_fill import by_construction, every, tuples
-from fpemu.verification.vectors.random_codes import Words
+from fpemu.verification.vectors.coverage_fill import fill_by_construction, input_count, operand_range
+from fpemu.verification.vectors.random_codes import RandomWords
 from fpemu.verification.vectors.situations import classify
 from tests.cases.vector_cells import by_floats, by_fractions, class_name
 
@@ -61,7 +61,7 @@ def test_cells_of_narrow_formats(operation, name, rounding):
     assert set(impossible) == universe(claim) - set(reached)
     assert set(vectors.coverage) == set(reached)
     assert all(count >= min(per_cell, reached[cell]) for cell, count in vectors.coverage.items())
-    whole = generate(claim, limit=tuples(claim))
+    whole = generate(claim, limit=input_count(claim))
     assert whole.exhaustive
     assert whole.coverage == reached
     assert whole.impossible == impossible
@@ -71,8 +71,8 @@ def test_cells_of_narrow_formats(operation, name, rounding):
 @pytest.mark.parametrize("operation", ["add", "multiply", "divide"])
 def test_construction_alone_reaches_every_cell(operation, name):
     claim = Claim.of(operation, name)
-    reached = generate(claim, limit=tuples(claim)).coverage
-    found = by_construction(claim, 2, Words(3, 0)).counts.filled()
+    reached = generate(claim, limit=input_count(claim)).coverage
+    found = fill_by_construction(claim, 2, RandomWords(3, 0)).counts.filled()
     assert set(found) == set(reached)
     assert all(found[cell] >= min(2, reached[cell]) for cell in reached)
 
@@ -122,7 +122,7 @@ def test_cases_of_wide_formats(operation, name, rounding):
     claim = Claim.of(operation, name, rounding=rounding)
     vectors = generate(claim, limit=0, per_cell=1, random=0, seed=7)
     check_cases(claim, vectors)
-    assert vectors.impossible is None or tuples(claim) <= 1 << 20
+    assert vectors.impossible is None or input_count(claim) <= 1 << 20
 
 
 @pytest.mark.parametrize(("target", "source"), CASTS)
@@ -162,5 +162,5 @@ def test_fma_of_wide_formats_reaches_the_hard_cells():
 @pytest.mark.parametrize("operation", ["exp", "sqrt", "round_to_integral", "logb", "reciprocal"])
 def test_positions_exclude_each_other(operation):
     claim = Claim.of(operation, "float8_e4m3fn")
-    situations = classify(claim, every(claim, 0, 256)).situations
+    situations = classify(claim, operand_range(claim, 0, 256)).situations
     np.testing.assert_array_equal(situations[:7].sum(axis=0), 1)

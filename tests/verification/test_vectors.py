@@ -12,9 +12,9 @@ import fpemu as fe
 from fpemu.vectors import Cell, generate
 from fpemu.verification import vectors
 from fpemu.verification.claims import Claim
-from fpemu.verification.vectors.code_classes import CLASSES, exponents, fine_classes, ranges
+from fpemu.verification.vectors.code_classes import CLASSES, class_ranges, exponents, fine_classes
 from fpemu.verification.vectors.construction import _inverse
-from fpemu.verification.vectors.random_codes import Words, in_classes, with_exponents
+from fpemu.verification.vectors.random_codes import RandomWords, in_classes, with_exponents
 from fpemu.verification.vectors.situations import SITUATIONS, _carries, classify
 
 ADD = Claim.of("add", "float16")
@@ -138,7 +138,7 @@ def test_ranges_are_the_classes(fmt):
     every = np.arange(fmt.code_count, dtype=fmt.code_dtype)
     coarse = fe.classify(every, fmt)
     found = np.full(every.size, -1)
-    for number, members in ranges(fmt).items():
+    for number, members in class_ranges(fmt).items():
         for low, high in members:
             assert low <= high
             assert (found[low : high + 1] == -1).all()
@@ -154,8 +154,8 @@ def test_ranges_are_the_classes(fmt):
             assert name[1:] in (
                 ("subnormal", "largest") if kind in (2, 5) else ("normal", "smallest normal", "largest")
             )
-    numbers = np.resize(np.array(sorted(ranges(fmt)), np.uint8), 3000)
-    np.testing.assert_array_equal(fine_classes(in_classes(fmt, numbers, Words(1, 1)), fmt), numbers)
+    numbers = np.resize(np.array(sorted(class_ranges(fmt)), np.uint8), 3000)
+    np.testing.assert_array_equal(fine_classes(in_classes(fmt, numbers, RandomWords(1, 1)), fmt), numbers)
 
 
 @pytest.mark.parametrize("fmt", [fmt for fmt in FORMATS if fe.dtype(fmt).kind != "table"], ids=str)
@@ -173,8 +173,8 @@ def test_exponents(fmt):
 @pytest.mark.parametrize("name", ["float16", "float8_e4m3fn", "float64"])
 def test_exponents_are_set(name):
     fmt = fe.dtype(name)
-    numbers = np.resize(np.array(sorted(ranges(fmt)), np.uint8), 5000)
-    codes = in_classes(fmt, numbers, Words(2, 2))
+    numbers = np.resize(np.array(sorted(class_ranges(fmt)), np.uint8), 5000)
+    codes = in_classes(fmt, numbers, RandomWords(2, 2))
     wanted = np.random.default_rng(0).integers(fmt.emin - 5, 3, codes.size)
     moved = with_exponents(codes, fmt, wanted)
     np.testing.assert_array_equal(fine_classes(moved, fmt), numbers)
@@ -193,7 +193,7 @@ def test_products_of_significands():
 
 
 def test_inverses():
-    odd = Words(4, 4).take(1000) | np.uint64(1)
+    odd = RandomWords(4, 4).take(1000) | np.uint64(1)
     np.testing.assert_array_equal(odd * _inverse(odd), np.uint64(1))
 
 

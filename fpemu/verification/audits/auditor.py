@@ -21,7 +21,7 @@ from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
 from fpemu.verification.claims import CASTS, Batch, Claim, Operands, given_arguments
 from fpemu.verification.vectors import Vectors, generate
-from fpemu.verification.vectors.coverage_fill import every, numbered
+from fpemu.verification.vectors.coverage_fill import numbered_operands, operand_range
 from fpemu.verification.vectors.generation import BATCH
 
 if TYPE_CHECKING:
@@ -245,13 +245,13 @@ def _run_all(
     def run_batch(first: int, stop: int, codes: Operands | None) -> _Outcome:
         # The subject may overwrite its operands: the evidence takes them from elsewhere.
         if codes is None:
-            given = every(claim, first, stop, memory.of("operand", stop - first, claim.operands[0].code_dtype))
-            operands_at: OperandsAt = lambda rows: numbered(claim, np.uint64(first) + rows.astype(np.uint64))  # noqa: E731
+            given = operand_range(claim, first, stop, memory.of("operand", stop - first, claim.operands[0].code_dtype))
+            lookup: OperandsAt = lambda rows: numbered_operands(claim, np.uint64(first) + rows.astype(np.uint64))  # noqa: E731
         else:
-            given, operands_at = tuple(each.copy() for each in codes), _operands_at(codes)
+            given, lookup = tuple(each.copy() for each in codes), _operands_at(codes)
         expected = _expected(claim, given, findings.flags, memory)
         answer = run(*given)
-        return _Outcome(findings.compare(first, expected, answer, operands_at), answer.problem)
+        return _Outcome(findings.compare(first, expected, answer, lookup), answer.problem)
 
     saved = time.monotonic()
     for comparison, problem in _in_input_order(run_batch, _batches_from(findings.checked, inputs), threads):

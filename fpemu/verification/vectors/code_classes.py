@@ -1,4 +1,4 @@
-"""Classes of codes, finer than IEEE 754's, the codes of each class, and the exponents of their values."""
+"""Classes of codes, finer than IEEE 754's: the codes of each class, and the exponents of their values."""
 
 from __future__ import annotations
 
@@ -11,65 +11,66 @@ from numpy.typing import NDArray
 from fpemu.formats import FloatFormat, Format, IntFormat, TableFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of, split
 
-__all__ = ["CLASSES", "bit_length", "classes_in", "exponents", "fine_classes", "ranges", "significands"]
+__all__ = ["CLASSES", "bit_lengths", "class_ranges", "classes_in", "exponents", "fine_classes", "significands"]
 
-# From the lowest value to the highest; then what is no value, and truth values.
+# In the order of values; then codes without a value, and truth values.
 CLASSES = (
     *("-infinity", "-largest", "-normal", "-smallest normal", "-subnormal", "-0"),
     *("+0", "+subnormal", "+smallest normal", "+normal", "+largest", "+infinity"),
     *("signaling NaN", "quiet NaN", "noncanonical", "false", "true"),
 )
-NUMBER = {name: number for number, name in enumerate(CLASSES)}
-TRUTH = NUMBER["false"]
-LARGEST = NUMBER["-largest"], NUMBER["+largest"]
-SMALLEST = NUMBER["-smallest normal"], NUMBER["+smallest normal"]
-SUBNORMAL = NUMBER["-subnormal"], NUMBER["+subnormal"]
-ZERO = NUMBER["-0"], NUMBER["+0"]
-INFINITE = NUMBER["-infinity"], NUMBER["+infinity"]
-NAN = NUMBER["signaling NaN"], NUMBER["quiet NaN"]
+CLASS_NUMBER = {name: number for number, name in enumerate(CLASSES)}
+FALSE_CLASS = CLASS_NUMBER["false"]
+LARGEST_CLASSES = CLASS_NUMBER["-largest"], CLASS_NUMBER["+largest"]
+SMALLEST_NORMAL_CLASSES = CLASS_NUMBER["-smallest normal"], CLASS_NUMBER["+smallest normal"]
+NORMAL_CLASSES = CLASS_NUMBER["-normal"], CLASS_NUMBER["+normal"]
+SUBNORMAL_CLASSES = CLASS_NUMBER["-subnormal"], CLASS_NUMBER["+subnormal"]
+ZERO_CLASSES = CLASS_NUMBER["-0"], CLASS_NUMBER["+0"]
+INFINITY_CLASSES = CLASS_NUMBER["-infinity"], CLASS_NUMBER["+infinity"]
+NAN_CLASSES = CLASS_NUMBER["signaling NaN"], CLASS_NUMBER["quiet NaN"]
 
-_COARSE = np.array([0, 2, 4, 5, 6, 7, 9, 11, 12, 13, 14], np.uint8)  # by NumberClass
-assert len(_COARSE) == len(NumberClass)
+_CLASS_OF_NUMBER_CLASS = np.array([0, 2, 4, 5, 6, 7, 9, 11, 12, 13, 14], np.uint8)
+assert len(_CLASS_OF_NUMBER_CLASS) == len(NumberClass)
 
 Range = tuple[int, int]
 
 
 def fine_classes(codes: NDArray[Any], fmt: Format | None) -> NDArray[np.uint8]:
-    """The numbers in CLASSES of codes of a format; of truth values where there is none.
+    """The class of each code of a format (None: of each truth value), as an index of CLASSES.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fpemu as fe
     >>> from fpemu.verification.vectors.code_classes import CLASSES, fine_classes
-    >>> [CLASSES[found] for found in fine_classes(np.uint8([0, 1, 8, 9, 0xFE, 0x7F]), fe.dtype("float8_e4m3fn"))]
+    >>> [CLASSES[number] for number in fine_classes(np.uint8([0, 1, 8, 9, 0xFE, 0x7F]), fe.dtype("float8_e4m3fn"))]
     ['+0', '+subnormal', '+smallest normal', '+normal', '-largest', 'quiet NaN']
     """
     if fmt is None:
-        return codes.astype(np.uint8) + np.uint8(TRUTH)
-    found = _COARSE[classes_of(codes, fmt)]
-    for number, members in ranges(fmt).items():
-        if number in LARGEST or number in SMALLEST:
-            for low, _ in members:
-                found[codes == low] = number
-    return found
+        return codes.astype(np.uint8) + np.uint8(FALSE_CLASS)
+    numbers = _CLASS_OF_NUMBER_CLASS[classes_of(codes, fmt)]
+    for number, ranges in class_ranges(fmt).items():
+        if number in LARGEST_CLASSES or number in SMALLEST_NORMAL_CLASSES:
+            for low, _ in ranges:
+                numbers[codes == low] = number
+    return numbers
 
 
 def classes_in(fmt: Format | None) -> list[int]:
-    """The numbers of the classes that a format has codes of."""
-    return [TRUTH, TRUTH + 1] if fmt is None else sorted(ranges(fmt))
+    """The classes of a format's codes, or of truth values, as indices of CLASSES."""
+    return [FALSE_CLASS, FALSE_CLASS + 1] if fmt is None else sorted(class_ranges(fmt))
 
 
 @functools.lru_cache(maxsize=64)
-def ranges(fmt: Format) -> dict[int, tuple[Range, ...]]:
-    """The codes of each class that a format has, as ranges, both ends included."""
+def class_ranges(fmt: Format) -> dict[int, tuple[Range, ...]]:
+    """The codes of each class of a format, as ranges that include both ends."""
     if isinstance(fmt, TableFormat):
-        return _of_codebook(fmt)
-    found: dict[int, list[Range]] = {}
+        return _codebook_ranges(fmt)
+    by_class: dict[int, list[Range]] = {}
 
     def add(name: str, low: int, high: int) -> None:
         if low <= high:
-            found.setdefault(NUMBER[name], []).append((low, high))
+            by_class.setdefault(CLASS_NUMBER[name], []).append((low, high))
 
     if isinstance(fmt, IntFormat):
         _add_integers(fmt, add)
@@ -78,21 +79,21 @@ def ranges(fmt: Format) -> dict[int, tuple[Range, ...]]:
             _add_floats(fmt, sign, mask, add)
         if fmt.nan == "negative_zero":
             add("quiet NaN", fmt.sign_mask, fmt.sign_mask)
-    return {number: tuple(members) for number, members in found.items()}
+    return {number: tuple(ranges) for number, ranges in by_class.items()}
 
 
-def _of_codebook(fmt: TableFormat) -> dict[int, tuple[Range, ...]]:
-    every = np.arange(fmt.code_count, dtype=fmt.code_dtype)
-    numbers = _COARSE[classes_of(every, fmt)]
-    found: dict[int, list[Range]] = {}
+def _codebook_ranges(fmt: TableFormat) -> dict[int, tuple[Range, ...]]:
+    codes = np.arange(fmt.code_count, dtype=fmt.code_dtype)
+    numbers = _CLASS_OF_NUMBER_CLASS[classes_of(codes, fmt)]
+    by_class: dict[int, list[Range]] = {}
     for code, number in enumerate(numbers.tolist()):
         value = fmt.entries[code]
-        if number == NUMBER["+normal"] and value == max(fmt.entries):
-            number = NUMBER["+largest"]
-        if number == NUMBER["-normal"] and value == min(fmt.entries):
-            number = NUMBER["-largest"]
-        found.setdefault(number, []).append((code, code))
-    return {number: tuple(members) for number, members in found.items()}
+        if number == CLASS_NUMBER["+normal"] and value == max(fmt.entries):
+            number = CLASS_NUMBER["+largest"]
+        if number == CLASS_NUMBER["-normal"] and value == min(fmt.entries):
+            number = CLASS_NUMBER["-largest"]
+        by_class.setdefault(number, []).append((code, code))
+    return {number: tuple(ranges) for number, ranges in by_class.items()}
 
 
 def _add_integers(fmt: IntFormat, add: Any) -> None:
@@ -129,15 +130,15 @@ def _add_floats(fmt: FloatFormat, sign: str, mask: int, add: Any) -> None:
         add("quiet NaN", mask + fmt.nan_codes[0], mask + fmt.nan_codes[0])
 
 
-def bit_length(x: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The number of bits of each integer; 0 of 0."""
+def bit_lengths(x: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The number of bits of each integer; 0 for 0."""
     high = x >> np.uint64(32)
     half = np.where(high != 0, high, x).astype(np.float64)
     return np.asarray(np.frexp(half)[1] + np.where(high != 0, 32, 0), np.int64)
 
 
 def significands(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The magnitudes of finite codes: integers, and the exponents of two to take them by."""
+    """The magnitudes of finite codes as integers and exponents: magnitude = integer * 2^exponent."""
     wide = codes.astype(np.uint64)
     if isinstance(fmt, IntFormat):
         negative, magnitude = split(codes, fmt)
@@ -154,6 +155,6 @@ def significands(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDA
 
 
 def exponents(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> NDArray[np.int64]:
-    """The exponents of finite codes' values: e with 2^e <= |x| < 2^(e+1); of zero one that means nothing."""
+    """The exponents of finite codes' values: e with 2^e <= |x| < 2^(e+1); meaningless for zero."""
     significand, exponent = significands(codes, fmt)
-    return exponent + bit_length(significand) - 1
+    return exponent + bit_lengths(significand) - 1

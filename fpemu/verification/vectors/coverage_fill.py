@@ -1,4 +1,4 @@
-"""Cells filled to a number of cases each: from all operands there are, or by construction."""
+"""Fill cells to a number of cases each: from all operands, or by construction."""
 
 from __future__ import annotations
 
@@ -11,170 +11,164 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpemu.formats import FloatFormat
-from fpemu.verification.claims import Claim
+from fpemu.verification.claims import Claim, Operands
 from fpemu.verification.vectors.construction import construct
-from fpemu.verification.vectors.coverage import Counts
-from fpemu.verification.vectors.random_codes import Words
+from fpemu.verification.vectors.coverage import CellCounts
+from fpemu.verification.vectors.random_codes import RandomWords
 from fpemu.verification.vectors.situations import classify
 
-__all__ = ["Codes", "by_construction", "every", "from_all", "numbered", "tuples"]
+__all__ = ["fill_by_construction", "fill_from_all", "input_count", "numbered_operands", "operand_range"]
 
-Codes = tuple[NDArray[np.unsignedinteger], ...]
-
-ROUND = 1 << 15  # cases constructed at once
+ROUND = 1 << 15  # cases constructed in a round
 ROUNDS = 400
-PATIENCE = 16  # rounds without a new case in a cell that wants one
-PIECE = 1 << 16
+PATIENCE_ROUNDS = 16  # rounds without a new case before giving up
+CHUNK = 1 << 16  # cases classified at once
 
 
-def tuples(claim: Claim) -> int:
-    """How many ways there are to choose the operands."""
+def input_count(claim: Claim) -> int:
+    """Number of combinations of the operands' codes."""
     return math.prod(fmt.code_count for fmt in claim.operands)
 
 
-def numbered(claim: Claim, numbers: NDArray[np.uint64]) -> Codes:
-    """The operands with these numbers: the last operand's code counts fastest."""
+def numbered_operands(claim: Claim, numbers: NDArray[np.uint64]) -> Operands:
+    """The combinations with these numbers; the last operand's code counts fastest."""
     rest = numbers
-    found = []
+    operands = []
     for fmt in reversed(claim.operands):
         if fmt.code_count < 1 << 64:
-            rest, code = np.divmod(rest, np.uint64(fmt.code_count))
+            rest, codes = np.divmod(rest, np.uint64(fmt.code_count))
         else:
-            rest, code = np.zeros_like(rest), rest
-        found.append(code.astype(fmt.code_dtype))
-    return tuple(reversed(found))
+            rest, codes = np.zeros_like(rest), rest
+        operands.append(codes.astype(fmt.code_dtype))
+    return tuple(reversed(operands))
 
 
-def every(claim: Claim, start: int, stop: int, out: NDArray[np.unsignedinteger] | None = None) -> Codes:
-    """All operands from one number to another; a single one in `out` where that is given."""
+def operand_range(claim: Claim, start: int, stop: int, out: NDArray[np.unsignedinteger] | None = None) -> Operands:
+    """All combinations from number `start` to before `stop`; `out` may receive a single operand's codes."""
     if len(claim.operands) == 1:
-        first = _first(stop - start, claim.operands[0].code_dtype)
-        return (np.add(first, first.dtype.type(start), out=out),)
-    return numbered(claim, np.arange(start, stop, dtype=np.uint64))
+        count_up = _count_up(stop - start, claim.operands[0].code_dtype)
+        return (np.add(count_up, count_up.dtype.type(start), out=out),)
+    return numbered_operands(claim, np.arange(start, stop, dtype=np.uint64))
 
 
 @functools.lru_cache(maxsize=8)
-def _first(count: int, dtype: str) -> NDArray[np.unsignedinteger]:
-    """0 to count - 1: what is added to it is there faster than a range made anew."""
-    found = np.arange(count, dtype=dtype)
-    found.flags.writeable = False
-    return found
+def _count_up(count: int, dtype: str) -> NDArray[np.unsignedinteger]:
+    """0 to count - 1, cached: adding to it is faster than a new np.arange."""
+    numbers = np.arange(count, dtype=dtype)
+    numbers.flags.writeable = False
+    return numbers
 
 
-def census(claim: Claim) -> Counts:
-    """All operands counted."""
-    counts = Counts(claim)
-    for start in range(0, tuples(claim), PIECE):
-        codes = every(claim, start, min(start + PIECE, tuples(claim)))
+def census(claim: Claim) -> CellCounts:
+    """Count the cases of all operands."""
+    counts = CellCounts(claim)
+    for start in range(0, input_count(claim), CHUNK):
+        codes = operand_range(claim, start, min(start + CHUNK, input_count(claim)))
         counts.add(counts.memberships(classify(claim, codes))[1])
     return counts
 
 
 class Fill:
-    """Cases taken until each cell has enough.
+    """Cases accepted until each cell has enough.
 
     Parameters
     ----------
     claim : Claim
     per_cell : int
-        How many are enough.
+        The number of cases that is enough for a cell.
     most : int, optional
-        How many there may be in all.
+        The number of cases beyond which the fill is full.
     """
 
     def __init__(self, claim: Claim, per_cell: int, most: int | None = None) -> None:
         self.claim, self.per_cell, self.most = claim, per_cell, most
-        self.counts = Counts(claim)
+        self.counts = CellCounts(claim)
         self.size = 0
         self._seen: set[tuple[int, ...]] = set()
-        self._parts: list[list[NDArray[np.unsignedinteger]]] = [[] for _ in claim.operands]
+        self._chunks: list[Operands] = [tuple(np.zeros(0, fmt.code_dtype) for fmt in claim.operands)]
 
-    def offer(self, codes: Codes) -> Codes:
-        """Take those cases that a cell still wants, none twice; give those that were taken."""
+    def offer(self, codes: Operands) -> Operands:
+        """Accept the new cases that an unfilled cell needs; return the accepted ones."""
         counts = self.counts
         rows, cells = counts.memberships(classify(self.claim, codes))
-        open_ = np.unique(rows[counts.numbers[cells] < self.per_cell])
-        fresh = [row for row, case in zip(open_.tolist(), _rows(codes, open_), strict=True) if self._new(case)]
+        useful = np.unique(rows[counts.cases[cells] < self.per_cell])
+        fresh = [row for row, case in zip(useful.tolist(), _cases(codes, useful), strict=True) if self._is_new(case)]
         inside = np.isin(rows, fresh)
         rows, cells = rows[inside], cells[inside]
         order = np.argsort(cells, kind="stable")
         sorted_cells = cells[order]
         starts = np.searchsorted(sorted_cells, sorted_cells)
-        wanted = np.arange(cells.size) - starts < self.per_cell - counts.numbers[sorted_cells]
-        taken = np.unique(rows[order][wanted])
-        counts.add(cells[np.isin(rows, taken)])
-        self._seen.difference_update(_rows(codes, np.setdiff1d(fresh, taken).astype(np.int64)))
-        chosen = tuple(part[taken] for part in codes)
-        self.size += taken.size
-        for parts, part in zip(self._parts, chosen, strict=True):
-            parts.append(part)
-        return chosen
+        needed = np.arange(cells.size) - starts < self.per_cell - counts.cases[sorted_cells]
+        accepted = np.unique(rows[order][needed])
+        counts.add(cells[np.isin(rows, accepted)])
+        self._seen.difference_update(_cases(codes, np.setdiff1d(fresh, accepted).astype(np.int64)))
+        self.size += accepted.size
+        self._chunks.append(tuple(each[accepted] for each in codes))
+        return self._chunks[-1]
 
     @property
     def full(self) -> bool:
-        """Whether there are more cases than there may be."""
+        """Whether there are more than `most` cases."""
         return self.most is not None and self.size > self.most
 
-    def _new(self, case: tuple[int, ...]) -> bool:
+    def _is_new(self, case: tuple[int, ...]) -> bool:
         known = case in self._seen
         self._seen.add(case)
         return not known
 
     @property
-    def codes(self) -> Codes:
-        """The operands of the cases taken."""
-        return tuple(
-            np.concatenate([np.zeros(0, fmt.code_dtype), *parts])
-            for fmt, parts in zip(self.claim.operands, self._parts, strict=True)
-        )
+    def codes(self) -> Operands:
+        """The operands of the accepted cases."""
+        return tuple(map(np.concatenate, zip(*self._chunks, strict=True)))
 
 
-def _rows(codes: Codes, rows: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    return list(zip(*(part[rows].tolist() for part in codes), strict=True))
+def _cases(codes: Operands, rows: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    return list(zip(*(each[rows].tolist() for each in codes), strict=True))
 
 
-def from_all(claim: Claim, per_cell: int, words: Words, most: int | None = None) -> Fill:
+def fill_from_all(claim: Claim, per_cell: int, words: RandomWords, most: int | None = None) -> Fill:
     """Fill from all operands, in random order."""
     fill = Fill(claim, per_cell, most)
-    codes = every(claim, 0, tuples(claim))
-    order = words.order(tuples(claim))
-    for start in range(0, order.size, PIECE):
-        fill.offer(tuple(part[order[start : start + PIECE]] for part in codes))
+    codes = operand_range(claim, 0, input_count(claim))
+    order = words.permutation(input_count(claim))
+    for start in range(0, order.size, CHUNK):
+        fill.offer(tuple(each[order[start : start + CHUNK]] for each in codes))
         if fill.full:
             break
     return fill
 
 
-def by_construction(claim: Claim, per_cell: int, words: Words, most: int | None = None) -> Fill:
-    """Fill by construction, until nothing new comes.
+def fill_by_construction(claim: Claim, per_cell: int, words: RandomWords, most: int | None = None) -> Fill:
+    """Fill by construction, until rounds give no new case.
 
-    Half of each round goes through all the ways that the operands' classes can meet, half to those among which a cell
-    has cases but not enough.
+    Half of each round cycles through all combinations of the operands' classes; half goes to combinations of cells that
+    have cases, but not enough.
     """
     fill = Fill(claim, per_cell, most)
-    ways = fill.counts.every_operand_class()
-    idle = place = 0
+    combinations = fill.counts.class_combinations()
+    idle = start = 0
     for _ in range(ROUNDS):
-        begun = np.flatnonzero((fill.counts.numbers > 0) & (fill.counts.numbers < per_cell))
-        half = ROUND // 2 if begun.size else ROUND
-        parts = [ways[:, (place + np.arange(half)) % ways.shape[1]]]
-        place = (place + half) % ways.shape[1]
-        if begun.size:
-            parts.append(fill.counts.operand_classes(begun[words.below(begun.size, ROUND - half)]))
-        taken = fill.offer(tuple(construct(claim, np.concatenate(parts, axis=1), words)))
-        for codes in mirrored(claim, taken):
+        partial = np.flatnonzero((fill.counts.cases > 0) & (fill.counts.cases < per_cell))
+        half = ROUND // 2 if partial.size else ROUND
+        classes = combinations[:, (start + np.arange(half)) % combinations.shape[1]]
+        start = (start + half) % combinations.shape[1]
+        if partial.size:
+            needed = fill.counts.operand_classes(partial[words.below(partial.size, ROUND - half)])
+            classes = np.concatenate([classes, needed], axis=1)
+        accepted = fill.offer(tuple(construct(claim, classes, words)))
+        for codes in mirrored(claim, accepted):
             fill.offer(codes)
-        idle = 0 if taken[0].size else idle + 1
-        if idle == PATIENCE or fill.full:
+        idle = 0 if accepted[0].size else idle + 1
+        if idle == PATIENCE_ROUNDS or fill.full:
             break
     return fill
 
 
-def mirrored(claim: Claim, codes: Codes) -> Iterator[Codes]:
-    """Cases with other signs, and with the first two operands in the other order: what is rare stays so there."""
+def mirrored(claim: Claim, codes: Operands) -> Iterator[Operands]:
+    """The cases with all combinations of signs and with the first two operands swapped; they tend to be as rare."""
     masks = [fmt.sign_mask if isinstance(fmt, FloatFormat) else 0 for fmt in claim.operands]
     orders = [codes]
     if len(codes) > 1 and claim.operands[0] == claim.operands[1]:
         orders.append((codes[1], codes[0], *codes[2:]))
     for order, signs in itertools.product(orders, itertools.product((0, 1), repeat=len(codes))):
-        yield tuple(part ^ part.dtype.type(mask * sign) for part, mask, sign in zip(order, masks, signs, strict=True))
+        yield tuple(each ^ each.dtype.type(mask * sign) for each, mask, sign in zip(order, masks, signs, strict=True))

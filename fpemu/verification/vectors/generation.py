@@ -1,4 +1,4 @@
-"""Golden vectors of a claim: which cases, in batches, the same for a seed everywhere."""
+"""Generate golden vectors of a claim, in batches; a seed gives the same vectors on every machine."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.verification.claims import Batch, Claim
+from fpemu.verification.claims import Batch, Claim, Operands
 from fpemu.verification.vectors.construction import construct
-from fpemu.verification.vectors.coverage import Cell, Counts
-from fpemu.verification.vectors.coverage_fill import Codes, Fill, by_construction, census, every, from_all, tuples
-from fpemu.verification.vectors.random_codes import Words, uniform
+from fpemu.verification.vectors.coverage import Cell, CellCounts
+from fpemu.verification.vectors.coverage_fill import (
+    Fill,
+    census,
+    fill_by_construction,
+    fill_from_all,
+    input_count,
+    operand_range,
+)
+from fpemu.verification.vectors.random_codes import RandomWords, uniform
 
 __all__ = ["Vectors", "generate"]
 
-BATCH = 1 << 16  # vectors at once
-ALL = 1 << 20  # so many ways to choose the operands are all tried: then it is known which cells are impossible
-_FILLING, _RANDOM = 0, 1  # the first streams of a seed
+BATCH = 1 << 16  # vectors in a batch
+MAX_CENSUS = 1 << 20  # up to this number of inputs all are tried, which shows the impossible cells
+_FILL_STREAM, _FIRST_RANDOM_STREAM = 0, 1  # of a seed
 
 
 class Vectors:
-    """Inputs and right answers of a claim, made anew each time that they are gone through.
+    """Inputs and correct answers of a claim, generated anew for each iteration.
 
     Made by `generate`.
 
@@ -32,16 +39,16 @@ class Vectors:
     ----------
     claim : Claim
     limit, per_cell, random, seed : int
-        As `generate` takes them.
+        As for `generate`.
     most : int, optional
-        So many vectors are enough: the cells are filled no further.
+        Number of vectors at which the cells are not filled any further.
 
     Attributes
     ----------
     claim : Claim
     seed : int
     exhaustive : bool
-        Whether these are all the operands that there are.
+        Whether the vectors cover all possible operands.
     """
 
     def __init__(
@@ -49,28 +56,28 @@ class Vectors:
     ) -> None:
         self.claim, self.limit, self.per_cell, self.random, self.seed = claim, limit, per_cell, random, seed
         self.most = most
-        self.exhaustive = tuples(claim) <= limit
+        self.exhaustive = input_count(claim) <= limit
 
     @property
     def count(self) -> int:
-        """How many vectors there are."""
-        return tuples(self.claim) if self.exhaustive else self._fill.codes[0].size + self.random
+        """Number of vectors."""
+        return input_count(self.claim) if self.exhaustive else self._fill.codes[0].size + self.random
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches of `BATCH` vectors and less."""
+        """Batches of at most `BATCH` vectors."""
         for codes in self.operands():
             yield self.claim.batch(*codes)
 
-    def operands(self, start: int = 0) -> Iterator[Codes]:
-        """The operands alone, a batch at a time.
+    def operands(self, start: int = 0) -> Iterator[Operands]:
+        """Iterate over the operands alone, a batch at a time.
 
         Parameters
         ----------
         start : int
-            How many vectors to leave out: as many as some of the first batches have.
+            Number of vectors to skip; must be the size of whole batches.
 
         Yields
         ------
@@ -79,103 +86,104 @@ class Vectors:
         """
         if self.exhaustive:
             for first in range(start, self.count, BATCH):
-                yield every(self.claim, first, min(first + BATCH, self.count))
+                yield operand_range(self.claim, first, min(first + BATCH, self.count))
             return
-        place = 0
-        for codes in self._chosen():
-            if place >= start:
+        position = 0
+        for codes in self._selected():
+            if position >= start:
                 yield codes
-            place += codes[0].size
+            position += codes[0].size
 
-    def _chosen(self) -> Iterator[Codes]:
+    def _selected(self) -> Iterator[Operands]:
+        """The operands that fill the cells, then random ones."""
         codes = self._fill.codes
         for start in range(0, codes[0].size, BATCH):
-            yield tuple(part[start : start + BATCH] for part in codes)
+            yield tuple(each[start : start + BATCH] for each in codes)
         for number, start in enumerate(range(0, self.random, BATCH)):
             size = min(BATCH, self.random - start)
-            yield tuple(part[:size] for part in self._drawn(number))
+            yield tuple(each[:size] for each in self._random_batch(number))
 
     @property
     def coverage(self) -> dict[Cell, int]:
-        """The cells that have cases, and how many; those drawn at random are not counted."""
+        """The filled cells, and their numbers of cases without the random ones."""
         return (self._census if self.exhaustive else self._fill.counts).filled()
 
     @property
     def impossible(self) -> list[Cell] | None:
-        """The cells that no operands reach; None where there are too many operands to try them all."""
-        return self._census.empty() if self.exhaustive or tuples(self.claim) <= ALL else None
+        """The cells that no operands reach; None if there are too many operands to try all."""
+        return self._census.empty() if self.exhaustive or input_count(self.claim) <= MAX_CENSUS else None
 
     @functools.cached_property
-    def _census(self) -> Counts:
+    def _census(self) -> CellCounts:
         return census(self.claim)
 
     @functools.cached_property
     def _fill(self) -> Fill:
-        words = Words(self.seed, _FILLING)
-        fill = from_all if tuples(self.claim) <= ALL else by_construction
+        words = RandomWords(self.seed, _FILL_STREAM)
+        fill = fill_from_all if input_count(self.claim) <= MAX_CENSUS else fill_by_construction
         return fill(self.claim, self.per_cell, words, self.most)
 
     @functools.cached_property
-    def _ways(self) -> NDArray[np.uint8]:
-        return Counts(self.claim).every_operand_class()
+    def _class_combinations(self) -> NDArray[np.uint8]:
+        return CellCounts(self.claim).class_combinations()
 
-    def _drawn(self, number: int) -> Codes:
-        """A batch of random operands: every second one any codes, the others constructed from random classes."""
-        words, ways = Words(self.seed, _RANDOM + number), self._ways
+    def _random_batch(self, number: int) -> Operands:
+        """A batch of random operands: uniform codes alternate with operands constructed from random classes."""
+        words, classes = RandomWords(self.seed, _FIRST_RANDOM_STREAM + number), self._class_combinations
         plain = [uniform(fmt, words, BATCH) for fmt in self.claim.operands]
-        hard = construct(self.claim, ways[:, words.below(ways.shape[1], BATCH)], words)
+        hard = construct(self.claim, classes[:, words.below(classes.shape[1], BATCH)], words)
         return tuple(np.where(np.arange(BATCH) % 2 == 0, a, b) for a, b in zip(plain, hard, strict=True))
 
 
 def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: int = 10_000, seed: int = 0) -> Vectors:
-    """Golden vectors: operands worth testing, with the right results and flags.
+    """Generate golden vectors: operands worth testing, with the correct results and flags.
 
-    All operands, if there are `limit` or fewer.  Otherwise first each cell filled, then random ones.  A cell is a class
-    for each operand, one for the result, and a situation: where the exact result lies between two neighbours, and what
-    its rounding meets.
+    If there are at most `limit` combinations of operands: all of them.  Otherwise first cases that fill each cell, then
+    random ones.  A cell is a class for each operand, one for the result, and a situation, such as the position of the
+    exact result between two neighbours.
 
     Parameters
     ----------
     claim : Claim
         The operation, its formats and rules.
     limit : int
-        So many ways to choose the operands are all taken.
+        Largest number of combinations of operands at which all are taken.
     per_cell : int
-        Cases for each cell; fewer where there are not so many.
+        Cases for each cell; fewer if no more are found.
     random : int
-        Random cases after those.
+        Number of random cases.
     seed : int
-        From 0 to 2^64 - 1.  The vectors depend on it and on the other parameters, on nothing else.
+        From 0 to 2^64 - 1.  The vectors depend on the parameters alone.
 
     Returns
     -------
     Vectors
-        Gone through as often as one likes, in batches of bounded size.
+        Iterable any number of times, in batches of bounded size.
 
     Raises
     ------
     TypeError
-        If `claim` is no Claim, or a number no int.
+        If `claim` is not a Claim, or a number is not an int.
     ValueError
         If a number is out of range, or the claim's rounding is stochastic.
 
     Notes
     -----
-    The random words are numpy's raw Philox 4x64-10 with the key (seed, stream): stream 0 for the cells, 1 + k for the
-    k-th batch of random cases.
+    The random words are numpy's raw Philox 4x64-10 with key (seed, stream): stream 0 for the cells, 1 + k for batch k
+    of random cases.
 
     Examples
     --------
     >>> from fpemu import vectors
     >>> from fpemu.verification.claims import Claim
-    >>> found = vectors.generate(Claim.of("add", "float8_e4m3fn"), limit=0, per_cell=2, random=100, seed=1)
+    >>> generated = vectors.generate(Claim.of("add", "float8_e4m3fn"), limit=0, per_cell=2, random=100, seed=1)
     >>> cell = vectors.Cell(("+normal", "+normal"), "+normal", "tie odd")
-    >>> found.coverage[cell], cell in found.impossible
+    >>> generated.coverage[cell], cell in generated.impossible
     (2, False)
-    >>> vectors.Cell(("+normal", "+normal"), "+subnormal", "exact") in found.impossible
+    >>> vectors.Cell(("+normal", "+normal"), "+subnormal", "exact") in generated.impossible
     True
-    >>> x, y = next(iter(found)).operands
-    >>> x.size == found.count - 100
+    >>> x, y = next(iter(generated)).operands
+    >>> x.size == generated.count - 100
     True
     """
     if not isinstance(claim, Claim):
@@ -184,14 +192,14 @@ def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: i
         raise ValueError("stochastic rounding has no one right answer: generate takes claims with another rounding")
     numbers = {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     for name, number in numbers.items():
-        numbers[name] = _whole(name, number)
+        numbers[name] = _checked_int(name, number)
     return Vectors(claim, **numbers)
 
 
-def _whole(name: str, number: Any) -> int:
+def _checked_int(name: str, number: Any) -> int:
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(number).__name__}")
-    found = operator.index(number)
-    if not 0 <= found < 1 << 64:
-        raise ValueError(f"{name} must be 0 to 2**64 - 1, not {found}")
-    return found
+    checked = operator.index(number)
+    if not 0 <= checked < 1 << 64:
+        raise ValueError(f"{name} must be 0 to 2**64 - 1, not {checked}")
+    return checked

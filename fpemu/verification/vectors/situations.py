@@ -1,8 +1,8 @@
-"""Where the exact result of each case lies, and what its rounding meets.
+"""Classify cases: the position of the exact result between two values, and special situations of its rounding.
 
-Nothing here knows an operation's arithmetic: a case is placed by the operation's own results in four rounding modes,
-with their flags.  Toward zero and away from zero give the neighbours, the two ways to break a tie show which one is
-nearer, and the overflow flag toward zero parts what is beyond the largest value by a quantum from what is not.
+The classification needs no arithmetic of the operation, only its results and flags in five rounding modes.  Toward zero
+and away from zero give the neighbours; the ways to break ties show which neighbour is nearer; the overflow flag toward
+zero shows whether the result is beyond the largest value by a quantum or more.
 """
 
 from __future__ import annotations
@@ -21,46 +21,54 @@ from fpemu.casting import as_source
 from fpemu.casting.lowering import zeroes_subnormals
 from fpemu.formats import FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.rules import Overflow, Rounding
-from fpemu.verification.claims import CASTS, Claim
-from fpemu.verification.vectors import code_classes as kinds
+from fpemu.verification.claims import CASTS, Claim, Operands
+from fpemu.verification.vectors.code_classes import (
+    INFINITY_CLASSES,
+    NAN_CLASSES,
+    SUBNORMAL_CLASSES,
+    ZERO_CLASSES,
+    bit_lengths,
+    fine_classes,
+    significands,
+)
 
 __all__ = ["SITUATIONS", "Cases", "classify"]
 
-# The first seven exclude each other.
+# The first seven are mutually exclusive.
 SITUATIONS = (
     *("not rounded", "exact", "below tie", "tie even", "tie odd", "above tie", "beyond"),
     *("overflow threshold", "carry", "to subnormal", "from subnormal", "cancellation"),
     *("apart p-1", "apart p", "apart p+1", "apart p+2"),
 )
 _ADDENDS = ("add", "subtract", "fma")
-_MODES = (
+_ROUNDINGS = (
     *(Rounding.TOWARD_ZERO, Rounding.AWAY_FROM_ZERO),
     *(Rounding.NEAREST_TOWARD_ZERO, Rounding.NEAREST_AWAY, Rounding.NEAREST_EVEN),
 )
 
-Bools = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 
 
 class Cases(NamedTuple):
-    """Cases classified.
+    """Classified cases.
 
-    `classes`: for each operand, and last for the result, the numbers in CLASSES; `situations`: for each of SITUATIONS
-    which cases are in it.
+    `classes`: indices of CLASSES, a row for each operand and a last one for the result; `situations`: for each of
+    SITUATIONS a mask of the cases in it.
     """
 
     classes: NDArray[np.uint8]
-    situations: NDArray[np.bool_]
+    situations: Mask
 
 
-class _Placed(NamedTuple):
-    """One rounding of the exact result: the code, whether it lies beyond the largest value, and the flags."""
+class _Rounded(NamedTuple):
+    """The exact result rounded in one mode: its code, whether it is beyond the largest value, and the flags."""
 
     code: NDArray[Any]
-    beyond: Bools
+    beyond: Mask
     flags: Flags
 
 
-def classify(claim: Claim, codes: tuple[NDArray[Any], ...], result: NDArray[Any] | None = None) -> Cases:
+def classify(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) -> Cases:
     """Classify cases of a claim.
 
     Parameters
@@ -69,7 +77,7 @@ def classify(claim: Claim, codes: tuple[NDArray[Any], ...], result: NDArray[Any]
     codes : tuple of numpy.ndarray
         One-dimensional, one for each operand.
     result : numpy.ndarray, optional
-        What ``claim.answer`` gives.
+        The results of ``claim.answer``, if known.
 
     Returns
     -------
@@ -81,31 +89,28 @@ def classify(claim: Claim, codes: tuple[NDArray[Any], ...], result: NDArray[Any]
     >>> from fpemu.verification.claims import Claim
     >>> from fpemu.verification.vectors.situations import SITUATIONS, classify
     >>> add = Claim.of("add", "float8_e4m3fn")
-    >>> found = classify(add, (np.uint8([0x38, 0x7E]), np.uint8([0x18, 0x7E])))  # 1 + 2**-4, 448 + 448
-    >>> [[SITUATIONS[which] for which in np.flatnonzero(case)] for case in found.situations.T]
+    >>> cases = classify(add, (np.uint8([0x38, 0x7E]), np.uint8([0x18, 0x7E])))  # 1 + 2**-4, 448 + 448
+    >>> [[SITUATIONS[number] for number in np.flatnonzero(case)] for case in cases.situations.T]
     [['tie even', 'apart p'], ['beyond']]
     """
     result = claim.answer(*codes) if result is None else result
-    operands = [kinds.fine_classes(part, fmt) for part, fmt in zip(codes, claim.operands, strict=True)]
-    found: dict[str, Bools] = {}
-    special = np.zeros(result.shape, np.bool_)
-    for each in operands:
-        special |= np.isin(each, (*kinds.INFINITE, *kinds.NAN))
+    classes = [fine_classes(each, fmt) for each, fmt in zip(codes, claim.operands, strict=True)]
+    special = np.isin(classes, (*INFINITY_CLASSES, *NAN_CLASSES)).any(axis=0)
     if claim.result is None:
-        found["not rounded"] = np.ones(result.shape, np.bool_)
+        masks = {"not rounded": np.ones(result.shape, np.bool_)}
     elif isinstance(claim.result, TableFormat):
-        found = _in_codebook(claim, claim.result, codes[0], special)
+        masks = _codebook_situations(claim, claim.result, codes[0], special)
     else:
-        found = _placed(claim, claim.result, codes, special, result)
+        masks = _number_situations(claim, claim.result, codes, special, result)
     situations = np.zeros((len(SITUATIONS), result.size), np.bool_)
-    for name, where in found.items():
-        situations[SITUATIONS.index(name)] = where
-    return Cases(np.array([*operands, kinds.fine_classes(result, claim.result)]), situations)
+    for name, mask in masks.items():
+        situations[SITUATIONS.index(name)] = mask
+    return Cases(np.array([*classes, fine_classes(result, claim.result)]), situations)
 
 
 @functools.lru_cache(maxsize=64)
-def _modes(claim: Claim) -> tuple[Claim, ...]:
-    """The claim in each of _MODES, saturating and otherwise by IEEE 754's rules, on a result format with a sign."""
+def _in_all_roundings(claim: Claim) -> tuple[Claim, ...]:
+    """The claim in each of _ROUNDINGS: saturating, otherwise by IEEE 754's rules, with a signed result format."""
     target: Format | None = claim.result
     assert target is not None
     if isinstance(target, FloatFormat) and not target.signed and target.bits < 64:
@@ -114,111 +119,105 @@ def _modes(claim: Claim) -> tuple[Claim, ...]:
     rules = Profile(overflow=Overflow.SATURATE, subnormals_in=claim.profile.subnormals_in)
     return tuple(
         dataclasses.replace(claim, result=target, profile=target.check_profile(rules.replace(rounding=mode)))
-        for mode in _MODES
+        for mode in _ROUNDINGS
     )
 
 
-def _placed(
-    claim: Claim,
-    fmt: FloatFormat | IntFormat,
-    codes: tuple[NDArray[Any], ...],
-    special: Bools,
-    result: NDArray[Any],
-) -> dict[str, Bools]:
-    """What there is to say of cases whose result is a float or an integer."""
-    low, high, toward, away, even = (_place(mode, codes) for mode in _modes(claim))
+def _number_situations(
+    claim: Claim, fmt: FloatFormat | IntFormat, codes: Operands, special: Mask, result: NDArray[Any]
+) -> dict[str, Mask]:
+    """Masks of the situations of cases whose result is a float or an integer."""
+    low, high, toward, away, even = (_rounded(each, codes) for each in _in_all_roundings(claim))
     flags = low.flags
     unrounded = special | flags.divide_by_zero
     if claim.operation not in CASTS:
         unrounded |= flags.invalid & ~low.beyond
     if not fmt.signed and isinstance(fmt, FloatFormat):
-        unrounded |= low.code > fmt.magnitude_mask  # negative: rounded by a rule of its own
+        unrounded |= low.code > fmt.magnitude_mask  # negative results have their own rule
 
-    def up(other: _Placed) -> Bools:
+    def up(other: _Rounded) -> Mask:
         return np.asarray((other.code != low.code) | (other.beyond & ~low.beyond))
 
     beyond = low.beyond & ~unrounded
     moved = flags.inexact | up(high)
     rounded = ~unrounded & ~low.beyond & moved
     tie = rounded & up(away) & ~up(toward)
-    found = {
+    masks = {
         "not rounded": unrounded,
         "exact": ~unrounded & ~low.beyond & ~moved,
         "below tie": rounded & ~up(away) & up(high),
         "tie even": tie & ~up(even),
         "tie odd": tie & up(even),
-        "above tie": rounded & (up(toward) | ~up(high)),  # without a zero, what is below all values goes up
+        "above tie": rounded & (up(toward) | ~up(high)),  # without a zero, results below all values round up
         "beyond": beyond,
         "overflow threshold": rounded & high.beyond,
     }
     if isinstance(fmt, FloatFormat):
-        found |= _binades(claim, fmt, low, high, rounded, result)
+        masks |= _binade_changes(claim, fmt, low, high, rounded, result)
         if claim.operation in _ADDENDS:
-            found |= _aligned(claim, fmt, codes, ~unrounded, low, moved)
-    return found
+            masks |= _alignments(claim, fmt, codes, ~unrounded, low, moved)
+    return masks
 
 
-def _place(claim: Claim, codes: tuple[NDArray[Any], ...]) -> _Placed:
+def _rounded(claim: Claim, codes: Operands) -> _Rounded:
     code, bits = claim.answer_with_flags(*codes)
     flags = Flags(bits)
     beyond = flags.overflow
-    if isinstance(claim.result, IntFormat):  # a float's number that is out of range is invalid; NaN give 0
+    if isinstance(claim.result, IntFormat):  # a float out of range is invalid; so is NaN, which gives 0
         beyond = beyond | (flags.invalid & ((code != 0) | np.bool_(claim.operation in CASTS)))
-    return _Placed(code, beyond, flags)
+    return _Rounded(code, beyond, flags)
 
 
-def _binades(
-    claim: Claim, fmt: FloatFormat, low: _Placed, high: _Placed, rounded: Bools, result: NDArray[Any]
-) -> dict[str, Bools]:
-    """Roundings that end in another binade, or among the subnormals."""
+def _binade_changes(
+    claim: Claim, fmt: FloatFormat, low: _Rounded, high: _Rounded, rounded: Mask, result: NDArray[Any]
+) -> dict[str, Mask]:
+    """Masks of roundings into another binade, or to or from subnormals."""
     mask = np.uint64(fmt.magnitude_mask)
-    below, above = (each.code.astype(np.uint64) & mask for each in (low, high))
-    given = result.astype(np.uint64) & mask
+    below, above, rounded_to = (each.astype(np.uint64) & mask for each in (low.code, high.code, result))
     least = np.uint64(fmt.min_normal_code)
-    upward = rounded & (given == above) & (above != below) & ~high.beyond
+    upward = rounded & (rounded_to == above) & (above != below) & ~high.beyond
     power = (above & np.uint64((1 << fmt.trailing_bits) - 1)) == 0
     tiny = rounded & (below < least) & (claim.operation != "round_to_integral")
-    kind = kinds.fine_classes(result, fmt)
+    classes = fine_classes(result, fmt)
     return {
         "carry": upward & power & (above > least),
-        "to subnormal": tiny & np.isin(kind, (*kinds.SUBNORMAL, *kinds.ZERO)),
+        "to subnormal": tiny & np.isin(classes, (*SUBNORMAL_CLASSES, *ZERO_CLASSES)),
         "from subnormal": tiny & upward & (above == least),
     }
 
 
-def _aligned(
-    claim: Claim, fmt: FloatFormat, codes: tuple[NDArray[Any], ...], rounded: Bools, low: _Placed, moved: Bools
-) -> dict[str, Bools]:
-    """How far apart the exponents of two addends are, and whether their leading digits cancel."""
+def _alignments(
+    claim: Claim, fmt: FloatFormat, codes: Operands, rounded: Mask, low: _Rounded, moved: Mask
+) -> dict[str, Mask]:
+    """Masks by the distance of two addends' exponents, and of cancellation of their leading digits."""
     both = rounded.copy()
-    parts = []
-    for part, given in zip(codes, claim.operands, strict=True):
-        if isinstance(given, TableFormat):  # operations take a codebook's values, which are float64
+    magnitudes, exponents = [], []
+    for each, own in zip(codes, claim.operands, strict=True):
+        if isinstance(own, TableFormat):  # operations take a codebook's values, which are float64
             return {}
-        significand, exponent = kinds.significands(part, given)
+        significand, scale = significands(each, own)
         both &= significand != 0
-        if zeroes_subnormals(given, claim.profile):
-            both &= ~np.isin(kinds.fine_classes(part, given), kinds.SUBNORMAL)
-        parts.append((significand, exponent + kinds.bit_length(significand) - 1))
+        if zeroes_subnormals(own, claim.profile):
+            both &= ~np.isin(fine_classes(each, own), SUBNORMAL_CLASSES)
+        magnitudes.append(significand)
+        exponents.append(scale + bit_lengths(significand) - 1)
+    *_, first, second = exponents
     if claim.operation == "fma":
-        (x, x_exponent), (y, y_exponent), _ = parts
-        first, second = x_exponent + y_exponent + _carries(x, y), parts[2][1]
-    else:
-        first, second = parts[0][1], parts[1][1]
+        first = exponents[0] + exponents[1] + _carries(magnitudes[0], magnitudes[1])
     apart = np.abs(first - second)
     p, lowest = fmt.precision, fmt.quantum_exponent - 1
-    significand, exponent = kinds.significands(low.code & low.code.dtype.type(fmt.magnitude_mask), fmt)
-    kept = np.where(significand == 0, lowest, exponent + kinds.bit_length(significand) - 1)
-    gone = (significand == 0) & ~moved
-    found = {f"apart p{more:+d}".removesuffix("+0"): both & (apart == p + more) for more in (-1, 0, 1, 2)}
-    found["cancellation"] = both & ~low.beyond & (gone | (kept <= np.maximum(first, second) - (p - 1)))
-    return found
+    significand, scale = significands(low.code & low.code.dtype.type(fmt.magnitude_mask), fmt)
+    exponent = np.where(significand == 0, lowest, scale + bit_lengths(significand) - 1)
+    vanished = (significand == 0) & ~moved
+    masks = {f"apart p{more:+d}".removesuffix("+0"): both & (apart == p + more) for more in (-1, 0, 1, 2)}
+    masks["cancellation"] = both & ~low.beyond & (vanished | (exponent <= np.maximum(first, second) - (p - 1)))
+    return masks
 
 
 def _carries(x: NDArray[np.uint64], y: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Whether the product of two significands has as many digits as both have together, not one less; 1 or 0."""
+    """1 if the product of two significands has as many digits as both have together, 0 if it has one less."""
     half = np.uint64(32)
-    x, y = (each << (np.uint64(64) - kinds.bit_length(np.maximum(each, 1)).astype(np.uint64)) for each in (x, y))
+    x, y = (each << (np.uint64(64) - bit_lengths(np.maximum(each, 1)).astype(np.uint64)) for each in (x, y))
     x_high, x_low = x >> half, x & np.uint64(0xFFFFFFFF)
     y_high, y_low = y >> half, y & np.uint64(0xFFFFFFFF)
     middle = x_high * y_low + ((x_low * y_low) >> half)
@@ -227,11 +226,11 @@ def _carries(x: NDArray[np.uint64], y: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.asarray(top >> np.uint64(63), np.int64)
 
 
-def _in_codebook(claim: Claim, fmt: TableFormat, codes: NDArray[Any], special: Bools) -> dict[str, Bools]:
-    """Cases of a cast to a codebook, which has no flags: values that it lacks are inexact, or beyond its ends."""
-    low, high, toward, away, even = (mode.answer(codes) for mode in _modes(claim))
-    given = Array.from_codes(codes, claim.operands[0])
-    exact = exact_codes(given, as_source(given), fmt)[1]
+def _codebook_situations(claim: Claim, fmt: TableFormat, codes: NDArray[Any], special: Mask) -> dict[str, Mask]:
+    """Masks of the situations of casts to a codebook, which has no flags: its values alone are exact."""
+    low, high, toward, away, even = (each.answer(codes) for each in _in_all_roundings(claim))
+    source = Array.from_codes(codes, claim.operands[0])
+    exact = exact_codes(source, as_source(source), fmt)[1]
     rounded = ~special & ~exact & (low != high)
     tie = rounded & (away == high) & (toward == low)
     return {
