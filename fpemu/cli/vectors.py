@@ -24,7 +24,7 @@ from fpemu.cli.options import (
 from fpemu.cli.output import console, print_json, print_table, progress, summary
 from fpemu.verification import Claim, given_arguments
 from fpemu.verification.vectors import SITUATIONS, Vectors, generate, write, write_bench
-from fpemu.verification.vectors.layouts import LAYOUTS, layout_of
+from fpemu.verification.vectors.layouts import LAYOUTS, find_layout
 from fpemu.verification.vectors.verilog import check_unit
 from fpemu.verification.vectors.writing import write_lines
 
@@ -109,7 +109,7 @@ def vectors(
         _print_coverage(cases, json)
         return
     try:
-        kind = layout_of(
+        kind = find_layout(
             "testfloat" if layout is None and output is None else layout, "" if output is None else output.suffix
         )
         if word_bits is not None and kind != "readmemh":

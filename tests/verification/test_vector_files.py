@@ -16,7 +16,7 @@ from fpemu.verification import vectors
 from fpemu.verification.audits import recorded
 from fpemu.verification.claims import Batch, Claim
 from fpemu.verification.vectors.headers import Hash
-from fpemu.verification.vectors.layouts import Line, Words, fields_of
+from fpemu.verification.vectors.layouts import Line, MemoryWords, fields_of
 from fpemu.verification.vectors.writing import write_lines
 
 ADD = Claim.of("add", "float16", rounding="toward_zero", profile="riscv")
@@ -127,13 +127,13 @@ def test_readmemh_words(tmp_path):
     fields = fields_of(Claim.of("add", "float8_e5m2"), True)
     batch = [np.uint8([0x12, 0x9A]), np.uint8([0x34, 0xBC]), np.uint8([0x56, 0xDE]), np.uint8([0x01, 0x1F])]
     first, second = (0x123456 << 5 | 1, 0x9ABCDE << 5 | 0x1F)
-    assert Words(fields).text(batch) == f"{first:08X}\n{second:08X}\n".encode()
-    assert Words(fields, 64).text(batch) == f"{second << 29 | first:016X}\n".encode()
-    assert Words(fields, 128).text([part[:1] for part in batch]) == f"{first:032X}\n".encode()
+    assert MemoryWords(fields).text(batch) == f"{first:08X}\n{second:08X}\n".encode()
+    assert MemoryWords(fields, 64).text(batch) == f"{second << 29 | first:016X}\n".encode()
+    assert MemoryWords(fields, 128).text([part[:1] for part in batch]) == f"{first:032X}\n".encode()
     with pytest.raises(ValueError, match="a multiple of 4, and 29 or more"):
-        Words(fields, 28)
+        MemoryWords(fields, 28)
     with pytest.raises(ValueError, match="a multiple of 4"):
-        Words(fields, 30)
+        MemoryWords(fields, 30)
 
 
 def test_other_people_read_them(tmp_path):

@@ -1,4 +1,4 @@
-"""What a file of vectors says of itself: the claim, where the vectors come from, how many there are, a hash."""
+"""Headers of vector files: claim, origin, count, hash."""
 
 from __future__ import annotations
 
@@ -21,20 +21,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Hash", "claim_of", "header_of", "number_of"]
 
-_OWN = ("fpemu", "vectors", "flags", "seed", "limit", "per cell", "random", "coverage", "layout", "word bits", "sha256")
+_FILE_FIELDS = (
+    "fpemu",
+    "vectors",
+    "flags",
+    "seed",
+    "limit",
+    "per cell",
+    "random",
+    "coverage",
+    "layout",
+    "word bits",
+    "sha256",
+)
 
 
 def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -> dict[str, str]:
-    """The words of a header but for the layout's and the hash.
+    """The fields of a header, without the layout's and the hash.
 
     Parameters
     ----------
     claim : Claim
     count : int
     flags : bool
-        Whether there are flags.
+        Whether the vectors have flags.
     vectors : iterable of Batch
-        Where they come from: what `generate` gave says its seed and coverage.
+        Their origin; generated `Vectors` add their seed and coverage.
 
     Returns
     -------
@@ -48,44 +60,44 @@ def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -
         situations: Counter[str] = Counter()
         for cell, cases in cells.items():
             situations[cell.situation] += cases
-        told = ", ".join(f"{name} {cases}" for name, cases in situations.items())
-        words["coverage"] = f"{len(cells)} cells: {told}" if told else "no cells"
+        counts = ", ".join(f"{name} {cases}" for name, cases in situations.items())
+        words["coverage"] = f"{len(cells)} cells: {counts}" if counts else "no cells"
     return words
 
 
 def claim_of(words: Mapping[str, str]) -> Claim:
-    """The claim that a header tells of; a ValueError where it tells of none."""
-    return Claim.from_description({key: value for key, value in words.items() if key not in _OWN})
+    """The claim in a header; a ValueError if there is none."""
+    return Claim.from_description({key: value for key, value in words.items() if key not in _FILE_FIELDS})
 
 
-def number_of(words: Mapping[str, str], what: str) -> int:
-    """A number of a header."""
-    if what not in words:
-        raise ValueError(f"the header does not say {what!r}")
-    if not words[what].isascii() or not words[what].isdigit():
-        raise ValueError(f"the header's {what!r} is no number: {words[what]!r}")
-    return int(words[what])
+def number_of(words: Mapping[str, str], field: str) -> int:
+    """A number in a header."""
+    if field not in words:
+        raise ValueError(f"the header does not say {field!r}")
+    if not words[field].isascii() or not words[field].isdigit():
+        raise ValueError(f"the header's {field!r} is no number: {words[field]!r}")
+    return int(words[field])
 
 
 class Hash:
-    """A SHA-256 over a header and vectors, whatever their layout and batches.
+    """A SHA-256 of a header and vectors that does not depend on their layout and batches.
 
-    Each column's codes, little-endian in the smallest unsigned type, have a hash of their own; the whole is the hash of
-    the header's words, sorted, as JSON, and of the columns' hashes, in hexadecimal, with line feeds between.
+    Each column has a hash of its codes, little-endian in the smallest unsigned type.  The whole is the hash of lines:
+    the header's fields, sorted, as JSON; then the columns' hashes in hexadecimal.
     """
 
     def __init__(self) -> None:
         self._columns: list[Any] = []
 
     def add(self, columns: Iterable[NDArray[Any]]) -> None:
-        """Take a batch."""
-        for place, column in enumerate(columns):
-            if place == len(self._columns):
+        """Add a batch."""
+        for index, column in enumerate(columns):
+            if index == len(self._columns):
                 self._columns.append(hashlib.sha256())
-            self._columns[place].update(column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
+            self._columns[index].update(column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
 
     def of(self, words: Mapping[str, str]) -> str:
-        """The hash, with a header's words but the layout's and itself."""
-        told = {key: value for key, value in words.items() if key not in ("sha256", "layout", "word bits")}
-        lines = [json.dumps(told, sort_keys=True), *(column.hexdigest() for column in self._columns)]
+        """The hash, including the header's fields except the layout's and the hash itself."""
+        hashed = {key: value for key, value in words.items() if key not in ("sha256", "layout", "word bits")}
+        lines = [json.dumps(hashed, sort_keys=True), *(column.hexdigest() for column in self._columns)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How vectors look in text files: lines of fixed pieces and hexadecimal fields, all of one length."""
+"""Text layouts of vectors: lines of one length, made of hexadecimal fields and fixed text."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = [
     "LAYOUTS",
     "Columns",
     "Field",
-    "Layout",
     "Line",
-    "Words",
+    "MemoryWords",
+    "TextLayout",
     "columns_of",
-    "companion",
+    "companion_path",
     "ending_of",
     "fields_of",
-    "layout_of",
-    "record_of",
+    "find_layout",
+    "record_dtype",
 ]
 
 FLAG_BITS = 5
@@ -38,7 +38,7 @@ _VALUES[np.frombuffer(b"abcdef", np.uint8)] = np.arange(10, 16)
 
 
 class Field(NamedTuple):
-    """A column: its name, how many bits its codes have, how many codes there are, and their numpy type."""
+    """A column: its name, the width of its codes in bits, the number of possible codes, and their numpy type."""
 
     name: str
     bits: int
@@ -50,81 +50,86 @@ class Field(NamedTuple):
         """Hexadecimal digits of a code."""
         return 1 if self.bits == 1 else -(-self.bits // 4)
 
+    def first_invalid(self, codes: NDArray[Any]) -> int | None:
+        """The index of the first code that is out of range, or None."""
+        if self.codes >= 1 << (8 * codes.itemsize):
+            return None
+        invalid = codes >= codes.dtype.type(self.codes)
+        return int(np.argmax(invalid)) if invalid.any() else None
+
+    def problem(self, code: int) -> str:
+        """The problem with a code that is out of range."""
+        return f"{self.name} is {int(code):#x}, but its codes are below {self.codes:#x}"
+
 
 def fields_of(claim: Claim, flags: bool) -> list[Field]:
     """The columns of a claim's vectors: operands, result, flags."""
-    found = [
-        Field(f"operand {place}", fmt.bits, fmt.code_count, fmt.code_dtype)
-        for place, fmt in enumerate(claim.operands, 1)
+    fields = [
+        Field(f"operand {number}", fmt.bits, fmt.code_count, fmt.code_dtype)
+        for number, fmt in enumerate(claim.operands, 1)
     ]
-    result = claim.result
-    found.append(
-        Field("result", 1, 2, "uint8")
-        if result is None
-        else Field("result", result.bits, result.code_count, result.code_dtype)
-    )
-    return [*found, *([Field("flags", FLAG_BITS, 1 << FLAG_BITS, "uint8")] if flags else [])]
+    result_bits = 1 if claim.result is None else claim.result.bits
+    fields.append(Field("result", result_bits, claim.result_count, claim.result_dtype.name))
+    return [*fields, *([Field("flags", FLAG_BITS, 1 << FLAG_BITS, "uint8")] if flags else [])]
 
 
 class Line:
-    """Lines of fixed pieces of text with fields between.
+    """Lines of fields with fixed text before, between and after them.
 
     Parameters
     ----------
     fields : list of Field
-    pieces : list of str
-        One more than fields: what stands before, between and after them.
+    texts : list of str
+        The fixed texts, one more than fields.
     """
 
-    def __init__(self, fields: list[Field], pieces: list[str]) -> None:
-        self.fields, self._pieces = fields, [np.frombuffer(piece.encode(), np.uint8) for piece in pieces]
+    def __init__(self, fields: list[Field], texts: list[str]) -> None:
+        self.fields, self._texts = fields, [np.frombuffer(text.encode(), np.uint8) for text in texts]
         self._starts = []
-        place = len(self._pieces[0])
-        for field, piece in zip(fields, self._pieces[1:], strict=True):
-            self._starts.append(place)
-            place += field.digits + len(piece)
-        self.length = place
+        end = len(self._texts[0])
+        for field, text in zip(fields, self._texts[1:], strict=True):
+            self._starts.append(end)
+            end += field.digits + len(text)
+        self.length = end
 
     def text(self, columns: Columns) -> bytes:
         """Vectors as lines."""
         lines = np.empty((columns[0].size, self.length), np.uint8)
-        place = 0
-        for start, field, piece, column in zip(self._starts, self.fields, self._pieces, columns, strict=False):
-            lines[:, place:start] = piece
-            place = start + field.digits
-            lines[:, start:place] = _hexadecimal(column, field.digits)
-        lines[:, place:] = self._pieces[-1]
+        end = 0
+        for start, field, text, column in zip(self._starts, self.fields, self._texts, columns, strict=False):
+            lines[:, end:start] = text
+            end = start + field.digits
+            lines[:, start:end] = _hexadecimal(column, field.digits)
+        lines[:, end:] = self._texts[-1]
         return lines.tobytes()
 
     def read(self, lines: NDArray[np.uint8]) -> tuple[Columns, int, str]:
-        """The columns of lines, the number of lines that are right, and what is wrong with the one after them."""
-        right = np.ones(len(lines), np.bool_)
-        columns, limits = [], []
-        place = 0
-        for start, field, piece in zip(self._starts, self.fields, self._pieces, strict=False):
-            right &= (lines[:, place:start] == piece).all(axis=1)
-            place = start + field.digits
-            values = _VALUES[lines[:, start:place]]
-            right &= (values != _NO_DIGIT).all(axis=1)
+        """The columns of the lines before the first malformed one, their number, and the problem with that one."""
+        well_formed = np.ones(len(lines), np.bool_)
+        columns = []
+        end = 0
+        for start, field, text in zip(self._starts, self.fields, self._texts, strict=False):
+            well_formed &= (lines[:, end:start] == text).all(axis=1)
+            end = start + field.digits
+            digits = _VALUES[lines[:, start:end]]
+            well_formed &= (digits != _NO_DIGIT).all(axis=1)
             column = np.zeros(len(lines), np.uint64)
-            for digit in values.T:
+            for digit in digits.T:
                 column = column << np.uint64(4) | digit
             columns.append(column)
-            limits.append(column >= np.uint64(field.codes) if field.codes < 1 << 64 else np.zeros(len(lines), np.bool_))
-        right &= (lines[:, place:] == self._pieces[-1]).all(axis=1)
-        bad = ~right
-        for limit in limits:
-            bad |= limit
-        count = int(np.argmax(bad)) if bad.any() else len(lines)
-        problem = ""
-        if count < len(lines):
-            problem = "it is not written so"
-            if right[count]:
-                which = next(place for place, limit in enumerate(limits) if limit[count])
-                field = self.fields[which]
-                problem = f"{field.name} is {int(columns[which][count]):#x}, but its codes are below {field.codes:#x}"
-        found = [part[:count].astype(field.dtype) for part, field in zip(columns, self.fields, strict=True)]
-        return found, count, problem
+        well_formed &= (lines[:, end:] == self._texts[-1]).all(axis=1)
+        count, problem = len(lines), ""
+        if not well_formed.all():
+            count, problem = int(np.argmin(well_formed)), "it is not written so"
+        for field, column in zip(self.fields, columns, strict=True):
+            invalid = field.first_invalid(column[:count])
+            if invalid is not None:
+                count, problem = invalid, field.problem(column[invalid])
+        return (
+            [column[:count].astype(field.dtype) for column, field in zip(columns, self.fields, strict=True)],
+            count,
+            problem,
+        )
 
 
 def _hexadecimal(codes: NDArray[Any], digits: int) -> NDArray[np.uint8]:
@@ -132,11 +137,11 @@ def _hexadecimal(codes: NDArray[Any], digits: int) -> NDArray[np.uint8]:
     return _DIGITS[(codes.astype(np.uint64)[:, None] >> shifts & np.uint64(15)).astype(np.intp)]
 
 
-class Words:
-    """Vectors in words of so many bits, a word to a line, for ``$readmemh``.
+class MemoryWords:
+    """Vectors in words of `word_bits` bits, one word on each line, for ``$readmemh``.
 
-    A vector's fields stand side by side as in Verilog's ``{x, y, result, flags}``; of several in a word the first has
-    the lowest bits; the word's highest bits are 0.  The last word may have fewer.
+    A vector's fields are concatenated as in Verilog's ``{x, y, result, flags}``.  Of several vectors in a word, the
+    first has the lowest bits; unused high bits are 0.  The last word may have fewer vectors.
     """
 
     def __init__(self, fields: list[Field], word_bits: int | None = None) -> None:
@@ -154,7 +159,7 @@ class Words:
         """Vectors as lines."""
         count = columns[0].size
         bits = np.concatenate(
-            [_bits(column, field.bits) for column, field in zip(columns, self.fields, strict=True)], axis=1
+            [_to_bits(column, field.bits) for column, field in zip(columns, self.fields, strict=True)], axis=1
         )
         words = -(-count // self.in_word)
         padded = np.zeros((words * self.in_word, self.bits), np.uint8)
@@ -168,7 +173,7 @@ class Words:
         return lines.tobytes()
 
     def read(self, lines: NDArray[np.uint8]) -> tuple[Columns, int, str]:
-        """The columns of lines (words), the number of words that are right, what is wrong with the one after them."""
+        """The columns of the words before the first malformed one, their number, and the problem with that one."""
         values = _VALUES[lines[:, :-1]]
         bad = (values == _NO_DIGIT).any(axis=1) | (lines[:, -1] != ord("\n"))
         count, problem = (int(np.argmax(bad)), "it is no word of hexadecimal digits") if bad.any() else (len(lines), "")
@@ -178,28 +183,26 @@ class Words:
             count = int(np.argmax(row[:, : self.word_bits - used].any(axis=1)))
             row, problem = row[:count], f"its highest bits are not 0: vectors have {self.bits} bits"
         bits = row[:, self.word_bits - used :].reshape(count, self.in_word, self.bits)[:, ::-1].reshape(-1, self.bits)
-        columns, place = [], 0
+        columns, end = [], 0
         for field in self.fields:
+            start, end = end, end + field.bits
             column = np.zeros(len(bits), np.uint64)
-            for bit in bits[:, place : place + field.bits].T:
+            for bit in bits[:, start:end].T:
                 column = column << np.uint64(1) | bit
-            place += field.bits
-            over = column >= np.uint64(field.codes) if field.codes < 1 << 64 else np.zeros(len(bits), np.bool_)
-            if over.any():
-                where = int(np.argmax(over))
-                count = min(count, where // self.in_word)
-                problem = f"{field.name} is {int(column[where]):#x}, but its codes are below {field.codes:#x}"
+            invalid = field.first_invalid(column)
+            if invalid is not None:
+                count, problem = min(count, invalid // self.in_word), field.problem(column[invalid])
             columns.append(column.astype(field.dtype))
         return [column[: count * self.in_word] for column in columns], count, problem
 
 
-def _bits(codes: NDArray[Any], count: int) -> NDArray[np.uint8]:
+def _to_bits(codes: NDArray[Any], count: int) -> NDArray[np.uint8]:
     shifts = np.arange(count - 1, -1, -1, dtype=np.uint64)
     return (codes.astype(np.uint64)[:, None] >> shifts & np.uint64(1)).astype(np.uint8)
 
 
 def _testfloat(fields: list[Field]) -> Line:
-    """``testfloat_gen``'s lines: "3C00 0001 3C00 01"; flags have two digits."""
+    """The lines of ``testfloat_gen``: "3C00 0001 3C00 01"; flags have two digits."""
     return Line(_two_digits(fields), ["", *[" "] * (len(fields) - 1), "\n"])
 
 
@@ -209,20 +212,20 @@ def _csv(fields: list[Field]) -> Line:
 
 def _jsonl(fields: list[Field]) -> Line:
     operands = [field for field in fields if field.name.startswith("operand")]
-    pieces = ['{"operands": ["0x', *['", "0x'] * (len(operands) - 1), '"], "result": "0x']
-    pieces += ['", "flags": "0x'] if fields[-1].name == "flags" else []
-    return Line(_two_digits(fields), [*pieces, '"}\n'])
+    texts = ['{"operands": ["0x', *['", "0x'] * (len(operands) - 1), '"], "result": "0x']
+    texts += ['", "flags": "0x'] if fields[-1].name == "flags" else []
+    return Line(_two_digits(fields), [*texts, '"}\n'])
 
 
 def _two_digits(fields: list[Field]) -> list[Field]:
     return [field._replace(bits=8) if field.name == "flags" else field for field in fields]
 
 
-class Layout(NamedTuple):
+class TextLayout(NamedTuple):
     """A way to write vectors as text.
 
-    `suffixes`: what files of it end in; `line`: makes its lines; `comment`: what a line of the header begins with, None
-    where there is no place for one: then it stands in a companion.
+    `suffixes`: of file names; `line`: makes the lines; `comment`: the start of a header line, or None if the layout has
+    no comments, so that the header goes into a companion file.
     """
 
     name: str
@@ -234,16 +237,16 @@ class Layout(NamedTuple):
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("testfloat", (".tv", ".txt"), _testfloat, None),
-        Layout("readmemh", (".hex", ".mem"), Words, "// "),
-        Layout("csv", (".csv",), _csv, "# "),
-        Layout("jsonl", (".jsonl",), _jsonl, ""),
+        TextLayout("testfloat", (".tv", ".txt"), _testfloat, None),
+        TextLayout("readmemh", (".hex", ".mem"), MemoryWords, "// "),
+        TextLayout("csv", (".csv",), _csv, "# "),
+        TextLayout("jsonl", (".jsonl",), _jsonl, ""),
     )
 }
 
 
-def layout_of(name: str | None, suffix: str) -> str:
-    """The name of a layout, or of the one that a file's suffix means; "npz" too."""
+def find_layout(name: str | None, suffix: str) -> str:
+    """The name of a layout (including "npz"), checked; by default the one of a file's suffix."""
     known = [*LAYOUTS, "npz"]
     if name is not None:
         if name not in known:
@@ -258,24 +261,24 @@ def layout_of(name: str | None, suffix: str) -> str:
     raise ValueError(f"{suffix!r} means no layout: end the name in {endings} or .npz, or say layout=")
 
 
-def companion(path: Path) -> Path:
-    """Where the header of a file of TestFloat's lines stands."""
+def companion_path(path: Path) -> Path:
+    """The file for the header of a file with TestFloat's lines."""
     return path.with_name(f"{path.name}.json")
 
 
 def columns_of(batch: Batch) -> Columns:
-    """The columns of a batch: operands, result, flags if there are any."""
+    """The columns of a batch: operands, result, and flags if there are any."""
     return [*batch.operands, batch.result, *([] if batch.flags is None else [batch.flags])]
 
 
 def ending_of(layout: str, digest: str) -> str:
-    """The line after the vectors, which has the hash."""
+    """The line after the vectors, with the hash."""
     mark = LAYOUTS[layout].comment
     if mark is None:
         return ""
     return json.dumps({"sha256": digest}) + "\n" if layout == "jsonl" else f"{mark}sha256: {digest}\n"
 
 
-def record_of(fields: list[Field]) -> np.dtype[Any]:
+def record_dtype(fields: list[Field]) -> np.dtype[Any]:
     """The numpy type of a vector in an .npz file."""
     return np.dtype([(field.name.replace(" ", "_"), np.dtype(field.dtype).newbyteorder("<")) for field in fields])

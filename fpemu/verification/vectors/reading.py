@@ -20,11 +20,11 @@ from fpemu.verification.vectors.layouts import (
     LAYOUTS,
     Columns,
     columns_of,
-    companion,
+    companion_path,
     ending_of,
     fields_of,
-    layout_of,
-    record_of,
+    find_layout,
+    record_dtype,
 )
 
 __all__ = ["VectorFile", "read"]
@@ -214,7 +214,7 @@ class VectorFile:
 
     def _records(self) -> Iterator[tuple[int, Columns]]:
         fields = fields_of(self.claim, self.has_flags)
-        kind, count = record_of(fields), number_of(self.header, "vectors")
+        kind, count = record_dtype(fields), number_of(self.header, "vectors")
         with archives.open_archive(self.path) as archive, archive.open("vectors.npy") as member:
             shape, _, found = archives.read_header(member)
             if found != kind or shape != (count,):
@@ -289,7 +289,7 @@ def _header(path: Path, layout: str) -> dict[str, str]:
             text = str(archives.member_array(archive, members["header.npy"], budget)[()])
             return _words(path, budget.json(text.encode(), "its header"))
     if layout == "testfloat":
-        beside = companion(path)
+        beside = companion_path(path)
         with reading(beside, "no companion of a file of vectors"):
             return _words(beside, budget.json(_short(beside), "its header")["header"])
     if layout == "jsonl":
@@ -382,7 +382,7 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
     """
     target = file_path(path)
     with reading(target) if layout is None else contextlib.nullcontext():
-        how = layout_of(layout, target.suffix.lower())
+        how = find_layout(layout, target.suffix.lower())
     with reading(target, READABLE):
         found = _opened(target, how, claim)
         found.check()
@@ -392,12 +392,12 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
 def _opened(target: Path, how: str, claim: Claim | None) -> VectorFile:
     """The file with its header, not yet gone through."""
     check_file(target)
-    if how == "testfloat" and not companion(target).is_file():
+    if how == "testfloat" and not companion_path(target).is_file():
         if claim is None:
             raise FileNotFoundError(
                 errno.ENOENT,
                 "no such companion; say what the vectors are: read(path, claim=...)",
-                str(companion(target)),
+                str(companion_path(target)),
             )
         return VectorFile(target, how, {}, claim, _foreign_flags(target, claim))
     header = _header(target, how)

@@ -16,7 +16,7 @@ from fpemu.formats import FloatFormat, Format
 from fpemu.formats.lookup import near
 from fpemu.verification.claims import Claim
 from fpemu.verification.vectors.headers import number_of
-from fpemu.verification.vectors.layouts import FLAG_BITS, Words, ending_of, fields_of
+from fpemu.verification.vectors.layouts import FLAG_BITS, MemoryWords, ending_of, fields_of
 from fpemu.verification.vectors.reading import VectorFile, read
 from fpemu.version import __version__
 
@@ -111,7 +111,7 @@ def _vectors(target: Path, found: VectorFile) -> dict[str, str]:
     """What the bench says of the file: where it is, how its words are made, how it ends."""
     names = OPERANDS[: found.claim.arity]
     fields = fields_of(found.claim, found.has_flags)
-    words = Words(fields, number_of(found.header, "word bits"))
+    words = MemoryWords(fields, number_of(found.header, "word bits"))
     name = os.path.relpath(found.path, target.parent)
     seal = ending_of("readmemh", found.header["sha256"])
     flags = ", right_flags" if found.has_flags else ""

@@ -23,11 +23,11 @@ from fpemu.verification.vectors.layouts import (
     Columns,
     Field,
     columns_of,
-    companion,
+    companion_path,
     ending_of,
     fields_of,
-    layout_of,
-    record_of,
+    find_layout,
+    record_dtype,
 )
 from fpemu.verification.vectors.reading import VectorFile
 
@@ -87,10 +87,10 @@ def write(
     40 3E 01 256
     """
     target = file_path(path)
-    how = layout_of(layout, target.suffix.lower())
+    how = find_layout(layout, target.suffix.lower())
     if word_bits is not None and how != "readmemh":
         raise ValueError(f"word_bits is for the layout readmemh, not for {how}")
-    together = [target, companion(target)] if how == "testfloat" else [target]
+    together = [target, companion_path(target)] if how == "testfloat" else [target]
     with replacing_together(*together) as streams:
         words = (
             _write_npz(streams[0], vectors, claim, progress)
@@ -194,7 +194,7 @@ def _write_npz(
 ) -> dict[str, str]:
     words, fields, batches = _prepared(vectors, claim)
     words["layout"] = "npz"
-    kind = record_of(fields)
+    kind = record_dtype(fields)
     hashed = Hash()
     with archives.writing_archive(stream) as archive:
         with archive.open(zipfile.ZipInfo("vectors.npy"), "w", force_zip64=True) as member:
