@@ -95,7 +95,7 @@ def classify(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) 
     """
     result = claim.answer(*codes) if result is None else result
     classes = [fine_classes(each, fmt) for each, fmt in zip(codes, claim.operands, strict=True)]
-    special = np.isin(classes, (*INFINITY_CLASSES, *NAN_CLASSES)).any(axis=0)
+    special: Mask = np.any(np.isin(classes, (*INFINITY_CLASSES, *NAN_CLASSES)), axis=0)
     if claim.result is None:
         masks = {"not rounded": np.ones(result.shape, np.bool_)}
     elif isinstance(claim.result, TableFormat):
