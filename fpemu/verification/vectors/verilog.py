@@ -1,4 +1,4 @@
-"""Test benches in Verilog that hold a unit to a file of vectors."""
+"""Test benches in Verilog that check a unit against a file of vectors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CLOCK = "clk"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 
-class _Text(string.Template):
-    """Verilog with @names to fill in: it has dollar signs of its own."""
+class _VerilogTemplate(string.Template):
+    """A template with @names, as Verilog uses dollar signs."""
 
     delimiter = "@"
 
@@ -44,25 +44,24 @@ def write_bench(
 ) -> Path:
     """Write a self-checking test bench in Verilog-2001 for a unit, whole or not at all.
 
-    The bench, a module `bench`, reads the vectors with ``$readmemh``, gives the unit each one's operands, compares what
-    comes out, prints the first ten differences and PASS or FAIL, and ends with status 0 or 1.  An X or Z in an output
-    is a difference.
+    The module `bench` reads the vectors with ``$readmemh``, drives the unit's operands, compares its outputs, prints
+    the first ten differences and PASS or FAIL, and ends with status 0 or 1.  An X or Z in an output is a difference.
 
     Parameters
     ----------
     path : path-like
-        The bench; the vectors' file is named in it as seen from this folder.
+        The bench; it names the vectors' file relative to its own folder.
     vectors : VectorFile or path-like
-        With the layout readmemh.
+        Vectors in the layout readmemh.
     module : str
         The unit's module.
     ports : mapping of str to str, optional
-        What its ports are called, where that is not x, y, z (as many as there are operands), result, flags and clk.
+        The unit's port names, if they are not x, y, z (one for each operand), result, flags and clk.
     latency : int, optional
-        For a unit with a clock: how many rising edges after its operands the result is there.  Without it the unit is
+        For a unit with a clock: the number of rising edges from the operands to the result.  Without it, the unit is
         combinational and has no clock.
     flags : bool
-        Whether the unit has flags, in TestFloat's numbering, to compare.
+        Whether to compare the unit's flags, in TestFloat's numbering.
 
     Returns
     -------
@@ -72,9 +71,9 @@ def write_bench(
     Raises
     ------
     TypeError
-        If something is of the wrong kind.
+        If an argument is of the wrong type.
     ValueError
-        If the file has another layout, no vectors, or no flags to compare; or a name is none in Verilog.
+        If the file has another layout, no vectors, or no flags to compare, or a name is invalid in Verilog.
     OSError
         If a file cannot be read or written.
 
@@ -84,55 +83,55 @@ def write_bench(
     >>> from fpemu import vectors
     >>> from fpemu.verification.claims import Claim
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = vectors.generate(Claim.of("multiply", "float8_e4m3fn"))
-    ...     path = vectors.write(f"{folder}/mul.hex", made)
+    ...     generated = vectors.generate(Claim.of("multiply", "float8_e4m3fn"))
+    ...     path = vectors.write(f"{folder}/mul.hex", generated)
     ...     bench = vectors.write_bench(f"{folder}/mul_bench.v", path, module="e4m3_multiply")
     ...     print(bench.read_text().splitlines()[0])
     // Holds the unit `e4m3_multiply` to 65536 vectors of mul.hex:
     """
     target = file_path(path)
-    found = vectors if isinstance(vectors, VectorFile) else read(vectors)
-    if found.layout != "readmemh":
-        raise ValueError(f"{found.path}: a bench reads the layout readmemh, not {found.layout}")
-    if not found.count:
-        raise ValueError(f"{found.path}: there are no vectors: a bench of none would prove nothing")
-    if flags and not found.has_flags:
-        raise ValueError(f"{found.path}: there are no flags to compare")
-    connected = check_unit(found.claim, module=module, ports=ports, latency=latency, flags=flags)
-    pieces = {"bench": target.name, "version": __version__, "module": module, "latency": str(latency or 0)}
-    pieces |= {**_vectors(target, found), **_signals(found.claim, connected)}
+    file = vectors if isinstance(vectors, VectorFile) else read(vectors)
+    if file.layout != "readmemh":
+        raise ValueError(f"{file.path}: a bench reads the layout readmemh, not {file.layout}")
+    if not file.count:
+        raise ValueError(f"{file.path}: there are no vectors: a bench of none would prove nothing")
+    if flags and not file.has_flags:
+        raise ValueError(f"{file.path}: there are no flags to compare")
+    connected = check_unit(file.claim, module=module, ports=ports, latency=latency, flags=flags)
+    texts = {"bench": target.name, "version": __version__, "module": module, "latency": str(latency or 0)}
+    texts |= {**_file_texts(target, file), **_signal_texts(file.claim, connected)}
     template = importlib.resources.files("fpemu.verification.vectors").joinpath("bench.v").read_text(encoding="utf-8")
     with replacing(target) as stream:
-        stream.write(_Text(template).substitute(pieces).encode())
+        stream.write(_VerilogTemplate(template).substitute(texts).encode())
     return target
 
 
-def _vectors(target: Path, found: VectorFile) -> dict[str, str]:
-    """What the bench says of the file: where it is, how its words are made, how it ends."""
-    names = OPERANDS[: found.claim.arity]
-    fields = fields_of(found.claim, found.has_flags)
-    words = MemoryWords(fields, number_of(found.header, "word bits"))
-    name = os.path.relpath(found.path, target.parent)
-    seal = ending_of("readmemh", found.header["sha256"])
-    flags = ", right_flags" if found.has_flags else ""
-    behind = words.bits - sum(field.bits for field in fields[: len(names)])
+def _file_texts(target: Path, file: VectorFile) -> dict[str, str]:
+    """The template's texts about the file of vectors: its name, the layout of its words, its last line."""
+    names = OPERANDS[: file.claim.arity]
+    fields = fields_of(file.claim, file.has_flags)
+    words = MemoryWords(fields, number_of(file.header, "word bits"))
+    name = os.path.relpath(file.path, target.parent)
+    seal = ending_of("readmemh", file.header["sha256"])
+    flags = ", right_flags" if file.has_flags else ""
+    shift = words.bits - sum(field.bits for field in fields[: len(names)])
     return {
         "file": json.dumps(name, ensure_ascii=False)[1:-1],
         "file_literal": json.dumps(name, ensure_ascii=False),
-        "claim": str(found.claim),
-        "count": str(found.count),
+        "claim": str(file.claim),
+        "count": str(file.count),
         "vector_bits": str(words.bits),
         "word_bits": str(words.word_bits),
-        "vector": ", ".join([*names, "result", *(["flags"] if found.has_flags else [])]),
+        "vector": ", ".join([*names, "result", *(["flags"] if file.has_flags else [])]),
         "right": ", ".join(f"right_{name}" for name in (*names, "result")) + flags,
-        "operands_shift": f" >> {behind}",
+        "operands_shift": f" >> {shift}",
         "seal": seal.rstrip("\n"),
         "seal_length": str(len(seal)),
     }
 
 
-def _signals(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
-    """What the bench says of the unit's ports, and of what its result may be."""
+def _signal_texts(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
+    """The template's texts about the unit's ports and its result."""
     names = OPERANDS[: claim.arity]
     bits = [field.bits for field in fields_of(claim, False)]
     declared = zip(names, bits, strict=False)
@@ -152,7 +151,7 @@ def _signals(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
 
 
 def _nan_test(fmt: Format) -> str:
-    """Whether a code is one of a format's NaN, as an expression of Verilog; where there is at most one, never."""
+    """A Verilog expression that tests a code for NaN; 0 for formats with at most one NaN, which is compared exactly."""
     if not isinstance(fmt, FloatFormat) or len(fmt.nan_codes) * (1 + fmt.signed) < 2 or fmt.nan == "negative_zero":
         return "0"
     return f"(code & {fmt.bits}'h{fmt.magnitude_mask:X}) >= {fmt.bits}'h{fmt.nan_codes[0]:X}"
@@ -166,7 +165,7 @@ def check_unit(
     latency: int | None = None,
     flags: bool = False,
 ) -> dict[str, str]:
-    """The bench's signals and the unit's ports that they go to; an error says what `write_bench` would not take."""
+    """Map the bench's signals to the unit's ports; raises the errors of `write_bench` about the unit."""
     if latency is not None and (isinstance(latency, bool) or not isinstance(latency, int)):
         raise TypeError(f"latency must be an int, not {type(latency).__name__}")
     if latency is not None and latency < 0:
@@ -186,10 +185,10 @@ def check_unit(
     return connected
 
 
-def _check_name(name: str, what: str, taken: str | None = None) -> None:
+def _check_name(name: str, role: str, taken: str | None = None) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"{what} must be a name, not {type(name).__name__}")
+        raise TypeError(f"{role} must be a name, not {type(name).__name__}")
     if name == taken:
-        raise ValueError(f"{what}: {name!r} is the bench's own name")
+        raise ValueError(f"{role}: {name!r} is the bench's own name")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{what}: {name!r} is no name in Verilog: it has letters, digits, _ and $, and no digit first")
+        raise ValueError(f"{role}: {name!r} is no name in Verilog: it has letters, digits, _ and $, and no digit first")

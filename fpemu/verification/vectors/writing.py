@@ -1,4 +1,4 @@
-"""Vectors to files and streams, whole or not at all."""
+"""Write vectors to files and streams, whole or not at all."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def write(
     ----------
     path : path-like
     vectors : Vectors, VectorFile or iterable of Batch
-        What `generate` or `read` gave; other batches need a `claim`.
+        The result of `generate` or `read`; other batches need a `claim`.
     layout : {"testfloat", "readmemh", "csv", "jsonl", "npz"}, optional
-        Default what the name's ending means: .tv or .txt, .hex or .mem, .csv, .jsonl, .npz.
+        Default: the layout of the name's suffix, .tv or .txt, .hex or .mem, .csv, .jsonl, .npz.
     claim : Claim, optional
-        What the batches are the answers of.
+        The claim that the batches belong to.
     word_bits : int, optional
-        The width of ``$readmemh``'s words, a multiple of 4; default that of a vector, in whole digits.  As many
-        vectors as fit stand in a word, the first in the lowest bits.
+        The width of ``$readmemh``'s words, a multiple of 4; default: the width of a vector, rounded up to whole digits.
+        A word holds as many vectors as fit, the first in the lowest bits.
     progress : callable, optional
-        Called with the number of vectors in each batch, when it is written.
+        Called with the number of vectors in each batch, after it is written.
 
     Returns
     -------
     Path
-        The file; with the layout testfloat there is a companion beside it, the name with .json after it.
+        The file.  The layout testfloat adds a companion file, whose name is the file's name and .json.
 
     Raises
     ------
@@ -87,18 +87,18 @@ def write(
     40 3E 01 256
     """
     target = file_path(path)
-    how = find_layout(layout, target.suffix.lower())
-    if word_bits is not None and how != "readmemh":
-        raise ValueError(f"word_bits is for the layout readmemh, not for {how}")
-    together = [target, companion_path(target)] if how == "testfloat" else [target]
-    with replacing_together(*together) as streams:
+    name = find_layout(layout, target.suffix.lower())
+    if word_bits is not None and name != "readmemh":
+        raise ValueError(f"word_bits is for the layout readmemh, not for {name}")
+    files = [target, companion_path(target)] if name == "testfloat" else [target]
+    with replacing_together(*files) as streams:
         words = (
-            _write_npz(streams[0], vectors, claim, progress)
-            if how == "npz"
-            else write_lines(streams[0], vectors, how, claim=claim, word_bits=word_bits, progress=progress)
+            _write_records(streams[0], vectors, claim, progress)
+            if name == "npz"
+            else write_lines(streams[0], vectors, name, claim=claim, word_bits=word_bits, progress=progress)
         )
-        for beside in streams[1:]:
-            beside.write((json.dumps({"header": words}, indent=2) + "\n").encode())
+        for companion in streams[1:]:
+            companion.write((json.dumps({"header": words}, indent=2) + "\n").encode())
     return target
 
 
@@ -111,7 +111,7 @@ def write_lines(
     word_bits: int | None = None,
     progress: Advance | None = None,
 ) -> dict[str, str]:
-    """Write vectors to a stream as text, with the header that the layout has a place for.
+    """Write vectors to a stream as text, with a header if the layout has one.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def write_lines(
     Returns
     -------
     dict of str to str
-        The header, which the layout testfloat has no place for.
+        The header, also for the layout testfloat, which does not write it.
 
     Raises
     ------
@@ -146,10 +146,10 @@ def write_lines(
         hashed.add(columns)
         if progress is not None:
             progress(columns[0].size)
-        if layout == "readmemh" and line.in_word > 1:  # whole words
-            whole = columns if not rest else [np.concatenate(pair) for pair in zip(rest, columns, strict=True)]
-            cut = whole[0].size - whole[0].size % line.in_word
-            columns, rest = [part[:cut] for part in whole], [part[cut:] for part in whole]
+        if layout == "readmemh" and line.in_word > 1:  # write whole words
+            joined = columns if not rest else [np.concatenate(pair) for pair in zip(rest, columns, strict=True)]
+            end = joined[0].size - joined[0].size % line.in_word
+            columns, rest = [column[:end] for column in joined], [column[end:] for column in joined]
         stream.write(line.text(columns))
     if rest and rest[0].size:
         stream.write(line.text(rest))
@@ -160,21 +160,21 @@ def write_lines(
 
 def _prepared(vectors: Iterable[Batch], claim: Claim | None) -> tuple[dict[str, str], list[Field], Iterator[Columns]]:
     """The header without layout and hash, the fields, and the columns of each batch."""
-    known = getattr(vectors, "claim", None) if claim is None else claim
-    if known is None:
+    claim = getattr(vectors, "claim", None) if claim is None else claim
+    if claim is None:
         raise TypeError("say what the vectors are the answers of: write(path, batches, claim=...)")
     if isinstance(vectors, VectorFile):
         words = {key: value for key, value in vectors.header.items() if key not in ("layout", "word bits", "sha256")}
         flags = vectors.has_flags
     else:
         if isinstance(vectors, Vectors):
-            flags, count = known.has_flags, vectors.count
+            flags, count = claim.has_flags, vectors.count
         else:
             vectors = list(vectors)
             flags = bool(vectors) and vectors[0].flags is not None
             count = sum(batch.result.size for batch in vectors)
-        words = header_of(known, count, flags, vectors)
-    return words, fields_of(known, flags), map(columns_of, vectors)
+        words = header_of(claim, count, flags, vectors)
+    return words, fields_of(claim, flags), map(columns_of, vectors)
 
 
 def _heading(layout: str, words: dict[str, str], fields: list[Field]) -> str:
@@ -189,7 +189,7 @@ def _heading(layout: str, words: dict[str, str], fields: list[Field]) -> str:
     return "".join(lines)
 
 
-def _write_npz(
+def _write_records(
     stream: IO[bytes], vectors: Iterable[Batch], claim: Claim | None, progress: Advance | None
 ) -> dict[str, str]:
     words, fields, batches = _prepared(vectors, claim)
