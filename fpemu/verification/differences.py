@@ -37,8 +37,6 @@ __all__ = [
     "flag_bits",
     "index_text",
     "mask_of",
-    "nan_mask",
-    "positions",
     "ulp_error",
 ]
 
@@ -124,7 +122,7 @@ def exact_numbers(x: Any) -> NDArray[np.object_]:
     numbers = as_numbers(x)
     exact = np.empty(numbers.codes.shape, dtype=object)
     for position, code in enumerate(numbers.codes.flat):
-        exact.flat[position] = _number(numbers.format, int(code))
+        exact.flat[position] = _exact_value(numbers.format, int(code))
     if numbers.rest is not None:
         for position, number in zip(numbers.rest.places.tolist(), numbers.rest.numbers, strict=True):
             if isinstance(number, Literal):
@@ -133,21 +131,21 @@ def exact_numbers(x: Any) -> NDArray[np.object_]:
     return exact
 
 
-def _number(fmt: Format, code: int) -> Fraction | float:
+def _exact_value(fmt: Format, code: int) -> Fraction | float:
     """A code's value: a Fraction, or a float if it is NaN or infinite."""
     exact = Code(fmt, code).exact
     return fmt.value(code) if exact is None else exact
 
 
 def ulp_error(fmt: FloatFormat | IntFormat, code: int, desired: Fraction | float) -> Fraction | None:
-    """How far a code's value is from a number, in ulps of the number; None where no number of ulps says it."""
-    value = _number(fmt, code)
+    """The error of a code's value in ulps of the desired number; None if NaN or infinity makes it undefined."""
+    value = _exact_value(fmt, code)
     if isinstance(desired, float) or (isinstance(value, float) and math.isnan(value)):
         alike = value == desired or (value != value and desired != desired)
         return Fraction(0) if alike else None
     largest = finite_ends(fmt)[1]
     ulp = quantum(min(abs(desired), largest), fmt)
-    if isinstance(value, float):  # infinite: what would come after the largest
+    if isinstance(value, float):  # infinity counts as the value that would follow the largest
         beyond = largest + quantum(largest, fmt) - (desired if value > 0 else -desired)
         return max(beyond, Fraction(0)) / ulp
     return abs(value - desired) / ulp

@@ -38,11 +38,11 @@ DIGESTS = {
     "threads": "9019dde022076419",
 }
 
-_FORMATS = (
+_CAST_FORMATS = (
     *("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float6_e2m3fn", "float4_e2m1fn"),
     *("int8", "uint4", "q3.12", "binary8p3sf"),
 )
-_FLOATS = ("float8_e4m3fn", "bfloat16", "float32", "float64")
+_FLOAT_FORMATS = ("float8_e4m3fn", "bfloat16", "float32", "float64")
 _CONVENTIONS = ("ieee", "riscv", "x86-sse", "arm")
 
 
@@ -78,10 +78,10 @@ def versions() -> dict[str, str]:
     """
     system = f"{platform.python_implementation()}, {platform.system()} {platform.machine()}"
     python = f"{platform.python_version()} ({system})"
-    return {"fpemu": __version__, "python": python, **{name: _version(name) for name in PACKAGES}}
+    return {"fpemu": __version__, "python": python, **{name: _package_version(name) for name in PACKAGES}}
 
 
-def _version(package: str) -> str:
+def _package_version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -205,17 +205,17 @@ def _random_codes(label: str, fmt: str, count: int) -> Array:
     return Array.from_codes(_random_integers(label, f"u{bits // 8}", count), fmt)
 
 
-def _casts() -> Iterator[Any]:
+def _cast_results() -> Iterator[Any]:
     """Casts from float32 and float64 run few fast loops, as a cold cache has to compile each."""
     x = _random_floats("casts", 32, 2048)
-    for fmt in _FORMATS:
+    for fmt in _CAST_FORMATS:
         yield encode(x, fmt)
     for fmt in ("nf4", "tfloat32"):
         yield cast(x, fmt)
     yield encode(x, "float8_e4m3fn", rounding="toward_zero")
     yield encode(_random_floats("casts", 64, 2048), "bfloat16")
     half = _random_floats("casts", 16, 2048)
-    for fmt in _FORMATS:
+    for fmt in _CAST_FORMATS:
         for mode in Rounding:
             yield encode(half, fmt, rounding=mode)
     for kind in ("i1", "i4", "u8", "i8"):
@@ -240,7 +240,7 @@ def _decoded() -> Iterator[Any]:
 def _operations() -> Iterator[Any]:
     """Results and flags: all roundings in one format, each convention of NaN in all formats."""
     binary = (arithmetic.add, arithmetic.multiply, arithmetic.divide)
-    for fmt in _FLOATS:
+    for fmt in _FLOAT_FORMATS:
         x, y, z = (_random_codes(f"operand {name}", fmt, 512) for name in "xyz")
         for convention in _CONVENTIONS:
             for operation in (*binary, arithmetic.minimum):
@@ -290,7 +290,7 @@ def _threads() -> Iterator[Any]:
 
 
 CORPUS: dict[str, Callable[[], Iterator[Any]]] = {
-    "casts": _casts,
+    "casts": _cast_results,
     "stochastic rounding": _stochastic_casts,
     "codes to numbers": _decoded,
     "operations and flags": _operations,

@@ -13,7 +13,7 @@ from fpemu.vectors import SITUATIONS, Cell, generate
 from fpemu.verification.claims import Claim
 from fpemu.verification.vectors.coverage_fill import fill_by_construction, input_count, operand_range
 from fpemu.verification.vectors.random_codes import RandomWords
-from fpemu.verification.vectors.situations import classify
+from fpemu.verification.vectors.situations import classify_cases
 from tests.cases.vector_cells import by_floats, by_fractions, class_name
 
 NARROW = ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e3m2fn", "float4_e2m1fn"]
@@ -162,5 +162,5 @@ def test_fma_of_wide_formats_reaches_the_hard_cells():
 @pytest.mark.parametrize("operation", ["exp", "sqrt", "round_to_integral", "logb", "reciprocal"])
 def test_positions_exclude_each_other(operation):
     claim = Claim.of(operation, "float8_e4m3fn")
-    situations = classify(claim, operand_range(claim, 0, 256)).situations
+    situations = classify_cases(claim, operand_range(claim, 0, 256)).situations
     np.testing.assert_array_equal(situations[:7].sum(axis=0), 1)

@@ -15,7 +15,7 @@ from fpemu.verification.claims import Claim
 from fpemu.verification.vectors.code_classes import CLASSES, class_ranges, exponents, fine_classes
 from fpemu.verification.vectors.construction import _inverse
 from fpemu.verification.vectors.random_codes import RandomWords, in_classes, with_exponents
-from fpemu.verification.vectors.situations import SITUATIONS, _carries, classify
+from fpemu.verification.vectors.situations import SITUATIONS, _carries, classify_cases
 
 ADD = Claim.of("add", "float16")
 FORMATS = [
@@ -220,7 +220,7 @@ def test_close_quotients_and_products_are_among_the_cases():
 def test_situations_of_a_cast():
     claim = Claim.of("cast", "float8_e4m3fn")
     codes = fe.encode([448.0, 464.0, 465.0, 480.0, 2.0**-10, 0.0167, 1.9375], "float32")
-    found = classify(claim, (codes,)).situations
+    found = classify_cases(claim, (codes,)).situations
     names = [[SITUATIONS[which] for which in np.flatnonzero(case)] for case in found.T]
     assert names == [
         ["exact"],

@@ -15,7 +15,7 @@ import numpy as np
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
 from fpemu.formats.lookup import near
-from fpemu.verification.audits.findings import Comparison, Expected, Findings, OperandsAt
+from fpemu.verification.audits.findings import ComparedBatch, Expected, Findings, OperandsAt
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
@@ -44,7 +44,7 @@ AuditProgress = Callable[[int, int | None], object]
 class _Outcome(NamedTuple):
     """A batch compared, and the problem that kept the subject from answering all of it, or None."""
 
-    comparison: Comparison
+    comparison: ComparedBatch
     problem: str | None
 
 

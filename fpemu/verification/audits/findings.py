@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fpemu.verification.audits.subjects import Answer
     from fpemu.verification.claims import Claim
 
-__all__ = ["Comparison", "Difference", "Expected", "Findings"]
+__all__ = ["ComparedBatch", "Difference", "Expected", "Findings"]
 
 MAX_EVIDENCE = 1 << 17  # inputs kept as evidence; a smaller audit keeps all
 MAX_WRONG = 1 << 16  # differences among them
@@ -48,7 +48,7 @@ class Expected(NamedTuple):
 OperandsAt = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
 
 
-class Comparison(NamedTuple):
+class ComparedBatch(NamedTuple):
     """One batch compared: its size, the number of differences, and rows for the evidence, as columns.
 
     `wrong` holds differences, `agreeing` other inputs at even distances.  Columns: the operands, expected and actual
@@ -88,7 +88,7 @@ class Findings:
         self._wrong = 0
         self._chunks: list[list[NDArray[Any]]] = []
 
-    def compare(self, first: int, expected: Expected, answer: Answer, operands: OperandsAt) -> Comparison:
+    def compare(self, first: int, expected: Expected, answer: Answer, operands: OperandsAt) -> ComparedBatch:
         """Compare correct answers with the subject's, up to where the subject stopped.
 
         Parameters
@@ -102,7 +102,7 @@ class Findings:
 
         Returns
         -------
-        Comparison
+        ComparedBatch
         """
         size = answer.codes.size
         columns = [expected.codes[:size], answer.codes]
@@ -113,14 +113,14 @@ class Findings:
             columns += [expected.flags[:size], answer.flags]
             agree = same(columns[0], answer.codes, self.claim, self.nan) & (columns[2] == answer.flags)
         elif _identical(*columns):
-            return Comparison(size, 0, [], [*operands(sampled), *(column[sampled] for column in columns)])
+            return ComparedBatch(size, 0, [], [*operands(sampled), *(column[sampled] for column in columns)])
         else:
             agree = same(columns[0], answer.codes, self.claim, self.nan)
         wrong, agreeing = np.flatnonzero(~agree), sampled[agree[sampled]]
         samples = [[*operands(rows), *(column[rows] for column in columns)] for rows in (wrong[:MAX_WRONG], agreeing)]
-        return Comparison(size, wrong.size, *samples)
+        return ComparedBatch(size, wrong.size, *samples)
 
-    def add(self, batch: Comparison) -> None:
+    def add(self, batch: ComparedBatch) -> None:
         """Add the next batch."""
         if batch.different:
             room = LISTED - len(self.differences)

@@ -14,7 +14,7 @@ from fpemu.inspection import Code
 from fpemu.verification.audits.findings import Difference
 from fpemu.verification.differences import aligned, distances
 from fpemu.verification.vectors.code_classes import CLASSES
-from fpemu.verification.vectors.situations import SITUATIONS, classify
+from fpemu.verification.vectors.situations import SITUATIONS, classify_cases
 
 if TYPE_CHECKING:
     from fpemu.formats import Format
@@ -104,7 +104,7 @@ class Audit:
         operands = self._wrong.operands
         if not operands[0].size:
             return {}
-        cases = classify(self.claim, operands)
+        cases = classify_cases(self.claim, operands)
         first = np.argmax(cases.situations, axis=0)
         counts: Counter[str] = Counter()
         for *classes, situation in zip(*cases.classes[:-1].tolist(), first.tolist(), strict=True):
@@ -197,13 +197,13 @@ class Audit:
         numbers = [f" {number}" for number in range(1, self.claim.arity + 1)] if self.claim.arity > 1 else [""]
         rows = [[*(f"operand{number}" for number in numbers), "expected", "actual"]]
         for each in self.differences[:ROWS]:
-            row = [_cell(fmt, code, None) for fmt, code in zip(operands, each.operands, strict=True)]
-            row.append(_cell(result, each.expected, each.expected_flags))
-            rows.append([*row, _cell(result, each.actual, each.actual_flags)])
+            row = [_code_cell(fmt, code, None) for fmt, code in zip(operands, each.operands, strict=True)]
+            row.append(_code_cell(result, each.expected, each.expected_flags))
+            rows.append([*row, _code_cell(result, each.actual, each.actual_flags)])
         return aligned(rows)
 
 
-def _cell(fmt: Format | None, code: int, flags: int | None) -> str:
+def _code_cell(fmt: Format | None, code: int, flags: int | None) -> str:
     """A code with its value, or a truth value; and the flags, if there are any to show."""
     text = str(bool(code)) if fmt is None else f"{Code(fmt, code).hex} {Code(fmt, code).text}"
     return text if flags is None else f"{text} [{', '.join(flag_names(flags))}]"

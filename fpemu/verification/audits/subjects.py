@@ -109,7 +109,7 @@ def as_subject(subject: Any) -> Subject | Recorded:
 # -- a Python callable ------------------------------------------------------------------------------------------------
 
 
-class _Function:
+class _PythonFunction:
     """A Python callable on arrays."""
 
     def __init__(self, call: Callable[..., Any], timeout: float | None) -> None:
@@ -190,7 +190,7 @@ def function(call: Callable[..., Any], timeout: float | None = None) -> Subject:
     """
     if not callable(call):
         raise TypeError(f"a function must be callable, not {type(call).__name__}")
-    return _Function(call, timeout)
+    return _PythonFunction(call, timeout)
 
 
 def _error_text(error: BaseException) -> str:

@@ -89,7 +89,7 @@ def construct(claim: Claim, classes: NDArray[np.uint8], words: RandomWords) -> O
         Codes of each operand.
     """
     codes = [in_classes(fmt, row, words) for fmt, row in zip(claim.operands, classes, strict=True)]
-    methods = [_solve, _near_ties, _copy]
+    methods = [_solve, _near_ties, _copy_operands]
     drawn = words.below(2 + 2 * len(methods), classes.shape[1])
     steered = np.flatnonzero(drawn != 0)
     _put(codes, steered, _steer(claim, [each[steered] for each in codes], words))
@@ -316,7 +316,7 @@ def _shifted_product(
 # -- copy -------------------------------------------------------------------------------------------------------------
 
 
-def _copy(claim: Claim, codes: OperandList, words: RandomWords) -> OperandList:
+def _copy_operands(claim: Claim, codes: OperandList, words: RandomWords) -> OperandList:
     """Replace an operand by the previous one, its negation or its neighbour, or keep it."""
     drawn = words.below(4, codes[0].size)
     for index in range(1, len(codes)):

@@ -15,14 +15,14 @@ from fpemu.verification.claims import Claim, Operands
 from fpemu.verification.vectors.construction import construct
 from fpemu.verification.vectors.coverage import CellCounts
 from fpemu.verification.vectors.random_codes import RandomWords
-from fpemu.verification.vectors.situations import classify
+from fpemu.verification.vectors.situations import classify_cases
 
 __all__ = ["fill_by_construction", "fill_from_all", "input_count", "numbered_operands", "operand_range"]
 
 ROUND = 1 << 15  # cases constructed in a round
 ROUNDS = 400
 PATIENCE_ROUNDS = 16  # rounds without a new case before giving up
-CHUNK = 1 << 16  # cases classified at once
+CASES_AT_ONCE = 1 << 16  # cases classified at once
 
 
 def input_count(claim: Claim) -> int:
@@ -62,9 +62,9 @@ def _count_up(count: int, dtype: str) -> NDArray[np.unsignedinteger]:
 def census(claim: Claim) -> CellCounts:
     """Count the cases of all operands."""
     counts = CellCounts(claim)
-    for start in range(0, input_count(claim), CHUNK):
-        codes = operand_range(claim, start, min(start + CHUNK, input_count(claim)))
-        counts.add(counts.memberships(classify(claim, codes))[1])
+    for start in range(0, input_count(claim), CASES_AT_ONCE):
+        codes = operand_range(claim, start, min(start + CASES_AT_ONCE, input_count(claim)))
+        counts.add(counts.memberships(classify_cases(claim, codes))[1])
     return counts
 
 
@@ -90,7 +90,7 @@ class Fill:
     def offer(self, codes: Operands) -> Operands:
         """Accept the new cases that an unfilled cell needs; return the accepted ones."""
         counts = self.counts
-        rows, cells = counts.memberships(classify(self.claim, codes))
+        rows, cells = counts.memberships(classify_cases(self.claim, codes))
         useful = np.unique(rows[counts.cases[cells] < self.per_cell])
         fresh = [row for row, case in zip(useful.tolist(), _cases(codes, useful), strict=True) if self._is_new(case)]
         inside = np.isin(rows, fresh)
@@ -131,8 +131,8 @@ def fill_from_all(claim: Claim, per_cell: int, words: RandomWords, most: int | N
     fill = Fill(claim, per_cell, most)
     codes = operand_range(claim, 0, input_count(claim))
     order = words.permutation(input_count(claim))
-    for start in range(0, order.size, CHUNK):
-        fill.offer(tuple(each[order[start : start + CHUNK]] for each in codes))
+    for start in range(0, order.size, CASES_AT_ONCE):
+        fill.offer(tuple(each[order[start : start + CASES_AT_ONCE]] for each in codes))
         if fill.full:
             break
     return fill

@@ -159,7 +159,7 @@ class MemoryWords:
         """Vectors as lines."""
         count = columns[0].size
         bits = np.concatenate(
-            [_to_bits(column, field.bits) for column, field in zip(columns, self.fields, strict=True)], axis=1
+            [_code_bits(column, field.bits) for column, field in zip(columns, self.fields, strict=True)], axis=1
         )
         words = -(-count // self.in_word)
         padded = np.zeros((words * self.in_word, self.bits), np.uint8)
@@ -196,7 +196,7 @@ class MemoryWords:
         return [column[: count * self.in_word] for column in columns], count, problem
 
 
-def _to_bits(codes: NDArray[Any], count: int) -> NDArray[np.uint8]:
+def _code_bits(codes: NDArray[Any], count: int) -> NDArray[np.uint8]:
     shifts = np.arange(count - 1, -1, -1, dtype=np.uint64)
     return (codes.astype(np.uint64)[:, None] >> shifts & np.uint64(1)).astype(np.uint8)
 

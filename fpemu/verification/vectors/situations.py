@@ -32,7 +32,7 @@ from fpemu.verification.vectors.code_classes import (
     significands,
 )
 
-__all__ = ["SITUATIONS", "Cases", "classify"]
+__all__ = ["SITUATIONS", "Cases", "classify_cases"]
 
 # The first seven are mutually exclusive.
 SITUATIONS = (
@@ -68,7 +68,7 @@ class _Rounded(NamedTuple):
     flags: Flags
 
 
-def classify(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) -> Cases:
+def classify_cases(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) -> Cases:
     """Classify cases of a claim.
 
     Parameters
@@ -87,9 +87,9 @@ def classify(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) 
     --------
     >>> import numpy as np
     >>> from fpemu.verification.claims import Claim
-    >>> from fpemu.verification.vectors.situations import SITUATIONS, classify
+    >>> from fpemu.verification.vectors.situations import SITUATIONS, classify_cases
     >>> add = Claim.of("add", "float8_e4m3fn")
-    >>> cases = classify(add, (np.uint8([0x38, 0x7E]), np.uint8([0x18, 0x7E])))  # 1 + 2**-4, 448 + 448
+    >>> cases = classify_cases(add, (np.uint8([0x38, 0x7E]), np.uint8([0x18, 0x7E])))  # 1 + 2**-4, 448 + 448
     >>> [[SITUATIONS[number] for number in np.flatnonzero(case)] for case in cases.situations.T]
     [['tie even', 'apart p'], ['beyond']]
     """
@@ -127,7 +127,7 @@ def _number_situations(
     claim: Claim, fmt: FloatFormat | IntFormat, codes: Operands, special: Mask, result: NDArray[Any]
 ) -> dict[str, Mask]:
     """Masks of the situations of cases whose result is a float or an integer."""
-    low, high, toward, away, even = (_rounded(each, codes) for each in _in_all_roundings(claim))
+    low, high, toward, away, even = (_round_in(each, codes) for each in _in_all_roundings(claim))
     flags = low.flags
     unrounded = special | flags.divide_by_zero
     if claim.operation not in CASTS:
@@ -159,7 +159,7 @@ def _number_situations(
     return masks
 
 
-def _rounded(claim: Claim, codes: Operands) -> _Rounded:
+def _round_in(claim: Claim, codes: Operands) -> _Rounded:
     code, bits = claim.answer_with_flags(*codes)
     flags = Flags(bits)
     beyond = flags.overflow
