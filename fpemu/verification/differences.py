@@ -104,12 +104,10 @@ def codes_of_values(x: Any, fmt: Format, name: str) -> Codes:
     codes, exact = exact_codes(x, numbers, fmt)
     if not exact.all():
         position = int(np.argmin(exact))
-        held = numbers.rest is None or position not in numbers.rest.places
-        value = (
-            Code(numbers.format, int(numbers.codes.flat[position])).text
-            if held
-            else element_value_text(numbers, position)
-        )
+        if numbers.rest is None or position not in numbers.rest.places:
+            value = Code(numbers.format, int(numbers.codes.flat[position])).text
+        else:
+            value = element_value_text(numbers, position)
         raise ValueError(
             f"{name}{index_text(position, exact.shape)} = {value} is no value of {fmt}; cast it first: "
             f"fe.cast({name}, {fmt.name!r})"
