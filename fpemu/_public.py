@@ -67,7 +67,7 @@ from fpemu.arithmetic.elementary.functions import (
 from fpemu.arithmetic.flags import FlagError, Flags, FlagWarning, errstate
 from fpemu.arrays import Array, array, asarray
 from fpemu.casting import cast, decode, encode, get_num_threads, pack, set_num_threads, unpack
-from fpemu.files import load, save
+from fpemu.files.saving import load, save
 from fpemu.formats import (
     FloatFormat,
     Format,

@@ -35,16 +35,9 @@ from fpemu.cli.options import (
     seed_of,
 )
 from fpemu.cli.output import print_json, print_table, progress, summary
-from fpemu.files import (
-    Outgoing,
-    StoredArray,
-    UnknownEndingError,
-    kind_by_name,
-    kind_of_output,
-    metadata_of,
-    write_arrays,
-)
+from fpemu.files import UnknownEndingError, kind_by_name, kind_of_output
 from fpemu.files.boundary import shown
+from fpemu.files.data_files import Outgoing, StoredArray, metadata_of, write_arrays
 from fpemu.formats import Format, Profile
 from fpemu.reports import ERROR_COLUMNS, Errors
 

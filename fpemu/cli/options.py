@@ -12,8 +12,10 @@ import typer
 from rich.text import Text
 
 from fpemu.arithmetic import round_literal
-from fpemu.files import StoredArray, UnknownEndingError, element_type, kind_of_input, open_saved
+from fpemu.files import UnknownEndingError, kind_of_input
 from fpemu.files.boundary import line
+from fpemu.files.data_files import StoredArray, element_type
+from fpemu.files.saving import open_saved
 from fpemu.formats import FLOAT64, IEEE, Format, Profile, profile
 from fpemu.formats.facts.literals import Literal, is_code, read
 from fpemu.formats.rules import Rounding, Stochastic, rounding_mode

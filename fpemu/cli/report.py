@@ -31,8 +31,8 @@ from fpemu.cli.options import (
     targets_of,
 )
 from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
-from fpemu.files import StoredArray
 from fpemu.files.boundary import line, shown
+from fpemu.files.data_files import StoredArray
 from fpemu.formats import Format, Profile
 from fpemu.quantization import Stream
 from fpemu.quantization.definition.scaled_format import ScaledFormat

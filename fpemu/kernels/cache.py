@@ -264,7 +264,7 @@ def _fingerprint(thing):
     held = [_fingerprint(cell.cell_contents) for cell in thing.__closure__ or ()]
     words = [thing.__module__, thing.__qualname__, code.co_firstlineno, hashlib.sha256(code.co_code).hexdigest(), held]
     path = Path(code.co_filename)
-    if path.parent != _sources:
+    if _sources not in path.parents:
         values = {name: thing.__globals__.get(name) for name in sorted(code.co_names)}
         words += [str(path), _file_digest(path)]
         plain = {name: value for name, value in values.items() if isinstance(value, (*_PLAIN_TYPES, tuple))}

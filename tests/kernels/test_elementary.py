@@ -11,6 +11,7 @@ import pytest
 import fpemu as fe
 from fpemu.arithmetic.elementary import tables
 from fpemu.kernels import columns
+from fpemu.kernels.spec import NO_RULES
 from tests.kernels.test_arithmetic import some
 from tests.oracle import mpfr, spec
 from tests.oracle.compare import DETERMINISTIC, assert_same_codes, profile
@@ -73,12 +74,12 @@ def row(number, flags):
 
 def assert_digits(name, formats, numbers, flags):
     """Fpemu's exact values are MPFR's, to 128 digits and whether more follow."""
-    values = tables._exact_values(name, formats, (0,) * 17)
+    values = tables._exact_values(name, formats, NO_RULES)
     values.fill(np.arange(values.known.size))
     rows = values.rows.copy()
     tops = rows[:, columns.EXPONENT].view(np.int64)
     far = np.abs(tops) > mpfr.FAR // 2
-    rows[far, columns.WHAT] &= np.uint64(~columns.MORE & 0xFF)
+    rows[far, columns.STATUS] &= np.uint64(~columns.MORE & 0xFF)
     rows[far, columns.EXPONENT] = tops[far] > 0
     rows[far, columns.HIGH :] = 0
     expected = np.array([row(*value) for value in zip(numbers, flags, strict=True)], np.uint64)

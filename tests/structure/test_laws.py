@@ -24,7 +24,7 @@ FRIENDS = {
     "arithmetic": {"comparison", "doubles", "elementary", "flags", "operation", "options", "predicates", "task"},
     "quantization": {"definition"},
     "inspection": {"accuracy", "operations"},
-    "files": {"archives", "atomic", "boundary"},
+    "files": {"archives", "atomic", "boundary", "data_files", "saving"},
     "reports": {"plotting"},
     "verification": {"audits", "diagnosis", "differences", "failures", "hard_cases", "machine", "vectors"},
 }

@@ -73,7 +73,7 @@ WANTED = {
 @pytest.mark.parametrize("operation", EXACT)
 def test_every_situation_is_reached_often(operation, name):
     fmt, limits, found = fe.dtype(name), LIMITS[name], collections.Counter()
-    cases = drawn(fst.hard_cases(operation, fmt), 500)
+    cases = drawn(fst.hard_cases(operation, fmt), 1000)
     for case in cases:
         assert all(0 <= code < fmt.code_count for code in case)
         x = [number(code, fmt) for code in case]
