@@ -160,7 +160,7 @@ def rest_rows(name: str, shapes: list[tuple[int, ...]], rests: Rests, axis: Axis
     for shape, rest in zip(shapes, rests, strict=True):
         numbers = np.zeros(math.prod(shape), np.intp)
         if rest is not None:
-            numbers[rest.places] = np.arange(1, len(rest.numbers) + 1)
+            numbers[rest.indices] = np.arange(1, len(rest.numbers) + 1)
         slots.append(numbers.reshape(shape))
     return as_rows(name, slots, axis, False).codes
 

@@ -233,7 +233,7 @@ def _clamped(source: Source) -> NDArray[np.int64]:
     clamped = np.minimum(wide, wide.dtype.type(_MOST_POWERS)).astype(np.int64)
     clamped = np.array(np.maximum(clamped, -_MOST_POWERS))
     if source.rest is not None:
-        clamped.reshape(-1)[source.rest.places] *= _MOST_POWERS
+        clamped.reshape(-1)[source.rest.indices] *= _MOST_POWERS
     return clamped
 
 
@@ -244,8 +244,8 @@ def _shift_counts(name: str, n: Any) -> NDArray[np.int64]:
     if counts.size and counts.min() < 0:
         index = int(counts.argmin())
         negative = np.asarray(decode(source.codes, source.format)).reshape(-1)[index].item()
-        if source.rest is not None and index in source.rest.places:
-            negative = source.rest.numbers[source.rest.places.tolist().index(index)]
+        if source.rest is not None and index in source.rest.indices:
+            negative = source.rest.numbers[source.rest.indices.tolist().index(index)]
         raise ValueError(f"{name}: n must not be negative, but is {exact_text(negative)}: shift the other way")
     return counts
 

@@ -122,8 +122,8 @@ def element_text(source: Source, position: int) -> str:
     """An element in words, by its flat index (C order): "element [0, 1] is 1/3"."""
     index = np.unravel_index(position, source.codes.shape)
     prefix = f"element [{', '.join(str(int(i)) for i in index)}] is " if index else ""
-    if source.rest is not None and position in source.rest.places:
-        number = source.rest.numbers[int(np.searchsorted(source.rest.places, position))]
+    if source.rest is not None and position in source.rest.indices:
+        number = source.rest.numbers[int(np.searchsorted(source.rest.indices, position))]
         return f"{prefix}{exact_text(number)}"
     code = int(source.codes.reshape(-1)[position])
     return f"{prefix}{value_text(code, source.format)}"

@@ -136,7 +136,7 @@ def _rounds_once(
 
 
 def _decoding_to_float32(formats: tuple[FloatFormat, ...]) -> tuple[int, list[Codes]]:
-    """How codes become float32 numbers (`fpemu.kernels.opcodes`), and the loops' constants for that."""
+    """The way from codes to float32 numbers (`fpemu.kernels.opcodes`), and the loops' constants for it."""
     from fpemu.casting.fast_paths import widening
 
     constants = [widening(fmt) for fmt in formats]

@@ -150,8 +150,8 @@ def _codes_of(x: Any, fmt: Any) -> tuple[Source, NDArray[Any], Format]:
 
 def element_value_text(source: Source, index: int) -> str:
     """The number at a flat index (C order) of a source, as text."""
-    if source.rest is not None and index in source.rest.places:
-        return exact_text(source.rest.numbers[int(np.searchsorted(source.rest.places, index))])
+    if source.rest is not None and index in source.rest.indices:
+        return exact_text(source.rest.numbers[int(np.searchsorted(source.rest.indices, index))])
     code = int(source.codes.flat[index])
     try:
         return repr(source.format.value(code))
@@ -173,7 +173,7 @@ def exact_codes(x: Any, source: Source, fmt: Format) -> tuple[NDArray[Any], NDAr
         exact &= same | (np.isin(classes, NANS) & np.isin(back_classes, NANS))
     if source.rest is not None:
         finite = ~np.isin(code_classes, (*NANS, *INFINITIES)).reshape(-1)
-        for index, number in zip(source.rest.places.tolist(), source.rest.numbers, strict=True):
+        for index, number in zip(source.rest.indices.tolist(), source.rest.numbers, strict=True):
             exact.flat[index] = finite[index] and fmt.exact(int(codes.flat[index])) == number
     return codes, exact
 

@@ -260,7 +260,7 @@ def operands_text(sources: Sources, rests: Rests, shape: tuple[int, ...], index:
         if rest is not None:
             codes = sources[i][0]
             position = np.broadcast_to(np.arange(codes.size).reshape(codes.shape), shape)[index]
-            matches = np.flatnonzero(rest.places == position)
+            matches = np.flatnonzero(rest.indices == position)
             texts[i] = exact_text(rest.numbers[matches[0]]) if matches.size else texts[i]
     return ", ".join(texts)
 

@@ -302,7 +302,7 @@ def slots_of(rest: Rest | None, shape: tuple[int, ...], whole: tuple[int, ...]) 
     """For each element of a broadcast array, flat, its index in the rest, counted from 1, or 0."""
     slots = np.zeros(int(np.prod(shape, dtype=int)), np.intp)
     if rest is not None:
-        slots[rest.places] = np.arange(1, len(rest.numbers) + 1)
+        slots[rest.indices] = np.arange(1, len(rest.numbers) + 1)
     return np.broadcast_to(slots.reshape(shape), whole).reshape(-1)
 
 

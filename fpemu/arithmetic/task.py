@@ -57,7 +57,7 @@ _CARRIED = ("convert", "round_to_integral", "scaleb", "logb", "minimum", "maximu
 
 
 class Target(NamedTuple):
-    """What results are rounded to: a format, its profile with the caller's rules, and both lowered for the kernels."""
+    """The target of rounding: a format, its profile with the caller's rules, and both lowered for the kernels."""
 
     format: FloatFormat | IntFormat
     profile: Profile
@@ -65,7 +65,7 @@ class Target(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """Which operation of a name is meant.
+    """The variant of an operation that a name means.
 
     `exact`: whether conversions and roundings to integers raise inexact; `integral`: how `round_to_integral` rounds to
     an integer, where results are rounded otherwise.

@@ -249,7 +249,7 @@ def _exactly(
     cast_plan.prepare(codes.size)
     cast_plan(np.ascontiguousarray(numbers.codes).reshape(-1), codes, randoms)
     floats = isinstance(numbers.format, FloatFormat)
-    codes[numbers.rest.places] = cast_rest(numbers.rest, cast_plan.target, cast_plan.rules, floats, randoms)
+    codes[numbers.rest.indices] = cast_rest(numbers.rest, cast_plan.target, cast_plan.rules, floats, randoms)
     if out is None:
         return codes.reshape(numbers.codes.shape)[()]
     out[...] = codes.reshape(numbers.codes.shape)

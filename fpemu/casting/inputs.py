@@ -95,7 +95,7 @@ def as_source(x: Any, source: Any = None) -> Source:
     """
     numbers = as_numbers(x, source)
     if numbers.rest is not None:
-        index = np.unravel_index(int(numbers.rest.places[0]), numbers.codes.shape)
+        index = np.unravel_index(int(numbers.rest.indices[0]), numbers.codes.shape)
         element = f"element [{', '.join(str(int(i)) for i in index)}] is " if index else ""
         raise ValueError(
             f"{element}{exact_text(numbers.rest.numbers[0])}, which {numbers.format.name} does not hold: round it "
@@ -114,7 +114,7 @@ def as_numbers(x: Any, source: Any = None) -> Source:
     --------
     >>> from fpemu.casting.inputs import as_numbers
     >>> found = as_numbers([0.5, 2**60 + 1, "0.1"])
-    >>> found.format.name, found.rest.places, found.rest.numbers
+    >>> found.format.name, found.rest.indices, found.rest.numbers
     ('float64', array([1, 2]), [Fraction(1152921504606846977, 1), Fraction(1, 10)])
     """
     if source is not None:
@@ -155,7 +155,7 @@ def as_array(x: Any) -> NDArray[Any]:
     if source.rest is None:
         return source.codes.view(source.dtype)
     objects = source.codes.view(source.dtype).astype(object)
-    for index, number in zip(source.rest.places.tolist(), source.rest.numbers, strict=True):
+    for index, number in zip(source.rest.indices.tolist(), source.rest.numbers, strict=True):
         objects.flat[index] = number
     return objects
 
@@ -195,7 +195,7 @@ def _from_sequence(x: Sequence[Any]) -> Source:
             indices = np.arange(number * size, (number + 1) * size)
             codes = np.asarray(member.codes, member.codes.dtype.newbyteorder("=")).reshape(-1)
             if member.rest is not None:
-                rest.update(zip((member.rest.places + number * size).tolist(), member.rest.numbers, strict=True))
+                rest.update(zip((member.rest.indices + number * size).tolist(), member.rest.numbers, strict=True))
             groups.append(Group(indices, codes, member.format, member.dtype))
         shape = shape + own
     return _assembled(shape, groups, rest)

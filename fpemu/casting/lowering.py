@@ -223,7 +223,7 @@ def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
 
 
 def _flush(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
-    """Which results become zero for being small; tiny before rounding is below the smallest normal before it."""
+    """Limits below which results become zero; tiny before rounding means below the smallest normal before rounding."""
     if not isinstance(fmt, FloatFormat):
         return places.FLUSH_NEVER
     if rules.subnormals_out is SubnormalsOut.FLUSH_TINY and rules.tininess is Tininess.BEFORE:

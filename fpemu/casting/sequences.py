@@ -39,14 +39,14 @@ class Rest(NamedTuple):
     None is 0.  In the array 1 or -1 stands for each, by its sign.
     """
 
-    places: NDArray[np.intp]
+    indices: NDArray[np.intp]
     numbers: list[Exact]
 
 
 class Group(NamedTuple):
     """Numbers of one kind: their indices in C order, their codes and format, and numpy's dtype or None."""
 
-    places: NDArray[np.intp]
+    indices: NDArray[np.intp]
     codes: NDArray[Any]
     format: Format
     dtype: np.dtype[Any] | None
@@ -86,24 +86,24 @@ def quick(numbers: list[Any], kinds: set[type]) -> NDArray[Any] | None:
         return np.array(numbers)
     if kinds <= {int, bool}:
         try:
-            found = np.array(numbers)
+            array = np.array(numbers)
         except OverflowError:
             return None
-        return found if found.dtype.kind in "biu" else None
+        return array if array.dtype.kind in "biu" else None
     if kinds <= {float, int, bool}:
         try:
-            found = np.array(numbers, np.float64)
+            array = np.array(numbers, np.float64)
         except OverflowError:
             return None
         # an int below 2^53 is a float64; larger ones may be
-        for place in np.flatnonzero(~(np.abs(found) < 2.0**53)).tolist():
-            number = numbers[place]
-            if type(number) is int and number != int(found[place]):
+        for index in np.flatnonzero(~(np.abs(array) < 2.0**53)).tolist():
+            number = numbers[index]
+            if type(number) is int and number != int(array[index]):
                 return None
-        return found
+        return array
     if len(kinds) == 1 and issubclass(next(iter(kinds)), np.generic):
-        found = np.array(numbers)
-        return found if found.dtype.kind in "biufV" and found.dtype.itemsize <= 8 else None
+        array = np.array(numbers)
+        return array if array.dtype.kind in "biufV" and array.dtype.itemsize <= 8 else None
     return None
 
 
@@ -116,23 +116,23 @@ def groups_of(
     groups: list[Group] = []
     rest: dict[int, int | Exact] = {}
     for kind, number in order.items():
-        places = np.flatnonzero(which == number)
-        members = [numbers[place] for place in places.tolist()] if len(order) > 1 else numbers
+        indices = np.flatnonzero(which == number)
+        members = [numbers[index] for index in indices.tolist()] if len(order) > 1 else numbers
         if kind in (float, bool) or (issubclass(kind, np.generic) and not issubclass(kind, str)):
-            found = in_format(np.array(members), shape, places)
+            of_kind, rest_of_kind = in_format(np.array(members), shape, indices)
         else:
-            found = _of_objects(members, places, shape)
-        groups += found[0]
-        rest.update(found[1])
+            of_kind, rest_of_kind = _of_objects(members, indices, shape)
+        groups += of_kind
+        rest.update(rest_of_kind)
     return groups, rest
 
 
 def in_format(
-    array: NDArray[Any], shape: tuple[int, ...] | None = None, places: NDArray[np.intp] | None = None
+    array: NDArray[Any], shape: tuple[int, ...] | None = None, indices: NDArray[np.intp] | None = None
 ) -> tuple[list[Group], dict[int, int | Exact]]:
     """The elements of a numpy array of any dtype, as `groups_of` returns them."""
     flat = array.reshape(-1)
-    at = np.arange(flat.size) if places is None else places
+    at = np.arange(flat.size) if indices is None else indices
     dtype = flat.dtype
     if dtype.kind in "biuf" and dtype.itemsize <= 8:
         native = flat.astype(dtype.newbyteorder("="), copy=False)
@@ -152,61 +152,61 @@ def in_format(
 
 
 def _of_objects(
-    members: list[Any], places: NDArray[np.intp], shape: tuple[int, ...]
+    members: list[Any], indices: NDArray[np.intp], shape: tuple[int, ...]
 ) -> tuple[list[Group], dict[int, int | Exact]]:
     """Python numbers and other objects."""
     integers: list[tuple[int, int]] = []
     floats: list[tuple[int, float]] = []
     others: list[tuple[int, Any]] = []
     rest: dict[int, int | Exact] = {}
-    for place, member in zip(places.tolist(), members, strict=True):
+    for index, member in zip(indices.tolist(), members, strict=True):
         if isinstance(member, np.generic) and not isinstance(member, str):
-            others.append((place, member))
+            others.append((index, member))
             continue
         try:
             number = real(member)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{_where(place, shape)}{error}") from None
+            raise type(error)(f"{_where(index, shape)}{error}") from None
         if isinstance(number, int):
-            integers.append((place, number))
+            integers.append((index, number))
         elif isinstance(number, float):
-            floats.append((place, number))
+            floats.append((index, number))
         else:
-            rest[place] = number
+            rest[index] = number
     groups = [*_of_integers(integers)]
     if floats:
         at, values = zip(*floats, strict=True)
         groups.append(Group(np.array(at, np.intp), np.array(values).view(np.uint64), FLOAT64, _FLOAT64))
     for kind in {type(member) for _, member in others}:
-        at, values = zip(*((place, member) for place, member in others if type(member) is kind), strict=True)
-        found = in_format(np.array(values), shape, np.array(at, np.intp))
-        groups += found[0]
-        rest.update(found[1])
-    rest.update({place: number for place, number in integers if not -(1 << 63) <= number < 1 << 64})
+        at, values = zip(*((index, member) for index, member in others if type(member) is kind), strict=True)
+        of_kind, rest_of_kind = in_format(np.array(values), shape, np.array(at, np.intp))
+        groups += of_kind
+        rest.update(rest_of_kind)
+    rest.update({index: number for index, number in integers if not -(1 << 63) <= number < 1 << 64})
     return groups, rest
 
 
 def _of_integers(integers: list[tuple[int, int]]) -> Iterable[Group]:
     for low, high, dtype in ((-(1 << 63), 1 << 63, _INT64), (1 << 63, 1 << 64, _UINT64)):
-        fitting = [(place, number) for place, number in integers if low <= number < high]
+        fitting = [(index, number) for index, number in integers if low <= number < high]
         if fitting:
             at, values = zip(*fitting, strict=True)
             yield Group(np.array(at, np.intp), np.array(values, dtype).view(np.uint64), find_format(dtype), dtype)
 
 
-def _of_long_doubles(flat: NDArray[Any], places: NDArray[np.intp]) -> tuple[list[Group], dict[int, int | Exact]]:
+def _of_long_doubles(flat: NDArray[Any], indices: NDArray[np.intp]) -> tuple[list[Group], dict[int, int | Exact]]:
     with np.errstate(all="ignore"):
         values = flat.astype(np.float64)
         same = np.asarray(values.astype(flat.dtype) == flat)
     words = values.view(np.uint64)
-    for place in np.flatnonzero(np.isnan(flat)).tolist():
-        words[place] = _nan_word(flat[place])
-        same[place] = True
+    for index in np.flatnonzero(np.isnan(flat)).tolist():
+        words[index] = _nan_word(flat[index])
+        same[index] = True
     rest: dict[int, int | Exact] = {}
-    for place in np.flatnonzero(~same).tolist():
-        ratio = flat[place].as_integer_ratio()
-        rest[int(places[place])] = _fraction(*ratio)
-    return [Group(places[same], words[same], FLOAT64, _FLOAT64)], rest
+    for index in np.flatnonzero(~same).tolist():
+        ratio = flat[index].as_integer_ratio()
+        rest[int(indices[index])] = _fraction(*ratio)
+    return [Group(indices[same], words[same], FLOAT64, _FLOAT64)], rest
 
 
 def _nan_word(number: Any) -> int:
@@ -226,10 +226,10 @@ def _fraction(numerator: int, denominator: int = 1) -> Exact:
     return Fraction(numerator, denominator)
 
 
-def _where(place: int, shape: tuple[int, ...]) -> str:
+def _where(position: int, shape: tuple[int, ...]) -> str:
     if not shape:
         return ""
-    index = ", ".join(str(int(i)) for i in np.unravel_index(place, shape))
+    index = ", ".join(str(int(i)) for i in np.unravel_index(position, shape))
     return f"element [{index}]: "
 
 
@@ -246,7 +246,7 @@ def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | 
     if len(merged) == 1 and not rest:
         (group,) = merged
         codes = np.empty(size, group.codes.dtype)
-        codes[group.places] = group.codes
+        codes[group.indices] = group.codes
         return Assembled(codes.reshape(shape), group.format, group.dtype, None)
     integers = all(isinstance(group.format, IntFormat) and not group.format.fraction_bits for group in merged)
     integers &= all(isinstance(number, int) for number in rest.values())
@@ -254,18 +254,18 @@ def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | 
     base = find_format(dtype)
     codes = np.empty(size, f"u{dtype.itemsize}")
     for group in merged:
-        codes[group.places] = _carried(group, base, rest)
+        codes[group.indices] = _carried(group, base, rest)
     if not rest:
         return Assembled(codes.reshape(shape), base, dtype, None)
-    places = np.array(sorted(rest), np.intp)
-    found = (rest[place] for place in places.tolist())
-    numbers = [_fraction(number) if isinstance(number, int) else number for number in found]
+    indices = np.array(sorted(rest), np.intp)
+    ascending = (rest[index] for index in indices.tolist())
+    numbers = [_fraction(number) if isinstance(number, int) else number for number in ascending]
     one = {False: 1, True: -1} if integers else {False: 1.0, True: -1.0}
-    codes[places] = np.array([one[negative(number)] for number in numbers], dtype).view(codes.dtype)
-    return Assembled(codes.reshape(shape), base, dtype, Rest(places, numbers))
+    codes[indices] = np.array([one[is_negative(number)] for number in numbers], dtype).view(codes.dtype)
+    return Assembled(codes.reshape(shape), base, dtype, Rest(indices, numbers))
 
 
-def negative(number: Exact) -> bool:
+def is_negative(number: Exact) -> bool:
     """Whether a number is below 0."""
     return number.negative if isinstance(number, tuple) else number < 0
 
@@ -273,8 +273,8 @@ def negative(number: Exact) -> bool:
 def _merged(groups: list[Group]) -> Group:
     if len(groups) == 1:
         return groups[0]
-    places, codes = (np.concatenate([group[i] for group in groups]) for i in (0, 1))
-    return Group(places, codes, groups[0].format, groups[0].dtype)
+    indices, codes = (np.concatenate([group[i] for group in groups]) for i in (0, 1))
+    return Group(indices, codes, groups[0].format, groups[0].dtype)
 
 
 def _base(groups: list[Group], rest: dict[int, int | Exact], integers: bool) -> np.dtype[Any]:
@@ -311,19 +311,19 @@ def _carried(group: Group, base: Format, rest: dict[int, int | Exact]) -> NDArra
     """A group's codes in the base format; numbers that it does not hold go to `rest`."""
     given = np.ascontiguousarray(group.codes, group.codes.dtype.newbyteorder("="))
     exact = _fits(base, group.format)
-    found = _cast(given, group.format, base, exact)
+    carried = _cast(given, group.format, base, exact)
     if exact:
-        return found
+        return carried
     # Rounded toward zero, a number that the base does not hold becomes another, and does not come back.
-    back = _cast(found, base, group.format, False)
+    back = _cast(carried, base, group.format, False)
     changed = back != given
     if isinstance(base, FloatFormat):
-        changed &= (found & np.uint64(base.magnitude_mask)) <= np.uint64(base.infinity_code or 0)  # NaN stays NaN
-    for place in np.flatnonzero(changed).tolist():
-        significand, exponent = group.format.scaled(int(given[place]))
+        changed &= (carried & np.uint64(base.magnitude_mask)) <= np.uint64(base.infinity_code or 0)  # NaN stays NaN
+    for index in np.flatnonzero(changed).tolist():
+        significand, exponent = group.format.scaled(int(given[index]))
         number = significand << exponent if exponent >= 0 else _fraction(significand, 1 << -exponent)
-        rest[int(group.places[place])] = number
-    return found
+        rest[int(group.indices[index])] = number
+    return carried
 
 
 def _cast(codes: NDArray[Any], source: Format, target: Format, exact: bool) -> NDArray[Any]:

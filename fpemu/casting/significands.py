@@ -114,7 +114,7 @@ def _operand(tag: int, exponent: int, significand: int) -> Dyadic:
 
 def round_values(
     numbers: Sequence[Exact | Digits128],
-    places: NDArray[np.intp],
+    indices: NDArray[np.intp],
     target: FloatFormat | IntFormat,
     rules: Rules,
     randoms: Randoms = NO_RANDOMS,
@@ -152,10 +152,10 @@ def round_values(
     step = 1 if stochastic and not given.size else _PIECE  # the stream goes on index by index
     for start in range(0, len(numbers), step):
         chunk = slice(start, start + step)
-        drawn = given[places[chunk]] if stochastic and given.size else NO_RANDOMS.given
+        drawn = given[indices[chunk]] if stochastic and given.size else NO_RANDOMS.given
         round_values_array(
             *(np.arange(len(table[chunk]), dtype=np.uint16), table[chunk], target.spec, rules),
-            *(drawn, np.uint64(key), np.uint64(first + int(places[start])), out[chunk], flags[chunk]),
+            *(drawn, np.uint64(key), np.uint64(first + int(indices[start])), out[chunk], flags[chunk]),
         )
     flags[beyond] |= WRAPPED
     return out, flags
@@ -217,12 +217,12 @@ def cast_rest(
         Of the target's code dtype.
     """
     if rules.through is Through.FLOAT32:
-        singles, _ = round_values(rest.numbers, rest.places, FLOAT32, lower_rules(FLOAT32, IEEE, False, floats))
+        singles, _ = round_values(rest.numbers, rest.indices, FLOAT32, lower_rules(FLOAT32, IEEE, False, floats))
         work = plan(FLOAT32, target, rules.replace(through="none", subnormals_in="keep"), None)
         codes = singles.astype(np.uint32)
         out = np.empty(codes.size, target.code_dtype)
-        for i, place in enumerate(rest.places.tolist()):  # each at its own index in the stream
-            work(codes[i : i + 1], out[i : i + 1], randoms.chunk(place, place + 1))
+        for i, index in enumerate(rest.indices.tolist()):  # each at its own index in the stream
+            work(codes[i : i + 1], out[i : i + 1], randoms.chunk(index, index + 1))
         return out
     if isinstance(target, TableFormat):
         from fpemu.casting.thresholds import interval_code  # imported late: it loads fractions
@@ -230,5 +230,5 @@ def cast_rest(
         assert not isinstance(rules.rounding, Stochastic)
         return np.array([interval_code(target, rules, number) for number in rest.numbers], target.code_dtype)
     numbers = lower_rules(target, rules, False, floats)
-    codes64, _ = round_values(rest.numbers, rest.places, target, numbers, randoms)
+    codes64, _ = round_values(rest.numbers, rest.indices, target, numbers, randoms)
     return codes64.astype(target.code_dtype)

@@ -147,7 +147,7 @@ def _mean(low: Number, high: Number) -> Number:
 
 
 def _size(number: Number) -> tuple[int, int]:
-    """What orders magnitudes."""
+    """A key that orders magnitudes."""
     return _place((abs(number[0]), number[1]), False)[:2]
 
 
@@ -163,7 +163,7 @@ def _nearer_tie(low: Number, high: Number, low_code: int, high_code: int, roundi
 
 
 def _bound(low: Number, high: Number, low_code: int, high_code: int, rounding: Rounding) -> tuple[Number, bool]:
-    """Where the interval of `high` begins, and whether the number there belongs to it."""
+    """The lower end of `high`'s interval, and whether the interval includes it."""
     above = low, False  # everything beyond `low` goes to `high`
     below = high, True  # nothing below `high` does
     straddles = low[0] < 0 < high[0]

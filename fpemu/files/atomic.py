@@ -212,7 +212,7 @@ def _error_names(target: Path) -> Iterator[None]:
 
 
 def _permissions(target: Path) -> int:
-    """The permissions of `target`, or those that `open` would give it."""
+    """The permissions of `target`, or of a file that `open` would create."""
     if target.exists():
         return target.stat().st_mode & 0o7777
     umask = os.umask(0o077)

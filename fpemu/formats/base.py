@@ -158,7 +158,7 @@ class BaseFormat:
         return self._sorts().get(what, False)
 
     def _sorts(self) -> dict[str, bool]:
-        """Which sorts of values the format has; a missing sort counts as False."""
+        """The sorts of values that the format has; a missing sort counts as False."""
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:

@@ -38,7 +38,7 @@ from fpemu.formats.rules import (
 
 __all__ = ["Profile", "profile", "profile_names"]
 
-Row = tuple[tuple[str, Any], ...]
+ProfileRow = tuple[tuple[str, Any], ...]
 
 
 def float_key(
@@ -138,7 +138,7 @@ class Profile:
     division_by_zero: DivisionByZero = DivisionByZero.INFINITY
     float_to_int_invalid: FloatToIntInvalid = FloatToIntInvalid.STANDARD
     through: Through = Through.NONE
-    rows: tuple[tuple[Any, Row], ...] = ()
+    rows: tuple[tuple[Any, ProfileRow], ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "a profile's name")
@@ -499,7 +499,7 @@ def _word(knob: str, value: Any) -> str:
 
 def _parts(name: str) -> tuple[str, dict[str, str]]:
     """Split a profile's name from its changes: "ieee, overflow=nan"."""
-    base, *changes = (part.strip() for part in name.split(","))
+    base, *changes = map(str.strip, name.split(","))
     parted = (change.partition("=") for change in changes)
     return base, {knob.strip(): word.strip() for knob, _, word in parted}
 

@@ -188,14 +188,14 @@ def _named(name: str) -> Format:
     scheme = meant(name, _SCHEMES)
     if scheme is not None:
         raise ValueError(f"{scheme} is a scaled format, not one of single numbers: see quantize and scheme")
-    found = parse(key(name)) or parse(plain(name))
-    if found is None and name[:1] in tuple("<>=|"):  # numpy's own names with a byte order
+    fmt = parse(key(name)) or parse(plain(name))
+    if fmt is None and name[:1] in tuple("<>=|"):  # numpy's own names with a byte order
         with contextlib.suppress(TypeError):
             return _of_object(np.dtype(name))
-    if found is None:
+    if fmt is None:
         close = near(key(name), unambiguous(_NAMES))
         raise ValueError(f"unknown format {brief(name)}{close or '; fpemu.dtypes() lists them'}")
-    return _USUAL.get(found, found)
+    return _USUAL.get(fmt, fmt)
 
 
 # numpy's abstract types, some of which older versions take for float64 or int64, with a warning.
@@ -214,10 +214,10 @@ def _of_object(x: Any) -> Format:
             name = np.dtype(x).name
     if name is None:
         raise TypeError(f"a format is a name, a Format or a dtype, not {brief(x)}")
-    found = _NAMES.get(name) or parse(name)  # torch has int3 too
-    if found is None:
+    fmt = _NAMES.get(name) or parse(name)  # torch has int3 too
+    if fmt is None:
         raise TypeError(f"{brief(x)} is no dtype of real numbers that fpemu knows")
-    return found
+    return fmt
 
 
 def register(fmt: S, *aliases: str) -> S:
@@ -291,9 +291,9 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
             f"unknown scheme {brief(name)}: a group has one number or more; 'int4_channel' has one scale for each row"
         )
     for spelled in dict.fromkeys((key(name), with_group(name))):
-        found = _SCHEMES.get(spelled) or parsed(spelled)
-        if found is not None:
-            return found
+        scheme = _SCHEMES.get(spelled) or parsed(spelled)
+        if scheme is not None:
+            return scheme
     single = meant(name, _NAMES) or _parsed(name, parse)
     if single is not None:
         own = [known for known, scheme in _schemes().items() if scheme.element == single]

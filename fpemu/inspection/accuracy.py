@@ -26,7 +26,7 @@ from fpemu.inspection.operations import Operation, find_operation
 __all__ = ["Accuracy", "Method", "OperationTable", "measure", "operation_table", "tabulated", "usual_methods"]
 
 MAX_BITS = {1: 16, 2: 8}  # of operands, by their number
-CHUNK = 1 << 12
+OPERANDS_AT_ONCE = 1 << 12
 CORRECT, FLOAT32, NUMPY = "correctly rounded", "float32", "numpy"
 
 # Common compositions of functions
@@ -431,8 +431,8 @@ def measure(
         raise ValueError(f"no value of {target.name} lies between {least} and {most}")
     exact = np.empty(operands[0].size)
     results = [np.empty(operands[0].size, target.code_dtype) for _ in range(1 + len(names))]
-    for start in range(0, exact.size, CHUNK):
-        chunk = slice(start, start + CHUNK)
+    for start in range(0, exact.size, OPERANDS_AT_ONCE):
+        chunk = slice(start, start + OPERANDS_AT_ONCE)
         arrays = [Array.from_codes(codes[chunk], target) for codes in operands]
         exact[chunk] = _exact(operation, arrays, rules)
         for codes, method in zip(results, [CORRECT, *names], strict=True):

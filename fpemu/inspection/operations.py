@@ -13,7 +13,7 @@ from fpemu.arithmetic.elementary import functions, ziv
 from fpemu.casting import significands
 from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.literals import DIGITS, FAR
-from fpemu.formats.facts.text import FARTHEST, Exact, exact_digits
+from fpemu.formats.facts.text import FARTHEST_PRINTED, Exact, exact_digits
 from fpemu.formats.lookup import near
 from fpemu.formats.rules import Rounding, Stochastic
 from fpemu.inspection.explanation import decision
@@ -66,7 +66,7 @@ def _integral(rounding: Rounding | Stochastic, x: Fraction) -> Fraction | None:
 def _scaleb(_: Any, x: Fraction, n: Fraction) -> Exact:
     if not x:
         return Exact(x)
-    return _first_digits(x, False, int(n)) if abs(n) > FARTHEST else Exact(x * power_of_two(int(n)))
+    return _first_digits(x, False, int(n)) if abs(n) > FARTHEST_PRINTED else Exact(x * power_of_two(int(n)))
 
 
 def _copysign(_: Any, x: Fraction, y: Fraction) -> Fraction | None:
@@ -75,7 +75,7 @@ def _copysign(_: Any, x: Fraction, y: Fraction) -> Fraction | None:
 
 def _power(_: Any, x: Fraction, y: Fraction) -> Exact | None:
     whole = y.denominator == 1 and abs(y) <= MAX_EXACT_POWER
-    if whole and max(x.numerator.bit_length(), x.denominator.bit_length()) * abs(y) < FARTHEST:
+    if whole and max(x.numerator.bit_length(), x.denominator.bit_length()) * abs(y) < FARTHEST_PRINTED:
         return Exact(x ** int(y))
     return _by_ziv(ziv.dyadic_power, x, y)
 

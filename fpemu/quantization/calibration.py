@@ -55,7 +55,7 @@ def calibrate(
         One batch; or batches one after the other: an iterator or an object that gives one, such as torch's DataLoader,
         or a list or tuple of arrays.
     scheme : str or ScaledFormat
-        Its blocks are those that have a scale: "tensor", "channel" or "row"; or blocks of a length or tiles, for which
+        Its blocks are the parts that have a scale: "tensor", "channel" or "row"; or blocks of a length or tiles: then
         all batches have one shape, such as a weight's.  With two levels of scales (nvfp4) the tensor's second scale is
         found; blocks of a length and tiles still get their scales from each array, of any shape.
     method : {"minmax", "percentile", "mse"}

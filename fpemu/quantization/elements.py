@@ -29,7 +29,7 @@ SHORT_BITS = 16  # bits of an integer that float32 carries on the way
 
 
 class QuotientMethod(enum.Enum):
-    """How quotients of numbers and scales are computed."""
+    """The ways to compute quotients of numbers and scales."""
 
     RECIPROCAL_FLOAT32 = "times 1 / scale in float32: exact, as scales are powers of two"
     RECIPROCAL_FLOAT64 = "times 1 / scale in float64: exact, as scales are powers of two"
@@ -45,7 +45,7 @@ class QuotientMethod(enum.Enum):
 
 
 def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: bool) -> QuotientMethod | None:
-    """How to get from numbers of a float type to codes by the FPU; None where that would round twice.
+    """The FPU's way from numbers of a float type to codes; None where it would round twice.
 
     Parameters
     ----------

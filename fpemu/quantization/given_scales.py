@@ -21,7 +21,7 @@ __all__ = ["GivenScales", "check_given_scales"]
 
 
 class GivenScales(NamedTuple):
-    """Codes of scales, zero points and the second level's scale; None for those that follow from the numbers."""
+    """Codes of scales, zero points and the second level's scale; None where they follow from the numbers."""
 
     scales: NDArray[Any] | None
     zeros: NDArray[np.int64] | None

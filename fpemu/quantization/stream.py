@@ -157,7 +157,7 @@ def _second_level_bits(scheme: ScaledFormat, count: int) -> int:
 
 
 def _smallest_unit(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], ScaledFormat]:
-    """How many elements, and multiples of them, can be quantized alone; their shape with a -1; the scheme for it."""
+    """The fewest elements that can be quantized alone, as can their multiples; their shape with a -1; its scheme."""
     shape, block_shape = layout.shape, layout.block_shape
     if scheme.block == "tensor" or len(shape) == 0 or math.prod(layout.blocks) <= 1:
         return 1, (-1,), scheme.replace(block="tensor", axis=-1)

@@ -476,7 +476,7 @@ def _begin(
     source: Any,
     shape: tuple[int, ...],
 ) -> None:
-    """Prepare scaled formats; those that need two passes get the first one here."""
+    """Prepare scaled formats; the ones that need two passes get the first one here."""
     if not trials:
         return
     first = next(iter(chunks()), None)

@@ -104,7 +104,7 @@ def codes_of_values(x: Any, fmt: Format, name: str) -> Codes:
     codes, exact = exact_codes(x, numbers, fmt)
     if not exact.all():
         position = int(np.argmin(exact))
-        if numbers.rest is None or position not in numbers.rest.places:
+        if numbers.rest is None or position not in numbers.rest.indices:
             value = Code(numbers.format, int(numbers.codes.flat[position])).text
         else:
             value = element_value_text(numbers, position)
@@ -122,7 +122,7 @@ def exact_numbers(x: Any) -> NDArray[np.object_]:
     for position, code in enumerate(numbers.codes.flat):
         exact.flat[position] = _exact_value(numbers.format, int(code))
     if numbers.rest is not None:
-        for position, number in zip(numbers.rest.places.tolist(), numbers.rest.numbers, strict=True):
+        for position, number in zip(numbers.rest.indices.tolist(), numbers.rest.numbers, strict=True):
             if isinstance(number, Literal):
                 raise ValueError(f"{exact_text(number)} is too far away to be compared with")
             exact.flat[position] = number

@@ -56,7 +56,7 @@ def _without_ones(call: OperationCall) -> OperationCall:
     for (codes, fmt), rest in zip(call.sources, call.rests, strict=True):
         if rest is not None:
             numbers = codes.reshape(-1).astype(np.uint64).view("f8" if isinstance(fmt, FloatFormat) else "i8")
-            numbers[rest.places] *= 2
+            numbers[rest.indices] *= 2
             codes = numbers.view(np.uint64).reshape(codes.shape)
         sources.append((codes, fmt))
     return call._replace(sources=sources)

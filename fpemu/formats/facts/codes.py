@@ -101,7 +101,7 @@ def _of_entry(code: int, fmt: TableFormat) -> NumberClass:
 
 
 def nan_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
-    """Which codes are NaN."""
+    """A mask of the codes that are NaN."""
     if not isinstance(fmt, FloatFormat) or fmt.nan == "none":
         return np.zeros(codes.shape, np.bool_)
     if fmt.nan == "negative_zero":
@@ -110,7 +110,7 @@ def nan_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
 
 
 def zero_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
-    """Which codes are zeros, of either sign."""
+    """A mask of the codes that are zeros, of either sign."""
     if isinstance(fmt, TableFormat):
         return np.asarray(np.take(np.array(fmt.entries) == 0, codes))
     zero = (codes == 0) & fmt.has("zero")

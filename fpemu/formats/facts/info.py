@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from fpemu.formats.codebook import TableFormat
-from fpemu.formats.facts.limits import Dyadic, FloatInfo, Limits
+from fpemu.formats.facts.limits import FloatInfo, Limits, ScaledInteger
 from fpemu.formats.floats import FloatFormat
 from fpemu.formats.integers import IntFormat
 from fpemu.formats.kinds import Format
@@ -26,7 +26,7 @@ class IntInfo(Limits):
     numbers = ("max", "min", "quantum")
     fields = ("bits", *numbers, *_RANGES, *_COUNTS)
 
-    def dyadic(self, field: str) -> Dyadic | None:
+    def dyadic(self, field: str) -> ScaledInteger | None:
         return super().dyadic(field) if field in ("max", "min") else (1, -self.format.fraction_bits)
 
     def _int_or_float(self, field: str) -> float:
@@ -81,7 +81,7 @@ class TableInfo(Limits):
     numbers = ("max", "min", "smallest_positive")
     fields = ("bits", *numbers, *_RANGES, *_COUNTS)
 
-    def dyadic(self, field: str) -> Dyadic | None:
+    def dyadic(self, field: str) -> ScaledInteger | None:
         if field in ("max", "min"):
             return super().dyadic(field)
         positive = [value for value in self.format.entries if value > 0]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExactInfo", "FloatInfo", "Limits", "block"]
 
-Dyadic = tuple[int, int]  # significand, exponent
+ScaledInteger = tuple[int, int]  # significand, exponent
 WIDTH = 110  # of a printed info
 # The label of a field, where it is not the field's name with spaces for underscores.
 _LABELS = {"nan": "NaN", "infinity": "infinite", "smallest_positive": "smallest positive"}
@@ -40,7 +40,7 @@ class Limits:
     fields: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[tuple[str, ...]] = ()
 
-    def dyadic(self, field: str) -> Dyadic | None:
+    def dyadic(self, field: str) -> ScaledInteger | None:
         """The value of a field as significand and exponent; None if the format lacks it."""
         significand, exponent = self.format.scaled(end_codes(self.format)[field == "max"])
         return (significand, exponent) if significand else (0, 0)
@@ -210,7 +210,7 @@ class FloatInfo(Limits):
         "zero_count", "subnormal_count", "normal_count", "noncanonical_count",
     )  # fmt: skip
 
-    def dyadic(self, field: str) -> Dyadic | None:
+    def dyadic(self, field: str) -> ScaledInteger | None:
         fmt = self.format
         if field in ("smallest_normal", "tiny"):
             return fmt.scaled(fmt.min_normal_code) if fmt.min_normal_code <= fmt.max_code else None

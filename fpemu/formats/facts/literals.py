@@ -195,7 +195,7 @@ class Literal(NamedTuple):
         return (m >> -up) % (1 << width), m & ((1 << -up) - 1) != 0
 
     def _reach(self, least: int) -> int:
-        """The largest exponent that is expanded to digits: those that make the number little longer than its text."""
+        """The largest exponent that is expanded to digits; the digits are then little longer than the text."""
         return max(least, self.significand.bit_length())
 
 

@@ -130,8 +130,8 @@ def exact_text(x: int | float | Exact) -> str:
     >>> exact_text(real("0.1")), exact_text(10**9000 + 1), exact_text(real("1e-90000"))
     ('1/10', 'about 1e+9000', '1 * 10**-90000')
     """
-    parts = (x.significand,) if isinstance(x, Literal) else () if isinstance(x, float) else (x.numerator, x.denominator)
-    if max((part.bit_length() for part in parts), default=0) > LONGEST_WRITTEN:
+    terms = (x.significand,) if isinstance(x, Literal) else () if isinstance(x, float) else (x.numerator, x.denominator)
+    if max((term.bit_length() for term in terms), default=0) > LONGEST_WRITTEN:
         from fractions import Fraction  # imported late: `import fpemu` stays light
 
         from fpemu.formats.facts.text import number_text
@@ -147,8 +147,8 @@ def _of_literal(x: Literal) -> float | Exact:
     special = x.special()
     if special is not None:
         return special
-    found = x.fraction()
-    return x if found is None else _simplest(found)
+    ratio = x.fraction()
+    return x if ratio is None else _simplest(ratio)
 
 
 def _simplest(x: Fraction) -> float | Fraction:
@@ -189,11 +189,11 @@ def _of_mpfr(x: Any) -> float | Exact:
         return -math.inf if x < 0 else math.inf
     if x.is_zero():
         return -0.0 if x.is_signed() else 0.0
-    significand, exponent = (int(part) for part in x.as_mantissa_exp())
+    significand, exponent = map(int, x.as_mantissa_exp())
     return _of_literal(Literal(columns.NUMBER, significand < 0, abs(significand), 2, exponent))
 
 
 def _nan(negative: bool, signalling: bool) -> float:
     word = (0x7FF4 if signalling else 0x7FF8) << 48 | negative << 63
-    found: float = struct.unpack("<d", struct.pack("<Q", word))[0]
-    return found
+    nan: float = struct.unpack("<d", struct.pack("<Q", word))[0]
+    return nan

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 __all__ = [
-    "FARTHEST",
+    "FARTHEST_PRINTED",
     "Exact",
     "decimal_text",
     "dyadic_in_decimal",
@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 PRINTED = 20  # significant decimal digits of an exact value in print
-FARTHEST = 1 << 16  # largest binary exponent of an exact value that is printed in digits
+FARTHEST_PRINTED = 1 << 16  # largest binary exponent of an exact value that is printed in digits
 SHORT = 200  # binary digits of the integers of a ratio that is printed after decimals
-LONGEST = 1000  # binary digits of integers that are printed in decimal; Python's limit is some thousand
+LONGEST_PRINTED = 1000  # binary digits of integers that are printed in decimal; Python's limit is some thousand
 
 
 class Exact(NamedTuple):
@@ -88,7 +88,7 @@ def exact_literal(literal: Literal) -> Exact | None:
     (Fraction(1, 10), '~2**3321928')
     """
     number = literal.fraction()
-    if number is not None and (not number or abs(floor_log2(abs(number))) <= FARTHEST):
+    if number is not None and (not number or abs(floor_log2(abs(number))) <= FARTHEST_PRINTED):
         return Exact(number)
     if literal.kind != columns.NUMBER:
         return None
@@ -99,7 +99,7 @@ def _moved(one: Fraction, more: bool, top: int) -> Exact:
     """The value one 2^top, where |one| is from 1 to 2."""
     if abs(top) >= FAR:
         return Exact(power_of_two(0) * (-1 if one < 0 else 1), True, FAR if top > 0 else -FAR)
-    return Exact(one, more, top) if abs(top) > FARTHEST else Exact(one * power_of_two(top), more)
+    return Exact(one, more, top) if abs(top) > FARTHEST_PRINTED else Exact(one * power_of_two(top), more)
 
 
 def dyadic_in_decimal(significand: int, exponent: int) -> str:
@@ -133,7 +133,7 @@ def fraction_text(x: Fraction) -> str:
     if x == 0:
         return "0"
     binade = floor_log2(abs(x))
-    if abs(binade) > FARTHEST:
+    if abs(binade) > FARTHEST_PRINTED:
         return f"~{'-' if x < 0 else ''}2**{binade}"
     sign, digits, point = _leading_digits(x, PRINTED + 1)
     return _decimal(sign == "-", digits, point)
@@ -163,7 +163,7 @@ def ratio_text(x: Fraction) -> str:
     ('5/3', 25003)
     """
     top, bottom = x.numerator, x.denominator
-    if max(abs(top), bottom).bit_length() <= LONGEST:
+    if max(abs(top), bottom).bit_length() <= LONGEST_PRINTED:
         return str(x)
     return f"{top:#x}" if bottom == 1 else f"{top:#x}/{bottom:#x}"
 
@@ -182,7 +182,7 @@ def number_text(x: Fraction | None, digits: int = 6) -> str:
         return "-"
     if not x or -1000 < floor_log2(abs(x)) < 1000:
         return f"{float(x):.{digits}g}"
-    if abs(floor_log2(abs(x))) > FARTHEST:
+    if abs(floor_log2(abs(x))) > FARTHEST_PRINTED:
         return fraction_text(x)
     sign, figures, point = _leading_digits(x, digits + 2)
     rounded, rest = divmod(int(figures), 10 ** (len(figures) - digits))  # the last digit is not 0 if more follow

@@ -75,7 +75,7 @@ def _is_any(words: tuple[Any, ...], matches: Callable[[Any], bool]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class ScaleProfile:
-    """How numbers become a scheme's codes and scales, apart from the scheme itself.
+    """The rules by which numbers become a scheme's codes and scales, apart from the scheme itself.
 
     Parameters
     ----------

@@ -64,25 +64,25 @@ def _check_order(element: Any, block: Any) -> None:
     )
 
 
-def _source_text(part: Any) -> str:
+def _source_text(parameter: Any) -> str:
     """Python source of a scheme's parameter: its name where the name means it, else the expression that makes it."""
-    if isinstance(part, FloatFormat | IntFormat | TableFormat):
+    if isinstance(parameter, FloatFormat | IntFormat | TableFormat):
         try:
-            known = dtype(part.name) == part
+            known = dtype(parameter.name) == parameter
         except ValueError:
             known = False
-        return repr(part.name if known else part)
-    if isinstance(part, ScaleRule):
-        if RULES.get(part.name) == part:
-            return repr(part.name)
-        own = {field: getattr(part, field.name) for field in dataclasses.fields(part)[1:]}
+        return repr(parameter.name if known else parameter)
+    if isinstance(parameter, ScaleRule):
+        if RULES.get(parameter.name) == parameter:
+            return repr(parameter.name)
+        own = {field: getattr(parameter, field.name) for field in dataclasses.fields(parameter)[1:]}
         words = [
             f"{field.name}={getattr(value, 'value', value)!r}" for field, value in own.items() if value != field.default
         ]
-        return f"ScaleRule({', '.join([repr(part.name), *words])})"
-    if isinstance(part, ScaleProfile) and PROFILES.get(part.name) == part:
-        return repr(part.name)
-    return repr(part)
+        return f"ScaleRule({', '.join([repr(parameter.name), *words])})"
+    if isinstance(parameter, ScaleProfile) and PROFILES.get(parameter.name) == parameter:
+        return repr(parameter.name)
+    return repr(parameter)
 
 
 _INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block>tensor|row|channel|group[1-9][0-9]*)")

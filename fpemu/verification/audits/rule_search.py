@@ -254,7 +254,7 @@ def _through_half(claim: Claim, operands: tuple[Codes, ...]) -> Codes:
 
 
 def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list[RuleSet]:
-    """Distinct rule sets, without those that change more rules and explain no more."""
+    """Distinct rule sets; one that changes more rules and explains no more is left out."""
     flags = evidence.actual_flags is not None
     classes: dict[bytes, list[_Scored]] = {}  # sets with the same answers, by these
     results: dict[bytes, Codes] = {}

@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class CallStyle(NamedTuple):
-    """How to call a subject: the claim, whether it takes and returns values instead of codes, whether with flags."""
+    """The way to call a subject: the claim, whether it takes and returns values or codes, whether with flags."""
 
     claim: Claim
     takes_values: bool = False
