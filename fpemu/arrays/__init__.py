@@ -2,5 +2,3 @@
 
 from fpemu.arrays.array_class import Array
 from fpemu.arrays.creation import array, asarray
-
-__all__ = ["Array", "array", "asarray"]

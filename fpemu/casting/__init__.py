@@ -6,23 +6,3 @@ from fpemu.casting.packing import pack, unpack
 from fpemu.casting.result_dtype import named_dtype
 from fpemu.casting.sequences import Rest
 from fpemu.casting.storage import in_range
-
-__all__ = [
-    "Coded",
-    "Rest",
-    "Source",
-    "as_array",
-    "as_numbers",
-    "as_source",
-    "carries_codes",
-    "cast",
-    "codes_of",
-    "decode",
-    "encode",
-    "get_num_threads",
-    "in_range",
-    "named_dtype",
-    "pack",
-    "set_num_threads",
-    "unpack",
-]

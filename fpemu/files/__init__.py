@@ -5,5 +5,3 @@ The modules that read and write arrays are imported by their paths: `boundary` a
 """
 
 from fpemu.files.containers import UnknownEndingError, kind_by_name, kind_of_input, kind_of_output
-
-__all__ = ["UnknownEndingError", "kind_by_name", "kind_of_input", "kind_of_output"]

@@ -3,7 +3,7 @@
 A format is a finite set of values, each with a *code* (an unsigned, right-aligned bit pattern).
 """
 
-from fpemu.formats.base import Scheme, exact_float64, state_of, wrap64
+from fpemu.formats.base import Scheme, state_of, wrap64
 from fpemu.formats.codebook import TableFormat
 from fpemu.formats.floats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.integers import INT8, INT32, INT64, IntFormat
@@ -11,37 +11,3 @@ from fpemu.formats.kinds import Format, same_codes
 from fpemu.formats.profiles import EXACT, IEEE, PROFILE_ALIASES, Profile, apart, profile, profile_names
 from fpemu.formats.registry import aliases, dtype, dtypes, note, register, registered_scheme, registered_schemes
 from fpemu.formats.spellings import unambiguous
-
-__all__ = [
-    "BFLOAT16",
-    "EXACT",
-    "FLOAT16",
-    "FLOAT32",
-    "FLOAT64",
-    "IEEE",
-    "INT8",
-    "INT32",
-    "INT64",
-    "PROFILE_ALIASES",
-    "FloatFormat",
-    "Format",
-    "IntFormat",
-    "Profile",
-    "Scheme",
-    "TableFormat",
-    "aliases",
-    "apart",
-    "dtype",
-    "dtypes",
-    "exact_float64",
-    "note",
-    "profile",
-    "profile_names",
-    "register",
-    "registered_scheme",
-    "registered_schemes",
-    "same_codes",
-    "state_of",
-    "unambiguous",
-    "wrap64",
-]

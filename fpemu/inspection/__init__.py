@@ -4,14 +4,3 @@ from fpemu.inspection.code import Code, Explanation, explain_code
 from fpemu.inspection.evaluation import Evaluation, EvaluationStep, evaluate
 from fpemu.inspection.explanation import explain
 from fpemu.inspection.expressions import ExpressionError
-
-__all__ = [
-    "Code",
-    "Evaluation",
-    "EvaluationStep",
-    "Explanation",
-    "ExpressionError",
-    "evaluate",
-    "explain",
-    "explain_code",
-]

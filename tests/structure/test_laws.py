@@ -103,6 +103,24 @@ def test_friends_are_there_and_needed():
     assert {(name, friend) for name, friends in FRIENDS.items() for friend in friends} <= modules
 
 
+def test_faces_show_what_other_rooms_take():
+    """But for the public homes, which have an `__all__`."""
+    taken = {name: set() for name in ("arrays", *FRIENDS)}
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.removeprefix("fpemu.") in taken:
+                taken[node.module.removeprefix("fpemu.")] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
+                taken[node.value.id].add(node.attr)
+    idle = []
+    for name, names in taken.items():
+        face = TREES[PACKAGE / name / "__init__.py"]
+        if "__all__" not in definitions(face):
+            shown = {alias.name for line in face.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+            idle += [f"{name}: {idle_name}" for idle_name in sorted(shown - names)]
+    assert not idle
+
+
 def test_a_name_has_one_meaning():
     """Commands are named as they are typed, and a kernel as the function that calls it."""
     modules = collections.defaultdict(list)

@@ -12,7 +12,7 @@ from fpemu.quantization.definition.profiles import ScaleProfile
 from fpemu.quantization.definition.registry import scheme, schemes
 from fpemu.quantization.definition.scale_rules import scale_rule
 from fpemu.quantization.definition.scaled_format import ScaledFormat
-from fpemu.quantization.definition.tool_profiles import ALIASES, PROFILES, scale_profile
+from fpemu.quantization.definition.tool_profiles import PROFILES, SCALE_PROFILE_ALIASES, scale_profile
 
 __all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_scale_rule"]
 
@@ -104,7 +104,7 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     """
     casts, scaled = _casts(profile), _scaled(profile)
     if profile is not None and casts is None and scaled is None:
-        names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *ALIASES])
+        names = dict.fromkeys([*profile_names(), *PROFILES, *PROFILE_ALIASES, *SCALE_PROFILE_ALIASES])
         raise ValueError(
             f"unknown profile {brief(profile)}: fpemu.profile_names() lists those of casts, "
             f"fpemu.scheme(name).profiles() those of a scaled format{near(str(profile), list(names))}"

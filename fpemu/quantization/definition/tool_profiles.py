@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fpemu.formats import Scheme
 
-__all__ = ["ALIASES", "PROFILES", "profiles_of", "scale_profile"]
+__all__ = ["PROFILES", "SCALE_PROFILE_ALIASES", "profiles_of", "scale_profile"]
 
 ProfileRows = tuple[tuple[SchemeSelector, ScaleProfile], ...]
 
@@ -206,7 +206,7 @@ PROFILES: Mapping[str, ScaleProfile] = {
 }
 
 # An unversioned name means the newest.
-ALIASES: Mapping[str, str] = {
+SCALE_PROFILE_ALIASES: Mapping[str, str] = {
     "torchao": "torchao-0.18",
     "transformer-engine": "transformer-engine-2026",
     "transformer-engine-4over6": "transformer-engine-4over6-mae",
@@ -245,7 +245,14 @@ def scale_profile(profile: Any) -> ScaleProfile:
     >>> scale_profile("torchao").name
     'torchao-0.18'
     """
-    return named(profile, ScaleProfile, PROFILES, "profile of scaled formats", ALIASES, "fpemu.scheme(name).profiles()")
+    return named(
+        profile,
+        ScaleProfile,
+        PROFILES,
+        "profile of scaled formats",
+        SCALE_PROFILE_ALIASES,
+        "fpemu.scheme(name).profiles()",
+    )
 
 
 def profiles_of(scheme: Scheme) -> list[str]:
