@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
+from fpemu.formats.facts.exactness import quantum
 from fpemu.formats.facts.text import Exact
 from fpemu.inspection.evaluation import compute, evaluate
 from fpemu.inspection.expressions import (
@@ -441,6 +442,6 @@ def test_exact_values_in_print(number, more, text):
 
 def test_ulp():
     e4m3fn = fe.dtype("float8_e4m3fn")
-    for number, quantum in ((1.0, 0.125), (0.99, 0.0625), (-448.0, 32.0), (0.0, 2**-9), (2**-20, 2**-9), (1000, 64)):
-        assert quantum(Fraction(number), e4m3fn) == Fraction(quantum)
+    for number, expected in ((1.0, 0.125), (0.99, 0.0625), (-448.0, 32.0), (0.0, 2**-9), (2**-20, 2**-9), (1000, 64)):
+        assert quantum(Fraction(number), e4m3fn) == Fraction(expected)
     assert quantum(Fraction(5), fe.dtype("q3.12")) == Fraction(1, 4096)
