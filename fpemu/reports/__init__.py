@@ -3,4 +3,4 @@
 from fpemu.reports.cast_errors import ERROR_COLUMNS, Errors
 from fpemu.reports.cast_report import Report, Row, report, report_stream
 
-__all__ = ["ERROR_COLUMNS", "Errors", "Report", "Row", "report", "report_stream"]
+__all__ = ["Report", "Row", "report"]

@@ -26,7 +26,6 @@ __all__ = [
     "RuleSet",
     "audit",
     "function",
-    "given_arguments",
     "library",
     "probe",
     "program",
