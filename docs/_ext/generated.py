@@ -20,8 +20,7 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 import fpemu as fe
-from fpemu.formats import registry
-from fpemu.formats import rules as knobs
+from fpemu.formats import registry, rules
 from fpemu.formats.facts.text import decimal_text
 from fpemu.inspection.code import Code
 
@@ -118,7 +117,7 @@ class KnobsTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         rows = []
-        for knob, kind in {"rounding": knobs.Rounding, **knobs.KNOBS}.items():
+        for knob, kind in {"rounding": rules.Rounding, **rules.RULE_TYPES}.items():
             about = (inspect.getdoc(kind) or "").splitlines()[0]
             usual = getattr(fe.Profile(), knob)
             for place, (value, comment) in enumerate(MEMBER.findall(inspect.getsource(kind))):
@@ -136,7 +135,7 @@ class RoundingNames(Directive):
 
     def run(self) -> list[nodes.Node]:
         aliases: dict[str, list[str]] = {mode.value: [] for mode in fe.Rounding}
-        for alias, mode in knobs.ROUNDING_ALIASES.items():
+        for alias, mode in rules.ROUNDING_ALIASES.items():
             aliases[mode.value].append(alias)
         rows = [(mode, ", ".join(names)) for mode, names in aliases.items()]
         return [table(("mode", "aliases (in any case)"), rows, literal=(0, 1))]
