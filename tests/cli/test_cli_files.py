@@ -13,7 +13,7 @@ import fpemu as fe
 
 pytest.importorskip("typer")
 
-from fpemu.casting import casts as casting
+from fpemu import casting
 from fpemu.cli import output as printing
 from fpemu.files import safetensors
 from fpemu.files.boundary import Budget
