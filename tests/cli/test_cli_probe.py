@@ -21,7 +21,7 @@ def test_a_script_is_written(run, tmp_path):
     assert f"{path}: asks for 2 casts and operations" in done.out
     assert "python probe.py -o recording.probe" in done.out
     assert run(*line, "--json").json == {"script": str(path), "items": ["sqrt of bfloat16", "exp of bfloat16"]}
-    assert path.read_text().startswith('"""Records, with torch')
+    assert path.read_text().startswith('"""Record a device')
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_signals_of_the_command(tmp_path, word):
     np.save(tmp_path / "x.npy", X)
     (tmp_path / "y.npy").write_bytes(b"old")
     program = (
-        "import os, signal, sys\nfrom fpemu.casting import casts as casting\nfrom fpemu.cli import main\n"
+        "import os, signal, sys\nfrom fpemu import casting\nfrom fpemu.cli import main\n"
         f"if signal.getsignal(signal.{word}) is signal.SIG_IGN:\n"  # as nohup and background jobs leave it
         f"    signal.signal(signal.{word}, signal.default_int_handler if '{word}' == 'SIGINT' else signal.SIG_DFL)\n"
         f"def stop(*a, **k):\n    os.kill(os.getpid(), signal.{word})\n    return old(*a, **k)\n"

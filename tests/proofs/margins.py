@@ -19,6 +19,7 @@ import fpemu as fe
 from fpemu.arithmetic.elementary import tables
 from fpemu.arithmetic.elementary.ziv import FUNCTIONS
 from fpemu.kernels import columns
+from fpemu.kernels.spec import NO_RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "elementary.md"
 START, END = "<!-- margins -->", "<!-- end -->"
@@ -45,7 +46,7 @@ class Margins(NamedTuple):
 def margins(name, format_name):
     """The smallest distances of a function's values, and how many are not distances at all."""
     fmt = fe.dtype(format_name)
-    values = tables._exact_values(name, (fmt,) * (1 + (name == "pow")), (0,) * 17)
+    values = tables._exact_values(name, (fmt,) * (1 + (name == "pow")), NO_RULES)
     codes = np.arange(values.known.size)
     values.fill(codes)
     operands = fe.decode(codes >> (fmt.bits if name == "pow" else 0), fmt).tolist()
