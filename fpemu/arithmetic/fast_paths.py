@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fpemu.arithmetic.task import Codes, Formats, Target, general
+from fpemu.arithmetic.task import Formats, Target, general
 from fpemu.casting import encode
 from fpemu.casting.fpu import FPU_PROBE
-from fpemu.casting.plans import plan
+from fpemu.casting.plans import Codes, plan
 from fpemu.formats import EXACT, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.facts.exactness import finite_ends, holds, needs_round_to_odd, overflow_threshold, rounds_once_in
 from fpemu.formats.rules import NanPayload, Overflow, Rounding, SubnormalsIn, SubnormalsOut

@@ -13,7 +13,7 @@ from fpemu.arithmetic.axes import switch
 from fpemu.arithmetic.fast_paths import fast_path
 from fpemu.arithmetic.flags import Flags, Modes, active_modes, raise_or_warn, value_text
 from fpemu.arithmetic.options import DEFAULTS, Options, check_options
-from fpemu.arithmetic.task import Target, Variant, general, refuse_inexact_wrap, resolve_target
+from fpemu.arithmetic.task import USUAL, Target, Variant, general, refuse_inexact_wrap, resolve_target
 from fpemu.casting import Coded, Rest, as_numbers, as_source, carries_codes, codes_of, decode, encode
 from fpemu.casting.buffers import can_write_in_place, check_out, flat, for_each_chunk
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms, randomness, shared_generator, sharing
@@ -145,10 +145,11 @@ def run_rounded_operation(
     options: Options,
     prepare: Prepare,
     own_options: Collection[str] = (),
-    variant: Variant = Variant(),  # noqa: B008
+    variant: Variant = USUAL,
 ) -> Any:
     """The pipeline of an operation that rounds to a format; `own_options`: options that other operations lack."""
-    check_options(name, options, [*DEFAULTS, *own_options])
+    if options:
+        check_options(name, options, [*DEFAULTS, *own_options])
     given: dict[str, Any] = {**DEFAULTS, **options}
 
     def procedure_for(request: Request) -> Procedure:
@@ -196,7 +197,7 @@ def operate(
     operands: tuple[Any, ...],
     options: Options,
     compute: Compute | None = None,
-    variant: Variant = Variant(),  # noqa: B008
+    variant: Variant = USUAL,
 ) -> Any:
     """One operation on broadcast operands: by the kernel loop of its name, unless `compute` is given."""
 

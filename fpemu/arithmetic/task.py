@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpemu.casting.buffers import cache_chunks
 from fpemu.casting.lowering import Rules, lower_rules, resolve_rules, rounding_numbers, with_rules
+from fpemu.casting.plans import Codes
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
 from fpemu.formats import FloatFormat, IntFormat, Profile
 from fpemu.formats.rules import (
@@ -29,7 +29,6 @@ from fpemu.formats.rules import (
 )
 from fpemu.kernels import opcodes, spec
 
-Codes = NDArray[Any]
 Formats = tuple[FloatFormat | IntFormat, ...]
 
 _NAN_RESULTS = {
@@ -76,6 +75,8 @@ class Variant(NamedTuple):
     integral: Rounding | Stochastic | None = None
 
 
+USUAL = Variant()  # what an operation's name means by default
+
 _ZERO = np.uint64(0)
 
 
@@ -101,7 +102,7 @@ def resolve_target(
     profile: Profile,
     rounding: str | Rounding | Stochastic | None,
     overflow: str | Overflow | None,
-    variant: Variant = Variant(),  # noqa: B008
+    variant: Variant = USUAL,
 ) -> Target:
     """The target of an operation on operands of these formats, under a profile and keywords."""
     rules = resolve_rules(fmt, profile, rounding, overflow, formats[0] if name == "convert" else None)

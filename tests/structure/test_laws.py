@@ -37,7 +37,7 @@ CATCH_ALL = {"found", "how", "kept", "part", "parts", "place", "places", "told"}
 # call a thing for their users, scripts' own.
 HOMONYMS = {
     *("cos", "erf", "exp", "exp2", "log", "log2", "sigmoid", "sin", "tanh"),
-    *("Codes", "T"),
+    "T",
     *("read", "values"),
     *("load", "main", "split"),
 }
@@ -74,6 +74,13 @@ def definitions(tree):
             yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
+def shown(entered):
+    """The names that a room's face shows: those that it imports or defines."""
+    face = TREES[PACKAGE / entered / "__init__.py"]
+    imported = {alias.name for line in face.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    return imported | {*definitions(face)}
+
+
 def test_rooms_are_entered_by_their_faces():
     wrong = []
     for path, tree in TREES.items():
@@ -84,14 +91,7 @@ def test_rooms_are_entered_by_their_faces():
             entered, friends = names[1], FRIENDS.get(names[1], set())
             if not (PACKAGE / entered).is_dir() or (len(names) > 2 and names[2] in friends):
                 continue
-            face = {*definitions(TREES[PACKAGE / entered / "__init__.py"])}
-            face |= {
-                alias.asname or alias.name
-                for line in TREES[PACKAGE / entered / "__init__.py"].body
-                if isinstance(line, ast.ImportFrom)
-                for alias in line.names
-            }
-            strangers = {alias.name for alias in node.names} - face - friends
+            strangers = {alias.name for alias in node.names} - shown(entered) - friends
             if len(names) > 2 or strangers:
                 wrong.append(f"{named(path, node)}: {ast.unparse(node)}")
     assert not wrong
@@ -116,8 +116,7 @@ def test_faces_show_what_other_rooms_take():
     for name, names in taken.items():
         face = TREES[PACKAGE / name / "__init__.py"]
         if "__all__" not in definitions(face):
-            shown = {alias.name for line in face.body if isinstance(line, ast.ImportFrom) for alias in line.names}
-            idle += [f"{name}: {idle_name}" for idle_name in sorted(shown - names)]
+            idle += [f"{name}: {idle_name}" for idle_name in sorted(shown(name) - names)]
     assert not idle
 
 
