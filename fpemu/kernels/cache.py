@@ -141,17 +141,19 @@ class LoopCache:
         target_context.refresh()
         if not self._on:
             return None
-        compiled = self._read(signature, target_context)
-        if compiled is None and self._lock(signature, target_context.codegen()):  # another process may have been faster
-            compiled = self._read(signature, target_context)
+        try:
+            key, path = self._key_and_path(signature, target_context.codegen())
+        except Exception:  # whatever the error, compiling is the remedy
+            return None
+        compiled = self._read(key, path, target_context)
+        if compiled is None and self._lock(path):  # another process may have been faster
+            compiled = self._read(key, path, target_context)
             if compiled is not None:
                 self.release()
         return compiled
 
-    def _read(self, signature, target_context):
-        path = None
+    def _read(self, key, path, target_context):
         try:
-            key, path = self._key_and_path(signature, target_context.codegen())
             sealed = path.read_bytes()
             payload = memoryview(sealed)[32:]
             if _seal(key, payload) != sealed[:32]:
@@ -159,9 +161,8 @@ class LoopCache:
             return CompileResult._rebuild(target_context, *pickle.loads(payload))
         except FileNotFoundError:
             return None
-        except Exception:  # whatever the error, compiling is the remedy
-            if path is not None:
-                _remove(path)
+        except Exception:  # as above
+            _remove(path)
             return None
 
     def save_overload(self, signature, compiled):
@@ -177,18 +178,18 @@ class LoopCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, _seal(key, payload) + payload)
 
-    def _lock(self, signature, codegen):
+    def _lock(self, path):
         """Lock a file for the time of its compilation; True if another process held the lock before.
 
         A process that dies lets its locks go.  Where files cannot be locked nobody waits.
         """
         if fcntl is None:
             return False
+        path = path.with_suffix(f"{KERNEL_SUFFIX}.lock")
         try:
-            path = self._key_and_path(signature, codegen)[1].with_suffix(f"{KERNEL_SUFFIX}.lock")
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except Exception:  # as in `_read`: compiling needs no file
+        except OSError:
             return False
         waited, until = False, time.monotonic() + LONGEST_WAIT
         try:
@@ -245,27 +246,27 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def _fingerprint(thing):
+def _fingerprint(value):
     """A text that identifies a function, or a value in its closure: equal in every process, different for other code.
 
     The folder's name covers the kernel files.  For users' functions the text covers the path, the file's digest and
     the plain global values, which numba compiles as constants.
     """
-    thing = getattr(thing, "py_func", thing)  # the function of a dispatcher
-    if isinstance(thing, type):
-        return f"{thing.__module__}.{thing.__qualname__}"
-    if isinstance(thing, tuple):
-        return f"({', '.join(map(_fingerprint, thing))})"
-    if isinstance(thing, _PLAIN_TYPES):
-        return f"{type(thing).__name__} {thing!r}"
-    if not isinstance(thing, FunctionType):
-        return hashlib.sha256(dumps(thing)).hexdigest()
-    code = thing.__code__
-    held = [_fingerprint(cell.cell_contents) for cell in thing.__closure__ or ()]
-    words = [thing.__module__, thing.__qualname__, code.co_firstlineno, hashlib.sha256(code.co_code).hexdigest(), held]
+    value = getattr(value, "py_func", value)  # the function of a dispatcher
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_fingerprint, value))})"
+    if isinstance(value, _PLAIN_TYPES):
+        return f"{type(value).__name__} {value!r}"
+    if not isinstance(value, FunctionType):
+        return hashlib.sha256(dumps(value)).hexdigest()
+    code = value.__code__
+    closure = [_fingerprint(cell.cell_contents) for cell in value.__closure__ or ()]
+    words = [value.__module__, value.__qualname__, code.co_firstlineno, hashlib.sha256(code.co_code).hexdigest(), closure]
     path = Path(code.co_filename)
     if _sources not in path.parents:
-        values = {name: thing.__globals__.get(name) for name in sorted(code.co_names)}
+        values = {name: value.__globals__.get(name) for name in sorted(code.co_names)}
         words += [str(path), _file_digest(path)]
         plain = {name: value for name, value in values.items() if isinstance(value, (*_PLAIN_TYPES, tuple))}
         words += [(name, _fingerprint(value)) for name, value in plain.items()]
