@@ -16,10 +16,13 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "generated",
     "drawn",
 ]
 myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
 default_role = "code"
 exclude_patterns = ["_build", "_ext", "figures"]
 
@@ -31,3 +34,6 @@ numpydoc_xref_param_type = False
 html_theme = "furo"
 html_title = f"fpemu {release}"
 html_static_path = []
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True

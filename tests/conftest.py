@@ -24,6 +24,6 @@ def module_registry():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Whether docs/proof.md is of today's kernels: a warning, no failure."""
+    """Whether docs/explanation/proof.md is of today's kernels: a warning, no failure."""
     for line in proof.stale():
         terminalreporter.write_line(f"warning: {line}", yellow=True)

@@ -373,7 +373,7 @@ _FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny
 
 _P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
 
-# name -> (knobs, rows).  Sources: docs/profiles.md has the source of each line.
+# name -> (knobs, rows).  Sources: docs/reference/profiles.md has the source of each line.
 _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "ieee": ({}, {}),
     "ml_dtypes-0.6": ({}, _rows(_ML_DTYPES, {_E8M0: {"rounding": "nearest_away"}}, _COPIED, _C_INTEGERS)),

@@ -1,4 +1,4 @@
-"""numpy's ufuncs and functions on Arrays: each row of docs/array.md, against numpy on the values."""
+"""numpy's ufuncs and functions on Arrays: each row of docs/reference/array.md, against numpy on the values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import fpemu as fe
 from fpemu.arrays import functions as array_functions
 from fpemu.arrays import ufuncs as array_ufuncs
 
-PAGE = (Path(__file__).parents[2] / "docs/array.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/array.md").read_text(encoding="utf-8")
 E5M2 = "float8_e5m2"
 X = fe.array([[1.5, -2.0, 3.0], [0.25, -0.0, 4.0]], E5M2)
 Y = fe.array([[1.5, 0.5, -3.0], [7.0, -0.0, 0.25]], E5M2)

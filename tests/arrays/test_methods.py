@@ -50,7 +50,7 @@ SUMS = ("sum", "mean", "cumsum", "dot")
 def test_every_method_is_tested_and_on_the_page():
     own = {name for name, method in vars(NumpyInterface).items() if inspect.isfunction(method) and name[0] != "_"}
     assert own == {*ALIKE, *SUMS, "sort"}
-    page = (Path(__file__).parents[2] / "docs/array.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/reference/array.md").read_text(encoding="utf-8")
     section = page.partition("\n## Methods\n")[2].partition("\n## ")[0]
     assert own <= set(re.findall(r"`a\.(\w+)", section))
 

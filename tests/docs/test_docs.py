@@ -15,8 +15,9 @@ from tests.structure.test_rooms import PACKAGE, ROOMS
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
-NAMES = [path.name for path in PAGES]
+DOCS = ROOT / "docs"
+PAGES = [README, *(path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts)]
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 BLOCK = re.compile(r"^```(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -100,12 +101,14 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(target), f"{page.name}: {link}"
 
 
-def test_every_page_is_in_the_index():
-    """The table of contents has each page once."""
-    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    listed = [line for kind, text in BLOCK.findall(index) if kind == "{toctree}" for line in text.splitlines()]
-    entries = [line for line in listed if line and not line.startswith(":")]
-    assert sorted(entries) == sorted(path.stem for path in PAGES if path.name not in ("README.md", "index.md"))
+def test_every_page_is_in_one_table_of_contents():
+    entries = []
+    for page in PAGES:
+        for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+            if kind == "{toctree}":
+                names = [line for line in text.splitlines() if line and not line.startswith(":")]
+                entries += [(page.parent / f"{name}.md").resolve() for name in names]
+    assert sorted(entries) == sorted(path for path in PAGES if path not in (README, DOCS / "index.md"))
 
 
 def test_every_figure_has_its_page():
@@ -115,7 +118,7 @@ def test_every_figure_has_its_page():
     ]
     defined = [
         f"{path.stem}.{name}"
-        for path in (ROOT / "docs/figures").glob("*.py")
+        for path in (DOCS / "figures").glob("*.py")
         for name in re.findall(r"^def (\w+)\(", path.read_text("utf-8"), re.MULTILINE)
         if path.stem != "style"
     ]
@@ -131,7 +134,7 @@ def test_readme_opens_for_a_fresh_clone():
 
 def test_api_lists_every_public_name():
     """Of fpemu, fpemu.cores, fpemu.testing and fpemu.strategies."""
-    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference/api.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\.\. (?:auto\w+|data):: (\S+)$", text, re.MULTILINE))
     public = {f"{module.__name__}.{name}" for module in (fe, cores, testing, strategies) for name in module.__all__}
     assert public <= listed, sorted(public - listed)
@@ -139,15 +142,15 @@ def test_api_lists_every_public_name():
 
 def test_profiles_tells_of_every_profile():
     """Each named profile has a row that says where it was measured or read."""
-    text = (ROOT / "docs/profiles.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference/profiles.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     assert sorted(rows) == sorted(fe.profile_names())
 
 
-@pytest.mark.parametrize("page", ["design.md", "contributing.md"])
+@pytest.mark.parametrize("page", ["explanation/design.md", "contributing.md"])
 def test_the_drawing_has_every_room(page):
     """Rooms stand in the drawing as high as in the order of imports."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (DOCS / page).read_text(encoding="utf-8")
     drawing = re.search(r"^```\n(cli .*?)^```", text, re.MULTILINE | re.DOTALL)[1]
     words = [word for line in drawing.splitlines() for word in line[:28].split()]
     assert set(ROOMS) - {"__init__", "_public", "version"} <= set(words)

@@ -17,7 +17,7 @@ from tests.oracle import compare, spec
 from tests.peers import asked
 from tests.peers.tools import PEERS, X86
 
-PAGE = Path(__file__).parents[2] / "docs" / "profiles.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "profiles.md"
 NAMED = fe.profile_names()
 IEEE = fe.profile("ieee")
 COMPILED = ("c_x86_64", "c_x86_64_long")
@@ -166,7 +166,7 @@ def test_float64_is_exact(name):
 
 
 def test_page_tells_every_mask():
-    """docs/profiles.md has the tests' own tables, line by line."""
+    """docs/reference/profiles.md has the tests' own tables, line by line."""
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     tables = asked.tables()
     start = lines.index(tables[0])

@@ -22,7 +22,7 @@ def test_the_fpu(name, operation):
     fmt = fe.dtype(name)
     codes = [part.astype(fmt.code_dtype) for part in draw(operation, name, 50_000, np.random.default_rng(9))]
     reals = [part.view(name) for part in codes]
-    rules = PROFILE.replace(fma_invalid="quiet") if cpu.X86 else PROFILE  # FMA3's; see docs/arithmetic.md
+    rules = PROFILE.replace(fma_invalid="quiet") if cpu.X86 else PROFILE  # FMA3's; see docs/reference/arithmetic.md
     for mode in cpu.MODES:
         theirs, flags = cpu.operate(operation, mode, reals)
         ours, raised = getattr(fe, operation)(

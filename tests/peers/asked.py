@@ -1,4 +1,4 @@
-"""What each profile was asked: `python -m tests.peers.asked` prints the two tables of docs/profiles.md.
+"""What each profile was asked: `python -m tests.peers.asked` prints the two tables of docs/reference/profiles.md.
 
 Both come from the tables of `tests.peers.tools` and `tests.peers.witness.sources`; a test holds the page to them.
 """

@@ -1,6 +1,6 @@
 """Other people's casts and arithmetic against the claims that one would make of them, and the causes of what differs.
 
-docs/findings.md tells of the findings; each of them is checked here, where its library is installed.
+docs/explanation/findings.md tells of the findings; each of them is checked here, where its library is installed.
 """
 
 from __future__ import annotations

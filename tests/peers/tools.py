@@ -28,7 +28,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
 class Mask(NamedTuple):
-    """Sources that are left out of a comparison, and why; docs/profiles.md prints every one."""
+    """Sources that are left out of a comparison, and why; docs/reference/profiles.md prints every one."""
 
     formats: tuple[str, ...]
     what: str  # the sources, in words

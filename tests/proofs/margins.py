@@ -2,7 +2,7 @@
 
 For every operand of a format whose value lies in the format's range: the distance of the exact value, as a part of the
 result's ulp, from the nearest value of the same format (where directed modes turn) and from the nearest midpoint (where
-nearest modes do).  The smallest ones go to docs/elementary.md.  Counted apart: values that are the format's own; exact
+nearest modes do).  The smallest ones go to docs/reference/elementary.md.  Counted apart: values that are the format's own; exact
 midpoints; and limits, where the nearest value is 1/2, 1, -1 or the operand itself: a series or a limit says how near.
 """
 
@@ -21,7 +21,7 @@ from fpemu.arithmetic.elementary.ziv import FUNCTIONS
 from fpemu.kernels import columns
 from fpemu.kernels.spec import NO_RULES
 
-PAGE = Path(__file__).parents[2] / "docs" / "elementary.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "elementary.md"
 START, END = "<!-- margins -->", "<!-- end -->"
 FORMATS = ("float8_e4m3fn", "float8_e5m2", "bfloat16", "float16")
 

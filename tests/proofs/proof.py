@@ -1,4 +1,4 @@
-"""docs/proof.md: what ran exhaustively, on which commit and which kernels; written here, read by the gate."""
+"""docs/explanation/proof.md: what ran exhaustively, on which commit and which kernels; written here, read by the gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "proof.md"
+PAGE = ROOT / "docs" / "explanation" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
 # What casts are made of: other kernels stand on these, and have proofs of their own.
 CASTS = (
@@ -126,5 +126,5 @@ def stale() -> list[str]:
         found, now = set(DIGEST.findall(section(name))), digest(kernels)
         if found != {now}:
             of = ", ".join(sorted(found)) or "no run"
-            lines.append(f"docs/proof.md, {name}: of {of}, the kernels are {now}; run {command}")
+            lines.append(f"docs/explanation/proof.md, {name}: of {of}, the kernels are {now}; run {command}")
     return lines

@@ -1,4 +1,4 @@
-"""docs/elementary.md: its margins are today's; and how they are measured."""
+"""docs/reference/elementary.md: its margins are today's; and how they are measured."""
 
 import pytest
 

@@ -205,7 +205,7 @@ def main(words=None):
     parser.add_argument("--count", type=int, default=10_000_000, help="draws for each operation and format")
     parser.add_argument("--seed", type=int, default=2026, help="of the first batch; the others' follow")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes")
-    parser.add_argument("--record", action="store_true", help="write the result to docs/proof.md")
+    parser.add_argument("--record", action="store_true", help="write the result to docs/explanation/proof.md")
     given = parser.parse_args(words)
     work, compared, seconds, wrong = pieces(given.count, given.seed), 0, 0.0, []
     with concurrent.futures.ProcessPoolExecutor(given.jobs, multiprocessing.get_context("spawn")) as pool:

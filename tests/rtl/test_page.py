@@ -1,4 +1,4 @@
-"""docs/rtl.md: its unit is the tested one, and its commands print what it says."""
+"""docs/guides/rtl.md: its unit is the tested one, and its commands print what it says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sysconfig
 from tests.docs.test_docs import BLOCK, ROOT
 from tests.rtl.units import HERE
 
-PAGE = (ROOT / "docs/rtl.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/guides/rtl.md").read_text(encoding="utf-8")
 BLOCKS = BLOCK.findall(PAGE)
 MARK = "-- next --"
 

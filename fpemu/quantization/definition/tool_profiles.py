@@ -1,4 +1,4 @@
-"""The named profiles of tools that quantize.  docs/scale-profiles.md has the source of each."""
+"""The named profiles of tools that quantize.  docs/reference/scale-profiles.md has the source of each."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import fpemu as fe
 Array = np.ndarray[Any, Any]
 
 
-# What the sources of each name are, as docs/profiles.md says it.
+# What the sources of each name are, as docs/reference/profiles.md says it.
 KINDS = {
     "bfloat16": "every bfloat16 pattern, as float32",
     "float16": "every float16 pattern, as float32",
