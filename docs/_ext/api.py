@@ -40,8 +40,8 @@ SECTIONS: dict[str, tuple[Any, str, str]] = {
     "Arithmetic": (
         fpemu,
         "[Operations](arithmetic.md) round the exact result once.",
-        "add subtract multiply divide fma sqrt fmod ieee_remainder round_to_integral scaleb logb left_shift right_shift "
-        "convert absolute negative copysign minimum maximum minimum_number maximum_number",
+        "add subtract multiply divide fma sqrt fmod ieee_remainder round_to_integral scaleb logb left_shift "
+        "right_shift convert absolute negative copysign minimum maximum minimum_number maximum_number",
     ),
     "Comparisons and predicates": (
         fpemu,
@@ -112,7 +112,7 @@ SECTIONS: dict[str, tuple[Any, str, str]] = {
 
 # Public values that are neither functions nor classes
 CONSTANTS = {
-    "fpemu.cores.DIGEST": "The digest of the kernels, 16 hexadecimal digits. It differs if any bit of a result may differ.",
+    "fpemu.cores.DIGEST": "The digest of the kernels, 16 hexadecimal digits; another one if any bit of a result may differ.",
     **dict.fromkeys(
         (f"fpemu.cores.{name}" for name in ("FINITE", "INFINITE", "NOT_A_NUMBER")),
         "A category that `fpemu.cores.decode` returns.",
@@ -134,21 +134,24 @@ FORMAT_SUMMARY = (
 MEMBERS = {
     "fpemu.FloatFormat": ":members:\n   :inherited-members:\n   :exclude-members: name, bits, precision, bias, signed, "
     "subnormals, zero, infinities, negative_zero, nan, profile, kind",
-    "fpemu.IntFormat": ":members:\n   :exclude-members: name, bits, signed, fraction_bits, symmetric, encoding, profile, "
-    "kind",
+    "fpemu.IntFormat": ":members:\n   :exclude-members: name, bits, signed, fraction_bits, symmetric, encoding, "
+    "profile, kind",
     "fpemu.TableFormat": ":members:\n   :exclude-members: name, entries, bits, profile, kind",
     "fpemu.Array": ":members:\n   :inherited-members:",
     "fpemu.NumberClass": ":members: words",
     "fpemu.Profile": ":members: replace, for_codes",
     "fpemu.Rounding": ":members:\n   :undoc-members:",
-    "fpemu.Quantized": ":members: from_parts, dequantize, pack, spread, elements, scale_values, bits_per_element, nbytes",
+    "fpemu.Quantized": ":members: from_parts, dequantize, pack, spread, elements, scale_values, bits_per_element, "
+    "nbytes",
     "fpemu.quantization.Packed": ":members: unpack, nbytes",
     "fpemu.ScaledFormat": ":members: replace, profiles",
     "fpemu.ScaleProfile": ":members: of, replace",
     "fpemu.reports.Report": ":members: to_dict",
     **dict.fromkeys(
-        ["fpemu.Flags", "fpemu.Calibration", "fpemu.verification.Claim", "fpemu.vectors.Vectors"]
-        + ["fpemu.vectors.VectorFile", "fpemu.verification.Audit", "fpemu.verification.RuleSet"],
+        (
+            *("fpemu.Flags", "fpemu.Calibration", "fpemu.verification.Claim", "fpemu.vectors.Vectors"),
+            *("fpemu.vectors.VectorFile", "fpemu.verification.Audit", "fpemu.verification.RuleSet"),
+        ),
         ":members:",
     ),
 }

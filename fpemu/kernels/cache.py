@@ -263,7 +263,13 @@ def _fingerprint(value):
         return hashlib.sha256(dumps(value)).hexdigest()
     code = value.__code__
     closure = [_fingerprint(cell.cell_contents) for cell in value.__closure__ or ()]
-    words = [value.__module__, value.__qualname__, code.co_firstlineno, hashlib.sha256(code.co_code).hexdigest(), closure]
+    words = [
+        value.__module__,
+        value.__qualname__,
+        code.co_firstlineno,
+        hashlib.sha256(code.co_code).hexdigest(),
+        closure,
+    ]
     path = Path(code.co_filename)
     if _sources not in path.parents:
         values = {name: value.__globals__.get(name) for name in sorted(code.co_names)}

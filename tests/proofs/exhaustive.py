@@ -8,7 +8,8 @@ tests.proofs.exhaustive arithmetic``: every pair and every operand of narrow for
 (`tests/proofs/exhaustive_native.py`).
 
 The work comes in units.  Each that is done is a line of the state file, so that a run that was interrupted goes on
-where it stopped; a change to the package or to the specification starts anew.  The results go to docs/explanation/proof.md.
+where it stopped; a change to the package or to the specification starts anew.  The results go to
+docs/explanation/proof.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/explanation/proof.md: what ran exhaustively, on which commit and which kernels; written here, read by the gate."""
+"""docs/explanation/proof.md: what ran exhaustively, on which commit and kernels; written here, read by the gate."""
 
 from __future__ import annotations
 
