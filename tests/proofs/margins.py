@@ -3,7 +3,8 @@
 For every operand of a format whose value lies in the format's range: the distance of the exact value, as a part of the
 result's ulp, from the nearest value of the same format (where directed modes turn) and from the nearest midpoint (where
 nearest modes do).  The smallest ones go to docs/reference/elementary.md.  Counted apart: values that are the format's
-own; exact midpoints; and limits, where the nearest value is 1/2, 1, -1 or the operand itself: a series or a limit says how near.
+own; exact midpoints; and limits, where the nearest value is 1/2, 1, -1 or the operand: a series or a limit says how
+near.
 """
 
 from __future__ import annotations
