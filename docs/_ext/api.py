@@ -112,7 +112,7 @@ SECTIONS: dict[str, tuple[Any, str, str]] = {
 
 # Public values that are neither functions nor classes
 CONSTANTS = {
-    "fpemu.cores.DIGEST": "The digest of the kernels, 16 hexadecimal digits; another if any bit of a result may differ.",
+    "fpemu.cores.DIGEST": "The digest of the kernels: 16 hexadecimal digits; it differs if any result may.",
     **dict.fromkeys(
         (f"fpemu.cores.{name}" for name in ("FINITE", "INFINITE", "NOT_A_NUMBER")),
         "A category that `fpemu.cores.decode` returns.",
