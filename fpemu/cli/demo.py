@@ -26,6 +26,12 @@ from fpemu.files.atomic import replacing
 __all__ = ["demo"]
 
 NO_PICTURES = "No pictures: matplotlib is not installed (pip install 'fpemu[plot]')."
+SQNR_NOTE = "SQNR: the signal to quantization noise ratio. 6 dB are one bit."
+ABSMAX_NOTE = (
+    "absmax: each tensor is divided by a scale, so that its largest magnitude becomes the format's largest value."
+)
+BOTH_NOTE = "both cast: the weights, and the activations (the input of each layer). Products are summed in float64."
+CLOSE = 0.01  # of the test images: an accuracy within this of float32's counts as equal in the conclusion
 
 
 def demo(
@@ -61,6 +67,9 @@ def demo(
     if len(files) == 1:
         output.print(NO_PICTURES, markup=False)
     output.print("Written: " + ", ".join(map(str, files)), markup=False, soft_wrap=True)
+    output.print("\nIn words", style="bold")
+    for line in _conclusion(results):
+        output.print(line, markup=False)
     output.print("\nTry next:")
     for command in _next_commands(files[0]):
         output.print(f"  {command}", style="bold", markup=False, soft_wrap=True)
@@ -111,6 +120,7 @@ def _print_errors(output: Console, digits: Network, results: Sequence[FormatResu
         "underflow": [f"{r.weights.underflow:.1%}" for r in results],
     }
     _print_table(output, title, results, columns)
+    output.print(f"{SQNR_NOTE}\n{ABSMAX_NOTE}\n", markup=False)
 
 
 def _print_network(output: Console, digits: Network, results: Sequence[FormatResult]) -> None:
@@ -124,6 +134,7 @@ def _print_network(output: Console, digits: Network, results: Sequence[FormatRes
         "same answer as float32": [f"{r.agreement:.1%}" for r in results],
     }
     _print_table(output, title, results, columns)
+    output.print(f"{BOTH_NOTE}\n", markup=False)
 
 
 def _print_table(output: Console, title: str, results: Sequence[FormatResult], columns: dict[str, list[str]]) -> None:
@@ -193,6 +204,22 @@ def _panel(lines: Sequence[str]) -> Text:
     for line in lines[8:]:
         text.append(f"\n{line}", style="not bold orange3")
     return text
+
+
+def _conclusion(results: Sequence[FormatResult]) -> list[str]:
+    """The result in words: which formats read as well as float32, and with which scale."""
+    reference = next(r.accuracy for r in results if r.format == "float32")
+    close = [r for r in results if r.accuracy >= reference - CLOSE]
+    unscaled = [r.format for r in close if r.scale is None and r.format != "float32"]
+    scaled = [r.format for r in close if r.scale == "absmax" and r.format not in unscaled]
+    schemes = [r.format for r in close if r.scale == "own"]
+    worst = min(results, key=lambda r: r.accuracy)
+    groups = {"no scale": unscaled, "one scale for each tensor": scaled, "a scheme with scales of its own": schemes}
+    return [
+        f"The network reads {reference:.1%} of the digits in float32. Within {CLOSE:.0%} of that:",
+        *(f"  with {scale}: {', '.join(names) or 'none'}" for scale, names in groups.items()),
+        f"The worst is {worst.format}{f' ({worst.scale})' if worst.scale else ''}: {worst.accuracy:.1%}.",
+    ]
 
 
 def _next_commands(weights: Path) -> list[str]:

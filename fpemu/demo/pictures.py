@@ -20,7 +20,9 @@ from fpemu.files.atomic import replacing
 __all__ = ["formats_picture", "sine_picture", "write_pictures"]
 
 # Okabe and Ito's palette, distinct with every kind of colour vision
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
+BLUE, ORANGE, GREY, GREEN = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+
+BLOCK_FORMATS = ("mxfp8_e4m3", "mxfp4", "nvfp4", "nf4_64")
 
 
 def write_pictures(folder: Path, digits: Network, results: Sequence[FormatResult]) -> list[Path]:
@@ -36,7 +38,6 @@ def write_pictures(folder: Path, digits: Network, results: Sequence[FormatResult
     -------
     list of Path
     """
-    results = [result for result in results if result.scale != "own"]
     figures = {"sine.png": sine_picture(), "formats.png": formats_picture(digits, results)}
     for name, figure in figures.items():
         with replacing(folder / name) as stream:
@@ -83,12 +84,14 @@ def formats_picture(digits: Network, results: Sequence[FormatResult]) -> Figure:
     ----------
     digits : Network
     results : sequence of FormatResult
+        Of formats, with a scale for each tensor or without, and of block formats.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
+    results = [result for result in results if result.scale != "own" or result.format in BLOCK_FORMATS]
+    figure = Figure(figsize=(9, 6), dpi=120, layout="constrained")
     ranges, noise = figure.subplots(1, 2, sharey=True)
     names = list(dict.fromkeys(r.format for r in results))
     _draw_format_ranges(ranges, digits, {r.format: r for r in results})
@@ -104,8 +107,11 @@ def formats_picture(digits: Network, results: Sequence[FormatResult]) -> Figure:
 def _draw_format_ranges(axis: Axes, digits: Network, formats: dict[str, FormatResult]) -> None:
     reach = 40  # powers of two shown; longer bars are labelled with their ends
     low, high = np.percentile(np.log2(np.abs(digits.all_weights)), [1, 100])
-    axis.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0, label="99 % of the weights")
+    axis.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0, label="99 % of\nthe weights")
     for row, result in enumerate(formats.values()):
+        if result.scale == "own":
+            axis.text(0, row, "scales with each block", color=GREEN, va="center", ha="center", fontsize=8)
+            continue
         left, right = np.log2([result.smallest, result.largest])
         axis.barh(row, right - left, left=left, height=0.55, color=BLUE)
         for end, where in ((left, "left"), (right, "right")):
@@ -113,27 +119,28 @@ def _draw_format_ranges(axis: Axes, digits: Network, formats: dict[str, FormatRe
                 x = np.copysign(reach - 1, end)
                 axis.text(x, row, f"$2^{{{end:.0f}}}$", color="white", va="center", ha=where, fontsize=9)
     axis.set_xlim(-reach, reach)
-    axis.set_xlabel("smallest to largest magnitude, as powers of two")
-    axis.set_title("What the format holds, unscaled", fontsize=11)
-    axis.legend(frameon=False, fontsize=9, loc="lower left")
+    axis.set_xlabel("smallest to largest magnitude, powers of two")
+    axis.set_title("Range of the format, unscaled", fontsize=11)
+    axis.legend(frameon=False, fontsize=9, loc="center left")
 
 
 def _draw_noise(axis: Axes, names: list[str], results: Sequence[FormatResult]) -> None:
+    colours = {None: BLUE, "absmax": ORANGE, "own": GREEN}
+    paired = {result.format for result in results if result.scale == "absmax"}
     for result in results:
-        scaled = result.scale is not None
-        row = names.index(result.format) + (0.2 if scaled else -0.2 if result.bits <= 8 else 0)
+        shift = 0.0 if result.format not in paired else 0.2 if result.scale else -0.2
+        row = names.index(result.format) + shift
         exact = np.isinf(result.logits_sqnr)
-        label = f"exact, {result.accuracy:.1%}" if exact else f"{result.accuracy:.1%}"
         length = 0 if exact else result.logits_sqnr
-        axis.barh(row, length, height=0.36, color=ORANGE if scaled else BLUE)
+        label = f"exact: {result.accuracy:.1%} read" if exact else f"{result.accuracy:.1%} read"
+        axis.barh(row, length, height=0.36, color=colours[result.scale])
         axis.text(length + 1, row, label, va="center", fontsize=8)
-    axis.set_xlim(0, 90)
-    axis.set_xlabel("logits' SQNR in dB, and test accuracy")
+    axis.set_xlim(0, 95)
+    axis.set_xlabel("SQNR of the network's outputs in dB; % of digits read")
     axis.set_title("Weights and activations cast", fontsize=11)
-    axis.legend(
-        handles=[Patch(color=BLUE, label="unscaled"), Patch(color=ORANGE, label="scaled by absmax")],
-        frameon=False, fontsize=9, loc="lower right",
-    )  # fmt: skip
+    labels = {BLUE: "unscaled", ORANGE: "one scale a tensor (absmax)", GREEN: "one scale a block"}
+    handles = [Patch(color=colour, label=label) for colour, label in labels.items()]
+    axis.legend(handles=handles, frameon=False, fontsize=9, loc="lower right")
 
 
 if __name__ == "__main__":
