@@ -48,8 +48,8 @@ def tones(soft: NDArray[Any]) -> Figure:
     """A soft tone rounded to nearest and stochastically."""
     figure, grid = axes(1, 2, height=3.4, sharey=True)
     for axis, rounding, colour in zip(grid, ("nearest_even", "stochastic"), (ORANGE, BLUE), strict=True):
-        heard = fe.cast(soft, "q0.7", rounding=rounding, rng=None if rounding == "nearest_even" else 0)
-        power = 20 * np.log10(np.abs(np.fft.rfft(heard)) / (heard.size / 2) + 1e-7)
+        rounded = fe.cast(soft, "q0.7", rounding=rounding, rng=None if rounding == "nearest_even" else 0)
+        power = 20 * np.log10(np.abs(np.fft.rfft(rounded)) / (rounded.size / 2) + 1e-7)
         axis.plot(np.arange(power.size) / 1000, power, color=colour, lw=0.8)
         axis.set_ylim(-110, -35)
         axis.set_xlim(0, 8)
