@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 
-def codes(codes: NDArray[Any], readings: dict[str, Any]) -> Figure:
+def codes(codes: NDArray[Any], encodings: dict[str, Any]) -> Figure:
     """The value of each code."""
     figure, grid = axes(1, 3, height=3.6, sharey=True)
-    for axis, colour, (name, fmt) in zip(grid, (BLUE, GREEN, ORANGE), readings.items(), strict=True):
+    for axis, colour, (name, fmt) in zip(grid, (BLUE, GREEN, ORANGE), encodings.items(), strict=True):
         values = fmt.values()
         axis.axhline(0, color=GREY, lw=0.8)
         axis.vlines(codes, 0, values, color=colour, lw=1, alpha=0.5)
