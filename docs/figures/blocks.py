@@ -25,12 +25,12 @@ def rules(x: NDArray[Any]) -> Figure:
                 axis.axhline(side, color=GREY, lw=0.6, alpha=0.6, zorder=0)
         axis.grid(visible=False)
         axis.bar(place - 0.2, x, width=0.38, color=GREY, label="number")
-        axis.bar(place + 0.2, q.dequantize(), width=0.38, color=BLUE, label="as fp4 times the scale")
+        axis.bar(place + 0.2, q.dequantize(), width=0.38, color=BLUE, label="quantized")
         axis.set_xticks(place, [f"{number:g}" for number in x], fontsize=9)
         axis.set_ylim(-7, 8.5)
         axis.set_xlabel("number")
         title(axis, f"{name}: scale {scale:g}")
-    grid[0].set_ylabel("value; lines: what fp4 can say")
+    grid[0].set_ylabel("value; lines: fp4 values times the scale")
     grid[1].legend(frameon=True, framealpha=1, edgecolor="none", fontsize=9)
     return figure
 
