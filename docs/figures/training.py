@@ -48,16 +48,16 @@ def scales(scaled: Callable[[str, int], float], accuracy: float) -> Figure:
     axis.set_xticks(powers, [f"$2^{{{power}}}$" for power in powers])
     axis.set_ylim(0, 103)
     axis.set_xlabel("loss scale")
-    axis.set_ylabel("digits read, %")
+    axis.set_ylabel("digits recognized, %")
     axis.legend(frameon=False, fontsize=9, loc="lower center")
     return figure
 
 
-def losses(found: dict[str, tuple[float, list[float]]]) -> Figure:
+def losses(results: dict[str, tuple[float, list[float]]]) -> Figure:
     """Loss by step."""
     figure, axis = axes(height=3.8)
     styles = ((GREY, "-", 3.5), (ORANGE, "-", 1.6), (BLUE, "-", 1.6), (GREEN, "--", 1.6))
-    for (name, (_, values)), (colour, dashes, width) in zip(found.items(), styles, strict=True):
+    for (name, (_, values)), (colour, dashes, width) in zip(results.items(), styles, strict=True):
         means = np.mean(np.reshape(values, (-1, 50)), axis=1)
         axis.plot(np.arange(25, len(values), 50), means, color=colour, ls=dashes, lw=width, label=name)
     axis.set_ylim(0, None)
