@@ -306,7 +306,8 @@ def _reduce(
             if isinstance(steps.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding
                 rounding = steps.profile.rounding
         compute = functools.partial(_compute_sums, rows, slots, summation, steps)
-        return Computation(rows.shape, rounding, compute, functools.partial(describe_sum, rows, slots))
+        describe = functools.partial(describe_sum, rows, slots)
+        return Computation(rows.shape, rounding, compute, describe, ("subnormals_in",))
 
     return run_rounded_operation(name, operands, options, prepare, _OWN_OPTIONS[name])
 

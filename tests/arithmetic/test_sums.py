@@ -185,3 +185,16 @@ def test_bad_input():
         fe.mean([1, 2], result="int8", overflow="wrap")
     with pytest.raises((TypeError, ValueError), match="out"):
         fe.sum(a, out=np.zeros(3, np.uint8))
+
+
+@pytest.mark.parametrize("through", ["none", "float32"])
+@pytest.mark.parametrize("name", ["sum", "mean", "dot", "vecdot", "cumsum"])
+def test_subnormal_operands_as_zero(name, through):
+    """`subnormals_in` is a rule for operands, also where the result is rounded through float32."""
+    rules = fe.profile("ieee").replace(subnormals_in="zero", through=through)
+    x = fe.array([2.0**-16, 2.0**-14, 3 * 2.0**-24, 1.0], "float16")  # two subnormals
+    without = fe.array([0.0, 2.0**-14, 0.0, 1.0], "float16")
+    ones = (fe.array(np.ones(4), "float16"),) if "dot" in name else ()
+    reduction = getattr(fe, name)
+    actual = reduction(x, *ones, result="float32", profile=rules)
+    np.testing.assert_array_equal(actual.values, reduction(without, *ones, result="float32").values)
