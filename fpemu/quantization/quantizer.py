@@ -18,7 +18,7 @@ from fpemu.formats import FLOAT32, FLOAT64, IEEE, FloatFormat, Format, TableForm
 from fpemu.formats.facts.exactness import carrier_of, deciding_digits, deciding_format, digits, digits_of, span
 from fpemu.formats.keywords import hinted
 from fpemu.formats.rules import NanRule, Rounding
-from fpemu.quantization.blocks import BlockChunk, BlockedArray, BlockRows, Layout, layout_of
+from fpemu.quantization.blocks import LONGEST_BLOCK, BlockChunk, BlockedArray, BlockRows, Layout, layout_of
 from fpemu.quantization.definition.registry import scheme as find_scheme
 from fpemu.quantization.elements import Elements, add_zero_points, quotient_method
 from fpemu.quantization.fast_scales import fast_scales
@@ -331,6 +331,11 @@ class _Quantization:
                 second = self.method.second_scale(statistics)
             scales = self._scales(statistics, second, blocked.short_last, ...)
             choice = self.method.choice(statistics, second)
+            if choice is not None and blocked.cut is not blocked.rows:
+                name, longest = scheme.own_profile.name, LONGEST_BLOCK
+                raise ValueError(
+                    f"{name} chooses scales by the errors of whole blocks: at most {longest:,} elements each"
+                )
         elements = self._elements(given.scales is None)
         if elements is None:
             codes = self._codes_by_division(scales, second)

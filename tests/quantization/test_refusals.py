@@ -31,6 +31,15 @@ X = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
             for bad in (np.nan, np.inf, -np.inf)
         ),
         (lambda: fe.quantize(X, "bnb_nf4", second_scale=1e39), ValueError, "must be finite, not inf"),
+        (
+            lambda: fe.quantize(
+                np.ones(1 << 17, np.float32),
+                fe.scheme("nvfp4").replace(block=1 << 17),
+                profile="transformer-engine-4over6-mae",
+            ),
+            ValueError,
+            "errors of whole blocks: at most 65,536 elements",
+        ),
         (lambda: fe.scheme("uint64_tensor"), ValueError, "zero points are for integers of 32 bits at most"),
         (lambda: fe.scheme("uint64_asym_row"), ValueError, "zero points are for integers of 32 bits at most"),
     ],
