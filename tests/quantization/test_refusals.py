@@ -38,7 +38,7 @@ X = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
                 profile="transformer-engine-4over6-mae",
             ),
             ValueError,
-            "errors of whole blocks: at most 65,536 elements",
+            "profile transformer-engine-4over6-mae .* at most 65,536 elements",
         ),
         (lambda: fe.scheme("uint64_tensor"), ValueError, "zero points are for integers of 32 bits at most"),
         (lambda: fe.scheme("uint64_asym_row"), ValueError, "zero points are for integers of 32 bits at most"),
