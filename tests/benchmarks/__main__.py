@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import fpemu as fe
-from tests.benchmarks import arrays, audits, operations, processes, scaling
+from tests.benchmarks import arrays, audits, libraries, operations, processes, scaling
 from tests.peers.tools import PEERS
 
 ROWS = {
@@ -24,6 +24,7 @@ ROWS = {
     "sum": operations.sequential_sum,
     "operator": operations.one_operation,
     "scaled": scaling.scaled,
+    "libraries": libraries.libraries,
     "audit": audits.audits,
     "memory": processes.memory,
     "one": arrays.one_element,
