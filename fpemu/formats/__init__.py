@@ -3,7 +3,7 @@
 A format is a finite set of values, each with a *code* (an unsigned, right-aligned bit pattern).
 """
 
-from fpemu.formats.base import Scheme, state_of, wrap64
+from fpemu.formats.base import Scheme, as_int, odd_scaled, state_of, wrap64
 from fpemu.formats.codebook import TableFormat
 from fpemu.formats.floats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from fpemu.formats.integers import INT8, INT32, INT64, IntFormat

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fpemu.formats.lookup import brief, check_name
-from fpemu.formats.profiles import Profile, profile_names
-from fpemu.formats.profiles import profile as named_profile
-from fpemu.formats.rules import (
-    FloatToIntInvalid,
-    InfinityRule,
-    MissingZero,
-    NanRule,
-    Overflow,
-    Stochastic,
-    UnsignedNegative,
-)
+from fpemu.formats.profiles import Profile, profile, profile_names
+from fpemu.formats.rules import Stochastic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +24,22 @@ if TYPE_CHECKING:
 Spec = tuple[int, ...]
 
 SORTS = ("nan", "infinity", "zero", "negative_zero", "negative", "wrap")
+# A rule and a value of it; the sorts of values of which a format must have one; the reason, for messages.
+_REQUIREMENTS = (
+    ("overflow", "infinity", ("infinity",), "it has no infinity"),
+    ("overflow", "nan", ("nan",), "it has no NaN"),
+    ("overflow", "wrap", ("wrap",), "only integers whose codes are all in use wrap"),
+    ("missing_zero", "nan", ("zero", "nan"), "it has no NaN"),
+    ("infinity", "nan", ("nan",), "it has no NaN"),
+    ("infinity", "zero", ("zero",), "it has no zero"),
+    ("nan", "zero", ("zero",), "it has no zero"),
+    ("nan", "negative_zero", ("negative_zero",), "it has no negative zero"),
+    ("unsigned_negative", "nan", ("negative", "nan"), "it has no NaN"),
+)
+_INTEGER_REQUIREMENTS = tuple(
+    ("float_to_int_invalid", value, ("wrap",), "not all its codes are in use")
+    for value in ("c_x86_64", "c_x86_64_long")
+)
 
 
 def as_int(value: Any, what: str) -> int:
@@ -76,7 +83,7 @@ class BaseFormat:
 
     def _set_profile(self, rules: Profile | str) -> None:
         """Store the default profile; a ValueError if it does not apply."""
-        object.__setattr__(self, "profile", named_profile(rules))
+        object.__setattr__(self, "profile", profile(rules))
         self.check_profile(self.profile)
 
     def __repr__(self) -> str:
@@ -104,9 +111,8 @@ class BaseFormat:
         return int(known)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            key: value for key, value in self.__dict__.items() if key not in ("_hash", "spec")
-        }  # hashes differ between processes
+        # hashes differ between processes
+        return {key: value for key, value in self.__dict__.items() if key not in ("_hash", "spec")}
 
     def __setstate__(self, state: Any) -> None:
         """Restore a pickle or a copy, checked as the constructor checks it."""
@@ -191,34 +197,9 @@ class BaseFormat:
         if not isinstance(rules, Profile):
             raise TypeError(f"rules must be a Profile, as fpemu.profile(name) gives, not {type(rules).__name__}")
         rules = rules.for_codes(self.codes_key)
-        lacks: list[tuple[str, Any, bool, str]] = [
-            ("overflow", Overflow.INFINITY, not self.has("infinity"), "it has no infinity"),
-            ("overflow", Overflow.NAN, not self.has("nan"), "it has no NaN"),
-            ("overflow", Overflow.WRAP, not self.has("wrap"), "only integers whose codes are all in use wrap"),
-            *(
-                (
-                    "float_to_int_invalid",
-                    rule,
-                    self.kind == "int" and not self.has("wrap"),
-                    "not all its codes are in use",
-                )
-                for rule in (FloatToIntInvalid.C_X86_64, FloatToIntInvalid.C_X86_64_LONG)
-            ),
-            ("missing_zero", MissingZero.NAN, not self.has("zero") and not self.has("nan"), "it has no NaN"),
-            ("infinity", InfinityRule.NAN, not self.has("nan"), "it has no NaN"),
-            ("infinity", InfinityRule.ZERO, not self.has("zero"), "it has no zero"),
-            ("nan", NanRule.ZERO, not self.has("zero"), "it has no zero"),
-            ("nan", NanRule.NEGATIVE_ZERO, not self.has("negative_zero"), "it has no negative zero"),
-            (
-                "unsigned_negative",
-                UnsignedNegative.NAN,
-                not self.has("negative") and not self.has("nan"),
-                "it has no NaN",
-            ),
-        ]
-        for knob, value, missing, why in lacks:
-            if missing and getattr(rules, knob) is value:
-                raise ValueError(f"{knob}={value.value!r} does not apply to {self.name}: {why}")
+        for rule, value, sorts, why in _REQUIREMENTS + (_INTEGER_REQUIREMENTS if self.kind == "int" else ()):
+            if getattr(rules, rule).value == value and not any(map(self.has, sorts)):
+                raise ValueError(f"{rule}={value!r} does not apply to {self.name}: {why}")
         if rules.nan_code is not None and not self.has("nan"):
             raise ValueError(f"nan_code={rules.nan_code:#x} does not apply to {self.name}: it has no NaN")
         if rules.nan_code is not None and not 0 <= rules.nan_code < self.code_count:
@@ -367,7 +348,7 @@ class BaseFormat:
         names = []
         for name in profile_names():
             try:
-                self.check_profile(named_profile(name))
+                self.check_profile(profile(name))
             except ValueError:
                 continue
             names.append(name)
@@ -382,15 +363,19 @@ def check_code(fmt: BaseFormat, code: Any) -> int:
     return int(code)
 
 
+def odd_scaled(significand: int, exponent: int) -> tuple[int, int]:
+    """The same significand times 2^exponent with an odd significand; (0, 0) for zero."""
+    if significand == 0:
+        return 0, 0
+    zeros = (significand & -significand).bit_length() - 1
+    return significand >> zeros, exponent + zeros
+
+
 def exact_float64(significand: int, exponent: int) -> float | None:
-    """Significand times 2^exponent as a float64; None if float64 does not hold it."""
-    zeros = (significand & -significand).bit_length() - 1 if significand else 0
-    significand, exponent = (
-        significand >> zeros,
-        exponent + zeros,
-    )  # the digits and the exponent of an odd significand decide whether it fits
+    """Significand times 2^exponent as a float64; None if it is not exactly a float64."""
+    significand, exponent = odd_scaled(significand, exponent)
     width = significand.bit_length()
-    if width > 53 or (significand and not -1074 <= exponent <= 1024 - width):
+    if width > 53 or not -1074 <= exponent <= 1024 - width:
         return None
     if not significand:
         return 0.0

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from fpemu.formats.base import BaseFormat, check_code
+from fpemu.formats.base import BaseFormat, check_code, odd_scaled
 from fpemu.formats.lookup import check_name
 from fpemu.formats.profiles import IEEE, Profile
 
@@ -99,8 +99,7 @@ class TableFormat(BaseFormat):
         return math.copysign(1.0, self.entries[code]) < 0
 
     def scaled(self, code: int) -> tuple[int, int]:
-        code = check_code(self, code)
-        return _scaled(self.entries[code])
+        return _scaled(self.entries[check_code(self, code)])
 
 
 def _scaled(value: float) -> tuple[int, int]:
@@ -109,10 +108,7 @@ def _scaled(value: float) -> tuple[int, int]:
     From its bits: the FPU may be set to flush subnormals to zero.
     """
     (word,) = struct.unpack("<Q", struct.pack("<d", value))
-    field, significand = word >> 52 & 0x7FF, word & ((1 << 52) - 1)
-    significand |= (1 << 52) if field else 0
-    exponent = max(field, 1) - 1075
-    zeros = (significand & -significand).bit_length() - 1 if significand else -exponent
-    shift = min(zeros, -exponent)  # below 0 for large numbers
-    significand = significand >> shift if shift >= 0 else significand << -shift
-    return (-significand if word >> 63 else significand), exponent + shift
+    field, trailing = word >> 52 & 0x7FF, word & ((1 << 52) - 1)
+    magnitude = trailing + ((1 << 52) if field else 0)
+    significand, exponent = odd_scaled(-magnitude if word >> 63 else magnitude, max(field, 1) - 1075)
+    return (significand, exponent) if exponent < 0 else (significand << exponent, 0)

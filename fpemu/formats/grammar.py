@@ -22,8 +22,6 @@ from fpemu.formats.kinds import Format
 from fpemu.formats.lookup import brief
 from fpemu.formats.profiles import P3109_SATNONE
 
-__all__ = ["parse"]
-
 _FLOAT = re.compile(
     r"(?:float(?P<bits>[0-9]{1,4})_|(?P<u>u))?e(?P<e>[0-9]{1,4})m(?P<m>[0-9]{1,4})(?:b(?P<bias>-?[0-9]{1,9}))?(?P<suffix>f|fn|fnu|fnuz)?"
 )

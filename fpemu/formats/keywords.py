@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 from fpemu.formats.lookup import brief, near
 
-__all__ = ["hinted", "hinted_methods", "refusal", "with_hints"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = TypeVar("Kind", bound=type)
 
@@ -31,70 +29,59 @@ def _group(value: Any) -> str:
     return f"block={_short(value)}, or a scheme whose name says it, as 'int4_group{value}'"
 
 
-def _width(value: Any) -> str:
-    return f"the width in the scheme's name, as 'int{value}_group128'"
-
-
-def _format_width(value: Any) -> str:
-    return f"the width in the format's name, as fmt='int{value}'"
-
-
 _SYMMETRIC = _if_true(
     "a scheme without zero points, as 'int8_channel'", "a scheme with zero points, 'int8_asym_channel'"
 )
 _SATURATE = _if_true("overflow='saturate'", "overflow='standard', or 'infinity', 'nan' or 'wrap'")
 
+Advice = tuple[tuple[str, Callable[[Any], str]], ...]
+
+
+def _renamed(*parameters: str) -> Advice:
+    return tuple((parameter, _as_it_is(parameter)) for parameter in parameters)
+
+
 # Other libraries' keywords -> fpemu's parameters, each with the advice for a value; the first match is used.
-_WORDS: dict[str, tuple[tuple[str, Callable[[Any], str]], ...]] = {}
-for _names, _parameter in (
-    ("seed random_state generator key prng", "rng"),
-    ("rounding_mode round_mode round mode rmode rnd", "rounding"),
-    ("dim dims axes", "axis"),
-    ("keepdim", "keepdims"),
-    ("random noise bits_random", "random_bits"),
-    ("offset", "rng_offset"),
-    ("scale_method scaling", "scale_rule"),
-    ("zero_point zp", "zero_points"),
-    ("scale", "scales"),
-    ("block_size blocksize blocks", "block"),
-    ("flags", "return_flags"),
-    ("acc acc_dtype accumulator accum", "accumulate"),
-    ("rules", "profile"),
-    ("group_size groupsize group", "block"),
-    ("width", "bits"),
-):
-    for _name in _names.split():
-        _WORDS[_name] = ((_parameter, _as_it_is(_parameter)),)
-for _name in [
-    "dtype",
-    "fmt",
-    "format",
-    "to",
-    "qtype",
-    "out_dtype",
-    "output_dtype",
-    "torch_dtype",
-    "target",
-    "result",
-    "scheme",
-    "quant_type",
-]:
-    _WORDS[_name] = tuple(
-        (known, _as_it_is(known)) for known in ("fmt", "scheme", "result", "formats") if known != _name
+_WORDS: dict[str, Advice] = {
+    word: advice
+    for words, advice in (
+        ("seed random_state generator key prng", _renamed("rng")),
+        ("rounding_mode round_mode round mode rmode rnd", _renamed("rounding")),
+        ("dim dims axes", _renamed("axis")),
+        ("keepdim", _renamed("keepdims")),
+        ("random noise bits_random", _renamed("random_bits")),
+        ("offset", _renamed("rng_offset")),
+        ("scale_method scaling", _renamed("scale_rule")),
+        ("zero_point zp", _renamed("zero_points")),
+        ("scale", _renamed("scales")),
+        ("block_size blocksize blocks", _renamed("block")),
+        ("flags", _renamed("return_flags")),
+        ("acc acc_dtype accumulator accum", _renamed("accumulate")),
+        ("rules", _renamed("profile")),
+        ("width", _renamed("bits")),
+        (
+            "dtype fmt format to qtype out_dtype output_dtype torch_dtype target result scheme quant_type",
+            _renamed("fmt", "scheme", "result", "formats"),
+        ),
+        ("group_size groupsize group", (("block", _group), ("scheme", _group))),
+        (
+            "bits nbits n_bits num_bits wbits bit_width",
+            (
+                ("scheme", lambda value: f"the width in the scheme's name, as 'int{value}_group128'"),
+                ("fmt", lambda value: f"the width in the format's name, as fmt='int{value}'"),
+            ),
+        ),
+        ("symmetric sym", (("scheme", _SYMMETRIC),)),
+        ("asymmetric", (("scheme", lambda value: _SYMMETRIC(not value)),)),
+        ("saturate saturation saturating saturate_cast sat", (("overflow", _SATURATE),)),
+        ("wrap wraparound", (("overflow", lambda value: "overflow='wrap'"),)),
+        (
+            "stochastic stochastic_rounding",
+            (("rounding", _if_true("rounding='stochastic', and rng=", "rounding='nearest_even'")),),
+        ),
     )
-for _name in ["group_size", "groupsize", "group"]:
-    _WORDS[_name] = (("block", _group), ("scheme", _group))
-for _name in ["bits", "nbits", "n_bits", "num_bits", "wbits", "bit_width"]:
-    _WORDS[_name] = (("scheme", _width), ("fmt", _format_width))
-for _name in ["symmetric", "sym"]:
-    _WORDS[_name] = (("scheme", _SYMMETRIC),)
-_WORDS["asymmetric"] = (("scheme", lambda value: _SYMMETRIC(not value)),)
-for _name in ["saturate", "saturation", "saturating", "saturate_cast", "sat"]:
-    _WORDS[_name] = (("overflow", _SATURATE),)
-for _name in ["wrap", "wraparound"]:
-    _WORDS[_name] = (("overflow", lambda value: "overflow='wrap'"),)
-for _name in ["stochastic", "stochastic_rounding"]:
-    _WORDS[_name] = (("rounding", _if_true("rounding='stochastic', and rng=", "rounding='nearest_even'")),)
+    for word in words.split()
+}
 
 
 def _short(value: Any) -> str:

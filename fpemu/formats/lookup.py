@@ -8,8 +8,6 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["brief", "check_name", "check_word", "choose", "named", "near", "unknown"]
-
 E = TypeVar("E", bound=enum.Enum)
 T = TypeVar("T")
 

@@ -36,8 +36,6 @@ from fpemu.formats.rules import (
     rounding_mode,
 )
 
-__all__ = ["Profile", "profile", "profile_names"]
-
 ProfileRow = tuple[tuple[str, Any], ...]
 
 
@@ -336,22 +334,13 @@ _TORCH: Rows = _rows(
     _C_INTEGERS,
     {("from", _FLOAT64, _UINT8): {"float_to_int_invalid": "c_x86_64_long"}},
 )
-_ONNX: Rows = _rows(
-    _FLOAT8,
-    {_BFLOAT16: _TWICE, _E2M1FN: {**_TWICE, "nan_sign": "flip"}},
-    _UP,
-    _NUMPY,
-)
+_ONNX: Rows = _rows(_FLOAT8, {_BFLOAT16: _TWICE, _E2M1FN: {**_TWICE, "nan_sign": "flip"}}, _UP, _NUMPY)
 _SATURATES = {"overflow": "saturate", "infinity": "saturate"}
 _IEEE_OVERFLOW = {"overflow": "standard", "infinity": "standard"}
 _WIDE: Rows = dict.fromkeys((_FLOAT16, _BFLOAT16, _FLOAT32, _FLOAT64), _IEEE_OVERFLOW)
 # CUDA's functions from float32, with the rounding of its classes' constructors; every NaN becomes one of all ones.
 _CUDA: Rows = _rows(
-    {
-        _E5M2: {"nan_code": 0x7F},
-        _FLOAT16: {"nan_code": 0x7FFF},
-        _BFLOAT16: {"nan_code": 0x7FFF},
-    },
+    {_E5M2: {"nan_code": 0x7F}, _FLOAT16: {"nan_code": 0x7FFF}, _BFLOAT16: {"nan_code": 0x7FFF}},
     _UP,
     {fmt: {"nan": "max"} for fmt in (_E3M2FN, _E2M3FN, _E2M1FN)},
     {
@@ -360,14 +349,8 @@ _CUDA: Rows = _rows(
     },
 )
 
-_X86 = {
-    **{"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative"},
-    "float_to_int_invalid": "x86",
-}
-_ARM = {
-    **{"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before"},
-    "float_to_int_invalid": "arm",
-}
+_X86 = {"nan_payload": "quiet", "nan_result": "first_operand", "invalid_nan": "negative", "float_to_int_invalid": "x86"}
+_ARM = {"nan_payload": "quiet", "nan_result": "first_signaling", "tininess": "before", "float_to_int_invalid": "arm"}
 _FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny"}
 
 
@@ -392,7 +375,7 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     # The same with subnormals flushed: MXCSR's FTZ and DAZ, FPCR's FZ; neither is about half precision.
     "x86-sse-ftz": ({**_X86, **_FLUSHED, "fma_invalid": "quiet"}, {_FLOAT16: {"subnormals_out": "keep"}}),
     "arm-fz": ({**_ARM, **_FLUSHED, "flush_flags": "underflow"}, {_FLOAT16: {"subnormals_out": "keep"}}),
-    "p3109-satfinite": ({"overflow": "saturate", "infinity": "saturate", "unsigned_negative": "zero", **_P3109}, {}),
+    "p3109-satfinite": ({**_SATURATES, "unsigned_negative": "zero", **_P3109}, {}),
     "p3109-satpropagate": (
         {"overflow": "saturate", "infinity": "propagate", "unsigned_negative": "zero", **_P3109},
         {},
@@ -500,8 +483,7 @@ def _word(knob: str, value: Any) -> str:
 def _parts(name: str) -> tuple[str, dict[str, str]]:
     """Split a profile's name from its changes: "ieee, overflow=nan"."""
     base, *changes = map(str.strip, name.split(","))
-    parted = (change.partition("=") for change in changes)
-    return base, {knob.strip(): word.strip() for knob, _, word in parted}
+    return base, {rule.strip(): word.strip() for rule, _, word in (change.partition("=") for change in changes)}
 
 
 def _changed_name(name: str, knobs: list[str], made: Profile) -> str:

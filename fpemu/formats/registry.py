@@ -22,8 +22,6 @@ from fpemu.formats.kinds import Format
 from fpemu.formats.lookup import brief, near
 from fpemu.formats.spellings import ends_negative, key, meant, plain, unambiguous, with_group
 
-__all__ = ["aliases", "dtype", "dtypes", "note", "register", "registered_scheme", "registered_schemes"]
-
 S = TypeVar("S", bound="Format | Scheme")
 T = TypeVar("T")
 
@@ -70,11 +68,7 @@ _TABLE: tuple[_Entry, ...] = (
         FloatFormat("float8_e5m2", 8, 3),
         "e5m2 fp8_e5m2 Float8E5M2 f8E5M2 fp8e5 __nv_fp8_e5m2 __hip_fp8_e5m2 OFP8_E5M2 OCP_E5M2 F8_E5M2 float8e5",
     ),
-    _Entry(
-        FloatFormat("float8_e4m3", 8, 4),
-        "Float8E4M3 f8E4M3",
-        "IEEE-like, max 240; torch's is float8_e4m3fn",
-    ),
+    _Entry(FloatFormat("float8_e4m3", 8, 4), "Float8E4M3 f8E4M3", "IEEE-like, max 240; torch's is float8_e4m3fn"),
     _Entry(FloatFormat("float8_e3m4", 8, 5), "e3m4 Float8E3M4 f8E3M4"),
     _Entry(
         _fn("float8_e4m3fnuz", 8, 4, bias=8, nan="negative_zero"),
@@ -296,7 +290,7 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
             return scheme
     single = meant(name, _NAMES) or _parsed(name, parse)
     if single is not None:
-        own = [known for known, scheme in _schemes().items() if scheme.element == single]
+        own = [scheme.name for scheme in registered_schemes() if scheme.element == single]
         words = f"; schemes of such elements: {', '.join(own)}" if own else f": ScaledFormat({name!r}, block) has them"
         raise ValueError(f"{brief(name)} is a format of single numbers, without scales{words}")
     raise ValueError(f"unknown scheme {brief(name)}{near(key(name), _SCHEMES) or '; fpemu.schemes() lists them'}")
@@ -304,11 +298,7 @@ def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Sche
 
 def registered_schemes() -> list[Scheme]:
     """The scaled formats, in the order of registration."""
-    return list(_schemes().values())
-
-
-def _schemes() -> dict[str, Scheme]:
-    return {scheme.name: scheme for scheme in _SCHEMES.values()}
+    return list({scheme.name: scheme for scheme in _SCHEMES.values()}.values())
 
 
 def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:

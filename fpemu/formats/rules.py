@@ -7,31 +7,6 @@ import enum
 
 from fpemu.formats.lookup import brief, unknown
 
-__all__ = [
-    "DivisionByZero",
-    "Extremum",
-    "FloatToIntInvalid",
-    "FlushFlags",
-    "FmaInvalid",
-    "InfinityRule",
-    "InvalidNan",
-    "MissingZero",
-    "NanPayload",
-    "NanResult",
-    "NanRule",
-    "NanSign",
-    "NegativeZero",
-    "Overflow",
-    "Rounding",
-    "Stochastic",
-    "SubnormalsIn",
-    "SubnormalsOut",
-    "Through",
-    "Tininess",
-    "UnsignedNegative",
-    "rounding_mode",
-]
-
 
 class Rounding(enum.Enum):
     """Rounding directions (IEEE 754-2019 clause 4.3; P3109 interim report 4.0; SoftFloat's to-odd)."""

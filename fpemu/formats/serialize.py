@@ -16,8 +16,6 @@ from fpemu.formats.registry import dtype, known_everywhere
 from fpemu.formats.rules import Stochastic
 from fpemu.formats.strict_json import parsed
 
-__all__ = ["format_from", "format_from_text", "format_of", "format_text", "profile_from", "profile_of"]
-
 _KINDS: dict[str, type[FloatFormat | IntFormat]] = {"float": FloatFormat, "int": IntFormat}
 
 

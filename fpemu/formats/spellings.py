@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["ends_negative", "key", "meant", "plain", "unambiguous", "with_group"]
-
 T = TypeVar("T")
 
 # Module prefixes of pasted names

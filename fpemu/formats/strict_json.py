@@ -9,9 +9,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["DEPTH", "parsed"]
-
-
 DEPTH = 100  # lists and maps inside each other
 
 

@@ -15,18 +15,6 @@ from fpemu.formats.kinds import Format
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "NumberClass",
-    "classes_of",
-    "code_fields",
-    "entries_in_order",
-    "nan_mask",
-    "positions",
-    "ranks",
-    "split",
-    "zero_mask",
-]
-
 
 class NumberClass(enum.IntEnum):
     """Classes of codes: IEEE 754's ten, numbered as RISC-V's fclass does, and the codes that are never produced."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from fpemu.formats.facts.info import FloatInfo, describe
+from fpemu.formats.facts.info import describe
+from fpemu.formats.facts.limits import FloatInfo
 from fpemu.formats.facts.text import decimal_text, text_table
 from fpemu.formats.floats import FloatFormat
 from fpemu.formats.kinds import Format
 from fpemu.formats.registry import dtype
-
-__all__ = ["Comparison", "compare"]
 
 # Field of a row -> heading of its column.
 COLUMNS = {

@@ -37,36 +37,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "Span",
-    "carrier_of",
-    "deciding_digits",
-    "deciding_format",
-    "digits",
-    "digits_of",
-    "end_codes",
-    "finite_ends",
-    "finite_range",
-    "floor_log2",
-    "has_value",
-    "holds",
-    "largest_code",
-    "needs_round_to_odd",
-    "odd_bits",
-    "overflow_threshold",
-    "power_of_two",
-    "quantum",
-    "quantum_exponents",
-    "quotients_round_once",
-    "rounds_once_in",
-    "span",
-    "span_of",
-    "span_of_array",
-    "sums_round_once",
-    "with_digits",
-]
-
-
 # Powers of two and binades.
 
 
@@ -285,11 +255,12 @@ def finite_range(fmt: Format) -> tuple[float, float]:
     >>> finite_range(fe.dtype("int4")), finite_range(fe.dtype("float8_e4m3fn"))
     ((-8.0, 7.0), (-448.0, 448.0))
     """
-    lowest, largest = (_nearest_float(*fmt.scaled(code)) for code in end_codes(fmt))
+    lowest, largest = (nearest_float(*fmt.scaled(code)) for code in end_codes(fmt))
     return lowest, largest
 
 
-def _nearest_float(significand: int, exponent: int) -> float:
+def nearest_float(significand: int, exponent: int) -> float:
+    """The float nearest to significand times 2^exponent; infinite beyond float64's range."""
     try:
         return math.ldexp(significand, exponent)
     except OverflowError:

@@ -12,8 +12,6 @@ from fpemu.formats.integers import IntFormat
 from fpemu.formats.kinds import Format
 from fpemu.formats.registry import dtype
 
-__all__ = ["FloatInfo", "Info", "IntInfo", "TableInfo", "describe", "finfo", "iinfo"]
-
 _RANGES = ("dynamic_range_db", "binades", "decades")
 _COUNTS = ("code_count", "zero_count", "noncanonical_count")
 
@@ -29,24 +27,15 @@ class IntInfo(Limits):
     def dyadic(self, field: str) -> ScaledInteger | None:
         return super().dyadic(field) if field in ("max", "min") else (1, -self.format.fraction_bits)
 
-    def _int_or_float(self, field: str) -> float:
+    def _value(self, field: str) -> float:
+        """The value of a field: an int for integers, a float in fixed point."""
         number = self.dyadic(field)
-        return number[0] << number[1] if number and number[1] >= 0 else self._float(field)
-
-    @property
-    def max(self) -> float:
-        """The largest value: an int, in fixed point a float."""
-        return self._int_or_float("max")
-
-    @property
-    def min(self) -> float:
-        """The smallest value that is produced: an int, in fixed point a float."""
-        return self._int_or_float("min")
+        return number[0] << number[1] if number and number[1] >= 0 else super()._value(field)
 
     @property
     def quantum(self) -> float:
         """The spacing of the values: 1, in fixed point 2^-fraction_bits."""
-        return self._int_or_float("quantum")
+        return self._value("quantum")
 
     @property
     def kind(self) -> str:
@@ -90,7 +79,7 @@ class TableInfo(Limits):
     @property
     def smallest_positive(self) -> float:
         """The smallest positive value; NaN if the format has none."""
-        return self._float("smallest_positive")
+        return self._value("smallest_positive")
 
     @property
     def zero_count(self) -> int:

@@ -21,8 +21,6 @@ from fpemu.formats.registry import aliases, note
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["ExactInfo", "FloatInfo", "Limits", "block"]
-
 ScaledInteger = tuple[int, int]  # significand, exponent
 WIDTH = 110  # of a printed info
 # The label of a field, where it is not the field's name with spaces for underscores.
@@ -50,7 +48,7 @@ class Limits:
         number = self.dyadic(field)
         return "none" if number is None else dyadic_text(*number)
 
-    def _float(self, field: str) -> float:
+    def _value(self, field: str) -> float:
         number = self.dyadic(field)
         if number is None:
             return math.nan
@@ -102,12 +100,12 @@ class Limits:
     @property
     def max(self) -> float:
         """The largest finite value."""
-        return self._float("max")
+        return self._value("max")
 
     @property
     def min(self) -> float:
         """The smallest finite value, the most negative one."""
-        return self._float("min")
+        return self._value("min")
 
     @property
     def exact(self) -> ExactInfo:
@@ -238,27 +236,27 @@ class FloatInfo(Limits):
     @property
     def smallest_normal(self) -> float:
         """The smallest positive value with full precision; NaN in a format without normal values."""
-        return self._float("smallest_normal")
+        return self._value("smallest_normal")
 
     @property
     def tiny(self) -> float:
         """The same as `smallest_normal`."""
-        return self._float("tiny")
+        return self._value("tiny")
 
     @property
     def smallest_subnormal(self) -> float:
         """The smallest positive value; the smallest normal one in a format without subnormals."""
-        return self._float("smallest_subnormal")
+        return self._value("smallest_subnormal")
 
     @property
     def eps(self) -> float:
         """The next value above 1.0 less 1.0; 2^(1-p) in a format without them."""
-        return self._float("eps")
+        return self._value("eps")
 
     @property
     def epsneg(self) -> float:
         """1.0 less the next value below it; 2^-p in a format without them."""
-        return self._float("epsneg")
+        return self._value("epsneg")
 
     @property
     def machep(self) -> int:

@@ -20,8 +20,6 @@ from fpemu.kernels import columns
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["DIGITS", "FAR", "LARGEST_EXPONENT", "LONGEST", "Leading", "Literal", "is_code", "leading_of", "read"]
-
 DIGITS = 128  # binary digits of a number that, with whether more follow, are enough for any rounding
 FAR = 1 << 30  # no format reaches 2^FAR: exponents have 24 bits, biases 26
 FARTHEST = 1 << 16  # binary exponent, or number of binary digits, of a number that becomes a fraction

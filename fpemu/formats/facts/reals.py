@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     # A number that float64 does not hold: a Fraction, or a Literal where that would be too long
     Exact = Fraction | Literal
 
-__all__ = ["as_float", "exact_text", "real"]
-
 LONGEST_WRITTEN = 4000  # binary digits of integers in messages; Python writes 4300 decimal ones at most
 
 _ADVICE = {

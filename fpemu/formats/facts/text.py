@@ -5,28 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from fpemu.formats.base import odd_scaled
 from fpemu.formats.facts.exactness import floor_log2, odd_bits, power_of_two
 from fpemu.formats.facts.literals import DIGITS, FAR, Literal
 from fpemu.kernels import columns
 
 if TYPE_CHECKING:
     from fractions import Fraction
-
-__all__ = [
-    "FARTHEST_PRINTED",
-    "Exact",
-    "decimal_text",
-    "dyadic_in_decimal",
-    "dyadic_text",
-    "exact_digits",
-    "exact_literal",
-    "fraction_text",
-    "number_fact",
-    "number_text",
-    "ratio_text",
-    "text",
-    "text_table",
-]
 
 PRINTED = 20  # significant decimal digits of an exact value in print
 FARTHEST_PRINTED = 1 << 16  # largest binary exponent of an exact value that is printed in digits
@@ -229,10 +214,7 @@ def text(x: Fraction) -> str:
 
 def dyadic_text(significand: int, exponent: int) -> str:
     """A number exactly, as odd significand * 2**exponent: "7 * 2**6", "2**-9", "0"."""
-    if significand == 0:
-        return "0"
-    zeros = (significand & -significand).bit_length() - 1
-    odd, exponent = significand >> zeros, exponent + zeros
+    odd, exponent = odd_scaled(significand, exponent)
     if exponent == 0:
         return str(odd)
     power = f"2**{exponent}"
