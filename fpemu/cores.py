@@ -13,8 +13,7 @@ import numpy as np
 from fpemu.arithmetic.task import resolve_target
 from fpemu.casting.lowering import Rules, lower_rules
 from fpemu.casting.stochastic import randomness
-from fpemu.formats import FloatFormat, IntFormat, Profile, TableFormat
-from fpemu.formats import dtype as find_format
+from fpemu.formats import FloatFormat, IntFormat, Profile, TableFormat, dtype
 from fpemu.formats import profile as find_profile
 from fpemu.formats.rules import FloatToIntInvalid, NanPayload, NanRule, Overflow, Rounding, Stochastic, Through
 from fpemu.kernels.cache import digest
@@ -158,7 +157,7 @@ def rules(
     >>> hex(code), fe.cores.to_float(code, e4m3.spec)
     ('0x29', 0.28125)
     """
-    target, origin = find_format(fmt), None if source is None else find_format(source)
+    target, origin = dtype(fmt), None if source is None else dtype(source)
     for each in (target, origin):
         if isinstance(each, TableFormat):
             raise ValueError(f"the cores know no codebooks ({each.name}): encode the results")

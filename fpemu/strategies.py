@@ -18,17 +18,10 @@ import numpy as np
 
 from fpemu.arrays import Array
 from fpemu.formats import FloatFormat, IntFormat, TableFormat, dtype, dtypes
-from fpemu.formats.facts.exactness import quantum
+from fpemu.formats.facts.exactness import nearest_float, quantum
 from fpemu.formats.lookup import brief
 from fpemu.inspection.operations import find_operation
-from fpemu.verification.hard_cases import (
-    SOLVED,
-    finite_value,
-    halfway,
-    nearest_code,
-    refuse_codebook,
-    short_number,
-)
+from fpemu.verification.hard_cases import SOLVED, finite_value, halfway, nearest_code, refuse_codebook, short_number
 
 try:
     from hypothesis import strategies as st
@@ -483,15 +476,8 @@ def _float64(code: int, fmt: Format) -> float | None:
             return None
         if not lowest <= binade <= highest:  # keep the significand, change the binade
             exponent += lowest + binade % (highest - lowest + 1) - binade
-    value = _ldexp(significand, exponent)
+    value = nearest_float(significand, exponent)
     return value if value and math.isfinite(value) else None
-
-
-def _ldexp(significand: int, exponent: int) -> float:
-    try:
-        return math.ldexp(significand, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, significand)
 
 
 def _nearest(code: int, fmt: Format) -> float:
@@ -499,7 +485,7 @@ def _nearest(code: int, fmt: Format) -> float:
     try:
         return fmt.value(code)
     except OverflowError:
-        return _ldexp(*fmt.scaled(code))
+        return nearest_float(*fmt.scaled(code))
 
 
 def _tie(code: int, fmt: Format) -> float:
@@ -512,5 +498,5 @@ def _tie(code: int, fmt: Format) -> float:
     significand, exponent = fmt.scaled(code)
     if significand == 0:
         smallest, exponent = fmt.scaled(1)
-        return _ldexp(smallest, exponent - 1)
-    return _ldexp(2 * significand + (1 if significand > 0 else -1), exponent - 1)
+        return nearest_float(smallest, exponent - 1)
+    return nearest_float(2 * significand + (1 if significand > 0 else -1), exponent - 1)

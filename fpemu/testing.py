@@ -8,7 +8,6 @@ its strategies are in `fpemu.strategies`, pytest's reports in `fpemu.pytest_plug
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
@@ -17,7 +16,7 @@ import numpy as np
 
 from fpemu.arithmetic.flags import flag_names
 from fpemu.casting import as_source, carries_codes
-from fpemu.formats import TableFormat, dtype
+from fpemu.formats import TableFormat, as_int, dtype
 from fpemu.formats.facts.codes import nan_mask, zero_mask
 from fpemu.formats.facts.text import number_text
 from fpemu.formats.lookup import check_word
@@ -178,9 +177,7 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     """
     __tracebackhide__ = True
     fmt = dtype(fmt)
-    if isinstance(maxulp, bool) or not hasattr(maxulp, "__index__"):
-        raise TypeError(f"maxulp must be an int, not {type(maxulp).__name__}")
-    allowed = operator.index(maxulp)
+    allowed = as_int(maxulp, "maxulp")
     if allowed < 0:
         raise ValueError(f"maxulp must be 0 or more, not {allowed}")
     got, want = codes_of_values(actual, fmt, "actual"), codes_of_values(desired, fmt, "desired")

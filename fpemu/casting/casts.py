@@ -10,18 +10,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpemu.casting.buffers import check_out
 from fpemu.casting.execution import execute, refuse_nans
-from fpemu.casting.inputs import Source, as_numbers, as_source
+from fpemu.casting.inputs import as_numbers, as_source
 from fpemu.casting.lowering import resolve_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.casting.result_dtype import as_dtype, cast_dtype, decode_dtype, has_all_of, value_format
+from fpemu.casting.sequences import Source
 from fpemu.casting.significands import cast_rest
 from fpemu.casting.stochastic import randomness
-from fpemu.formats import EXACT, FloatFormat, Format, IntFormat, Profile
+from fpemu.formats import EXACT, FloatFormat, Format, IntFormat, Profile, as_int
 from fpemu.formats import dtype as find_format
 from fpemu.formats.rules import Overflow, Rounding, Stochastic
 from fpemu.kernels import threads
-
-__all__ = ["cast", "decode", "encode", "get_num_threads", "set_num_threads"]
 
 
 def cast(
@@ -284,11 +283,10 @@ def set_num_threads(count: int) -> None:
     1
     >>> fe.set_num_threads(before)
     """
-    if isinstance(count, bool) or not isinstance(count, int | np.integer):
-        raise TypeError(f"the number of threads must be an int, not {type(count).__name__}")
+    count = as_int(count, "the number of threads")
     if not 1 <= count <= threads.MAX_COUNT:
         raise ValueError(f"the number of threads must be 1 to {threads.MAX_COUNT}, not {count}")
-    threads.set_count(int(count))
+    threads.set_count(count)
 
 
 def get_num_threads() -> int:

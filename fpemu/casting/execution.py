@@ -13,7 +13,7 @@ from fpemu.casting.stochastic import NO_RANDOMS, Randoms, randomness
 from fpemu.formats.facts.codes import nan_mask
 
 if TYPE_CHECKING:
-    from fpemu.casting.inputs import Source
+    from fpemu.casting.sequences import Source
 
 
 def execute(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fpemu.casting.lowering import Rules
 from fpemu.formats import FLOAT32, FloatFormat, IntFormat
-from fpemu.kernels import spec as places
+from fpemu.kernels import spec
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -69,38 +69,35 @@ def _infinity(carrier: FloatFormat) -> int:
 
 
 def _rounding_class(rounding: int) -> int:
-    if rounding == places.NEAREST_EVEN:
+    if rounding == spec.NEAREST_EVEN:
         return EVEN
-    if rounding <= places.NEAREST_TOWARD_NEGATIVE:
+    if rounding <= spec.NEAREST_TOWARD_NEGATIVE:
         return NEAREST
-    if rounding >= places.STOCHASTIC_A:
+    if rounding >= spec.STOCHASTIC_A:
         return STOCHASTIC
-    return {places.TOWARD_ZERO: DOWN, places.AWAY_FROM_ZERO: UP, places.TO_ODD: ODD}.get(rounding, DIRECTED)
+    return {spec.TOWARD_ZERO: DOWN, spec.AWAY_FROM_ZERO: UP, spec.TO_ODD: ODD}.get(rounding, DIRECTED)
 
 
 def _tie_goes_up(rounding: int, negative: bool) -> bool:
     """Whether a mode to nearest rounds a tie above an even code up."""
-    return rounding == places.NEAREST_AWAY or rounding == (
-        places.NEAREST_TOWARD_NEGATIVE if negative else places.NEAREST_TOWARD_POSITIVE
+    return rounding == spec.NEAREST_AWAY or rounding == (
+        spec.NEAREST_TOWARD_NEGATIVE if negative else spec.NEAREST_TOWARD_POSITIVE
     )
 
 
 def _directed_up(rounding: int, negative: bool) -> bool:
     """Whether a directed mode rounds every inexact magnitude up, whatever its code."""
-    return rounding in (
-        places.AWAY_FROM_ZERO,
-        places.TOWARD_NEGATIVE if negative else places.TOWARD_POSITIVE,
-    )
+    return rounding in (spec.AWAY_FROM_ZERO, spec.TOWARD_NEGATIVE if negative else spec.TOWARD_POSITIVE)
 
 
 def _has_simple_rules(rules: Rules) -> bool:
     """Whether no rule is one that only the general kernel carries out."""
     return not (
-        rules[places.PAYLOAD]
-        or rules[places.SUBNORMAL_SOURCES_ARE_ZERO]
-        or rules[places.FLUSH]
-        or rules[places.WRAP]
-        or rules[places.ROUNDING] > places.STOCHASTIC_A  # of the stochastic variants, the fast loops have A alone
+        rules[spec.PAYLOAD]
+        or rules[spec.SUBNORMAL_SOURCES_ARE_ZERO]
+        or rules[spec.FLUSH]
+        or rules[spec.WRAP]
+        or rules[spec.ROUNDING] > spec.STOCHASTIC_A  # of the stochastic variants, the fast loops have A alone
     )
 
 
@@ -157,7 +154,7 @@ def _gap(
     cuts = []
     for negative in (False, True):
         if _rounding_class(rounding) not in (EVEN, NEAREST):
-            up = _directed_up(rounding, negative) or rounding == places.TO_ODD  # to odd: to code 1
+            up = _directed_up(rounding, negative) or rounding == spec.TO_ODD  # to odd: to code 1
             cuts.append(last_bits_below(carrier, low) if up else (1 << carrier.bits) - 1)
         else:
             floor = last_bits_below(carrier, middle)
@@ -175,10 +172,10 @@ def _outcomes(rules: Rules, to_result: Callable[[int], int]) -> dict[str, int]:
     """The results of overflow, infinity, NaN and zero, and what a negative sign flips in each."""
     constants = {}
     for field, positive, negative in (
-        ("overflow", places.OVERFLOW_POSITIVE, places.OVERFLOW_NEGATIVE),
-        ("infinite", places.INFINITY_POSITIVE, places.INFINITY_NEGATIVE),
-        ("nan", places.NAN_POSITIVE, places.NAN_NEGATIVE),
-        ("zero", places.ZERO_POSITIVE, places.ZERO_NEGATIVE),
+        ("overflow", spec.OVERFLOW_POSITIVE, spec.OVERFLOW_NEGATIVE),
+        ("infinite", spec.INFINITY_POSITIVE, spec.INFINITY_NEGATIVE),
+        ("nan", spec.NAN_POSITIVE, spec.NAN_NEGATIVE),
+        ("zero", spec.ZERO_POSITIVE, spec.ZERO_NEGATIVE),
     ):
         constants[field] = to_result(rules[positive])
         constants[field + "_flip"] = constants[field] ^ to_result(rules[negative])
@@ -223,10 +220,10 @@ def choose_loop(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat
     -------
     FastLoop or None
     """
-    rounding_class = _rounding_class(rules[places.ROUNDING])
+    rounding_class = _rounding_class(rules[spec.ROUNDING])
     if not _has_simple_rules(rules) or (rounding_class == STOCHASTIC and carrier.bits != 32):
         return None
-    if isinstance(fmt, FloatFormat) and not fmt.zero and rules[places.UNDERFLOW_POSITIVE] != 0:
+    if isinstance(fmt, FloatFormat) and not fmt.zero and rules[spec.UNDERFLOW_POSITIVE] != 0:
         return None
     loop = _loop_of(fmt, carrier, rounding_class)
     if loop is None or not (to_codes or _values_fit(fmt, carrier)):
@@ -273,7 +270,7 @@ def _limits(fmt: FloatFormat | IntFormat, carrier: FloatFormat, to_codes: bool) 
 
 def _constants(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat, to_codes: bool) -> dict[str, int]:
     """The fields of a Grid that are not 0 for every format (see `fpemu.kernels.cpu.fast_casts`)."""
-    rounding, infinity = rules[places.ROUNDING], _infinity(carrier)
+    rounding, infinity = rules[spec.ROUNDING], _infinity(carrier)
     trailing, emin, emax = _exponents(fmt)
     all_bits, sign = (1 << carrier.bits) - 1, carrier.sign_mask
     to_result: Callable[[int], int] = int if to_codes else _to_value_bits(fmt, carrier)
@@ -293,7 +290,7 @@ def _constants(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat,
         "fraction": (1 << carrier.trailing_bits) - 1,
         "hidden": 1 << carrier.trailing_bits,
         "fraction_bits": carrier.trailing_bits,
-        "keep_sign": 0 if rules[places.DROP_SIGN] else all_bits,
+        "keep_sign": 0 if rules[spec.DROP_SIGN] else all_bits,
         "shift": shift,
         "emin": field << carrier.trailing_bits,
         "field_low": max(field - trailing - 2, 0) << carrier.trailing_bits,
@@ -310,11 +307,11 @@ def _constants(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat,
         "zero_less": 0 if fmt.has("zero") else all_bits,
         "up": all_bits if up else 0,
         "up_flip": all_bits if up != up_negative else 0,
-        "odd": all_bits if rounding == places.TO_ODD else 0,
+        "odd": all_bits if rounding == spec.TO_ODD else 0,
         "tie": int(tie),
         "tie_flip": int(tie != tie_negative),
-        "even": int(rounding == places.NEAREST_EVEN),
-        "drawn": (0xFFFFFFFF << (32 - rules[places.RANDOM_BITS])) & 0xFFFFFFFF,
+        "even": int(rounding == spec.NEAREST_EVEN),
+        "drawn": (0xFFFFFFFF << (32 - rules[spec.RANDOM_BITS])) & 0xFFFFFFFF,
         "normal_below": min(last_bits_below(carrier, fmt.exact(largest_code)) + 1, infinity),
         "abnormal_sign": 0 if fmt.signed else sign,
         "sign_shift": carrier.bits - fmt.bits if to_codes else 0,
@@ -393,21 +390,21 @@ def native(fmt: FloatFormat, rules: Rules, narrows: bool) -> NDArray[Any] | None
     numpy.ndarray or None
         Of the format's codes.
     """
-    payload = rules[places.PAYLOAD]
-    others = (*rules[: places.PAYLOAD], places.PAYLOAD_DROP, *rules[places.PAYLOAD + 1 :])
-    zeros = rules[places.ZERO_POSITIVE], rules[places.ZERO_NEGATIVE] % (1 << 64)
+    payload = rules[spec.PAYLOAD]
+    others = (*rules[: spec.PAYLOAD], spec.PAYLOAD_DROP, *rules[spec.PAYLOAD + 1 :])
+    zeros = rules[spec.ZERO_POSITIVE], rules[spec.ZERO_NEGATIVE] % (1 << 64)
     if (
         not _has_simple_rules(others)
         or zeros != (0, fmt.sign_mask)
-        or _rounding_class(rules[places.ROUNDING]) == STOCHASTIC
+        or _rounding_class(rules[spec.ROUNDING]) == STOCHASTIC
     ):
         return None
-    if narrows and (payload or rules[places.ROUNDING] != places.NEAREST_EVEN):
+    if narrows and (payload or rules[spec.ROUNDING] != spec.NEAREST_EVEN):
         return None
-    given = [code % (1 << 64) for code in rules[places.OVERFLOW_POSITIVE : places.NAN_NEGATIVE + 1]]
+    given = [code % (1 << 64) for code in rules[spec.OVERFLOW_POSITIVE : spec.NAN_NEGATIVE + 1]]
     fraction = (1 << fmt.trailing_bits) - 1
     if payload:
-        quiet = (fraction + 1) >> 1 if payload == places.PAYLOAD_QUIET else 0
+        quiet = (fraction + 1) >> 1 if payload == spec.PAYLOAD_QUIET else 0
         given[-2:] = [(code & ~fraction) | quiet for code in given[-2:]]
     return np.array([*given, fraction if payload else 0], fmt.code_dtype)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpemu.casting.sequences import Group, Rest, assemble, flatten, groups_of, in_format, quick
+from fpemu.casting.sequences import Group, Source, assemble, flatten, groups_of, in_format, quick
 from fpemu.casting.storage import cleared, in_range, truths
 from fpemu.formats import Format, Profile
 from fpemu.formats import dtype as find_format
@@ -21,21 +21,6 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {size: np.dtype(f"u{size}") for size in (1
 # numpy's own types that hold real numbers: booleans, integers, floats
 _KINDS = "biuf"
 _PLAIN = frozenset((bool, int, float))
-
-
-class Source(NamedTuple):
-    """An array as codes of a format.
-
-    `codes`: unsigned integers of x's shape, possibly of another byte order or not contiguous; `dtype`: x's, or None if
-    numpy has none; `scalar`: whether x is a number, not an array; `rest`: the numbers that the format does not hold,
-    for which `codes` has 1 or -1.  Only `as_numbers` returns a `rest`.
-    """
-
-    codes: NDArray[Any]
-    format: Format
-    dtype: np.dtype[Any] | None
-    scalar: bool
-    rest: Rest | None = None
 
 
 class Coded(Protocol):
@@ -172,8 +157,7 @@ def _from_number(x: Any) -> Source:
     number = real(x)
     if isinstance(number, float) or (isinstance(number, int) and -(1 << 63) <= number < 1 << 64):
         return _from_array(np.asarray(x if isinstance(x, bool) else number), True)
-    assembled = assemble((), [], {0: number})
-    return Source(assembled.codes, assembled.format, assembled.dtype, True, assembled.rest)
+    return assemble((), [], {0: number})._replace(scalar=True)
 
 
 def _from_sequence(x: Sequence[Any]) -> Source:
@@ -198,12 +182,7 @@ def _from_sequence(x: Sequence[Any]) -> Source:
                 rest.update(zip((member.rest.indices + number * size).tolist(), member.rest.numbers, strict=True))
             groups.append(Group(indices, codes, member.format, member.dtype))
         shape = shape + own
-    return _assembled(shape, groups, rest)
-
-
-def _assembled(shape: tuple[int, ...], groups: list[Group], rest: dict[int, Any]) -> Source:
-    assembled = assemble(shape, groups, rest)
-    return Source(assembled.codes, assembled.format, assembled.dtype, False, assembled.rest)
+    return assemble(shape, groups, rest)
 
 
 def _contains(kind: type) -> bool:
@@ -246,7 +225,7 @@ def _from_other(array: NDArray[Any], scalar: bool) -> Source:
                 raise TypeError("an array of objects has a sequence or an array in it: stack them first, np.stack(x)")
         source = _from_sequence(list(array.flat))
         return source._replace(codes=source.codes.reshape(array.shape))
-    return _assembled(array.shape, *in_format(array))._replace(scalar=scalar)
+    return assemble(array.shape, *in_format(array))._replace(scalar=scalar)
 
 
 def _from_codes(x: Any, fmt: Format) -> Source:

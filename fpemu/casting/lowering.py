@@ -24,39 +24,20 @@ from fpemu.formats.rules import (
     UnsignedNegative,
     rounding_mode,
 )
-from fpemu.kernels import spec as places
+from fpemu.kernels import spec
 
 Rules = tuple[int, ...]
 Pair = tuple[int, int]  # codes for a positive and for a negative source
 
-ROUNDING_NUMBERS: dict[Rounding, int] = {
-    Rounding.NEAREST_EVEN: places.NEAREST_EVEN,
-    Rounding.NEAREST_AWAY: places.NEAREST_AWAY,
-    Rounding.NEAREST_TOWARD_ZERO: places.NEAREST_TOWARD_ZERO,
-    Rounding.NEAREST_TOWARD_POSITIVE: places.NEAREST_TOWARD_POSITIVE,
-    Rounding.NEAREST_TOWARD_NEGATIVE: places.NEAREST_TOWARD_NEGATIVE,
-    Rounding.TOWARD_ZERO: places.TOWARD_ZERO,
-    Rounding.TOWARD_POSITIVE: places.TOWARD_POSITIVE,
-    Rounding.TOWARD_NEGATIVE: places.TOWARD_NEGATIVE,
-    Rounding.AWAY_FROM_ZERO: places.AWAY_FROM_ZERO,
-    Rounding.TO_ODD: places.TO_ODD,
-}
-_STOCHASTIC_NUMBERS = {
-    "A": places.STOCHASTIC_A,
-    "B": places.STOCHASTIC_B,
-    "C": places.STOCHASTIC_C,
-    "equal": places.STOCHASTIC_EQUAL,
-}
-_PAYLOADS = {
-    NanPayload.DROP: places.PAYLOAD_DROP,
-    NanPayload.QUIET: places.PAYLOAD_QUIET,
-    NanPayload.KEEP: places.PAYLOAD_KEEP,
-}
+# The kernels' numbers have the names of the rules.
+ROUNDING_NUMBERS: dict[Rounding, int] = {mode: getattr(spec, mode.name) for mode in Rounding}
+_STOCHASTIC_NUMBERS = {variant: getattr(spec, f"STOCHASTIC_{variant.upper()}") for variant in ("A", "B", "C", "equal")}
+_PAYLOADS = {rule: getattr(spec, f"PAYLOAD_{rule.name}") for rule in NanPayload}
 _FLUSHES = {
-    SubnormalsOut.KEEP: places.FLUSH_NEVER,
-    SubnormalsOut.FLUSH_BEFORE: places.FLUSH_BEFORE,
-    SubnormalsOut.FLUSH_AFTER: places.FLUSH_AFTER,
-    SubnormalsOut.FLUSH_TINY: places.FLUSH_TINY,
+    SubnormalsOut.KEEP: spec.FLUSH_NEVER,
+    SubnormalsOut.FLUSH_BEFORE: spec.FLUSH_BEFORE,
+    SubnormalsOut.FLUSH_AFTER: spec.FLUSH_AFTER,
+    SubnormalsOut.FLUSH_TINY: spec.FLUSH_TINY,
 }
 _ZERO_FROM = {SubnormalsIn.KEEP: 0, SubnormalsIn.ZERO: 1, SubnormalsIn.ZERO_ABOVE_16_BITS: 17}
 
@@ -193,17 +174,17 @@ def _from_float(fmt: IntFormat, rule: FloatToIntInvalid) -> tuple[Pair, Pair, in
         return (above, indefinite), (indefinite,) * 2, carrier
     if rule is FloatToIntInvalid.X86:
         indefinite = least if fmt.signed else most
-        return (indefinite,) * 2, (indefinite,) * 2, places.WRAP_NONE
-    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2, places.WRAP_NONE
+        return (indefinite,) * 2, (indefinite,) * 2, spec.WRAP_NONE
+    return (most, least), (most if rule is FloatToIntInvalid.RISCV else 0,) * 2, spec.WRAP_NONE
 
 
 def _wrap(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     """The overflows that wrap modulo 2^bits."""
     if rules.overflow is not Overflow.WRAP:
-        return places.WRAP_NONE
+        return spec.WRAP_NONE
     if fmt.has("negative") or rules.unsigned_negative is UnsignedNegative.STANDARD:
-        return places.WRAP_ALL
-    return places.WRAP_POSITIVE
+        return spec.WRAP_ALL
+    return spec.WRAP_POSITIVE
 
 
 def with_rules(rules: Rules, changes: dict[int, int]) -> Rules:
@@ -213,7 +194,7 @@ def with_rules(rules: Rules, changes: dict[int, int]) -> Rules:
 
 def operand_rules(rules: Profile) -> Rules:
     """Rules that tell how operands are read and nothing else: which formats' subnormals are zero."""
-    return with_rules(places.NO_RULES, {places.SUBNORMAL_SOURCES_ARE_ZERO: _ZERO_FROM[rules.subnormals_in]})
+    return with_rules(spec.NO_RULES, {spec.SUBNORMAL_SOURCES_ARE_ZERO: _ZERO_FROM[rules.subnormals_in]})
 
 
 def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
@@ -225,9 +206,9 @@ def zeroes_subnormals(fmt: Format, rules: Profile) -> bool:
 def _flush(fmt: FloatFormat | IntFormat, rules: Profile) -> int:
     """Limits below which results become zero; tiny before rounding means below the smallest normal before rounding."""
     if not isinstance(fmt, FloatFormat):
-        return places.FLUSH_NEVER
+        return spec.FLUSH_NEVER
     if rules.subnormals_out is SubnormalsOut.FLUSH_TINY and rules.tininess is Tininess.BEFORE:
-        return places.FLUSH_BEFORE
+        return spec.FLUSH_BEFORE
     return _FLUSHES[rules.subnormals_out]
 
 
@@ -278,7 +259,7 @@ def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, fl
         _flush(fmt, rules),
         int(not fmt.signed and rules.unsigned_negative is UnsignedNegative.MAGNITUDE),
         wrap,
-        *places.NO_OPERATION,
+        *spec.NO_OPERATION,
     )
 
 

@@ -8,28 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpemu.casting.inputs import as_source
+from fpemu.formats import as_int
 from fpemu.formats import dtype as find_format
 from fpemu.formats.lookup import brief, check_word
-
-__all__ = ["pack", "unpack"]
 
 _ORDERS = ("low_first", "high_first")
 
 
 def _check(order: str, word_bits: int) -> None:
     check_word(order, _ORDERS, "order")
-    if isinstance(word_bits, bool) or not isinstance(word_bits, int | np.integer):
-        raise TypeError(f"word_bits must be an int, not {type(word_bits).__name__}")
-    if word_bits < 8 or word_bits % 8:
+    if as_int(word_bits, "word_bits") < 8 or word_bits % 8:
         raise ValueError(f"word_bits must be a multiple of 8, not {word_bits}")
 
 
 def _axis(axis: int, ndim: int) -> int:
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise TypeError(f"axis must be an int, not {type(axis).__name__}")
+    axis = as_int(axis, "axis")
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis {brief(axis)} is out of range for {ndim} dimensions")
-    return int(axis) % ndim
+    return axis % ndim
 
 
 def _word_dtype(word_bits: int) -> np.dtype[Any]:

@@ -20,7 +20,7 @@ from fpemu.casting.thresholds import Bins, Codebook, bins, codebook
 from fpemu.formats import EXACT, FLOAT16, FLOAT32, FLOAT64, FloatFormat, Format, IntFormat, Profile, TableFormat
 from fpemu.formats.facts.exactness import holds
 from fpemu.formats.rules import NanRule, Rounding, SubnormalsIn, Through
-from fpemu.kernels import spec as places
+from fpemu.kernels import spec
 
 Codes = NDArray[Any]
 CastLoop = Callable[[Codes, Codes, Randoms], None]  # from codes to codes of the result, one-dimensional ones
@@ -178,21 +178,21 @@ def _keeps_all_but_nan(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
         return not fmt.symmetric
     infinity = fmt.infinity_code
     own = () if infinity is None else (infinity, infinity | fmt.sign_mask)
-    given = rules[places.INFINITY_POSITIVE : places.INFINITY_NEGATIVE + 1]
+    given = rules[spec.INFINITY_POSITIVE : spec.INFINITY_NEGATIVE + 1]
     return (
         fmt.nan == "ieee"
         and fmt.signed
         and tuple(code % (1 << 64) for code in given) == own
-        and rules[places.ZERO_NEGATIVE] % (1 << 64) == fmt.sign_mask
-        and not rules[places.SUBNORMAL_SOURCES_ARE_ZERO]
-        and not rules[places.FLUSH]
+        and rules[spec.ZERO_NEGATIVE] % (1 << 64) == fmt.sign_mask
+        and not rules[spec.SUBNORMAL_SOURCES_ARE_ZERO]
+        and not rules[spec.FLUSH]
     )
 
 
 def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: CastLoop) -> CastLoop:
     """A copy of a format's codes, with NaNs as the rules have them."""
-    signs = tuple(rules[index] & fmt.sign_mask for index in (places.NAN_POSITIVE, places.NAN_NEGATIVE))
-    keeps_nan = rules[places.PAYLOAD] == places.PAYLOAD_KEEP and signs == (0, fmt.sign_mask)
+    signs = tuple(rules[index] & fmt.sign_mask for index in (spec.NAN_POSITIVE, spec.NAN_NEGATIVE))
+    keeps_nan = rules[spec.PAYLOAD] == spec.PAYLOAD_KEEP and signs == (0, fmt.sign_mask)
 
     def loop(codes: Codes, out: Codes, randoms: Randoms) -> None:
         np.copyto(out, codes)
@@ -315,10 +315,10 @@ def _to_codebook(
         entries = np.array(target.entries).view(np.uint64)
         plan(FLOAT64, value_format, value_format.check_profile(EXACT), None)(entries, values)
         results, specials = values[results], values[specials]
-    spec, zeroes = source.spec, zeroes_subnormals(source, rules)
+    zeroes = zeroes_subnormals(source, rules)
 
     def search(codes: Codes, out: Codes, randoms: Randoms) -> None:
-        codebook_array(codes, spec, zeroes, book.binades, book.digits, book.inclusive, results, specials, out)
+        codebook_array(codes, source.spec, zeroes, book.binades, book.digits, book.inclusive, results, specials, out)
 
     by_bins = None if zeroes else _bins_of_codebook(source, book, results.astype(out_type), specials.astype(out_type))
     if by_bins is None:

@@ -11,10 +11,8 @@ from numpy.typing import DTypeLike
 
 from fpemu.formats import FloatFormat, Format, IntFormat
 from fpemu.formats import dtype as find_format
-from fpemu.formats.facts.exactness import holds
+from fpemu.formats.facts.exactness import carrier_of, holds
 from fpemu.formats.lookup import brief
-
-_FLOATS = ("float32", "float64")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -72,9 +70,9 @@ def cast_dtype(own: np.dtype[Any] | None, fmt: Format, asked: np.dtype[Any] | No
         return asked
     if own is not None and own.kind in "fV" and isinstance(value_format(own), FloatFormat) and has_all_of(own, fmt):
         return own.newbyteorder("=")
-    for name in _FLOATS:
-        if has_all_of(np.dtype(name), fmt):
-            return np.dtype(name)
+    carrier = carrier_of(fmt)
+    if carrier is not None:
+        return np.dtype(carrier.name)
     if _lacks_range_alone(np.dtype(np.float64), fmt):
         return np.dtype(np.float64)
     raise ValueError(f"no float type holds every value of {fmt.name}: use encode, which gives codes")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from fpemu.formats.facts.reals import Exact
 
-__all__ = ["Assembled", "Group", "Rest", "assemble", "flatten", "groups_of", "in_format", "quick"]
-
 DEEPEST = 64  # dimensions that numpy has
 _CUT = EXACT.replace(rounding="toward_zero")
 _INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
@@ -52,13 +50,19 @@ class Group(NamedTuple):
     dtype: np.dtype[Any] | None
 
 
-class Assembled(NamedTuple):
-    """An array's codes, their format, numpy's dtype for it, and the numbers that the format does not hold."""
+class Source(NamedTuple):
+    """An array as codes of a format.
+
+    `codes`: unsigned integers of x's shape, possibly of another byte order or not contiguous; `dtype`: x's, or None if
+    numpy has none; `scalar`: whether x is a number, not an array; `rest`: the numbers that the format does not hold,
+    for which `codes` has 1 or -1.  Only `as_numbers` returns a `rest`.
+    """
 
     codes: NDArray[Any]
     format: Format
     dtype: np.dtype[Any] | None
-    rest: Rest | None
+    scalar: bool
+    rest: Rest | None = None
 
 
 def flatten(x: Sequence[Any]) -> tuple[tuple[int, ...], list[Any], set[type]]:
@@ -233,7 +237,7 @@ def _where(position: int, shape: tuple[int, ...]) -> str:
     return f"element [{index}]: "
 
 
-def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | Exact]) -> Assembled:
+def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | Exact]) -> Source:
     """One array of groups of numbers and of numbers without a format.
 
     It is of integers if all numbers are, else of floats.
@@ -247,7 +251,7 @@ def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | 
         (group,) = merged
         codes = np.empty(size, group.codes.dtype)
         codes[group.indices] = group.codes
-        return Assembled(codes.reshape(shape), group.format, group.dtype, None)
+        return Source(codes.reshape(shape), group.format, group.dtype, False)
     integers = all(isinstance(group.format, IntFormat) and not group.format.fraction_bits for group in merged)
     integers &= all(isinstance(number, int) for number in rest.values())
     dtype = _base(merged, rest, integers)
@@ -256,13 +260,13 @@ def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | 
     for group in merged:
         codes[group.indices] = _carried(group, base, rest)
     if not rest:
-        return Assembled(codes.reshape(shape), base, dtype, None)
+        return Source(codes.reshape(shape), base, dtype, False)
     indices = np.array(sorted(rest), np.intp)
     ascending = (rest[index] for index in indices.tolist())
     numbers = [_fraction(number) if isinstance(number, int) else number for number in ascending]
     one = {False: 1, True: -1} if integers else {False: 1.0, True: -1.0}
     codes[indices] = np.array([one[is_negative(number)] for number in numbers], dtype).view(codes.dtype)
-    return Assembled(codes.reshape(shape), base, dtype, Rest(indices, numbers))
+    return Source(codes.reshape(shape), base, dtype, False, Rest(indices, numbers))
 
 
 def is_negative(number: Exact) -> bool:

@@ -12,12 +12,10 @@ import numpy as np
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import plan
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
-from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat
+from fpemu.formats import FLOAT32, IEEE, FloatFormat, Format, IntFormat, Profile, TableFormat, odd_scaled
 from fpemu.formats.facts.literals import Literal, leading_of
 from fpemu.formats.rules import Stochastic, Through
-from fpemu.kernels import columns
-from fpemu.kernels import opcodes as operations
-from fpemu.kernels import spec as places_of
+from fpemu.kernels import columns, opcodes, spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +26,8 @@ if TYPE_CHECKING:
     from fpemu.casting.sequences import Rest
     from fpemu.formats.facts.reals import Exact
 
-__all__ = ["WRAPPED", "cast_rest", "operands_of", "round_values", "row", "value_of", "wrapped"]
-
 LOW_WORD = (1 << 64) - 1
-WRAPPED = operations.OVERFLOW_FLAG | operations.INEXACT_FLAG
+WRAPPED = opcodes.OVERFLOW_FLAG | opcodes.INEXACT_FLAG
 _PIECE = 1 << 16  # rows that a loop takes at once
 
 
@@ -108,8 +104,7 @@ def _operand(tag: int, exponent: int, significand: int) -> Dyadic:
         return Dyadic(kind, negative, signalling=tag & columns.MORE != 0)
     if exponent >> 63:
         exponent -= 1 << 64
-    cut = (significand & -significand).bit_length() - 1
-    return Dyadic(kind, negative, significand >> cut, exponent + cut)
+    return Dyadic(kind, negative, *odd_scaled(significand, exponent))
 
 
 def round_values(
@@ -143,11 +138,11 @@ def round_values(
     beyond = np.zeros(len(numbers), np.bool_)
     values: list[tuple[int, int, int, int]] = []
     for number in numbers:
-        if not isinstance(number, Digits128) and rules[places_of.WRAP]:
+        if not isinstance(number, Digits128) and rules[spec.WRAP]:
             number, beyond[len(values)] = wrapped(number, target, rules)
         values.append(row(number if isinstance(number, Digits128) else value_of(number)))
     table = np.array(values, np.uint64).reshape(-1, 4)
-    stochastic = rules[places_of.ROUNDING] >= places_of.STOCHASTIC_A
+    stochastic = rules[spec.ROUNDING] >= spec.STOCHASTIC_A
     given, key, first = randoms
     step = 1 if stochastic and not given.size else _PIECE  # the stream goes on index by index
     for start in range(0, len(numbers), step):
@@ -171,11 +166,11 @@ def wrapped(
     from fractions import Fraction  # imported late: `import fpemu` stays light
 
     minus = number.negative if isinstance(number, Literal) else number < 0
-    positive = not minus or rules[places_of.DROP_SIGN]
-    which = rules[places_of.WRAP]
-    if which > places_of.WRAP_POSITIVE or (which == places_of.WRAP_POSITIVE and not positive):
+    positive = not minus or rules[spec.DROP_SIGN]
+    which = rules[spec.WRAP]
+    if which > spec.WRAP_POSITIVE or (which == spec.WRAP_POSITIVE and not positive):
         return number, False
-    quantum = target.spec[places_of.QUANTUM]
+    quantum = target.spec[spec.QUANTUM]
     lowest = quantum - shift - 64  # exponent of the last of the 128 digits that count
     if value_of(number).top < lowest + 128:
         return number, False
@@ -191,13 +186,7 @@ def wrapped(
     return -rest if minus else rest, True
 
 
-def cast_rest(
-    rest: Rest,
-    target: Format,
-    rules: Profile,
-    floats: bool,
-    randoms: Randoms = NO_RANDOMS,
-) -> NDArray[Any]:
+def cast_rest(rest: Rest, target: Format, rules: Profile, floats: bool, randoms: Randoms = NO_RANDOMS) -> NDArray[Any]:
     """The codes of numbers that no format holds, by a cast's rules.
 
     Parameters

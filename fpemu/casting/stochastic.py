@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.formats import Format, Profile
+from fpemu.formats import Format, Profile, as_int
 from fpemu.formats.lookup import brief
 from fpemu.formats.rules import Rounding, Stochastic
 
@@ -203,7 +203,5 @@ def _checked_integers(random_bits: ArrayLike, rounding: Stochastic, shape: tuple
 
 
 def _check_offset(rng_offset: Any) -> None:
-    if isinstance(rng_offset, bool) or not isinstance(rng_offset, int | np.integer):
-        raise TypeError(f"rng_offset must be an int, not {type(rng_offset).__name__}")
-    if not 0 <= rng_offset < 1 << 63:
+    if not 0 <= as_int(rng_offset, "rng_offset") < 1 << 63:
         raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")

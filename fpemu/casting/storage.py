@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from fpemu.formats import Format
 
-__all__ = ["cleared", "in_range", "truths"]
-
 FEW = 64  # bytes: numpy's reductions are slower than a search of so few
 
 

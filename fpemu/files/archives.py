@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from fpemu.files.boundary import Budget
 
-__all__ = ["MAGIC", "Header", "entries", "member_array", "open_archive", "read_header", "writing_archive"]
-
 MAGIC = b"\x93NUMPY"
 MOST_NPY_HEADER = 1 << 16  # bytes; numpy itself reads 10,000
 MOST_BYTES = 1 << 62  # of an array

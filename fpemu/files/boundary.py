@@ -14,8 +14,6 @@ from fpemu.formats.strict_json import DEPTH, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Budget", "check_file", "check_regular", "file_path", "line", "line_blocks", "reading", "shown", "visible"]
-
 ROOM = 1 << 30  # bytes of memory for a file of any size
 GROWTH = 16  # more bytes of memory for each byte of the file
 LONGEST_MESSAGE = 500  # characters

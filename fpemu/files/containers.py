@@ -10,17 +10,6 @@ from typing import NamedTuple
 
 from fpemu.files.boundary import check_regular
 
-__all__ = [
-    "RAW_ENDINGS",
-    "READ",
-    "UnknownEndingError",
-    "file_kind",
-    "kind_by_bytes",
-    "kind_by_name",
-    "kind_of_input",
-    "kind_of_output",
-]
-
 READ = (".npy", ".npz", ".safetensors")
 RAW_ENDINGS = (".bin", ".raw", ".dat")
 HEAD = 512  # bytes read to recognize a file

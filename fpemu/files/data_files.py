@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "Outgoing",
-    "StoredArray",
-    "element_type",
-    "member_named",
-    "metadata_of",
-    "open_arrays",
-    "readable",
-    "stored_arrays",
-    "stored_tensors",
-    "write_arrays",
-]
-
 MOST_NAME_BYTES = (1 << 16) - 5  # of a member of a zip archive, without the ending
 MemberT = TypeVar("MemberT")
 Element = np.dtype[Any] | Format

@@ -11,8 +11,7 @@ import numpy as np
 
 from fpemu.casting import pack, unpack
 from fpemu.files.boundary import shown
-from fpemu.formats import Format, same_codes
-from fpemu.formats import dtype as find_format
+from fpemu.formats import Format, dtype, same_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,19 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpemu.files.boundary import Budget
-
-__all__ = [
-    "NUMPY_TYPES",
-    "TYPE_BITS",
-    "WORD_FORMATS",
-    "Contents",
-    "Entry",
-    "TensorType",
-    "contents",
-    "iter_elements",
-    "word_of",
-    "write_tensors",
-]
 
 MOST_HEADER_BYTES = 100_000_000  # as in safetensors itself
 METADATA = "__metadata__"
@@ -59,7 +45,7 @@ WORD_FORMATS = {
     "F6_E3M2": "float6_e3m2fn",
     "F4": "float4_e2m1fn",
 }
-TYPE_BITS = {"BOOL": 8, "C64": 64, **{word: find_format(name).bits for word, name in WORD_FORMATS.items()}}
+TYPE_BITS = {"BOOL": 8, "C64": 64, **{word: dtype(name).bits for word, name in WORD_FORMATS.items()}}
 
 
 class Entry(NamedTuple):
@@ -83,7 +69,7 @@ class Entry(NamedTuple):
     @property
     def format(self) -> Format | None:
         """The format of the elements; None for truth values and unsupported types."""
-        return find_format(WORD_FORMATS[self.word]) if self.word in WORD_FORMATS else None
+        return dtype(WORD_FORMATS[self.word]) if self.word in WORD_FORMATS else None
 
 
 class Contents(NamedTuple):
@@ -185,10 +171,10 @@ def iter_elements(path: Path, entry: Entry, size: int) -> Iterator[NDArray[Any]]
     if fmt is not None and width < 8:
         yield from _unpacked(raw, fmt, entry.size, size)
         return
-    dtype = np.dtype(NUMPY_TYPES.get(entry.word, "uint8" if fmt is None else fmt.code_dtype)).newbyteorder("<")
-    for start in range(0, raw.size, size * dtype.itemsize):
-        chunk = raw[start : start + size * dtype.itemsize]
-        yield chunk != 0 if entry.word == "BOOL" else chunk.view(dtype)
+    stored = np.dtype(NUMPY_TYPES.get(entry.word, "uint8" if fmt is None else fmt.code_dtype)).newbyteorder("<")
+    for start in range(0, raw.size, size * stored.itemsize):
+        chunk = raw[start : start + size * stored.itemsize]
+        yield chunk != 0 if entry.word == "BOOL" else chunk.view(stored)
 
 
 def _unpacked(raw: NDArray[np.uint8], fmt: Format, count: int, size: int) -> Iterator[NDArray[Any]]:
@@ -233,7 +219,7 @@ def word_of(fmt: Format, size: int) -> str:
     ('BF16', 'F4', 'U8')
     """
     for word, name in WORD_FORMATS.items():
-        if same_codes(fmt, find_format(name)) and size * TYPE_BITS[word] % 8 == 0:
+        if same_codes(fmt, dtype(name)) and size * TYPE_BITS[word] % 8 == 0:
             return word
     return f"U{8 * np.dtype(fmt.code_dtype).itemsize}"
 
@@ -274,7 +260,7 @@ def write_tensors(
     for name in _offsets(tensors):
         word = tensors[name].word
         for chunk in (
-            elements[name] if TYPE_BITS[word] >= 8 else _packed_chunks(elements[name], find_format(WORD_FORMATS[word]))
+            elements[name] if TYPE_BITS[word] >= 8 else _packed_chunks(elements[name], dtype(WORD_FORMATS[word]))
         ):
             stream.write(np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 

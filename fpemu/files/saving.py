@@ -29,22 +29,18 @@ from fpemu.files.data_files import (
     stored_tensors,
     write_arrays,
 )
-from fpemu.formats import Format, same_codes
+from fpemu.formats import Format, as_int, same_codes
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization import Packed, Quantized, quantized_from, quantized_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-__all__ = ["load", "open_saved", "save"]
-
 ItemT = TypeVar("ItemT")
 
 ARRAY_VERSION = 1  # of the descriptions of Arrays
 QUANTIZED_VERSION = 2  # narrow codes and zero points are packed; not in version 1
 
-# safetensors' words for types of whole bytes
-BYTE_WORDS = {word: name for word, name in safetensors.WORD_FORMATS.items() if safetensors.TYPE_BITS[word] >= 8}
 SAVED_KINDS = (".npz", ".safetensors")
 _MUST = "the ending must be .npz, .safetensors or .npy,"
 
@@ -96,7 +92,9 @@ def save(path: str | os.PathLike[str], /, *unnamed: Any, **arrays: Any) -> None:
     if unnamed:
         raise TypeError("save takes arrays by name: fe.save(path, w=x); of a dict, fe.save(path, **arrays)")
     path = file_path(path)
-    kind = _kind_to_save(path)
+    kind = file_kind(path)
+    if kind not in SAVED_KINDS:
+        raise ValueError(f"{path}: the ending must be .npz or .safetensors, not {path.suffix!r}")
     saved = {name: _array(x) for name, x in arrays.items()}
     if kind == ".npz":
         write_arrays(path, _npz_members(saved))
@@ -302,16 +300,8 @@ def _safetensors_marks(path: Path, member: str | None) -> dict[str, _Mark]:
 def _check_limits(name: Any, max_bytes: Any) -> None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
-    if max_bytes is not None and (isinstance(max_bytes, bool) or not hasattr(max_bytes, "__index__")):
-        raise TypeError(f"max_bytes must be an int, not {type(max_bytes).__name__}")
-    if max_bytes is not None and max_bytes < 0:
+    if max_bytes is not None and as_int(max_bytes, "max_bytes") < 0:
         raise ValueError(f"max_bytes must be 0 or more, not {max_bytes}")
-
-
-def _kind_to_save(path: str | os.PathLike[str]) -> str:
-    if file_kind(path) not in SAVED_KINDS:
-        raise ValueError(f"{path}: the ending must be .npz or .safetensors, not {Path(path).suffix!r}")
-    return file_kind(path)
 
 
 Saved = Array | Quantized | NDArray[Any]
@@ -364,10 +354,6 @@ def _restored(where: str, codes: dict[str, NDArray[Any]], data: dict[str, Any]) 
     return Array(codes["codes"], format_from(data["format"]), profile_from(data["profile"]))
 
 
-def _codes_or_numbers(x: Array | NDArray[Any]) -> NDArray[Any]:
-    return x.codes if isinstance(x, Array) else x
-
-
 def _with_distinct_names(items: Iterable[tuple[str, ItemT]]) -> dict[str, ItemT]:
     """A dict of pairs whose names must differ."""
     members: dict[str, ItemT] = {}
@@ -388,7 +374,7 @@ def _npz_members(arrays: dict[str, Saved]) -> list[Outgoing]:
                 yield name, x
                 continue
             fields, data = _description(x)
-            yield from ((f"{name}.{field}", _codes_or_numbers(codes)) for field, codes in fields.items())
+            yield from ((f"{name}.{field}", x.codes if isinstance(x, Array) else x) for field, x in fields.items())
             yield f"{name}.format", np.frombuffer(json.dumps(data).encode(), np.uint8)
 
     members = _with_distinct_names(items())
@@ -471,11 +457,6 @@ def _write_safetensors(stream: IO[bytes], arrays: dict[str, Saved]) -> None:
     safetensors.write_tensors(stream, types, {name: x for name, (_, x) in tensors.items()}, metadata)
 
 
-def _as_unsigned(x: NDArray[Any]) -> NDArray[Any]:
-    """The elements' bits as unsigned integers."""
-    return x.view(f"u{x.dtype.itemsize}")
-
-
 def _load_safetensors(path: Path, name: str | None, budget: Budget) -> dict[str, Any]:
     metadata, entries = safetensors.contents(path, budget, name)
     members = {stored.name: stored for stored in stored_tensors(path, entries)}
@@ -487,7 +468,8 @@ def _load_safetensors(path: Path, name: str | None, budget: Budget) -> dict[str,
         if stem in descriptions:
             data = descriptions[stem]
             names = {field: stem if field == "codes" else f"{stem}.{field}" for field in _fields(data)}
-            codes = {field: _as_unsigned(members[member].whole(budget)) for field, member in names.items()}
+            fields = {field: members[member].whole(budget) for field, member in names.items()}
+            codes = {field: x.view(f"u{x.dtype.itemsize}") for field, x in fields.items()}
             arrays[stem] = _restored(f"{path}, {shown(stem)}", codes, data)
         else:
             numbers, fmt = members[stem].whole(budget), members[stem].format

@@ -11,10 +11,13 @@ import pytest
 
 import fpemu as fe
 from fpemu.files.data_files import open_arrays
-from fpemu.files.saving import BYTE_WORDS
+from fpemu.files.safetensors import TYPE_BITS, WORD_FORMATS
 from fpemu.formats import serialize as portable
 from fpemu.verification import vectors
 from tests.cases.families import small_formats
+
+# safetensors' words for types of whole bytes
+BYTE_WORDS = {word: name for word, name in WORD_FORMATS.items() if TYPE_BITS[word] >= 8}
 
 KINDS = [".npz", ".safetensors"]
 MINE = fe.FloatFormat(
