@@ -164,7 +164,7 @@ def rules(
     given = target.profile if profile is None else find_profile(profile)
     if origin is not None:
         given = given.for_codes(target.codes_key, origin.codes_key)
-    # "divide" reads every knob that an operation of the cores reads
+    # "divide" reads every rule that an operation of the cores reads
     task = resolve_target("divide", (target if origin is None else origin,), target, given, rounding, overflow)
     if task.profile.through is not Through.NONE:
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")

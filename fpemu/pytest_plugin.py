@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _CASES = 1000
 _SECTION = "fpemu: elements that differ"
 _MARKERS = (
-    "fpemu_formats(*names): run the test for these formats, which the fixture fpemu_format gives: names, aliases, "
+    "fpemu_formats(*names): run the test for these formats, as the fixture fpemu_format: names, aliases, "
     "patterns such as 'float8*'",
-    "fpemu_cases(n): what the fixture fpemu_cases gives to this test, unless --fpemu-cases says otherwise",
+    "fpemu_cases(n): the value of the fixture fpemu_cases in this test, unless --fpemu-cases is given",
 )
 
 
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the command-line options, and their counterparts in the configuration file."""
     group = parser.getgroup("fpemu", "number formats (fpemu)")
     group.addoption(
-        "--fpemu-cases", type=_case_count, metavar="N", help="number of cases that the fixture fpemu_cases gives"
+        "--fpemu-cases", type=_case_count, metavar="N", help="number of cases, the value of the fixture fpemu_cases"
     )
     group.addoption(
         "--fpemu-seed", type=_seed_option, metavar="S", help="the seed of the fixture fpemu_rng: a number, or 'random'"

@@ -108,7 +108,7 @@ def codes(fmt: str | Format) -> SearchStrategy[int]:
     ValueError
         If the format is unknown.
     TypeError
-        If `fmt` means no format.
+        If `fmt` is not a format.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def codes(fmt: str | Format) -> SearchStrategy[int]:
 def values(fmt: str | Format) -> SearchStrategy[float]:
     """Values of a format, as Python floats, including NaN, infinities and -0.0 if the format has them.
 
-    For formats beyond float64, only values that float64 can hold.  Shrinks to the lowest code's value.
+    For formats beyond float64, only values that are float64 numbers.  Shrinks to the lowest code's value.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def values(fmt: str | Format) -> SearchStrategy[float]:
     ValueError
         If the format is unknown.
     TypeError
-        If `fmt` means no format.
+        If `fmt` is not a format.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
     ValueError
         If the format or the width is unknown.
     TypeError
-        If `fmt` means no format.
+        If `fmt` is not a format.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def arrays(fmt: str | Format, shape: int | tuple[int, ...] | SearchStrategy[Any]
     ValueError
         If the format is unknown.
     TypeError
-        If `fmt` means no format.
+        If `fmt` is not a format.
 
     Examples
     --------
@@ -268,7 +268,7 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
     ValueError
         If the operation or a format is unknown, or a codebook.
     TypeError
-        If `fmt` or `source` means no format.
+        If `fmt` or `source` is not a format.
 
     Notes
     -----
@@ -462,7 +462,7 @@ def _corners(fmt: Format) -> list[int]:
 
 
 def _float64(code: int, fmt: Format) -> float | None:
-    """The code's value; if float64 cannot hold it, a related value of the format that float64 can, or None."""
+    """The code's value; if that is beyond float64, a related value of the format that is not, or None."""
     try:
         return fmt.value(code)
     except OverflowError:

@@ -319,7 +319,7 @@ def assert_same_flags(
     if not compared:
         in_actual, in_expected = ("|".join(flag_names(mask)) for mask in (actual_mask, expected_mask))
         raise ValueError(
-            f"no flag is left to compare: actual tells of {in_actual}, expected of {in_expected}, ignore={ignore!r}"
+            f"no flag is left to compare: actual has {in_actual}, expected has {in_expected}, ignore={ignore!r}"
         )
     got, want = got.ravel() & compared, want.ravel() & compared
     sources = [as_source(x, _code_format(x, fmt)) for x in operands or ()]
@@ -369,7 +369,7 @@ def _claim_and_operands(
     if isinstance(operation, Claim):
         return operation, codes
     own = tuple(source.format for source in sources)
-    knobs: dict[str, Any] = {"rounding": rounding, "profile": profile}
+    rules: dict[str, Any] = {"rounding": rounding, "profile": profile}
     if operation in ("cast", "encode"):
-        return Claim.of(operation, fmt, source=own[0], **knobs), codes
-    return Claim.of(operation, fmt, operands=own, **knobs), codes
+        return Claim.of(operation, fmt, source=own[0], **rules), codes
+    return Claim.of(operation, fmt, operands=own, **rules), codes

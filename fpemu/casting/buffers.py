@@ -14,7 +14,7 @@ from fpemu.kernels import threads
 CHUNK = 1 << 20  # elements: a few megabytes, which stay in the cache from one step to the next
 CACHED = 1 << 14  # elements: their 64-bit codes stay in the first-level cache
 
-threads.requested_count()  # refuses an impossible FPEMU_NUM_THREADS on import, not only where an array is large
+threads.requested_count()  # raises for an invalid FPEMU_NUM_THREADS at import, not only at the first large array
 
 
 def for_each_chunk(work: Callable[[int, int], None], size: int) -> None:
@@ -96,7 +96,7 @@ def flat(codes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def is_same_memory(codes: NDArray[Any], bits: NDArray[Any]) -> bool:
-    """Whether each result is written over the element that it comes from, which has been read by then."""
+    """Whether each result overwrites the element that it is computed from, which has been read by then."""
     return (
         codes.itemsize == bits.itemsize
         and codes.strides == bits.strides

@@ -44,30 +44,30 @@ def cast(
     Parameters
     ----------
     x : array_like
-        Numbers, each exactly itself: numpy, ml_dtypes and `Array` arrays, CPU torch tensors, Python's numbers with
+        Numbers, each read exactly: numpy, ml_dtypes and `Array` arrays, CPU torch tensors, Python's numbers with
         Fraction and Decimal, gmpy2's and mpmath's real ones, text ("0.1", "0x1.8p-3"), nested sequences of any of them.
     fmt : str, Format or dtype
         The format; see `dtype`.
     profile : str or Profile, optional
         The rules; default the format's own (`fmt.profile`).
     rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.
+        Replaces the profile's.
     overflow : str or Overflow, optional
-        Instead of the profile's.
+        Replaces the profile's.
     rng : None, int or numpy.random.Generator
-        Stochastic rounding: the seed, as numpy's SPEC 7 has it.  A Generator gives one 64-bit key by one draw.
+        Stochastic rounding: the seed, as in SPEC 7.  One draw from a Generator gives the 64-bit key.
     random_bits : array_like of int, optional
         Stochastic rounding: the random integers themselves, of x's shape, below 2^bits.
     rng_offset : int
-        Stochastic rounding: the place of x's first element (in C order) in the stream.
+        Stochastic rounding: the index in the stream of x's first element (in C order).
     source : str, Format or dtype, optional
-        x holds codes of this format.
+        If given, x contains codes of this format.
     dtype : numpy dtype, optional
-        Of the result; default: x's if that is a float which holds every value of the format, else float32 if it
+        The result's; default: x's if that is a float which holds every value of the format, else float32 if it
         does, else float64.  Sequences and single numbers have the dtype that numpy gives them where that changes no
         number, else int64 or uint64 if all are integers, else float64.
     out : numpy.ndarray, optional
-        Where to put the result: x's shape, the result's dtype.
+        An array for the result, of x's shape and the result's dtype.
 
     Returns
     -------
@@ -136,19 +136,19 @@ def encode(
     profile : str or Profile, optional
         The rules; default the format's own (`fmt.profile`).
     rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.
+        Replaces the profile's.
     overflow : str or Overflow, optional
-        Instead of the profile's.
+        Replaces the profile's.
     rng : None, int or numpy.random.Generator
         Stochastic rounding: the seed; see `cast`.
     random_bits : array_like of int, optional
         Stochastic rounding: the random integers themselves, of x's shape, below 2^bits.
     rng_offset : int
-        Stochastic rounding: the place of x's first element (in C order) in the stream.
+        Stochastic rounding: the index in the stream of x's first element (in C order).
     source : str, Format or dtype, optional
-        x holds codes of this format.
+        If given, x contains codes of this format.
     out : numpy.ndarray, optional
-        Where to put the codes: x's shape, the codes' dtype.
+        An array for the codes, of x's shape and the codes' dtype.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def encode(
 
 
 def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: NDArray[Any] | None = None) -> Any:
-    """The values that codes stand for.
+    """Return the values of codes.
 
     Parameters
     ----------
@@ -194,10 +194,10 @@ def decode(codes: ArrayLike, fmt: Any, *, dtype: DTypeLike | None = None, out: N
     fmt : str, Format or dtype
         Their format.
     dtype : numpy dtype, optional
-        Of the result; default: float32, or float64 where float32 cannot hold every value; for integer formats the
+        The result's; default: float32, or float64 where float32 cannot hold every value; for integer formats the
         smallest integer type.
     out : numpy.ndarray, optional
-        Where to put the values: the codes' shape, the result's dtype.
+        An array for the values, of the codes' shape and the result's dtype.
 
     Returns
     -------
@@ -299,7 +299,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ValueError
-        If the environment's FPEMU_NUM_THREADS is no whole number from 1 to 4096.
+        If the environment's FPEMU_NUM_THREADS is not a whole number from 1 to 4096.
 
     Examples
     --------
@@ -311,7 +311,7 @@ def get_num_threads() -> int:
 
 
 def _hashable(fmt: Any) -> Any:
-    """A name of a format as the key of a cache; a TypeError for anything that names no format."""
+    """A format, or its name, as the key of a cache; raise TypeError for anything else."""
     try:
         hash(fmt)
     except TypeError:

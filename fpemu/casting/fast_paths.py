@@ -1,6 +1,6 @@
 """Choose a fast loop for casts to a format under a profile, and compute its constants.
 
-`choose_loop` gives a loop whose results are the general kernel's, bit for bit, or None.
+`choose_loop` returns a loop whose results are the general kernel's, bit for bit, or None.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _directed_up(rounding: int, negative: bool) -> bool:
 
 
 def _has_simple_rules(rules: Rules) -> bool:
-    """Whether no rule is one that only the general kernel carries out."""
+    """Whether no rule requires the general kernel."""
     return not (
         rules[spec.PAYLOAD]
         or rules[spec.SUBNORMAL_SOURCES_ARE_ZERO]
@@ -204,17 +204,17 @@ def _to_value_bits(fmt: FloatFormat | IntFormat, carrier: FloatFormat) -> Callab
 
 
 def choose_loop(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat, to_codes: bool) -> FastLoop | None:
-    """The fast loop of a cast from float32 or float64, or None where only the general kernel does it.
+    """The fast loop of a cast from float32 or float64, or None if only the general kernel can do it.
 
     Parameters
     ----------
     fmt : FloatFormat or IntFormat
     rules : tuple of int
-        As `fpemu.casting.lowering.lower_rules` gives them.
+        As `fpemu.casting.lowering.lower_rules` returns them.
     carrier : FloatFormat
         float32 or float64, the format of the numbers.
     to_codes : bool
-        Whether the loop gives codes, not values in the carrier.
+        Whether the loop writes codes, not values in the carrier.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def choose_loop(fmt: FloatFormat | IntFormat, rules: Rules, carrier: FloatFormat
 
 
 def _is_plain(fmt: FloatFormat | IntFormat, constants: dict[str, int], loop: str, to_codes: bool) -> bool:
-    """Whether a sign flips but the sign bit of every result, and the rest of a code is the source's bits, shifted."""
+    """Whether a sign flips only the sign bit of each result, and the other bits of a code are the source's, shifted."""
     shifted_alone = constants["offset"] == 0 and constants["sign_shift"] == constants["shift"]
     return (
         fmt.signed
@@ -374,14 +374,14 @@ def values(fmt: FloatFormat, carrier: FloatFormat) -> NDArray[Any]:
 
 
 def native(fmt: FloatFormat, rules: Rules, narrows: bool) -> NDArray[Any] | None:
-    """The results of special numbers for `fpemu.kernels.cpu.fast_casts.native_array`; None where rules ask for more.
+    """The results of special numbers for `fpemu.kernels.cpu.fast_casts.native_array`; None if the rules require more.
 
     Parameters
     ----------
     fmt : FloatFormat
         float32 or float64.
     rules : tuple of int
-        As `fpemu.casting.lowering.lower_rules` gives them.
+        As `fpemu.casting.lowering.lower_rules` returns them.
     narrows : bool
         Whether it is float64 to float32, not the other way round.
 

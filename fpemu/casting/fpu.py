@@ -1,4 +1,4 @@
-"""Whether the FPU rounds as IEEE 754 has it by default: its modes belong to the process, which may change them."""
+"""A test of the FPU's modes, which any code in the process may change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FPU_PROBE = np.array([1, 2**-24, 1 + 2**-23, 1 + 2**-22, 2**-126, 0.5, 2], np.fl
 
 
 def fpu_is_fit() -> bool:
-    """Whether the FPU rounds as IEEE 754 has it by default."""
+    """Whether the FPU is in IEEE 754's default modes."""
     from fpemu.kernels.cpu.float_environment import fpu_is_standard
 
     return bool(fpu_is_standard(FPU_PROBE))

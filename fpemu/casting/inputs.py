@@ -74,9 +74,9 @@ def as_source(x: Any, source: Any = None) -> Source:
     Raises
     ------
     TypeError
-        If `x` holds no real numbers (or with `source` no integers).
+        If `x` does not consist of real numbers, or with `source` of integers.
     ValueError
-        If a code is out of range, or no one format holds the numbers exactly.
+        If a code is out of range, or no single format holds the numbers exactly.
     """
     numbers = as_numbers(x, source)
     if numbers.rest is not None:
@@ -90,7 +90,7 @@ def as_source(x: Any, source: Any = None) -> Source:
 
 
 def as_numbers(x: Any, source: Any = None) -> Source:
-    """As `as_source`, but `rest` has the exact numbers that one format does not hold.
+    """As `as_source`, but `rest` has the exact numbers that a single format does not hold.
 
     They come from sequences, text, longdouble and object arrays, whose format is int64 or uint64 if all numbers are
     integers, else float64.
@@ -131,7 +131,7 @@ def as_numbers(x: Any, source: Any = None) -> Source:
 
 
 def as_array(x: Any) -> NDArray[Any]:
-    """Numbers as a numpy array that changes none of them, if need be of objects."""
+    """Numbers as a numpy array that preserves each exactly, of objects if necessary."""
     if isinstance(x, np.ndarray):
         return x
     source = as_numbers(x)
@@ -153,7 +153,7 @@ def _is_array(x: Any) -> bool:
 
 
 def _from_number(x: Any) -> Source:
-    """A Python number, or an object that is one; a TypeError for anything else."""
+    """A Python number, or an object that is a number; raise TypeError for anything else."""
     number = real(x)
     if isinstance(number, float) or (isinstance(number, int) and -(1 << 63) <= number < 1 << 64):
         return _from_array(np.asarray(x if isinstance(x, bool) else number), True)
@@ -205,7 +205,7 @@ def _from_array(array: NDArray[Any], scalar: bool) -> Source:
 
 @functools.lru_cache(maxsize=256)
 def _layout(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Format, bool] | None:
-    """Of numpy's real numbers: the unsigned type of their bits, their format, and whether they are booleans."""
+    """The unsigned type of the bits, the format, and whether the type is bool; None unless numpy's real numbers."""
     if dtype.kind not in _KINDS or dtype.itemsize > 8:
         return None
     return _UNSIGNED[dtype.itemsize].newbyteorder(dtype.byteorder), find_format(dtype), dtype.kind == "b"
@@ -253,7 +253,7 @@ def _integers(x: Any) -> NDArray[Any]:
 
 
 def _from_tensor(tensor: Any) -> Source:
-    """A torch tensor in the CPU's memory, by its bits; whoever made the tensor has imported torch."""
+    """A torch tensor in the CPU's memory, by its bits; torch is imported, as there is a tensor."""
     torch = sys.modules["torch"]
     if not isinstance(tensor, torch.Tensor):
         own = f"cannot cast a {type(tensor).__module__}.{type(tensor).__name__}"

@@ -50,7 +50,7 @@ def _infinity(fmt: FloatFormat | IntFormat, negative: bool) -> int | None:
 
 
 def _nan(fmt: FloatFormat | IntFormat, rules: Profile, negative: bool) -> int | None:
-    """The code of a NaN with a sign (where NaNs have one): what a number becomes; None without NaN."""
+    """The code of the NaN that a number becomes, signed if NaNs have signs; None if the format has no NaN."""
     if not isinstance(fmt, FloatFormat) or (fmt.nan_code is None and rules.nan_code is None):
         return None
     code = fmt.nan_code if rules.nan_code is None else rules.nan_code
@@ -193,7 +193,7 @@ def with_rules(rules: Rules, changes: dict[int, int]) -> Rules:
 
 
 def operand_rules(rules: Profile) -> Rules:
-    """Rules that tell how operands are read and nothing else: which formats' subnormals are zero."""
+    """Rules for reading operands alone: which formats' subnormals count as zero."""
     return with_rules(spec.NO_RULES, {spec.SUBNORMAL_SOURCES_ARE_ZERO: _ZERO_FROM[rules.subnormals_in]})
 
 
@@ -223,13 +223,13 @@ def rounding_numbers(rounding: Rounding | Stochastic) -> Pair:
 def lower_rules(fmt: FloatFormat | IntFormat, rules: Profile, payloads: bool, floats: bool = False) -> Rules:
     """The rules that kernels read (`fpemu.kernels.spec`) for casts to a float or integer format.
 
-    Those of operations alone are 0.
+    Rules of operations alone are 0.
 
     Parameters
     ----------
     fmt : FloatFormat or IntFormat
     rules : Profile
-        As `fmt.check_profile` gives it.
+        As `fmt.check_profile` returns it.
     payloads : bool
         Whether the source's NaNs have payloads.
     floats : bool
@@ -270,11 +270,11 @@ def resolve_rules(
     overflow: str | Overflow | None,
     source: Format | None = None,
 ) -> Profile:
-    """The knobs as they stand for this target and these keywords, and for this source where it is one format."""
+    """The rules of casts to a target, from a profile and the caller's keywords; `source`: the sources' one format."""
     rules = target.profile if profile is None else find_profile(profile)
     rules = rules.for_codes(target.codes_key, None if source is None else source.codes_key)
     if rounding is not None:
-        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # which is told apart
+        rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # the rounding is not part of the name
     if overflow is not None:
         rules = rules.replace(overflow=overflow)
     return target.check_profile(rules)

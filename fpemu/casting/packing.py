@@ -108,7 +108,7 @@ def unpack(
     Parameters
     ----------
     packed : array_like of unsigned int
-        Words as `pack` gives them.
+        Words as `pack` returns them.
     fmt : str, Format or dtype
         The codes' format.
     shape : int or tuple of int
@@ -130,7 +130,7 @@ def unpack(
     TypeError
         If `packed` is not of the words' dtype or an option is of the wrong kind.
     ValueError
-        If `packed` has not the shape that `pack` gives for these codes, or an option is impossible.
+        If `packed` does not have the shape that `pack` returns for these codes, or an option is impossible.
 
     Examples
     --------

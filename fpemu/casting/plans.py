@@ -37,7 +37,7 @@ class Plan:
     ----------
     source, target : Format
     rules : Profile
-        As the target's `check_profile` gives it.
+        As the target's `check_profile` returns it.
     value_format : FloatFormat or IntFormat or None
         For values: a format that holds the target's; None for the target's codes.
     """
@@ -173,7 +173,7 @@ def _widen(source: FloatFormat) -> CastLoop:
 
 
 def _keeps_all_but_nan(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
-    """Whether a cast of a format to itself changes NaNs at most."""
+    """Whether a cast of a format to itself changes nothing but NaNs."""
     if isinstance(fmt, IntFormat):
         return not fmt.symmetric
     infinity = fmt.infinity_code
@@ -190,7 +190,7 @@ def _keeps_all_but_nan(fmt: FloatFormat | IntFormat, rules: Rules) -> bool:
 
 
 def _copy(fmt: FloatFormat | IntFormat, rules: Rules, general: CastLoop) -> CastLoop:
-    """A copy of a format's codes, with NaNs as the rules have them."""
+    """A copy of a format's codes, with NaNs changed by the rules."""
     signs = tuple(rules[index] & fmt.sign_mask for index in (spec.NAN_POSITIVE, spec.NAN_NEGATIVE))
     keeps_nan = rules[spec.PAYLOAD] == spec.PAYLOAD_KEEP and signs == (0, fmt.sign_mask)
 

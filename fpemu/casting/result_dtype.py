@@ -1,4 +1,4 @@
-"""Dtypes of results: the float type that `cast` keeps values in, the type that `decode` gives."""
+"""Dtypes of results: the float type of `cast`, the type of `decode`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def has_all_of(dtype: np.dtype[Any], fmt: Format) -> bool:
 
 
 def as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    """The dtype that the caller asks for, if fpemu knows its numbers; None if there is none."""
+    """The caller's dtype, checked to be one whose numbers fpemu knows; None for None."""
     if dtype is None:
         return None
     try:
@@ -43,7 +43,7 @@ def as_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
 
 
 def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Numpy's dtype of a name or a type; a TypeError if numpy warns."""
+    """Numpy's dtype for a name or a type; raise TypeError if numpy warns."""
     if not isinstance(dtype, str):
         return np.dtype(dtype)
     with warnings.catch_warnings():
@@ -61,7 +61,7 @@ def _lacks_range_alone(dtype: np.dtype[Any], fmt: Format) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def cast_dtype(own: np.dtype[Any] | None, fmt: Format, asked: np.dtype[Any] | None) -> np.dtype[Any]:
-    """The dtype of a cast's result; `own`: x's."""
+    """The dtype of a cast's result; `own`: the dtype of x, `asked`: the caller's."""
     if asked is not None:
         if not isinstance(value_format(asked), FloatFormat):
             raise TypeError(f"a cast's values are floats: dtype cannot be {asked}; encode gives codes")

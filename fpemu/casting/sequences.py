@@ -34,7 +34,7 @@ _FLOAT64 = np.dtype(np.float64)
 class Rest(NamedTuple):
     """The numbers that an array's format does not hold, and their ascending indices in C order.
 
-    None is 0.  In the array 1 or -1 stands for each, by its sign.
+    None of them is 0.  The array has 1 or -1 in their places, by their signs.
     """
 
     indices: NDArray[np.intp]
@@ -83,7 +83,7 @@ def flatten(x: Sequence[Any]) -> tuple[tuple[int, ...], list[Any], set[type]]:
 
 
 def quick(numbers: list[Any], kinds: set[type]) -> NDArray[Any] | None:
-    """Numbers as numpy's array of them if that changes none, else None."""
+    """Numbers as a numpy array if that changes none of them, else None."""
     if not numbers:
         return np.zeros(0)
     if kinds == {float}:
@@ -238,9 +238,9 @@ def _where(position: int, shape: tuple[int, ...]) -> str:
 
 
 def assemble(shape: tuple[int, ...], groups: list[Group], rest: dict[int, int | Exact]) -> Source:
-    """One array of groups of numbers and of numbers without a format.
+    """Merge groups of numbers, and numbers without a format, into one array.
 
-    It is of integers if all numbers are, else of floats.
+    It is of integers if all numbers are, otherwise of floats.
     """
     kinds: dict[tuple[Any, ...], list[Group]] = {}
     for group in groups:

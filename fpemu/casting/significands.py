@@ -1,4 +1,4 @@
-"""Round exact numbers to a format once, from their first 128 digits and whether more follow.
+"""Round exact numbers to a format once, given their first 128 digits and whether more follow.
 
 This serves the numbers that an array's format does not hold (`fpemu.casting.sequences.Rest`) and elementary functions.
 """
@@ -118,8 +118,8 @@ def round_values(
 
     Parameters
     ----------
-    numbers : sequence of Fraction, Literal or Value
-    places : numpy.ndarray of int
+    numbers : sequence of Fraction, Literal or Digits128
+    indices : numpy.ndarray of int
         Their indices in the result, for stochastic rounding.
     target : FloatFormat or IntFormat
     rules : tuple of int
@@ -159,9 +159,9 @@ def round_values(
 def wrapped(
     number: Exact, target: FloatFormat | IntFormat, rules: Rules, shift: int = 0
 ) -> tuple[Exact | Digits128, bool]:
-    """A number times 2^shift less a multiple of 2^64 quanta, where overflow wraps and that is one; whether it is.
+    """A number times 2^shift minus a multiple of 2^64 quanta, and True, if overflow wraps and the number is that large.
 
-    Where it is not, the number is given back without its shift.
+    Otherwise the number itself, without the shift, and False.
     """
     from fractions import Fraction  # imported late: `import fpemu` stays light
 
@@ -194,7 +194,7 @@ def cast_rest(rest: Rest, target: Format, rules: Profile, floats: bool, randoms:
     rest : Rest
     target : Format
     rules : Profile
-        As the target's `check_profile` gives it.
+        As the target's `check_profile` returns it.
     floats : bool
         Whether the numbers count as floats, not as integers.
     randoms : Randoms

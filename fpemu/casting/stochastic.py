@@ -22,7 +22,7 @@ class Randoms(NamedTuple):
     first: int
 
     def chunk(self, start: int, stop: int) -> Randoms:
-        """Those of the elements from start to stop."""
+        """The random integers of the elements from start to stop."""
         return Randoms(self.given[start:stop], self.key, self.first + start)
 
 
@@ -30,7 +30,7 @@ NO_RANDOMS = Randoms(np.empty(0, np.uint32), 0, 0)
 
 
 class Ruled(Protocol):
-    """An object with a format and the rules of casts to it, as `Array` is."""
+    """An object with a format and the rules of casts to it, such as `Array`."""
 
     format: Format
     profile: Profile
@@ -103,7 +103,7 @@ def check_randoms(
         )
     if random_bits is not None and len(names) > 1:
         other = next(name for name in names if name != "random_bits")
-        raise ValueError(f"random_bits are all random integers that are used: leave {other} out")
+        raise ValueError(f"random_bits replace the stream of random integers: leave {other} out")
 
 
 def streamed(rounding: Rounding | Stochastic, rng: int | np.random.Generator | None, first: int) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def is_stochastic(fmt: Format, profile: Profile) -> bool:
 
 
 def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
-    """The Generator of the operands, or None; a ValueError if they have different ones and no `rng` is given.
+    """The Generator of the operands, or None; raise ValueError if they have different ones and `rng` is None.
 
     `rng`: the caller's seed, Generator or random integers, or None.
     """
@@ -149,7 +149,7 @@ def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
 
 
 def sharing(array: A, generator: np.random.Generator | None) -> A:
-    """A new Array, which draws from a Generator if its rounding is stochastic."""
+    """Return a new Array, after attaching a Generator if its rounding is stochastic."""
     if generator is not None and is_stochastic(array.format, array.profile):
         array._rng = generator  # type: ignore[attr-defined]
     return array
@@ -164,7 +164,7 @@ def generator_of(rng: int | np.random.Generator) -> np.random.Generator:
 
 
 def _key(rng: int | np.random.Generator | None) -> int:
-    """A 64-bit key from an `rng` as in numpy's SPEC 7."""
+    """A 64-bit key from `rng`, which follows SPEC 7."""
     if isinstance(rng, int | np.integer):
         return _key_of_seed(int(rng))
     return _draw(np.random.default_rng() if rng is None else rng)

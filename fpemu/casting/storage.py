@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fpemu.formats import Format
 
-FEW = 64  # bytes: numpy's reductions are slower than a search of so few
+FEW = 64  # bytes: a search of so few is faster than numpy's reductions
 
 
 def truths(x: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -28,7 +28,7 @@ def truths(x: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def cleared(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """The low bits, which are codes of a format; a copy if the memory is wider.
+    """Codes without the bits above the format's width; a copy if the memory is wider.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def cleared(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
 
 
 def in_range(codes: NDArray[Any], fmt: Format) -> NDArray[Any]:
-    """The same codes of a format, after a range check if the memory is wider than the format.
+    """Return the codes after a range check, which is needed only if the memory is wider than the format.
 
     Parameters
     ----------

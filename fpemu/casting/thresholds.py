@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MASK = (1 << 64) - 1
 _BEYOND = 2000  # a binary exponent beyond float64's numbers and the means of two
 
-Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` gives it: equal numbers are equal pairs
+Number = tuple[int, int]  # significand 2^exponent, as `TableFormat.scaled` returns it: equal numbers are equal pairs
 
 
 class Codebook(NamedTuple):
@@ -108,7 +108,7 @@ def bins_of(marks: NDArray[Any]) -> Bins | None:
 
 
 def _last_below(threshold: _Threshold, carrier: FloatFormat) -> Any:
-    """The largest number of a float type below a threshold; worked out on bits, whatever the FPU's modes are."""
+    """The largest number of a float type below a threshold; computed from bits, independent of the FPU's modes."""
     from fractions import Fraction
 
     binade, digits, inclusive = threshold
@@ -227,7 +227,7 @@ def interval_code(fmt: TableFormat, rules: Profile, number: Exact) -> int:
 
 @functools.lru_cache(maxsize=64)
 def codebook(fmt: TableFormat, rules: Profile) -> Codebook:
-    """The intervals of a codebook under a profile (as `check_profile` gives it).
+    """The intervals of a codebook under a profile (as `check_profile` returns it).
 
     Parameters
     ----------

@@ -47,7 +47,8 @@ class Header(NamedTuple):
 def writing_archive(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """A zip archive to write to a stream, whose directory is written when the block ends.
 
-    After an error or an interrupt it is not written: that could raise another error, which would hide the first.
+    After an error or an interrupt the directory is not written, as that could raise a second error, which would hide
+    the first.
     """
     archive = zipfile.ZipFile(stream, "w")
     try:
@@ -110,13 +111,15 @@ def _read_exactly(stream: IO[bytes], count: int) -> bytes:
 
 def _parsed_header(text: str) -> Header:
     if _nesting(text) > _NESTING:
-        raise ValueError("its header is no description of an array")
+        raise ValueError("its header is not a description of an array")
     try:
         fields = ast.literal_eval(_OLD_INTEGER.sub("", text.strip()))
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        raise ValueError(f"its header is no description of an array: {text.strip()[:60]!r}") from None
+        raise ValueError(f"its header is not a description of an array: {text.strip()[:60]!r}") from None
     if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
-        raise ValueError("its header is no description of an array: it must have descr, fortran_order and shape alone")
+        raise ValueError(
+            "its header is not a description of an array: it must have descr, fortran_order and shape only"
+        )
     shape, fortran_order = fields["shape"], fields["fortran_order"]
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
         raise ValueError(f"its header has an impossible shape: {str(shape)[:60]}")
@@ -187,7 +190,7 @@ def entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
         if entry.flag_bits & 1:
             raise ValueError(f"its member {entry.filename[:60]!r} is encrypted")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"its member {entry.filename[:60]!r} is compressed otherwise than numpy does")
+            raise ValueError(f"its member {entry.filename[:60]!r} is compressed by a method that numpy does not use")
         members[entry.filename] = entry
     total = sum(entry.file_size for entry in members.values())
     if total > EXPANSION * size:

@@ -289,8 +289,8 @@ def _stored(
         return StoredArray(path, name, shape, dtype if dtype.kind == "u" else code_dtype, element, chunks)
     elif dtype.kind == "V" and dtype.names is None and dtype.itemsize <= 8:
         unknown = (
-            f"the elements are {dtype.itemsize} opaque bytes (numpy saves ml_dtypes arrays so); "
-            "say with dtype which format's codes they are"
+            f"the elements are {dtype.itemsize} opaque bytes (as numpy saves ml_dtypes arrays); "
+            "say as dtype which format's codes they are"
         )
     elif dtype.kind not in "fiub" or dtype.itemsize > 8:
         unknown = f"the elements are {stored}; only real numbers up to 64 bits can be cast"
@@ -302,7 +302,7 @@ def _open_raw(path: Path, element: Element, shape: tuple[int, ...] | None) -> St
     with path.open("rb") as stream:  # raises for a folder or a file without permission
         length = stream.seek(0, os.SEEK_END)
     if length % dtype.itemsize:
-        raise ValueError(f"{path}: {length} bytes are no whole number of {dtype} ({dtype.itemsize} bytes each)")
+        raise ValueError(f"{path}: {length} bytes are not a whole number of {dtype} ({dtype.itemsize} bytes each)")
     count = length // dtype.itemsize
     shape = (count,) if shape is None else shape
     if min(shape, default=0) < 0 or math.prod(shape) != count:
@@ -341,7 +341,7 @@ def _open_npz(path: Path, element: Element | None, member: str | None, under: st
 
 
 def member_named(path: Path, members: Mapping[str, MemberT], member: str) -> MemberT:
-    """The member with a name; a ValueError that lists the names if there is none."""
+    """The member with a name; raise ValueError with the names if there is none."""
     if member not in members:
         names = ", ".join(map(shown, list(members)[:20])) + ", ..." * (len(members) > 20)
         close = near(member, list(members)[:1000])
@@ -351,7 +351,7 @@ def member_named(path: Path, members: Mapping[str, MemberT], member: str) -> Mem
 
 def _open_member(path: Path, archive: ZipFile, entry: ZipInfo, element: Element | None) -> StoredArray:
     if not entry.filename.endswith(".npy"):
-        why = f"member {entry.filename!r} is no array; select an array by its name"
+        why = f"member {entry.filename!r} is not an array; select an array by its name"
         return StoredArray(path, entry.filename, (), np.dtype("V"), None, lambda size: iter(()), why)
     name = entry.filename.removesuffix(".npy")
     with archive.open(entry) as stream:
@@ -508,7 +508,7 @@ def write_arrays(
     if kind in ("raw", ".npy") and len(arrays) != 1:
         raise ValueError(f"{path}: a file of this kind holds one array, not {len(arrays)}; use .npz")
     if len({array.name for array in arrays}) < len(arrays):
-        raise ValueError(f"{path}: two arrays have one name: {', '.join(array.name for array in arrays)}")
+        raise ValueError(f"{path}: two arrays have the same name: {', '.join(array.name for array in arrays)}")
     with replacing(path) as stream:
         if kind == ".npz":
             _write_npz_arrays(stream, arrays)

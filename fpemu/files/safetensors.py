@@ -87,7 +87,7 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
     path : Path
     budget : Budget
     only : str, optional
-        The one tensor to read; then unknown types of other tensors are no errors.
+        The one tensor to read; unknown types of other tensors are then ignored.
 
     Returns
     -------
@@ -114,12 +114,12 @@ def contents(path: Path, budget: Budget, only: str | None = None) -> Contents:
         text = stream.read(length)
     header = budget.json(text, "its header")
     if not isinstance(header, dict):
-        raise ValueError(f"{path}: its header: damaged: it is no map of names")
+        raise ValueError(f"{path}: its header: damaged: it is not a map of names")
     metadata = header.pop(METADATA, None)
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ValueError(f"{path}: its header: damaged: {METADATA} is no map of texts")
+        raise ValueError(f"{path}: its header: damaged: {METADATA} is not a map of texts")
     base = 8 + length
     entries = {
         name: _entry(f"{path}, {shown(name)}", fields, base, size - base, only not in (None, name))
@@ -276,17 +276,17 @@ def _packed_chunks(elements: Iterable[NDArray[Any]], fmt: Format) -> Iterator[ND
 
 
 def encoded(name: str) -> bytes:
-    """An array's name in UTF-8; a ValueError for lone surrogates."""
+    """An array's name in UTF-8; raise ValueError for lone surrogates."""
     try:
         return name.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"an array's name must be Unicode text, not {shown(name)}: it has half a character") from None
+        raise ValueError(f"an array's name must be Unicode text, not {shown(name)}: it has a lone surrogate") from None
 
 
 def _header_text(tensors: Mapping[str, TensorType], metadata: Mapping[str, str]) -> bytes:
     """The header with its length, padded with blanks to a multiple of 8 bytes."""
     if METADATA in tensors:
-        raise ValueError(f"safetensors keeps the name {METADATA!r} for itself: rename that array")
+        raise ValueError(f"safetensors reserves the name {METADATA!r}: rename that array")
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     offsets = _offsets(tensors)
     for name, (word, shape) in tensors.items():

@@ -244,7 +244,7 @@ def open_saved(
 
 
 class _Mark(NamedTuple):
-    """A member of a file by its description: the array's name, "" for its other members; its format, or why not."""
+    """A member's description: the array's name ("" for members other than codes), its format, or why it has none."""
 
     name: str
     format: Format | None
@@ -325,8 +325,8 @@ def _description(x: Array | Quantized) -> tuple[Fields, dict[str, Any]]:
     if isinstance(x, Array):
         if x.rng is not None:
             warnings.warn(
-                "the Array's Generator is not saved: what load gives draws from the system's entropy until with_rng "
-                "gives it another",
+                "the Array's Generator is not saved: the loaded Array draws from the system's entropy until with_rng "
+                "sets another",
                 UserWarning,
                 stacklevel=4,
             )

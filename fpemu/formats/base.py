@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# spec, the one fixed-length tuple of integers that kernels read (kernels/spec.py names the places).  Each entry is a
-# signed 64-bit integer, so that every format has the same numba type; magnitudes of 64 bits wrap.
+# The tuple of integers that kernels read; kernels/spec.py names its elements.  They are signed 64-bit integers, and
+# their number is fixed, so that all formats have the same numba type; magnitudes of 64 bits wrap.
 Spec = tuple[int, ...]
 
 SORTS = ("nan", "infinity", "zero", "negative_zero", "negative", "wrap")
@@ -43,7 +43,7 @@ _INTEGER_REQUIREMENTS = tuple(
 
 
 def as_int(value: Any, what: str) -> int:
-    """An integer of any type as an int; a TypeError that names `what` if it is no integer."""
+    """An integer of any type as an int; raise a TypeError that names `what` for anything else."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{what} must be an int, not {type(value).__name__}")
     return int(value.__index__())
@@ -55,9 +55,9 @@ def wrap64(value: int) -> int:
 
 
 def state_of(what: str, state: Any, names: Iterable[str]) -> dict[str, Any]:
-    """The named fields of a pickled state; a ValueError if one is missing."""
+    """The named fields of a pickled state; raise ValueError if one is missing."""
     if not isinstance(state, dict) or not state.keys() >= set(names):
-        raise ValueError(f"this is no pickled {what}: its state must have {', '.join(names)}")
+        raise ValueError(f"not a pickled {what}: its state must have {', '.join(names)}")
     return {name: state[name] for name in names}
 
 
@@ -70,7 +70,7 @@ class BaseFormat:
     kind: ClassVar[str]
 
     def _check_fields(self) -> None:
-        """A TypeError or ValueError if the name, an integer or a truth value is none; defaults of None are left."""
+        """Check the types of the name, integers and bools, and convert integers to int; a default None is kept."""
         check_name(self.name, "a format's name")
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -82,7 +82,7 @@ class BaseFormat:
                 raise TypeError(f"{field.name} must be a bool, not {type(value).__name__}")
 
     def _set_profile(self, rules: Profile | str) -> None:
-        """Store the default profile; a ValueError if it does not apply."""
+        """Store the default profile; raise ValueError if it does not apply to the format."""
         object.__setattr__(self, "profile", profile(rules))
         self.check_profile(self.profile)
 
@@ -128,12 +128,12 @@ class BaseFormat:
 
     @property
     def code_count(self) -> int:
-        """Number of codes with a meaning: 2^bits, for a codebook its length."""
+        """Number of codes: 2^bits, or the length of a codebook."""
         return 1 << self.bits
 
     @property
     def code_dtype(self) -> str:
-        """Name of the smallest numpy unsigned integer that holds a code."""
+        """Name of numpy's smallest unsigned integer type for the codes."""
         return "uint8" if self.bits <= 8 else f"uint{1 << (self.bits - 1).bit_length()}"
 
     def has(self, what: str) -> bool:
@@ -168,7 +168,7 @@ class BaseFormat:
         raise AssertionError("each kind of format has its own")
 
     def check_profile(self, rules: Profile) -> Profile:
-        """The rules of a profile for this format, each outcome checked to exist in it.
+        """Return a profile's rules for this format, after checking that their outcomes exist in it.
 
         Parameters
         ----------
@@ -177,12 +177,12 @@ class BaseFormat:
         Returns
         -------
         Profile
-            Without rows.
+            The rules, without rows.
 
         Raises
         ------
         TypeError
-            If `rules` is no Profile.
+            If `rules` is not a Profile.
         ValueError
             If the outcome of a rule does not exist in this format; the message names the rule.
 
@@ -195,7 +195,7 @@ class BaseFormat:
         ValueError: overflow='nan' does not apply to float4_e2m1fn: it has no NaN
         """
         if not isinstance(rules, Profile):
-            raise TypeError(f"rules must be a Profile, as fpemu.profile(name) gives, not {type(rules).__name__}")
+            raise TypeError(f"rules must be a Profile, which fpemu.profile(name) returns, not {type(rules).__name__}")
         rules = rules.for_codes(self.codes_key)
         for rule, value, sorts, why in _REQUIREMENTS + (_INTEGER_REQUIREMENTS if self.kind == "int" else ()):
             if getattr(rules, rule).value == value and not any(map(self.has, sorts)):
@@ -211,7 +211,7 @@ class BaseFormat:
         return rules
 
     def scaled(self, code: int) -> tuple[int, int]:
-        """The finite value of a code as (significand, exponent), the value being significand times 2^exponent.
+        """The finite value of a code as (significand, exponent): significand times 2^exponent.
 
         Parameters
         ----------
@@ -278,7 +278,7 @@ class BaseFormat:
         ValueError
             If the code is out of range.
         OverflowError
-            If float64 cannot hold the value; see `exact`.
+            If the value is beyond float64; see `exact`.
 
         Examples
         --------
@@ -312,7 +312,7 @@ class BaseFormat:
         ValueError
             If the format has more than 16 bits.
         OverflowError
-            If float64 cannot hold a value; see `exact`.
+            If a value is beyond float64; see `exact`.
 
         Examples
         --------
@@ -322,7 +322,7 @@ class BaseFormat:
         """
         if self.bits > 16:
             raise ValueError(
-                f"{self.name} has 2^{self.bits} codes: tables of values go to 16 bits; decode the codes you need"
+                f"{self.name} has 2^{self.bits} codes: tables of values are limited to 16 bits; decode single codes"
             )
         return np.array([self.value(code) for code in range(self.code_count)])
 
@@ -356,7 +356,7 @@ class BaseFormat:
 
 
 def check_code(fmt: BaseFormat, code: Any) -> int:
-    """A code as an int; a TypeError or ValueError if it is no code of the format."""
+    """A code as an int; raise TypeError or ValueError if it is not a code of the format."""
     code = as_int(code, "a code")
     if not 0 <= code < fmt.code_count:
         raise ValueError(f"code {code:#x} is out of range: the codes of {fmt.name} are 0 to {fmt.code_count - 1:#x}")

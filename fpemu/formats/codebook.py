@@ -17,8 +17,8 @@ from fpemu.formats.profiles import IEEE, Profile
 class TableFormat(BaseFormat):
     """A codebook: code i stands for ``values[i]``.
 
-    Among equal values the lowest code is produced; a tie between two values goes to the lower code, unless the
-    rounding of the profile decides it.
+    Of equal values, only the lowest code is produced; a tie between two values goes to the lower code, unless the
+    profile's rounding decides it.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TableFormat(BaseFormat):
     values : sequence of float
         2 to 65,536 finite values, in the order of their codes.
     profile : Profile or str
-        Rules of a cast to this format where the call gives none.
+        The default rules of casts to this format.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class TableFormat(BaseFormat):
         if any(isinstance(v, complex) or getattr(getattr(v, "dtype", None), "kind", "f") == "c" for v in given):
             raise TypeError("the values of a codebook must be real numbers, not complex")
         if any(getattr(v, "mask", False) for v in given):
-            raise TypeError("the values of a codebook must be numbers, none of which is masked")
+            raise TypeError("the values of a codebook must be numbers, and none masked")
         try:
             entries = tuple(float(v) for v in given)
         except OverflowError:
@@ -103,9 +103,9 @@ class TableFormat(BaseFormat):
 
 
 def _scaled(value: float) -> tuple[int, int]:
-    """A float as significand 2^exponent, the exponent 0 for whole numbers, else the significand odd.
+    """A float as (significand, exponent): exponent 0 for whole numbers, otherwise an odd significand.
 
-    From its bits: the FPU may be set to flush subnormals to zero.
+    Computed from the float's bits: the FPU may be set to flush subnormals to zero.
     """
     (word,) = struct.unpack("<Q", struct.pack("<d", value))
     field, trailing = word >> 52 & 0x7FF, word & ((1 << 52) - 1)

@@ -36,17 +36,18 @@ class FloatFormat(BaseFormat):
         Exponent bias; default 2^(w-1) - 1 for a w-bit exponent field (at least 0).
     signed : bool
     subnormals : bool
-        False: exponent field 0 holds normals, except code 0 where `zero`.
+        If False, exponent field 0 encodes normal values, except code 0 if `zero`.
     zero : bool
         Whether code 0 is zero.
     infinities : bool
-        At top exponent, trailing significand 0 under ``nan="ieee"``, else the largest magnitude code that is not NaN.
+        Whether there are infinities: with ``nan="ieee"`` at the top exponent with trailing significand 0, otherwise at
+        the largest magnitude code that is not NaN.
     negative_zero : bool, optional
-        Default: whether the code of -0 is free to mean it.
+        Whether there is a -0; default: True if its code has no other meaning.
     nan : {"ieee", "all_ones", "negative_zero", "none"}
-        Which codes are NaN: top exponent with trailing significand not 0; the largest magnitude; the code of -0; none.
+        The NaN codes: top exponent and nonzero trailing significand; the largest magnitude; the code of -0; none.
     profile : Profile or str
-        Rules of a cast to this format where the call gives none.
+        The default rules of casts to this format.
 
     Raises
     ------
@@ -65,7 +66,7 @@ class FloatFormat(BaseFormat):
     name: str
     bits: int
     precision: int
-    bias: int = None  # type: ignore[assignment]  # worked out when the format is made
+    bias: int = None  # type: ignore[assignment]  # set in __post_init__
     signed: bool = True
     subnormals: bool = True
     zero: bool = True
@@ -98,7 +99,7 @@ class FloatFormat(BaseFormat):
             raise ValueError(f"bias must be -{MAX_BIAS} to {MAX_BIAS}, not {self.bias}")
         if self.nan == "ieee" and not self.infinities:
             raise ValueError(
-                "nan='ieee' and infinities=False disagree: the top exponent holds NaN and infinity; use 'all_ones'"
+                "nan='ieee' and infinities=False disagree: the top exponent encodes NaN and infinity; use 'all_ones'"
             )
         if self.nan == "ieee" and self.precision == 1:
             raise ValueError("nan='ieee' and precision=1 disagree: a NaN needs a trailing significand that is not 0")
@@ -149,7 +150,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def infinity_code(self) -> int | None:
-        """The magnitude code of infinity, None without one."""
+        """The magnitude code of infinity; None if the format has none."""
         if not self.infinities:
             return None
         if self.nan == "ieee":
@@ -158,7 +159,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def nan_codes(self) -> range:
-        """The codes of NaNs without the sign bit; under "negative_zero" the one code, sign bit included."""
+        """The magnitude codes of NaNs; with nan="negative_zero" the single code, which includes the sign bit."""
         top = self.magnitude_mask
         if self.nan == "ieee":
             return range((top >> self.trailing_bits << self.trailing_bits) + 1, top + 1)
@@ -170,7 +171,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def nan_code(self) -> int | None:
-        """The canonical (quiet, positive) NaN's code, None without one."""
+        """The code of the canonical NaN (quiet, positive); None if the format has none."""
         if self.nan == "ieee":
             return self.nan_codes[0] - 1 + (1 << (self.trailing_bits - 1))
         return self.nan_codes[0] if self.nan != "none" else None
@@ -189,7 +190,7 @@ class FloatFormat(BaseFormat):
 
     @property
     def min_normal_code(self) -> int:
-        """The magnitude code of the smallest normal value (above `max_code` where there is no normal)."""
+        """The magnitude code of the smallest normal value (above `max_code` if no value is normal)."""
         return 1 << self.trailing_bits if self.subnormals else self.min_code
 
     @property
@@ -221,7 +222,7 @@ class FloatFormat(BaseFormat):
         code = check_code(self, code)
         magnitude = code & self.magnitude_mask
         if magnitude > self.max_code or (self.nan == "negative_zero" and code == self.sign_mask):
-            raise ValueError(f"code {code:#x} of {self.name} is not a finite value's")
+            raise ValueError(f"code {code:#x} of {self.name} has no finite value")
         sign = -1 if code & self.sign_mask else 1
         field, trailing = magnitude >> self.trailing_bits, magnitude & ((1 << self.trailing_bits) - 1)
         if (magnitude == 0 and self.zero) or (field == 0 and self.subnormals):
@@ -229,9 +230,9 @@ class FloatFormat(BaseFormat):
         return sign * (trailing + (1 << self.trailing_bits)), field - self.bias - self.trailing_bits
 
     def from_float32_bits(self, bits: Any) -> Any:
-        """The codes that float32's bits give when their low bits are cut off, as matrix units read tf32 operands.
+        """Cut off the low bits of float32 numbers, as matrix units do to read tf32 operands.
 
-        No rounding of any kind: a cast rounds.  A NaN whose remaining payload is 0 becomes an infinity.
+        Nothing is rounded; `encode` rounds.  A NaN whose remaining payload is 0 becomes an infinity.
 
         Parameters
         ----------
@@ -241,7 +242,7 @@ class FloatFormat(BaseFormat):
         Returns
         -------
         int or numpy.ndarray
-            Codes, of the kind of `bits`.
+            Codes, in the type of `bits`.
 
         Raises
         ------
@@ -256,7 +257,7 @@ class FloatFormat(BaseFormat):
         """
         shape = (self.signed, self.subnormals, self.nan, self.bias, self.exponent_bits)
         if shape != (True, True, "ieee", 127, 8) or self.bits > 32:
-            raise ValueError(f"{self.name} has not float32's sign and exponent fields: use encode")
+            raise ValueError(f"{self.name} does not have float32's sign and exponent fields: use encode")
         return bits >> (32 - self.bits)
 
     def _special(self, code: int) -> float:

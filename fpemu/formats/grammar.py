@@ -45,7 +45,7 @@ def parse(name: str) -> Format | None:
             try:
                 return make(match)
             except ValueError as error:
-                raise ValueError(f"{brief(name)} is no format: {error}") from None
+                raise ValueError(f"{brief(name)} is not a format: {error}") from None
     return None
 
 

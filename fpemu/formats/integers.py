@@ -15,7 +15,7 @@ MAX_FRACTION_BITS = 1 << 20
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class IntFormat(BaseFormat):
-    """An integer or fixed-point format: a code's integer times 2^-fraction_bits.
+    """An integer or fixed-point format: its values are integers times 2^-fraction_bits.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ class IntFormat(BaseFormat):
     fraction_bits : int
         Position of the binary point; may be negative or beyond `bits`.
     symmetric : bool
-        The lowest two's complement code is never produced; it decodes to its value and is called noncanonical.
+        Whether the lowest two's complement code is never produced; it still decodes, and is called noncanonical.
     encoding : {"twos_complement", "sign_magnitude"}
     profile : Profile or str
-        Rules of a cast to this format where the call gives none.
+        The default rules of casts to this format.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class IntFormat(BaseFormat):
         }
 
     def scaled(self, code: int) -> tuple[int, int]:
-        """The value of a code as (integer, exponent), the value being integer times 2^exponent.
+        """The value of a code as (integer, exponent): integer times 2^exponent.
 
         Parameters
         ----------

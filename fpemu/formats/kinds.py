@@ -23,7 +23,7 @@ def same_codes(a: Format, b: Format) -> bool:
     Raises
     ------
     TypeError
-        If one is no Format: a name is not; see `dtype`.
+        If one is not a Format; `dtype` returns the Format for a name.
 
     Examples
     --------
@@ -35,5 +35,5 @@ def same_codes(a: Format, b: Format) -> bool:
     """
     for fmt in (a, b):
         if not isinstance(fmt, FloatFormat | IntFormat | TableFormat):
-            raise TypeError(f"same_codes takes two Formats, as fpemu.dtype(x) gives, not a {type(fmt).__name__}")
+            raise TypeError(f"same_codes takes two Formats, which fpemu.dtype(x) returns, not {type(fmt).__name__}")
     return a.codes_key == b.codes_key

@@ -1,4 +1,4 @@
-"""Look-up of words given by callers; error messages list the allowed words and suggest similar ones."""
+"""Look-up of words from callers; error messages list the allowed words and suggest similar ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def near(name: str, known: Mapping[str, Any] | list[str], count: int = 3) -> str
 
 
 def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (), listed: str = "") -> str:
-    """The error message for an unknown name: the allowed names, or the function `listed`, and similar names.
+    """The error message for an unknown name: the allowed names, or `listed`, which returns them; and similar names.
 
     Examples
     --------
@@ -54,11 +54,11 @@ def unknown(what: str, x: str, known: Iterable[str], others: Iterable[str] = (),
             return text
     if not listed:
         return text
-    return f"unknown {what} {brief(x)}: {listed} lists what is allowed{near(x, [*names, *others])}"
+    return f"unknown {what} {brief(x)}: {listed} lists the allowed ones{near(x, [*names, *others])}"
 
 
 def check_name(value: Any, what: str) -> None:
-    """A TypeError or ValueError if a value is no name: printable, not empty, short enough for messages and tables."""
+    """Raise TypeError or ValueError unless a value is a printable str, not empty, and short enough for tables."""
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a str, not {type(value).__name__}")
     if not value.strip():
@@ -68,25 +68,25 @@ def check_name(value: Any, what: str) -> None:
 
 
 def check_word(word: object, allowed: tuple[str, ...], what: str) -> None:
-    """A TypeError or ValueError if a word is not among those allowed for `what`."""
+    """Raise TypeError or ValueError if a word is not allowed for `what`."""
     if not isinstance(word, str):
         raise TypeError(f"{what} must be a str, not {type(word).__name__}")
     if word not in allowed:
         raise ValueError(f"unknown {what} {brief(word)}: allowed are {', '.join(allowed)}{near(word, list(allowed))}")
 
 
-def choose(kind: type[E], value: str | E, knob: str) -> E:
-    """The member of an enum for its name or for itself; a ValueError lists the allowed names."""
+def choose(kind: type[E], value: str | E, what: str) -> E:
+    """Return the member of an enum with a name, or the member itself; raise ValueError with the allowed names."""
     if isinstance(value, kind):
         return value
     if not isinstance(value, str):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(f"{knob} must be a name or {article} {kind.__name__}, not {type(value).__name__}")
+        raise TypeError(f"{what} must be a name or {article} {kind.__name__}, not {type(value).__name__}")
     try:
         return kind(value.lower())
     except ValueError:
         names = [m.value for m in kind]
-        raise ValueError(unknown(knob, value, names)) from None
+        raise ValueError(unknown(what, value, names)) from None
 
 
 def named(
@@ -97,7 +97,7 @@ def named(
     aliases: Mapping[str, str] | None = None,
     listed: str = "",
 ) -> T:
-    """`x` itself if it is a `kind`, else the one with that name or alias; a ValueError lists the names."""
+    """Return `x` if it is a `kind`, else the member with that name or alias; raise ValueError with the names."""
     if isinstance(x, kind):
         return x
     if not isinstance(x, str):

@@ -1,4 +1,4 @@
-"""Rounding, overflow and the other rules of a cast, as enums, and the named profiles that bundle them.
+"""The profiles: named bundles of the rules of a cast.
 
 A *profile* fixes everything about a cast that the format's name leaves open: rounding, overflow, and the results of
 infinities, NaN, negative numbers and zeros.  A profile is independent of formats; `fpemu.casting.lowering` derives the
@@ -69,12 +69,12 @@ def int_key(
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """A named bundle of casting rules; every knob takes its enum or that enum's name.
+    """A named bundle of casting rules; each is a member of its enum, or the member's name.
 
     Parameters
     ----------
     name : str
-        Shown in messages; profiles with equal rules are equal whatever their names.  `replace` adds what it
+        Shown in messages; profiles with equal rules are equal whatever their names.  `replace` appends its
         changes: "ieee, overflow=nan", which `profile` understands.
     rounding : Rounding or Stochastic or str
     overflow : Overflow or str
@@ -83,7 +83,7 @@ class Profile:
     nan_sign : NanSign or str
     nan_payload : NanPayload or str
     nan_code : int, optional
-        The code of a NaN where a tool has its own (without the sign bit, which `nan_sign` governs).
+        The NaN code of a tool that does not produce the canonical one, without the sign bit (see `nan_sign`).
     unsigned_negative : UnsignedNegative or str
     missing_zero : MissingZero or str
     negative_zero : NegativeZero or str
@@ -98,9 +98,9 @@ class Profile:
     float_to_int_invalid : FloatToIntInvalid or str
     through : Through or str
     rows : tuple, optional
-        What differs for single formats: pairs of a selector and knobs, later ones before earlier ones.  A selector is a
-        format's `codes_key`, or the first word of one ("float", "int", "table"); or ("from", selector, selector), for
-        casts from the one to the other.
+        Exceptions for single formats: pairs of a selector and rules; later pairs override earlier ones.  A selector is
+        a format's `codes_key`, or the first element of one ("float", "int", "table"); or ("from", selector, selector),
+        for casts between two formats.
 
     Raises
     ------
@@ -141,9 +141,9 @@ class Profile:
     def __post_init__(self) -> None:
         check_name(self.name, "a profile's name")
         object.__setattr__(self, "rounding", rounding_mode(self.rounding))
-        for knob, kind in RULE_TYPES.items():
-            object.__setattr__(self, knob, choose(kind, getattr(self, knob), knob))
-        rows = ((who, tuple((knob, getattr(value, "value", value)) for knob, value in row)) for who, row in self.rows)
+        for rule, kind in RULE_TYPES.items():
+            object.__setattr__(self, rule, choose(kind, getattr(self, rule), rule))
+        rows = ((who, tuple((rule, getattr(value, "value", value)) for rule, value in row)) for who, row in self.rows)
         object.__setattr__(self, "rows", tuple(rows))
         if self.nan_code is not None and (isinstance(self.nan_code, bool) or not isinstance(self.nan_code, int)):
             raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
@@ -162,7 +162,7 @@ class Profile:
     def __setstate__(self, state: Any) -> None:
         """Restore a pickle or a copy, checked as the constructor checks it; missing rules get their defaults."""
         if not isinstance(state, dict):
-            raise ValueError("this is no pickled Profile: its state must be a dict")
+            raise ValueError("not a pickled Profile: its state must be a dict")
         names = {field.name for field in dataclasses.fields(self) if field.init}
         self.__dict__.update(Profile(**{name: value for name, value in state.items() if name in names}).__dict__)
 
@@ -183,13 +183,13 @@ class Profile:
             known = False
         return repr(self.name) if known else repr(self)
 
-    def replace(self, **knobs: Any) -> Profile:
-        """Give the profile with some knobs changed, for every format it has rows for.
+    def replace(self, **rules: Any) -> Profile:
+        """Return the profile with some rules changed for all formats, including those with rows.
 
         Parameters
         ----------
-        **knobs
-            Rules of `Profile` and their new values; without a `name` the old name lists the changes.
+        **rules
+            New values of rules, by name; without a new `name`, the changes are appended to the old one.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class Profile:
         Raises
         ------
         ValueError
-            If a knob or a value is unknown.
+            If a rule or a value is unknown.
 
         Examples
         --------
@@ -206,16 +206,16 @@ class Profile:
         >>> fe.profile("ieee").replace(rounding="RTZ")
         Profile(name='ieee, rounding=toward_zero', rounding='toward_zero')
         """
-        known, asked = [f.name for f in dataclasses.fields(self)], list(knobs)
-        for knob in knobs:
-            if knob not in known:
-                raise ValueError(f"unknown knob {brief(knob)}: allowed are {', '.join(known)}" + near(knob, known))
-        if knobs.keys() & {"overflow", "infinity", "nan"}:  # over which float_to_int_invalid would take precedence
-            knobs = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **knobs}
-        if "rows" not in knobs:
-            rows = ((who, tuple((k, v) for k, v in row if k not in knobs)) for who, row in self.rows)
-            knobs["rows"] = tuple((who, row) for who, row in rows if row)
-        made = dataclasses.replace(self, **knobs)
+        known, asked = [f.name for f in dataclasses.fields(self)], list(rules)
+        for rule in rules:
+            if rule not in known:
+                raise ValueError(f"unknown knob {brief(rule)}: allowed are {', '.join(known)}" + near(rule, known))
+        if rules.keys() & {"overflow", "infinity", "nan"}:  # over which float_to_int_invalid would take precedence
+            rules = {"float_to_int_invalid": FloatToIntInvalid.STANDARD, **rules}
+        if "rows" not in rules:
+            rows = ((who, tuple((k, v) for k, v in row if k not in rules)) for who, row in self.rows)
+            rules["rows"] = tuple((who, row) for who, row in rows if row)
+        made = dataclasses.replace(self, **rules)
         if "name" not in asked:
             object.__setattr__(made, "name", _changed_name(self.name, asked, made))
         return made
@@ -242,7 +242,7 @@ class Profile:
         """
         if not self.rows:
             return self
-        knobs: dict[str, Any] = {}
+        rules: dict[str, Any] = {}
         for who, row in self.rows:
             if who[0] == "from":
                 _, before, after = who
@@ -251,8 +251,8 @@ class Profile:
             else:
                 fits = who in (codes_key, codes_key[0])
             if fits:
-                knobs |= row
-        return dataclasses.replace(self, rows=(), **knobs)
+                rules |= row
+        return dataclasses.replace(self, rows=(), **rules)
 
 
 # The keys of the formats that some tool treats specially.
@@ -306,7 +306,7 @@ _C_INTEGERS: Rows = {
         "float_to_int_invalid": "c_x86_64",
     }
 }
-# NaN between float32 and float64 as the CPU's instructions have it; a format to itself is copied.
+# NaNs between float32 and float64, as converted by the CPU; casts of a format to itself copy.
 _CPU_NANS: Rows = {
     _FLOAT32: {"nan_payload": "keep"},
     _FLOAT64: {"nan_payload": "keep"},
@@ -356,7 +356,7 @@ _FLUSHED = {"subnormals_in": "zero_above_16_bits", "subnormals_out": "flush_tiny
 
 _P3109 = {"division_by_zero": "nan"}  # interim report 4.0: Divide(x, 0), Recip(0), RSqrt(0)
 
-# name -> (knobs, rows).  Sources: docs/reference/profiles.md has the source of each line.
+# name -> (rules, rows).  docs/reference/profiles.md gives the source of each line.
 _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "ieee": ({}, {}),
     "ml_dtypes-0.6": ({}, _rows(_ML_DTYPES, {_E8M0: {"rounding": "nearest_away"}}, _COPIED, _C_INTEGERS)),
@@ -372,7 +372,7 @@ _NAMED: dict[str, tuple[dict[str, Any], Rows]] = {
     "riscv": ({"nan_sign": "drop", "float_to_int_invalid": "riscv"}, {}),
     "x86-sse": (_X86, {}),
     "arm": (_ARM, {}),
-    # The same with subnormals flushed: MXCSR's FTZ and DAZ, FPCR's FZ; neither is about half precision.
+    # The same with subnormals flushed: MXCSR's FTZ and DAZ, FPCR's FZ; neither affects half precision.
     "x86-sse-ftz": ({**_X86, **_FLUSHED, "fma_invalid": "quiet"}, {_FLOAT16: {"subnormals_out": "keep"}}),
     "arm-fz": ({**_ARM, **_FLUSHED, "flush_flags": "underflow"}, {_FLOAT16: {"subnormals_out": "keep"}}),
     "p3109-satfinite": ({**_SATURATES, "unsigned_negative": "zero", **_P3109}, {}),
@@ -392,8 +392,8 @@ PROFILE_ALIASES: dict[str, str] = {
 }
 
 _PROFILES: dict[str, Profile] = {
-    name: Profile(name, rows=tuple((who, tuple(row.items())) for who, row in rows.items()), **knobs)
-    for name, (knobs, rows) in _NAMED.items()
+    name: Profile(name, rows=tuple((who, tuple(row.items())) for who, row in rows.items()), **rules)
+    for name, (rules, rows) in _NAMED.items()
 }
 
 IEEE = _PROFILES["ieee"]
@@ -417,7 +417,7 @@ def profile_names() -> list[str]:
 
 
 def profile(name: str | Profile) -> Profile:
-    """The named profile; a `Profile` comes back as it is.
+    """Return the profile with a name; a `Profile` is returned unchanged.
 
     Parameters
     ----------
@@ -466,16 +466,16 @@ def apart(one: Profile, other: Profile) -> tuple[str, str]:
     """
     if one.name != other.name:
         return one.name, other.name
-    knobs = [f.name for f in dataclasses.fields(one) if f.compare and getattr(one, f.name) != getattr(other, f.name)]
-    first, second = (", ".join(f"{knob}={_word(knob, getattr(it, knob))}" for knob in knobs) for it in (one, other))
+    rules = [f.name for f in dataclasses.fields(one) if f.compare and getattr(one, f.name) != getattr(other, f.name)]
+    first, second = (", ".join(f"{rule}={_word(rule, getattr(it, rule))}" for rule in rules) for it in (one, other))
     return f"{one.name} ({first})", f"{other.name} ({second})"
 
 
-def _word(knob: str, value: Any) -> str:
-    """A knob's value in a profile's name."""
+def _word(rule: str, value: Any) -> str:
+    """A rule's value as text in a profile's name."""
     if isinstance(value, Stochastic):
         return f"Stochastic{value.variant}/{value.bits}"
-    if knob == "rows":
+    if rule == "rows":
         return f"{len(value)} of them"
     return hex(value) if isinstance(value, int) else str(getattr(value, "value", value)).lower()
 
@@ -486,22 +486,22 @@ def _parts(name: str) -> tuple[str, dict[str, str]]:
     return base, {rule.strip(): word.strip() for rule, _, word in (change.partition("=") for change in changes)}
 
 
-def _changed_name(name: str, knobs: list[str], made: Profile) -> str:
+def _changed_name(name: str, rules: list[str], made: Profile) -> str:
     """The name of a profile after these rules were replaced."""
     base, changes = _parts(name)
     if base in _PROFILES and made == _PROFILES[base]:
         return base
-    changes |= {knob: _word(knob, getattr(made, knob)) for knob in knobs}
-    return ", ".join([base, *(f"{knob}={word}" if word else knob for knob, word in changes.items())])
+    changes |= {rule: _word(rule, getattr(made, rule)) for rule in rules}
+    return ", ".join([base, *(f"{rule}={word}" if word else rule for rule, word in changes.items())])
 
 
 def _changed(name: str) -> Profile:
     """The profile for a name with changes."""
     base, changes = _parts(name)
-    knobs: dict[str, Any] = dict(changes)
-    if "nan_code" in knobs:
-        knobs["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
-    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**knobs)
+    rules: dict[str, Any] = dict(changes)
+    if "nan_code" in rules:
+        rules["nan_code"] = None if changes["nan_code"] == "none" else int(changes["nan_code"], 0)
+    return named(base, Profile, _PROFILES, "profile", PROFILE_ALIASES, "fpemu.profile_names()").replace(**rules)
 
 
 EXACT = IEEE.replace(nan_payload="keep")  # for conversions without rounding

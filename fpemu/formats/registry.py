@@ -1,4 +1,4 @@
-"""Names and aliases of formats: the table, and the look-up below it.
+"""Names and aliases of formats: the table and the look-up.
 
 Look-up ignores case.  An alias of the table wins over the grammar of `fpemu.formats.grammar`: "e4m3" is
 float8_e4m3fn, as deep-learning people read it, although ``e<E>m<M>`` without a suffix means IEEE-like elsewhere.
@@ -131,15 +131,15 @@ _LOCK = threading.Lock()
 
 
 def dtype(x: Any) -> Format:
-    """The format that a name, an alias, a dtype object or a format itself means.
+    """Return the format for a name, an alias or a dtype object; a format is returned unchanged.
 
     Parameters
     ----------
     x : str, Format, dtype or type
-        A registered name or alias ("float8_e4m3fn", "e4m3", "fp8e4nv", "bf16") in any case, its words parted by "_",
-        "-" or spaces, as it is pasted ("torch.float8_e4m3fn"); a name that describes a format ("e5m10", "int5",
-        "q3.12", "ap_fixed<16,4>", "binary8p4se": see `fpemu.formats.grammar`); a numpy, ml_dtypes or torch dtype, a
-        scalar type, or Python's float (float64), int (int64) and bool (uint1).
+        A registered name or alias ("float8_e4m3fn", "e4m3", "fp8e4nv", "bf16") in any case, with "_", "-" or spaces
+        between its words, or with a module prefix ("torch.float8_e4m3fn"); a name that describes a format ("e5m10",
+        "int5", "q3.12", "ap_fixed<16,4>", "binary8p4se": see `fpemu.formats.grammar`); a numpy, ml_dtypes or torch
+        dtype, a scalar type, or Python's float (float64), int (int64) and bool (uint1).
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _named(name: str) -> Format:
     return _USUAL.get(fmt, fmt)
 
 
-# numpy's abstract types, some of which older versions take for float64 or int64, with a warning.
+# numpy's abstract types, some of which older versions convert to float64 or int64 with a warning.
 _ABSTRACT = (np.generic, np.number, np.inexact, np.floating, np.integer, np.signedinteger, np.unsignedinteger)
 
 
@@ -210,32 +210,32 @@ def _of_object(x: Any) -> Format:
         raise TypeError(f"a format is a name, a Format or a dtype, not {brief(x)}")
     fmt = _NAMES.get(name) or parse(name)  # torch has int3 too
     if fmt is None:
-        raise TypeError(f"{brief(x)} is no dtype of real numbers that fpemu knows")
+        raise TypeError(f"{brief(x)} is not a dtype of real numbers that fpemu knows")
     return fmt
 
 
 def register(fmt: S, *aliases: str) -> S:
-    """Make a format, or a scaled format, known by its name and by other names.
+    """Register a format, or a scaled format, under its name and other names.
 
-    To register an equal format again is fine, and adds the aliases that are new.
+    An equal format may be registered again, with further aliases.
 
     Parameters
     ----------
     fmt : Format or ScaledFormat
     *aliases : str
-        More names; whatever their case.
+        Other names; their case is ignored.
 
     Returns
     -------
     Format or ScaledFormat
-        `fmt`, or the equal format that was registered under its name before.
+        `fmt`, or the equal format that was registered under its name earlier.
 
     Raises
     ------
     ValueError
         If a name is taken by another format; nothing is registered then.
     TypeError
-        If `fmt` is no format or an alias no string.
+        If `fmt` is not a format or an alias is not a string.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def register(fmt: S, *aliases: str) -> S:
 
 
 def registered_scheme(name: str, parsed: Callable[[str], Scheme | None]) -> Scheme:
-    """The scaled format for a name or an alias, or the one that `parsed` makes of it.
+    """The scaled format for a name or an alias; `parsed` makes unregistered ones from their names.
 
     Raises
     ------
@@ -304,7 +304,7 @@ def registered_schemes() -> list[Scheme]:
 def _parsed(name: str, by: Callable[[str], T | None]) -> T | None:
     try:
         return by(key(name))
-    except ValueError:  # it describes an impossible format, so it is free
+    except ValueError:  # the name describes an impossible format, so it is free
         return None
 
 
@@ -316,7 +316,7 @@ def _add_entry(entry: _Entry) -> None:
 
 
 def dtypes() -> list[Format]:
-    """The registered formats: floats from the widest, codebooks, integers, then those of `register`.
+    """List the registered formats: floats from the widest, codebooks, integers, then those added by `register`.
 
     Returns
     -------

@@ -36,14 +36,14 @@ class Stochastic:
       chop (Higham, Pranesh, Simulating low precision floating-point arithmetic, 2019) and in CADNA (Jezequel,
       Chesneaux, CADNA: a library for estimating round-off error propagation, 2008).
 
-    Exact values stay as they are in all of them.
+    No variant changes an exact value.
 
     Parameters
     ----------
     variant : {"A", "B", "C", "equal"}
         P3109's StochasticA, StochasticB, StochasticC; up or down with equal probability.
     bits : int, optional
-        Random bits an element, 1 to 32; default 32.  Of "equal" there is one.
+        Random bits per element, 1 to 32; default 32, for "equal" 1.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class NanPayload(enum.Enum):
 
     DROP = "drop"  # the canonical quiet NaN
     QUIET = "quiet"  # the payload's leading bits, made quiet
-    KEEP = "keep"  # the payload's leading bits, a signalling NaN stays one
+    KEEP = "keep"  # the payload's leading bits, signalling NaNs stay signalling
 
 
 class UnsignedNegative(enum.Enum):
@@ -165,7 +165,7 @@ class SubnormalsOut(enum.Enum):
     KEEP = "keep"
     FLUSH_BEFORE = "flush_before"  # below the smallest normal before rounding
     FLUSH_AFTER = "flush_after"  # the rounded result is subnormal
-    FLUSH_TINY = "flush_tiny"  # tiny results, detected after or before rounding as `tininess` has it
+    FLUSH_TINY = "flush_tiny"  # tiny results, detected after or before rounding as `tininess` says
 
 
 class FlushFlags(enum.Enum):
@@ -191,7 +191,7 @@ class NanResult(enum.Enum):
 
 
 class InvalidNan(enum.Enum):
-    """Operations: the sign of the NaN that an invalid operation gives, where NaNs have one."""
+    """Operations: the sign of an invalid operation's NaN, if NaNs have signs."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -200,8 +200,8 @@ class InvalidNan(enum.Enum):
 class FmaInvalid(enum.Enum):
     """Operations: fma(infinity, 0, quiet NaN), which IEEE 754-2019 clause 7.2 leaves open."""
 
-    INVALID = "invalid"  # raises invalid; its NaN goes first
-    QUIET = "quiet"  # raises nothing and gives the addend
+    INVALID = "invalid"  # raises invalid; the result is the NaN of an invalid operation
+    QUIET = "quiet"  # raises nothing; the result is the addend
 
 
 class DivisionByZero(enum.Enum):

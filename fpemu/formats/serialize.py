@@ -39,7 +39,7 @@ def format_of(fmt: Format) -> dict[str, Any]:
 
 
 def format_from(data: dict[str, Any]) -> Format:
-    """The format with these parameters, as `format_of` gives them.
+    """The format with these parameters, as `format_of` returns them.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def profile_of(profile: Profile) -> dict[str, Any]:
 
 
 def profile_from(data: dict[str, Any]) -> Profile:
-    """The profile with these rules and rows, as `profile_of` gives them.
+    """The profile with these rules and rows, as `profile_of` returns them.
 
     Raises
     ------
@@ -131,10 +131,10 @@ def profile_from(data: dict[str, Any]) -> Profile:
     """
     try:
         rows = tuple(
-            (_tuples(who), tuple((knob, _knob(knob, value)) for knob, value in row)) for who, row in data["rows"]
+            (_tuples(who), tuple((rule, _rule_value(rule, value)) for rule, value in row)) for who, row in data["rows"]
         )
-        knobs = {knob: _knob(knob, value) for knob, value in data.items() if knob != "rows"}
-        return Profile(**knobs, rows=rows)
+        rules = {rule: _rule_value(rule, value) for rule, value in data.items() if rule != "rows"}
+        return Profile(**rules, rows=rows)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a profile's knobs: {error!r}") from None
 
@@ -148,10 +148,10 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
-def _knob(knob: str, value: Any) -> Any:
+def _rule_value(rule: str, value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return getattr(Profile(**{knob: value["enum"]}), knob) if "enum" in value else Stochastic(**value)
+    return getattr(Profile(**{rule: value["enum"]}), rule) if "enum" in value else Stochastic(**value)
 
 
 def _tuples(value: Any) -> Any:

@@ -87,7 +87,7 @@ def unambiguous(names: Iterable[str]) -> list[str]:
 
 
 def ends_negative(name: str) -> bool:
-    """Whether a scheme's name ends with a negative group length, with which other tools mean a whole row.
+    """Whether a scheme's name ends with a negative group length, which means a whole row in other tools.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _several(name: str, names: Any) -> str:
 
 
 def with_group(name: str) -> str:
-    """A scheme's name with its group spelled as in names of schemes: int4_g128 is int4_group128.
+    """A scheme's name with its group as fpemu spells it: int4_group128 for int4_g128.
 
     Examples
     --------

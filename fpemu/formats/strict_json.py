@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-DEPTH = 100  # lists and maps inside each other
+DEPTH = 100  # of nested lists and maps
 
 
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -46,11 +46,11 @@ def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) ->
     >>> parsed('{"a": 1, "a": 2}')
     Traceback (most recent call last):
     ...
-    ValueError: the name 'a' is there twice
+    ValueError: the name 'a' occurs twice
     """
     raw = text.encode() if isinstance(text, str) else text
     if _depth_of(raw) > depth:
-        raise ValueError(f"lists and maps lie more than {depth} deep in each other")
+        raise ValueError(f"lists and maps are nested more than {depth} deep")
     plain = raw.decode("utf-8")
     try:
         value = json.loads(
@@ -61,7 +61,7 @@ def parsed(text: bytes | str, depth: int = DEPTH, *, constants: bool = False) ->
             parse_float=_float,
         )
     except RecursionError:  # invalid JSON may be deeper than `_depth_of` finds
-        raise ValueError("lists and maps lie too deep in each other") from None
+        raise ValueError("lists and maps are nested too deep") from None
     if b"\\u" in raw:
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates fail here
     return value
@@ -79,17 +79,17 @@ def _map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {twice[:60]!r} is there twice")
+        raise ValueError(f"the name {twice[:60]!r} occurs twice")
     return members
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a number in JSON")
 
 
 def _whole(text: str) -> int:
     if len(text) > 20 or text == "-0" or not -(1 << 63) <= int(text) < 1 << 64:
-        raise ValueError(f"{text[:40]} is no integer of 64 bits")
+        raise ValueError(f"{text[:40]} is not an integer of 64 bits")
     return int(text)
 
 

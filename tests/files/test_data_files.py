@@ -177,7 +177,7 @@ def test_wrong_questions(tmp_path):
     with pytest.raises(ValueError, match="holds 24 elements"):
         open_arrays(tmp_path / "x.bin", dtype="float32", shape=(-1, -24))
     (tmp_path / "odd.bin").write_bytes(b"12345")
-    with pytest.raises(ValueError, match="5 bytes are no whole number of float32"):
+    with pytest.raises(ValueError, match="5 bytes are not a whole number of float32"):
         open_arrays(tmp_path / "odd.bin", dtype="float32")
 
 

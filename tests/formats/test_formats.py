@@ -125,7 +125,7 @@ def test_a_value_beyond_float64():
 
 
 def test_tables_of_values_stop_at_16_bits():
-    with pytest.raises(ValueError, match="tfloat32 has 2\\^19 codes: tables of values go to 16 bits"):
+    with pytest.raises(ValueError, match="tfloat32 has 2\\^19 codes: tables of values are limited to 16 bits"):
         fe.dtype("tf32").values()
 
 

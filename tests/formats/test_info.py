@@ -236,9 +236,9 @@ def test_codebooks():
 @pytest.mark.parametrize(
     ("call", "name", "words"),
     [
-        (fe.finfo, "int8", "int8 is no floating-point format: use fe.iinfo"),
-        (fe.finfo, "nf4", "nf4 is no floating-point format: .*fe.describe"),
-        (fe.iinfo, "bf16", "bfloat16 is no integer format: use fe.finfo"),
+        (fe.finfo, "int8", "int8 is not a floating-point format: use fe.iinfo"),
+        (fe.finfo, "nf4", "nf4 is not a floating-point format: .*fe.describe"),
+        (fe.iinfo, "bf16", "bfloat16 is not an integer format: use fe.finfo"),
         (fe.describe, "bf61", "unknown format"),
     ],
 )

@@ -253,9 +253,9 @@ def test_every_p3109_format_to_16_bits():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("float12_e5m5", r"'float12_e5m5' is no format: float12 and e5m5 disagree: 1 \+ 5 \+ 5 = 11 bits"),
+        ("float12_e5m5", r"'float12_e5m5' is not a format: float12 and e5m5 disagree: 1 \+ 5 \+ 5 = 11 bits"),
         ("float9_e5m3fnu", r"float9 and e5m3 disagree: 5 \+ 3 = 8 bits"),
-        ("e9m99", "'e9m99' is no format: bits must be 2 to 64, not 109"),
+        ("e9m99", "'e9m99' is not a format: bits must be 2 to 64, not 109"),
         ("e0m3", "bits=4 and precision=4 disagree"),
         ("e5m0", "nan='ieee' and precision=1 disagree"),
         ("e30m3", "they leave 30 exponent bits, more than 24"),

@@ -157,7 +157,7 @@ def test_listed_cases():
     for call, match in (
         (lambda: fe.same_codes(3.7, fe.dtype("int4")), "same_codes takes two Formats"),
         (lambda: fe.same_codes(fe.dtype("int4"), "int4"), r"fpemu.dtype\(x\)"),
-        (lambda: fe.dtype("float16").check_profile("float32"), r"rules must be a Profile, as fpemu.profile\(name\)"),
+        (lambda: fe.dtype("float16").check_profile("float32"), r"rules must be a Profile, which fpemu.profile\(name\)"),
         (lambda: fe.dtype("float16").value(np.float16(2)), "a code must be an int"),
         (lambda: fe.dtype("float16").exact(1.0), "a code must be an int"),
         (lambda: X.take(np.complex64(1)), "not complex"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NumberClass(enum.IntEnum):
-    """Classes of codes: IEEE 754's ten, numbered as RISC-V's fclass does, and the codes that are never produced."""
+    """Classes of codes: IEEE 754's ten, numbered as by RISC-V's fclass, and the codes that are never produced."""
 
     NEGATIVE_INFINITY = 0
     NEGATIVE_NORMAL = 1
@@ -108,7 +108,7 @@ def zero_mask(codes: NDArray[Any], fmt: Format) -> NDArray[np.bool_]:
 
 
 def ranks(codes: NDArray[Any], fmt: Format) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Numbers in the order of the values, -0 below +0; and which codes are NaN, whose numbers mean nothing."""
+    """Integers in the order of the values (-0 below +0), and a mask of NaNs, whose integers are meaningless."""
     if isinstance(fmt, TableFormat):
         return ranks(np.take(np.array(fmt.entries), codes).view(np.uint64), FLOAT64)
     nans = nan_mask(codes, fmt)

@@ -116,7 +116,7 @@ class Span(NamedTuple):
 
 
 def span_of(integer: int, exponent: int) -> Span:
-    """The span of integer times 2^exponent, which is not 0."""
+    """The span of a nonzero number, integer times 2^exponent."""
     zeros = (integer & -integer).bit_length() - 1
     length = integer.bit_length()
     return Span(length - zeros, exponent + zeros, exponent + length)
@@ -173,21 +173,21 @@ def digits(fmt: Format) -> int:
 
 @functools.lru_cache(maxsize=64)
 def deciding_digits(fmt: Format) -> int:
-    """The most binary digits of the numbers at which a rounding to a format decides: its values, and their middles."""
+    """The most binary digits of the boundaries of rounding to a format: its values and their midpoints."""
     if not isinstance(fmt, TableFormat):
         return digits(fmt) + 1
     return max(abs(number.numerator).bit_length() for number in _deciding_numbers(fmt))
 
 
 def _deciding_numbers(book: TableFormat) -> list[Fraction]:
-    """A codebook's values, and the middles between neighbours."""
+    """A codebook's values, and the midpoints between neighbours."""
     values = sorted({book.exact(code) for code in range(book.code_count)})
     return values + [(low + high) / 2 for low, high in itertools.pairwise(values)]
 
 
 @functools.lru_cache(maxsize=16)
 def deciding_format(book: TableFormat) -> FloatFormat:
-    """A 64-bit format with a digit more than every number at which a rounding to a codebook decides.
+    """A 64-bit format with one digit more than every boundary of rounding to a codebook.
 
     A number rounded to odd to it falls on the same side of each of these as before.
 
@@ -337,7 +337,7 @@ def rounds_once_in(
     overflow_matters: bool = True,
     losses_matter: bool = True,
 ) -> bool:
-    """Whether an operation done in a wider float and then rounded to the target is rounded once, whatever the mode.
+    """Whether an operation in a wider float, then rounded to the target in any mode, is the operation rounded once.
 
     In the wider float sums are rounded to odd, quotients and roots to nearest even, and products must be exact.
 
@@ -350,9 +350,9 @@ def rounds_once_in(
         All held by `wide`.
     target : FloatFormat
     overflow_matters : bool
-        False: what overflows in `wide` overflows in the target, with the same result.
+        If False, results that overflow in `wide` are assumed to overflow in the target with the same result.
     losses_matter : bool
-        False: products that lose digits because they are small are done otherwise.
+        If False, products so small that they lose digits are assumed to be computed elsewhere.
 
     Returns
     -------
@@ -389,7 +389,7 @@ def rounds_once_in(
 def sums_round_once(wide: FloatFormat, target: FloatFormat) -> bool:
     """Whether a sum of two of the target's values, rounded to nearest in a wider float, is rounded once in the target.
 
-    In the target to nearest too, in whatever way at ties; `wide` holds the sum's operands, and does not overflow.
+    The target's rounding is to nearest too, with any rule for ties; `wide` holds the operands and does not overflow.
 
     Notes
     -----

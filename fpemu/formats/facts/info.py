@@ -39,7 +39,7 @@ class IntInfo(Limits):
 
     @property
     def kind(self) -> str:
-        """The letter that numpy gives it: "i" signed, "u" unsigned."""
+        """The letter for the kind, as in numpy: "i" signed, "u" unsigned."""
         return "i" if self.format.signed else "u"
 
     @property
@@ -102,7 +102,7 @@ Info = FloatInfo | IntInfo | TableInfo
 
 
 def finfo(fmt: Any) -> FloatInfo:
-    """The limits of a floating-point format, as `numpy.finfo` has them, and more.
+    """The limits of a floating-point format: the fields of `numpy.finfo` and more.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def finfo(fmt: Any) -> FloatInfo:
     ValueError
         If the format is not floating-point.
     OverflowError
-        On access to a field that float64 cannot hold; see `exact`.
+        On access to a field whose value is beyond float64; see `exact`.
 
     Examples
     --------
@@ -149,13 +149,13 @@ def finfo(fmt: Any) -> FloatInfo:
     info = describe(fmt)
     if not isinstance(info, FloatInfo):
         raise ValueError(
-            f"{info.name} is no floating-point format: use fe.iinfo for integers, fe.describe for any format"
+            f"{info.name} is not a floating-point format: use fe.iinfo for integers, fe.describe for any format"
         )
     return info
 
 
 def iinfo(fmt: Any) -> IntInfo:
-    """The limits of an integer or fixed-point format, as `numpy.iinfo` has them, and more.
+    """The limits of an integer or fixed-point format: the fields of `numpy.iinfo` and more.
 
     Parameters
     ----------
@@ -183,12 +183,12 @@ def iinfo(fmt: Any) -> IntInfo:
     """
     info = describe(fmt)
     if not isinstance(info, IntInfo):
-        raise ValueError(f"{info.name} is no integer format: use fe.finfo for floats, fe.describe for any format")
+        raise ValueError(f"{info.name} is not an integer format: use fe.finfo for floats, fe.describe for any format")
     return info
 
 
 def describe(fmt: Any) -> Info:
-    """The limits of any format: as `finfo` or `iinfo` gives them, or a codebook's.
+    """The limits of any format, as returned by `finfo` or `iinfo`, or of a codebook.
 
     Parameters
     ----------

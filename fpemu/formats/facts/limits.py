@@ -34,7 +34,7 @@ class Limits:
 
     format: Any
 
-    # Fields of `to_dict`, in order; those in `numbers` come from `dyadic`, which gives None for a missing value.
+    # Fields of `to_dict`, in order; those in `numbers` come from `dyadic`, which returns None for a missing value.
     fields: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[tuple[str, ...]] = ()
 
@@ -250,12 +250,12 @@ class FloatInfo(Limits):
 
     @property
     def eps(self) -> float:
-        """The next value above 1.0 less 1.0; 2^(1-p) in a format without them."""
+        """The difference between 1.0 and the next larger value; 2^(1-p) if the format lacks one of them."""
         return self._value("eps")
 
     @property
     def epsneg(self) -> float:
-        """1.0 less the next value below it; 2^-p in a format without them."""
+        """The difference between 1.0 and the next smaller value; 2^-p if the format lacks one of them."""
         return self._value("epsneg")
 
     @property
@@ -272,7 +272,7 @@ class FloatInfo(Limits):
 
     @property
     def precision(self) -> int:
-        """Decimal digits that survive the way into the format and back (C's DIG)."""
+        """Decimal digits that survive a conversion to the format and back (C's DIG)."""
         return int((self.format.precision - 1) * math.log10(2))
 
     @property
@@ -312,7 +312,7 @@ class FloatInfo(Limits):
 
     @property
     def maxexp(self) -> int:
-        """The smallest power of two that is beyond the largest value's binade."""
+        """The exponent of the smallest power of two above the largest value's binade."""
         significand, exponent = self.format.scaled(self.format.max_code)
         return significand.bit_length() + exponent
 
@@ -414,14 +414,14 @@ def _rules(fmt: Format) -> str:
         ("unsigned_negative", "standard"): nan or "0",
         ("missing_zero", "standard"): f"zero: {nan or 'the smallest value'}",
     }
-    knobs = ["overflow", "infinity", "nan"]
-    knobs += ["unsigned_negative"] * (not fmt.has("negative")) + ["missing_zero"] * (not fmt.has("zero"))
+    always = ["overflow", "infinity", "nan"]
+    always += ["unsigned_negative"] * (not fmt.has("negative")) + ["missing_zero"] * (not fmt.has("zero"))
     usual = Profile()
     texts = [f"rounding {getattr(rules.rounding, 'value', rules.rounding)}"]
-    for knob in (f.name for f in dataclasses.fields(Profile) if f.name not in ("name", "rounding", "rows")):
-        value = getattr(rules, knob)
+    for rule in (f.name for f in dataclasses.fields(Profile) if f.name not in ("name", "rounding", "rows")):
+        value = getattr(rules, rule)
         word = getattr(value, "value", value)
-        if knob in knobs or value != getattr(usual, knob):
-            comes_to = meaning.get((knob, word))
-            texts.append(f"{knob} {word}" + (f" ({comes_to})" if comes_to else ""))
+        if rule in always or value != getattr(usual, rule):
+            comes_to = meaning.get((rule, word))
+            texts.append(f"{rule} {word}" + (f" ({comes_to})" if comes_to else ""))
     return ", ".join(texts)

@@ -123,8 +123,8 @@ class Literal(NamedTuple):
     def leading(self) -> Leading:
         """The first 128 binary digits of a number's magnitude.
 
-        Numbers beyond 2^(2^30) or below 2^-(2^30), where no format has values, become others of that magnitude:
-        every format and rule gives the same for both.
+        Numbers beyond 2^(2^30) or below 2^-(2^30), where no format has values, become others of that magnitude,
+        for which every format and rule has the same result.
 
         Examples
         --------
@@ -173,7 +173,7 @@ class Literal(NamedTuple):
         m, power = self.significand, self.exponent
         if self.base == 10 and power >= 0:  # m 5^power 2^power
             up = power - exponent
-            size = width - up  # of the digits of m 5^power that are asked for, counted from its last one
+            size = width - up  # of the required digits of m 5^power, counted from the last
             if size <= 0:
                 return 0, False
             m = m * pow(5, power, 1 << size) % (1 << size)

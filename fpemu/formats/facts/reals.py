@@ -23,8 +23,8 @@ LONGEST_WRITTEN = 4000  # binary digits of integers in messages; Python writes 4
 
 _ADVICE = {
     "NoneType": "for a missing number give float('nan')",
-    "dict": "of a dict, as a state dict is, cast each value: {name: fe.cast(x, fmt) for name, x in d.items()}",
-    "OrderedDict": "of a dict, as a state dict is, cast each value: {name: fe.cast(x, fmt) for name, x in d.items()}",
+    "dict": "cast each value of a dict, such as a state dict: {name: fe.cast(x, fmt) for name, x in d.items()}",
+    "OrderedDict": "cast each value of a dict, such as a state dict: {name: fe.cast(x, fmt) for name, x in d.items()}",
     "generator": "a generator can be read once only: give list(x)",
     "set": "a set has no order: give sorted(x)",
     "frozenset": "a set has no order: give sorted(x)",
@@ -32,7 +32,7 @@ _ADVICE = {
     "mpc": "cast x.real and x.imag apart",
     "bytes": "text is a str: decode it first, x.decode()",
     "bytearray": "text is a str: decode it first, x.decode(); for codes give np.frombuffer(x, np.uint8) and source=",
-    "constant": "mpmath's constants have digits without end: +mpmath.pi has those of the working precision",
+    "constant": "mpmath's constants have infinitely many digits: +mpmath.pi has the working precision",
     "Quantized": "for its values give x.dequantize()",
 }
 
@@ -49,14 +49,14 @@ def real(x: Any) -> int | float | Exact:
     Returns
     -------
     int, float, Fraction or Literal
-        A float for zeros that are no integers, infinities and NaN; a signalling one for a signalling one.
+        A float for zeros of non-integer types, infinities and NaN (signalling if `x` is).
 
     Raises
     ------
     TypeError
         If it has no exact value.
     ValueError
-        If a text is no number.
+        If a text is not a number.
 
     Examples
     --------

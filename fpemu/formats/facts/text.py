@@ -20,7 +20,7 @@ LONGEST_PRINTED = 1000  # binary digits of integers that are printed in decimal;
 
 
 class Exact(NamedTuple):
-    """An exact value, number 2^scale; `more`: whether digits follow the first `known` binary ones, 128 at most.
+    """An exact value, number times 2^scale; `more`: whether more than its first `known` (at most 128) digits are set.
 
     A value beyond 2^(2^16), or below the inverse of that, has a scale and a number from 1 to 2 (or -2 to -1); others
     have scale 0.  Beyond 2^(2^30) only that fact is known (`beyond`).
