@@ -67,7 +67,7 @@ HEADERS = {
     "true in a shape": (fields(shape="(True,)"), "impossible shape"),
     "many dimensions": (fields(shape=f"({'1,' * 1000})"), "impossible shape"),
     "a list": ("[1, 2]", "not a description of an array"),
-    "another key": ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'x': 1}", "alone"),
+    "another key": ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'x': 1}", "and shape only"),
     "a number of digits": (fields(shape=f"({'9' * 5000},)"), "not a description of an array|impossible shape"),
     "no type": (fields(descr="'nonsense'"), "impossible descr"),
     "a deprecated type": (fields(descr="'a4'"), "impossible descr"),

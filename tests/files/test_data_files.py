@@ -224,9 +224,9 @@ def test_a_member_shorter_than_its_header_says(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", (tmp_path / "x.npy").read_bytes()[:-4])
         archive.writestr("notes.txt", "no array")
-    with pytest.warns(UserWarning, match=r"x.npz, notes.txt, left out: member 'notes.txt' is no array"):
+    with pytest.warns(UserWarning, match=r"x.npz, notes.txt, left out: member 'notes.txt' is not an array"):
         open_arrays(tmp_path / "x.npz")
-    with pytest.raises(ValueError, match=r"'notes.txt' is no array"):
+    with pytest.raises(ValueError, match=r"'notes.txt' is not an array"):
         open_arrays(tmp_path / "x.npz", member="notes.txt")
     (stored,) = open_arrays(tmp_path / "x.npz", member="x")
     with pytest.raises(ValueError, match="'x' ends early"):

@@ -65,7 +65,7 @@ REFUSED = {
     "metadata of numbers": ({**NAMED, "__metadata__": {"x": 1}}, 4, "is not a map of texts"),
     "metadata in a list": ({**NAMED, "__metadata__": []}, 4, "is not a map of texts"),
     "a float in a shape": (b'{"a":{"dtype":"U8","shape":[2.0],"data_offsets":[0,2]}}', 2, "are not at bytes"),
-    "minus zero in a shape": (b'{"a":{"dtype":"U8","shape":[-0],"data_offsets":[0,0]}}', 0, "-0 is no integer"),
+    "minus zero in a shape": (b'{"a":{"dtype":"U8","shape":[-0],"data_offsets":[0,0]}}', 0, "-0 is not an integer"),
     "true in a shape": (b'{"a":{"dtype":"U8","shape":[true],"data_offsets":[0,1]}}', 1, "are not at bytes"),
     "a huge shape": ({"a": {"dtype": "U8", "shape": [1 << 40] * 2, "data_offsets": [0, 0]}}, 0, "too many elements"),
     "a shape of 66 bits": ({"a": {"dtype": "F64", "shape": [1 << 61], "data_offsets": [0, 0]}}, 0, "are not at bytes"),

@@ -164,7 +164,7 @@ def test_torch_dtypes(name, expected):
     ids=lambda wrong: str(wrong).partition(" at ")[0],
 )  # fmt: skip
 def test_what_is_no_format(wrong):
-    with pytest.raises(TypeError, match=r"a format is a name, a Format or a dtype|no dtype of real numbers"):
+    with pytest.raises(TypeError, match=r"a format is a name, a Format or a dtype|not a dtype of real numbers"):
         fe.dtype(wrong)
 
 
