@@ -13,7 +13,7 @@ core = numba.njit(nogil=True, forceinline=True)
 
 
 def loop(function):
-    """Compile an array loop on its first call, without the GIL, cached on disk where that is possible."""
+    """Compile an array loop on its first call, without the GIL, cached on disk if possible."""
     compiled = numba.njit(nogil=True)(function)
     if folder is not None:
         LoopCache(function, folder).attach(compiled)

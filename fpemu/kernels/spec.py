@@ -1,8 +1,8 @@
-"""Positions in the integer tuples that carry formats and rules into the kernels, and the numbers that stand there.
+"""Positions in the integer tuples by which kernels know formats and rules, and the numbers at these positions.
 
 Kernels know no format objects, names or strings: a format is its ``spec``, the rules of a cast or an operation are
-``rules``.  Both are tuples of signed 64-bit integers (64-bit magnitudes wrap), each of one length, so that a new format
-or rule recompiles nothing.
+``rules``.  Both are tuples of signed 64-bit integers (64-bit magnitudes wrap) of fixed lengths, so that a new format or
+rule recompiles nothing.
 """
 
 # spec: the format
@@ -54,7 +54,7 @@ RAISES_INEXACT = 21  # conversions and roundings to integers raise inexact
 FLOAT_TO_INTEGER = 22  # an operand's format is a float format, the result's is not: no integer means invalid
 DIVISION_BY_ZERO = 23  # division by zero gives NaN instead of an infinity
 EXTREMUM = 24  # one of the EXTREMUM_ numbers
-INTEGRAL_ROUNDING = 25  # how round_to_integral reaches an integer, numbered as ROUNDING
+INTEGRAL_ROUNDING = 25  # how round_to_integral rounds to an integer, numbered as ROUNDING
 INTEGRAL_BITS = 26  # the random bits of that rounding
 FLUSH_FLAGS = 27  # the flags of a result that is flushed to zero
 SIGN_ONLY = 28  # the result has the operand's format: the code passes through, apart from its sign bit

@@ -24,7 +24,7 @@ def available_cpus():
 
 
 def requested_count():
-    """The number of threads in FPEMU_NUM_THREADS, or None if it is unset; a ValueError if it is invalid."""
+    """The number of threads in FPEMU_NUM_THREADS, or None if it is unset; raise ValueError if it is invalid."""
     requested = os.environ.get("FPEMU_NUM_THREADS")
     if requested is None:
         return None
@@ -64,7 +64,7 @@ def _executor(count):
 
 
 def _forget():
-    """Forget the pool in the child of a fork, which has no threads and makes a new pool when it needs one."""
+    """Forget the pool in the child of a fork: its threads do not exist there, and a new pool is made on demand."""
     global _pool, _lock
     _pool = None
     _lock = threading.Lock()
@@ -116,7 +116,7 @@ class _Work:
         with self._state:
             self._next = self.size
             self._state.wait_for(lambda: not self._helpers)
-            self.work = None  # a helper not yet started keeps no reference to the array
+            self.work = None  # helpers that have not started must not keep the array alive
 
 
 def _call_helpers(job, count):

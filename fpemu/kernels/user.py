@@ -164,7 +164,7 @@ def from_float(number, spec, rules, random=0):
 
 @public
 def to_float(code, spec):
-    """A code's value as a float64, rounded to nearest even if float64 does not have it.
+    """A code's value as a float64, rounded to nearest even if it is not exactly a float64.
 
     {parameters}
 
@@ -543,7 +543,7 @@ def compare(x, y, x_spec, y_spec, rules=NO_RULES):
 
 @public
 def random_bits(key, place, rules):
-    """The random integer that `cast` uses for the element at a place; 0 if the rounding is not stochastic.
+    """The random integer that `cast` uses for an element of the stream; 0 if the rounding is not stochastic.
 
     {parameters}
 

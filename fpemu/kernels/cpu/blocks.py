@@ -86,8 +86,7 @@ def nearest_scales(low, high, divisor, infinite, bits, inverses, divisors):
     `low`, `high`: float32, low <= 0 <= high.  `divisor`: float64 of 24 digits at most, so that the float64 quotient
     lies on the same side as the exact one of every float32 and every midpoint
     (`fpemu.formats.facts.exactness.quotients_round_once` shows this).  `infinite`: the scale of a block with an
-    infinity.  `divisors`: the scales in float64, with infinity
-    for 0, whose inverse is 0.  Inverses are rounded.
+    infinity.  `divisors`: the scales in float64, with infinity for 0, whose inverse is 0.  Inverses are rounded.
     """
     largest = float_of(uint32(0x7F7FFFFF))
     for row in range(low.shape[0]):

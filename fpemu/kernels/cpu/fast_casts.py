@@ -1,6 +1,6 @@
 """Fast casts: float32 (float64) to a narrow format's values or codes, in loops that LLVM vectorises.
 
-Everything here is branch-free on integers of the float's width.  The constants of a format and a profile come as a
+Everything here is branch-free on integers of the float's width.  The constants of a format and a profile are a
 `Grid`, computed by `fpemu.casting.fast_paths`.  The results are those of `fpemu.kernels.scalar.convert`.
 
 Drawn for float32 to a format with a 4-bit significand (m = 3), in a normal binade:
@@ -214,7 +214,7 @@ def by_uniform_shift(x, random, codes, rounding_class, gap, plain, level, grid):
 
     For formats with the source's exponent range, with precision 1, or without subnormals: in the gap below the smallest
     normal number there are two results.  The last retained bit, corrected by the offset, is the code's parity.  In
-    plain formats without a gap the offset is 0, and the sign rides along in ALL_NORMAL blocks.
+    plain formats without a gap the offset is 0, and ALL_NORMAL blocks shift the sign with the rest.
     """
     one = like(x, 1)
     sign_rides = plain and level == ALL_NORMAL and not gap
@@ -262,7 +262,7 @@ def stochastic_increment(significand, deep, mask, random, grid):
 def by_shift(x, random, codes, rounding_class, plain, level, grid):
     """Any rounding into a format with subnormals: the cut grows below emin; pure integers.
 
-    If the cut reaches beyond the implicit bit, no bit is retained, and a carry gives the smallest quantum.
+    If the cut reaches beyond the implicit bit, no bit is retained, and a carry is the smallest quantum.
     """
     one = like(x, 1)
     zero = like(x, 0)
@@ -344,7 +344,7 @@ def addition_loop(codes, rounding_class, plain, halves):
 
     @loop
     def addition(x, words, probe, out):
-        """False, and nothing done, if the FPU is unfit."""
+        """Do nothing and return False if the FPU is unfit."""
         if not float_environment_is_standard(probe):
             return False
         grid = grid_of(words)
@@ -463,7 +463,7 @@ def is_special(word, infinity):
 
 @loop
 def native_array(x, sign, infinity, outcomes, probe, out):
-    """Convert bits of float32 to float64 or back, to nearest even: False, and nothing done, if the FPU is unfit.
+    """Convert bits of float32 to float64 or back, to nearest even; do nothing and return False if the FPU is unfit.
 
     `sign`: the sign bit of sources; `infinity`: the bits of the results' infinity.  `outcomes`: the results of
     overflows, infinities and NaN, each for both signs; then the payload bits that a NaN retains from float32 to

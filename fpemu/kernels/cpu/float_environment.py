@@ -8,7 +8,7 @@ def float_environment_is_standard(probe):
     """Whether the FPU rounds to nearest even and keeps subnormals.
 
     Other libraries can leave other modes set (a shared object built with -ffast-math flushes subnormals to zero).
-    `probe` holds 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5 and 2, so that the compiler computes nothing.
+    `probe` is 1, 2^-24, 1 + 2^-23, 1 + 2^-22, the smallest normal, 0.5 and 2, so that the compiler computes nothing.
     """
     one, tiny, odd, even, normal, half, two = probe[0], probe[1], probe[2], probe[3], probe[4], probe[5], probe[6]
     nearest = one + tiny == one and odd + tiny == even

@@ -3,7 +3,7 @@
 A float of P bits that is rounded to odd lies on the same side of every number of up to P - 1 bits as the exact result,
 so that any rounding to at most P - 2 bits gives the same result for both (Boldo and Melquiond, Emulation of FMA and
 correctly rounded sums: proved algorithms using rounding to odd, IEEE Transactions on Computers 57(4), 2008, theorem 1).
-A sum is made odd by its error, which TwoSum gives exactly (Knuth, The Art of Computer Programming, volume 2, 4.2.2,
+A sum is made odd by its error, which TwoSum computes exactly (Knuth, The Art of Computer Programming, volume 2, 4.2.2,
 theorem B).  arithmetic/fast_paths.py uses these loops only for products that are exact, and shows that quotients and
 roots never lie on a rounding boundary unless they are exact.
 """

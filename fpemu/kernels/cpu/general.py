@@ -11,9 +11,9 @@ from fpemu.kernels.spec import RANDOM_BITS, ROUNDING, STOCHASTIC_A
 
 @loop
 def convert_array(codes, source, target, rules, randoms, key, first, out):
-    """Codes of `source` to codes of `target`.
+    """Convert codes of `source` to codes of `target`.
 
-    `randoms`: an integer for each element; or empty: the stream of `key`, from its element `first` on.
+    `randoms`: an integer for each element, or empty for the stream of `key`, from its element `first` on.
     """
     stochastic = rules[ROUNDING] >= STOCHASTIC_A
     drawn = uint64(32 - rules[RANDOM_BITS])

@@ -46,7 +46,7 @@ def interval(binade, digits, binades, thresholds, inclusive):
 
 @loop
 def codebook_array(codes, source, zero_subnormals, binades, thresholds, inclusive, results, specials, out):
-    """Codes of `source` to a codebook: out[i] is the result of the interval in which the value lies.
+    """Convert codes of `source` to a codebook: out[i] is the result of the interval in which the value lies.
 
     `binades` and `thresholds`: the sort keys at which intervals begin.  `specials`: the results of a positive NaN, a
     negative NaN, +infinity and -infinity.
@@ -73,7 +73,7 @@ def take_pairs(table, x, y, width, out):
 
 @loop
 def take_pairs_with_flags(table, x, y, width, bits, out, flags):
-    """As `take_pairs`; an entry holds a result, and flags from bit `bits` on."""
+    """As `take_pairs`; an entry is a result, with flags from bit `bits` on."""
     for i in range(out.size):
         entry = table[(uint32(x[i]) << uint32(width)) | uint32(y[i])]
         out[i] = entry
@@ -82,7 +82,7 @@ def take_pairs_with_flags(table, x, y, width, bits, out, flags):
 
 @loop
 def bins_array(x, ends, below, thresholds, results, specials, probe, out):
-    """Floats to a codebook, by bins with one threshold at most: False, and nothing done, if the FPU is unfit.
+    """Convert floats to a codebook by bins with at most one threshold; do nothing and return False if the FPU is unfit.
 
     `ends`: the range to which numbers are clamped, and the number of bins per unit.  The bin of x is (x - lowest) times
     that number, rounded by the FPU.  This is monotonic in x: thresholds in lower bins are below x, those in higher bins

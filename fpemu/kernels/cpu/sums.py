@@ -203,7 +203,7 @@ def steps_in_binade(total, row, first, last, words, prefixes, out):
 
 @loop
 def float_steps_array(x, length, block, prefixes, words, probe, out, redo):
-    """Sums as in `accumulate_array`, by the FPU, on float bits: False, and nothing done, if the FPU is unfit.
+    """Sums as in `accumulate_array`, by the FPU, on float bits; do nothing and return False if the FPU is unfit.
 
     `words`: the number of bits to cut off; 1, or 0 if none are; the largest magnitude before rounding that does not
     overflow; and for `steps_in_binade` the mask of the exponent, the bits of the first binade and of the end of the

@@ -1,7 +1,7 @@
 """An exact accumulator: a fixed-point number wide enough for all sums of a format's values, or of their products.
 
-Its digits have 32 bits each and stand in signed 64-bit words, the lowest first.  The upper halves collect carries, so
-that a term changes only three digits, a product five.  (U. Kulisch's long accumulator.)
+Its digits have 32 bits each, in signed 64-bit words, the lowest first.  The upper halves collect carries, so that a
+term changes only three digits, a product five.  (U. Kulisch's long accumulator.)
 """
 
 from numpy import int64, uint64
@@ -67,7 +67,7 @@ def deposit(digits, high, low, position, negative):
 
 @core
 def carry(digits):
-    """Propagate the carries: all digits but the last, which holds the sign, are then 0 to 2^32 - 1."""
+    """Propagate the carries: all digits but the last, which has the sign, are then 0 to 2^32 - 1."""
     carried = int64(0)
     for i in range(digits.size - 1):
         total = digits[i] + carried
@@ -90,9 +90,9 @@ def magnitude_digit(digits, i, negative, lowest):
 def round_total(digits, bottom, seen, count, mean, target, rules, random):
     """The sum, or with `mean` the sum divided by `count`, rounded once: (code, flags).
 
-    `bottom`: the exponent of the accumulator's last bit.  NaN, infinities and zeros give the results of successive
+    `bottom`: the exponent of the accumulator's last bit.  NaN, infinities and zeros have the results of successive
     additions (IEEE 754-2019 clauses 6.1 to 6.3, 7.2 and 9.4), except that infinities raise nothing beside a NaN and
-    that no NaN's payload propagates: so the order of the terms does not matter.
+    that no NaN's payload propagates; thus the order of the terms does not matter.
     """
     if seen & (SEEN_NAN | SEEN_INVALID):
         return uint64(rules[INVALID_NAN]), INVALID_FLAG if seen & SEEN_INVALID else 0

@@ -1,6 +1,6 @@
 """Operations on codes: decode, compute exactly, round once by `scalar.convert.encode`; with IEEE 754's flags.
 
-Sums, products, quotients, roots, signs and remainders; `integral` and `comparison` hold the others.
+Sums, products, quotients, roots, signs and remainders; the others are in `integral` and `comparison`.
 """
 
 from numpy import uint64

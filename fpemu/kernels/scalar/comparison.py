@@ -66,7 +66,7 @@ def total_order(x_operand, y_operand):
 
 @core
 def second_unless(wanted, x_operand, y_operand, y_code, target, rules, random):
-    """The first operand if it stands in the wanted order to the second, else the second: (code, flags).
+    """The first operand if its order to the second is the wanted one, else the second: (code, flags).
 
     MINPS and MAXPS of x86 (Intel SDM, volume 2): two zeros or a NaN operand give the second, a NaN unchanged; any NaN
     is invalid.

@@ -288,7 +288,7 @@ def underflow(negative, rules):
 
 @core
 def convert(code, source, target, rules, random):
-    """A code of format `source` as a code of format `target`."""
+    """Convert a code of format `source` to a code of format `target`."""
     category, negative, significand, exponent = decode(code, source)
     if category == NOT_A_NUMBER:
         return encode_nan(negative, significand, target, rules)

@@ -104,7 +104,7 @@ def normalize_words(x):
 
 @core
 def divide_words(high, low, divisor):
-    """Two words divided by one: (quotient, remainder); needs high < divisor and divisor's top bit set.
+    """Two words divided by one: (quotient, remainder); requires high < divisor and the divisor's top bit set.
 
     Schoolbook division with 32-bit digits: an estimate of each digit is at most 2 too large (Knuth, The Art of Computer
     Programming, volume 2, 4.3.1, theorem B).

@@ -25,8 +25,8 @@ HALF_UNIT = uint64(1 << 63)
 def shift_right_jam(high, low, sticky, shift):
     """Two words shifted right by `shift` (>= 0) bits, with `sticky`: whether nonzero bits lie below them.
 
-    With the first word as the integer part, the second one holds the first 64 bits that are cut off: its top bit is
-    worth one half.
+    With the first word as the integer part, the second word is the first 64 bits that are cut off: its top bit is worth
+    one half.
     """
     if shift == 0:
         return high, low, sticky
