@@ -23,6 +23,7 @@ from fpemu.formats.lookup import check_word
 from fpemu.verification import Claim
 from fpemu.verification.diagnosis import cause_by_class, cause_by_rule
 from fpemu.verification.differences import (
+    checked_int,
     codes_in,
     codes_of_values,
     common_shape,
@@ -177,9 +178,7 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     """
     __tracebackhide__ = True
     fmt = dtype(fmt)
-    allowed = as_int(maxulp, "maxulp")
-    if allowed < 0:
-        raise ValueError(f"maxulp must be 0 or more, not {allowed}")
+    allowed = checked_int(maxulp, "maxulp")
     got, want = codes_of_values(actual, fmt, "actual"), codes_of_values(desired, fmt, "desired")
     shape = common_shape(got, want)
     got, want = got.ravel(), want.ravel()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
-from collections.abc import Container
-from typing import Annotated, Any
+from collections.abc import Callable, Container
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -76,6 +77,29 @@ def _option_of(word: str, options: Container[str]) -> tuple[str, str | None]:
     return (name, value or None) if name in options else (word, None)
 
 
+def _ungrouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each parameter that is a named tuple of options replaced by these options, for typer."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if hasattr(hint, "_field_defaults")}
+    parameters = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        options = groups[name]._field_defaults if name in groups else {name: parameter.default}
+        types = get_type_hints(groups[name], include_extras=True) if name in groups else hints
+        parameters += [
+            inspect.Parameter(option, parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=types[option])
+            for option, default in options.items()
+        ]
+
+    def ungrouped(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{option: values.pop(option) for option in group._fields})
+        command(**values)
+
+    ungrouped.__doc__, ungrouped.__annotations__ = command.__doc__, {}
+    ungrouped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return ungrouped
+
+
 class Commands(TyperGroup):
     """The commands, each imported when it is requested."""
 
@@ -95,7 +119,7 @@ class Commands(TyperGroup):
         if cmd_name not in self.commands:
             module = importlib.import_module(f"fpemu.cli.{cmd_name}")
             single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            single.command(cmd_name, cls=Command, no_args_is_help=False)(getattr(module, cmd_name))
+            single.command(cmd_name, cls=Command, no_args_is_help=False)(_ungrouped(getattr(module, cmd_name)))
             self.commands[cmd_name] = typer.main.get_command(single)
         return self.commands[cmd_name]
 

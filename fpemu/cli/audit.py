@@ -11,21 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from fpemu.cli.audit_recording import Selection, audit_recording
-from fpemu.cli.options import (
-    ExactOption,
-    ExtremumOption,
-    JsonOption,
-    OperandsOption,
-    OverflowOption,
-    ProfileOption,
-    RoundingOption,
-    SignalingOption,
-    SourceOption,
-    format_of_claim,
-)
-from fpemu.cli.output import console, print_json, progress
+from fpemu.cli.options import ClaimOptions, JsonOption, format_of_claim
+from fpemu.cli.output import console, print_json, progress, wrong_usage
 from fpemu.files.boundary import line
-from fpemu.verification import Claim, audits, given_arguments
+from fpemu.verification import Claim, audits
 from fpemu.verification.audits import Recorded, function, library, program
 from fpemu.verification.audits.recordings import is_recording
 from fpemu.verification.vectors import generate, read
@@ -57,14 +46,8 @@ def audit(
         str | None,
         typer.Option("--item", metavar="NAME", help="One item of a device's recording, by its name."),
     ] = None,
-    source: SourceOption = None,
-    operands: OperandsOption = None,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
-    exact: ExactOption = None,
-    signaling: SignalingOption = None,
-    extremum: ExtremumOption = None,
+    *,
+    claim_options: ClaimOptions,
     flags: Annotated[bool, typer.Option("--flags", help="Audit flags too, in TestFloat's numbering.")] = False,
     exact_nan: Annotated[bool, typer.Option("--exact-nan", help="Compare the codes of NaN too.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Try all inputs if there are no more than this.")] = 1
@@ -99,24 +82,22 @@ def audit(
         raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")
     if operation is None and answers is None:
         raise typer.BadParameter("say what it computes: fpemu audit add -f float16 ...", param_hint="OPERATION")
-    arguments = given_arguments(
-        **{"source": source, "operands": operands or None, "rounding": rounding, "profile": profile},
-        **{"overflow": overflow, "exact": exact, "signaling": signaling, "extremum": extremum},
-    )
+    arguments = claim_options.given
     nan = "exact" if exact_nan else "class"
     if answers is not None and is_recording(answers):
         if flags or resume is not None or arguments.keys() & {"operands", "exact", "signaling", "extremum"}:
             options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
             raise typer.BadParameter(f"a device's recording has no use for {options}")
-        rules = given_arguments(rounding=rounding, profile=profile, overflow=overflow)
-        passed = audit_recording(answers, Selection(item, operation, format, source), rules, nan, json)
+        rules: dict[str, Any] = {
+            word: arguments[word] for word in ("rounding", "profile", "overflow") if word in arguments
+        }
+        selection = Selection(item, operation, format, claim_options.source)
+        passed = audit_recording(answers, selection, rules, nan, json)
     else:
         if item is not None:
             raise typer.BadParameter("only a device's recording has items", param_hint="'--item'")
-        try:
+        with wrong_usage("OPERATION, '--format' and the rules"):
             claim = None if operation is None else Claim.of(operation, format, **arguments)
-        except (ValueError, TypeError) as wrong:
-            raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
         subject = _recorded(answers, claim) if answers is not None else _subject(program_line, python, shared, timeout)
         inputs: dict[str, Any] = {"limit": limit, "random": random, "seed": seed}
         settings = {"operation": operation, "format": format, **arguments, "flags": flags, "nan": nan}
@@ -159,10 +140,8 @@ def _recorded(path: Path, claim: Claim | None) -> Recorded:
 
 def _subject(command: str | None, python: str | None, shared: str | None, timeout: float) -> Any:
     if command is not None:
-        try:
+        with wrong_usage("'--program'"):  # an unclosed quote
             return program(command, timeout)
-        except ValueError as wrong:  # an unclosed quote
-            raise typer.BadParameter(str(wrong), param_hint="'--program'") from None
     text = python or shared or ""
     path, _, name = text.rpartition(":")
     if not (path and name):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import typer
 from rich.text import Text
 
-from fpemu.cli.output import console, print_json, print_table, progress
+from fpemu.cli.output import console, print_json, print_table, progress, wrong_usage
 from fpemu.files.boundary import line
 from fpemu.formats import dtype
 from fpemu.formats.lookup import near
@@ -43,11 +43,9 @@ class Selection(NamedTuple):
                     param_hint="'--item'",
                 )
             return {self.item: recording[self.item]}
-        try:
+        with wrong_usage("OPERATION, '--format', '--from'"):
             operation = None if self.operation is None else operation_of(self.operation)
             result, source = (None if name is None else dtype(name).name for name in (self.format, self.source))
-        except (ValueError, TypeError) as wrong:
-            raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format', '--from'") from None
         chosen = {
             name: item
             for name, item in recording.items()

@@ -11,9 +11,7 @@ from rich.text import Text
 from fpemu.cli.options import (
     FormatsOption,
     JsonOption,
-    OverflowOption,
-    ProfileOption,
-    RoundingOption,
+    RuleOptions,
     SeedOption,
     formats_of,
     rule_facts,
@@ -21,7 +19,7 @@ from fpemu.cli.options import (
     seed_of,
     title,
 )
-from fpemu.cli.output import bits, console, print_json, print_table
+from fpemu.cli.output import bits, console, print_json, print_table, wrong_usage
 from fpemu.formats import Profile, TableFormat
 from fpemu.formats.facts.text import number_text
 from fpemu.inspection import Evaluation, EvaluationStep, ExpressionError, evaluate
@@ -44,9 +42,8 @@ def calc(
     exact_literals: Annotated[
         bool, typer.Option("--exact-literals", help="Use numbers exactly as written, not rounded first.")
     ] = False,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
+    *,
+    rule_options: RuleOptions,
     seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -72,12 +69,10 @@ def calc(
             raise typer.BadParameter(
                 f"{fmt.name} is a codebook: operations have results in float and integer formats", param_hint="'-f'"
             )
-    rules = [rules_of(fmt, profile, rounding, overflow) for fmt in chosen]
+    rules = [rules_of(fmt, *rule_options) for fmt in chosen]
     seed = seed_of(seed, rules)
-    try:
+    with wrong_usage("'EXPRESSION'", ExpressionError):
         results = [evaluate(text, fmt, rule, seed, exact_literals) for fmt, rule in zip(chosen, rules, strict=True)]
-    except ExpressionError as error:
-        raise typer.BadParameter(str(error), param_hint="'EXPRESSION'") from None
     if json:
         print_json([{**rule_facts(rule, seed), **one.to_dict()} for one, rule in zip(results, rules, strict=True)])
         return

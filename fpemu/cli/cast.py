@@ -16,17 +16,12 @@ from fpemu.arithmetic.doubles import difference, doubles
 from fpemu.casting import as_source
 from fpemu.casting.stochastic import streamed
 from fpemu.cli.options import (
-    DtypeOption,
     FileArgument,
+    FileOptions,
     FormatOption,
     JsonOption,
-    MemberOption,
-    OverflowOption,
-    ProfileOption,
-    RawOption,
-    RoundingOption,
+    RuleOptions,
     SeedOption,
-    ShapeOption,
     formats_of,
     open_file,
     rounding_word,
@@ -34,7 +29,7 @@ from fpemu.cli.options import (
     rules_of,
     seed_of,
 )
-from fpemu.cli.output import print_json, print_table, progress, summary
+from fpemu.cli.output import print_json, print_table, progress, summary, wrong_usage
 from fpemu.files import UnknownEndingError, kind_by_name, kind_of_output
 from fpemu.files.boundary import shown
 from fpemu.files.data_files import Outgoing, StoredArray, metadata_of, write_arrays
@@ -52,14 +47,10 @@ def cast(
         typer.Option("--out", "-o", metavar="FILE", help=".npy, .npz, .safetensors, or raw.", show_default=False),
     ],
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, not values.")] = False,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
+    *,
+    rule_options: RuleOptions,
     seed: SeedOption = None,
-    dtype: DtypeOption = None,
-    shape: ShapeOption = None,
-    raw: RawOption = False,
-    member: MemberOption = None,
+    file_options: FileOptions,
     json: JsonOption = False,
 ) -> None:
     """Cast the arrays of a file to a format and write the values, or the codes, to another file.
@@ -80,10 +71,11 @@ def cast(
         fpemu cast x.f32 --raw --dtype float32 --shape 128,256 -f e5m2 --rounding stochastic --seed 0 -o y.npy
     """
     (fmt,) = formats_of([format])
-    rules = rules_of(fmt, profile, rounding, overflow)
+    rules = rules_of(fmt, *rule_options)
     seed = seed_of(seed, [rules])
+    raw = file_options.raw
     kind = _output_kind(out, raw, file)
-    arrays = open_file(file, dtype, shape, member, raw and kind_by_name(file) is None)
+    arrays = open_file(file, file_options._replace(raw=raw and kind_by_name(file) is None))
     if not arrays:
         raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
     if len(arrays) != 1 and kind not in (".npz", ".safetensors"):
@@ -108,10 +100,8 @@ def _output_kind(out: Path, raw: bool, file: Path) -> str:
     is_raw = raw and kind_by_name(out) is None
     if raw and not is_raw and kind_by_name(file) is not None:
         raise typer.BadParameter(f"{file} and {out} are no raw numbers by their names", param_hint="'--raw'")
-    try:
+    with wrong_usage("'-o' / '--out'", UnknownEndingError):
         return kind_of_output(out, is_raw)
-    except UnknownEndingError as error:
-        raise typer.BadParameter(str(error), param_hint="'-o' / '--out'") from None
 
 
 class _ArrayCast:

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from fpemu.cli.options import FormatsArgument, FormatsOption, JsonOption, PlotOption, formats_of
-from fpemu.cli.output import console, picture_path, print_json, print_table, save_picture
+from fpemu.cli.output import console, picture_path, print_json, print_table, save_picture, wrong_usage
 from fpemu.formats.facts import comparison_table
 from fpemu.reports import plotting
 
@@ -30,11 +30,8 @@ def compare(
     if not chosen:
         raise typer.BadParameter("name one format or more, as `fpemu compare fp16 bf16`", param_hint="'FORMAT'")
     picture_path(plot)
-    try:
+    with wrong_usage("'FORMAT'"):
         comparison = comparison_table.compare(*chosen)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'FORMAT'") from None
-
     if json:
         print_json(comparison.rows)
     else:

@@ -13,12 +13,11 @@ import typer
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from fpemu.cli.options import JsonOption
-from fpemu.cli.output import console, print_json
+from fpemu.cli.output import console, print_json, progress
 from fpemu.demo import canvas, network, sine
 from fpemu.demo.network import FormatResult, Network
 from fpemu.files.atomic import replacing
@@ -53,10 +52,15 @@ def demo(
     digits = network.load()
     out.mkdir(parents=True, exist_ok=True)
     files = [_write_weights(digits, out / "weights.npy")]
-    with _progress() as progress:
-        results = _evaluate(digits, progress)
-        quantized = [sine.quantize_signal(sine.sample()[1], bits) for bits in sine.SINE_BITS]
-        files += _draw_pictures(digits, results, out, progress)
+    casts = network.casts()
+    results = []
+    with progress("casting the network (the first run also compiles the kernels)", len(casts)) as advance:
+        for name, scaled in casts:
+            results.append(network.evaluate_format(digits, name, scaled))
+            advance(1)
+    quantized = [sine.quantize_signal(sine.sample()[1], bits) for bits in sine.SINE_BITS]
+    with progress("drawing the pictures", None):
+        files += _draw_pictures(digits, results, out)
     if json:
         print_json(_to_dict(results, quantized, files))
         return
@@ -75,32 +79,14 @@ def demo(
         output.print(f"  {command}", style="bold", markup=False, soft_wrap=True)
 
 
-def _progress() -> Progress:
-    """A progress bar on the error stream, if that is a terminal."""
-    errors = console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
-
-
-def _evaluate(digits: Network, progress: Progress) -> list[FormatResult]:
-    casts = network.casts()
-    task = progress.add_task("compiling the kernels (kept for the next time)", total=len(casts))
-    results = []
-    for name, scaled in casts:
-        results.append(network.evaluate_format(digits, name, scaled))
-        progress.update(task, description=f"casting to {name}", advance=1)
-    return results
-
-
 def _write_weights(digits: Network, path: Path) -> Path:
     with replacing(path) as stream:
         np.save(stream, digits.all_weights.astype(np.float32))
     return path
 
 
-def _draw_pictures(digits: Network, results: Sequence[FormatResult], out: Path, progress: Progress) -> list[Path]:
-    """Draw the pictures; return their files, none without matplotlib."""
-    progress.add_task("drawing the pictures", total=None)
+def _draw_pictures(digits: Network, results: Sequence[FormatResult], out: Path) -> list[Path]:
+    """Draw the pictures and return their files; none without matplotlib."""
     try:
         from fpemu.demo.pictures import write_pictures
     except ModuleNotFoundError as error:
@@ -235,9 +221,6 @@ def _to_dict(
 ) -> dict[str, Any]:
     return {
         "formats": [dataclasses.asdict(r) for r in results],
-        "sine": [
-            {"bits": q.bits, "step": q.step, "sqnr": q.sqnr, "max_error": float(np.abs(q.error).max())}
-            for q in quantized
-        ],
+        "sine": [{"bits": q.bits, "step": q.step, "sqnr": q.sqnr, "max_error": q.max_error} for q in quantized],
         "files": [str(f) for f in files],
     }

@@ -11,17 +11,15 @@ from rich.console import Console
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
-    OverflowOption,
     PlotOption,
-    ProfileOption,
-    RoundingOption,
+    RuleOptions,
     float_number,
     formats_of,
     rounding_word,
     rules_of,
     title,
 )
-from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
+from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture, wrong_usage
 from fpemu.inspection.accuracy import MAX_BITS, Accuracy, measure, usual_methods
 from fpemu.inspection.operations import find_operation
 from fpemu.reports import plotting
@@ -45,9 +43,8 @@ def error(
     low: Annotated[str | None, typer.Option("--from", metavar="X", help="The smallest operand.")] = None,
     high: Annotated[str | None, typer.Option("--to", metavar="X", help="The largest operand.")] = None,
     binades: Annotated[bool, typer.Option("--binades", help="Also the largest error of each binade.")] = False,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
+    *,
+    rule_options: RuleOptions,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -66,18 +63,16 @@ def error(
         fpemu error sqrt -f bfloat16 --against numpy --plot errors.png
     """
     (fmt,) = formats_of([format])
-    rules = rules_of(fmt, profile, rounding, overflow)
+    rules = rules_of(fmt, *rule_options)
     least = None if low is None else float_number(low, "'--from'", "toward_positive")  # the first float64 in the range
     most = None if high is None else float_number(high, "'--to'", "toward_negative")
     picture_path(plot)
-    try:
+    with wrong_usage("'FUNCTION', '--against'"):
         operation = find_operation(function)
         ways = against or usual_methods(function, fmt)
         total = fmt.code_count**operation.operands if fmt.bits <= MAX_BITS.get(operation.operands, 0) else 0
         with progress(f"{operation.name} of {fmt.name}", (1 + len(ways)) * total) as advance:
             accuracy = measure(function, fmt, ways, rules, least, most, advance)
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="'FUNCTION', '--against'") from None
     if json:
         print_json({"rounding": rounding_word(rules.rounding), **accuracy.to_dict()})
     else:

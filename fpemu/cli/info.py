@@ -58,16 +58,12 @@ def info(
     for index, fmt in enumerate(chosen):
         if index:
             out.print()
-        if isinstance(fmt, ScaledFormat):
-            head, *lines = scheme_lines(fmt)
-            out.print(Text(head, "bold"))
-            for line in lines:
-                out.print(Text(line), soft_wrap=True)
-            continue
-        head, *lines = str(describe(fmt)).splitlines()
+        head, *lines = scheme_lines(fmt) if isinstance(fmt, ScaledFormat) else str(describe(fmt)).splitlines()
         out.print(Text(head, "bold"))
         for line in lines:
             out.print(Text(line), soft_wrap=True)
+        if isinstance(fmt, ScaledFormat):
+            continue
         fields = Code(fmt, 0).fields
         out.print(
             Text("  ") + bits([(name, name[0] * len(digits)) for name, digits in fields]), bits(fields, names=True)

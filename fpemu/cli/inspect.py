@@ -13,9 +13,7 @@ from fpemu.cli.options import (
     FormatsArgument,
     FormatsOption,
     JsonOption,
-    OverflowOption,
-    ProfileOption,
-    RoundingOption,
+    RuleOptions,
     SeedOption,
     code,
     formats_of,
@@ -45,9 +43,8 @@ def inspect(
     format: FormatsOption = None,
     as_code: Annotated[bool, typer.Option("--code", help="VALUE is a code, even 126.")] = False,
     as_value: Annotated[bool, typer.Option("--value", help="VALUE is a number, even 0x7E.")] = False,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
+    *,
+    rule_options: RuleOptions,
     seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -82,7 +79,7 @@ def inspect(
         facts: list[tuple[Explanation, Profile | None]] = [(explain_code(written, fmt), None) for fmt in chosen]
     else:
         given = number(value)
-        rules = [rules_of(fmt, profile, rounding, overflow) for fmt in chosen]
+        rules = [rules_of(fmt, *rule_options) for fmt in chosen]
         seed = seed_of(seed, rules)
         facts = [(explain(given, fmt, rule, seed), rule) for fmt, rule in zip(chosen, rules, strict=True)]
     if json:

@@ -6,12 +6,13 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
 
 from fpemu.arithmetic import round_literal
+from fpemu.cli.output import wrong_usage
 from fpemu.files import UnknownEndingError, kind_of_input
 from fpemu.files.boundary import line
 from fpemu.files.data_files import StoredArray, element_type
@@ -24,25 +25,18 @@ from fpemu.quantization.definition.scaled_format import ScaledFormat
 from fpemu.quantization.definition.targets import format_or_scheme
 
 __all__ = [
-    "DtypeOption",
-    "ExactOption",
-    "ExtremumOption",
+    "ClaimOptions",
     "FileArgument",
+    "FileOptions",
     "FormatOption",
     "FormatsArgument",
     "FormatsOption",
     "JsonOption",
-    "MemberOption",
-    "OperandsOption",
-    "OverflowOption",
     "PlotOption",
     "ProfileOption",
-    "RawOption",
     "RoundingOption",
+    "RuleOptions",
     "SeedOption",
-    "ShapeOption",
-    "SignalingOption",
-    "SourceOption",
     "code",
     "float_number",
     "format_of_claim",
@@ -67,17 +61,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; numbers th
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help=".npy, .npz, .safetensors, or raw numbers.", show_default=False)
 ]
-DtypeOption = Annotated[
-    str | None,
-    typer.Option("--dtype", help="What the file's elements are: a numpy dtype (raw files), or the format of codes."),
-]
-ShapeOption = Annotated[str | None, typer.Option("--shape", metavar="N,N...", help="Shape of a raw file's array.")]
-RawOption = Annotated[
-    bool, typer.Option("--raw", help="Files whose endings are unknown hold raw numbers, as .bin, .raw, .dat do.")
-]
-MemberOption = Annotated[
-    str | None, typer.Option("--member", help="The one array of an .npz or .safetensors file to take.")
-]
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", help="Rules of the cast: ieee, torch, ml_dtypes, onnx, cuda-satfinite ...")
 ]
@@ -87,20 +70,6 @@ RoundingOption = Annotated[
 OverflowOption = Annotated[
     str | None, typer.Option("--overflow", help="Instead of the profile's: standard, saturate, infinity, nan, wrap.")
 ]
-ExactOption = Annotated[
-    bool | None,
-    typer.Option("--exact/--notexact", help="Conversions, round_to_integral: whether they raise inexact."),
-]
-SignalingOption = Annotated[
-    bool | None, typer.Option("--signaling/--quiet", help="Comparisons: whether a quiet NaN raises invalid.")
-]
-ExtremumOption = Annotated[
-    str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or arm's.")
-]
-SourceOption = Annotated[str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")]
-OperandsOption = Annotated[
-    list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
-]
 format_of_claim = typer.Option(
     "--format", "-f", metavar="FORMAT", help="The format of operands and result; of a cast, the result's."
 )
@@ -108,6 +77,61 @@ SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of s
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", metavar="PICTURE", help="Draw a picture: a .png, .svg or .pdf file.")
 ]
+
+
+class RuleOptions(NamedTuple):
+    """Options for the rules of a cast or an operation."""
+
+    rounding: RoundingOption = None
+    overflow: OverflowOption = None
+    profile: ProfileOption = None
+
+
+class ClaimOptions(NamedTuple):
+    """Options for a claim, besides its operation and its format."""
+
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
+    ] = None
+    operands: Annotated[
+        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
+    ] = None
+    rounding: RoundingOption = None
+    overflow: OverflowOption = None
+    profile: ProfileOption = None
+    exact: Annotated[
+        bool | None,
+        typer.Option("--exact/--notexact", help="Conversions, round_to_integral: whether they raise inexact."),
+    ] = None
+    signaling: Annotated[
+        bool | None, typer.Option("--signaling/--quiet", help="Comparisons: whether a quiet NaN raises invalid.")
+    ] = None
+    extremum: Annotated[
+        str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or arm's.")
+    ] = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments of `Claim.of` for the options that were given."""
+        return {name: value for name, value in self._asdict().items() if value not in (None, [])}
+
+
+class FileOptions(NamedTuple):
+    """Options for reading the arrays of a file."""
+
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="What the file's elements are: a numpy dtype (raw files), or the format of codes."
+        ),
+    ] = None
+    shape: Annotated[str | None, typer.Option("--shape", metavar="N,N...", help="Shape of a raw file's array.")] = None
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Files whose endings are unknown hold raw numbers, as .bin, .raw, .dat do.")
+    ] = False
+    member: Annotated[
+        str | None, typer.Option("--member", help="The one array of an .npz or .safetensors file to take.")
+    ] = None
 
 
 def formats_of(*names: list[str] | None) -> list[Format]:
@@ -122,25 +146,21 @@ def formats_of(*names: list[str] | None) -> list[Format]:
 
 def targets_of(*names: list[str] | None) -> list[Format | ScaledFormat]:
     """The formats and scaled formats with these names; wrong names are wrong usage."""
-    try:
+    with wrong_usage("'-f' / '--format'"):
         return [format_or_scheme(name) for group in names for name in group or ()]
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(str(error), param_hint="'-f' / '--format'") from None
 
 
 def rules_of(
-    fmt: Format, name: str | Profile | None, rounding: str | None = None, overflow: str | None = None
+    fmt: Format, rounding: str | None = None, overflow: str | None = None, name: str | Profile | None = None
 ) -> Profile:
     """The rules of a cast to a format, from the options; unknown or inapplicable rules are wrong usage."""
-    try:
+    with wrong_usage("'--profile', '--rounding', '--overflow'"):
         rules = fmt.profile if name is None else profile(name)
         if rounding is not None:
             rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # output names it separately
         if overflow is not None:
             rules = rules.replace(overflow=overflow)
         fmt.check_profile(rules)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'--profile', '--rounding', '--overflow'") from None
     return rules
 
 
@@ -178,20 +198,15 @@ def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
     return seed
 
 
-def open_file(
-    file: Path, dtype: str | None, shape: str | None, member: str | None, raw: bool = False
-) -> list[StoredArray]:
+def open_file(file: Path, options: FileOptions) -> list[StoredArray]:
     """The arrays of a file, by the options; warnings name the arrays that cannot be read."""
+    dtype, shape, raw, member = options
     if dtype is not None:
-        try:
+        with wrong_usage("'--dtype'"):
             element_type(dtype)
-        except (ValueError, TypeError) as error:
-            raise typer.BadParameter(str(error), param_hint="'--dtype'") from None
     sizes = _parsed_shape(shape)
-    try:
+    with wrong_usage("'--raw'", UnknownEndingError):
         kind = kind_of_input(file, raw)
-    except UnknownEndingError as error:
-        raise typer.BadParameter(str(error), param_hint="'--raw'") from None
     if dtype is None and kind == "raw":
         raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
     with warnings.catch_warnings(record=True) as warned:
@@ -222,13 +237,11 @@ def code(text: str) -> int:
 def number(text: str, hint: str = "'VALUE'") -> Literal:
     """Parse a number exactly; integers may be hexadecimal or binary."""
     plain = text.replace("\u2212", "-")
-    try:
+    with wrong_usage(hint):
         if is_code(plain):
             value = int(plain, 0)
             return Literal(columns.NUMBER, value < 0, abs(value)) if value else Literal(columns.ZERO, plain[0] == "-")
         return read(plain)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=hint) from None
 
 
 def float_number(text: str, hint: str, rounding: str = "nearest_even") -> float:

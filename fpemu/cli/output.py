@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ __all__ = [
     "progress",
     "save_picture",
     "summary",
+    "wrong_usage",
 ]
 
 FIELD_STYLES = {
@@ -136,28 +137,37 @@ def bits(fields: Sequence[tuple[str, str]], names: bool = False) -> Text:
 
 
 @contextlib.contextmanager
+def wrong_usage(
+    hint: str, errors: type[Exception] | tuple[type[Exception], ...] = (ValueError, TypeError)
+) -> Iterator[None]:
+    """Report errors as wrong usage of the arguments and options in `hint`."""
+    try:
+        yield
+    except errors as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None
+
+
+@contextlib.contextmanager
 def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with the number of elements done; a bar appears if the work takes long.
+    """Yield a function to call with the number of elements done; on a terminal, a bar appears if the work takes long.
 
     `total` is the number of all elements, None if unknown.
     """
-    with contextlib.ExitStack() as stack:
-        started = time.monotonic()
-        done = 0
-        bar: Progress | None = None
-        errors = console(stderr=True)
-
-        def advance(count: int) -> None:
-            nonlocal bar, done
-            done += count
-            if bar is None and errors.is_terminal and time.monotonic() - started > BAR_DELAY:
-                columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
-                bar = stack.enter_context(Progress(*columns, TimeRemainingColumn(), console=errors, transient=True))
-                bar.add_task(description, total=total)
-            if bar is not None:
-                bar.update(bar.task_ids[0], completed=done)
-
-        yield advance
+    errors = console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
+    bar = Progress(*columns, TimeRemainingColumn(), console=errors, transient=True)
+    task = bar.add_task(description, total=total)
+    start = threading.Timer(BAR_DELAY, bar.start)  # even if the first element takes long
+    if errors.is_terminal:
+        start.start()
+    try:
+        yield lambda count: bar.advance(task, count)
+    finally:
+        start.cancel()
+        if start.is_alive():
+            start.join()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def picture_path(path: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fpemu.cli.options import FormatsOption, JsonOption
-from fpemu.cli.output import print_json, progress, summary
+from fpemu.cli.output import print_json, progress, summary, wrong_usage
 from fpemu.verification.audits import probe_script
 
 __all__ = ["probe"]
@@ -46,10 +46,8 @@ def probe(
 
         fpemu audit --recorded recording.probe --profile torch
     """
-    try:
+    with wrong_usage("'--format', '--operation'"):
         plan = probe_script.ProbePlan(format, operation)
-    except (ValueError, TypeError) as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="'--format', '--operation'") from None
     with progress("inputs", len(plan.claims)) as advance:
         inputs = {"per_cell": per_cell, "random": random, "seed": seed}
         names = probe_script.probe(output, format, operation, **inputs, progress=advance)

@@ -13,24 +13,21 @@ from rich.text import Text
 
 from fpemu.casting import cast
 from fpemu.cli.options import (
-    DtypeOption,
     FileArgument,
+    FileOptions,
     FormatsArgument,
     FormatsOption,
     JsonOption,
-    MemberOption,
     PlotOption,
-    RawOption,
     RoundingOption,
     SeedOption,
-    ShapeOption,
     float_number,
     open_file,
     rules_of,
     seed_of,
     targets_of,
 )
-from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture
+from fpemu.cli.output import console, picture_path, print_json, print_table, progress, save_picture, wrong_usage
 from fpemu.files.boundary import line, shown
 from fpemu.files.data_files import StoredArray
 from fpemu.formats import Format, Profile
@@ -72,10 +69,8 @@ def report(
     ] = None,
     pad: Annotated[bool, typer.Option("--pad", help="Let the last block of a scaled format be shorter.")] = False,
     seed: SeedOption = None,
-    dtype: DtypeOption = None,
-    shape: ShapeOption = None,
-    raw: RawOption = False,
-    member: MemberOption = None,
+    *,
+    file_options: FileOptions,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -114,7 +109,7 @@ def report(
     seed = seed_of(seed, rules)
     factor = _scale(scale)
     picture_path(plot)
-    arrays = open_file(file, dtype, shape, member, raw)
+    arrays = open_file(file, file_options)
     if plot is not None and len(arrays) != 1:
         raise typer.BadParameter(
             f"a picture shows one array, {file} has {len(arrays)}: add --member", param_hint="'--plot'"
@@ -139,20 +134,16 @@ def _with_rules(
     chosen: list[Format | ScaledFormat], profile: str | None, scale_rule: str | None, rounding: str | None
 ) -> tuple[list[Format | ScaledFormat], list[Profile]]:
     """The formats, with another scale rule if one is given, and the rules of the casts to them."""
-    try:
+    with wrong_usage("'--scale-rule'"):
         targets = chosen if scale_rule is None else with_scale_rule(chosen, scale_rule)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'--scale-rule'") from None
-    try:
+    with wrong_usage("'--profile'"):
         under = targets_under(targets, profile)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'--profile'") from None
     rules = []
     for fmt in under.targets:
         if isinstance(fmt, ScaledFormat):
-            rules.append(rules_of(fmt.element, under.elements or fmt.own_profile.elements, rounding))
+            rules.append(rules_of(fmt.element, rounding, name=under.elements or fmt.own_profile.elements))
         else:
-            rules.append(rules_of(fmt, under.casts, rounding))
+            rules.append(rules_of(fmt, rounding, name=under.casts))
     return targets, rules
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,16 +16,23 @@ from fpemu.arithmetic.flags import Flags, flag_names
 from fpemu.cli.options import (
     FormatOption,
     JsonOption,
-    OverflowOption,
     PlotOption,
-    ProfileOption,
-    RoundingOption,
+    RuleOptions,
     formats_of,
     rounding_word,
     rules_of,
     title,
 )
-from fpemu.cli.output import console, json_text, picture_path, print_json, print_table, save_picture, summary
+from fpemu.cli.output import (
+    console,
+    json_text,
+    picture_path,
+    print_json,
+    print_table,
+    save_picture,
+    summary,
+    wrong_usage,
+)
 from fpemu.files.atomic import replacing
 from fpemu.formats import FloatFormat, IntFormat
 from fpemu.inspection import Code
@@ -54,9 +62,8 @@ def table(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a .csv, .json or .npy file.")
     ] = None,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
+    *,
+    rule_options: RuleOptions,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -78,11 +85,9 @@ def table(
     target = fmt if result is None else formats_of([result])[0]
     if not (isinstance(fmt, FloatFormat | IntFormat) and isinstance(target, FloatFormat | IntFormat)):
         raise typer.BadParameter("operations are of float and integer formats, not codebooks", param_hint="'-f'")
-    rules = rules_of(target, profile, rounding, overflow)
-    try:
+    rules = rules_of(target, *rule_options)
+    with wrong_usage("'OPERATION'"):
         operands = tabulated(operation, fmt)[0].operands
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'OPERATION'") from None
     picture_path(plot)
     if output is not None and output.suffix.lower() not in FILES:
         raise typer.BadParameter(f"{output}: a table's name ends in {', '.join(FILES)}", param_hint="'--output'")
@@ -95,10 +100,8 @@ def table(
             "file, -o table.csv",
             param_hint="'--output'",
         )
-    try:
+    with wrong_usage("'OPERATION'"):
         tabulation = operation_table(operation, fmt, target, rules)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'OPERATION'") from None
     if flags and tabulation.flags is None:
         raise typer.BadParameter(f"profile {rules.name} rounds twice: it has no flags", param_hint="'--flags'")
 
@@ -160,14 +163,8 @@ def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
     """All results for JSON; for two operands a list for each x."""
     words = {code: Code(tabulation.result, code).data for code in np.unique(tabulation.codes).tolist()}
 
-    def nested(cell: Any) -> Any:
-        rows = [cell(index) for index in np.ndindex(tabulation.codes.shape)]
-        count = tabulation.format.code_count
-        return (
-            rows
-            if tabulation.codes.ndim == 1
-            else [rows[start : start + count] for start in range(0, len(rows), count)]
-        )
+    def mapped(read: Callable[[int], Any], numbers: Any) -> Any:
+        return [mapped(read, each) for each in numbers] if isinstance(numbers, list) else read(numbers)
 
     facts: dict[str, Any] = {
         "operation": tabulation.operation.name,
@@ -177,11 +174,10 @@ def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
         "rounding": rounding_word(tabulation.profile.rounding),
         "operands": [Code(tabulation.format, code).data for code in range(tabulation.format.code_count)],
         "codes": tabulation.codes.tolist(),
-        "values": nested(lambda index: words[int(tabulation.codes[index])]),
+        "values": mapped(words.__getitem__, tabulation.codes.tolist()),
     }
     if flags and tabulation.flags is not None:
-        bits = tabulation.flags.bits
-        facts["flags"] = nested(lambda index: flag_names(int(bits[index])))
+        facts["flags"] = mapped(flag_names, tabulation.flags.bits.tolist())
     return facts
 
 

@@ -9,19 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fpemu.cli.options import (
-    ExactOption,
-    ExtremumOption,
-    JsonOption,
-    OperandsOption,
-    OverflowOption,
-    ProfileOption,
-    RoundingOption,
-    SignalingOption,
-    SourceOption,
-    format_of_claim,
-)
-from fpemu.cli.output import console, print_json, print_table, progress, summary
+from fpemu.cli.options import ClaimOptions, JsonOption, format_of_claim
+from fpemu.cli.output import console, print_json, print_table, progress, summary, wrong_usage
 from fpemu.verification import Claim, given_arguments
 from fpemu.verification.vectors import SITUATIONS, Vectors, generate, write, write_bench
 from fpemu.verification.vectors.layouts import LAYOUTS, find_layout
@@ -46,14 +35,8 @@ def vectors(
     word_bits: Annotated[
         int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for a bus.")
     ] = None,
-    source: SourceOption = None,
-    operands: OperandsOption = None,
-    rounding: RoundingOption = None,
-    overflow: OverflowOption = None,
-    profile: ProfileOption = None,
-    exact: ExactOption = None,
-    signaling: SignalingOption = None,
-    extremum: ExtremumOption = None,
+    *,
+    claim_options: ClaimOptions,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Take all operands if there are no more than this.")] = 1
     << 18,
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Cases for each cell.")] = 4,
@@ -96,15 +79,9 @@ def vectors(
 
         fpemu vectors add -f float16 --coverage
     """
-    arguments = given_arguments(
-        **{"source": source, "operands": operands or None, "rounding": rounding, "profile": profile},
-        **{"overflow": overflow, "exact": exact, "signaling": signaling, "extremum": extremum},
-    )
-    try:
-        claim = Claim.of(operation, format, **arguments)
+    with wrong_usage("OPERATION, '--format' and the rules"):
+        claim = Claim.of(operation, format, **claim_options.given)
         cases = generate(claim, limit=limit, per_cell=per_cell, random=random, seed=seed)
-    except (ValueError, TypeError) as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="OPERATION, '--format' and the rules") from None
     if json or coverage:
         _print_coverage(cases, json)
         return

@@ -16,8 +16,7 @@ from fpemu.arithmetic.doubles import Doubles, difference, double_quotients, doub
 from fpemu.casting import Source, as_numbers, as_source, cast, encode
 from fpemu.casting.buffers import iter_chunks
 from fpemu.casting.stochastic import check_randoms, streamed
-from fpemu.formats import Format, IntFormat, Profile, Scheme, TableFormat
-from fpemu.formats import dtype as find_format
+from fpemu.formats import Format, IntFormat, Profile, Scheme, TableFormat, dtype
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.text import text_table
 from fpemu.formats.lookup import brief
@@ -480,7 +479,7 @@ def _begin(
     if not trials:
         return
     first = next(iter(chunks()), None)
-    fmt = find_format("float32" if source is None else source)
+    fmt = dtype("float32" if source is None else source)
     if first is not None:
         fmt = _encoded(as_numbers(first, source), trials[0].scheme).format
     streams = [stream for stream in (trial.begin(shape, fmt) for trial in trials) if stream.needs_two_passes]

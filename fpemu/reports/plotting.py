@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpemu.formats import FloatFormat, Format
-from fpemu.formats import dtype as find_format
+from fpemu.formats import FloatFormat, Format, dtype
 from fpemu.formats.facts.exactness import finite_range
 from fpemu.formats.facts.info import describe
 from fpemu.reports.cast_report import cast_to_float64
@@ -90,7 +89,7 @@ def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = Fals
                    ┴       ┴       ┴        ┴       ┴       ┴
                    2^-24   2^-16   2^-8     2^0     2^8  2^16
     """
-    targets = [find_format(fmt) for fmt in formats]
+    targets = [dtype(fmt) for fmt in formats]
     light, full, mark = ("-", "#", "|") if ascii_only else ("░", "█", "┴")
     reaches = [_reach(fmt) for fmt in targets]
     left, right = _common_range(reaches)
@@ -142,7 +141,7 @@ def number_line(formats: Sequence[Any]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    targets = [find_format(fmt) for fmt in formats]
+    targets = [dtype(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
     figure = Figure(figsize=(9, 1.8 + 0.62 * len(targets)), dpi=120, layout="constrained")
@@ -265,7 +264,7 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     """
     from matplotlib.figure import Figure
 
-    targets = [find_format(fmt) for fmt in formats]
+    targets = [dtype(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
     left, right = _common_range([_reach(fmt) for fmt in targets])
@@ -334,7 +333,7 @@ def report_picture(report: Report, binades: Binades) -> Figure:
     curves = []
     for row in report.rows:
         scaled = "" if row.scale is None else ", scaled"
-        curves.append((find_format(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
+        curves.append((dtype(row.format), f"{row.format}{scaled}: SQNR {row.sqnr:.1f} dB", row.scale or 1.0))
     _draw_errors(errors, curves, low, high)
     return figure
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Codes = NDArray[np.unsignedinteger[Any]]
     Differs = Callable[[Codes, Codes], NDArray[np.bool_]]  # mask of the elements that count as different
 
-__all__ = ["cause_by_class", "cause_by_rule", "cause_of_flags", "words_of"]
+__all__ = ["KNOB_VALUES", "cause_by_class", "cause_by_rule", "cause_of_flags", "words_of"]
 
 _ROUNDING_WORDS: dict[enum.Enum, str] = {
     Rounding.NEAREST_EVEN: "ties to even",
@@ -42,7 +42,7 @@ _ROUNDING_WORDS: dict[enum.Enum, str] = {
     Rounding.AWAY_FROM_ZERO: "rounding away from zero",
     Rounding.TO_ODD: "rounding to odd",
 }
-_KNOB_VALUES: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
+KNOB_VALUES: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
 _FIRST_DIFFERENCES = 256  # a rule must explain these before it is tried on all elements
 
 _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
@@ -128,7 +128,7 @@ def cause_by_rule(
     wrong = np.flatnonzero(differs(got, want))
     changes = [
         (knob, value)
-        for knob, values in _KNOB_VALUES.items()
+        for knob, values in KNOB_VALUES.items()
         for value in values
         if value is not getattr(claim.profile, knob) and _explains(claim, knob, value, got, operands, wrong, differs)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aligned",
+    "checked_int",
     "codes_in",
     "codes_of_values",
     "common_shape",
@@ -47,6 +49,16 @@ def common_shape(got: NDArray[Any], want: NDArray[Any]) -> tuple[int, ...]:
     if got.shape != want.shape:
         raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
     return got.shape
+
+
+def checked_int(number: Any, name: str, least: int = 0) -> int:
+    """An integer given as the argument `name`; a TypeError or ValueError if it is not an integer of `least` or more."""
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise TypeError(f"{name} must be an int, not {type(number).__name__}")
+    checked = operator.index(number)
+    if checked < least:
+        raise ValueError(f"{name} must be {least} or more, not {checked}")
+    return checked
 
 
 def codes_in(x: Any, fmt: Format, name: str) -> Codes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import platform
@@ -25,18 +26,6 @@ from fpemu.version import __version__
 __all__ = ["Cache", "Check", "checks", "fpu_modes", "kernel_cache", "thread_counts", "versions"]
 
 PACKAGES = ("numpy", "numba", "llvmlite", "typer", "rich", "ml_dtypes")
-
-# Digest of each check's results, the same on every machine; tests/verification/test_machine.py recomputes them.
-DIGESTS = {
-    "casts": "be8073737762248f",
-    "stochastic rounding": "c122b7aff946284e",
-    "codes to numbers": "64a065398a1d4bec",
-    "operations and flags": "30f96bddc621141c",
-    "elementary functions": "4f8bcbe7508e7335",
-    "sums": "9417bf5e57922d2b",
-    "scaled formats": "504d145b5b220f0e",
-    "threads": "9019dde022076419",
-}
 
 _CAST_FORMATS = (
     *("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float6_e2m3fn", "float4_e2m1fn"),
@@ -111,10 +100,8 @@ def kernel_cache() -> Cache:
         return Cache(None, 0, 0)
     sizes = []
     for path in Path(cache.folder).glob(f"*{cache.KERNEL_SUFFIX}"):
-        try:
+        with contextlib.suppress(OSError):  # another process removed it
             sizes.append(path.stat().st_size)
-        except OSError:  # another process removed it
-            continue
     return Cache(Path(cache.folder), len(sizes), sum(sizes))
 
 
@@ -163,7 +150,7 @@ def checks() -> Iterator[Check]:
     >>> from fpemu.verification.machine import checks
     >>> next(iter(checks())).problem
     """
-    for name, compute in CORPUS.items():
+    for name, (compute, right) in CORPUS.items():
         total, count = hashlib.sha256(), 0
         try:
             for array in compute():
@@ -177,7 +164,7 @@ def checks() -> Iterator[Check]:
             yield Check(name, count, f"{type(error).__name__}: {error}")
             continue
         digest = total.hexdigest()[:16]
-        yield Check(name, count, None if digest == DIGESTS[name] else f"digest {digest}, right {DIGESTS[name]}")
+        yield Check(name, count, None if digest == right else f"digest {digest}, right {right}")
 
 
 def _random_integers(label: str, kind: str, count: int) -> NDArray[Any]:
@@ -289,13 +276,14 @@ def _threads() -> Iterator[Any]:
     yield encode(x, "float8_e4m3fn")
 
 
-CORPUS: dict[str, Callable[[], Iterator[Any]]] = {
-    "casts": _cast_results,
-    "stochastic rounding": _stochastic_casts,
-    "codes to numbers": _decoded,
-    "operations and flags": _operations,
-    "elementary functions": _elementary_functions,
-    "sums": _sums,
-    "scaled formats": _quantized,
-    "threads": _threads,
+# For each check: its results, and their digest, which is the same on every machine.
+CORPUS: dict[str, tuple[Callable[[], Iterator[Any]], str]] = {
+    "casts": (_cast_results, "be8073737762248f"),
+    "stochastic rounding": (_stochastic_casts, "c122b7aff946284e"),
+    "codes to numbers": (_decoded, "64a065398a1d4bec"),
+    "operations and flags": (_operations, "30f96bddc621141c"),
+    "elementary functions": (_elementary_functions, "4f8bcbe7508e7335"),
+    "sums": (_sums, "9417bf5e57922d2b"),
+    "scaled formats": (_quantized, "504d145b5b220f0e"),
+    "threads": (_threads, "9019dde022076419"),
 }

@@ -7,18 +7,3 @@ from fpemu.verification.audits.recordings import Recordings, recordings
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet
 from fpemu.verification.audits.subjects import Recorded, function, library, program, recorded
-
-__all__ = [
-    "Audit",
-    "Difference",
-    "Recorded",
-    "Recordings",
-    "RuleSet",
-    "audit",
-    "function",
-    "library",
-    "probe",
-    "program",
-    "recorded",
-    "recordings",
-]

@@ -14,12 +14,13 @@ import numpy as np
 
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
-from fpemu.formats.lookup import near
+from fpemu.formats.lookup import check_word
 from fpemu.verification.audits.findings import ComparedBatch, Expected, Findings, OperandsAt
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
 from fpemu.verification.claims import CASTS, Batch, Claim, Operands, given_arguments
+from fpemu.verification.differences import checked_int
 from fpemu.verification.vectors import Vectors, generate
 from fpemu.verification.vectors.coverage_fill import numbered_operands, operand_range
 from fpemu.verification.vectors.generation import BATCH
@@ -35,8 +36,6 @@ __all__ = ["audit"]
 LONG = 1 << 24  # inputs from which batches are larger, to keep Python's share of the time small
 LONG_BATCH = 1 << 20
 SAVE_INTERVAL = 5.0  # seconds
-_DOMAINS = ("codes", "values")
-_NAN_MODES = ("class", "exact")
 
 AuditProgress = Callable[[int, int | None], object]
 
@@ -180,10 +179,8 @@ def _claim_and_domain(
     subject: Any, operation: str | Claim | None, domain: str | None, options: dict[str, Any]
 ) -> tuple[Claim, bool, bool]:
     """The claim; whether the subject takes values; whether it returns values."""
-    if domain is not None and domain not in _DOMAINS:
-        raise ValueError(
-            f"unknown domain {domain!r}: allowed are {', '.join(_DOMAINS)}{near(str(domain), list(_DOMAINS))}"
-        )
+    if domain is not None:
+        check_word(domain, ("codes", "values"), "domain")
     if operation is None:
         operation = getattr(subject, "claim", None)
         if operation is None:
@@ -207,12 +204,8 @@ def _check_options(claim: Claim, flags: bool, nan: str, threads: int) -> None:
         raise ValueError("stochastic rounding has no one right answer: there is nothing to hold a subject to")
     if flags and not claim.has_flags:
         raise ValueError(f"{claim} has no flags to audit")
-    if nan not in _NAN_MODES:
-        raise ValueError(f"unknown nan {nan!r}: allowed are {', '.join(_NAN_MODES)}{near(str(nan), list(_NAN_MODES))}")
-    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
-        raise TypeError(f"threads must be an int, not {type(threads).__name__}")
-    if threads < 1:
-        raise ValueError(f"threads must be 1 or more, not {threads}")
+    check_word(nan, ("class", "exact"), "nan")
+    checked_int(threads, "threads", 1)
 
 
 def _expected(claim: Claim, codes: Operands, flags: bool, memory: Scratch | None = None) -> Expected:

@@ -12,9 +12,9 @@ import numpy as np
 from fpemu.casting import encode
 from fpemu.formats import FloatFormat
 from fpemu.formats.facts.codes import nan_mask
-from fpemu.formats.rules import RULE_TYPES, NanRule, Rounding, Stochastic, SubnormalsIn, Through
+from fpemu.formats.rules import NanRule, Stochastic, SubnormalsIn, Through
 from fpemu.verification.claims import CASTS, Claim
-from fpemu.verification.diagnosis import words_of
+from fpemu.verification.diagnosis import KNOB_VALUES, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,10 +162,9 @@ def _order(score: _Scored) -> tuple[Any, ...]:
 def _single_changes(evidence: Evidence) -> Iterator[Change]:
     """Every knob with every value that is not the claim's."""
     claim = evidence.claim
-    values_of: dict[str, type[enum.Enum]] = {"rounding": Rounding, **RULE_TYPES}
-    if evidence.actual_flags is None:
-        del values_of["flush_flags"]
-    for knob, values in values_of.items():
+    for knob, values in KNOB_VALUES.items():
+        if knob == "flush_flags" and evidence.actual_flags is None:
+            continue
         for value in values:
             if value is not getattr(claim.profile, knob) and value is not NanRule.ERROR:
                 yield knob, value

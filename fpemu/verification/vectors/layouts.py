@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +21,14 @@ __all__ = [
     "Line",
     "MemoryWords",
     "TextLayout",
+    "batch_of",
     "columns_of",
     "companion_path",
     "ending_of",
     "fields_of",
     "find_layout",
     "record_dtype",
+    "resized",
 ]
 
 FLAG_BITS = 5
@@ -269,6 +271,24 @@ def companion_path(path: Path) -> Path:
 def columns_of(batch: Batch) -> Columns:
     """The columns of a batch: operands, result, and flags if there are any."""
     return [*batch.operands, batch.result, *([] if batch.flags is None else [batch.flags])]
+
+
+def batch_of(columns: Columns, arity: int) -> Batch:
+    """The batch with these columns."""
+    result, *flags = columns[arity:]
+    return Batch(tuple(columns[:arity]), result, flags[0] if flags else None)
+
+
+def resized(batches: Iterable[Columns], size: int) -> Iterator[Columns]:
+    """The columns of all batches in batches of one size; the last may be smaller."""
+    rest: Columns = []
+    for columns in batches:
+        rest = [np.concatenate(pair) for pair in zip(rest, columns, strict=True)] if rest else columns
+        while rest[0].size >= size:
+            yield [column[:size] for column in rest]
+            rest = [column[size:] for column in rest]
+    if rest and rest[0].size:
+        yield rest
 
 
 def ending_of(layout: str, digest: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from fpemu.verification.vectors.headers import Hash, claim_of, number_of
 from fpemu.verification.vectors.layouts import (
     LAYOUTS,
     Columns,
+    batch_of,
     columns_of,
     companion_path,
     ending_of,
     fields_of,
     find_layout,
     record_dtype,
+    resized,
 )
 
 __all__ = ["VectorFile", "read"]
@@ -76,8 +78,7 @@ class VectorFile:
         arity = self.claim.arity
         with reading(self.path, READABLE):
             for _, columns in self._lines():
-                flags = columns[arity + 1] if self.has_flags else None
-                yield Batch(tuple(columns[:arity]), columns[arity], flags)
+                yield batch_of(columns, arity)
 
     def check(self) -> None:
         """Read the whole file: count the vectors and check the hash."""
@@ -122,7 +123,7 @@ class VectorFile:
         vectors = Vectors(self.claim, limit, per_cell, random, seed, most=self.count)
         if max(limit, per_cell, random, seed) >= 1 << 64 or vectors.count != self.count:
             return None
-        return _rebatched(vectors, LINES_AT_ONCE)
+        return (batch_of(each, self.claim.arity) for each in resized(map(columns_of, vectors), LINES_AT_ONCE))
 
     def _line_of(self, first: int, row: int) -> str:
         number = first + row
@@ -226,26 +227,6 @@ class VectorFile:
                     if invalid is not None:
                         raise ValueError(f"{self.path}, vector {start + invalid}: {field.problem(column[invalid])}")
                 yield start, columns
-
-
-def _rebatched(vectors: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """The vectors in batches of one size; the last may be smaller."""
-    rest: Columns = []
-    last: Batch | None = None
-    for batch in vectors:
-        last = batch
-        columns = columns_of(batch)
-        rest = columns if not rest else [np.concatenate(pair) for pair in zip(rest, columns, strict=True)]
-        while rest[0].size >= size:
-            yield _as_batch([column[:size] for column in rest], batch)
-            rest = [column[size:] for column in rest]
-    if last is not None and rest[0].size:
-        yield _as_batch(rest, last)
-
-
-def _as_batch(columns: Columns, like: Batch) -> Batch:
-    arity = len(like.operands)
-    return Batch(tuple(columns[:arity]), columns[arity], None if like.flags is None else columns[arity + 1])
 
 
 def _read_comments(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:

@@ -15,6 +15,7 @@ from fpemu.files.boundary import file_path
 from fpemu.formats import FloatFormat, Format
 from fpemu.formats.lookup import near
 from fpemu.verification.claims import Claim
+from fpemu.verification.differences import checked_int
 from fpemu.verification.vectors.headers import number_of
 from fpemu.verification.vectors.layouts import FLAG_BITS, MemoryWords, ending_of, fields_of
 from fpemu.verification.vectors.reading import VectorFile, read
@@ -166,10 +167,8 @@ def check_unit(
     flags: bool = False,
 ) -> dict[str, str]:
     """Map the bench's signals to the unit's ports; raises the errors of `write_bench` about the unit."""
-    if latency is not None and (isinstance(latency, bool) or not isinstance(latency, int)):
-        raise TypeError(f"latency must be an int, not {type(latency).__name__}")
-    if latency is not None and latency < 0:
-        raise ValueError(f"latency must be 0 or more, not {latency}")
+    if latency is not None:
+        checked_int(latency, "latency")
     if flags and not claim.has_flags:
         raise ValueError(f"{claim} has no flags to compare")
     _check_name(module, "module", "bench")

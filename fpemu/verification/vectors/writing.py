@@ -16,7 +16,7 @@ from fpemu.files import archives
 from fpemu.files.atomic import replacing_together
 from fpemu.files.boundary import file_path
 from fpemu.verification.claims import Batch, Claim
-from fpemu.verification.vectors.generation import Vectors
+from fpemu.verification.vectors.generation import BATCH, Vectors
 from fpemu.verification.vectors.headers import Hash, header_of
 from fpemu.verification.vectors.layouts import (
     LAYOUTS,
@@ -28,6 +28,7 @@ from fpemu.verification.vectors.layouts import (
     fields_of,
     find_layout,
     record_dtype,
+    resized,
 )
 from fpemu.verification.vectors.reading import VectorFile
 
@@ -141,18 +142,13 @@ def write_lines(
         words["word bits"] = str(line.word_bits)
     stream.write(_heading(layout, words, fields).encode())
     hashed = Hash()
-    rest: Columns = []
+    if layout == "readmemh" and line.in_word > 1:  # write whole words
+        batches = resized(batches, -(-BATCH // line.in_word) * line.in_word)
     for columns in batches:
         hashed.add(columns)
+        stream.write(line.text(columns))
         if progress is not None:
             progress(columns[0].size)
-        if layout == "readmemh" and line.in_word > 1:  # write whole words
-            joined = columns if not rest else [np.concatenate(pair) for pair in zip(rest, columns, strict=True)]
-            end = joined[0].size - joined[0].size % line.in_word
-            columns, rest = [column[:end] for column in joined], [column[end:] for column in joined]
-        stream.write(line.text(columns))
-    if rest and rest[0].size:
-        stream.write(line.text(rest))
     words["sha256"] = hashed.of(words)
     stream.write(ending_of(layout, words["sha256"]).encode())
     return words
