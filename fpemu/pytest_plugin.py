@@ -1,6 +1,6 @@
 """The pytest plugin: fixtures, options and reports for tests of number formats.
 
-pytest loads it in every run of every project of the environment, so it imports numpy, numba and the rest of fpemu only
+pytest loads it in every run of every project in the environment; it imports numpy, numba and the rest of fpemu only
 when a test uses it.
 
 Options: ``--fpemu-cases N`` and ``--fpemu-seed S``; in the configuration file ``fpemu_cases``, ``fpemu_seed`` and
@@ -67,14 +67,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test for each format in its marker, or else in the configuration file."""
+    """Make a test for each format in the test's marker or, without one, in the configuration file."""
     if "fpemu_format" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("fpemu_formats")
     names = marker.args if marker else metafunc.config.getini("fpemu_formats")
     if not names:
         raise pytest.UsageError(
-            f"{metafunc.definition.nodeid} uses fpemu_format: say which formats by "
+            f"{metafunc.definition.nodeid} uses fpemu_format: specify its formats by "
             "@pytest.mark.fpemu_formats('float8*', 'bfloat16'), or by fpemu_formats in the configuration file"
         )
     try:
@@ -86,7 +86,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def fpemu_seed(request: pytest.FixtureRequest) -> int:
-    """The seed of this run: --fpemu-seed, else fpemu_seed of the configuration file, else 0."""
+    """The seed of this run: --fpemu-seed, else fpemu_seed in the configuration file, else 0."""
     seed: int = request.config.option.fpemu_seed
     return seed
 
@@ -142,7 +142,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _failures(error: BaseException) -> Iterator[Failure]:
-    """Failures that an exception carries; hypothesis raises several in an exception group."""
+    """The failures in an exception's attributes; hypothesis raises several exceptions in a group."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             yield from _failures(each)

@@ -1,7 +1,7 @@
 """Hypothesis strategies: formats, their codes and values, sources that are hard to round, and arrays.
 
-They shrink to the simplest example (the smallest format, code 0, the value 0.0) and prefer cases where casts go wrong:
-zeros, subnormals and the smallest normal, binade boundaries, the largest value, infinities, NaN, ties between
+They shrink to the simplest example (the smallest format, code 0, the value 0.0) and prefer cases where casts often
+fail: zeros, subnormals and the smallest normal, binade boundaries, the largest value, infinities, NaN, ties between
 neighbours.
 """
 
@@ -46,7 +46,7 @@ def formats(
 ) -> SearchStrategy[Format]:
     """Formats with any consistent parameters, including the registered ones.
 
-    Shrinks to a registered format of few bits, otherwise to the fewest bits and the plainest parameters.
+    Shrinks to a registered format of few bits, otherwise to the fewest bits and the simplest parameters.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def values(fmt: str | Format) -> SearchStrategy[float]:
 def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrategy[float]:
     """Floats that are hard to cast to a format: its values, ties between neighbours, and the floats next to both.
 
-    Also numbers beyond the largest value, whose overflow depends on the rounding, and any other float, infinities and
-    NaN.  Shrinks to 0.0.
+    Numbers beyond the largest value, whose overflow depends on the rounding, and all other floats, infinities and NaN
+    are possible too.  Shrinks to 0.0.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def sources(fmt: str | Format, width: Literal[16, 32, 64] = 64) -> SearchStrateg
     kind = np.dtype(f"f{width // 8}").type
 
     def near(code: int, tie: bool, steps: int, negate: bool) -> float:
-        with np.errstate(all="ignore"):  # numbers beyond the width's range become infinity, correctly
+        with np.errstate(all="ignore"):  # numbers beyond the width's range become infinite, as they should
             x = kind(_tie(code, fmt) if tie else _nearest(code, fmt))
             x = np.nextafter(x, kind(math.inf * steps)) if steps else x
             return float(-x if negate else x)
@@ -245,7 +245,7 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
 
     Operands are constructed: choose a result (a tie between neighbours, the overflow threshold, a subnormal, zero),
     solve for an operand exactly in rationals, and draw one of the nearest codes.  Sums also have operands that nearly
-    cancel, or whose exponents differ by about the precision; products have factors of few digits that give exact ties;
+    cancel, or whose exponents differ by about the precision; products have factors of few digits and exact ties;
     comparisons have neighbouring operands.  All other codes are possible too: zeros, infinities, NaN.
 
     Shrinks to code 0 in every operand.
@@ -272,7 +272,7 @@ def hard_cases(operation: str, fmt: str | Format, source: str | Format = "float3
 
     Notes
     -----
-    In one format, a quotient or a square root in the normal range is never a tie; the solution's neighbours give the
+    In one format, a quotient or a square root in the normal range is never a tie; the solution's neighbours are the
     nearest misses.
 
     Examples
@@ -327,7 +327,7 @@ def _hard_results(fmt: FloatFormat | IntFormat) -> SearchStrategy[Fraction | Non
 
 
 def _codes_near(numbers: SearchStrategy[Fraction | None], fmt: FloatFormat | IntFormat) -> SearchStrategy[int]:
-    """Codes whose values are near the numbers."""
+    """Codes with values near the numbers."""
 
     def code(number: Fraction | None, steps: int) -> int:
         return nearest_code(Fraction(0) if number is None else number, fmt, steps)
@@ -349,7 +349,7 @@ def _solved_operands(draw: DrawFn, name: str, count: int, fmt: FloatFormat | Int
 
 @st.composite
 def _short_products(draw: DrawFn, name: str, fmt: FloatFormat | IntFormat) -> tuple[int, ...]:
-    """Factors whose product has one digit more than the format and so is a tie; or the inverse operation's operands."""
+    """Factors whose product has one digit more than the format, a tie; or the operands of the inverse operation."""
     digits = fmt.precision if isinstance(fmt, FloatFormat) else fmt.bits - fmt.signed
     x_digits = draw(st.integers(1, digits))
     y_digits = max(digits + 1 - x_digits, 1)
@@ -392,7 +392,7 @@ def _far_apart(fmt: FloatFormat | IntFormat) -> SearchStrategy[tuple[int, ...]]:
 
 @functools.cache
 def _float_flags(bits: int, precision: int, signed: bool) -> list[dict[str, Any]]:
-    """The consistent choices of NaN, infinities, zero and subnormals for these widths, the simplest first."""
+    """The consistent choices of NaN, infinities, zero and subnormals for these widths; the simplest first."""
     consistent = []
     names = ("nan", "infinities", "zero", "subnormals")
     for choice in itertools.product(
@@ -474,7 +474,7 @@ def _float64(code: int, fmt: Format) -> float | None:
         lowest, highest = max(fmt.emin, -1022), min((fmt.max_code >> fmt.trailing_bits) - fmt.bias - 1, 1023)
         if lowest > highest:
             return None
-        if not lowest <= binade <= highest:  # keep the significand, change the binade
+        if not lowest <= binade <= highest:  # the same significand in another binade
             exponent += lowest + binade % (highest - lowest + 1) - binade
     value = nearest_float(significand, exponent)
     return value if value and math.isfinite(value) else None

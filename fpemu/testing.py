@@ -1,7 +1,7 @@
-"""Assertions for tests of number formats: codes and flags bit for bit, values within steps or ulps of a format.
+"""Assertions for tests of number formats: equal codes and flags, or values within steps or ulps of a format.
 
 A failure is an AssertionError whose message counts the differences by class, names the likely cause if one rule
-explains all, and shows the first and the worst of them, with their bit fields and values.  Works without hypothesis;
+explains all, and shows the first and the largest of them, with their bit fields and values.  Works without hypothesis;
 its strategies are in `fpemu.strategies`, pytest's reports in `fpemu.pytest_plugin`.
 """
 
@@ -57,7 +57,7 @@ def assert_same_codes(
     rounding: str | Rounding | None = None,
     profile: str | Profile | None = None,
 ) -> None:
-    """Raise an AssertionError unless two arrays hold the same codes of a format.
+    """Raise an AssertionError unless two arrays contain the same codes of a format.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def assert_same_codes(
     zero : {"signed", "any"}
         Whether +0 and -0 differ, or all codes of zero are equal.
     operation : str or Claim, optional
-        The operation that gives `expected`: its name ("add", "cast"), or a whole claim.  With `operands`, a failure
-        names the rule (rounding, overflow, ...) that explains all differences, if there is one.
+        The operation with the results `expected`: its name ("add", "cast"), or a whole claim.  With `operands`, a
+        failure names the rule (rounding, overflow, ...) that explains all differences, if there is one.
     operands : sequence of array_like, optional
         The operation's operands: values as floats, Arrays, or codes of `fmt` as unsigned integers; broadcast to the
         codes' shape.
@@ -86,10 +86,10 @@ def assert_same_codes(
     AssertionError
         If a code differs; the message shows how many, the first and the worst, with bits and values.
     TypeError
-        If an array holds no codes of `fmt` (encode values first).
+        If an array contains no codes of `fmt` (encode values first).
     ValueError
         If the shapes differ, a code is out of range, an `fpemu.Array` is of another format, an option is unknown, or
-        only one of `operation` and `operands` is given.
+        only one of `operation` and `operands` is not None.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def assert_max_ulp(actual: ArrayLike, desired: ArrayLike, fmt: str | Format, max
     AssertionError
         If two values are further apart; the message shows how many, the first and the worst, with bits and values.
     TypeError
-        If `maxulp` is not an int, or an array holds no numbers.
+        If `maxulp` is not an int, or an array contains no numbers.
     ValueError
         If the shapes differ, `maxulp` is negative, or a number is not a value of `fmt` (cast it first).
 
@@ -194,8 +194,8 @@ def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Frac
 
     The error is abs(actual - desired) / ulp(desired), a rational number, compared exactly.  ulp(x) is the spacing of
     the values at x: 2^(e - p + 1) for 2^e <= abs(x) < 2^(e + 1), with e at least emin and at most the exponent of the
-    largest value.  A correctly rounded result is within 0.5 ulps, one of a directed rounding below 1.  In contrast,
-    `assert_max_ulp` counts steps between two values of the format.
+    largest value.  A correctly rounded result is within 0.5 ulps; the error of a directed rounding is below 1 ulp.  In
+    contrast, `assert_max_ulp` counts steps between two values of the format.
 
     An infinite result counts as the value that would follow the largest, as in rounding.  A desired NaN accepts any NaN
     and nothing else; a desired infinity accepts only itself.  +0 equals -0.
@@ -217,7 +217,7 @@ def assert_within_ulps(actual: ArrayLike, desired: ArrayLike, ulps: float | Frac
     AssertionError
         If an error is larger; the message shows how many, the first and the worst, in ulps.
     TypeError
-        If `ulps` is not a number, or an array holds no numbers.
+        If `ulps` is not a number, or an array contains no numbers.
     ValueError
         If the shapes differ, `ulps` is negative or not finite, a number of `actual` is not a value of `fmt`, or `fmt`
         is a codebook.
@@ -288,7 +288,7 @@ def assert_same_flags(
         If a flag differs; the message counts by flag, names the likely cause if one rule explains all, and shows the
         first elements.
     TypeError
-        If `actual` or `expected` holds no flags.
+        If `actual` or `expected` contains no flags.
     ValueError
         If the shapes differ, a flag is unknown, no flag is left to compare, or a bit is beyond the five.
 
@@ -353,9 +353,9 @@ def _claim_and_operands(
     profile: str | Profile | None,
     shape: tuple[int, ...],
 ) -> tuple[Claim, list[NDArray[Any]]] | None:
-    """The claim about the operation and its operands' codes, or None if they are not given."""
+    """The claim about the operation and its operands' codes, or None without them."""
     if (operation is None) != (operands is None):
-        raise ValueError("operation and operands are given together, or neither")
+        raise ValueError("operation and operands are needed together, or neither")
     if operation is None or operands is None:
         return None
     formats: Sequence[Format] = [fmt] * len(operands)

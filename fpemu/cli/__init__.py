@@ -23,12 +23,12 @@ or, in a clone of the project, python -m pip install '.[all]'
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Run the `fpemu` command and exit: 0 done, 2 wrong usage, 1 any other failure; no traceback.
+    """Run the `fpemu` command and exit without a traceback: status 0 if done, 2 for wrong usage, 1 for other failures.
 
     Parameters
     ----------
     args : list of str, optional
-        Default: those of the process.
+        The arguments; default: the arguments of the process.
     """
     try:
         for package in ("typer", "rich"):
@@ -82,7 +82,7 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 
 
 def _discard_output() -> None:
-    """Discard output that cannot be written, so that Python does not try again at exit."""
+    """Discard output that cannot be written; otherwise Python would try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -90,7 +90,7 @@ def _discard_output() -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit by an exception, so that unfinished files are removed."""
+    """Exit by an exception, which removes unfinished files."""
     sys.exit(128 + number)
 
 

@@ -1,4 +1,4 @@
-"""The subcommands of `fpemu`; a command's module is imported when it runs or help lists it."""
+"""The subcommands of `fpemu`; a command's module is imported when the command runs or help lists it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fpemu.formats.lookup import near
 
 __all__ = ["COMMANDS", "app"]
 
-# Each is a function in a module, both of this name.
+# Each is the name of a function and of its module.
 COMMANDS = (
     "demo",
     "formats",
@@ -41,7 +41,7 @@ _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan|\(|\w+\().*", re.IGNORECASE)
 class Command(TyperCommand):
     """A command whose arguments may be negative numbers (-1.5, -inf, -0x1p-3, -(1 + 2)).
 
-    An option of one value is refused if it is given twice with different values.
+    An option with one value is refused if it appears twice with different values.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -64,7 +64,7 @@ class Command(TyperCommand):
                 words.append(value)  # it may begin with "-"
             setting = name in option.secondary_opts if option.is_flag else value
             if not option.multiple and given.setdefault(option.name, setting) != setting:
-                ctx.fail(f"{name} is given twice, with different values: it takes one")
+                ctx.fail(f"{name} is used twice, with different values: it takes one")
         return super().parse_args(ctx, words)
 
 
@@ -101,7 +101,7 @@ def _ungrouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Commands(TyperGroup):
-    """The commands, each imported when it is requested."""
+    """The commands; each is imported when it is requested."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

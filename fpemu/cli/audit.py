@@ -40,11 +40,13 @@ def audit(
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option("--recorded", metavar="FILE", help="Recorded results: vectors, or a device's recording."),
+        typer.Option(
+            "--recorded", metavar="FILE", help="Recorded results: a file of vectors, or a device's recording."
+        ),
     ] = None,
     item: Annotated[
         str | None,
-        typer.Option("--item", metavar="NAME", help="One item of a device's recording, by its name."),
+        typer.Option("--item", metavar="NAME", help="The name of the one item to take from a device's recording."),
     ] = None,
     *,
     claim_options: ClaimOptions,
@@ -54,7 +56,7 @@ def audit(
     << 20,
     random: Annotated[int, typer.Option("--random", min=0, help="Random inputs, after the chosen ones.")] = 100_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the inputs.")] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Calls at the same time.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Number of concurrent calls.")] = 1,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds to wait for a batch of results.")
     ] = 60.0,
@@ -66,9 +68,9 @@ def audit(
     """Compare an implementation with a claim, bit for bit; if it fails, find the rules that it follows instead.
 
     The implementation is a program (--program), a Python function (--python) or a function of a shared library
-    (--library). Or its results were recorded (--recorded): in a file of vectors, or on a machine with a GPU by the
-    script that fpemu probe writes; such files name their operations. Operands and results are codes; only a Python
-    function for encode takes values. The exit status is 0 if all results are right, else 1.
+    (--library). Or its results were recorded (--recorded), in a file of vectors, or on a machine with a GPU by the
+    script that fpemu probe writes; such files contain the names of their operations. Operands and results are codes;
+    only a Python function for encode takes values. The exit status is 0 if all results are right, else 1.
 
     For example:
 
@@ -79,15 +81,15 @@ def audit(
         fpemu audit --recorded recording.probe --profile torch
     """
     if sum(option is not None for option in (program_line, python, shared, answers)) != 1:
-        raise typer.BadParameter("say one of --program, --python, --library, --recorded", param_hint="'--program'")
+        raise typer.BadParameter("specify one of --program, --python, --library, --recorded", param_hint="'--program'")
     if operation is None and answers is None:
-        raise typer.BadParameter("say what it computes: fpemu audit add -f float16 ...", param_hint="OPERATION")
+        raise typer.BadParameter("specify the operation: fpemu audit add -f float16 ...", param_hint="OPERATION")
     arguments = claim_options.given
     nan = "exact" if exact_nan else "class"
     if answers is not None and is_recording(answers):
         if flags or resume is not None or arguments.keys() & {"operands", "exact", "signaling", "extremum"}:
             options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
-            raise typer.BadParameter(f"a device's recording has no use for {options}")
+            raise typer.BadParameter(f"these options do not apply to a device's recording: {options}")
         rules: dict[str, Any] = {
             word: arguments[word] for word in ("rounding", "profile", "overflow") if word in arguments
         }
@@ -125,7 +127,7 @@ def _audit(subject: Any, claim: Claim | None, inputs: dict[str, Any], settings: 
 
 
 def _print_audit(audit: audits.Audit, json: bool) -> bool:
-    """Print an audit, and return whether it passed."""
+    """Print an audit and return whether it passed."""
     if json:
         print_json(audit.to_dict())
     else:
@@ -154,6 +156,6 @@ def _subject(command: str | None, python: str | None, shared: str | None, timeou
         return function(getattr(importlib.import_module(path), name), timeout)
     except (ImportError, AttributeError, TypeError) as wrong:
         raise typer.BadParameter(str(wrong), param_hint="'--python'") from None
-    except (Exception, SystemExit) as wrong:  # raised by the module; SystemExit must not end the command with status 0
+    except (Exception, SystemExit) as wrong:  # from the module; its SystemExit must not end this command with status 0
         problem = line(f"{type(wrong).__name__}: {wrong}").removesuffix(":")
         raise typer.BadParameter(f"importing {path} raised {problem}", param_hint="'--python'") from None

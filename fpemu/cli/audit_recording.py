@@ -1,4 +1,4 @@
-"""Audit a device's recording, as a table or one item in detail: `fpemu audit --recorded`."""
+"""`fpemu audit --recorded`: the audit of a device's recording, as a table, or of one item in detail."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fpemu.verification.audits.probe_script import operation_of
 
 __all__ = ["Selection", "audit_recording"]
 
-_COLUMNS = ("asked", "torch", "inputs", "differ", "ulp", "rules that it follows instead")
+_COLUMNS = ("item", "torch", "inputs", "differ", "ulp", "rules that it follows instead")
 SHOWN_SHARE = 0.5  # the least share of the differences that a rule must explain to be shown
 
 
 class Selection(NamedTuple):
-    """Items of a recording: one by name, or all with an operation, a result format and a source format."""
+    """Items of a recording: one with a name, or all with an operation, a result format and a source format."""
 
     item: str | None
     operation: str | None
@@ -31,7 +31,7 @@ class Selection(NamedTuple):
     source: str | None
 
     def items(self, recording: Recordings) -> dict[str, Recorded]:
-        """The selected items of a recording; an empty selection is wrong usage."""
+        """The selected items of a recording; it is wrong usage if there are none."""
         if self.item is not None:
             if self.item in recording.absent:
                 raise typer.BadParameter(
@@ -39,7 +39,7 @@ class Selection(NamedTuple):
                 )
             if self.item not in recording:
                 raise typer.BadParameter(
-                    f"nothing was asked under {self.item!r}{near(self.item, list(recording))}; the table has all names",
+                    f"there is no item {self.item!r}{near(self.item, list(recording))}; the table lists all names",
                     param_hint="'--item'",
                 )
             return {self.item: recording[self.item]}
@@ -55,14 +55,14 @@ class Selection(NamedTuple):
             and source in (None, item.claim.operands[0].name)
         }
         if not chosen and any((operation, result, source)):
-            raise typer.BadParameter("nothing of that was recorded", param_hint="OPERATION, '--format', '--from'")
+            raise typer.BadParameter("no such item was recorded", param_hint="OPERATION, '--format', '--from'")
         return chosen
 
 
 def audit_recording(path: Path, selection: Selection, rules: dict[str, Any], nan: str, json: bool) -> bool:
-    """Print the audits of the selected items, and return whether all passed.
+    """Print the audits of the selected items and return whether all passed.
 
-    `rules` replace those of each result's format: rounding, profile, overflow.
+    `rules` (rounding, profile, overflow) replace the rules of each result's format.
     """
     recording = recordings(path)
     chosen = selection.items(recording)
@@ -83,7 +83,7 @@ def audit_recording(path: Path, selection: Selection, rules: dict[str, Any], nan
 
 
 def _claim(name: str, claim: Claim | None, rules: dict[str, Any]) -> Claim:
-    """The claim for an item: its own, or the same operation by other rules."""
+    """The claim for an item: its own, or the same operation under other rules."""
     assert claim is not None
     if not rules:
         return claim
@@ -99,7 +99,7 @@ def _print_audits(
     out = console()
     held = ", ".join(f"{key} {value}" for key, value in rules.items()) or "the rules of each result's format"
     out.print(
-        f"{recording}\nrecorded with inputs of fpemu {line(recording.about['fpemu'])}, held to {held}",
+        f"{recording}\nrecorded with inputs of fpemu {line(recording.about['fpemu'])}, audited under {held}",
         soft_wrap=True,
         markup=False,
     )

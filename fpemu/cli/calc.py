@@ -117,7 +117,7 @@ def _step_cells(step: EvaluationStep) -> list[str | Text]:
 
 
 def _exact_words(one: EvaluationStep | Evaluation) -> str:
-    """An exact value; the infinity or NaN if there is none, "-" if the exact value is unknown."""
+    """The exact value; the infinity or NaN if there is no exact value, "-" if it is unknown."""
     if one.exact is not None:
         return one.exact.text
     unknown = one.flags is None or "overflow" in one.flags  # the infinity stands for an unknown number

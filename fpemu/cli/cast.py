@@ -56,7 +56,7 @@ def cast(
     """Cast the arrays of a file to a format and write the values, or the codes, to another file.
 
     Files may be larger than memory. The output is written whole or not at all. The summary has the cost of the cast:
-    overflow counts elements that became an infinity or NaN, errors are those under saturation.
+    overflow counts elements that became an infinity or NaN; errors are measured under saturation.
 
     For example:
 
@@ -77,7 +77,7 @@ def cast(
     kind = _output_kind(out, raw, file)
     arrays = open_file(file, file_options._replace(raw=raw and kind_by_name(file) is None))
     if not arrays:
-        raise typer.BadParameter(f"{file} holds no arrays", param_hint="'FILE'")
+        raise typer.BadParameter(f"{file} contains no arrays", param_hint="'FILE'")
     if len(arrays) != 1 and kind not in (".npz", ".safetensors"):
         raise typer.BadParameter(
             f"{file} has {len(arrays)} arrays: write an .npz or .safetensors file, or choose one with --member",
@@ -99,7 +99,7 @@ def _output_kind(out: Path, raw: bool, file: Path) -> str:
     """The kind of the output file; --raw is wrong usage if neither file is raw."""
     is_raw = raw and kind_by_name(out) is None
     if raw and not is_raw and kind_by_name(file) is not None:
-        raise typer.BadParameter(f"{file} and {out} are no raw numbers by their names", param_hint="'--raw'")
+        raise typer.BadParameter(f"{file} and {out} are not raw files, by their names", param_hint="'--raw'")
     with wrong_usage("'-o' / '--out'", UnknownEndingError):
         return kind_of_output(out, is_raw)
 
@@ -115,12 +115,12 @@ class _ArrayCast:
             values = None if codes else np.asarray(casting.cast(empty, fmt, source=stored.format))
         except ValueError:
             raise typer.BadParameter(
-                f"no float type holds every value of {fmt.name}: say --codes", param_hint="'-f' / '--format'"
+                f"no float type can represent every value of {fmt.name}: use --codes", param_hint="'-f' / '--format'"
             ) from None
         self.dtype: np.dtype[Any] = np.dtype(fmt.code_dtype) if values is None else values.dtype
 
     def outgoing(self, advance: Callable[[int], None]) -> Outgoing:
-        """The array to write; without a name it gets that of its file."""
+        """The array to write; if it has no name, its file's name is used."""
         name, fmt = self.stored.name or self.stored.path.stem, self.format if self.codes else None
         return Outgoing(name, self.stored.shape, self.dtype, self.chunks(advance), fmt)
 

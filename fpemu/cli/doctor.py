@@ -17,7 +17,7 @@ NAME_WIDTH = 10  # columns for the names
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Print versions, the kernels' cache, threads and the FPU's modes; check casts and operations by digest.
+    """Print versions, the kernels' cache, threads and the FPU's modes; check casts and operations by their digests.
 
     The digests are the same on every machine. The exit status is 0 if all are right, else 1.
 
@@ -38,7 +38,7 @@ def doctor(json: JsonOption = False) -> None:
         _print_line(out, "threads", f"{threads}, of {cpus} CPUs")
         _print_line(out, "FPU", ", ".join(facts["fpu"]))
     results = []
-    for check in machine.checks():  # each is printed as soon as it is done: with a cold cache one takes a minute
+    for check in machine.checks():  # printed one by one, as with a cold cache one takes a minute
         results.append(check._asdict())
         if not json:
             _print_line(out, "right" if check.problem is None else "WRONG", f"{check.name}, {check.results:,} results")
@@ -48,9 +48,11 @@ def doctor(json: JsonOption = False) -> None:
     if json:
         print_json({**facts, "checks": results, "right": not wrong})
     elif wrong:
-        _print_line(out, "", f"Not all is right: {', '.join(wrong)}. Please report this, with all that stands above.")
+        _print_line(
+            out, "", f"Some results are wrong: {', '.join(wrong)}. Please report this, with all the output above."
+        )
     else:
-        _print_line(out, "", "All is right.")
+        _print_line(out, "", "All results are right.")
     if wrong:
         raise typer.Exit(1)
 
@@ -73,5 +75,5 @@ def _cache_words(cache: dict[str, Any]) -> str:
     if "problem" in cache:
         return f"none: {cache['problem']}"
     if cache["folder"] is None:
-        return "none: no folder can be written, every process compiles"
+        return "none: no folder is writable, every process compiles"
     return f"{cache['folder']}: {cache['kernels']} kernels, {cache['bytes'] / 1e6:.1f} MB"

@@ -42,13 +42,13 @@ def error(
     ] = None,
     low: Annotated[str | None, typer.Option("--from", metavar="X", help="The smallest operand.")] = None,
     high: Annotated[str | None, typer.Option("--to", metavar="X", help="The largest operand.")] = None,
-    binades: Annotated[bool, typer.Option("--binades", help="Also the largest error of each binade.")] = False,
+    binades: Annotated[bool, typer.Option("--binades", help="Also print the largest error in each binade.")] = False,
     *,
     rule_options: RuleOptions,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure the error of a function over every code of a format, in ulp: correctly rounded, and computed otherwise.
+    """Measure the error in ulp of a function over all codes of a format: correctly rounded, and computed in other ways.
 
     float32: correctly rounded to float32, then to the format. numpy: numpy's function of float32, then rounded to the
     format. An expression: every step is rounded to the format. Errors are measured where the operands are finite and

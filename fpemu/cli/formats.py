@@ -21,9 +21,9 @@ FORMAT_HEADER = ("format", "bits", "p", "exponent", "largest", "smallest", "Inf"
 
 
 def formats(names: FormatsArgument = None, format: FormatsOption = None, json: JsonOption = False) -> None:
-    """List the formats that have names, with their aliases, and the scaled formats.
+    """List the registered formats, with their aliases, and the scaled formats.
 
-    Many others need no registration: e5m10, float12_e5m6, int5, q3.12, uq8.8, and binary8p4se (P3109).
+    Many other formats need no registration: e5m10, float12_e5m6, int5, q3.12, uq8.8, and binary8p4se (P3109).
 
     For example:
 

@@ -1,4 +1,4 @@
-"""Options that commands share, and their parsing: wrong names and numbers are wrong usage."""
+"""Options that several commands have, and their parsing: wrong names and numbers are wrong usage."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", h
 FormatsOption = Annotated[
     list[str] | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"{_FORMAT} Can be given again.")
 ]
-FormatsArgument = Annotated[list[str] | None, typer.Argument(metavar="FORMAT", help="Names of formats, as -f.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; numbers that JSON lacks are texts.")]
+FormatsArgument = Annotated[list[str] | None, typer.Argument(metavar="FORMAT", help="Names of formats, like -f.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; NaN and infinities are texts.")]
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help=".npy, .npz, .safetensors, or raw numbers.", show_default=False)
 ]
@@ -94,25 +94,27 @@ class ClaimOptions(NamedTuple):
         str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
     ] = None
     operands: Annotated[
-        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format, for each of them.")
+        list[str] | None,
+        typer.Option("--operand", metavar="FORMAT", help="The format of an operand; repeat it for each operand."),
     ] = None
     rounding: RoundingOption = None
     overflow: OverflowOption = None
     profile: ProfileOption = None
     exact: Annotated[
         bool | None,
-        typer.Option("--exact/--notexact", help="Conversions, round_to_integral: whether they raise inexact."),
+        typer.Option("--exact/--notexact", help="Conversions and round_to_integral: whether they raise inexact."),
     ] = None
     signaling: Annotated[
         bool | None, typer.Option("--signaling/--quiet", help="Comparisons: whether a quiet NaN raises invalid.")
     ] = None
     extremum: Annotated[
-        str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or arm's.")
+        str | None,
+        typer.Option("--extremum", help="minimum, maximum: the definition, 2019 or 2008 (IEEE 754), x86 or arm."),
     ] = None
 
     @property
     def given(self) -> dict[str, Any]:
-        """The arguments of `Claim.of` for the options that were given."""
+        """The options that were used, as arguments of `Claim.of`."""
         return {name: value for name, value in self._asdict().items() if value not in (None, [])}
 
 
@@ -121,16 +123,15 @@ class FileOptions(NamedTuple):
 
     dtype: Annotated[
         str | None,
-        typer.Option(
-            "--dtype", help="What the file's elements are: a numpy dtype (raw files), or the format of codes."
-        ),
+        typer.Option("--dtype", help="Type of the file's elements: a numpy dtype (raw files), or the format of codes."),
     ] = None
     shape: Annotated[str | None, typer.Option("--shape", metavar="N,N...", help="Shape of a raw file's array.")] = None
     raw: Annotated[
-        bool, typer.Option("--raw", help="Files whose endings are unknown hold raw numbers, as .bin, .raw, .dat do.")
+        bool, typer.Option("--raw", help="Files with unknown endings contain raw numbers, like .bin, .raw and .dat.")
     ] = False
     member: Annotated[
-        str | None, typer.Option("--member", help="The one array of an .npz or .safetensors file to take.")
+        str | None,
+        typer.Option("--member", help="The name of the one array to take from an .npz or .safetensors file."),
     ] = None
 
 
@@ -139,7 +140,7 @@ def formats_of(*names: list[str] | None) -> list[Format]:
     targets = targets_of(*names)
     for target in targets:
         if isinstance(target, ScaledFormat):
-            text = f"{target} is a scaled format: `fpemu report` and `fpemu info` take those"
+            text = f"{target} is a scaled format: `fpemu report` and `fpemu info` take them"
             raise typer.BadParameter(text, param_hint="'-f' / '--format'")
     return [target for target in targets if isinstance(target, Format)]
 
@@ -157,7 +158,9 @@ def rules_of(
     with wrong_usage("'--profile', '--rounding', '--overflow'"):
         rules = fmt.profile if name is None else profile(name)
         if rounding is not None:
-            rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # output names it separately
+            rules = rules.replace(
+                name=rules.name, rounding=rounding_mode(rounding)
+            )  # the output has the rounding separately
         if overflow is not None:
             rules = rules.replace(overflow=overflow)
         fmt.check_profile(rules)
@@ -186,7 +189,7 @@ def rule_facts(rules: Profile, seed: int | None) -> dict[str, Any]:
 
 
 def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
-    """The seed of stochastic rounding, drawn if none is given; None if nothing is stochastic."""
+    """The seed of stochastic rounding, random by default; None if no rounding is stochastic."""
     if not any(isinstance(r.rounding, Stochastic) for r in rules):
         if seed is not None:
             raise typer.BadParameter("no rounding here is stochastic", param_hint="'--seed'")
@@ -199,7 +202,7 @@ def seed_of(seed: int | None, rules: list[Profile]) -> int | None:
 
 
 def open_file(file: Path, options: FileOptions) -> list[StoredArray]:
-    """The arrays of a file, by the options; warnings name the arrays that cannot be read."""
+    """The arrays of a file, read according to the options; warnings name the arrays that cannot be read."""
     dtype, shape, raw, member = options
     if dtype is not None:
         with wrong_usage("'--dtype'"):
@@ -208,7 +211,7 @@ def open_file(file: Path, options: FileOptions) -> list[StoredArray]:
     with wrong_usage("'--raw'", UnknownEndingError):
         kind = kind_of_input(file, raw)
     if dtype is None and kind == "raw":
-        raise typer.BadParameter(f"{file} is raw: say what it holds, --dtype float32", param_hint="'--dtype'")
+        raise typer.BadParameter(f"{file} is raw: specify its elements, --dtype float32", param_hint="'--dtype'")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         arrays = open_saved(file, dtype=dtype, shape=sizes, member=member, raw=raw)
@@ -223,7 +226,7 @@ def _parsed_shape(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(length) for length in re.split(r"[,x]", text.strip("() "))) if text.strip("() ") else ()
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no shape: write 128,256", param_hint="'--shape'") from None
+        raise typer.BadParameter(f"{text!r} is not a shape: write 128,256", param_hint="'--shape'") from None
 
 
 def code(text: str) -> int:
@@ -231,7 +234,9 @@ def code(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no code: write 0x7E, 0b01111110 or 126", param_hint="'VALUE'") from None
+        raise typer.BadParameter(
+            f"{text!r} is not a code: write 0x7E, 0b01111110 or 126", param_hint="'VALUE'"
+        ) from None
 
 
 def number(text: str, hint: str = "'VALUE'") -> Literal:

@@ -49,14 +49,14 @@ FIELD_STYLES = {
 }
 
 COLUMN_GAP = 2  # spaces between the columns of a table
-FOLDED = 40  # the least width of a column of texts that are folded
-WIDE = 200  # columns of a file or a pipe, which have no width: output is not folded
+FOLDED = 40  # the least width of a column of folded texts
+WIDE = 200  # for files and pipes, which have no width of their own
 BAR_DELAY = 2.0  # seconds before a progress bar appears
 PICTURES = (".png", ".svg", ".pdf")
 
 
 class _Console(Console):
-    """A console without markup, on which control characters are shown instead of sent."""
+    """A console without markup that shows control characters instead of sending them."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -64,7 +64,7 @@ class _Console(Console):
 
 
 def console(stderr: bool = False) -> Console:
-    """A console for one of the two streams."""
+    """A console for standard output or the error stream."""
     stream = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not stream.is_terminal and "COLUMNS" not in os.environ:
         stream.width = WIDE
@@ -102,9 +102,9 @@ def _strict(data: Any) -> Any:
 
 
 def print_table(out: Console, lines: Sequence[Sequence[str | Text]], texts: Collection[int] = (0,)) -> None:
-    """Print a header and rows; columns that do not fit go into further tables below, which repeat the first column.
+    """Print a header and rows; columns that do not fit are in further tables below, which repeat the first column.
 
-    `texts` are the indices of columns of texts; the others are numbers, which are never folded.
+    `texts` are the indices of the columns of texts; other columns have numbers, which are never folded.
     """
     plain = [[str(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
@@ -171,7 +171,7 @@ def progress(description: str, total: int | None) -> Iterator[Callable[[int], No
 
 
 def picture_path(path: Path | None) -> None:
-    """Raise, before any work, if the picture could not be drawn or written."""
+    """Raise an error if the picture cannot be drawn or written; called before any work."""
     if path is None:
         return
     if path.suffix.lower() not in PICTURES:

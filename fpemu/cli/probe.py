@@ -31,7 +31,7 @@ def probe(
     """Write a script that runs casts and operations on a GPU, with torch, and records the results.
 
     The script contains its inputs and needs only Python 3.9 and torch. It writes a recording, which fpemu audit
-    --recorded checks on any machine. Without -f and --operation it runs everything that torch and fpemu both have; -f
+    --recorded checks on any machine. Without -f and --operation, it runs everything that torch and fpemu both have; -f
     selects casts by their narrower format.
 
     For example:
@@ -48,7 +48,7 @@ def probe(
     """
     with wrong_usage("'--format', '--operation'"):
         plan = probe_script.ProbePlan(format, operation)
-    with progress("inputs", len(plan.claims)) as advance:
+    with progress("generating inputs", len(plan.claims)) as advance:
         inputs = {"per_cell": per_cell, "random": random, "seed": seed}
         names = probe_script.probe(output, format, operation, **inputs, progress=advance)
     if json:
@@ -56,7 +56,7 @@ def probe(
     else:
         out = summary(output)
         out.print(
-            f"{output}: asks for {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True
+            f"{output}: records {len(names)} casts and operations ({output.stat().st_size:,} bytes)", soft_wrap=True
         )
         out.print(f"where the device is:  python {output.name} -o recording.probe", soft_wrap=True)
         out.print("then anywhere:        fpemu audit --recorded recording.probe", soft_wrap=True)

@@ -48,14 +48,14 @@ def report(
     format: FormatsOption = None,
     scale: Annotated[
         str | None,
-        typer.Option("--scale", help="absmax, or a number: the divisor of elements before the cast."),
+        typer.Option("--scale", help="absmax, or a number: the divisor of the elements before the cast."),
     ] = None,
     rounding: RoundingOption = None,
     profile: Annotated[
         str | None,
         typer.Option(
             "--profile",
-            help="Rules of the casts: ieee, torch, ml_dtypes ...; for scaled formats, of a tool: torchao, onnx, "
+            help="Rules of the casts: ieee, torch, ml_dtypes ...; for scaled formats, a tool's: torchao, onnx, "
             "transformer-engine ...",
         ),
     ] = None,
@@ -76,11 +76,12 @@ def report(
 ) -> None:
     """Measure what casting a file's arrays to formats would cost: errors, SQNR, overflow, underflow, saturation.
 
-    Errors are measured under saturation, with every profile. Without -f: the main formats.
+    Errors are measured under saturation, with every profile. Without -f, the report has the main formats.
 
-    A profile of scaled formats does not change the others. A name of profiles of both kinds, as torch, selects both.
+    A profile of scaled formats does not change the others. A name that both kinds of profile have, such as torch,
+    selects both.
 
-    Arrays whose axis is not a multiple of the block are refused, as by quantize, unless --pad is given. For a single
+    Arrays whose axis is not a multiple of the block are refused, as by quantize, unless there is --pad. For a single
     number, the row of a scaled format whose blocks need an axis has a note.
 
     For example:
@@ -133,7 +134,7 @@ def report(
 def _with_rules(
     chosen: list[Format | ScaledFormat], profile: str | None, scale_rule: str | None, rounding: str | None
 ) -> tuple[list[Format | ScaledFormat], list[Profile]]:
-    """The formats, with another scale rule if one is given, and the rules of the casts to them."""
+    """The formats, with the scale rule if there is one, and the rules of the casts to them."""
     with wrong_usage("'--scale-rule'"):
         targets = chosen if scale_rule is None else with_scale_rule(chosen, scale_rule)
     with wrong_usage("'--profile'"):
@@ -152,15 +153,15 @@ def _scale(text: str | None) -> str | float | None:
         return text
     factor = float_number(text, "'--scale'")
     if not 0 < factor < math.inf:
-        raise typer.BadParameter(f"{text!r} is no scale: write absmax, or a number above 0", param_hint="'--scale'")
+        raise typer.BadParameter(f"{text!r} is not a scale: write absmax, or a number above 0", param_hint="'--scale'")
     return factor
 
 
 def _along_axis(chosen: list[Format | ScaledFormat], axis: int | None, pad: bool) -> list[Format | ScaledFormat]:
-    """The formats, with blocks along an axis if one is given."""
+    """The formats, with their blocks along the axis if there is one."""
     for word, given in (("--axis", axis is not None), ("--pad", pad)):
         if given and not any(isinstance(fmt, ScaledFormat) for fmt in chosen):
-            raise typer.BadParameter("is for scaled formats, of which there are none here", param_hint=f"'{word}'")
+            raise typer.BadParameter("applies to scaled formats only", param_hint=f"'{word}'")
     return chosen if axis is None else with_axis(chosen, axis)
 
 
@@ -187,11 +188,11 @@ def _measure(
 
 
 def _needs_two_passes(stored: StoredArray, chosen: list[Format | ScaledFormat], profile: str | None, pad: bool) -> bool:
-    """Whether a scaled format needs two passes over an array; raise ValueError if its blocks do not fit."""
+    """Whether a scaled format needs two passes over an array; a ValueError if its blocks do not fit."""
     two_passes = False
     for scheme in chosen:
         if not isinstance(scheme, ScaledFormat) or (not stored.shape and scheme.block != "tensor"):
-            continue  # one number gets a row that is marked
+            continue  # the row of a single number has a note instead
         (under,) = targets_under([scheme], profile).targets
         assert isinstance(under, ScaledFormat)
         try:

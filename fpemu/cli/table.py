@@ -41,7 +41,7 @@ from fpemu.reports import plotting
 
 __all__ = ["table"]
 
-ON_SCREEN = {1: 8, 2: 6}  # most bits of operands, by their number
+ON_SCREEN = {1: 8, 2: 6}  # number of operands -> most bits of their format
 FILES = (".csv", ".json", ".npy")
 LETTERS = dict(zip(Flags.NAMES, "xuozi", strict=True))
 INEXACT, SPECIAL = "yellow", "bold red"
@@ -53,7 +53,8 @@ def table(
     ],
     format: FormatOption,
     result: Annotated[
-        str | None, typer.Option("--result", metavar="FORMAT", help="The results' format; default the operands'.")
+        str | None,
+        typer.Option("--result", metavar="FORMAT", help="The results' format; default: the operands' format."),
     ] = None,
     codes: Annotated[bool, typer.Option("--codes", help="Codes instead of values.")] = False,
     flags: Annotated[
@@ -71,7 +72,8 @@ def table(
 
     Results that are inexact, not finite or overflow are coloured.
 
-    The screen takes formats of up to 6 bits (8 for one operand), files up to 8 (16). --plot draws the relative errors.
+    Formats of up to 6 bits (8 for one operand) fit the screen; files take up to 8 bits (16). --plot draws the relative
+    errors.
 
     For example:
 
@@ -96,7 +98,7 @@ def table(
     shown = output is None and not json and plot is None
     if shown and fmt.bits > ON_SCREEN[operands]:
         raise typer.BadParameter(
-            f"{fmt.code_count}{f' x {fmt.code_count}' * (operands - 1)} results do not fit a screen: write them to a "
+            f"{fmt.code_count}{f' x {fmt.code_count}' * (operands - 1)} results do not fit the screen: write them to a "
             "file, -o table.csv",
             param_hint="'--output'",
         )
@@ -160,7 +162,7 @@ def _letters(bits: int) -> str:
 
 
 def _table_facts(tabulation: OperationTable, flags: bool) -> dict[str, Any]:
-    """All results for JSON; for two operands a list for each x."""
+    """All results for JSON; for two operands, a list for each x."""
     words = {code: Code(tabulation.result, code).data for code in np.unique(tabulation.codes).tolist()}
 
     def mapped(read: Callable[[int], Any], numbers: Any) -> Any:

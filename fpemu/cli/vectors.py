@@ -1,4 +1,4 @@
-"""`fpemu vectors`: golden vectors of an operation or a cast, to a file or a program."""
+"""`fpemu vectors`: golden vectors of an operation or a cast, written to a file or to standard output."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def vectors(
     ],
     format: Annotated[str, format_of_claim],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; default standard output.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; default: standard output.")
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option("--layout", help="testfloat, readmemh, csv, jsonl, npz; default by the ending, else testfloat."),
+        typer.Option(
+            "--layout", help="testfloat, readmemh, csv, jsonl, npz; default: that of the file's ending, else testfloat."
+        ),
     ] = None,
     word_bits: Annotated[
         int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for a bus.")
@@ -50,22 +52,25 @@ def vectors(
     ] = None,
     ports: Annotated[
         list[str] | None,
-        typer.Option("--port", metavar="PORT=NAME", help="Bench: ports not called x, y, z, result, flags, clk."),
+        typer.Option(
+            "--port", metavar="PORT=NAME", help="Bench: the name of a port that is not x, y, z, result, flags or clk."
+        ),
     ] = None,
     latency: Annotated[
-        int | None, typer.Option("--latency", min=0, help="Bench: the unit has a clock; cycles until the result.")
+        int | None,
+        typer.Option("--latency", min=0, help="Bench: the unit has a clock, and this many cycles until the result."),
     ] = None,
     flags: Annotated[bool, typer.Option("--flags", help="Bench: compare the unit's flags too.")] = False,
     coverage: Annotated[
-        bool, typer.Option("--coverage", help="Print which cells have cases, not the vectors.")
+        bool, typer.Option("--coverage", help="Print the number of cells and cases in each situation, not the vectors.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Generate test vectors, inputs worth testing with correct results and flags, for an operation or a cast.
+    """Generate test vectors for an operation or a cast: inputs worth testing, with correct results and flags.
 
-    All operands, if there are few; else cases for each cell (classes of operands and result, and the position of the
-    exact result), then random cases. Standard output has the lines that testfloat_gen prints. --json prints the number
-    of cases in every cell.
+    The inputs are all operands, if there are few; else cases for each cell (classes of operands and result, and the
+    position of the exact result), then random cases. Standard output has the lines that testfloat_gen prints.
+    --json prints the number of cases in every cell.
 
     For example:
 
@@ -117,7 +122,7 @@ def _bench_unit(bench: str | None, kind: str, output: Path | None, **options: An
     if bench is None:
         if unit:
             names = ", ".join(f"--{name.removesuffix('s') if name == 'ports' else name}" for name in unit)
-            raise ValueError(f"{names} is for a bench: say --bench verilog")
+            raise ValueError(f"{names} is for a bench: add --bench verilog")
         return None
     if bench != "verilog":
         raise ValueError(f"unknown bench {bench!r}: there is verilog")

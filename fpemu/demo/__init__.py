@@ -1,1 +1,1 @@
-"""The demo: a small network and a sine, each in several formats; printed by `fpemu demo`."""
+"""The demo: a small network and a sine, each in several formats; `fpemu demo` prints it."""

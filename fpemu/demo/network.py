@@ -1,6 +1,6 @@
-"""A small network that reads handwritten digits, with weights, or weights and activations, cast to a format.
+"""A small network that reads handwritten digits, with its weights, or weights and activations, cast to a format.
 
-Matrix products of the cast values are computed in float64, so that only the casts differ.
+Matrix products of the cast values are computed in float64: only the casts differ.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ AnyFormat = fe.Format | fe.ScaledFormat
 
 @dataclasses.dataclass(frozen=True)
 class FormatResult:
-    """Results of one format: accuracies and shares, 0 to 1.
+    """The results with one format; accuracies and shares are from 0 to 1.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class FormatResult:
     logits_sqnr : float
         The logits' signal-to-noise ratio in dB with weights and activations cast; the signal is float32's logits.
     agreement : float
-        Share of the test images with the same answer as in float32, with weights and activations cast.
+        Share of the test images whose answer is the same as in float32, with weights and activations cast.
     """
 
     format: str
@@ -105,7 +105,7 @@ class Network:
         One matrix for each layer, inputs by outputs.
     biases : tuple of numpy.ndarray
     images : numpy.ndarray
-        One row of 64 pixels, 0 to 1, for each test image.
+        For each test image a row of 64 pixels, from 0 to 1.
     labels : numpy.ndarray
         The digits.
     """
@@ -152,7 +152,7 @@ class Network:
 
 @functools.cache
 def load() -> Network:
-    """The network and the test images of the package; their origin is in README.md."""
+    """Load the network and the test images from the package; README.md describes their origin."""
     with np.load(Path(__file__).with_name("digits.npz")) as data:
         test = data["test"]
         return Network(
@@ -164,7 +164,7 @@ def load() -> Network:
 
 
 def casts() -> list[tuple[str, bool]]:
-    """The demo's casts, as (format, scaled): each format unscaled and, up to 8 bits, scaled; then scaled formats."""
+    """The demo's casts, as (format, scaled): formats unscaled and, up to 8 bits, scaled; then scaled formats."""
     plain = [
         (name, scaled) for name in DEMO_FORMATS for scaled in (False, True) if not scaled or fe.dtype(name).bits <= 8
     ]

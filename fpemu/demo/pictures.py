@@ -46,7 +46,7 @@ def write_pictures(folder: Path, digits: Network, results: Sequence[FormatResult
 
 
 def sine_picture() -> Figure:
-    """A sampled sine, quantized to 3, 4 and 8 bits, with its error below.
+    """Draw a sampled sine, quantized to 3, 4 and 8 bits, with its error below.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def sine_picture() -> Figure:
 
 
 def formats_picture(digits: Network, results: Sequence[FormatResult]) -> Figure:
-    """The range of each format compared with the network's weights, and the network's accuracy in it.
+    """Draw the range of each format beside the network's weights, and the network's accuracy in it.
 
     Parameters
     ----------

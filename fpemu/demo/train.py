@@ -1,7 +1,7 @@
 """Train the demo's network and store it with its data: ``python -m fpemu.demo.train [digits.npz]``.
 
 A perceptron of 64 - 64 - 32 - 10 units with ReLU, trained by minibatch gradient descent with momentum, in numpy alone.
-Nothing is tuned towards any number format.  The origin of the images is in README.md.
+Nothing is tuned for any number format.  README.md describes the origin of the images.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def split(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def train(images: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[Matrices, Matrices]:
-    """Weights (inputs by outputs) and biases of each layer, from images with pixels 0 to 1 and their digits."""
+    """Train on images, with pixels from 0 to 1, and their digits; return each layer's weights and biases."""
     rng = np.random.default_rng(SEED)
     weights = [rng.standard_normal((n, m)) * np.sqrt(2 / n) for n, m in itertools.pairwise(SIZES)]
     biases = [np.zeros(m) for m in SIZES[1:]]
@@ -68,7 +68,7 @@ def _gradients(x: NDArray[np.float64], labels: NDArray[np.uint8], weights: Matri
 
 
 def train_and_save(path: Path) -> None:
-    """Train on the images in `path` and add the parameters, as float32, to the file."""
+    """Train on the images in a file, and add the parameters to it as float32."""
     with np.load(path) as data:
         images, labels = data["images"], data["labels"]
     training, test = split(len(images))

@@ -1,4 +1,4 @@
-"""Streaming statistics of the errors of a cast."""
+"""Statistics of the errors of a cast, updated chunk by chunk."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["ERROR_COLUMNS", "Errors", "Row"]
 # The columns of `Row.cells`
 ERROR_COLUMNS = ("format", "MSE", "max error", "max rel", "SQNR dB", "overflow", "underflow", "saturated", "NaN")
 
-SUMMED = 1 << 13  # elements summed at a time, so that intermediate arrays stay in the cache
+SUMMED = 1 << 13  # elements summed at a time; the intermediate arrays fit the CPU's cache
 
-STRIDE = 512  # of the exponents of sums
+STRIDE = 512  # the exponents of sums are multiples of it
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The errors of one format; shares are of the finite elements.
+    """The errors in one format; shares are relative to the number of finite elements.
 
     Parameters
     ----------
     format : str
     bits : float
-        Stored bits per element, including its share of the scales.
+        Stored bits for each element, including its share of the scales.
     scale : float or None
-        The divisor of all elements, None if there is none or they differ.
+        The divisor of all elements; None without a divisor, or if elements have different ones.
     mse : float
         Mean squared error under saturation, over the finite elements.
     max_error : float
@@ -46,13 +46,13 @@ class Row:
     overflow : float
         Share of the elements whose rounded value is beyond the finite range.
     underflow : float
-        Share of the elements that are nonzero and became zero.
+        Share of the nonzero elements that became zero, relative to all finite elements.
     saturation : float
-        Share of the elements beyond the finite range, whose errors are those to its end.
+        Share of the elements beyond the finite range; their errors are the distances to its end.
     nan : int
-        Number of results that are NaN.
+        Number of NaN results.
     note : str
-        The reason for a row without statistics, whose numbers are NaN.
+        The reason why a row has no statistics; its numbers are NaN.
     """
 
     format: str
@@ -70,7 +70,7 @@ class Row:
 
     @classmethod
     def marked(cls, name: str, note: str) -> Row:
-        """The row of a format that the numbers do not fit.
+        """Make the row of a format that the numbers do not fit.
 
         Examples
         --------
@@ -101,7 +101,7 @@ def _number_cell(number: float, digits: str, unit: str = "") -> str:
 class _SumOfSquares:
     """A sum of squares of float64 numbers that cannot overflow or underflow: `total` times 4^exponent.
 
-    `exponent` is a multiple of `STRIDE`, so that numbers of ordinary size are squared without scaling.
+    `exponent` is a multiple of `STRIDE`; numbers of ordinary size are squared without scaling.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class _SumOfSquares:
             self.total = math.ldexp(self.total, 2 * (self.exponent - exponent))
             self.exponent = exponent
         for _ in range(abs(self.exponent) // STRIDE):
-            x = x * 2.0 ** (-STRIDE if self.exponent > 0 else STRIDE)  # exact, except for numbers too small to count
+            x = x * 2.0 ** (-STRIDE if self.exponent > 0 else STRIDE)  # exact, except for negligible numbers
         self.total += float(np.square(x).sum())
 
     def __float__(self) -> float:
@@ -142,7 +142,7 @@ class Errors:
     Parameters
     ----------
     fmt : Format or Scheme
-        The target.  A scaled format has no range: the caller counts overflows and saturation.
+        The target.  A scaled format has no range: its caller counts overflows and saturation.
 
     Examples
     --------
@@ -171,11 +171,11 @@ class Errors:
             The elements, divided by `scale`.
         y : numpy.ndarray
             The results, in the same units.  A result outside the finite range (an infinity, NaN for an overflow, a
-            value of a wider format) is an overflow; its error is that of the range's end.
+            value of a wider format) is an overflow, with the error of the range's end.
         scale : float or numpy.ndarray
-            The factor from both to the elements' own units.
+            The factor that converts both to the elements' own units.
         more : numpy.ndarray, optional
-            The elements minus `x`, where float64 does not hold them (`fpemu.arithmetic.doubles`); much smaller.
+            The elements minus `x`, if elements are not float64 values (`fpemu.arithmetic.doubles`); much smaller.
         """
         x, y = np.asarray(x).reshape(-1), np.asarray(y).reshape(-1)
         scale = np.broadcast_to(np.reshape(scale, -1), x.shape)
@@ -224,7 +224,7 @@ class Errors:
         self._noise.add(error)
 
     def row(self, scale: float | None = None, bits: float | None = None) -> Row:
-        """The statistics so far, as a row of a report; `bits` per element for a scaled format."""
+        """The statistics so far, as a row of a report; for a scaled format, with `bits` per element."""
         share = 1 / self.finite if self.finite else math.nan
         return Row(
             format=self.format.name,

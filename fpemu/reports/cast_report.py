@@ -1,4 +1,4 @@
-"""Cast reports: errors, overflow and underflow of an array in several formats."""
+"""Reports of casts: errors, overflow and underflow of an array in several formats."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Report:
     count : int
         The number of elements.
     nan, infinite : int
-        The numbers of NaNs and infinities, which errors and shares leave out.
+        The numbers of NaNs and infinities; errors and shares exclude them.
     scaled : bool
         Whether a row is of a scaled format; the table then has a column of bits per element.
     """
@@ -64,7 +64,7 @@ class Report:
     scaled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain dictionaries, lists and numbers."""
+        """The report as plain dictionaries, lists and numbers."""
         return {
             "count": self.count,
             "nan": self.nan,
@@ -73,7 +73,7 @@ class Report:
         }
 
     def cells(self) -> list[list[str]]:
-        """The table as text: a header and a row for each format.
+        """Return the table as text: a header and a row for each format.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Report:
 
 
 class _Trial:
-    """One format of a report: a cast under saturation to a wider format, which shows overflow."""
+    """One format of a report: a cast under saturation, to a wider format, which shows overflows."""
 
     def __init__(self, fmt: Format, rules: Profile | None, scale: float | None, rng: Any) -> None:
         self.errors = Errors(fmt)
@@ -110,7 +110,7 @@ class _Trial:
         return self.errors.row(self.scale)
 
     def update(self, x: Source, numbers: Doubles, offset: int, scale: Any) -> None:
-        """Add a chunk: `numbers` are those of `x` in float64; `scale` is one per element."""
+        """Add a chunk: `numbers` are the numbers of `x` in float64; `scale` has a scale for each element."""
         if self.scale is not None:
             scale = self.scale
         given: Any = x
@@ -146,7 +146,7 @@ class _ScaledTrial:
         self.rng, self.pad = rng, pad
         self.stream: Stream | None = None
         self.position = 0  # of the next element
-        self.numbers: Doubles | None = None  # numbers that no format holds, which come in one chunk
+        self.numbers: Doubles | None = None  # numbers that are in no format's values; all in one chunk
 
     def begin(self, shape: tuple[int, ...], source: Format) -> Stream:
         """Prepare for the first chunk."""
@@ -159,7 +159,7 @@ class _ScaledTrial:
         return self.errors.row(bits=self.stream.bits_per_element)
 
     def finish(self) -> None:
-        """Process the elements held back after the last chunk."""
+        """Process the remaining elements after the last chunk."""
         assert self.stream is not None
         self.update(np.zeros(0, self.stream.source.code_dtype), last=True)
 
@@ -184,7 +184,7 @@ class _ScaledTrial:
             self.position += block_codes.size
 
     def _quotients(self, values: NDArray[np.float64], q: Quantized) -> NDArray[np.float64]:
-        """Numbers divided by their blocks' scales; nested scales are taken before their quantization."""
+        """Numbers divided by their blocks' scales; nested scales are the ones before their quantization."""
         steps, second = self.scheme.own_profile.steps, q.second_scale if isinstance(q.second_scale, float) else 1.0
         of_blocks = q.scale_values
         if self.scheme.nested is not None:
@@ -202,7 +202,7 @@ class _ScaledTrial:
 
 
 def cast_to_float64(x: Any, fmt: Format, **rules: Any) -> NDArray[np.float64]:
-    """`cast` to float64; values that float64 does not hold are rounded, or become infinities."""
+    """`cast` to float64; values beyond float64 are rounded or become infinities."""
     try:
         return np.asarray(cast(x, fmt, dtype=np.float64, **rules))
     except ValueError:
@@ -210,9 +210,9 @@ def cast_to_float64(x: Any, fmt: Format, **rules: Any) -> NDArray[np.float64]:
 
 
 def _wider(fmt: Format) -> Format:
-    """The format with one more bit and twice the range, in which an overflow of `fmt` is a value beyond its range.
+    """The format with one more bit and twice the range, which has a value for an overflow of `fmt`.
 
-    The format itself if there is none (codebooks, 64 bits, the exponents of float64); numbers beyond those saturate.
+    The format itself if it cannot be wider (codebooks, 64 bits, the exponents of float64): overflows then saturate.
     """
     if isinstance(fmt, TableFormat):
         return fmt
@@ -224,7 +224,7 @@ def _wider(fmt: Format) -> Format:
 
 
 def _signed_format(bits: int) -> IntFormat:
-    """The signed integer format, unnamed in the registry, for differences of narrower integers."""
+    """A signed integer format that is not registered, for differences of narrower integers."""
     return IntFormat(f"int{bits}", bits)
 
 
@@ -251,12 +251,12 @@ def report(
         The formats of the rows.
     scale : "absmax" or array_like, optional
         The divisor of x before the cast and the factor of the result after it, in float64; broadcast to x's shape.
-        "absmax": for each format the number that maps the largest magnitude of x to the format's largest value.
+        "absmax": for each format, the number that maps the largest magnitude of x to the format's largest value.
         Not for scaled formats, which compute their scales.
     profile : str, Profile or ScaleProfile, optional
         The rules of the casts, except for overflow; default: each format's own.  A profile of scaled formats
-        ("torchao") applies only to those.  A profile of casts applies, in scaled formats, to the elements; a name of
-        both kinds ("torch", "onnx") selects the one for each kind of format.
+        ("torchao") applies only to these.  A profile of casts also applies to the elements of scaled formats; a name
+        of both kinds ("torch", "onnx") selects the one for each kind of format.
     scale_rule : str or ScaleRule, optional
         The scale rule of scaled formats; default: their own.
     rounding : str, Rounding or Stochastic, optional
@@ -264,7 +264,7 @@ def report(
     rng : None, int or numpy.random.Generator
         For stochastic rounding, as in `cast`.
     source : format, optional
-        The format whose codes x holds.
+        The format of the codes in x.
     axis : int, optional
         The axis along which the blocks of scaled formats lie; default: their own.
     pad : bool
@@ -281,13 +281,13 @@ def report(
         If a format or a rule is unknown, a profile or a rule does not apply to a scaled format, a scale is not positive
         and finite, or x does not fit a scaled format, as in `quantize`.
     TypeError
-        If x does not hold real numbers.
+        If x contains no real numbers.
 
     Notes
     -----
-    In scaled formats "overflow" and "saturated" count numbers divided by their scales, as stored or, for nested scales,
-    as they were before their quantization.  One scale for a whole array, or for an index of its last axis, is that of
-    the finite numbers; blocks with infinities or NaN are those of `quantize`.
+    In scaled formats "overflow" and "saturated" count numbers divided by their scales: the stored scales or, if these
+    are nested, the scales before their quantization.  One scale for a whole array, or for an index of its last axis, is
+    computed from the finite numbers; blocks with infinities or NaN are quantized as by `quantize`.
 
     Examples
     --------
@@ -346,7 +346,7 @@ def report_stream(
     shape: tuple[int, ...] | None = None,
     **options: Unpack[StreamOptions],
 ) -> Report:
-    """`report` for arrays that do not fit in memory.
+    """Report the cost of a cast, as `report` does, for arrays that do not fit in memory.
 
     Parameters
     ----------
@@ -358,8 +358,8 @@ def report_stream(
     shape : tuple of int, optional
         The shape of the whole array, needed for scaled formats.
     **options
-        `profile`, `rounding`, `rng`, `pad` as in `report`; `marked`: whether the row of a scaled format whose blocks
-        need an axis has a note, instead of an error, if the array is a single number.
+        `profile`, `rounding`, `rng`, `pad` as in `report`; `marked`: whether, for a single number, a scaled format
+        whose blocks need an axis has a row with a note; otherwise it is an error.
 
     Returns
     -------
@@ -421,7 +421,7 @@ def report_stream(
 
 
 def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, str]:
-    """The reasons why a single number does not fit scaled formats whose blocks need an axis."""
+    """For scaled formats whose blocks need an axis, the reason why a single number does not fit."""
     notes: dict[Format | ScaledFormat, str] = {}
     for fmt in formats:
         if isinstance(fmt, ScaledFormat):
@@ -435,7 +435,7 @@ def _notes(formats: list[Format | ScaledFormat]) -> dict[Format | ScaledFormat, 
 def _resolve_scales(
     scale: str | ArrayLike | None, targets: list[Format], chunks: Chunks, source: Any
 ) -> tuple[list[float | None], NDArray[np.float64] | None]:
-    """The scale of each format, and the scales of the elements if they differ."""
+    """The scale for each format, and the scales of the elements if these differ."""
     if scale is None:
         return [None] * len(targets), None
     if isinstance(scale, str):
@@ -452,7 +452,7 @@ def _resolve_scales(
 
 
 def _checked_scales(scale: Any) -> NDArray[np.float64]:
-    """Scales as float64; raise TypeError if they are not real numbers."""
+    """Scales as float64; a TypeError if they are not real numbers."""
     factors = np.asarray(scale)
     if factors.dtype.kind not in "biuf":
         raise TypeError(f"scale must be 'absmax' or real numbers, not {factors.dtype}")
@@ -460,7 +460,7 @@ def _checked_scales(scale: Any) -> NDArray[np.float64]:
 
 
 def _chosen_formats(formats: Any) -> list[Format | ScaledFormat]:
-    """The formats and scaled formats with one name or several."""
+    """The formats and scaled formats with these names, or with one name."""
     if isinstance(formats, str | Format | Scheme) or not np.iterable(formats):
         formats = [formats]
     chosen = [format_or_scheme(fmt) for fmt in formats]
@@ -475,7 +475,7 @@ def _begin(
     source: Any,
     shape: tuple[int, ...],
 ) -> None:
-    """Prepare scaled formats; the ones that need two passes get the first one here."""
+    """Prepare scaled formats, with the first pass if they need two."""
     if not trials:
         return
     first = next(iter(chunks()), None)
@@ -494,19 +494,19 @@ def _begin(
 
 
 def _flat(x: Source) -> Source:
-    """Numbers in one dimension."""
+    """The numbers in one dimension."""
     return x._replace(codes=x.codes.reshape(-1))
 
 
 def _encoded(x: Source, scheme: ScaledFormat) -> Source:
-    """Numbers as codes; numbers that no format holds become float64 numbers with the same results."""
+    """Numbers as codes; numbers that have none become float64 numbers with the same results."""
     return x if x.rest is None else as_numbers(as_floats(x, scheme))
 
 
 def _largest_magnitude(chunks: Callable[[], Iterable[Any]], source: Any) -> float:
     amax = 0.0
     for chunk in chunks():
-        # away from zero, so that no number divided by the scale is beyond the largest value
+        # away from zero: no number divided by the scale may be beyond the largest value
         values = np.abs(cast(chunk, "float64", source=source, rounding="away_from_zero"))
         amax = max(amax, float(np.max(values, initial=0.0, where=np.isfinite(values))))
     return amax
@@ -516,10 +516,10 @@ def _absmax(fmt: Format, amax: float) -> float:
     """The scale that maps `amax` to the largest value, or just below it."""
     largest = finite_range(fmt)[1]
     if not 0 < largest < math.inf:
-        raise ValueError(f"scale='absmax' does not apply to {fmt.name}: its largest value is no positive float64")
+        raise ValueError(f"scale='absmax' does not apply to {fmt.name}: its largest value is not a positive float64")
     if amax == 0:
         return 1.0
     scale = min(max(amax / largest, sys.float_info.min), sys.float_info.max)
-    while amax / scale > largest:  # both divisions round
+    while amax / scale > largest:  # both divisions are rounded
         scale = math.nextafter(scale, math.inf)
     return scale

@@ -1,4 +1,4 @@
-"""Pictures of formats: their values, ranges and errors, drawn by matplotlib or as text."""
+"""Pictures of formats: their values, ranges and errors, drawn with matplotlib or as text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GREY = "#7F7F7F"
 LINE_DOTS = 2000  # distinct positions on a number line
 STEPS = 256  # points of an error curve in a binade
 MAX_BINADES = 80  # shown in an error curve
-FEW_BINADES = 30  # with no more, a curve shows eight errors of each binade, else the largest
+FEW_BINADES = 30  # up to this number, a curve shows eight errors for each binade, beyond it the largest
 
 
 def _reach(fmt: Format) -> tuple[float, float, float]:
@@ -65,13 +65,13 @@ def _common_range(reaches: Sequence[tuple[float, float, float]]) -> tuple[float,
 
 
 def range_lines(formats: Sequence[Any], width: int = 60, ascii_only: bool = False) -> list[str]:
-    r"""The positive ranges of formats, one above the other, as lines of text.
+    r"""Return the positive ranges of formats, one above the other, as lines of text.
 
     Parameters
     ----------
     formats : sequence of formats
     width : int
-        Characters of a line without the name.
+        Characters in a line, without the name.
     ascii_only : bool
 
     Returns
@@ -122,7 +122,7 @@ def _round_powers(low: int, high: int, width: int) -> list[int]:
 
 
 def number_line(formats: Sequence[Any]) -> Figure:
-    """A picture of formats: above, their ranges by powers of two; below, all values near zero.
+    """Draw formats: above, their ranges by powers of two; below, all values near zero.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _draw_ranges(axis: Axes, targets: list[Format]) -> None:
 
 
 def _label_powers(axis: Axes) -> None:
-    """Ticks of an axis of exponents, as powers of two."""
+    """Label the ticks of an axis of exponents as powers of two."""
     from matplotlib.ticker import MaxNLocator
 
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -182,7 +182,7 @@ def _label_powers(axis: Axes) -> None:
 
 
 def _power_text(log2: float) -> str:
-    """A limit in digits if float64 has it, else as a power of two."""
+    """A limit in digits if it is in the range of float64, else as a power of two."""
     if not -1000 < log2 < 1000:
         return f"$2^{{{log2:.0f}}}$"
     return f"{2**log2:.5g}" if 0 <= log2 < 20 else f"{2**log2:.3g}"
@@ -244,13 +244,13 @@ class Binades:
 
 
 def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None = None) -> Figure:
-    """A picture of the relative error of a cast to nearest, by the number's magnitude.
+    """Draw the relative error of a cast to nearest, by the number's magnitude.
 
     Parameters
     ----------
     formats : sequence of formats
     low, high : int, optional
-        Exponents of the smallest and the largest number; default: slightly more than the formats' ranges.
+        Exponents of the smallest and the largest number; default: slightly beyond the formats' ranges.
 
     Returns
     -------
@@ -279,7 +279,7 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
 
 
 def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, high: int) -> None:
-    """Draw the largest relative errors in each binade, or in its eighths; each format has a label and a scale."""
+    """Draw the largest relative error in each binade, or in each eighth of it; each format has a label and a scale."""
     stride = STEPS // 8 if high - low <= FEW_BINADES else STEPS
     exponents = np.arange(low * STEPS, high * STEPS) / STEPS
     x = np.exp2(exponents + 1 / (3 * STEPS))  # avoids the values of coarse formats
@@ -303,7 +303,7 @@ def _draw_errors(axis: Axes, curves: list[tuple[Format, str, float]], low: int, 
 
 
 def report_picture(report: Report, binades: Binades) -> Figure:
-    """A picture of a report: above, a histogram of the numbers; below, each format's relative error.
+    """Draw a report: above, a histogram of the numbers; below, each format's relative error.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def report_picture(report: Report, binades: Binades) -> Figure:
 
 
 def accuracy_picture(accuracy: Accuracy) -> Figure:
-    """A picture of a function's errors in ulp: a plot over x, or for two operands a map for each method.
+    """Draw a function's errors in ulp: a plot over x or, for two operands, a map for each method.
 
     Parameters
     ----------
@@ -411,7 +411,7 @@ def _signed_power(x: float, _: Any) -> str:
 
 
 def operation_picture(table: OperationTable) -> Figure:
-    """A picture of the relative errors of all results of an operation: a heat map, or a plot for one operand.
+    """Draw the relative errors of all results of an operation: a heat map or, for one operand, a plot.
 
     Parameters
     ----------
@@ -454,7 +454,7 @@ def operation_picture(table: OperationTable) -> Figure:
 def _draw_map(
     axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], low: float, high: float
 ) -> Any:
-    """Draw numbers for pairs of finite values as a map; the values are evenly spaced, missing numbers grey."""
+    """Draw numbers for pairs of finite values as a map, with evenly spaced values and grey for missing numbers."""
     import matplotlib
 
     columns, rows = (np.unique(side[np.isfinite(side)]) for side in (x, y))

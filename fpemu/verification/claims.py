@@ -1,4 +1,4 @@
-"""Claims: what an implementation should compute, and its correct answers as codes."""
+"""Claims: the operation that an implementation should compute, and the correct answers as codes."""
 
 from __future__ import annotations
 
@@ -130,11 +130,11 @@ class Claim:
             Default: the result format's own.  Comparisons use its `subnormals_in` and no other rule.
         exact : bool, optional
             Conversions and `round_to_integral`: whether a non-integer operand raises inexact; default: the operation's.
-            TestFloat's option ``-notexact``, its default, is ``exact=False``.
+            ``exact=False`` is TestFloat's option ``-notexact``, its default.
         signaling : bool, optional
             Comparisons: whether a quiet NaN raises invalid; default: the comparison's.
         extremum : {"2019", "2008", "x86", "arm"} or Extremum, optional
-            `minimum` and `maximum`: which operation of this name; default "2019".
+            `minimum` and `maximum`: the definition of the operation; default "2019".
         **knobs
             Other knobs of `Profile`, and `random_bits`, the number of bits of stochastic rounding.
 
@@ -161,9 +161,9 @@ class Claim:
         target = None
         if name in _TRUTH_VALUES:
             if result is not None:
-                raise ValueError(f"{name} gives a truth value: it has no result format, but result={result!r}")
+                raise ValueError(f"{name} returns a truth value and has no result format, but result={result!r}")
         elif result is None and format is None:
-            raise ValueError(f"{name}: say the result's format: Claim.of({name!r}, 'float16')")
+            raise ValueError(f"{name}: specify the result's format: Claim.of({name!r}, 'float16')")
         else:
             target = dtype(format if result is None else result)
         formats = _operand_formats(name, format, source, operands)
@@ -224,7 +224,7 @@ class Claim:
         Raises
         ------
         TypeError
-            If the number of operands is wrong, an operand is not of integers, or `out` is given for an operation other
+            If the number of operands is wrong, an operand has no integers, or `out` is used with an operation other
             than a cast.
         ValueError
             If a code is out of range, shapes do not broadcast, stochastic rounding has no random bits, or `out` does
@@ -263,7 +263,7 @@ class Claim:
         Raises
         ------
         TypeError
-            If the number of operands is wrong, or an operand is not of integers.
+            If the number of operands is wrong, or an operand has no integers.
         ValueError
             If the claim has no flags (`has_flags`), a code is out of range, shapes do not broadcast, or stochastic
             rounding has no random bits.
@@ -413,7 +413,7 @@ class Claim:
         return cls.of(name, operands=formats, result=format_from_text(result), profile=Profile(), **knobs)
 
     def __str__(self) -> str:
-        """One line for people: "add of float16 and float16 to float16, toward_zero"."""
+        """The claim in one line: "add of float16 and float16 to float16, toward_zero"."""
         text = f"{self.operation} of {' and '.join(map(str, self.operands))}"
         if self.result is not None:
             rounding = self.profile.rounding
@@ -443,7 +443,7 @@ class Claim:
         elif self.stochastic and self.result is not None:
             shape = np.broadcast_shapes(*map(np.shape, codes))
             if 0 not in shape:
-                raise ValueError(f"{self}: rounding is stochastic: say random_bits")
+                raise ValueError(f"{self}: rounding is stochastic: specify random_bits")
             random["random_bits"] = np.zeros(shape, np.uint32)
         encoding = {"source": self.operands[0], "profile": self.profile, **random}
         if self.operation == "cast" and not flags:
@@ -504,7 +504,7 @@ def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] |
         defaults = [fmt] * count
         defaults[1:2] = [_SECOND_FORMATS.get(name, fmt)] * (count > 1)
     if operands is None and defaults[0] is None:
-        raise ValueError(f"{name}: say the operands' formats: Claim.of({name!r}, 'float16')")
+        raise ValueError(f"{name}: specify the operands' formats: Claim.of({name!r}, 'float16')")
     if isinstance(operands, str):
         raise TypeError(f"operands must be a sequence of formats, one for each operand, not {brief(operands)}")
     formats = tuple(dtype(each) for each in (defaults if operands is None else operands))
@@ -516,28 +516,28 @@ def _operand_formats(name: str, fmt: Any, source: Any, operands: Sequence[Any] |
 def _resolve(
     target: Format | None, profile: Any, rounding: Any, knobs: dict[str, Any], source: Format | None = None
 ) -> Profile:
-    """The rules, every knob resolved for the result's format."""
+    """The rules, with every knob resolved for the result's format."""
     knobs = dict(knobs)
     mode = knobs.pop("rounding", None) if rounding is None else rounding
     bits = knobs.pop("random_bits", None)
     if bits is not None:
         mode = rounding_mode(mode) if mode is not None else None
         if not isinstance(mode, Stochastic):
-            raise ValueError("random_bits is the number of bits of stochastic rounding: say rounding='stochastic'")
+            raise ValueError("random_bits is the number of bits of stochastic rounding: specify rounding='stochastic'")
         mode = Stochastic(mode.variant, bits)
     if target is None:  # a truth value: rules of results do not apply
         rules = resolve_rules(FLOAT64, profile, mode, None).replace(**knobs)
     else:
         rules = target.check_profile(resolve_rules(target, profile, mode, None, source).replace(**knobs))
     if rules.nan is NanRule.ERROR:
-        raise ValueError("nan='error' gives no code: there is no right answer to check against")
+        raise ValueError("nan='error' produces no code: there is no correct answer to compare with")
     return rules
 
 
 def _truth_value_rules(name: str, rules: Profile, given: Iterable[str]) -> Profile:
     """The rules that affect a truth value: `subnormals_in` for comparisons, none for class tests.
 
-    Raises a ValueError if one of the given knobs does not apply and differs from its default.
+    Raise a ValueError if one of the knobs in `given` does not apply and differs from its default.
     """
     applicable = ["profile", "subnormals_in"] if name in comparison.SIGNALING else []
     defaults = Profile()
@@ -545,7 +545,7 @@ def _truth_value_rules(name: str, rules: Profile, given: Iterable[str]) -> Profi
         changed = knob in ("profile", "random_bits") or getattr(rules, knob) != getattr(defaults, knob)
         if knob not in ("name", *applicable) and changed:
             allowed = " and ".join(applicable) or "no rules"
-            raise ValueError(f"{name} gives a truth value, which {knob} is not about: it takes {allowed}")
+            raise ValueError(f"{name} returns a truth value, which does not depend on {knob}: it takes {allowed}")
     return Profile(rules.name, subnormals_in=rules.subnormals_in if applicable else defaults.subnormals_in)
 
 

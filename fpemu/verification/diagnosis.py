@@ -1,4 +1,4 @@
-"""Diagnose differences: the one property or rule that explains all of them.
+"""Diagnosis of differences: the one property or rule that explains all of them.
 
 With a claim and its operands, each rule is tried; a rule whose answers equal the actual codes everywhere is the cause.
 Without a claim, the classes of the differing codes may suffice: the largest value instead of infinity, zero instead of
@@ -49,7 +49,7 @@ _SUBNORMALS = (NumberClass.POSITIVE_SUBNORMAL, NumberClass.NEGATIVE_SUBNORMAL)
 
 
 def words_of(knobs: Mapping[str, str | int]) -> str:
-    """Changed rules in plain words.
+    """Return changed rules in plain words.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def words_of(knobs: Mapping[str, str | int]) -> str:
 
 
 def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
-    """The common property of all differences, judged by the codes alone.
+    """Return the common property of all differences, judged by the codes alone.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
     Returns
     -------
     str or None
-        None if no single class of differences covers all.
+        None if no single kind of difference covers all.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def cause_by_class(got: Codes, want: Codes, fmt: Format) -> str | None:
 def cause_by_rule(
     got: Codes, want: Codes, claim: Claim, operands: Sequence[NDArray[Any]], differs: Differs
 ) -> str | None:
-    """The one changed rule of a claim that reproduces every actual code.
+    """Return the one change of a claim's rules that reproduces every actual code.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def cause_by_rule(
     if not changes:
         return None
     if _all_ties(claim, [codes[wrong] for codes in operands]):
-        text = f"{_all(wrong.size)} are ties:"
+        text = f"{_all(wrong.size)} {'are ties' if wrong.size > 1 else 'is a tie'}:"
     else:
         common = _common_class(got[wrong], want[wrong], claim.result)
         text = f"{_all(wrong.size)}: {common.partition(';')[0]};" if common else f"{_all(wrong.size)};"
@@ -143,12 +143,12 @@ def cause_by_rule(
     words = _ROUNDING_WORDS.get(changes[0][1])
     text += f" looks like {f'{words} ({texts[0]})' if words else texts[0]}"
     if texts[1:]:
-        text += f"; these operands do not tell it from {' or '.join(texts[1:4])}"
+        text += f"; these operands do not distinguish it from {' or '.join(texts[1:4])}"
     return text
 
 
 def cause_of_flags(got: NDArray[np.uint8], want: NDArray[np.uint8]) -> str | None:
-    """The common property of all differences of flags.
+    """Return the common property of all differences of flags.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def cause_of_flags(got: NDArray[np.uint8], want: NDArray[np.uint8]) -> str | Non
 
     Notes
     -----
-    IEEE 754-2019 clause 7.5 for underflow; Arm's FPSR has the exceptions in the opposite order.
+    Underflow: IEEE 754-2019, clause 7.5.  Arm's FPSR has the exceptions in the opposite order.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def _explains(
     wrong: NDArray[np.intp],
     differs: Differs,
 ) -> bool:
-    """Whether the claim with one changed rule gives the actual codes, at the differences and everywhere else."""
+    """Whether the claim with one changed rule has the actual codes as its answers, everywhere."""
     try:
         other = claim.replaced(**{knob: value})
         for rows in (wrong[:_FIRST_DIFFERENCES], slice(None)):
@@ -221,13 +221,13 @@ def _explains(
 
 
 def _all_ties(claim: Claim, operands: Sequence[NDArray[Any]]) -> bool:
-    """Whether every result is a tie, so that the two rules for ties disagree."""
+    """Whether every result is a tie: the two rules for ties disagree."""
     away, toward = (claim.replaced(rounding=mode) for mode in (Rounding.NEAREST_AWAY, Rounding.NEAREST_TOWARD_ZERO))
     return bool((away.answer(*operands) != toward.answer(*operands)).all())
 
 
 def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
-    """The first class of differences that covers all."""
+    """The first kind of difference that all have in common, or None."""
     a, b = classes_of(got, fmt), classes_of(want, fmt)
     pairs = (
         (ZEROS, ZEROS, "the sign of zero"),
@@ -255,12 +255,12 @@ def _common_class(got: Codes, want: Codes, fmt: Format) -> str | None:
 
 
 def _largest(fmt: Any) -> list[int]:
-    """The codes of the largest values, of floats without their sign."""
+    """The codes of the largest values; for floats, without the sign."""
     return [largest_code(fmt)] if fmt.kind == "float" else list(end_codes(fmt))
 
 
 def _one_step(got: Codes, want: Codes, a: NDArray[np.uint8], b: NDArray[np.uint8], fmt: Format) -> str | None:
-    """The direction of differences that are all one step between finite values; None for others."""
+    """The direction of the differences, if each is one step between finite values; else None."""
     special = (*INFINITIES, *NANS)
     if nan_mask(got, fmt).any() or nan_mask(want, fmt).any() or np.isin((a, b), special).any():
         return None

@@ -1,4 +1,4 @@
-"""Read codes, exact numbers and flags given by a test; measure their distances."""
+"""Codes, exact numbers and flags from the arguments of tests, and distances between codes."""
 
 from __future__ import annotations
 
@@ -46,13 +46,14 @@ ALL_FLAGS = (1 << len(Flags.NAMES)) - 1
 
 
 def common_shape(got: NDArray[Any], want: NDArray[Any]) -> tuple[int, ...]:
+    """The shape of two arrays; a ValueError if their shapes differ."""
     if got.shape != want.shape:
         raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
     return got.shape
 
 
 def checked_int(number: Any, name: str, least: int = 0) -> int:
-    """An integer given as the argument `name`; a TypeError or ValueError if it is not an integer of `least` or more."""
+    """The integer in an argument called `name`; a TypeError or ValueError if it is none, or less than `least`."""
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(number).__name__}")
     checked = operator.index(number)
@@ -100,7 +101,7 @@ def _no_codes(name: str, fmt: Format, given: str) -> TypeError:
 
 
 def distances(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-    """Whether exactly one of two codes is NaN, and the number of steps between them (0 if any is NaN)."""
+    """Whether exactly one of two codes is NaN, and the number of steps between them (0 if either is NaN)."""
     nan, nan_wanted = nan_mask(got, fmt), nan_mask(want, fmt)
     a, b = positions(got, fmt), positions(want, fmt)
     distance = np.where(a > b, a - b, b - a)
@@ -109,7 +110,7 @@ def distances(got: Codes, want: Codes, fmt: Format) -> tuple[NDArray[np.bool_], 
 
 
 def codes_of_values(x: Any, fmt: Format, name: str) -> Codes:
-    """The codes of the values in an argument called `name`; a ValueError if one is no value of `fmt`."""
+    """The codes of the values in an argument called `name`; a ValueError if one is not a value of `fmt`."""
     if carries_codes(x):
         return codes_in(x, fmt, name)
     numbers = as_numbers(x)
@@ -121,7 +122,7 @@ def codes_of_values(x: Any, fmt: Format, name: str) -> Codes:
         else:
             value = element_value_text(numbers, position)
         raise ValueError(
-            f"{name}{index_text(position, exact.shape)} = {value} is no value of {fmt}; cast it first: "
+            f"{name}{index_text(position, exact.shape)} = {value} is not a value of {fmt}; cast it first: "
             f"fe.cast({name}, {fmt.name!r})"
         )
     return codes
@@ -172,7 +173,7 @@ def mask_of(flags: Iterable[str], name: str) -> int:
 
 
 def flag_bits(x: Any, name: str) -> tuple[NDArray[np.uint8], int]:
-    """Flags in an argument called `name`, as bits in TestFloat's numbering, and the mask of the flags it covers."""
+    """The flags in an argument called `name`, as bits in TestFloat's numbering, and the mask of its flags."""
     if isinstance(x, Mapping):
         mask = mask_of(x, name)
         if not x:
@@ -202,7 +203,7 @@ def flag_bits(x: Any, name: str) -> tuple[NDArray[np.uint8], int]:
 
 
 def index_text(position: int, shape: tuple[int, ...]) -> str:
-    """An element's index as Python writes it: [1, 2], or () in an array without dimensions."""
+    """An element's index as text: [1, 2], or () in an array without dimensions."""
     return str([int(i) for i in np.unravel_index(position, shape)]) if shape else "()"
 
 

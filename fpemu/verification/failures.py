@@ -1,4 +1,4 @@
-"""Messages of failed assertions: counts by class, the likely cause, the first and the worst differences."""
+"""Messages of failed assertions: counts by class, the likely cause, the first and the largest differences."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _PAIRS = 8  # pairs of classes with a line each
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A failed assertion; its exception carries it as the attribute `fpemu_failure`, for reports.
+    """A failed assertion, for reports: the attribute `fpemu_failure` of its exception.
 
-    `predicate`: what `count` of `size` elements do ("codes of float16 differ"); `lines`: counts by class and similar
-    facts; `head`: the columns of the tables; `row`: a failing element's lines in a table; `cause`: the one rule that
-    explains all, if there is one; `worst`: the failing elements in the message's second table.
+    `predicate`: the statement that is true of `count` of `size` elements ("codes of float16 differ"); `lines`: counts
+    by class and similar facts; `head`: the columns of the tables; `row`: a failing element's lines in a table; `cause`:
+    the one rule that explains all, if there is one; `worst`: the failing elements in the message's second table.
     """
 
     predicate: str
@@ -73,7 +73,7 @@ class Failure:
 
     @property
     def error(self) -> AssertionError:
-        """A plain AssertionError that carries the failure."""
+        """An AssertionError with the failure as its attribute."""
         error = AssertionError(self.message)
         error.__dict__["fpemu_failure"] = self
         return error
@@ -98,7 +98,7 @@ def code_failure(
     predicate: str,
     cause: str | None = None,
 ) -> Failure:
-    """Failure for codes that differ: counts by pairs of classes, the first differences, the largest ones."""
+    """The failure of codes that differ: counts by pairs of classes, the first and the largest differences."""
     indices = np.flatnonzero(differs)
     a, b = got[differs], want[differs]
     apart, distance = distances(a, b, fmt)
@@ -136,7 +136,7 @@ def ulp_failure(
     shape: tuple[int, ...],
     predicate: str,
 ) -> Failure:
-    """Failure for values too far from the exact ones: the largest error, the first errors, the worst."""
+    """The failure of values too far from the exact ones: the first and the largest errors."""
 
     def row(i: int) -> list[list[str]]:
         index = wrong[i]
@@ -162,7 +162,7 @@ def flag_failure(
     shape: tuple[int, ...],
     operands: list[tuple[NDArray[Any], Format]],
 ) -> Failure:
-    """Failure for flags that differ: counts by flag, the likely cause, the first elements."""
+    """The failure of flags that differ: counts by flag, the likely cause, the first elements."""
     indices = np.flatnonzero(got != want)
     lines = []
     for number, name in enumerate(Flags.NAMES):

@@ -1,4 +1,4 @@
-"""Construct hard operands: choose a hard result, then solve exactly for an operand.
+"""Operands that are hard to round: choose a hard result, then solve exactly for an operand.
 
 Hard results are ties between neighbours, the overflow threshold, subnormals, and a zero left by cancellation.  The
 operand is the format's value nearest to the exact solution, or a few values away; if the solution is a value of the
@@ -33,7 +33,7 @@ SOLVED: dict[str, tuple[int, Callable[..., Fraction | None]]] = {
 
 
 def refuse_codebook(fmt: NumberFormat | TableFormat) -> NumberFormat:
-    """The format; a ValueError for a codebook."""
+    """Return the format, or raise a ValueError if it is a codebook."""
     if isinstance(fmt, TableFormat):
         raise ValueError(f"{fmt} is a codebook: operations have none; for casts to it use sources({fmt.name!r})")
     return fmt

@@ -1,4 +1,4 @@
-"""Facts about this machine, and checks of its results: versions, the kernel cache, FPU modes, digests."""
+"""Facts about this machine (versions, the kernel cache, FPU modes) and checks of its results by digest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Check(NamedTuple):
 
 
 def versions() -> dict[str, str]:
-    """The versions of fpemu, Python and the packages that fpemu uses.
+    """Return the versions of fpemu, Python and the packages that fpemu uses.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def _package_version(package: str) -> str:
 
 
 def thread_counts() -> tuple[int, int]:
-    """The number of threads in use, and of CPUs that the process may use.
+    """Return the number of threads in use, and the number of CPUs available to the process.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def thread_counts() -> tuple[int, int]:
 
 
 def kernel_cache() -> Cache:
-    """The folder, number and size of compiled kernels.
+    """Return the folder, number and size of the compiled kernels.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def kernel_cache() -> Cache:
 
 
 def fpu_modes() -> list[str]:
-    """The FPU's modes in this thread, in words; fpemu's results do not depend on them.
+    """Return the FPU's modes in this thread, in words; fpemu's results do not depend on them.
 
     Returns
     -------
@@ -133,12 +133,12 @@ def fpu_modes() -> list[str]:
 
 
 def checks() -> Iterator[Check]:
-    """Compute a corpus of casts and operations, and compare digests of its results.
+    """Compute a corpus of casts and operations, and check its results by their digests.
 
     Returns
     -------
     iterator of Check
-        Each as soon as it is done.
+        Each check as soon as it is finished.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def checks() -> Iterator[Check]:
                 count += bits.size
         except ImportError:  # numba does not load or may not compile: no check can run
             raise
-        except Exception as error:  # a broken installation may fail anyhow
+        except Exception as error:  # a broken installation may raise anything
             yield Check(name, count, f"{type(error).__name__}: {error}")
             continue
         digest = total.hexdigest()[:16]
@@ -175,7 +175,7 @@ def _random_integers(label: str, kind: str, count: int) -> NDArray[Any]:
 
 
 def _random_floats(label: str, bits: int, count: int) -> NDArray[Any]:
-    """Floats, half with any bits, half with moderate exponents so that not all results are special."""
+    """Floats: half with random bits, half with moderate exponents, as else most results would be special."""
     drawn = _random_integers(label, f"u{bits // 8}", count)
     digits = {16: 10, 32: 23, 64: 52}[bits]
     bias = (1 << (bits - digits - 2)) - 1
@@ -193,7 +193,7 @@ def _random_codes(label: str, fmt: str, count: int) -> Array:
 
 
 def _cast_results() -> Iterator[Any]:
-    """Casts from float32 and float64 run few fast loops, as a cold cache has to compile each."""
+    """Results of casts; from float32 and float64 few, because a cold cache must compile a fast loop for each."""
     x = _random_floats("casts", 32, 2048)
     for fmt in _CAST_FORMATS:
         yield encode(x, fmt)
@@ -225,7 +225,7 @@ def _decoded() -> Iterator[Any]:
 
 
 def _operations() -> Iterator[Any]:
-    """Results and flags: all roundings in one format, each convention of NaN in all formats."""
+    """Results and flags: all roundings in one format, all conventions for NaN in all formats."""
     binary = (arithmetic.add, arithmetic.multiply, arithmetic.divide)
     for fmt in _FLOAT_FORMATS:
         x, y, z = (_random_codes(f"operand {name}", fmt, 512) for name in "xyz")

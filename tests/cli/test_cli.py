@@ -110,7 +110,7 @@ def test_json_is_strict_json(run, weights, line):
         ("info float32 --values", "float32 has 2^32 codes: too many to list"),
         ("info mxfp4 --values", "mxfp4 has no codes of its own, but float4_e2m1fn"),
         ("info mxfp5", "unknown format 'mxfp5'; did you mean 'mxfp4'"),
-        ("compare mxfp4", "mxfp4 is a scaled format: `fpemu report` and `fpemu info` take those"),
+        ("compare mxfp4", "mxfp4 is a scaled format: `fpemu report` and `fpemu info` take them"),
         ("cast weights.npy -f nvfp4 -o y.npy", "nvfp4 is a scaled format: `fpemu report`"),
         ("report weights.npy -f mxfp4 --plot x.png", "a picture is of formats of single numbers, not of mxfp4"),
         ("report weights.npy -f mxfp4 --scale absmax", "mxfp4 has scales of its own"),
@@ -140,17 +140,17 @@ def test_json_is_strict_json(run, weights, line):
         ("cast weights.npy -f bf16", "Missing option"),
         ("cast weights.npy -f bf17 -o y.npy", "unknown format 'bf17'"),
         ("cast weights.npz -f bf16 -o y.npy", "weights.npz has 2 arrays: write an .npz or .safetensors file, or"),
-        ("cast x.f32 --raw -f bf16 -o y.npy", "x.f32 is raw: say what it holds"),
+        ("cast x.f32 --raw -f bf16 -o y.npy", "x.f32 is raw: specify its elements"),
         ("cast x.f32 --dtype float32 -f bf16 -o y.npy", "x.f32: its ending .f32 is unknown"),
         ("report x.f32 --dtype float32", "say raw=True (--raw) if it holds raw numbers"),
         ("cast weights.npy -f bf16 -o y.f32", "y.f32: its ending .f32 is unknown"),
         ("cast weights.npy -f bf16 -o y.npy --raw", "weights.npy and y.npy are no raw numbers"),
         ("cast x.f32 --dtype float33 -f bf16 -o y.npy", "unknown format 'float33'"),
-        ("cast x.f32 --dtype float32 --shape 12,a -f bf16 -o y.npy", "'12,a' is no shape"),
+        ("cast x.f32 --dtype float32 --shape 12,a -f bf16 -o y.npy", "'12,a' is not a shape"),
         ("cast weights.npy -f bf16 -o y.npy --seed -1", "--seed"),
         ("report weights.npy -f e4m3fn --scale big", "'big' is not a number"),
-        ("report weights.npy -f e4m3fn --scale -2", "is no scale"),
-        ("cast weights.npy -f int64 -o y.npy", "no float type holds every value of int64: say --codes"),
+        ("report weights.npy -f e4m3fn --scale -2", "is not a scale"),
+        ("cast weights.npy -f int64 -o y.npy", "no float type can represent every value of int64: use --codes"),
         ("report weights.npy -f mxfp4 --axis 1.5", "'--axis'"),
         ("report weights.npz -f e4m3fn --plot x.png", "a picture shows one array, weights.npz has 2: add --member"),
     ],
@@ -177,7 +177,7 @@ def test_options_that_take_one_value_take_no_other(run, weights, command):
         if option.is_flag:
             if option.secondary_opts:
                 done = run(command, first, option.secondary_opts[0])
-                assert f"{option.secondary_opts[0]} is given twice" in done.words
+                assert f"{option.secondary_opts[0]} is used twice" in done.words
             continue
         lines = [
             [first, "-1", f"{second}=-2" if second.startswith("--") else f"{second}-2"],
@@ -186,7 +186,7 @@ def test_options_that_take_one_value_take_no_other(run, weights, command):
         for line in lines:
             done = run(command, *line)
             assert done.code == 2, line
-            assert (f"{second} is given twice, with different values" in done.words) is not option.multiple, line
+            assert (f"{second} is used twice, with different values" in done.words) is not option.multiple, line
             assert "No such option" not in done.words
 
 

@@ -38,13 +38,13 @@ def test_an_audit_is_kept(run, weights, tmp_path):
     assert run(*line).code == 0
     done = run(*line, "--exact-nan")
     assert done.code == 1
-    assert "audit.npz is of another audit" in done.err
+    assert "audit.npz belongs to another audit" in done.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((*ADD,), "say one of --program, --python, --library"),
+        ((*ADD,), "specify one of --program, --python, --library"),
         ((*ADD, "--program", "a", "--python", "b:c"), "say one of"),
         ((*ADD, "--python", "mymodule"), "write MODULE:FUNCTION"),
         ((*ADD, "--library", "lib.so"), "write PATH:SYMBOL"),

@@ -18,7 +18,7 @@ def test_a_script_is_written(run, tmp_path):
     line = ("probe", "-o", path, "-f", "bf16", "--operation", "sqrt", "--operation", "exp")
     done = run(*line)
     assert done.code == 0
-    assert f"{path}: asks for 2 casts and operations" in done.out
+    assert f"{path}: records 2 casts and operations" in done.out
     assert "python probe.py -o recording.probe" in done.out
     assert run(*line, "--json").json == {"script": str(path), "items": ["sqrt of bfloat16", "exp of bfloat16"]}
     assert path.read_text().startswith('"""Record a device')
@@ -28,7 +28,7 @@ def test_a_script_is_written(run, tmp_path):
     ("words", "message"),
     [
         (("-f", "e5m3x"), "unknown format"),
-        (("-f", "int4"), "torch can be asked nothing of int4"),
+        (("-f", "int4"), "torch has none of these operations for int4"),
         (("--operation", "cats"), "no operation 'cats' to ask torch for"),
     ],
 )
@@ -105,8 +105,8 @@ def test_one_item(run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--item", "float8_e4m3fn to float"), "nothing was asked under 'float8_e4m3fn to float'; did you mean"),
-        (("-f", "bfloat16"), "nothing of that was recorded"),
+        (("--item", "float8_e4m3fn to float"), "there is no item 'float8_e4m3fn to float'; did you mean"),
+        (("-f", "bfloat16"), "no such item was recorded"),
         (("-f", "bfloat17x"), "unknown format"),
         (("--flags",), "no use for --flags"),
         (("--overflow", "infinity"), "float32 to float8_e4m3fn: "),
@@ -126,7 +126,7 @@ def test_recordings_that_are_none(run, tmp_path):
     cut.write_bytes(CPU.read_bytes()[:5000])
     done = run("audit", "--recorded", cut)
     assert done.code == 1
-    assert "cut.probe: no recording, or a truncated one" in done.err
+    assert "cut.probe: not a recording, or a truncated one" in done.err
     whole = tmp_path / "renamed.zip"
     shutil.copy(CPU, whole)
     assert run("audit", "--recorded", whole, "--item", "float8_e5m2 to float32").code == 0

@@ -219,9 +219,7 @@ def test_numbers_of_a_header_make_no_work(tmp_path, word, number):
 def test_a_line_without_end(tmp_path):
     path = tmp_path / "x.tv"
     path.write_bytes(b"3C 3C 00\n" + b"0" * (SMALL + 1000))
-    refused(
-        lambda path: vectors.read(path, claim=CLAIM), path, r"line 2 has more than 65,536 bytes|it is not written so"
-    )
+    refused(lambda path: vectors.read(path, claim=CLAIM), path, r"line 2 has more than 65,536 bytes|it is malformed")
     for ending in ("hex", "csv", "jsonl"):
         path = tmp_path / f"x.{ending}"
         path.write_bytes(b"// operation: " + b"0" * (SMALL + 1000))
@@ -280,7 +278,7 @@ def test_an_audit_to_go_on_with(tmp_path):
     )
     refused(lambda path: ledger.restore(path, {}), path, "its counts are")
     np.savez(path, state=np.array(json.dumps({"about": 3})))
-    refused(lambda path: ledger.restore(path, {"seed": 0}), path, "no audit to go on with")
+    refused(lambda path: ledger.restore(path, {"seed": 0}), path, "not an audit to resume")
 
 
 # -- the boundary itself ----------------------------------------------------------------------------------------------
@@ -456,10 +454,10 @@ def test_an_audit_that_goes_on_goes_on_from_what_fits_together(tmp_path):
 
     for changes in states():
         np.savez(path, state=np.array(json.dumps(state | changes)), **kept)
-        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "no audit to go on with|its state")
+        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "not an audit to resume|its state")
     for changes in columns():
         np.savez(path, state=np.array(json.dumps(state)), **kept | changes)
-        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "no audit to go on with|its state")
+        refused(lambda path: fe.audit(wrong.answer, CLAIM, resume=path), path, "not an audit to resume|its state")
     np.savez(path, state=np.array(json.dumps(state)), **kept)
     assert fe.audit(wrong.answer, CLAIM, resume=path).to_dict() == begun.to_dict()
 

@@ -85,7 +85,7 @@ def test_what_a_program_says_wrongly(stub):
         testfloat.compared(stub(), next(testfloat.runs("f16_mul", "arm")), 100, 1)
     program = stub()
     (program.parent / "f16_add").write_text("zzzz 0001 3C00 01\n")
-    with pytest.raises(ValueError, match="it is not written so"):
+    with pytest.raises(ValueError, match="it is malformed"):
         testfloat.compared(program, next(testfloat.runs("f16_add", "arm")), 100, 1)
     (program.parent / "f16_add").write_text("3C00 0001 3C00\n")
     with pytest.raises(ValueError, match="lines of 18 characters are expected"):

@@ -1,4 +1,4 @@
-"""Everything that Berkeley TestFloat's `testfloat_gen` says, held to fpemu: ``python -m tests.proofs.testfloat DIR``.
+"""Berkeley TestFloat's `testfloat_gen`, compared with fpemu: ``python -m tests.proofs.testfloat DIR``.
 
 DIR holds `testfloat_gen`, or folders that do, one for each of SoftFloat's specializations: 8086-SSE, ARM-VFPv2, RISCV.
 Which convention of NaN a program has is found by asking it.  https://github.com/ucb-bar/berkeley-testfloat-3
@@ -101,7 +101,7 @@ def runs(function: str, convention: str) -> Iterator[Run]:
 
 
 def vectors(program: Path, run: Run, lines: int, seed: int) -> Iterator[list[Any]]:
-    """The columns of what the program prints, at most so many lines; a ValueError where it is not written so."""
+    """The columns of the program's first lines; a ValueError if one is malformed."""
     line = LAYOUTS["testfloat"].line(fields_of(run.claim, True))
     command = [str(program), "-seed", str(seed), *run.words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -186,7 +186,7 @@ def test_unknown_outputs_are_differences(icarus, tmp_path, value, output):
     done = simulated(path, "+answers=a.tv")
     assert done.status == 1
     assert done.out.endswith("FAIL: 128 of 256 vectors differ\n")
-    with pytest.raises(ValueError, match=f"{value}.*: it is not written so"):
+    with pytest.raises(ValueError, match=f"{value}.*: it is malformed"):
         vectors.read(tmp_path / "a.tv", claim=claim)
 
 
@@ -226,7 +226,7 @@ def test_answers_must_be_written(icarus, tmp_path):
     ("how", "kind", "words"),
     [
         ({"module": "bench"}, ValueError, "'bench' is the bench's own name"),
-        ({"module": "7up"}, ValueError, "'7up' is no name in Verilog"),
+        ({"module": "7up"}, ValueError, "'7up' is not a Verilog name"),
         ({"module": 7}, TypeError, "module must be a name, not int"),
         ({"ports": {"a": "x"}}, ValueError, "no port 'a': it has x, result"),
         ({"ports": {"flags": "f"}}, ValueError, "no port 'flags'"),

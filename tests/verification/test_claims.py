@@ -132,7 +132,7 @@ def test_stochastic_answers_need_random_bits():
     source = fe.encode(fe.cast([1.1, 1.1], "float32"), "float8_e5m2", rounding=fe.Stochastic("A", 8), random_bits=bits)
     np.testing.assert_array_equal(claim.answer(codes, random_bits=bits), source)
     assert want[0] != want[1]
-    with pytest.raises(ValueError, match="say random_bits"):
+    with pytest.raises(ValueError, match="specify random_bits"):
         claim.answer(codes)
     with pytest.raises(ValueError, match="random_bits is the number of bits"):
         Claim.of("cast", "float8_e5m2", random_bits=8)
@@ -229,10 +229,10 @@ def test_incomplete_descriptions(missing):
         (lambda: Claim.of("fam", "float16"), ValueError, "no operation 'fam'.*did you mean 'fma'"),
         (lambda: Claim.of("encod", "float16"), ValueError, "did you mean 'encode'"),
         (lambda: Claim.of(3, "float16"), TypeError, "an operation is a name, not int"),
-        (lambda: Claim.of("add"), ValueError, "add: say the result's format"),
-        (lambda: Claim.of("less"), ValueError, "less: say the operands' formats"),
+        (lambda: Claim.of("add"), ValueError, "add: specify the result's format"),
+        (lambda: Claim.of("less"), ValueError, "less: specify the operands' formats"),
         (lambda: Claim.of("less", "float16", result="float16"), ValueError, "gives a truth value"),
-        (lambda: Claim.of("add", result="float16"), ValueError, "add: say the operands' formats"),
+        (lambda: Claim.of("add", result="float16"), ValueError, "add: specify the operands' formats"),
         (lambda: Claim.of("add", "flot16"), ValueError, "unknown format 'flot16'; did you mean 'float16'"),
         (lambda: Claim.of("add", "float16", operands=["float16"]), ValueError, "add takes 2 operands, not 1"),
         (lambda: Claim.of("add", "float16", operands="float16"), TypeError, "must be a sequence of formats"),
@@ -241,7 +241,7 @@ def test_incomplete_descriptions(missing):
         (lambda: Claim.of("add", "float16", rounding="nearest_evn"), ValueError, "did you mean 'nearest_even'"),
         (lambda: Claim.of("add", "float16", profile="iee"), ValueError, "unknown profile 'iee'.*'ieee'"),
         (lambda: Claim.of("cast", "float4_e2m1fn", overflow="nan"), ValueError, "it has no NaN"),
-        (lambda: Claim.of("cast", "int8", nan="error"), ValueError, "nan='error' gives no code"),
+        (lambda: Claim.of("cast", "int8", nan="error"), ValueError, "nan='error' produces no code"),
         (lambda: Claim.of("add", "nf4"), ValueError, "codebook"),
         (lambda: Claim.of("add", "float16").answer(np.uint16([1])), TypeError, "takes 2 operands, not 1"),
         (lambda: Claim.of("sqrt", "float6_e3m2fn").answer(np.uint8([64])), ValueError, "code 0x40 is out of range"),
@@ -317,10 +317,10 @@ def test_truth_values_take_no_rules_of_results(name):
     """What would be ignored is refused, by `of` and by `replaced`."""
     more = [] if name in comparisons.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
     for rules in [*RULES, *more]:
-        with pytest.raises(ValueError, match=r"gives a truth value, which .* is not about"):
+        with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):
             Claim.of(name, "float16", **rules)
         if not rules.keys() & {"profile", "rounding"}:
-            with pytest.raises(ValueError, match=r"gives a truth value, which .* is not about"):
+            with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):
                 Claim.of(name, "float16").replaced(**rules)
     words = Claim.of(name, "float16").described() | {"rounding": "toward_zero"}  # as 0.1.0 wrote
     assert Claim.from_description(words) == Claim.of(name, "float16")

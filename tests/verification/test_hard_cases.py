@@ -130,7 +130,7 @@ def test_cases_of_every_operation_and_format_are_codes_and_shrink(operation, nam
 
 
 def test_a_failure_shrinks():
-    """The simplest sum of float8_e5m2 that is no value of it."""
+    """The simplest sum of float8_e5m2 that is not one of its values."""
     fmt = fe.dtype("float8_e5m2")
     values = {Fraction(v) for v in fmt.values() if np.isfinite(v)}
 

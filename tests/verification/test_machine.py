@@ -101,7 +101,7 @@ def test_the_command(capsys, monkeypatch):
     code, out = run(capsys, "doctor")
     assert code == 0
     assert out.startswith(f"fpemu     {fe.__version__}\npython    3.")
-    assert out.rstrip().endswith("All is right.")
+    assert out.rstrip().endswith("All results are right.")
     code, out = run(capsys, "doctor", "--json")
     said = json.loads(out)
     assert code == 0
@@ -113,7 +113,7 @@ def test_the_command(capsys, monkeypatch):
     assert code == 1
     assert "WRONG     sums, " in out
     assert ", right 0123456789abcdef" in out
-    assert "Not all is right: sums. Please report this" in out
+    assert "Some results are wrong: sums. Please report this" in out
     code, out = run(capsys, "doctor", "--json")
     assert code == 1
     assert json.loads(out)["right"] is False

@@ -30,7 +30,7 @@ OPERATIONS = ("cast", "add", "exp", "tanh", "sigmoid")
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory):
-    """A script that asks for a few casts and operations."""
+    """A script that records a few casts and operations."""
     path = tmp_path_factory.mktemp("probe") / "probe.py"
     probe(path, FORMATS, OPERATIONS, per_cell=1, random=100)
     return path
@@ -264,7 +264,7 @@ def test_truncated_recordings_are_refused(recording, tmp_path):
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path = tmp_path / "cut.probe"
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"cut\.probe: no recording, or a truncated one"):
+        with pytest.raises(ValueError, match=r"cut\.probe: not a recording, or a truncated one"):
             recordings(path)
         assert is_recording(path)
     path = tmp_path / "cut.zip"
@@ -304,10 +304,13 @@ def test_edited_recordings_are_refused(recording):
         members[probe_template.HEAD_MEMBER] = members[probe_template.HEAD_MEMBER].replace(b"A Stub", b"A Slab")
 
     for change, words in (
-        (swap, "is something else: the file was edited"),
+        (swap, "do not match their hash: the file was edited"),
         (lose, "it has no sha256"),
         (rename, "recording.json does not fit its hash: the file was edited"),
-        (lambda members: members.update({hashlib.sha256(b"x").hexdigest(): b"x"}), "1 more members than it tells of"),
+        (
+            lambda members: members.update({hashlib.sha256(b"x").hexdigest(): b"x"}),
+            "1 members that it does not describe",
+        ),
         (lambda members: members.pop(list(members)[1]), "no recording: KeyError"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -364,7 +367,7 @@ def test_descriptions_that_mean_nothing_are_refused(recording):
 
     for change, words in (
         (operation, "no operation 'cat'"),
-        (shorter, "operands and results are not of one number"),
+        (shorter, "the numbers of operands and results differ"),
         (endless, "no rule of inputs"),
         (other, "of another version"),
         (first(batches=[{}]), "no recording: KeyError"),

@@ -56,7 +56,7 @@ def test_a_descendant_in_its_own_session_that_holds_the_output(then, tmp_path):
     """The audit ends at its time, with what was printed; the descendant ends too where the system can tell."""
     file = tmp_path / "number"
     found = run_program(leaves(file, then=then), b"", 1000, 3)
-    assert found.problem == "gave no answer within 3 s"
+    assert found.problem == "did not answer within 3 s"
     assert found.output == (b"00\n" if "print" in then else b"")
     assert not alive(file) or not LINUX
 
@@ -73,7 +73,7 @@ def test_a_descendant_that_cannot_be_told(tmp_path):
     """With an environment of its own it lives on; the audit ends at its time all the same."""
     file = tmp_path / "number"
     found = run_program(leaves(file, "env={}", "print('00', flush=True)"), b"", 1000, 3)
-    assert found == (b"00\n", "gave no answer within 3 s")
+    assert found == (b"00\n", "did not answer within 3 s")
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(file.read_text()), signal.SIGKILL)
 
@@ -95,5 +95,5 @@ def test_output_and_status():
         f"printed more than {len(given) - 1} bytes",
     )
     closed = "import os, time; os.close(1); time.sleep(600)"  # no output any more, and no end
-    assert run_program([sys.executable, "-c", closed], b"", 100, 1) == (b"", "gave no answer within 1 s")
+    assert run_program([sys.executable, "-c", closed], b"", 100, 1) == (b"", "did not answer within 1 s")
     assert run_program([sys.executable, "-c", "import os; os.close(1); os._exit(0)"], b"", 100, 60) == (b"", None)

@@ -97,7 +97,7 @@ def test_formats_by_names_aliases_and_patterns(run):
 
 def test_formats_that_nobody_named(run):
     result = run(tests="def test_any(fpemu_format): pass")
-    result.stdout.fnmatch_lines(["*test_any uses fpemu_format: say which formats by @pytest.mark.fpemu_formats*"])
+    result.stdout.fnmatch_lines(["*test_any uses fpemu_format: specify its formats by @pytest.mark.fpemu_formats*"])
     tests = "import pytest\n@pytest.mark.fpemu_formats('{}')\ndef test_any(fpemu_format): pass"
     run(tests=tests.format("float99*")).stdout.fnmatch_lines(["*no registered format matches 'float99?'*"])
     run(tests=tests.format("bfloat61")).stdout.fnmatch_lines(["*unknown format 'bfloat61'*"])

@@ -100,7 +100,7 @@ def test_from_file_to_file_and_from_batches(tmp_path):
     same(third, made)
     assert "seed" not in third.header
     assert fe.audit(recorded(third, third.claim)).passed
-    with pytest.raises(TypeError, match="say what the vectors are"):
+    with pytest.raises(TypeError, match="specify the claim"):
         vectors.write(tmp_path / "d.csv", batches)
     without = [Batch(batch.operands, batch.result, None) for batch in batches]
     assert not vectors.read(vectors.write(tmp_path / "e.jsonl", without, claim=ADD)).has_flags
@@ -160,14 +160,14 @@ def test_testfloats_own_lines(tmp_path):
     found = vectors.read(path, claim=claim)
     assert found.count == 2
     assert fe.audit(recorded(found, claim), flags=True).passed
-    with pytest.raises(FileNotFoundError, match="say what the vectors are"):
+    with pytest.raises(FileNotFoundError, match="specify the claim"):
         vectors.read(path)
     path.write_text("3C00 0001 3C00\n")
     assert not vectors.read(path, claim=claim).has_flags
     for text, message in {
-        "3C00 0001 3C00 01\n3C00 0001 3C00\n": "line 2: '3C00 0001 3C00': it is not written so",
-        "3C00 0001 3C00 01\n\n": "line 2: '': it is not written so",
-        "3C00 0001 3C00 01\n3C00 00g1 3C00 01\n": "line 2: '3C00 00g1 3C00 01': it is not written so",
+        "3C00 0001 3C00 01\n3C00 0001 3C00\n": "line 2: '3C00 0001 3C00': it is malformed",
+        "3C00 0001 3C00 01\n\n": "line 2: '': it is malformed",
+        "3C00 0001 3C00 01\n3C00 00g1 3C00 01\n": "line 2: '3C00 00g1 3C00 01': it is malformed",
         "3C00 0001 3C00 20\n": "line 1: '3C00 0001 3C00 20': flags is 0x20, but its codes are below 0x20",
     }.items():
         path.write_text(text)
@@ -299,7 +299,7 @@ def test_edited_headers_are_found(ending, tmp_path):
         ("seed: 0", "seed: 1", "the header was edited"),
         ("vectors: 256", "vectors: 250", r"line \d+: .*follows, after all 250"),
         ("vectors: 256", "vectors: 300", r"line \d+: "),
-        ("vectors: 256", "vectors: many", "'vectors' is no number"),
+        ("vectors: 256", "vectors: many", "'vectors' is not a number"),
         ("operation: multiply", "operation: multipy", "tells of no claim: no operation 'multipy'"),
         ("operation: multiply\n", "operation multiply\n", "line 2: .*it has no colon"),
         ("layout: ", "layout: x", "its header is of the layout"),
@@ -348,7 +348,7 @@ def test_damaged_npz(tmp_path):
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda f: vectors.write(f / "a.bin", vectors.generate(NARROW)), ValueError, "'.bin' means no layout"),
+        (lambda f: vectors.write(f / "a.bin", vectors.generate(NARROW)), ValueError, "'.bin' no layout has the suffix"),
         (lambda f: vectors.write(f / "a.tv", vectors.generate(NARROW), "xml"), ValueError, "unknown layout 'xml'"),
         (
             lambda f: vectors.write(f / "a.tv", vectors.generate(NARROW), word_bits=64),
@@ -357,7 +357,7 @@ def test_damaged_npz(tmp_path):
         ),
         (lambda f: vectors.write(f / "no" / "a.tv", vectors.generate(NARROW)), FileNotFoundError, "no such folder"),
         (lambda f: vectors.read(f / "a.tv"), FileNotFoundError, "No such file"),
-        (lambda f: vectors.read(written(f, ".csv"), claim=ADD), ValueError, "its header tells of multiply"),
+        (lambda f: vectors.read(written(f, ".csv"), claim=ADD), ValueError, "its header describes multiply"),
     ],
 )
 def test_errors_at_the_door(call, kind, message, tmp_path):

@@ -1,4 +1,4 @@
-"""audit: compare an implementation with its claim, bit for bit."""
+"""The comparison of an implementation with its claim, bit for bit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-LONG = 1 << 24  # inputs from which batches are larger, to keep Python's share of the time small
+LONG = 1 << 24  # inputs from which on batches are larger, which reduces Python's share of the time
 LONG_BATCH = 1 << 20
 SAVE_INTERVAL = 5.0  # seconds
 
@@ -41,7 +41,7 @@ AuditProgress = Callable[[int, int | None], object]
 
 
 class _Outcome(NamedTuple):
-    """A batch compared, and the problem that kept the subject from answering all of it, or None."""
+    """A compared batch, and the problem that prevented the subject from answering all of it, or None."""
 
     comparison: ComparedBatch
     problem: str | None
@@ -79,13 +79,13 @@ def audit(
         pair of results and flags, in TestFloat's numbering); or a subject from `fpemu.verification.program`, `library`
         or `recorded`.
     operation : str or Claim
-        The operation that it claims to compute: a name ("add", "fma", "sqrt", "less"), "encode" (values to codes),
-        "cast" (values to values), "convert", or a whole claim.  Optional for recorded answers that name it.
+        The operation that the subject claims to compute: a name ("add", "fma", "sqrt", "less"), "encode" (values to
+        codes), "cast" (values to values), "convert", or a whole claim.  Optional for recorded answers with a claim.
     format : str, Format or dtype
         Format of the operands and the result; for a cast, of the result.
     source, operands, result, rounding, profile
-        As for `fpemu.verification.Claim.of`: a cast's source (default float32), formats of the operands and the result
-        if they differ, the rules.
+        As for `fpemu.verification.Claim.of`: a cast's source (default float32); the formats of the operands and the
+        result if they differ; the rules.
     domain : {"codes", "values"}, optional
         Whether a callable takes and returns codes or values; default: values for "cast", values to codes for
         "encode", codes for everything else.  Values of float16, float32 and float64 have numpy's types; values of
@@ -101,7 +101,7 @@ def audit(
     threads : int
         Number of threads that call the subject concurrently; the subject must allow it.
     resume : path-like, optional
-        A file that saves the audit every few seconds; if it exists, the audit continues from it.
+        The file in which the audit is saved every few seconds; if it exists, the audit continues from there.
     progress : callable, optional
         Called with the number of inputs so far and the total (None if unknown).
     explained : bool
@@ -144,7 +144,7 @@ def audit(
     tested = as_subject(subject)
     if isinstance(tested, Recorded):
         if resume is not None:
-            raise ValueError("recorded answers are gone through at once: resume is for other subjects")
+            raise ValueError("recorded answers are compared in one pass: resume is for other subjects")
         findings = Findings(claim, nan, flags, None)
         problem = _replay(tested, findings, progress)
         return Audit(tested.name, findings, problem, False, _explanations(findings, explained), recorded=True)
@@ -163,7 +163,7 @@ def audit(
 
 
 def _check_writable(path: Path) -> None:
-    """Raise an OSError, before the work, if the audit cannot be saved."""
+    """Raise an OSError if the audit cannot be saved; called before the work."""
     try:
         check_file(path)
     except FileNotFoundError:
@@ -184,11 +184,14 @@ def _claim_and_domain(
     if operation is None:
         operation = getattr(subject, "claim", None)
         if operation is None:
-            raise TypeError("say what the subject is said to compute: audit(subject, 'add', 'float16')")
+            raise TypeError(
+                "specify the operation that the subject claims to compute: audit(subject, 'add', 'float16')"
+            )
     if isinstance(operation, Claim):
         if options:
             raise TypeError(
-                "a Claim says all: leave format, rounding and the other rules out, or use its replaced(...)"
+                "a Claim already has formats and rules: leave out format, rounding and the other rules, or use its "
+                "method replaced"
             )
         claim = operation
     else:
@@ -201,7 +204,7 @@ def _claim_and_domain(
 
 def _check_options(claim: Claim, flags: bool, nan: str, threads: int) -> None:
     if claim.stochastic:
-        raise ValueError("stochastic rounding has no one right answer: there is nothing to hold a subject to")
+        raise ValueError("stochastic rounding has more than one correct answer: it cannot be audited")
     if flags and not claim.has_flags:
         raise ValueError(f"{claim} has no flags to audit")
     check_word(nan, ("class", "exact"), "nan")
@@ -265,7 +268,7 @@ InputBatch = tuple[int, int, Operands | None]
 
 
 def _batches_from(first: int, inputs: Vectors) -> Iterator[InputBatch]:
-    """Batches from input `first` on: numbers of the first input and of the end, and operands (None: all, in order)."""
+    """Batches from input `first` on: the first number, the end, and the operands (None: all inputs, in order)."""
     if inputs.exhaustive:
         size = BATCH if inputs.count < LONG else LONG_BATCH
         for start in range(first, inputs.count, size):
@@ -304,7 +307,7 @@ def _replay(recorded: Recorded, findings: Findings, progress: AuditProgress | No
         if batch is None:
             return None
         if flags and batch.flags is None:
-            return "there are no flags in what was recorded"
+            return "the recording has no flags"
         problem = _misfit(batch, claim)
         if problem is not None:
             return problem

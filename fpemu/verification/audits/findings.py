@@ -1,4 +1,4 @@
-"""Findings of an audit so far: counts, the first differences, and evidence to explain them; saved to and from files."""
+"""The findings of an audit: counts, the first differences, and evidence to explain them; saved to files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparedBatch", "Difference", "Expected", "Findings"]
 
-MAX_EVIDENCE = 1 << 17  # inputs kept as evidence; a smaller audit keeps all
+MAX_EVIDENCE = 1 << 17  # inputs in the evidence; of a smaller audit, all
 MAX_WRONG = 1 << 16  # differences among them
 LISTED = 100  # differences in the list
 
@@ -51,8 +51,8 @@ OperandsAt = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
 class ComparedBatch(NamedTuple):
     """One batch compared: its size, the number of differences, and rows for the evidence, as columns.
 
-    `wrong` holds differences, `agreeing` other inputs at even distances.  Columns: the operands, expected and actual
-    codes, and both flags if they are audited.
+    `wrong`: differences; `agreeing`: other inputs, at even distances.  The columns are the operands, expected and
+    actual codes, and, if flags are audited, expected and actual flags.
     """
 
     size: int
@@ -98,7 +98,7 @@ class Findings:
         expected : Expected
         answer : Answer
         operands : callable
-            Returns the operands' codes at given rows of the batch.
+            Returns the operands' codes in some rows of the batch.
 
         Returns
         -------
@@ -131,7 +131,9 @@ class Findings:
             room = max(0, MAX_WRONG - self._wrong)
             self._keep([column[:room] for column in batch.wrong])
             self._wrong += min(room, batch.wrong[0].size)
-        if self._stride > 1 or self.checked < MAX_EVIDENCE:  # an unknown total gives no stride: keep the first ones
+        if (
+            self._stride > 1 or self.checked < MAX_EVIDENCE
+        ):  # the total is unknown, and with it the stride: keep the first inputs
             self._keep(batch.agreeing)
         self.different += batch.different
         self.checked += batch.size
@@ -168,8 +170,8 @@ class Findings:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
 
     def restore(self, path: Path, about: dict[str, Any]) -> None:
-        """Load the findings of an earlier run; a ValueError if the file is of another audit."""
-        with reading(path, "no audit to go on with"):
+        """Load the findings of an earlier run; a ValueError if the file belongs to another audit."""
+        with reading(path, "not an audit to resume"):
             budget = Budget.of(path)
             with archives.open_archive(path) as archive:
                 members = archives.entries(archive, budget.size)
@@ -178,7 +180,7 @@ class Findings:
             for word, value in about.items():
                 if state["about"].get(word) != value:
                     raise ValueError(
-                        f"{path} is of another audit: its {word} is {state['about'].get(word)!r}, here {value!r}"
+                        f"{path} belongs to another audit: its {word} is {state['about'].get(word)!r}, here {value!r}"
                     )
             self._load(state, [arrays[f"{index}.npy"] for index in range(len(arrays))])
 
@@ -192,18 +194,18 @@ class Findings:
             raise ValueError(f"it has {different} differences in {checked} inputs of {self._total}")
         limits = self._limits()
         if columns and (len(columns) != len(limits) or any(each.dtype.kind != "u" for each in columns)):
-            raise ValueError("its columns are not those of this audit")
+            raise ValueError("its columns do not fit this audit")
         if any(column.ndim != 1 or column.size != columns[0].size for column in columns):
-            raise ValueError("its columns are not of one length")
+            raise ValueError("its columns differ in length")
         if any(int(column.max(initial=0)) >= limit for column, limit in zip(columns, limits, strict=False)):
-            raise ValueError("its columns have codes that are none")
+            raise ValueError("its columns have invalid codes")
         differences = [self._difference(row, limits) for row in state["differences"]]
         self.checked, self.different, self._wrong = numbers
         self.differences = differences
         self._chunks = [columns] if columns else []
         retained = self.evidence.wrong.size if columns else 0
         if (len(differences), wrong, retained) != (min(different, LISTED), *2 * (min(different, MAX_WRONG),)):
-            raise ValueError(f"it has {different} differences, but lists {len(differences)} and keeps {retained}")
+            raise ValueError(f"it has {different} differences, but lists {len(differences)} and contains {retained}")
 
     def _limits(self) -> list[int]:
         """Exclusive upper bounds of a row's numbers: the operands' codes, two results, two sets of flags."""
@@ -211,7 +213,7 @@ class Findings:
         return [*operands, *[self.claim.result_count] * 2, *[ALL_FLAGS + 1] * (2 * self.flags)]
 
     def _difference(self, row: Any, limits: list[int]) -> Difference:
-        """A difference read from a file, after checks."""
+        """A difference read from a file and checked."""
         operands, expected, actual, *flags = row
         numbers = [*operands, expected, actual, *(flags if self.flags else ())]
         fits = len(numbers) == len(limits) and len(flags) == 2 and (self.flags or flags == [None, None])

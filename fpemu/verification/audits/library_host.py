@@ -1,4 +1,4 @@
-"""Call a function of a shared library on arrays from standard input; a script that runs without the package.
+"""A script that calls a function of a shared library on arrays from standard input; it runs without the package.
 
 Arguments: the library, the function's name, the number of elements, the sizes in bytes of the operands ("4,4") and of
 the result, and whether there are flags.  Standard input: the operands' arrays; standard output: results, flags.

@@ -1,4 +1,4 @@
-"""probe: write a script that records a device's casts and operations, with torch."""
+"""The writer of scripts that record a device's casts and operations, with torch."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ TORCH_NARROW = (*HALVES, *FLOAT8)
 _IN_FLOAT32 = ("add", "subtract", "multiply", "divide", "fma", "fmod", "sqrt")
 _ALL = 1 << 16  # largest number of codes at which all are inputs
 
-# Every float32 whose lower half is zero, and neighbours; for casts to 16 bits also the middle of the lower half.  For
-# formats of 8 bits and for bfloat16 these include every tie.
+# Every float32 whose lower half is zero, and its neighbours; for casts to 16 bits also codes around the middle of the
+# lower half.  For formats of 8 bits and for bfloat16 these include every tie.
 _AROUND = {"shift": 16, "count": 1 << 16, "add": [0, 1, 0xFFFF]}
 _AROUND_HALVES = {**_AROUND, "add": [0, 1, 0xFFFF, 0x7FFF, 0x8000, 0x8001]}
 _INTEGER_TIES, _FLOAT_TIES = 6, 64  # ties in each binade of integers; ties among floats
 
 
 def recorded_name(claim: Claim) -> str:
-    """The name of a recorded item: "float32 to float16", "add of bfloat16".
+    """Return the name of a recorded item: "float32 to float16", "add of bfloat16".
 
     Examples
     --------
@@ -60,7 +60,7 @@ class ProbePlan:
     Parameters
     ----------
     formats : sequence of str, Format or dtype, optional
-        Keep claims whose narrowest format is one of these.
+        Keep the claims whose narrowest format is one of these.
     operations : sequence of str, optional
         Keep these operations; "cast" is one.
 
@@ -79,7 +79,7 @@ class ProbePlan:
     def __init__(self, formats: Sequence[Any] | None = None, operations: Sequence[str] | None = None) -> None:
         for argument, given in (("formats", formats), ("operations", operations)):
             if isinstance(given, str):
-                raise TypeError(f"{argument} must be a sequence of them, not {given!r}")
+                raise TypeError(f"{argument} must be a sequence of names, not {given!r}")
         kept_formats = None if not formats else {dtype(each).name for each in formats}
         kept_operations = None if not operations else {operation_of(each) for each in operations}
         self.claims = {
@@ -90,19 +90,19 @@ class ProbePlan:
         }
         if not self.claims:
             raise ValueError(
-                f"torch can be asked nothing of {', '.join(sorted(kept_formats or ()))} by these operations: "
+                f"torch has none of these operations for {', '.join(sorted(kept_formats or ()))}: "
                 f"there are casts of {', '.join(TORCH_NARROW)}, and operations of {', '.join((*HALVES, 'float32'))}"
             )
 
 
 def operation_of(name: Any) -> str:
-    """The operation for a name, alias or symbol; a TypeError or ValueError if torch has none."""
+    """The operation with this name, alias or symbol; a TypeError or ValueError if torch does not have it."""
     if not isinstance(name, str):
         raise TypeError(f"an operation is a name, not {type(name).__name__}")
     known = {"encode": "cast", **ALIASES, **SYMBOLS}.get(name, name)
     if known not in probe_template.CALLS:
         names = list(probe_template.CALLS)
-        raise ValueError(f"no operation {name!r} to ask torch for: there are {', '.join(names)}{near(name, names)}")
+        raise ValueError(f"torch has no operation {name!r}: there are {', '.join(names)}{near(name, names)}")
     return known
 
 
@@ -139,20 +139,20 @@ def probe(
 ) -> list[str]:
     """Write a script that records a device's casts and operations, with torch.
 
-    The script contains its inputs; on the other machine it needs Python 3.9 and torch, and nothing else.  There
-    ``python probe.py`` makes ``recording.probe``, which `fpemu.verification.recordings` reads anywhere.
+    The script contains its inputs; on the device's machine it needs only Python 3.9 and torch.  There, ``python
+    probe.py`` writes ``recording.probe``, which `fpemu.verification.recordings` reads anywhere.
 
     Parameters
     ----------
     path : path-like
         The script.
     formats : sequence of str, Format or dtype, optional
-        Keep casts and operations of these formats (for a cast, the narrower one counts); default: all that torch has.
+        Keep casts and operations of these formats (of a cast, the narrower one); default: all that torch has.
     operations : sequence of str, optional
         Keep these operations: "cast", "add", "fma", "exp", ...; default: all that torch and fpemu have.
     per_cell, random, seed : int
-        The inputs are those of `fpemu.vectors.generate`: all codes of operands of 16 bits; casts from float32 add every
-        value with 16 significant bits, every tie of the narrower format, and their neighbours.
+        As for `fpemu.vectors.generate`, which returns the inputs: all codes of operands of 16 bits; casts from float32
+        add every value with 16 significant bits, every tie of the narrower format, and their neighbours.
     progress : callable, optional
         Called with 1 after each item.
 
@@ -206,7 +206,7 @@ def _script(plan: ProbePlan, numbers: dict[str, int], progress: Advance | None) 
 
 
 def _input_batches(claim: Claim, blob: bytearray, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """The input batches of an item; inputs that no rule gives are appended to the blob."""
+    """The input batches of an item; inputs that no rule describes are appended to the blob."""
     vectors, target = generate(claim, limit=_ALL, **numbers), claim.result
     assert isinstance(target, FloatFormat)
     size = np.dtype(claim.operands[0].code_dtype).itemsize

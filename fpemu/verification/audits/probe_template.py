@@ -1,13 +1,13 @@
-"""Record a device's results of casts and operations, with torch; `fpemu probe` writes this script with inputs.
+"""Record a device's results of casts and operations, with torch; `fpemu probe` writes this script with its inputs.
 
-Run it on the device's machine; it needs Python 3.9 and torch, and nothing else:
+Run it on the device's machine; it needs only Python 3.9 and torch:
 
     python probe.py [--device cuda] [-o recording.probe]
 
 Inputs go to the device as integers and are viewed as numbers there; results come back as integers.  The recording is a
-zip file: recording.json describes the machine, the items and torch's calls; further members hold inputs (unless a rule
-gives them) and results as little-endian integers; the last member is a hash.  `fpemu audit --recorded recording.probe`
-checks it on any machine.
+zip file: recording.json describes the machine, the items and torch's calls; further members are inputs (unless a rule
+describes them) and results, as little-endian integers; the last member is a hash.  On any machine, `fpemu audit
+--recorded recording.probe` checks it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import zipfile
 import zlib
 from typing import Any
 
-# The plan and the inputs, compressed; `fpemu probe` inserts them.
+# The plan and the inputs, compressed; inserted by `fpemu probe`
 PLAN = ""
 INPUTS = ""
 
@@ -68,7 +68,7 @@ def decompress(text: str) -> bytes:
 
 
 def codes_by_rule(rule: dict[str, Any], size: int) -> bytes:
-    """Codes given by a rule: `count` consecutive numbers, shifted, plus each of the numbers in "add" in turn."""
+    """The codes that a rule describes: `count` consecutive numbers, shifted, plus each number in "add" in turn."""
     codes = array.array(INTEGERS[size][0])
     for added in rule["add"]:
         codes.extend((number << rule["shift"]) + added for number in range(rule["count"]))
@@ -92,7 +92,7 @@ def torch_type(torch: Any, name: str) -> Any:
 
 
 def call_of(claim: dict[str, str]) -> str:
-    """The call of torch as source text."""
+    """Torch's call as source text."""
     name, count = CALLS[claim["operation"]], sum(key.startswith("operand ") for key in claim)
     if name == "to":
         return f"x.to(torch.{claim['result']})"
@@ -116,7 +116,7 @@ def run_on_device(torch: Any, device: Any, claim: dict[str, str], operands: list
     else:
         result = getattr(torch, name)(*values)
     if result.dtype != kind or result.shape != values[0].shape:
-        raise TypeError(f"gave {result.dtype} of shape {tuple(result.shape)}")
+        raise TypeError(f"returned {result.dtype} of shape {tuple(result.shape)}")
     size = result.element_size()
     codes = result.view(getattr(torch, INTEGERS[size][1])).cpu()
     return to_little_endian(bytes(codes.view(torch.uint8).tolist()), size)
@@ -232,7 +232,7 @@ def record(torch: Any, device: Any, item: dict[str, Any], inputs: bytes, members
 def write_recording(path: str, about: dict[str, Any], members: dict[str, bytes]) -> None:
     """Write the recording, whole or not at all."""
     target = os.path.realpath(path)
-    # The name is known before the file exists, so an interrupt leaves no file behind.
+    # The name is chosen before the file exists, so that an interrupt leaves no file behind.
     hidden = f".{os.path.basename(target)[:40]}.{os.urandom(6).hex()}.tmp"
     temporary = os.path.join(os.path.dirname(target), hidden)
     try:
@@ -261,7 +261,7 @@ def choose_device(torch: Any, wanted: str | None) -> Any:
     name = wanted or accelerator(torch)
     if name is None:
         raise SystemExit(
-            f"no device: torch {torch.__version__} finds no accelerator on this machine.  If the CPU is meant, say so: "
+            f"no device: torch {torch.__version__} finds no accelerator on this machine.  To use the CPU: "
             f"python {os.path.basename(sys.argv[0])} --device cpu"
         )
     try:
@@ -275,12 +275,14 @@ def choose_device(torch: Any, wanted: str | None) -> Any:
 
 def main() -> int:
     """Run all items of the plan, and write the recording."""
-    words = argparse.ArgumentParser(description="Records what a device answers; replay: fpemu audit --recorded FILE")
-    words.add_argument("--device", help="cuda, cuda:1, xpu, mps, cpu; default the accelerator that torch finds")
-    words.add_argument("-o", "--output", default="recording.probe", help="default recording.probe")
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(
+        description="Records a device's results; to check them: fpemu audit --recorded FILE"
+    )
+    parser.add_argument("--device", help="cuda, cuda:1, xpu, mps, cpu; default: the accelerator that torch finds")
+    parser.add_argument("-o", "--output", default="recording.probe", help="default: recording.probe")
+    given = parser.parse_args()
     if not PLAN:
-        raise SystemExit("there is nothing to ask in this file: write it with `fpemu probe -o probe.py`")
+        raise SystemExit("this script has no plan and no inputs: write it with `fpemu probe -o probe.py`")
     folder = os.path.dirname(os.path.realpath(given.output))
     if not os.path.isdir(folder):
         raise SystemExit(f"{folder}: no such folder")
@@ -300,7 +302,7 @@ def main() -> int:
     members: dict[str, bytes] = {}
     status = 0
     for number, item in enumerate(plan["items"], 1):
-        why = "not asked: interrupted"
+        why = "not run: interrupted"
         if not status:
             print(f"[{number}/{len(plan['items'])}] {item['name']}: ", end="", flush=True)
             try:

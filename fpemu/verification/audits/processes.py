@@ -1,4 +1,4 @@
-"""Run a program on an input, with limits on its time and its output."""
+"""Programs run on an input, with limits on their time and their output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KILL_ROUNDS = 20
 
 
 class Completed(NamedTuple):
-    """A program's standard output, and what went wrong, or None."""
+    """A program's standard output, and the problem, or None."""
 
     output: bytes
     problem: str | None
@@ -40,10 +40,10 @@ def run_program(command: Sequence[str], stdin: bytes, limit: int, timeout: float
     stdin : bytes
         Its standard input.
     limit : int
-        Bytes that it may print; a program that prints more is killed.
+        The most bytes that it may print; a program that prints more is killed.
     timeout : float
-        Seconds that it may take; a slower program is killed with its descendants: its session, on Linux also processes
-        that left the session and kept the environment.
+        The most seconds that it may take; a slower program is killed with its descendants: all processes of its
+        session, on Linux also processes that left the session and still have its environment.
 
     Returns
     -------
@@ -86,14 +86,14 @@ def run_program(command: Sequence[str], stdin: bytes, limit: int, timeout: float
         if len(output) > limit:
             return Completed(output[:limit], f"printed more than {limit} bytes")
         if status is None:
-            return Completed(output, f"gave no answer within {timeout:g} s")
+            return Completed(output, f"did not answer within {timeout:g} s")
         return Completed(output, _exit_problem(status, errors))
 
 
 def _read(stream: IO[bytes], most: int, deadline: float) -> tuple[bytes, bool]:
     """Read at most `most` bytes; also return whether the deadline came before the end of the output.
 
-    A descendant may keep the output open for ever, so reading never waits beyond the deadline.
+    A descendant may never close the output, so reading does not wait beyond the deadline.
     """
     if sys.platform == "win32":  # no select on pipes
         received: list[bytes] = []
@@ -139,7 +139,7 @@ def _kill_marked(mark: bytes) -> bool:
             pid = int(folder.name)
             if pid == os.getpid() or mark not in (folder / "environ").read_bytes().split(b"\0"):
                 continue
-            handle = os.pidfd_open(pid)  # from here on the pid cannot be reused
+            handle = os.pidfd_open(pid)  # protects against reuse of the pid
             try:
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -150,7 +150,7 @@ def _kill_marked(mark: bytes) -> bool:
 
 
 def _exit_problem(status: int, errors: IO[bytes]) -> str | None:
-    """A failed program's exit status or signal, with the end of its standard error; None for status 0."""
+    """A failed program's exit status or signal, and the end of its standard error; None for status 0."""
     if status == 0:
         return None
     problem = f"ended with status {status}"

@@ -1,4 +1,4 @@
-"""Recordings: a device's results from the script of `fpemu probe`, checked and ready to be audited."""
+"""Recordings of a device's results, made by the script of `fpemu probe`: checked, and ready for an audit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fpemu.verification.claims import Batch, Claim, Operands
 __all__ = ["Recordings", "is_recording", "recordings"]
 
 RECORDING_SUFFIX = ".probe"
-MAX_MEMORY = 1 << 29  # bytes that a recording may take; a recording of everything takes a tenth
+MAX_MEMORY = 1 << 29  # bytes for a recording in memory; a complete one takes a tenth
 
 
 class Recordings(Mapping[str, Recorded]):
@@ -44,7 +44,7 @@ class Recordings(Mapping[str, Recorded]):
     calls : dict of str to str
         Torch's calls by item: "torch.addcmul(z, x, y)".
     absent : dict of str to str
-        The items that torch or the device lacks, and why.
+        The items that torch or the device lacks, and the reasons.
     about : dict
         The file's description of itself, without the items.
 
@@ -85,7 +85,7 @@ class Recordings(Mapping[str, Recorded]):
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a recording (possibly truncated) rather than vectors, by its first bytes or its name."""
+    """Whether a file is a recording, possibly truncated, rather than vectors: by its first bytes or its name."""
     check_regular(path)
     with open(path, "rb") as stream:
         head = stream.read(30 + len(HEAD_MEMBER))
@@ -124,13 +124,13 @@ def recordings(path: str | os.PathLike[str]) -> Recordings:
     ...         recordings(path)
     ...     except ValueError as error:
     ...         print(str(error).removeprefix(f"{folder}/"))
-    recording.probe: no recording, or a truncated one: File is not a zip file
+    recording.probe: not a recording, or a truncated one: File is not a zip file
     """
     target = file_path(path)
-    with reading(target, "no recording, or a truncated one"):
+    with reading(target, "not a recording, or a truncated one"):
         budget = Budget.of(target, max_bytes=MAX_MEMORY)
         members = _read_members(target, budget)
-    with reading(target, "no recording"):
+    with reading(target, "not a recording"):
         return _check_members(target, members, budget)
 
 
@@ -142,14 +142,14 @@ def _read_members(path: Path, budget: Budget) -> dict[str, bytes]:
 
 
 def _check_members(target: Path, members: dict[str, bytes], budget: Budget) -> Recordings:
-    """Check every member, and make recordings of them."""
+    """Check all members and make recordings of them."""
     for missing in {HEAD_MEMBER, HASH_MEMBER} - set(members):
-        raise ValueError(f"{target}: no recording: it has no {missing}")
+        raise ValueError(f"{target}: not a recording: it has no {missing}")
     if hashlib.sha256(members[HEAD_MEMBER]).hexdigest().encode() != members[HASH_MEMBER]:
         raise ValueError(f"{target}: {HEAD_MEMBER} does not fit its hash: the file was edited")
     for name, raw in members.items():
         if name not in (HEAD_MEMBER, HASH_MEMBER) and hashlib.sha256(raw).hexdigest() != name:
-            raise ValueError(f"{target}: what it has under {name[:12]!r}... is something else: the file was edited")
+            raise ValueError(f"{target}: the contents of {name[:12]!r}... do not match their hash: the file was edited")
     about = budget.json(members[HEAD_MEMBER], HEAD_MEMBER)
     kind = about.get("kind")
     if kind != RECORDING_KIND:
@@ -162,12 +162,14 @@ def _check_members(target: Path, members: dict[str, bytes], budget: Budget) -> R
         items[str(each["name"])] = Recorded(each["name"], batches, claim)
     checked = Recordings(target, about, items)
     if set(members) != used:
-        raise ValueError(f"{target}: it has {len(set(members) - used)} more members than it tells of: it was edited")
+        raise ValueError(
+            f"{target}: it has {len(set(members) - used)} members that it does not describe: it was edited"
+        )
     return checked
 
 
 def _check_texts(about: dict[str, Any]) -> None:
-    """Raise a ValueError unless the descriptions of the device and the items have all their texts."""
+    """Raise a ValueError unless the descriptions of the device and the items are complete."""
     sections: list[tuple[str, Any, tuple[str, ...]]] = [
         ("its machine", about["machine"], ("device name", "device", "torch", "date")),
         ("it", about, ("fpemu",)),
@@ -205,12 +207,12 @@ def _read_batch(
     else:
         operands = tuple(codes_of(name, fmt) for name, fmt in zip(batch["operands"], claim.operands, strict=True))
     if any(codes.size != result.size for codes in operands) or len(operands) != claim.arity:
-        raise ValueError(f"{claim}: operands and results are not of one number")
+        raise ValueError(f"{claim}: the numbers of operands and results differ")
     return Batch(operands, result, None)
 
 
 def _codes_by_rule(rule: dict[str, Any], fmt: Format, budget: Budget) -> NDArray[Any]:
-    """The codes of a rule, as from `fpemu.verification.audits.probe_template.codes_by_rule`."""
+    """The codes that a rule describes, as from `fpemu.verification.audits.probe_template.codes_by_rule`."""
     count, shift, added = rule["count"], rule["shift"], rule["add"]
     if not (0 < count <= 1 << 16 and 0 <= shift <= 48 and 0 < len(added) <= 64):
         raise ValueError(f"no rule of inputs: {rule}")

@@ -1,4 +1,4 @@
-"""Audit: the outcome of an audit, as an object and as a report."""
+"""The outcome of an audit, as an object and as a report."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Audit:
         The subject's name.
     claim : Claim
     checked, different : int
-        Number of inputs tried, and of those at which the subject differs.
+        Number of inputs tried, and of inputs at which the subject differs.
     exhaustive : bool
         Whether all possible inputs were tried.
     recorded : bool
         Whether the answers come from a recording.
     problem : str or None
-        Why the subject did not answer everything.
+        The reason why the subject did not answer everything.
     explanations : list of RuleSet
         Rules that the subject follows instead, the best first.
     """
@@ -85,8 +85,8 @@ class Audit:
     def distance(self) -> int | None:
         """The largest distance between an expected and an actual result, in steps along the format's values.
 
-        Counts the differences that were kept; infinity is one step beyond the largest value.  None without differences,
-        for truth values, and if every difference is between a NaN and a number.
+        Only differences kept as evidence count; infinity is one step beyond the largest value.  None without
+        differences, for truth values, and if every difference is between a NaN and a number.
         """
         fmt = self.claim.result
         if fmt is None or not self.different:
@@ -97,7 +97,7 @@ class Audit:
 
     @functools.cached_property
     def failing(self) -> dict[str, int]:
-        """Number of differences that were kept in each class of inputs, the most frequent first.
+        """Number of differences, of the ones kept as evidence, in each class of inputs; the most frequent first.
 
         A class combines the operands' classes and the situation of the exact result.
         """
@@ -113,7 +113,7 @@ class Audit:
 
     @property
     def _wrong(self) -> Evidence:
-        """The differences that were kept."""
+        """The differences kept as evidence."""
         evidence = self._findings.evidence
         return evidence.at(evidence.wrong)
 
@@ -147,7 +147,7 @@ class Audit:
         """The report."""
         lines = [f"{self.subject}: {self.claim}", self._verdict()]
         if self.problem is not None:
-            lines.append(f"  stopped after {self.checked:,} inputs: it {self.problem}")
+            lines.append(f"  stopped after {self.checked:,} inputs: {'' if self.recorded else 'it '}{self.problem}")
         if not self.different:
             return "\n".join(lines)
         lines += self._explained()
@@ -157,9 +157,9 @@ class Audit:
             lines.append(f"  {count:>9,}  {name}")
         rest = classified - sum(list(self.failing.values())[:CELLS])
         if rest:
-            lines.append(f"  {rest:>9,}  in {len(self.failing) - CELLS} others")
+            lines.append(f"  {rest:>9,}  in {len(self.failing) - CELLS} other classes")
         if classified < self.different:
-            lines.append(f"  (of the {classified:,} differences that were kept)")
+            lines.append(f"  (of the {classified:,} differences kept as evidence)")
         lines.append(f"the first {min(ROWS, self.different)}" if self.different > ROWS else "all of them")
         return "\n".join([*lines, *self._table()])
 
@@ -179,10 +179,10 @@ class Audit:
         best = self.explanations[0]
         if best.share == 1:
             rules = f"{best.words} ({best.name})" if "rounding" in best.knobs else best.name
-            lines = [f"looks like {rules}: explains every difference, and everything that agrees"]
-            lines += [f"  or {name}, which gives the same everywhere" for name in best.alike]
+            lines = [f"looks like {rules}: explains every difference and every agreement"]
+            lines += [f"  or {name}, which has the same results everywhere" for name in best.alike]
             return lines + self._separated(best)
-        lines = ["unexplained: no rule explains all; those that explain most"]
+        lines = ["unexplained: no rules explain all differences; the best are"]
         lines += [f"  {100 * each.share:5.1f} %  {each.name}" for each in self.explanations]
         return lines
 
@@ -190,7 +190,7 @@ class Audit:
         if best.separating_input is None:
             return []
         codes = [Code(fmt, code) for fmt, code in zip(self.claim.operands, best.separating_input, strict=True)]
-        return [f"  told apart from the claim by {', '.join(f'{code.hex} ({code.text})' for code in codes)}"]
+        return [f"  differs from the claim at {', '.join(f'{code.hex} ({code.text})' for code in codes)}"]
 
     def _table(self) -> list[str]:
         operands, result = self.claim.operands, self.claim.result
@@ -204,6 +204,6 @@ class Audit:
 
 
 def _code_cell(fmt: Format | None, code: int, flags: int | None) -> str:
-    """A code with its value, or a truth value; and the flags, if there are any to show."""
+    """A code with its value, or a truth value; then the flags, if they are audited."""
     text = str(bool(code)) if fmt is None else f"{Code(fmt, code).hex} {Code(fmt, code).text}"
     return text if flags is None else f"{text} [{', '.join(flag_names(flags))}]"

@@ -1,4 +1,4 @@
-"""Search for the rules that a subject follows: the claim's rules, with one knob changed, then several."""
+"""The search for the rules that a subject follows: the claim's rules with one knob changed, then with several."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Evidence(NamedTuple):
     nan: str
 
     def agrees(self, codes: Codes, flags: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
-        """Mask of the inputs at which the subject gave these codes and flags."""
+        """Mask of the inputs at which these codes and flags are the subject's."""
         agree = same(codes, self.actual, self.claim, self.nan)
         if flags is not None and self.actual_flags is not None:
             agree = agree & (flags == self.actual_flags)
@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Mask of the inputs at which the subject gave the expected answer."""
+        """Mask of the inputs at which the subject's answer is the expected one."""
         return self.agrees(self.expected, self.expected_flags)
 
     @property
@@ -79,8 +79,8 @@ class RuleSet(NamedTuple):
 
     `name`: the changed knobs as text; `knobs`: their values by name; `share`: the fraction of the differences that
     these rules explain, minus the agreements that they would undo; 1 if they explain all and undo none; `alike`: names
-    of equally small changes that give the same results everywhere; `separating_input`: operands' codes at which the
-    next rule set, or else the claim, gives another result, or None.
+    of equally small changes with the same results everywhere; `separating_input`: operands' codes at which the result
+    differs from that of the next rule set or, if there is none, of the claim; None if there are no such operands.
     """
 
     name: str
@@ -121,7 +121,7 @@ def find_rules(evidence: Evidence) -> list[RuleSet]:
     Returns
     -------
     list of RuleSet
-        A first share of 1 explains all; empty if no rule explains anything.
+        If the first share is 1, that rule set explains all; the list is empty if no rule explains anything.
 
     Notes
     -----
@@ -151,7 +151,7 @@ def find_rules(evidence: Evidence) -> list[RuleSet]:
 
 
 def _sampled(rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """At most SAMPLE of the rows, at even distances."""
+    """At most SAMPLE rows, at even distances."""
     return rows if rows.size <= SAMPLE else rows[np.linspace(0, rows.size - 1, SAMPLE).astype(np.intp)]
 
 
@@ -160,7 +160,7 @@ def _order(score: _Scored) -> tuple[Any, ...]:
 
 
 def _single_changes(evidence: Evidence) -> Iterator[Change]:
-    """Every knob with every value that is not the claim's."""
+    """Each knob with each value other than the claim's."""
     claim = evidence.claim
     for knob, values in KNOB_VALUES.items():
         if knob == "flush_flags" and evidence.actual_flags is None:
@@ -253,7 +253,7 @@ def _through_half(claim: Claim, operands: tuple[Codes, ...]) -> Codes:
 
 
 def _ranked(evidence: Evidence, scored: list[_Scored], differences: int) -> list[RuleSet]:
-    """Distinct rule sets; one that changes more rules and explains no more is left out."""
+    """The distinct rule sets; one that changes more rules without explaining more is left out."""
     flags = evidence.actual_flags is not None
     classes: dict[bytes, list[_Scored]] = {}  # sets with the same answers, by these
     results: dict[bytes, Codes] = {}

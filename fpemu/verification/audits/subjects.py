@@ -47,8 +47,8 @@ TIMEOUT = 60.0  # seconds that a program or a library may take for a batch
 class Answer(NamedTuple):
     """A subject's answer to a batch.
 
-    `codes`: the results before the problem, if there was one; `flags`: in TestFloat's numbering, or None; `problem`:
-    why there are no more results, or None.
+    `codes`: the results, up to the problem if there was one; `flags`: in TestFloat's numbering, or None; `problem`: the
+    reason why there are no more results, or None.
     """
 
     codes: NDArray[Any]
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class CallStyle(NamedTuple):
-    """The way to call a subject: the claim, whether it takes and returns values or codes, whether with flags."""
+    """The way to call a subject: its claim, whether it takes and returns values (else codes), and flags."""
 
     claim: Claim
     takes_values: bool = False
@@ -82,7 +82,7 @@ class Subject(Protocol):
 
 
 def as_subject(subject: Any) -> Subject | Recorded:
-    """Return a subject unchanged, and a callable as a subject.
+    """Return a subject unchanged, or make a subject of a callable.
 
     Parameters
     ----------
@@ -124,16 +124,16 @@ class _PythonFunction:
                 arguments = [values_of(codes, fmt) for codes, fmt in zip(operands, style.claim.operands, strict=True)]
             try:
                 returned = self._call_in_time(arguments)
-            except KeyboardInterrupt:  # from the user; one from a subject with a timeout arrives as a RuntimeError
+            except KeyboardInterrupt:  # the user's; a subject's arrives as a RuntimeError if it has a timeout
                 raise
             except BaseException as error:  # anything else is the subject's fault
                 return Answer(empty, None, f"raised {_error_text(error)}")
             try:
                 return _as_answer(returned, style, operands[0].size)
             except (TypeError, ValueError) as error:
-                return Answer(empty, None, f"gave a wrong answer: {error}")
+                return Answer(empty, None, f"returned a malformed answer: {error}")
             except Exception as error:  # from an object of the subject's own class
-                return Answer(empty, None, f"gave an answer that raised {_error_text(error)}")
+                return Answer(empty, None, f"returned an answer that raised {_error_text(error)}")
 
         return run
 
@@ -297,8 +297,8 @@ def _parse_lines(output: bytes, size: int, count: int, with_flags: bool) -> tupl
 def program(command: str | Sequence[str], timeout: float = TIMEOUT) -> Subject:
     """Make a subject of a program that reads operands on standard input and prints results on standard output.
 
-    The program is started for each batch.  Each line of its input holds the operands' codes in hexadecimal, separated
-    by blanks; for each it prints a line with the result's code in hexadecimal and, if flags are audited, a blank and
+    The program is started for each batch.  Each line of its input has the operands' codes in hexadecimal, separated
+    by blanks; for each line it prints one with the result's code in hexadecimal and, if flags are audited, a blank and
     the flags in TestFloat's numbering.  It exits with status 0 at the end of its input.
 
     Parameters
@@ -351,11 +351,13 @@ class _Library:
             stdin = b"".join(codes.tobytes() for codes in operands)
             ran = processes.run_program([sys.executable, "-I", host, *words], stdin, expected, self._timeout)
             if ran.problem is not None or len(ran.output) != expected:
-                return Answer(np.zeros(0, kind), None, ran.problem or f"gave {len(ran.output)} bytes of {expected}")
+                return Answer(
+                    np.zeros(0, kind), None, ran.problem or f"returned {len(ran.output)} bytes instead of {expected}"
+                )
             codes = np.frombuffer(ran.output, kind, size)
             flags = np.frombuffer(ran.output, np.uint8, size, size * kind.itemsize) if style.flags else None
             if int(codes.max(initial=0)) >= limit or (flags is not None and int(flags.max(initial=0)) > ALL_FLAGS):
-                return Answer(np.zeros(0, kind), None, f"gave a code of {limit:#x} or more, or flags beyond the five")
+                return Answer(np.zeros(0, kind), None, f"returned a code of {limit:#x} or more, or unknown flags")
             return Answer(codes, flags)
 
         return run
@@ -416,7 +418,7 @@ class Recorded:
         The origin of the answers.
     batches : iterable of Batch
     claim : Claim, optional
-        The claim that they should keep.
+        The claim that they should satisfy.
     """
 
     def __init__(self, name: str, batches: Iterable[Batch], claim: Claim | None = None) -> None:
@@ -434,7 +436,7 @@ def recorded(source: Iterable[Batch], claim: Claim | None = None) -> Recorded:
     source : iterable of Batch
         Operands, results and flags (or None), as codes.
     claim : Claim, optional
-        The claim that they should keep; default: the one given to `audit`.
+        The claim that they should satisfy; default: the claim of `audit`.
 
     Returns
     -------

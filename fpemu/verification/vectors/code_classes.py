@@ -1,4 +1,4 @@
-"""Classes of codes, finer than IEEE 754's: the codes of each class, and the exponents of their values."""
+"""Classes of codes, finer than IEEE 754's: the codes in each class, and the exponents of their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fpemu.formats.facts.codes import NumberClass, classes_of, split
 
 __all__ = ["CLASSES", "bit_lengths", "class_ranges", "classes_in", "exponents", "fine_classes", "significands"]
 
-# In the order of values; then codes without a value, and truth values.
+# In the order of values; then codes without a value; then truth values.
 CLASSES = (
     *("-infinity", "-largest", "-normal", "-smallest normal", "-subnormal", "-0"),
     *("+0", "+subnormal", "+smallest normal", "+normal", "+largest", "+infinity"),
@@ -36,7 +36,7 @@ Range = tuple[int, int]
 
 
 def fine_classes(codes: NDArray[Any], fmt: Format | None) -> NDArray[np.uint8]:
-    """The class of each code of a format (None: of each truth value), as an index of CLASSES.
+    """Return the class of each code of a format (None: of each truth value), as an index of CLASSES.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def classes_in(fmt: Format | None) -> list[int]:
 
 @functools.lru_cache(maxsize=64)
 def class_ranges(fmt: Format) -> dict[int, tuple[Range, ...]]:
-    """The codes of each class of a format, as ranges that include both ends."""
+    """The codes in each class of a format, as ranges that include both ends."""
     if isinstance(fmt, TableFormat):
         return _codebook_ranges(fmt)
     by_class: dict[int, list[Range]] = {}
@@ -138,7 +138,7 @@ def bit_lengths(x: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 def significands(codes: NDArray[Any], fmt: FloatFormat | IntFormat) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The magnitudes of finite codes as integers and exponents: magnitude = integer * 2^exponent."""
+    """The magnitudes of finite codes, as integers and exponents: magnitude = integer * 2^exponent."""
     wide = codes.astype(np.uint64)
     if isinstance(fmt, IntFormat):
         negative, magnitude = split(codes, fmt)

@@ -1,13 +1,13 @@
-"""Construct cases: operands of given classes whose result is hard to round.
+"""The construction of cases: operands of given classes whose result is hard to round.
 
-Four methods, each for a share of the cases.  None is relied upon: the caller classifies every case.
+Each of four methods constructs a share of the cases.  None has to succeed: the caller classifies every case.
 
 - *steer*: choose exponents for a result in a chosen binade, or for addends at a chosen distance;
 - *solve*: choose a result at a code or halfway between two, solve for an operand (y = t / x; for fma z = t - x y),
   round it to its format, and move it by at most one code;
-- *near tie*: quotients and products as near to a tie as possible, by an inverse modulo a power of two, which finds the
-  same as the continued fraction of x / (2 q + 1);
-- *copy*: an operand, its negation, or a neighbour as the other operand.
+- *near tie*: find quotients and products as near to a tie as possible, by an inverse modulo a power of two, which is
+  equivalent to the continued fraction of x / (2 q + 1);
+- *copy*: take an operand, its negation, or a neighbour as the other operand.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _divide_difference(t: Any, other: Any, z: Any, **to: Any) -> Any:
     return divide(subtract(t, z, result=t.format), other, **to)
 
 
-# operation -> for each operand its solution for a result t and the other operands
+# operation -> for each operand, its value for a result t and the other operands
 _SOLUTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "add": (
         lambda t, x, y, **to: subtract(t, y, **to),
@@ -136,7 +136,7 @@ def _exponents_or_zero(codes: NDArray[Any], fmt: Format) -> NDArray[np.int64]:
 
 
 def _goal_exponents(fmt: Format | None, words: RandomWords, count: int) -> NDArray[np.int64]:
-    """Exponents for results: a third at a format's lower end, a third at its upper end, a third anywhere."""
+    """Exponents of results: a third near a format's lower end, a third near its upper end, a third anywhere."""
     if not isinstance(fmt, FloatFormat):
         top = fmt.bits - (fmt.fraction_bits if isinstance(fmt, IntFormat) else 0) if fmt is not None else 16
         return top + 1 - words.below(2 * (fmt.bits if fmt is not None else 16) + 2, count)
@@ -180,7 +180,7 @@ def _solve(claim: Claim, codes: OperandList, words: RandomWords) -> OperandList:
 
 
 def _shortened(codes: NDArray[Any], fmt: Format, words: RandomWords) -> NDArray[Any]:
-    """Normal codes with few digits, or with the digits of an edge's divisor: only these have exact products."""
+    """Normal codes with few digits, or with the digits of a divisor of an edge: only such codes have exact products."""
     count = codes.size
     method, cut, choice = words.below(2, count), words.below(6, count), words.take(count)
     if not isinstance(fmt, FloatFormat):
@@ -193,13 +193,13 @@ def _shortened(codes: NDArray[Any], fmt: Format, words: RandomWords) -> NDArray[
     shorter = np.where(method == 0, few, of_divisor)
     number = fine_classes(codes, fmt)
     normal = np.isin(number, NORMAL_CLASSES)
-    least = np.uint64(fmt.min_normal_code)  # a code without its digits may be of another class
+    least = np.uint64(fmt.min_normal_code)  # without its digits, a code may be in another class
     return np.where(normal & (shorter & np.uint64(fmt.magnitude_mask) > least), shorter, wide).astype(codes.dtype)
 
 
 @functools.lru_cache(maxsize=64)
 def _divisors(p: int) -> NDArray[np.uint64]:
-    """The trailing digits of p-digit numbers that divide an edge, a tie next to a power of two as an integer.
+    """The trailing digits of the p-digit numbers that divide an edge: a tie next to a power of two, as an integer.
 
     Edges are factored by trial division below 2^12; the cofactor is treated as prime.
     """
@@ -219,7 +219,7 @@ def _divisors(p: int) -> NDArray[np.uint64]:
 def _with_ties(fmt: FloatFormat | IntFormat, upper: bool = False) -> FloatFormat | IntFormat:
     """The format with one more trailing digit, whose values include the ties.
 
-    For 64 bits, it covers only the lower or the upper half of the exponents.
+    For a format of 64 bits, it has only the lower or the upper half of the exponents.
     """
     if isinstance(fmt, IntFormat):
         more = fmt.bits < 64
@@ -296,7 +296,7 @@ def _near_ties(claim: Claim, codes: OperandList, words: RandomWords) -> OperandL
 
 
 def _inverse(odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The inverses of odd numbers modulo 2^64, by Newton's method; each step doubles the correct digits."""
+    """The inverses of odd numbers modulo 2^64, by Newton's method; each step doubles the number of correct digits."""
     inverse = odd
     for _ in range(5):
         inverse = inverse * (np.uint64(2) - odd * inverse)
@@ -306,7 +306,7 @@ def _inverse(odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _shifted_product(
     x: NDArray[np.uint64], y: NDArray[np.uint64], plus: NDArray[np.int64], shift: int
 ) -> NDArray[np.uint64]:
-    """(x y + plus) / 2^shift, an integer; with Python's integers if 64 bits are too few."""
+    """(x y + plus) / 2^shift, an integer; in Python's integers if 64 bits are too few."""
     if 2 * shift + 2 <= 63:
         return (x * y + plus.astype(np.uint64)) >> np.uint64(shift)
     exact = x.astype(object) * y.astype(object) + plus.astype(object)
@@ -317,7 +317,7 @@ def _shifted_product(
 
 
 def _copy_operands(claim: Claim, codes: OperandList, words: RandomWords) -> OperandList:
-    """Replace an operand by the previous one, its negation or its neighbour, or keep it."""
+    """Replace each operand by the previous one, its negation or its neighbour, or leave it unchanged."""
     drawn = words.below(4, codes[0].size)
     for index in range(1, len(codes)):
         fmt = claim.operands[index]

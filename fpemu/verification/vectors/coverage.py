@@ -1,4 +1,4 @@
-"""Coverage: the number of cases in each cell, a class for each operand and the result with a situation."""
+"""Coverage: the number of cases in each cell.  A cell is a class for each operand and the result, and a situation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Cell", "CellCounts"]
 
 
 class Cell(NamedTuple):
-    """A kind of case: the names of the operands' classes, the result's class and a situation.
+    """A kind of case: the names of the operands' classes, of the result's class and of a situation.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class CellCounts:
         self.cases = np.zeros(int(np.prod(self._shape)), np.int64)
 
     def memberships(self, cases: Cases) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pairs of a case (its row, ascending) and a cell (its number) that contains it."""
+        """Pairs of a case and a cell that contains it: the rows of cases, ascending, and the numbers of cells."""
         base = np.zeros(cases.classes.shape[1], np.int64)
         for coordinates, classes, size in zip(self._coordinates, cases.classes, self._shape, strict=False):
             base = base * size + coordinates[classes]
@@ -68,16 +68,16 @@ class CellCounts:
         self.cases += np.bincount(cells, minlength=self.cases.size)
 
     def operand_classes(self, cells: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The operands' classes in some cells; a row for each operand."""
+        """The operands' classes in some cells, with a row for each operand."""
         coordinates = np.unravel_index(cells, self._shape)[:-2]
         return np.array([axis[each] for axis, each in zip(self._axes, coordinates, strict=False)], np.uint8)
 
     def class_combinations(self) -> NDArray[np.uint8]:
-        """All combinations of the operands' classes; a row for each operand."""
+        """All combinations of the operands' classes, with a row for each operand."""
         return np.array(list(itertools.product(*self._axes[:-1])), np.uint8).T
 
     def filled(self) -> dict[Cell, int]:
-        """The cells with cases, and their numbers of cases."""
+        """The cells that have cases, and the number of cases in each."""
         cells = np.flatnonzero(self.cases)
         return dict(zip(self._named(cells), self.cases[cells].tolist(), strict=True))
 

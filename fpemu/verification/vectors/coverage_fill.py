@@ -1,4 +1,4 @@
-"""Fill cells to a number of cases each: from all operands, or by construction."""
+"""The cases that fill the cells, a number for each cell: selected from all operands, or constructed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def input_count(claim: Claim) -> int:
 
 
 def numbered_operands(claim: Claim, numbers: NDArray[np.uint64]) -> Operands:
-    """The combinations with these numbers; the last operand's code counts fastest."""
+    """The combinations with these numbers; the last operand's code changes fastest."""
     rest = numbers
     operands = []
     for fmt in reversed(claim.operands):
@@ -44,7 +44,7 @@ def numbered_operands(claim: Claim, numbers: NDArray[np.uint64]) -> Operands:
 
 
 def operand_range(claim: Claim, start: int, stop: int, out: NDArray[np.unsignedinteger] | None = None) -> Operands:
-    """All combinations from number `start` to before `stop`; `out` may receive a single operand's codes."""
+    """The combinations from number `start` to before `stop`; the codes of a single operand are written into `out`."""
     if len(claim.operands) == 1:
         count_up = _count_up(stop - start, claim.operands[0].code_dtype)
         return (np.add(count_up, count_up.dtype.type(start), out=out),)
@@ -88,7 +88,7 @@ class Fill:
         self._chunks: list[Operands] = [tuple(np.zeros(0, fmt.code_dtype) for fmt in claim.operands)]
 
     def offer(self, codes: Operands) -> Operands:
-        """Accept the new cases that an unfilled cell needs; return the accepted ones."""
+        """Accept the new cases that unfilled cells need, and return them."""
         counts = self.counts
         rows, cells = counts.memberships(classify_cases(self.claim, codes))
         useful = np.unique(rows[counts.cases[cells] < self.per_cell])
@@ -139,10 +139,10 @@ def fill_from_all(claim: Claim, per_cell: int, words: RandomWords, most: int | N
 
 
 def fill_by_construction(claim: Claim, per_cell: int, words: RandomWords, most: int | None = None) -> Fill:
-    """Fill by construction, until rounds give no new case.
+    """Fill by construction, until a number of rounds have no new case.
 
-    Half of each round cycles through all combinations of the operands' classes; half goes to combinations of cells that
-    have cases, but not enough.
+    Half of each round cycles through all combinations of the operands' classes; the other half is for the combinations
+    in cells that have cases, but not enough.
     """
     fill = Fill(claim, per_cell, most)
     combinations = fill.counts.class_combinations()
@@ -165,7 +165,7 @@ def fill_by_construction(claim: Claim, per_cell: int, words: RandomWords, most: 
 
 
 def mirrored(claim: Claim, codes: Operands) -> Iterator[Operands]:
-    """The cases with all combinations of signs and with the first two operands swapped; they tend to be as rare."""
+    """The cases with all combinations of signs, and with the first two operands swapped: these tend to be as rare."""
     masks = [fmt.sign_mask if isinstance(fmt, FloatFormat) else 0 for fmt in claim.operands]
     orders = [codes]
     if len(codes) > 1 and claim.operands[0] == claim.operands[1]:

@@ -1,4 +1,4 @@
-"""Generate golden vectors of a claim, in batches; a seed gives the same vectors on every machine."""
+"""Golden vectors of a claim, generated in batches; from one seed, the same vectors on every machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fpemu.verification.vectors.random_codes import RandomWords, uniform
 __all__ = ["Vectors", "generate"]
 
 BATCH = 1 << 16  # vectors in a batch
-MAX_CENSUS = 1 << 20  # up to this number of inputs all are tried, which shows the impossible cells
+MAX_CENSUS = 1 << 20  # if there are no more inputs, all are tried, which shows the impossible cells
 _FILL_STREAM, _FIRST_RANDOM_STREAM = 0, 1  # of a seed
 
 
@@ -41,7 +41,7 @@ class Vectors:
     limit, per_cell, random, seed : int
         As for `generate`.
     most : int, optional
-        Number of vectors at which the cells are not filled any further.
+        Number of vectors at which no more cells are filled.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Vectors:
 
     @property
     def coverage(self) -> dict[Cell, int]:
-        """The filled cells, and their numbers of cases without the random ones."""
+        """The filled cells, and the number of cases in each, without the random ones."""
         return (self._census if self.exhaustive else self._fill.counts).filled()
 
     @property
@@ -128,7 +128,7 @@ class Vectors:
         return CellCounts(self.claim).class_combinations()
 
     def _random_batch(self, number: int) -> Operands:
-        """A batch of random operands: uniform codes alternate with operands constructed from random classes."""
+        """A batch of random operands: uniform codes, alternating with operands constructed from random classes."""
         words, classes = RandomWords(self.seed, _FIRST_RANDOM_STREAM + number), self._class_combinations
         plain = [uniform(fmt, words, BATCH) for fmt in self.claim.operands]
         hard = construct(self.claim, classes[:, words.below(classes.shape[1], BATCH)], words)
@@ -138,8 +138,8 @@ class Vectors:
 def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: int = 10_000, seed: int = 0) -> Vectors:
     """Generate golden vectors: operands worth testing, with the correct results and flags.
 
-    If there are at most `limit` combinations of operands: all of them.  Otherwise first cases that fill each cell, then
-    random ones.  A cell is a class for each operand, one for the result, and a situation, such as the position of the
+    If there are at most `limit` combinations of operands, all of them; otherwise cases that fill each cell, then random
+    cases.  A cell is a class for each operand, one for the result, and a situation, such as the position of the
     exact result between two neighbours.
 
     Parameters
@@ -147,13 +147,13 @@ def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: i
     claim : Claim
         The operation, its formats and rules.
     limit : int
-        Largest number of combinations of operands at which all are taken.
+        The largest number of combinations of operands of which all are taken.
     per_cell : int
-        Cases for each cell; fewer if no more are found.
+        Number of cases for each cell; fewer if no more are found.
     random : int
         Number of random cases.
     seed : int
-        From 0 to 2^64 - 1.  The vectors depend on the parameters alone.
+        From 0 to 2^64 - 1.  The vectors depend only on the parameters.
 
     Returns
     -------
@@ -189,7 +189,9 @@ def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: i
     if not isinstance(claim, Claim):
         raise TypeError(f"generate takes a Claim, as Claim.of('add', 'float16') makes it, not {type(claim).__name__}")
     if claim.stochastic:
-        raise ValueError("stochastic rounding has no one right answer: generate takes claims with another rounding")
+        raise ValueError(
+            "stochastic rounding has more than one correct answer: generate takes claims with another rounding"
+        )
     numbers = {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     for name, number in numbers.items():
         numbers[name] = _checked_int(name, number)

@@ -37,7 +37,7 @@ _FILE_FIELDS = (
 
 
 def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -> dict[str, str]:
-    """The fields of a header, without the layout's and the hash.
+    """Return the fields of a header, without the layout and the hash.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -
     flags : bool
         Whether the vectors have flags.
     vectors : iterable of Batch
-        Their origin; generated `Vectors` add their seed and coverage.
+        The vectors; generated `Vectors` add their seed and coverage.
 
     Returns
     -------
@@ -66,24 +66,24 @@ def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -
 
 
 def claim_of(words: Mapping[str, str]) -> Claim:
-    """The claim in a header; a ValueError if there is none."""
+    """The claim that a header describes; a ValueError if it does not describe one."""
     return Claim.from_description({key: value for key, value in words.items() if key not in _FILE_FIELDS})
 
 
 def number_of(words: Mapping[str, str], field: str) -> int:
-    """A number in a header."""
+    """The number in a field of a header."""
     if field not in words:
-        raise ValueError(f"the header does not say {field!r}")
+        raise ValueError(f"the header has no {field!r}")
     if not words[field].isascii() or not words[field].isdigit():
-        raise ValueError(f"the header's {field!r} is no number: {words[field]!r}")
+        raise ValueError(f"the header's {field!r} is not a number: {words[field]!r}")
     return int(words[field])
 
 
 class Hash:
-    """A SHA-256 of a header and vectors that does not depend on their layout and batches.
+    """A SHA-256 of a header and vectors, independent of their layout and their batches.
 
-    Each column has a hash of its codes, little-endian in the smallest unsigned type.  The whole is the hash of lines:
-    the header's fields, sorted, as JSON; then the columns' hashes in hexadecimal.
+    Each column has a hash of its codes, little-endian in the smallest unsigned type.  The whole is the hash of these
+    lines: the header's fields, sorted, as JSON; then the columns' hashes in hexadecimal.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Hash:
             self._columns[index].update(column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
 
     def of(self, words: Mapping[str, str]) -> str:
-        """The hash, including the header's fields except the layout's and the hash itself."""
+        """The hash of all batches and of the header's fields, except the layout and the hash itself."""
         hashed = {key: value for key, value in words.items() if key not in ("sha256", "layout", "word bits")}
         lines = [json.dumps(hashed, sort_keys=True), *(column.hexdigest() for column in self._columns)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Text layouts of vectors: lines of one length, made of hexadecimal fields and fixed text."""
+"""Text layouts of vectors: lines of equal length, of hexadecimal fields and fixed text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VALUES[np.frombuffer(b"abcdef", np.uint8)] = np.arange(10, 16)
 
 
 class Field(NamedTuple):
-    """A column: its name, the width of its codes in bits, the number of possible codes, and their numpy type."""
+    """A column: its name, the width of its codes in bits, the number of possible codes, and the numpy type of codes."""
 
     name: str
     bits: int
@@ -49,7 +49,7 @@ class Field(NamedTuple):
 
     @property
     def digits(self) -> int:
-        """Hexadecimal digits of a code."""
+        """Number of hexadecimal digits of a code."""
         return 1 if self.bits == 1 else -(-self.bits // 4)
 
     def first_invalid(self, codes: NDArray[Any]) -> int | None:
@@ -60,7 +60,7 @@ class Field(NamedTuple):
         return int(np.argmax(invalid)) if invalid.any() else None
 
     def problem(self, code: int) -> str:
-        """The problem with a code that is out of range."""
+        """The error message for a code that is out of range."""
         return f"{self.name} is {int(code):#x}, but its codes are below {self.codes:#x}"
 
 
@@ -76,13 +76,13 @@ def fields_of(claim: Claim, flags: bool) -> list[Field]:
 
 
 class Line:
-    """Lines of fields with fixed text before, between and after them.
+    """A line of fields, with fixed text before, between and after them.
 
     Parameters
     ----------
     fields : list of Field
     texts : list of str
-        The fixed texts, one more than fields.
+        The fixed texts; one more than there are fields.
     """
 
     def __init__(self, fields: list[Field], texts: list[str]) -> None:
@@ -95,7 +95,7 @@ class Line:
         self.length = end
 
     def text(self, columns: Columns) -> bytes:
-        """Vectors as lines."""
+        """The lines of vectors."""
         lines = np.empty((columns[0].size, self.length), np.uint8)
         end = 0
         for start, field, text, column in zip(self._starts, self.fields, self._texts, columns, strict=False):
@@ -106,7 +106,7 @@ class Line:
         return lines.tobytes()
 
     def read(self, lines: NDArray[np.uint8]) -> tuple[Columns, int, str]:
-        """The columns of the lines before the first malformed one, their number, and the problem with that one."""
+        """The columns of the lines before the first malformed one, their number, and the problem of that one."""
         well_formed = np.ones(len(lines), np.bool_)
         columns = []
         end = 0
@@ -122,7 +122,7 @@ class Line:
         well_formed &= (lines[:, end:] == self._texts[-1]).all(axis=1)
         count, problem = len(lines), ""
         if not well_formed.all():
-            count, problem = int(np.argmin(well_formed)), "it is not written so"
+            count, problem = int(np.argmin(well_formed)), "it is malformed"
         for field, column in zip(self.fields, columns, strict=True):
             invalid = field.first_invalid(column[:count])
             if invalid is not None:
@@ -142,7 +142,7 @@ def _hexadecimal(codes: NDArray[Any], digits: int) -> NDArray[np.uint8]:
 class MemoryWords:
     """Vectors in words of `word_bits` bits, one word on each line, for ``$readmemh``.
 
-    A vector's fields are concatenated as in Verilog's ``{x, y, result, flags}``.  Of several vectors in a word, the
+    A vector's fields are concatenated as in Verilog's ``{x, y, result, flags}``.  If a word has several vectors, the
     first has the lowest bits; unused high bits are 0.  The last word may have fewer vectors.
     """
 
@@ -158,7 +158,7 @@ class MemoryWords:
         self.length = self.word_bits // 4 + 1
 
     def text(self, columns: Columns) -> bytes:
-        """Vectors as lines."""
+        """The lines of vectors."""
         count = columns[0].size
         bits = np.concatenate(
             [_code_bits(column, field.bits) for column, field in zip(columns, self.fields, strict=True)], axis=1
@@ -175,10 +175,12 @@ class MemoryWords:
         return lines.tobytes()
 
     def read(self, lines: NDArray[np.uint8]) -> tuple[Columns, int, str]:
-        """The columns of the words before the first malformed one, their number, and the problem with that one."""
+        """The columns of the words before the first malformed one, their number, and the problem of that one."""
         values = _VALUES[lines[:, :-1]]
         bad = (values == _NO_DIGIT).any(axis=1) | (lines[:, -1] != ord("\n"))
-        count, problem = (int(np.argmax(bad)), "it is no word of hexadecimal digits") if bad.any() else (len(lines), "")
+        count, problem = (
+            (int(np.argmax(bad)), "it is not a word of hexadecimal digits") if bad.any() else (len(lines), "")
+        )
         row = np.unpackbits(values[:count, :, None], axis=2)[:, :, 4:].reshape(count, self.word_bits)
         used = self.in_word * self.bits
         if row[:, : self.word_bits - used].any():
@@ -227,7 +229,7 @@ class TextLayout(NamedTuple):
     """A way to write vectors as text.
 
     `suffixes`: of file names; `line`: makes the lines; `comment`: the start of a header line, or None if the layout has
-    no comments, so that the header goes into a companion file.
+    no comments and the header is in a companion file.
     """
 
     name: str
@@ -248,7 +250,7 @@ LAYOUTS = {
 
 
 def find_layout(name: str | None, suffix: str) -> str:
-    """The name of a layout (including "npz"), checked; by default the one of a file's suffix."""
+    """The name of a layout (also "npz"), checked; by default, the layout of a file's suffix."""
     known = [*LAYOUTS, "npz"]
     if name is not None:
         if name not in known:
@@ -260,11 +262,11 @@ def find_layout(name: str | None, suffix: str) -> str:
         if suffix in layout.suffixes:
             return layout.name
     endings = ", ".join(end for layout in LAYOUTS.values() for end in layout.suffixes)
-    raise ValueError(f"{suffix!r} means no layout: end the name in {endings} or .npz, or say layout=")
+    raise ValueError(f"no layout has the suffix {suffix!r}: end the name in {endings} or .npz, or specify layout=")
 
 
 def companion_path(path: Path) -> Path:
-    """The file for the header of a file with TestFloat's lines."""
+    """The companion of a file with TestFloat's lines, which has its header."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -292,7 +294,7 @@ def resized(batches: Iterable[Columns], size: int) -> Iterator[Columns]:
 
 
 def ending_of(layout: str, digest: str) -> str:
-    """The line after the vectors, with the hash."""
+    """The line with the hash, after the vectors."""
     mark = LAYOUTS[layout].comment
     if mark is None:
         return ""

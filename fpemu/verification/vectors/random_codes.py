@@ -1,7 +1,7 @@
-"""Random codes by class and exponent, with digit patterns near ties.
+"""Random codes by class and exponent, with patterns of digits near ties.
 
-The random words are raw 64-bit words of Philox 4x64-10: by definition the same on every machine and in every version of
-numpy, which numpy's `Generator` does not guarantee.
+The random words are raw 64-bit words of Philox 4x64-10, which are by definition the same on every machine and in every
+version of numpy; numpy's `Generator` does not guarantee that.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def uniform(fmt: Format, words: RandomWords, count: int) -> NDArray[Any]:
 
 
 def in_classes(fmt: Format, numbers: NDArray[np.uint8], words: RandomWords) -> NDArray[Any]:
-    """A random code of each class in `numbers`; the format must have codes of these classes."""
+    """A random code in each of the classes `numbers`, which the format must have."""
     choices, patterns = words.take(numbers.size), words.take(numbers.size)
     codes = np.zeros(numbers.size, np.uint64)
     for number, ranges in class_ranges(fmt).items():
@@ -82,7 +82,7 @@ def in_classes(fmt: Format, numbers: NDArray[np.uint8], words: RandomWords) -> N
 
 
 def _patterned(codes: UInt64s, words: UInt64s, digits: int) -> UInt64s:
-    """Give five of eight codes trailing digits near a tie: all 0, all 1, or one digit different."""
+    """Replace the trailing digits of five of eight codes by digits near a tie: all 0, all 1, or all but one."""
     one = np.uint64(1)
     last = (words >> np.uint64(8)) % np.uint64(digits + 1)
     last = np.where(words >> np.uint64(62) == 0, np.uint64(digits), last)  # a quarter: all digits
@@ -101,7 +101,7 @@ def _patterned(codes: UInt64s, words: UInt64s, digits: int) -> UInt64s:
 
 
 def with_exponents(codes: NDArray[Any], fmt: Format, wanted: NDArray[np.int64]) -> NDArray[Any]:
-    """Change the exponents of finite floats to the nearest that their classes allow; other codes stay."""
+    """Change the exponents of finite floats to the nearest that their classes allow; other codes are unchanged."""
     if not isinstance(fmt, FloatFormat):
         return codes
     one, trailing = np.uint64(1), np.uint64(fmt.trailing_bits)

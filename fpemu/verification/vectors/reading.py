@@ -1,4 +1,4 @@
-"""Read vector files in constant memory; truncated, edited or mixed-up files are refused."""
+"""Reading of vector files in constant memory; truncated, edited or mixed-up files are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["VectorFile", "read"]
 
 LINES_AT_ONCE = 1 << 16
 MAX_HEADER_LINES = 200
-MAX_LINE_BYTES = 1 << 16  # of a header's line, or a line of TestFloat's
+MAX_LINE_BYTES = 1 << 16  # of a header line, or of a line from TestFloat
 MAX_JSON_BYTES = 1 << 20  # of a header in JSON
 READABLE = "not a readable file of vectors"
 
@@ -91,7 +91,7 @@ class VectorFile:
             raise ValueError(f"{self.path}{self._edit_found()}")
 
     def _edit_found(self) -> str:
-        """Describe and locate the edit after which the hash does not fit, as far as possible."""
+        """Describe and locate, as far as possible, the edit after which the hash does not match."""
         arity = self.claim.arity
         regenerated = self._regenerated()
         for first, columns in self._lines():
@@ -112,7 +112,7 @@ class VectorFile:
     def _regenerated(self) -> Iterator[Batch] | None:
         """The vectors generated again from the header's parameters, in batches as large as the file's.
 
-        None if there are no parameters, or they give another number of vectors; the file's count bounds the work.
+        None if there are no parameters, or if the number of their vectors differs; the file's count limits the work.
         """
         try:
             limit, per_cell, random, seed = (
@@ -185,18 +185,18 @@ class VectorFile:
             shown = rest[:60].decode(errors="replace")
             problem = f"{shown!r} follows" if rest else "the end is missing"
             raise ValueError(
-                f"{self.path}, line {number + lines}: {problem}, after all {count:,} vectors that the header tells of"
+                f"{self.path}, line {number + lines}: {problem}, after all {count:,} vectors that the header specifies"
             )
 
     def _lines_without_header(self) -> Iterator[tuple[int, Columns]]:
-        """Lines of TestFloat's own, which may have any blanks and lower-case digits."""
+        """Batches from lines that TestFloat wrote, which may have more blanks and lower-case digits."""
         line, first = self._line, 0
         with self.path.open("rb") as stream:
             for text in line_blocks(stream, LINES_AT_ONCE * line.length, MAX_LINE_BYTES):
                 lines = [b" ".join(each.split()) + b"\n" for each in text.splitlines()]
                 malformed = next((row for row, each in enumerate(lines) if len(each) != line.length), None)
                 if malformed is not None:
-                    raise self._line_error(first + malformed, lines[malformed], "it is not written so")
+                    raise self._line_error(first + malformed, lines[malformed], "it is malformed")
                 table = np.frombuffer(b"".join(lines), np.uint8).reshape(-1, line.length)
                 columns, valid, problem = line.read(table)
                 if valid < len(table):
@@ -214,7 +214,9 @@ class VectorFile:
         with archives.open_archive(self.path) as archive, archive.open("vectors.npy") as member:
             shape, _, held = archives.read_header(member)
             if held != kind or shape != (count,):
-                raise ValueError(f"{self.path}: it holds {shape} of {held}, but its header tells of {count} of {kind}")
+                raise ValueError(
+                    f"{self.path}: it contains {shape} of {held}, but its header specifies {count} of {kind}"
+                )
             for start in range(0, count, LINES_AT_ONCE):
                 size = min(LINES_AT_ONCE, count - start)
                 raw = member.read(size * kind.itemsize)
@@ -230,7 +232,7 @@ class VectorFile:
 
 
 def _read_comments(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:
-    """The fields of a header in comments, without the hash at the end of the file; and the header's lines."""
+    """The fields of a header in comments, without the hash at the end of the file, and the header's lines."""
     mark = LAYOUTS[layout].comment
     assert mark is not None
     lines: list[str] = []
@@ -246,7 +248,7 @@ def _read_comments(path: Path, layout: str) -> tuple[dict[str, str], list[str]]:
     for number, line in enumerate(lines[: len(lines) - (layout == "csv")], 1):
         key, colon, value = line[len(mark.strip()) :].partition(":")
         if not colon:
-            raise ValueError(f"{path}, line {number}: {line[:60]!r} is no line of a header: it has no colon")
+            raise ValueError(f"{path}, line {number}: {line[:60]!r} is not a header line: it has no colon")
         words[key.strip()] = value.strip()
     return words, lines
 
@@ -255,13 +257,13 @@ def _read_header(path: Path, layout: str) -> dict[str, str]:
     """The fields of a file's header, with the hash."""
     budget = Budget.of(path)
     if layout == "npz":
-        with reading(path, "no npz file of vectors"), archives.open_archive(path) as archive:
+        with reading(path, "not an npz file of vectors"), archives.open_archive(path) as archive:
             members = archives.entries(archive, budget.size)
             text = str(archives.member_array(archive, members["header.npy"], budget)[()])
             return _checked_fields(path, budget.json(text.encode(), "its header"))
     if layout == "testfloat":
         companion = companion_path(path)
-        with reading(companion, "no companion of a file of vectors"):
+        with reading(companion, "not a companion of a file of vectors"):
             return _checked_fields(companion, budget.json(_read_companion(companion), "its header")["header"])
     if layout == "jsonl":
         with path.open("rb") as stream:
@@ -288,7 +290,7 @@ def _read_companion(path: Path) -> bytes:
 
 def _checked_fields(path: Path, fields: Any) -> dict[str, str]:
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-        raise ValueError(f"{path}: its header is not made of texts")
+        raise ValueError(f"{path}: its header has values that are not texts")
     return fields
 
 
@@ -313,15 +315,15 @@ def _last_hash(path: Path, layout: str) -> str:
 
 
 def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Claim | None = None) -> VectorFile:
-    """Open a file of vectors, after a check of all its contents.
+    """Open a file of vectors and check all its contents.
 
     Parameters
     ----------
     path : path-like
     layout : {"testfloat", "readmemh", "csv", "jsonl", "npz"}, optional
-        Default: the layout of the name's suffix.
+        Default: the layout of the file's suffix.
     claim : Claim, optional
-        The claim that the vectors belong to; needed for TestFloat's lines without a companion.
+        The claim that the vectors belong to; needed for TestFloat's lines without a companion file.
 
     Returns
     -------
@@ -334,7 +336,7 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
         If the layout is unknown, or the file is truncated, edited, or mixed up with another file's companion; the
         message names the line.
     FileNotFoundError
-        If the file is missing, or both its companion and `claim`.
+        If the file is missing, or if both its companion and `claim` are.
 
     Examples
     --------
@@ -361,13 +363,13 @@ def read(path: str | os.PathLike[str], layout: str | None = None, *, claim: Clai
 
 
 def _open(target: Path, layout: str, claim: Claim | None) -> VectorFile:
-    """Open the file and read its header; its vectors are not checked yet."""
+    """Open the file and read its header, without checking its vectors."""
     check_file(target)
     if layout == "testfloat" and not companion_path(target).is_file():
         if claim is None:
             raise FileNotFoundError(
                 errno.ENOENT,
-                "no such companion; say what the vectors are: read(path, claim=...)",
+                "no such companion file; specify the claim: read(path, claim=...)",
                 str(companion_path(target)),
             )
         return VectorFile(target, layout, {}, claim, _lines_have_flags(target, claim))
@@ -377,15 +379,15 @@ def _open(target: Path, layout: str, claim: Claim | None) -> VectorFile:
     try:
         described = claim_of(header)
     except Exception as error:  # a hostile description of a format may raise anything
-        raise ValueError(f"{target}: its header tells of no claim: {error}") from None
+        raise ValueError(f"{target}: its header does not describe a claim: {error}") from None
     if claim is not None and claim != described:
-        raise ValueError(f"{target}: its header tells of {described}, not of {claim}")
+        raise ValueError(f"{target}: its header describes {described}, not {claim}")
     if "sha256" not in header:
         raise ValueError(f"{target}: its header has no 'sha256'")
     return VectorFile(target, layout, header, described, header.get("flags") == "yes")
 
 
 def _lines_have_flags(path: Path, claim: Claim) -> bool:
-    """Whether the first line has a word more than operands and result."""
+    """Whether the first line has one word more than the operands and the result."""
     with path.open("rb") as stream:
         return len(stream.readline(1 << 12).split()) > claim.arity + 1

@@ -1,8 +1,8 @@
-"""Classify cases: the position of the exact result between two values, and special situations of its rounding.
+"""The situation of cases: the position of the exact result between two values, and special cases of its rounding.
 
-The classification needs no arithmetic of the operation, only its results and flags in five rounding modes.  Toward zero
-and away from zero give the neighbours; the ways to break ties show which neighbour is nearer; the overflow flag toward
-zero shows whether the result is beyond the largest value by a quantum or more.
+The classification needs only the operation's results and flags in five rounding modes.  Rounding toward zero and away
+from zero returns the neighbours; the rules for ties show which neighbour is nearer; the overflow flag toward zero shows
+whether the result is beyond the largest value by a quantum or more.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ Mask = NDArray[np.bool_]
 class Cases(NamedTuple):
     """Classified cases.
 
-    `classes`: indices of CLASSES, a row for each operand and a last one for the result; `situations`: for each of
-    SITUATIONS a mask of the cases in it.
+    `classes`: indices of CLASSES, with a row for each operand and a last row for the result; `situations`: for each of
+    SITUATIONS, the mask of the cases in it.
     """
 
     classes: NDArray[np.uint8]
@@ -69,7 +69,7 @@ class _Rounded(NamedTuple):
 
 
 def classify_cases(claim: Claim, codes: Operands, result: NDArray[Any] | None = None) -> Cases:
-    """Classify cases of a claim.
+    """Classify the cases of a claim.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def classify_cases(claim: Claim, codes: Operands, result: NDArray[Any] | None = 
 
 @functools.lru_cache(maxsize=64)
 def _in_all_roundings(claim: Claim) -> tuple[Claim, ...]:
-    """The claim in each of _ROUNDINGS: saturating, otherwise by IEEE 754's rules, with a signed result format."""
+    """The claim in each of _ROUNDINGS: saturating, otherwise under IEEE 754's rules; the result is signed."""
     target: Format | None = claim.result
     assert target is not None
     if isinstance(target, FloatFormat) and not target.signed and target.bits < 64:
@@ -148,7 +148,7 @@ def _number_situations(
         "below tie": rounded & ~up(away) & up(high),
         "tie even": tie & ~up(even),
         "tie odd": tie & up(even),
-        "above tie": rounded & (up(toward) | ~up(high)),  # without a zero, results below all values round up
+        "above tie": rounded & (up(toward) | ~up(high)),  # in a format without zero, results below all values round up
         "beyond": beyond,
         "overflow threshold": rounded & high.beyond,
     }
@@ -163,7 +163,7 @@ def _round_in(claim: Claim, codes: Operands) -> _Rounded:
     code, bits = claim.answer_with_flags(*codes)
     flags = Flags(bits)
     beyond = flags.overflow
-    if isinstance(claim.result, IntFormat):  # a float out of range is invalid; so is NaN, which gives 0
+    if isinstance(claim.result, IntFormat):  # a float out of range is invalid; so is NaN, whose result is 0
         beyond = beyond | (flags.invalid & ((code != 0) | np.bool_(claim.operation in CASTS)))
     return _Rounded(code, beyond, flags)
 
@@ -189,7 +189,7 @@ def _binade_changes(
 def _alignments(
     claim: Claim, fmt: FloatFormat, codes: Operands, rounded: Mask, low: _Rounded, moved: Mask
 ) -> dict[str, Mask]:
-    """Masks by the distance of two addends' exponents, and of cancellation of their leading digits."""
+    """Masks for the distances of two addends' exponents, and for the cancellation of their leading digits."""
     both = rounded.copy()
     magnitudes, exponents = [], []
     for each, own in zip(codes, claim.operands, strict=True):
@@ -215,7 +215,7 @@ def _alignments(
 
 
 def _carries(x: NDArray[np.uint64], y: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """1 if the product of two significands has as many digits as both have together, 0 if it has one less."""
+    """1 if the product of two significands has as many digits as both together, 0 if it has one digit less."""
     half = np.uint64(32)
     x, y = (each << (np.uint64(64) - bit_lengths(np.maximum(each, 1)).astype(np.uint64)) for each in (x, y))
     x_high, x_low = x >> half, x & np.uint64(0xFFFFFFFF)
@@ -227,7 +227,7 @@ def _carries(x: NDArray[np.uint64], y: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 def _codebook_situations(claim: Claim, fmt: TableFormat, codes: NDArray[Any], special: Mask) -> dict[str, Mask]:
-    """Masks of the situations of casts to a codebook, which has no flags: its values alone are exact."""
+    """Masks of the situations of casts to a codebook: they have no flags, and only the codebook's values are exact."""
     low, high, toward, away, even = (each.answer(codes) for each in _in_all_roundings(claim))
     source = Array.from_codes(codes, claim.operands[0])
     exact = exact_codes(source, as_source(source), fmt)[1]

@@ -43,7 +43,7 @@ def write_bench(
     latency: int | None = None,
     flags: bool = False,
 ) -> Path:
-    """Write a self-checking test bench in Verilog-2001 for a unit, whole or not at all.
+    """Write a self-checking test bench for a unit in Verilog-2001, whole or not at all.
 
     The module `bench` reads the vectors with ``$readmemh``, drives the unit's operands, compares its outputs, prints
     the first ten differences and PASS or FAIL, and ends with status 0 or 1.  An X or Z in an output is a difference.
@@ -95,7 +95,7 @@ def write_bench(
     if file.layout != "readmemh":
         raise ValueError(f"{file.path}: a bench reads the layout readmemh, not {file.layout}")
     if not file.count:
-        raise ValueError(f"{file.path}: there are no vectors: a bench of none would prove nothing")
+        raise ValueError(f"{file.path}: there are no vectors to check")
     if flags and not file.has_flags:
         raise ValueError(f"{file.path}: there are no flags to compare")
     connected = check_unit(file.claim, module=module, ports=ports, latency=latency, flags=flags)
@@ -108,7 +108,7 @@ def write_bench(
 
 
 def _file_texts(target: Path, file: VectorFile) -> dict[str, str]:
-    """The template's texts about the file of vectors: its name, the layout of its words, its last line."""
+    """The template's texts for the file of vectors: its name, the layout of its words, its last line."""
     names = OPERANDS[: file.claim.arity]
     fields = fields_of(file.claim, file.has_flags)
     words = MemoryWords(fields, number_of(file.header, "word bits"))
@@ -132,7 +132,7 @@ def _file_texts(target: Path, file: VectorFile) -> dict[str, str]:
 
 
 def _signal_texts(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
-    """The template's texts about the unit's ports and its result."""
+    """The template's texts for the unit's ports and its result."""
     names = OPERANDS[: claim.arity]
     bits = [field.bits for field in fields_of(claim, False)]
     declared = zip(names, bits, strict=False)
@@ -152,7 +152,7 @@ def _signal_texts(claim: Claim, ports: dict[str, str]) -> dict[str, str]:
 
 
 def _nan_test(fmt: Format) -> str:
-    """A Verilog expression that tests a code for NaN; 0 for formats with at most one NaN, which is compared exactly."""
+    """A Verilog expression that tests a code for NaN; 0 if a format has at most one NaN, which is compared exactly."""
     if not isinstance(fmt, FloatFormat) or len(fmt.nan_codes) * (1 + fmt.signed) < 2 or fmt.nan == "negative_zero":
         return "0"
     return f"(code & {fmt.bits}'h{fmt.magnitude_mask:X}) >= {fmt.bits}'h{fmt.nan_codes[0]:X}"
@@ -166,7 +166,7 @@ def check_unit(
     latency: int | None = None,
     flags: bool = False,
 ) -> dict[str, str]:
-    """Map the bench's signals to the unit's ports; raises the errors of `write_bench` about the unit."""
+    """Map the bench's signals to the unit's ports; raise the errors of `write_bench` that concern the unit."""
     if latency is not None:
         checked_int(latency, "latency")
     if flags and not claim.has_flags:
@@ -190,4 +190,4 @@ def _check_name(name: str, role: str, taken: str | None = None) -> None:
     if name == taken:
         raise ValueError(f"{role}: {name!r} is the bench's own name")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{role}: {name!r} is no name in Verilog: it has letters, digits, _ and $, and no digit first")
+        raise ValueError(f"{role}: {name!r} is not a Verilog name: use letters, digits, _ and $, and no digit first")

@@ -1,4 +1,4 @@
-"""Write vectors to files and streams, whole or not at all."""
+"""Writing of vectors, to streams and to files: whole or not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from fpemu.verification.vectors.reading import VectorFile
 
 __all__ = ["write", "write_lines"]
 
-Advance = Callable[[int], object]  # reports progress: takes the number of vectors or items since the last call
+Advance = Callable[[int], object]  # reports progress; takes the number of vectors or items since the last call
 
 
 def write(
@@ -54,19 +54,19 @@ def write(
     vectors : Vectors, VectorFile or iterable of Batch
         The result of `generate` or `read`; other batches need a `claim`.
     layout : {"testfloat", "readmemh", "csv", "jsonl", "npz"}, optional
-        Default: the layout of the name's suffix, .tv or .txt, .hex or .mem, .csv, .jsonl, .npz.
+        Default: the layout of the file's suffix: .tv or .txt, .hex or .mem, .csv, .jsonl, .npz.
     claim : Claim, optional
         The claim that the batches belong to.
     word_bits : int, optional
         The width of ``$readmemh``'s words, a multiple of 4; default: the width of a vector, rounded up to whole digits.
-        A word holds as many vectors as fit, the first in the lowest bits.
+        A word contains as many vectors as fit, the first in the lowest bits.
     progress : callable, optional
         Called with the number of vectors in each batch, after it is written.
 
     Returns
     -------
     Path
-        The file.  The layout testfloat adds a companion file, whose name is the file's name and .json.
+        The file.  The layout testfloat has a companion file too, with .json added to the file's name.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def write_lines(
     Returns
     -------
     dict of str to str
-        The header, also for the layout testfloat, which does not write it.
+        The header; it is not written in the layout testfloat.
 
     Raises
     ------
@@ -155,10 +155,10 @@ def write_lines(
 
 
 def _prepared(vectors: Iterable[Batch], claim: Claim | None) -> tuple[dict[str, str], list[Field], Iterator[Columns]]:
-    """The header without layout and hash, the fields, and the columns of each batch."""
+    """The header without the layout and the hash, the fields, and the columns of each batch."""
     claim = getattr(vectors, "claim", None) if claim is None else claim
     if claim is None:
-        raise TypeError("say what the vectors are the answers of: write(path, batches, claim=...)")
+        raise TypeError("specify the claim that the vectors belong to: write(path, batches, claim=...)")
     if isinstance(vectors, VectorFile):
         words = {key: value for key, value in vectors.header.items() if key not in ("layout", "word bits", "sha256")}
         flags = vectors.has_flags
