@@ -40,9 +40,7 @@ def audit(
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option(
-            "--recorded", metavar="FILE", help="Recorded results: a file of vectors, or a device's recording."
-        ),
+        typer.Option("--recorded", metavar="FILE", help="Recorded results: a vector file, or a device's recording."),
     ] = None,
     item: Annotated[
         str | None,
@@ -90,9 +88,7 @@ def audit(
         if flags or resume is not None or arguments.keys() & {"operands", "exact", "signaling", "extremum"}:
             options = "--flags, --resume, --operand, --exact, --signaling, --extremum"
             raise typer.BadParameter(f"these options do not apply to a device's recording: {options}")
-        rules: dict[str, Any] = {
-            word: arguments[word] for word in ("rounding", "profile", "overflow") if word in arguments
-        }
+        rules: dict[str, Any] = {k: arguments[k] for k in ("rounding", "profile", "overflow") if k in arguments}
         selection = Selection(item, operation, format, claim_options.source)
         passed = audit_recording(answers, selection, rules, nan, json)
     else:

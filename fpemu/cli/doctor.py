@@ -48,9 +48,7 @@ def doctor(json: JsonOption = False) -> None:
     if json:
         print_json({**facts, "checks": results, "right": not wrong})
     elif wrong:
-        _print_line(
-            out, "", f"Some results are wrong: {', '.join(wrong)}. Please report this, with all the output above."
-        )
+        _print_line(out, "", f"Some results are wrong: {', '.join(wrong)}. Please report this with the output above.")
     else:
         _print_line(out, "", "All results are right.")
     if wrong:

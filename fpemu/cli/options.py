@@ -94,8 +94,7 @@ class ClaimOptions(NamedTuple):
         str | None, typer.Option("--from", metavar="FORMAT", help="A cast's source; default float32.")
     ] = None
     operands: Annotated[
-        list[str] | None,
-        typer.Option("--operand", metavar="FORMAT", help="The format of an operand; repeat it for each operand."),
+        list[str] | None, typer.Option("--operand", metavar="FORMAT", help="An operand's format; repeat it for each.")
     ] = None
     rounding: RoundingOption = None
     overflow: OverflowOption = None
@@ -108,8 +107,7 @@ class ClaimOptions(NamedTuple):
         bool | None, typer.Option("--signaling/--quiet", help="Comparisons: whether a quiet NaN raises invalid.")
     ] = None
     extremum: Annotated[
-        str | None,
-        typer.Option("--extremum", help="minimum, maximum: the definition, 2019 or 2008 (IEEE 754), x86 or arm."),
+        str | None, typer.Option("--extremum", help="minimum, maximum: IEEE 754's of 2019 or 2008, x86's or Arm's.")
     ] = None
 
     @property
@@ -130,8 +128,7 @@ class FileOptions(NamedTuple):
         bool, typer.Option("--raw", help="Files with unknown endings contain raw numbers, like .bin, .raw and .dat.")
     ] = False
     member: Annotated[
-        str | None,
-        typer.Option("--member", help="The name of the one array to take from an .npz or .safetensors file."),
+        str | None, typer.Option("--member", help="The name of the array to take from an .npz or .safetensors file.")
     ] = None
 
 
@@ -158,9 +155,7 @@ def rules_of(
     with wrong_usage("'--profile', '--rounding', '--overflow'"):
         rules = fmt.profile if name is None else profile(name)
         if rounding is not None:
-            rules = rules.replace(
-                name=rules.name, rounding=rounding_mode(rounding)
-            )  # the output has the rounding separately
+            rules = rules.replace(name=rules.name, rounding=rounding_mode(rounding))  # output shows it separately
         if overflow is not None:
             rules = rules.replace(overflow=overflow)
         fmt.check_profile(rules)
@@ -235,7 +230,7 @@ def code(text: str) -> int:
         return int(text, 0)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not a code: write 0x7E, 0b01111110 or 126", param_hint="'VALUE'"
+            f"{text!r} is not a code: write 0x7E, 0b1111110 or 126", param_hint="'VALUE'"
         ) from None
 
 

@@ -53,8 +53,7 @@ def table(
     ],
     format: FormatOption,
     result: Annotated[
-        str | None,
-        typer.Option("--result", metavar="FORMAT", help="The results' format; default: the operands' format."),
+        str | None, typer.Option("--result", metavar="FORMAT", help="The results' format; default: the operands'.")
     ] = None,
     codes: Annotated[bool, typer.Option("--codes", help="Codes instead of values.")] = False,
     flags: Annotated[

@@ -30,9 +30,7 @@ def vectors(
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option(
-            "--layout", help="testfloat, readmemh, csv, jsonl, npz; default: that of the file's ending, else testfloat."
-        ),
+        typer.Option("--layout", help="testfloat, readmemh, csv, jsonl, npz; default: by the ending, else testfloat."),
     ] = None,
     word_bits: Annotated[
         int | None, typer.Option("--word-bits", min=4, help="readmemh: the width of a word, for a bus.")
@@ -52,13 +50,10 @@ def vectors(
     ] = None,
     ports: Annotated[
         list[str] | None,
-        typer.Option(
-            "--port", metavar="PORT=NAME", help="Bench: the name of a port that is not x, y, z, result, flags or clk."
-        ),
+        typer.Option("--port", metavar="PORT=NAME", help="Bench: a port's name, if not x, y, z, result, flags or clk."),
     ] = None,
     latency: Annotated[
-        int | None,
-        typer.Option("--latency", min=0, help="Bench: the unit has a clock, and this many cycles until the result."),
+        int | None, typer.Option("--latency", min=0, help="Bench: the unit has a clock; its latency in cycles.")
     ] = None,
     flags: Annotated[bool, typer.Option("--flags", help="Bench: compare the unit's flags too.")] = False,
     coverage: Annotated[
@@ -104,13 +99,15 @@ def vectors(
     except ValueError as wrong:
         words = str(wrong).replace("layout=", "--layout")
         raise typer.BadParameter(words, param_hint="'--layout', '--output', '--word-bits', '--bench'") from None
-    with progress(str(claim), cases.count) as advance:
+    with progress(f"cells of {claim}", None):
+        count = cases.count
+    with progress(str(claim), count) as advance:
         if output is None:
             write_lines(sys.stdout.buffer, cases, kind, word_bits=word_bits, progress=advance)
         else:
             write(output, cases, kind, word_bits=word_bits, progress=advance)
     if output is not None:
-        summary(output).print(f"{cases.count:,} vectors: {output}", soft_wrap=True)
+        summary(output).print(f"{count:,} vectors: {output}", soft_wrap=True)
         if unit is not None:
             bench_path = write_bench(output.with_name(f"{output.stem}_bench.v"), output, **unit)
             summary(output).print(f"test bench: {bench_path}", soft_wrap=True)
@@ -134,7 +131,8 @@ def _bench_unit(bench: str | None, kind: str, output: Path | None, **options: An
 
 
 def _print_coverage(cases: Vectors, json: bool) -> None:
-    cells, impossible = cases.coverage, cases.impossible
+    with progress(f"cells of {cases.claim}", None):
+        cells, impossible = cases.coverage, cases.impossible
     if json:
         facts = [{**cell._asdict(), "cases": count} for cell, count in cells.items()]
         count = None if impossible is None else len(impossible)

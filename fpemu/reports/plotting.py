@@ -43,6 +43,13 @@ MAX_BINADES = 80  # shown in an error curve
 FEW_BINADES = 30  # up to this number, a curve shows eight errors for each binade, beyond it the largest
 
 
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
 def _reach(fmt: Format) -> tuple[float, float, float]:
     """log2 of the smallest positive, the smallest normal and the largest value."""
     limits = describe(fmt)
@@ -139,12 +146,10 @@ def number_line(formats: Sequence[Any]) -> Figure:
     >>> len(number_line(["float8_e4m3fn", "float8_e5m2"]).axes)
     2
     """
-    from matplotlib.figure import Figure
-
     targets = [dtype(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
-    figure = Figure(figsize=(9, 1.8 + 0.62 * len(targets)), dpi=120, layout="constrained")
+    figure = _figure(9, 1.8 + 0.62 * len(targets))
     ranges, values = figure.subplots(2, 1)
     _draw_ranges(ranges, targets)
     _draw_values(values, targets)
@@ -262,8 +267,6 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     >>> len(error_curve(["float8_e4m3fn", "float8_e5m2"]).axes)
     1
     """
-    from matplotlib.figure import Figure
-
     targets = [dtype(fmt) for fmt in formats]
     if not targets:
         raise ValueError("a picture needs one format or more")
@@ -272,7 +275,7 @@ def error_curve(formats: Sequence[Any], low: int | None = None, high: int | None
     middle = min(max(0, bottom + MAX_BINADES // 2), top - MAX_BINADES // 2)  # 0 if the formats' ranges contain it
     low = max(bottom, middle - MAX_BINADES // 2) if low is None else low
     high = max(min(top, middle + MAX_BINADES // 2), low + 1) if high is None else high
-    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    figure = _figure(9, 4)
     axis = figure.subplots()
     _draw_errors(axis, [(fmt, fmt.name, 1.0) for fmt in targets], low, high)
     return figure
@@ -315,11 +318,9 @@ def report_picture(report: Report, binades: Binades) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
     counts = binades.counts()
     total = sum(counts.values())
-    figure = Figure(figsize=(9, 5.5), dpi=120, layout="constrained")
+    figure = _figure(9, 5.5)
     numbers, errors = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
     low = max(min(counts, default=0) - 2, max(counts, default=0) - MAX_BINADES)
     high = max(counts, default=0) + 2
@@ -356,12 +357,10 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
     >>> len(accuracy_picture(measure("divide", "int4", against=["float32"])).axes)  # two maps and their colours
     3
     """
-    from matplotlib.figure import Figure
-
     title = f"{accuracy.operation.name} of {accuracy.format.name}: error in ulp"
     if len(accuracy.operands) == 2:
         count = len(accuracy.methods)
-        figure = Figure(figsize=(1 + 4 * count, 4.4), dpi=120, layout="constrained")
+        figure = _figure(1 + 4 * count, 4.4)
         axes = figure.subplots(1, count, squeeze=False)[0]
         worst = max([0.5, *(method.max_ulp for method in accuracy.methods if not math.isnan(method.max_ulp))])
         for axis, method in zip(axes, accuracy.methods, strict=True):
@@ -370,7 +369,7 @@ def accuracy_picture(accuracy: Accuracy) -> Figure:
         figure.colorbar(image, ax=list(axes), shrink=0.8)
         figure.suptitle(title, fontsize=10)
         return figure
-    figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
+    figure = _figure(9, 4.5)
     axis = figure.subplots()
     x = accuracy.values[0]
     for index in reversed(range(len(accuracy.methods))):  # the correctly rounded method on top
@@ -428,11 +427,9 @@ def operation_picture(table: OperationTable) -> Figure:
     >>> len(operation_picture(operation_table("sqrt", "float6_e2m3fn")).axes)
     1
     """
-    from matplotlib.figure import Figure
-
     relative = table.relative_errors()
     values = table.format.values()
-    figure = Figure(figsize=(7, 5.5), dpi=120, layout="constrained")
+    figure = _figure(7, 5.5)
     axis = figure.subplots()
     to = "" if table.result is table.format else f" to {table.result.name}"
     title = f"{table.operation.name} of {table.format.name}{to}: relative error"

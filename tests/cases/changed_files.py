@@ -12,7 +12,8 @@ import numpy as np
 
 import fpemu as fe
 from fpemu.verification import vectors
-from fpemu.verification.audits.findings import Expected, Findings
+from fpemu.verification.audits.findings import Findings
+from fpemu.verification.audits.subjects import Answer
 from fpemu.verification.claims import Claim
 
 # Numbers that sizes, counts and offsets are replaced by
@@ -53,7 +54,7 @@ def made(folder):
     (batch,) = vectors.generate(claim)
     wrong = batch.result ^ (np.arange(256) == 7).astype(np.uint8)
     answer = type("Answer", (), {"codes": wrong, "flags": batch.flags, "problem": None})
-    ledger.add(ledger.compare(0, Expected(batch.result, batch.flags), answer, lambda rows: (batch.operands[0][rows],)))
+    ledger.add(ledger.compare(0, Answer(batch.result, batch.flags), answer, lambda rows: (batch.operands[0][rows],)))
     ledger.save(path("resume", "x.npz"), {"claim": claim.described()})
     shutil.copy(Path(__file__).parents[1] / "peers/torch_cpu.probe", path("recording", "x.probe"))
     return found

@@ -59,7 +59,7 @@ def test_coverage(run):
     [
         (("vectors", "ad", "-f", "e4m3"), "no operation 'ad'"),
         (("vectors", "add", "-f", "e4m3nf"), "unknown format"),
-        (("vectors", "add", "-f", "e4m3", "--rounding", "stochastic"), "more than one correct answer"),
+        (("vectors", "add", "-f", "e4m3", "--rounding", "stochastic"), "no unique answer"),
         (("vectors", "add", "-f", "e4m3", "-o", "a.xyz"), "no layout has the suffix"),
         (("vectors", "add", "-f", "e4m3", "--layout", "npz"), "needs a file"),
         (("vectors", "add", "-f", "e4m3", "--word-bits", "64"), "is for the layout readmemh"),

@@ -499,7 +499,7 @@ def test_plain_data():
     ("call", "kind", "words"),
     [
         (lambda: fe.audit(3, "add", "float16"), TypeError, "a subject is a callable"),
-        (lambda: fe.audit(halves), TypeError, "specify the operation that the subject claims to compute"),
+        (lambda: fe.audit(halves), TypeError, "specify the operation that the subject computes"),
         (lambda: fe.audit(halves, "ad", "float16"), ValueError, "no operation 'ad'"),
         (lambda: fe.audit(halves, "encode", "float61"), ValueError, "float61"),
         (lambda: fe.audit(halves, "encode", "float16", domain="bits"), ValueError, "unknown domain 'bits'"),
@@ -507,10 +507,10 @@ def test_plain_data():
         (
             lambda: fe.audit(halves, "encode", "float16", rounding="stochastic"),
             ValueError,
-            "more than one correct answer",
+            "no unique answer",
         ),
         (lambda: fe.audit(halves, "encode", "nf4", flags=True), ValueError, "has no flags to audit"),
-        (lambda: fe.audit(halves, HALF, rounding="RTZ"), TypeError, "a Claim already has formats and rules"),
+        (lambda: fe.audit(halves, HALF, rounding="RTZ"), TypeError, "a Claim has its own formats and rules"),
         (lambda: fe.audit(halves, HALF, threads=0), ValueError, "threads must be 1 or more"),
         (lambda: fe.audit(halves, HALF, threads=1.5), TypeError, "threads must be an int"),
         (lambda: fe.audit(recorded([]), HALF, resume="x"), ValueError, "gone through at once"),

@@ -215,8 +215,8 @@ def test_a_device_that_lacks_things_is_recorded(recording):
     assert found.absent == {
         "bfloat16 to float16": 'RuntimeError: "copy_" not implemented for Half',
         "exp of bfloat16": "TypeError: gave float32 of shape (65536,)",
-        "tanh of bfloat16": "not asked: interrupted",
-        "sigmoid of bfloat16": "not asked: interrupted",
+        "tanh of bfloat16": "not run: interrupted",
+        "sigmoid of bfloat16": "not run: interrupted",
     }
     assert found.calls["add of bfloat16"] == "torch.add(x, y)"
     assert found.calls["bfloat16 to float16"] == "x.to(torch.float16)"
@@ -309,7 +309,7 @@ def test_edited_recordings_are_refused(recording):
         (rename, "recording.json does not fit its hash: the file was edited"),
         (
             lambda members: members.update({hashlib.sha256(b"x").hexdigest(): b"x"}),
-            "1 members that it does not describe",
+            "1 undescribed members",
         ),
         (lambda members: members.pop(list(members)[1]), "no recording: KeyError"),
     ):

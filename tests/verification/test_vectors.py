@@ -240,7 +240,7 @@ def test_situations_of_a_cast():
         (
             lambda: generate(Claim.of("add", "float16", rounding="stochastic")),
             ValueError,
-            "more than one correct answer",
+            "no unique answer",
         ),
         (lambda: generate(ADD, seed=-1), ValueError, r"seed must be 0 to 2\*\*64 - 1, not -1"),
         (lambda: generate(ADD, random=1.5), TypeError, "random must be an int, not float"),

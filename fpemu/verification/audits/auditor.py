@@ -15,7 +15,7 @@ import numpy as np
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
 from fpemu.formats.lookup import check_word
-from fpemu.verification.audits.findings import ComparedBatch, Expected, Findings, OperandsAt
+from fpemu.verification.audits.findings import ComparedBatch, Findings, OperandsAt
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
@@ -184,14 +184,11 @@ def _claim_and_domain(
     if operation is None:
         operation = getattr(subject, "claim", None)
         if operation is None:
-            raise TypeError(
-                "specify the operation that the subject claims to compute: audit(subject, 'add', 'float16')"
-            )
+            raise TypeError("specify the operation that the subject computes: audit(subject, 'add', 'float16')")
     if isinstance(operation, Claim):
         if options:
             raise TypeError(
-                "a Claim already has formats and rules: leave out format, rounding and the other rules, or use its "
-                "method replaced"
+                "a Claim has its own formats and rules: leave these arguments out, or use its method replaced"
             )
         claim = operation
     else:
@@ -204,19 +201,19 @@ def _claim_and_domain(
 
 def _check_options(claim: Claim, flags: bool, nan: str, threads: int) -> None:
     if claim.stochastic:
-        raise ValueError("stochastic rounding has more than one correct answer: it cannot be audited")
+        raise ValueError("stochastic rounding has no unique answer: it cannot be audited")
     if flags and not claim.has_flags:
         raise ValueError(f"{claim} has no flags to audit")
     check_word(nan, ("class", "exact"), "nan")
     checked_int(threads, "threads", 1)
 
 
-def _expected(claim: Claim, codes: Operands, flags: bool, memory: Scratch | None = None) -> Expected:
+def _expected(claim: Claim, codes: Operands, flags: bool, memory: Scratch | None = None) -> Answer:
     if flags:
-        return Expected(*claim.answer_with_flags(*codes))
+        return Answer(*claim.answer_with_flags(*codes))
     if claim.operation == "cast" and claim.result is not None and memory is not None:
-        return Expected(claim.answer(*codes, out=memory.of("expected", codes[0].size, claim.result.code_dtype)), None)
-    return Expected(claim.answer(*codes), None)
+        return Answer(claim.answer(*codes, out=memory.of("expected", codes[0].size, claim.result.code_dtype)))
+    return Answer(claim.answer(*codes))
 
 
 def _operands_at(codes: Operands) -> OperandsAt:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fpemu.verification.audits.subjects import Answer
     from fpemu.verification.claims import Claim
 
-__all__ = ["ComparedBatch", "Difference", "Expected", "Findings"]
+__all__ = ["ComparedBatch", "Difference", "Findings"]
 
 MAX_EVIDENCE = 1 << 17  # inputs in the evidence; of a smaller audit, all
 MAX_WRONG = 1 << 16  # differences among them
@@ -36,13 +36,6 @@ class Difference(NamedTuple):
     actual: int
     expected_flags: int | None
     actual_flags: int | None
-
-
-class Expected(NamedTuple):
-    """Correct answers: codes, and flags or None."""
-
-    codes: NDArray[Any]
-    flags: NDArray[np.uint8] | None
 
 
 OperandsAt = Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]]
@@ -88,15 +81,14 @@ class Findings:
         self._wrong = 0
         self._chunks: list[list[NDArray[Any]]] = []
 
-    def compare(self, first: int, expected: Expected, answer: Answer, operands: OperandsAt) -> ComparedBatch:
+    def compare(self, first: int, expected: Answer, answer: Answer, operands: OperandsAt) -> ComparedBatch:
         """Compare correct answers with the subject's, up to where the subject stopped.
 
         Parameters
         ----------
         first : int
             The first input's number.
-        expected : Expected
-        answer : Answer
+        expected, answer : Answer
         operands : callable
             Returns the operands' codes in some rows of the batch.
 
@@ -131,9 +123,7 @@ class Findings:
             room = max(0, MAX_WRONG - self._wrong)
             self._keep([column[:room] for column in batch.wrong])
             self._wrong += min(room, batch.wrong[0].size)
-        if (
-            self._stride > 1 or self.checked < MAX_EVIDENCE
-        ):  # the total is unknown, and with it the stride: keep the first inputs
+        if self._stride > 1 or self.checked < MAX_EVIDENCE:  # if the total is unknown, the first inputs are kept
             self._keep(batch.agreeing)
         self.different += batch.different
         self.checked += batch.size

@@ -31,33 +31,11 @@ PLAN = ""
 INPUTS = ""
 
 # fpemu's operation -> torch's function
-CALLS = {
-    "cast": "to",
-    "add": "add",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "fma": "addcmul",
-    "fmod": "fmod",
-    "sqrt": "sqrt",
-    "exp": "exp",
-    "exp2": "exp2",
-    "log": "log",
-    "log2": "log2",
-    "sin": "sin",
-    "cos": "cos",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "erf": "erf",
-    "rsqrt": "rsqrt",
-    "reciprocal": "reciprocal",
-}
-INTEGERS = {
-    1: ("B", "uint8"),
-    2: ("H", "int16"),
-    4: ("I", "int32"),
-    8: ("Q", "int64"),
-}  # bytes -> types of array and torch
+CALLS = {"cast": "to", "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "fma": "addcmul"}
+CALLS.update((name, name) for name in ("fmod", "sqrt", "exp", "exp2", "log", "log2", "sin", "cos", "tanh"))
+CALLS.update((name, name) for name in ("sigmoid", "erf", "rsqrt", "reciprocal"))
+# bytes -> types of array and torch
+INTEGERS = {1: ("B", "uint8"), 2: ("H", "int16"), 4: ("I", "int32"), 8: ("Q", "int64")}
 HEAD_MEMBER, HASH_MEMBER = "recording.json", "sha256"  # the first and the last member
 RECORDING_KIND = "fpemu recording 1"
 
@@ -275,9 +253,7 @@ def choose_device(torch: Any, wanted: str | None) -> Any:
 
 def main() -> int:
     """Run all items of the plan, and write the recording."""
-    parser = argparse.ArgumentParser(
-        description="Records a device's results; to check them: fpemu audit --recorded FILE"
-    )
+    parser = argparse.ArgumentParser(description="Records results of a device, for fpemu audit --recorded FILE")
     parser.add_argument("--device", help="cuda, cuda:1, xpu, mps, cpu; default: the accelerator that torch finds")
     parser.add_argument("-o", "--output", default="recording.probe", help="default: recording.probe")
     given = parser.parse_args()

@@ -162,9 +162,7 @@ def _check_members(target: Path, members: dict[str, bytes], budget: Budget) -> R
         items[str(each["name"])] = Recorded(each["name"], batches, claim)
     checked = Recordings(target, about, items)
     if set(members) != used:
-        raise ValueError(
-            f"{target}: it has {len(set(members) - used)} members that it does not describe: it was edited"
-        )
+        raise ValueError(f"{target}: it has {len(set(members) - used)} undescribed members: it was edited")
     return checked
 
 

@@ -56,6 +56,9 @@ class Answer(NamedTuple):
     problem: str | None = None
 
 
+Runner = Callable[..., Answer]  # takes each operand's codes, which it may overwrite
+
+
 class CallStyle(NamedTuple):
     """The way to call a subject: its claim, whether it takes and returns values (else codes), and flags."""
 
@@ -63,13 +66,6 @@ class CallStyle(NamedTuple):
     takes_values: bool = False
     gives_values: bool = False
     flags: bool = False
-
-
-class Runner(Protocol):
-    """Runs a subject on a batch."""
-
-    def __call__(self, *operands: NDArray[Any]) -> Answer:
-        """The subject's answer for operands' codes, which it may overwrite."""
 
 
 class Subject(Protocol):
@@ -351,9 +347,7 @@ class _Library:
             stdin = b"".join(codes.tobytes() for codes in operands)
             ran = processes.run_program([sys.executable, "-I", host, *words], stdin, expected, self._timeout)
             if ran.problem is not None or len(ran.output) != expected:
-                return Answer(
-                    np.zeros(0, kind), None, ran.problem or f"returned {len(ran.output)} bytes instead of {expected}"
-                )
+                return Answer(np.zeros(0, kind), None, ran.problem or f"returned {len(ran.output)} of {expected} bytes")
             codes = np.frombuffer(ran.output, kind, size)
             flags = np.frombuffer(ran.output, np.uint8, size, size * kind.itemsize) if style.flags else None
             if int(codes.max(initial=0)) >= limit or (flags is not None and int(flags.max(initial=0)) > ALL_FLAGS):

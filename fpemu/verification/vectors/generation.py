@@ -189,9 +189,7 @@ def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: i
     if not isinstance(claim, Claim):
         raise TypeError(f"generate takes a Claim, as Claim.of('add', 'float16') makes it, not {type(claim).__name__}")
     if claim.stochastic:
-        raise ValueError(
-            "stochastic rounding has more than one correct answer: generate takes claims with another rounding"
-        )
+        raise ValueError("stochastic rounding has no unique answer: generate takes claims with another rounding")
     numbers = {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     for name, number in numbers.items():
         numbers[name] = _checked_int(name, number)

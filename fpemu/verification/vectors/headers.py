@@ -19,21 +19,10 @@ if TYPE_CHECKING:
 
     from fpemu.verification.claims import Batch
 
-__all__ = ["Hash", "claim_of", "header_of", "number_of"]
+__all__ = ["LAYOUT_FIELDS", "Hash", "claim_of", "header_of", "number_of"]
 
-_FILE_FIELDS = (
-    "fpemu",
-    "vectors",
-    "flags",
-    "seed",
-    "limit",
-    "per cell",
-    "random",
-    "coverage",
-    "layout",
-    "word bits",
-    "sha256",
-)
+LAYOUT_FIELDS = ("layout", "word bits", "sha256")  # other layouts have other values
+_FILE_FIELDS = (*LAYOUT_FIELDS, "fpemu", "vectors", "flags", "seed", "limit", "per cell", "random", "coverage")
 
 
 def header_of(claim: Claim, count: int, flags: bool, vectors: Iterable[Batch]) -> dict[str, str]:
@@ -98,6 +87,6 @@ class Hash:
 
     def of(self, words: Mapping[str, str]) -> str:
         """The hash of all batches and of the header's fields, except the layout and the hash itself."""
-        hashed = {key: value for key, value in words.items() if key not in ("sha256", "layout", "word bits")}
+        hashed = {key: value for key, value in words.items() if key not in LAYOUT_FIELDS}
         lines = [json.dumps(hashed, sort_keys=True), *(column.hexdigest() for column in self._columns)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

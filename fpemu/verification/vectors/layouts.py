@@ -178,9 +178,7 @@ class MemoryWords:
         """The columns of the words before the first malformed one, their number, and the problem of that one."""
         values = _VALUES[lines[:, :-1]]
         bad = (values == _NO_DIGIT).any(axis=1) | (lines[:, -1] != ord("\n"))
-        count, problem = (
-            (int(np.argmax(bad)), "it is not a word of hexadecimal digits") if bad.any() else (len(lines), "")
-        )
+        count, problem = (int(np.argmax(bad)), "it is not hexadecimal") if bad.any() else (len(lines), "")
         row = np.unpackbits(values[:count, :, None], axis=2)[:, :, 4:].reshape(count, self.word_bits)
         used = self.in_word * self.bits
         if row[:, : self.word_bits - used].any():

@@ -212,11 +212,9 @@ class VectorFile:
         fields = fields_of(self.claim, self.has_flags)
         kind, count = record_dtype(fields), number_of(self.header, "vectors")
         with archives.open_archive(self.path) as archive, archive.open("vectors.npy") as member:
-            shape, _, held = archives.read_header(member)
-            if held != kind or shape != (count,):
-                raise ValueError(
-                    f"{self.path}: it contains {shape} of {held}, but its header specifies {count} of {kind}"
-                )
+            shape, _, actual = archives.read_header(member)
+            if actual != kind or shape != (count,):
+                raise ValueError(f"{self.path}: it has {shape} of {actual}, but its header has {count} of {kind}")
             for start in range(0, count, LINES_AT_ONCE):
                 size = min(LINES_AT_ONCE, count - start)
                 raw = member.read(size * kind.itemsize)

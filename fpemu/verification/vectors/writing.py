@@ -17,7 +17,7 @@ from fpemu.files.atomic import replacing_together
 from fpemu.files.boundary import file_path
 from fpemu.verification.claims import Batch, Claim
 from fpemu.verification.vectors.generation import BATCH, Vectors
-from fpemu.verification.vectors.headers import Hash, header_of
+from fpemu.verification.vectors.headers import LAYOUT_FIELDS, Hash, header_of
 from fpemu.verification.vectors.layouts import (
     LAYOUTS,
     Columns,
@@ -160,7 +160,7 @@ def _prepared(vectors: Iterable[Batch], claim: Claim | None) -> tuple[dict[str, 
     if claim is None:
         raise TypeError("specify the claim that the vectors belong to: write(path, batches, claim=...)")
     if isinstance(vectors, VectorFile):
-        words = {key: value for key, value in vectors.header.items() if key not in ("layout", "word bits", "sha256")}
+        words = {key: value for key, value in vectors.header.items() if key not in LAYOUT_FIELDS}
         flags = vectors.has_flags
     else:
         if isinstance(vectors, Vectors):
