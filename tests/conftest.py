@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fpemu.quantization.definition.registry  # noqa: F401 - registers the schemes that ship, before the registry is copied
-from fpemu.casting import casts as casting
+from fpemu.casting import casts
 from fpemu.formats import registry
 from tests.proofs import proof
 
@@ -19,7 +19,7 @@ def module_registry():
         for table in ("_NAMES", "_ENTRIES", "_SCHEMES", "_CACHE"):
             patch.setattr(registry, table, dict(getattr(registry, table)))
         yield
-    for kept in (casting._plan_of_cast, casting._plan_of_encode, casting._plan_of_decode):
+    for kept in (casts._plan_of_cast, casts._plan_of_encode, casts._plan_of_decode):
         kept.cache_clear()
 
 

@@ -14,7 +14,7 @@ import fpemu as fe
 pytest.importorskip("typer")
 
 from fpemu import casting
-from fpemu.cli import output as printing
+from fpemu.cli import output
 from fpemu.files import safetensors
 from fpemu.files.boundary import Budget
 from fpemu.files.data_files import metadata_of
@@ -235,13 +235,13 @@ def test_a_full_disk_names_the_file(run, weights):
 def test_progress_where_it_takes_long(run, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.ones(2_500_000, np.float32))
-    monkeypatch.setattr(printing, "BAR_DELAY", 0.0)
+    monkeypatch.setattr(output, "BAR_DELAY", 0.0)
     assert "%" not in run(*command.split()).err  # no terminal
     monkeypatch.setenv("FORCE_COLOR", "1")
     done = run(*command.split())
     assert "x.npy" in done.err
     assert "%" in done.err
-    monkeypatch.setattr(printing, "BAR_DELAY", 1e9)
+    monkeypatch.setattr(output, "BAR_DELAY", 1e9)
     assert run(*command.split()).err == ""
 
 

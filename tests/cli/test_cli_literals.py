@@ -13,7 +13,7 @@ import pytest
 import fpemu as fe
 from fpemu.formats.facts.literals import read
 from fpemu.inspection.accuracy import operation_table
-from tests.oracle.spec import Number as Figure
+from tests.oracle.spec import Number
 from tests.oracle.spec_arithmetic import rounded, sticky
 
 pytest.importorskip("typer")
@@ -155,7 +155,7 @@ def test_commands_python_and_fractions_agree(run, name):
         text, mode = literal(draw, fmt), draw.choice(MODES)
         exact, rules = Fraction(read(text).fraction()), fmt.profile.replace(rounding=mode)
         digits, rest = divmod(abs(exact.numerator) << 20000, exact.denominator)
-        number = Figure("finite", exact < 0, *sticky(digits, -20000, rest != 0)) if exact else None
+        number = Number("finite", exact < 0, *sticky(digits, -20000, rest != 0)) if exact else None
         code, flags = by_calc(run, text.lstrip("+"), "-f", name, "--rounding", mode)
         if number is not None:
             codes, bits = rounded([number], [0], fmt, rules)

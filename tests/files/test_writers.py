@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.files import atomic as replacement
+from fpemu.files import atomic
 from fpemu.files.atomic import replacing, replacing_together
 from fpemu.files.data_files import Outgoing, write_arrays
 from fpemu.verification import vectors
@@ -209,7 +209,7 @@ def test_an_interrupt_at_every_step(tmp_path, monkeypatch, name, capsys):
     path = tmp_path / name
     new, _ = whole(WRITERS[name], path, monkeypatch)
     before = dict.fromkeys(new, b"what was there")
-    package, own = str(Path(fe.__file__).parent), replacement.__file__
+    package, own = str(Path(fe.__file__).parent), atomic.__file__
 
     def run(stop):
         """The writer, interrupted at the lines that `stop` takes: how many there were, and whether it was."""

@@ -22,7 +22,7 @@ from fpemu.inspection.expressions import (
     parse_expression,
 )
 from fpemu.inspection.operations import ALIASES, OPERATIONS, exact_value, find_operation
-from tests.oracle.spec import Number as Figure
+from tests.oracle.spec import Number
 from tests.oracle.spec_arithmetic import rounded, sticky
 
 Fraction = fractions.Fraction
@@ -181,7 +181,7 @@ def test_numbers_are_rounded_once_from_all_their_digits(name, rounding):
     for text in (sign + literal for literal in LITERALS for sign in ("", "-")):
         exact = Fraction(text)
         digits, rest = divmod(abs(exact.numerator) << 2000, exact.denominator)
-        number = Figure("finite", exact < 0, *sticky(digits, -2000, rest != 0))
+        number = Number("finite", exact < 0, *sticky(digits, -2000, rest != 0))
         codes, flags = rounded([number], [0], fmt, rules)
         found = evaluate(text, fmt, rules)
         assert found.result.code == int(codes[0]), text

@@ -12,7 +12,7 @@ import fpemu as fe
 from fpemu.casting.fast_paths import widening
 from fpemu.casting.fpu import FPU_PROBE
 from fpemu.casting.thresholds import bins, codebook
-from fpemu.kernels.cpu import blocks as scaling
+from fpemu.kernels.cpu import blocks
 from fpemu.kernels.cpu.float_environment import fpu_is_standard
 from fpemu.kernels.cpu.lookup import bins_array
 from tests.oracle.spec_roundings import ELEMENTS, round_ratio
@@ -44,8 +44,8 @@ def test_statistics(block, dtype):
     sign = words.dtype.type(1 << (8 * x.itemsize - 1))
     shape = (len(x), -(-x.shape[1] // block))
     most, low, high = (np.empty(shape, words.dtype) for _ in range(3))
-    scaling.largest_magnitudes(words, block, ~sign, most)
-    scaling.extremes(words, block, sign, low, high)
+    blocks.largest_magnitudes(words, block, ~sign, most)
+    blocks.extremes(words, block, sign, low, high)
     for place, part in parts(x, block).items():
         size, least, greatest = (found[place].view(dtype) for found in (most, low, high))
         if np.isnan(part).any():
@@ -61,13 +61,13 @@ def test_products_and_quotients(block):
     x = rows(1)
     factors = np.abs(rows(2, (5, -(-37 // block)))) + np.float32(0.3)
     out, wide = np.empty_like(x), np.empty(x.shape)
-    scaling.multiplied(x, factors, block, np.float32(3), out)
-    scaling.divided(x, factors.astype(np.float64), block, wide)
+    blocks.multiplied(x, factors, block, np.float32(3), out)
+    blocks.divided(x, factors.astype(np.float64), block, wide)
     for (i, k), part in parts(x, block).items():
         where = i, slice(k * block, (k + 1) * block)
         np.testing.assert_array_equal(out[where], part * factors[i, k] * np.float32(3))
         np.testing.assert_array_equal(wide[where], part / np.float64(factors[i, k]))
-    scaling.divided(np.float32([[1, 0, -1]]), np.zeros((1, 1)), 3, wide := np.empty((1, 3)))
+    blocks.divided(np.float32([[1, 0, -1]]), np.zeros((1, 1)), 3, wide := np.empty((1, 3)))
     assert wide[0, 0] == INF
     assert np.isnan(wide[0, 1])
     assert wide[0, 2] == -INF
@@ -96,7 +96,7 @@ def test_quotients_near_ties(element):
     fmt, out = fe.dtype(element), np.empty(x.shape, np.uint32)
     tie = 1 << (23 - spec.precision)
     words = np.uint32((spec.emin + 127) << 23), np.uint32(tie), np.uint32(tie - 1)
-    scaling.float32_quotients(x, (1 / divisors).astype(np.float32), divisors, block, *words, out)
+    blocks.float32_quotients(x, (1 / divisors).astype(np.float32), divisors, block, *words, out)
     found, signs = out.view(np.float32)[0].tolist(), np.repeat(divisors[0], block)
     for v, got, divisor in zip(x[0].tolist(), found, signs.tolist(), strict=True):
         if v != v or abs(v) == INF or v == 0:
@@ -138,8 +138,8 @@ def test_integers(name):
     x[0, ::41] = draw.choice([0.0, -0.0, INF, -INF, NAN, 3e38], x[0, ::41].size)
     mask, limits = np.uint32((1 << fmt.bits) - 1), np.array([low, high, 1.5 * 2.0**52, nan])
     out, other = (np.empty(x.shape, fmt.code_dtype) for _ in range(2))
-    scaling.integers(x, (1 / divisors).astype(np.float32), divisors, zeros, block, limits, mask, out)
-    scaling.shifted_integers(x / np.repeat(divisors, block), zeros, block, limits, mask, other)
+    blocks.integers(x, (1 / divisors).astype(np.float32), divisors, zeros, block, limits, mask, out)
+    blocks.shifted_integers(x / np.repeat(divisors, block), zeros, block, limits, mask, other)
     np.testing.assert_array_equal(out, other)
     each = zip(x[0].tolist(), np.repeat(divisors[0], block).tolist(), np.repeat(zeros[0], block).tolist(), strict=True)
     for got, (v, divisor, zero) in zip(out[0].tolist(), each, strict=True):
@@ -160,7 +160,7 @@ def test_integers_of_extreme_scales():
         np.array([-128, 127, 1.5 * 2.0**52, 9]),
         np.empty((1, 12), np.uint8),
     )
-    scaling.integers(x, inverses, divisors, zeros, 2, limits, np.uint32(255), out)
+    blocks.integers(x, inverses, divisors, zeros, 2, limits, np.uint32(255), out)
     assert out.view(np.int8)[0].tolist() == [2, 1, 0, 0, 1, 0, 9, 9, 1, 0, -4, 2]
 
 
@@ -205,7 +205,7 @@ def test_nearest_scales(divisor):
     low, high = np.concatenate([low[0], -marks[1]])[None], np.concatenate([high[0], marks[0]])[None]
     bits, inverses = np.empty(low.shape, np.uint32), np.empty(low.shape, np.float32)
     divisors = np.empty(low.shape)
-    scaling.nearest_scales(low, high, divisor, np.float32(77), bits, inverses, divisors)
+    blocks.nearest_scales(low, high, divisor, np.float32(77), bits, inverses, divisors)
     for few, most, scale, own, inverse in zip(
         low[0].tolist(), high[0].tolist(), bits.view(np.float32)[0].tolist(), divisors[0], inverses[0], strict=True
     ):
@@ -215,7 +215,7 @@ def test_nearest_scales(divisor):
             assert inverse == np.float32(1 / np.float64(own))
     special = np.float32([[0, -INF, -INF, NAN, -1, 0]]), np.float32([[INF, 1, INF, 1, NAN, 0]])
     few = [np.empty((1, 6), kind) for kind in (np.uint32, np.float32, np.float64)]
-    scaling.nearest_scales(*special, divisor, np.float32(77), *few)
+    blocks.nearest_scales(*special, divisor, np.float32(77), *few)
     np.testing.assert_array_equal(few[0].view(np.float32), np.float32([[77, 77, 77, NAN, NAN, 0]]))
     assert few[0][0, 3:5].tolist() == [0x7FC00000] * 2
     np.testing.assert_array_equal(few[2], [[77, 77, 77, NAN, NAN, INF]])
@@ -232,7 +232,7 @@ def test_zero_points(first, least, most):
     low[0, :300] = -halves[0, :300]
     divisors[0, :300], low[0, 300:303], divisors[0, 303:306] = 1, (-INF, NAN, -3e38), (INF, NAN, 1e-30)
     zeros = np.empty(low.shape, np.int64)
-    scaling.zero_points(low, divisors, float(first), float(least), float(most), zeros)
+    blocks.zero_points(low, divisors, float(first), float(least), float(most), zeros)
     for few, divisor, zero in zip(low[0].tolist(), divisors[0].tolist(), zeros[0].tolist(), strict=True):
         if few != few or divisor != divisor or divisor == INF:
             shift = 0
@@ -251,7 +251,7 @@ def test_looked_up(block, permutes):
     factors = draw.normal(size=(3, -(-3001 // block)))
     for kind in (np.float32, np.float64):
         by, last, out = factors.astype(kind), kind(0.3), np.empty(codes.shape, np.float32)
-        scaling.looked_up(codes, table, permutes, by, block, last, out)
+        blocks.looked_up(codes, table, permutes, by, block, last, out)
         spread = np.repeat(by, block, axis=1)[:, :3001]
         want = (table[codes].astype(kind) * spread * last).astype(np.float32)
         np.testing.assert_array_equal(out, want)
@@ -264,7 +264,7 @@ def test_looked_up_stays_within():
     for length in range(1, 80):
         codes, memory = np.full((2, length), 7, np.uint8), np.full(2 * length + 16, np.float32(-1))
         out = memory[: 2 * length].reshape(2, length)
-        scaling.looked_up(codes, table, True, factors, length, np.float32(1), out)
+        blocks.looked_up(codes, table, True, factors, length, np.float32(1), out)
         assert memory.tolist() == [14] * length + [21] * length + [-1] * 16
 
 
@@ -275,7 +275,7 @@ def test_widened_times(name):
     codes = np.arange(fmt.code_count, dtype=np.uint8)[None].repeat(2, axis=0)
     factors = np.random.default_rng(0).normal(size=(2, -(-codes.shape[1] // 24))).astype(np.float32)
     out = np.empty(codes.shape, np.float32)
-    scaling.widened_times(codes, words, factors, 24, np.float32(3), out)
+    blocks.widened_times(codes, words, factors, 24, np.float32(3), out)
     values = np.array([np.float32(fmt.value(int(code))) for code in codes[0]])
     want = values * np.repeat(factors, 24, axis=1)[:, : codes.shape[1]] * np.float32(3)
     np.testing.assert_array_equal(out, want)
@@ -293,11 +293,11 @@ def test_power_scales(rule, carry):
     x = np.unique(np.concatenate([x, np.nextafter(x, np.float32(0)), np.nextafter(x, np.float32(INF))]))
     bits = np.concatenate([x, np.float32([INF, NAN])]).view(np.uint32)[None, :]
     codes, inverses = np.empty(bits.shape, np.uint8), np.empty(bits.shape, np.uint32)
-    scaling.power_scales(bits, np.uint32(carry), np.int32(8), np.int32(77), codes, inverses)
+    blocks.power_scales(bits, np.uint32(carry), np.int32(8), np.int32(77), codes, inverses)
     assert codes[0, -2:].tolist() == [77, 255]
     for infinite in (253, 254):
         few = np.empty((1, 2), np.uint32)
-        scaling.power_scales(bits[:, -2:].copy(), np.uint32(carry), np.int32(8), np.int32(infinite), codes[:, -2:], few)
+        blocks.power_scales(bits[:, -2:].copy(), np.uint32(carry), np.int32(8), np.int32(infinite), codes[:, -2:], few)
         assert few.view(np.float32)[0, 0] == 2.0 ** (127 - infinite)
     assert np.isnan(inverses.view(np.float32)[0, -1])
     for v, code, inverse in zip(
@@ -318,13 +318,13 @@ def test_power_scales(rule, carry):
 def test_back_again():
     codes = np.arange(16, dtype=np.uint8)
     signed = np.empty(16, np.int8)
-    scaling.sign_extended(codes, np.uint8(8), signed)
+    blocks.sign_extended(codes, np.uint8(8), signed)
     assert signed.tolist() == [*range(8), *range(-8, 0)]
     wide = np.empty(4, np.int16)
-    scaling.sign_extended(np.uint16([0, 2047, 2048, 4095]), np.uint16(2048), wide)
+    blocks.sign_extended(np.uint16([0, 2047, 2048, 4095]), np.uint16(2048), wide)
     assert wide.tolist() == [0, 2047, -2048, -1]
     out = np.empty((1, 16), np.float32)
-    scaling.shifted_back(signed[None, :], np.int32([[3, -2]]), np.float32([[0.1, 7]]), 8, out)
+    blocks.shifted_back(signed[None, :], np.int32([[3, -2]]), np.float32([[0.1, 7]]), 8, out)
     factors = np.repeat(np.float32([0.1, 7]), 8)
     np.testing.assert_array_equal(out[0], (signed - np.repeat([3, -2], 8)).astype(np.float32) * factors)
 
@@ -410,7 +410,7 @@ def test_moved(block):
     factor, zero = (np.repeat(each, block, axis=1)[:, : x.shape[1]] for each in (factors, zeros))
     found = {fused: np.empty_like(x) for fused in (False, True)}
     for fused, out in found.items():
-        scaling.scale_and_shift(x, factors, zeros, block, fused, out)
+        blocks.scale_and_shift(x, factors, zeros, block, fused, out)
     np.testing.assert_array_equal(found[False], x * factor + zero)
     finite = np.isfinite(x)
     for at in zip(*np.nonzero(finite), strict=True):
@@ -450,7 +450,7 @@ def test_errors_of_blocks(shape, squared):
     x[0, 0], scales[1, 0] = NAN, INF
     by, out = np.float32([3.3, 1536]), np.empty_like(scales)
     with np.errstate(all="ignore"):
-        scaling.block_errors(x, codes, values, scales, by, shape, squared, out)
+        blocks.block_errors(x, codes, values, scales, by, shape, squared, out)
         for (i, k), part in parts(x, size).items():
             own = values[codes[i, k * size : (k + 1) * size]]
             expected = sum_of_errors(part, own, scales[i, k], by, shape, squared)
@@ -461,7 +461,7 @@ def test_errors_of_blocks(shape, squared):
 def test_replaced():
     codes = np.arange(40, dtype=np.uint8).reshape(4, 10)
     chosen = np.array([[True, False, True], [False, True, False], [False] * 3, [True, False, False]])
-    scaling.replace_blocks(chosen, codes + np.uint8(100), 4, codes)
+    blocks.replace_blocks(chosen, codes + np.uint8(100), 4, codes)
     changed = [[*range(100, 104), *range(4, 8), 108, 109], [*range(10, 14), *range(114, 118), 18, 19]]
     changed += [[*range(20, 30)], [*range(130, 134), *range(34, 40)]]
     assert codes.tolist() == changed

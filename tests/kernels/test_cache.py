@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from fpemu.kernels import cache, jit
-from fpemu.kernels.cpu import lookup as tables
+from fpemu.kernels.cpu import lookup
 
 
 def test_cache_folders(monkeypatch, tmp_path):
@@ -117,11 +117,11 @@ def test_loops_are_cached_in_the_digests_folder(folder, monkeypatch):
     assert path.suffix == cache.KERNEL_SUFFIX
     assert made() == (3, 1)
     assert users == numba.config.CACHE_DIR
-    kept = jit.loop(tables.take_array.py_func)
+    kept = jit.loop(lookup.take_array.py_func)
     assert kept.stats.cache_path == str(folder)
     assert kept.targetoptions["nogil"]  # else threads would wait for each other
     monkeypatch.setattr(jit, "folder", None)
-    assert not isinstance(jit.loop(tables.take_array.py_func)._cache, cache.LoopCache)
+    assert not isinstance(jit.loop(lookup.take_array.py_func)._cache, cache.LoopCache)
 
 
 def test_a_kept_loop_is_another_for_other_code(folder, monkeypatch):

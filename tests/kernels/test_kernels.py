@@ -17,9 +17,8 @@ import fpemu as fe
 from fpemu.casting.lowering import ROUNDING_NUMBERS, lower_rules
 from fpemu.casting.thresholds import codebook
 from fpemu.kernels.cpu import general as general_module
-from fpemu.kernels.cpu import lookup as tables
-from fpemu.kernels.scalar import bits, convert, rounding
-from fpemu.kernels.scalar import random_bits as stream
+from fpemu.kernels.cpu import lookup
+from fpemu.kernels.scalar import bits, convert, random_bits, rounding
 from fpemu.kernels.spec import INEXACT, OVERFLOW, TINY_AFTER, TINY_BEFORE
 from tests.cases import grids, number_sources
 from tests.oracle import spec
@@ -167,7 +166,7 @@ INDICES = [0, 1, 2, 0xFFFFFFFF, 1 << 32, (1 << 32) + 1, (5 << 32) + 77, (1 << 63
 
 def test_random_words():
     for key, index in itertools.product([0, 1, ONES, 0x0123456789ABCDEF], INDICES):
-        assert stream.random_word(np.uint64(key), np.uint64(index)) == expected_word(key, index)
+        assert random_bits.random_word(np.uint64(key), np.uint64(index)) == expected_word(key, index)
 
 
 # -- the general kernel -----------------------------------------------------------------------------------------------
@@ -367,7 +366,7 @@ def test_general_kernel_flags(fmt):
 def test_take():
     table, codes = np.array([7, 8, 9], np.uint8), np.array([2, 0, 1, 2], np.uint16)
     out = np.zeros(5, np.uint8)
-    tables.take_array(table, codes, out)
+    lookup.take_array(table, codes, out)
     assert out.tolist() == [9, 7, 8, 9, 0]
 
 
@@ -384,7 +383,7 @@ def test_codebooks(fmt):
             book, out = codebook(fmt, rules), np.empty(x.size, np.uint64)
             specials = np.array(book.specials, np.uint16)
             daz = rules.subnormals_in.value == "zero"
-            tables.codebook_array(
+            lookup.codebook_array(
                 x, FLOAT64.spec, daz, book.binades, book.digits, book.inclusive, book.codes, specials, out
             )
             assert_same_codes(out, given.codes(rules), x, fmt, rules)
@@ -396,5 +395,5 @@ def test_codebook_specials():
     book, out = codebook(fmt, profile(fmt)), np.empty(4, np.uint64)
     x = np.array([np.nan, -np.nan, np.inf, -np.inf]).view(np.uint64)
     specials = np.array([10, 11, 12, 13], np.uint16)
-    tables.codebook_array(x, FLOAT64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
+    lookup.codebook_array(x, FLOAT64.spec, False, book.binades, book.digits, book.inclusive, book.codes, specials, out)
     assert out.tolist() == [10, 11, 12, 13]

@@ -13,7 +13,7 @@ from fpemu.casting.fast_paths import choose_loop, native, values, widening
 from fpemu.casting.lowering import lower_rules
 from fpemu.casting.plans import Plan, plan
 from fpemu.casting.stochastic import NO_RANDOMS, Randoms
-from fpemu.kernels.cpu import fast_casts as lanes
+from fpemu.kernels.cpu import fast_casts
 from fpemu.kernels.cpu import float_environment as float_environment_module
 from tests.cases import float_environment, grids, number_sources
 from tests.casting.test_cast_loops import FORMATS, OUTCOMES, exact_bits
@@ -68,7 +68,7 @@ def levels(fmt, x):
 
 def blocks(*places):
     """Some blocks of each."""
-    return np.concatenate([np.resize(some, 2 * lanes.BLOCK_SIZE) for some in places if some.size])
+    return np.concatenate([np.resize(some, 2 * fast_casts.BLOCK_SIZE) for some in places if some.size])
 
 
 def pieces(fmt, x):
@@ -149,7 +149,7 @@ def test_widening(fmt):
     """Every code, NaN payloads included."""
     codes, float32 = np.arange(fmt.code_count, dtype=fmt.code_dtype), fe.dtype("float32")
     out = np.empty(codes.size, np.uint32)
-    lanes.widen_array(codes, widening(fmt), out)
+    fast_casts.widen_array(codes, widening(fmt), out)
     rules = float32.check_profile(profile(float32, nan_payload="keep"))
     np.testing.assert_array_equal(out, Sources(codes.astype(np.uint64), float32, fmt).codes(rules))
 

@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 
-from fpemu.kernels.scalar import multiword as wide
+from fpemu.kernels.scalar import multiword
 
 ONES = (1 << 64) - 1
 EDGES = [0, 1, ONES, ONES - 1, 1 << 63, (1 << 63) + 1, (1 << 63) - 1, 1 << 32, (1 << 32) - 1, 0xFFFFFFFF00000000]
@@ -40,32 +40,32 @@ def unsigned(parts):
 
 def test_multiply_words():
     for x, y in [*itertools.product(EDGES, EDGES), *words(2, 1, 300)]:
-        assert number(wide.multiply_words(*unsigned((x, y)))) == x * y
+        assert number(multiword.multiply_words(*unsigned((x, y)))) == x * y
 
 
 def test_add_and_subtract_words():
     for six in words(6, 2, 600):
         x, y = six[:3], six[3:]
-        assert number(wide.add_words(unsigned(x), unsigned(y))) == (number(x) + number(y)) % (1 << 192)
-        assert number(wide.subtract_words(unsigned(x), unsigned(y))) == (number(x) - number(y)) % (1 << 192)
+        assert number(multiword.add_words(unsigned(x), unsigned(y))) == (number(x) + number(y)) % (1 << 192)
+        assert number(multiword.subtract_words(unsigned(x), unsigned(y))) == (number(x) - number(y)) % (1 << 192)
         for left, right in ((x, y), (x, x), ((*x[:2], y[2]), x), ((x[0], y[1], x[2]), x)):
-            assert wide.less_words(unsigned(left), unsigned(right)) == (number(left) < number(right))
+            assert multiword.less_words(unsigned(left), unsigned(right)) == (number(left) < number(right))
 
 
 @pytest.mark.parametrize("shift", [*range(0, 194), 200, 256, 300])
 def test_shift_words(shift):
     for x in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), *words(3, shift, 12)]:
-        found, lost = wide.shift_words_right_jam(unsigned(x), shift)
+        found, lost = multiword.shift_words_right_jam(unsigned(x), shift)
         assert number(found) == number(x) >> shift
         assert lost == (number(x) % (1 << shift) != 0)
-        assert number(wide.shift_words_left(unsigned(x), shift)) == (number(x) << shift) % (1 << 192)
+        assert number(multiword.shift_words_left(unsigned(x), shift)) == (number(x) << shift) % (1 << 192)
 
 
 def test_normalize_words():
     for x in [*((0, 0, 1 << n) for n in range(64)), *words(3, 4, 300)]:
         for parts in (x, (0, *x[1:]), (0, 0, x[2])):
             if number(parts):
-                found, shift = wide.normalize_words(unsigned(parts))
+                found, shift = multiword.normalize_words(unsigned(parts))
                 assert shift == 192 - number(parts).bit_length()
                 assert number(found) == number(parts) << shift
 
@@ -74,7 +74,7 @@ def test_divide_words():
     for high, low, divisor in [*itertools.product(EDGES, EDGES, EDGES), *words(3, 5, 2_000)]:
         divisor |= 1 << 63
         high %= divisor
-        quotient, rest = wide.divide_words(*unsigned((high, low, divisor)))
+        quotient, rest = multiword.divide_words(*unsigned((high, low, divisor)))
         assert (int(quotient), int(rest)) == divmod(high << 64 | low, divisor)
 
 
@@ -87,6 +87,6 @@ def test_root_words(digits):
             continue
         scaled = radicand << 2 * (digits - 64)
         root = math.isqrt(scaled)
-        high, low, exact = wide.root_words(np.uint64(radicand >> 64), np.uint64(radicand & ONES), digits)
+        high, low, exact = multiword.root_words(np.uint64(radicand >> 64), np.uint64(radicand & ONES), digits)
         assert number((high, low)) == root << (128 - digits)
         assert exact == (root * root == scaled)

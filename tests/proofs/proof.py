@@ -1,4 +1,4 @@
-"""docs/explanation/proof.md: what ran exhaustively, on which commit and kernels; written here, read by the gate."""
+"""docs/explanation/proof.md: the record of exhaustive runs, each with its commit and its kernels; the tests check it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "proof.md"
 DIGEST = re.compile(r"`([0-9a-f]{16})`")
-# What casts are made of: other kernels stand on these, and have proofs of their own.
+# The kernels of casts; other kernels use these, and have proofs of their own.
 CASTS = (
     *("cpu/fast_casts", "cpu/float_environment", "cpu/general", "cpu/lookup", "jit", "scalar/bits", "scalar/convert"),
     *("scalar/random_bits", "scalar/rounding", "spec", "threads"),
 )
-# What operations are made of: their own kernels, and those of the casts that read operands and round results.
+# The kernels of operations: their own, and those of casts, which read operands and round results.
 ARITHMETIC = (
     *("columns", "cpu/elementary", "cpu/fast_casts", "cpu/float_environment", "cpu/fpu_operations", "cpu/general"),
     *("cpu/lookup", "cpu/operations", "jit", "opcodes", "scalar/arithmetic", "scalar/bits", "scalar/comparison"),
-    *(
-        "scalar/convert",
-        "scalar/integral",
-        "scalar/multiword",
-        "scalar/random_bits",
-        "scalar/results",
-        "scalar/rounding",
-        "spec",
-    ),
+    *("scalar/convert", "scalar/integral", "scalar/multiword", "scalar/random_bits", "scalar/results"),
+    *("scalar/rounding", "spec"),
 )
-# What casts between float32 and float64 are made of where the FPU is fit; elsewhere they are the general kernel's.
+# The kernels of casts between float32 and float64 on an FPU that allows them; elsewhere the general kernel runs.
 NATIVE = ("cpu/fast_casts", "cpu/float_environment", "jit", "scalar/bits")
-# The page's sections: the kernels, the command that writes each
+# The page's sections: for each, its kernels, and the command that writes it
 SECTIONS = {
     "exhaustive": (CASTS, "python -m tests.proofs.exhaustive"),
     "float32": (CASTS, "python -m tests.proofs.exhaustive float32"),
@@ -44,7 +37,7 @@ SECTIONS = {
 
 
 def digest(kernels: tuple[str, ...] = CASTS) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 of the kernels' code, which a move leaves as it is."""
+    """The first 16 hexadecimal digits of a SHA-256 of the kernels' code, which moving code does not change."""
     files = (ROOT / "fpemu" / "kernels" / f"{name}.py" for name in kernels)
     statements = sorted(text for file in files for text in statements_of(file.read_text()))
     return hashlib.sha256("\0".join(statements).encode()).hexdigest()[:16]
@@ -77,13 +70,13 @@ def _text(node: object) -> str:
     fields = dict(ast.iter_fields(node))
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
         fields["body"] = node.body[1:]
-    # Fields that are empty are left out: each version of Python adds some.
+    # Empty fields are left out, as each version of Python adds some.
     words = [f"{name}={_text(value)}" for name, value in fields.items() if value is not None and value != []]
     return f"{type(node).__name__}({' '.join(words)})"
 
 
 def commit() -> str:
-    """The commit that is checked out, marked where files of the package differ from it."""
+    """The commit that is checked out, with a mark if files of the package differ from it."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -99,7 +92,7 @@ def today() -> str:
 
 
 def section(name: str) -> str:
-    """What the page says between the marks of a section."""
+    """The text of a section of the page."""
     return _split(name)[1]
 
 
@@ -112,19 +105,19 @@ def write(name: str, text: str) -> None:
 def _split(name: str) -> tuple[str, str, str]:
     page = PAGE.read_text()
     start, end = f"<!-- {name} -->", "<!-- end -->"
-    before, found, rest = page.partition(start)
+    before, begun, rest = page.partition(start)
     text, ended, after = rest.partition(end)
-    if not (found and ended):
+    if not (begun and ended):
         raise ValueError(f"{PAGE} has no {start} ... {end}")
     return before + start, text.strip(), end + after
 
 
 def stale() -> list[str]:
-    """What the gate has to say of the page: a line for each section that is not of today's kernels."""
+    """Warnings about the page: a line for each section that is not of the present kernels."""
     lines = []
     for name, (kernels, command) in SECTIONS.items():
-        found, now = set(DIGEST.findall(section(name))), digest(kernels)
-        if found != {now}:
-            of = ", ".join(sorted(found)) or "no run"
+        recorded, now = set(DIGEST.findall(section(name))), digest(kernels)
+        if recorded != {now}:
+            of = ", ".join(sorted(recorded)) or "no run"
             lines.append(f"docs/explanation/proof.md, {name}: of {of}, the kernels are {now}; run {command}")
     return lines

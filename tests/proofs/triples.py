@@ -22,8 +22,7 @@ import fpemu as fe
 from fpemu.arithmetic import fast_paths
 from fpemu.arithmetic.task import general, resolve_target
 from tests.oracle import mpfr_arrays
-from tests.oracle.compare import DETERMINISTIC as MODES
-from tests.oracle.compare import DifferenceError
+from tests.oracle.compare import DETERMINISTIC, DifferenceError
 from tests.oracle.mpfr_arrays import LAYOUTS, OPERANDS, exact, rounded
 from tests.proofs import proof
 
@@ -136,7 +135,7 @@ def check(operation, name, count, seed):
     codes = [part.astype(fmt.code_dtype) for part in operands]
     arrays = [fe.Array(part, fmt) for part in codes]
     results = exact(operation, operands, name)
-    for number, mode in enumerate(MODES):
+    for number, mode in enumerate(DETERMINISTIC):
         before = (number + seed) % 3 == 0
         expected = rounded(results, name, mode, before)
         rules = fe.profile("ieee").replace(rounding=mode, tininess="before" if before else "after")
@@ -151,7 +150,7 @@ def check(operation, name, count, seed):
             compare(operation, name, (public.codes, flags.bits), expected, operands, how)
             alone = function(*arrays, profile=rules).codes
             compare(operation, name, (alone, expected[1]), expected, operands, f"{how}, without flags")
-    return count * len(MODES)
+    return count * len(DETERMINISTIC)
 
 
 def run(piece):

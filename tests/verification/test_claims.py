@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 import fpemu as fe
-from fpemu.arithmetic import comparison as comparisons
-from fpemu.arithmetic import predicates
+from fpemu.arithmetic import comparison, predicates
 from fpemu.formats.serialize import format_text
 from fpemu.inspection.operations import OPERATIONS
 from fpemu.verification.claims import Claim
 
 FLOATS = ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e3m2fn"]
-COMPARISONS = [name for name in comparisons.__all__ if name not in OPERATIONS]
+COMPARISONS = [name for name in comparison.__all__ if name not in OPERATIONS]
 MINE = fe.FloatFormat("mine", bits=7, precision=3, infinities=False, nan="negative_zero", profile="torch")
 CODEBOOK = fe.TableFormat("five", [-2, -0.0, 0, 1, 3])
 KINDS = ["float32", "float8_e4m3fn", "float8_e8m0fnu", "int8", "uint4", "q3.4", "nf4", MINE, CODEBOOK]
@@ -292,7 +291,7 @@ def test_comparisons_read_operands_as_their_rules_say():
     x = np.uint32([0, 1, 0x80000001, 0x00800000, 0x7FC00000, 0x3F800000])
     pairs = [part.ravel() for part in np.meshgrid(x, x)]
     arrays = [fe.Array(part, "float32") for part in pairs]
-    for name in comparisons.SIGNALING:
+    for name in comparison.SIGNALING:
         for profile in ("ieee", "x86-sse-ftz", "arm-fz", "x86-sse"):
             claim = Claim.of(name, "float32", profile=profile)
             expected, flags = getattr(fe, name)(*arrays, profile=profile, return_flags=True)
@@ -312,10 +311,10 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*comparisons.SIGNALING, "unordered", "total_order", "is_nan", "is_subnormal"])
+@pytest.mark.parametrize("name", [*comparison.SIGNALING, "unordered", "total_order", "is_nan", "is_subnormal"])
 def test_truth_values_take_no_rules_of_results(name):
     """What would be ignored is refused, by `of` and by `replaced`."""
-    more = [] if name in comparisons.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
+    more = [] if name in comparison.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
     for rules in [*RULES, *more]:
         with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):
             Claim.of(name, "float16", **rules)
