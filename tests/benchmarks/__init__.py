@@ -1,1 +1,1 @@
-"""Speed and size, as ratios taken in one run: `python -m tests.benchmarks [--only ...]`.  Not part of the tests."""
+"""Speed and size, as ratios within one run: `python -m tests.benchmarks [--only ...]`.  Not part of the tests."""

@@ -34,7 +34,7 @@ ROWS = {
 
 
 def machine():
-    """What the numbers were taken on."""
+    """The machine and the versions of the measurement."""
     name = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as info:
@@ -48,7 +48,7 @@ def machine():
 
 
 def main():
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), help="rows; default: all")
     parser.add_argument("--size", type=int, default=16 << 20, help="elements of a large array (default 16 Mi)")

@@ -1,4 +1,4 @@
-"""Casts of arrays beside one pass of a plain ufunc, and beside other libraries; one thread unless said."""
+"""Casts of arrays, compared with one pass of a plain ufunc and with other libraries; on one thread by default."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USER = (
 
 
 class Setup(NamedTuple):
-    """How large, how long."""
+    """The size of the arrays, and the time to spend."""
 
     size: int
     seconds: float
@@ -40,7 +40,7 @@ class Setup(NamedTuple):
 
 
 def signs(fmt: Any, x: Array) -> Iterator[tuple[str, Array, bool]]:
-    """(case, sources, whether the issue's limit is meant) for a format; unsigned ones take magnitudes, then all."""
+    """(case, sources, whether a limit applies) for a format; for unsigned formats, magnitudes, then all numbers."""
     if fe.dtype(fmt).signed:
         yield str(fmt), x, True
     else:
@@ -54,44 +54,44 @@ def float_formats() -> list[fe.FloatFormat]:
 
 
 def negative(x: Array) -> Call:
-    """The unit: one pass of a plain ufunc over memory made beforehand."""
+    """The unit: one pass of a plain ufunc over allocated memory."""
     return functools.partial(np.negative, x, out=np.zeros_like(x))
 
 
 def cast(x: Array, fmt: Any, **rules: Any) -> Call:
-    """Cast to values in memory made beforehand."""
+    """Cast to values in allocated memory."""
     return functools.partial(fe.cast, x, fmt, out=np.zeros_like(x), **rules)
 
 
 def encode(x: Array, fmt: Any, **rules: Any) -> Call:
-    """Cast to codes in memory made beforehand."""
+    """Cast to codes in allocated memory."""
     return functools.partial(fe.encode, x, fmt, out=np.zeros(x.shape, fe.dtype(fmt).code_dtype), **rules)
 
 
 def decode(codes: Array, fmt: Any) -> Call:
-    """Codes to float32 in memory made beforehand."""
+    """Decode codes to float32 in allocated memory."""
     return functools.partial(fe.decode, codes, fmt, out=np.zeros(codes.shape, np.float32))
 
 
 def peer_encode(name: str, x: Array, fmt: str) -> Call:
-    """The same by a library of the table of peers."""
+    """The same cast by another library."""
     return functools.partial(PEERS[name].encode_into, x, np.zeros(x.shape, fe.dtype(fmt).code_dtype), fmt)
 
 
 def peer_decode(name: str, codes: Array, fmt: str) -> Call:
-    """Likewise, back to float32."""
+    """The same in another library, back to float32."""
     into = PEERS[name].decode_into
     assert into is not None
     return functools.partial(into, codes, np.zeros(codes.shape, np.float32), fmt)
 
 
 def having(fmt: str, *names: str) -> list[str]:
-    """The peers of these that are installed and have the format."""
+    """The libraries among these that are installed and have the format."""
     return [name for name in names if PEERS[name].available() and fmt in PEERS[name].formats]
 
 
 def nanoseconds(seconds: float, count: int) -> str:
-    """What one element takes."""
+    """The time for one element."""
     return f"{seconds / count * 1e9:.2f} ns"
 
 
@@ -185,7 +185,7 @@ def other_roundings(setup: Setup) -> Iterator[Line]:
 
 
 def two_threads(setup: Setup) -> Iterator[Line]:
-    """What two threads gain, beside what np.negative gains."""
+    """The speed-up by two threads, compared with that of np.negative."""
     x = setup.sources()
     y, half = np.zeros_like(x), x.size // 2
 

@@ -1,4 +1,4 @@
-"""Audits of a vectorised function beside the cast itself."""
+"""Audits of a vectorised function, compared with the cast itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT = "float8_e4m3fn"
 
 
 class EnoughError(Exception):
-    """An audit has gone on for long enough to be timed."""
+    """Raised when an audit has run long enough for a measurement."""
 
 
 def subject(x: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def subject(x: np.ndarray) -> np.ndarray:
 
 
 def stop(checked: int, total: int | None) -> None:
-    """Ends an audit of all 2^32."""
+    """End an audit of all 2^32 inputs."""
     if checked >= SIZE:
         raise EnoughError
 
@@ -41,7 +41,7 @@ def audit(threads: int) -> None:
 
 
 def audits(setup: Setup) -> Iterator[Line]:
-    """A converter of float32 held to its claim: the cast's own time, piece by piece, over the audit's."""
+    """An audit of a converter of float32: the cast's own time, piece by piece, over the audit's."""
     x, codes = np.arange(SIZE, dtype=np.uint32).view(np.float32), np.zeros(PIECE, np.uint8)
 
     def cast() -> None:

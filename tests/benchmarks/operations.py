@@ -1,4 +1,4 @@
-"""Operations beside other libraries' and beside one another: one thread, memory made beforehand."""
+"""Operations, compared with other libraries' and with one another: one thread, allocated memory."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def operands(setup: Setup, fmt: str, count: int) -> list[fe.Array]:
 
 
 def operation(name: str, arrays: list[fe.Array], **options: Any) -> Call:
-    """One of fpemu's operations, its result's codes in memory made beforehand."""
+    """One of fpemu's operations, with its result's codes in allocated memory."""
     return functools.partial(getattr(fe, name), *arrays, out=np.zeros(SIZE, arrays[0].codes.dtype), **options)
 
 
 def peer(name: str, arrays: list[fe.Array], kind: Any) -> Call:
-    """The same by numpy's ufunc on its own type, or on ml_dtypes'."""
+    """The same operation by numpy's ufunc, on its own type or on ml_dtypes'."""
     values = [array.codes.view(kind) for array in arrays]
     return functools.partial(getattr(np, name), *values, out=np.zeros(SIZE, kind))
 

@@ -1,4 +1,4 @@
-"""What whole processes take: memory, imports, the first cast."""
+"""The cost of whole processes: memory, imports, the first cast."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ CALLS = {
 
 
 def output_of(command: list[str], environment: dict[str, str]) -> str:
-    """What a process prints."""
+    """The output of a process."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr}")
@@ -105,7 +105,7 @@ def memory(setup: Setup) -> Iterator[Line]:
 
 
 class Taken(NamedTuple):
-    """What a process took, in seconds; ordered by the first."""
+    """The times of a process in seconds, ordered by the first."""
 
     wall: float
     cpu: float
@@ -115,7 +115,7 @@ class Taken(NamedTuple):
 
 
 def time_of(command: list[str], environment: dict[str, str]) -> Taken:
-    """What a process takes from start to end."""
+    """The time of a process from start to end."""
     before, start = os.times(), time.perf_counter()
     subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - start, os.times()
@@ -141,7 +141,7 @@ def bare_environment(folder: pathlib.Path) -> dict[str, str]:
 
 
 def imports(setup: Setup) -> Iterator[Line]:
-    """Import time over numpy's, and whether numba stays out."""
+    """Import time over numpy's, and whether numba is not loaded."""
     del setup
     with tempfile.TemporaryDirectory() as folder:
         environment = bare_environment(pathlib.Path(folder))
@@ -173,7 +173,7 @@ FIRST_CALLS = {
 
 
 def first_cast(setup: Setup) -> Iterator[Line]:
-    """The whole process of a first cast, with only fpemu, numpy and numba to find."""
+    """The whole process of a first cast, with only fpemu, numpy and numba installed."""
     del setup
     with tempfile.TemporaryDirectory() as folder:
         environment = bare_environment(pathlib.Path(folder))

@@ -22,7 +22,7 @@ def numbers(setup: Setup) -> np.ndarray:
 
 
 def ours(x: np.ndarray, name: str, back: np.ndarray) -> dict[str, Call]:
-    """Both ways, into memory that is there."""
+    """Both directions, into allocated memory."""
     q = fe.quantize(x, name)
     return {
         "quantize": functools.partial(fe.quantize, x, name, out=q),
@@ -31,7 +31,7 @@ def ours(x: np.ndarray, name: str, back: np.ndarray) -> dict[str, Call]:
 
 
 def torchao_calls(x: np.ndarray, name: str) -> dict[str, Call]:
-    """The same scheme by torchao, where it is installed."""
+    """The same scheme by torchao, if it is installed."""
     if importlib.util.find_spec("torchao") is None:
         return {}
     import torch
@@ -72,7 +72,7 @@ def group_calls(x: np.ndarray, name: str) -> dict[str, Call]:
 
 
 def bitsandbytes_calls(x: np.ndarray) -> dict[str, Call]:
-    """NF4 by bitsandbytes, both ways."""
+    """NF4 by bitsandbytes, in both directions."""
     if importlib.util.find_spec("bitsandbytes") is None:
         return {}
     import torch

@@ -1,4 +1,4 @@
-"""Taking times in turns, and what a benchmark's line says."""
+"""Measurement of times, in turns, and the line that a benchmark prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLE = 1e-3  # one sample is at least so long: short calls are repeated
 
 
 class Line(NamedTuple):
-    """One measurement beside its target; without a target it is for information."""
+    """A measurement and its target; without a target it is for information."""
 
     case: str
     measured: float
@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """Whether there is a target, and it is not reached."""
+        """Whether there is a target that is not reached."""
         if self.at_most is not None:
             return self.measured > self.at_most
         return self.at_least is not None and self.measured < self.at_least
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 def run_repeatedly(call: Call, count: int) -> float:
-    """Seconds that one of `count` runs takes."""
+    """Seconds for one of `count` runs."""
     start = time.perf_counter()
     for _ in range(count):
         call()

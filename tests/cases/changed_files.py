@@ -1,4 +1,4 @@
-"""Valid files of every kind that fpemu reads, and how they are changed for the readers' tests: seeded, without end."""
+"""Valid files of every kind that fpemu reads, and endless seeded changes of them for the readers' tests."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def made(folder):
 
 
 def changed(rng, valid, kind):
-    """Changed files of a kind without end: dicts of names to bytes, the file with its companion where there is one."""
+    """Endless changed files of a kind: dicts of names to bytes, for the file and, if it has one, its companion."""
     whole = {each.name: each.read_bytes() for each in valid[kind].parent.iterdir()}
     others = [path.read_bytes() for path in valid.values()]
     while True:
@@ -118,7 +118,7 @@ def _change(rng, data, others):
 
 
 def _number(rng, data):
-    """A run of digits replaced by a hostile number, or a word by another."""
+    """Replace a run of digits by a hostile number, or a word by another."""
     places = [place for place in range(len(data)) if chr(data[place]).isdigit()][:400]
     if not places:
         return data
@@ -131,7 +131,7 @@ def _number(rng, data):
 
 
 def _repacked(rng, data, others):
-    """A zip archive whose members are changed and written with the right checksums: what a reader sees of them."""
+    """A zip archive with changed members and correct checksums, which a reader therefore sees."""
     import io
 
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Families of formats that several tests walk through, and what peers call the same formats."""
+"""Families of formats for several tests, and the names of the same formats in other libraries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FIELDS = ("bits", "precision", "signed", "subnormals", "zero", "infinities", "na
 
 
 def every_combination(widths, precisions=range(1, 65)):
-    """Every way to fill the fields of a float format, consistent or not."""
+    """All combinations of the fields of a float format, consistent or not."""
     flags = (True, False)
     for bits in widths:
         for fields in itertools.product([bits], precisions, flags, flags, flags, flags, NAN_KINDS):
@@ -73,7 +73,7 @@ def why_not(bits, precision, signed, subnormals, zero, infinities, nan):
 
 
 def small_formats(widths=(2, 3, 4, 5), biases=(None,)):
-    """Float formats of every consistent combination."""
+    """The float formats with consistent combinations."""
     return [
         fe.FloatFormat("small", **fields, bias=bias)
         for fields in every_combination(widths)
@@ -91,7 +91,7 @@ def p3109_names(widths):
 
 
 def gfloat_p3109(name):
-    """What gfloat calls a P3109 format."""
+    """The name of a P3109 format in gfloat."""
     k, p = map(int, name.removeprefix("binary")[:-2].split("p"))
     signedness = Signedness.Signed if name[-2] == "s" else Signedness.Unsigned
     return gfloat.formats.format_info_p3109(k, p, signedness, Domain.Extended if name[-1] == "e" else Domain.Finite)

@@ -1,4 +1,4 @@
-"""The FPU's modes that other libraries leave set: rounding, flush to zero, denormals are zero (x86-64 Linux)."""
+"""The FPU's modes that other libraries may change: rounding, flush to zero, denormals are zero (x86-64 Linux)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many formats and rules: every small combination, and some by chance."""
+"""Many formats and rules: all small combinations, and random ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def p3109(bits):
 
 
 def random_rules(fmt, rng, rounding):
-    """The format's profile with some knobs turned by chance; None where an outcome does not exist there."""
+    """The format's profile with random changes of some knobs; None if an outcome does not exist in the format."""
     turned = rng.choice(list(KNOBS), rng.integers(1, 5), replace=False)
     knobs = {str(knob): str(rng.choice(KNOBS[knob])) for knob in turned}
     try:
@@ -98,7 +98,7 @@ def random_rules(fmt, rng, rounding):
 
 
 def near(fmt, rng, count, dtype=np.float64):
-    """Numbers of `dtype` at, between and beyond the values of a format, and what surrounds them; specials."""
+    """Numbers of `dtype` at, between and beyond the values of a format, their neighbours, and special values."""
     codes = _codes(fmt, rng, count)
     picked = []
     for number in (spec.decode(code, fmt) for code in codes):
@@ -125,7 +125,7 @@ def near(fmt, rng, count, dtype=np.float64):
 
 
 def _codes(fmt, rng, count):
-    """Codes of a format: all if they are few, else some by chance, about its ends and in sequence."""
+    """Codes of a format: all if they are few, else random ones, ones near its ends, and sequences."""
     if fmt.code_count <= count:
         return list(range(fmt.code_count))
     high = fmt.code_count - 1
@@ -135,5 +135,5 @@ def _codes(fmt, rng, count):
 
 
 def codes(fmt, rng, count):
-    """As an array of the format's code type."""
+    """An array of the format's code type."""
     return np.array(_codes(fmt, rng, count), fmt.code_dtype)

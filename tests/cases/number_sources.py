@@ -1,4 +1,4 @@
-"""Arrays of numbers to cast, from structure rather than by chance: every exponent, every tie, every edge."""
+"""Arrays of numbers to cast, structured rather than random: every exponent, every tie, every edge."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def bfloat16():
 
 
 def _patterns(trailing_bits, rng, count):
-    """Trailing significands: each bit alone, each bit with its neighbours, runs of ones, some by chance."""
+    """Trailing significands: each bit alone, each bit with its neighbours, runs of ones, random ones."""
     ones = (1 << trailing_bits) - 1
     found = {0, 1, 2, 3, ones, ones - 1, ones - 2, 0x555555555555555 & ones, 0xAAAAAAAAAAAAAAA & ones}
     for bit in range(trailing_bits):
@@ -47,7 +47,7 @@ def float32():
 
 @functools.cache
 def float64():
-    """Each sign and exponent field of float64 with twelve trailing significands, other ones for each: 49,152 values."""
+    """Each sign and exponent field of float64 with twelve trailing significands of its own: 49,152 values."""
     rng = np.random.default_rng(64)
     patterns = _patterns(52, rng, 60)
     chosen = rng.choice(patterns, (4096, SIGNIFICANT_PATTERNS))
@@ -58,7 +58,7 @@ def float64():
 
 @functools.cache
 def int64():
-    """Integers about every power of two and about every sum of two of them."""
+    """Integers near every power of two and near every sum of two powers."""
     return _integers(63, np.int64)
 
 
@@ -78,7 +78,7 @@ def _integers(bits, dtype):
 
 
 def sample(array, count, seed):
-    """Some elements, the same for the same seed, always with the special values."""
+    """Some elements, determined by a seed, including the special values."""
     if array.size <= count:
         return array
     chosen = np.random.default_rng(seed).choice(array, count, replace=False)
@@ -89,7 +89,7 @@ def sample(array, count, seed):
 
 
 def random_bits(size, bits, seed):
-    """Random integers below 2^bits, with both ends among them."""
+    """Random integers below 2^bits, including both ends."""
     drawn = np.random.default_rng(seed).integers(0, 1 << bits, size, dtype=np.uint32)
     drawn[::7] = 0
     drawn[3::7] = (1 << bits) - 1
@@ -154,7 +154,7 @@ def subnormals(dtype):
 
 @functools.cache
 def float32_few():
-    """Each sign and exponent field of float32 with 24 trailing significands, other ones for each: 12,288 values."""
+    """Each sign and exponent field of float32 with 24 trailing significands of its own: 12,288 values."""
     return _few(23, 512, 24).astype(np.uint32).view(np.float32)
 
 

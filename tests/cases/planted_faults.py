@@ -1,4 +1,4 @@
-"""Thirty planted faults: small units with a fault each, and the name by which an audit must find it.
+"""Thirty planted faults: small units with a fault each, and the explanation that an audit must find.
 
 `python -m tests.cases.planted_faults` prints the table.  The units share no code with fpemu: values come from ml_dtypes
 and numpy, results are looked up among a format's values in order, and products and sums of narrow formats are exact in
@@ -29,7 +29,7 @@ TYPES = {
 
 
 class Table(NamedTuple):
-    """A format's finite magnitudes in their order, which is that of their codes; special codes."""
+    """A format's finite magnitudes in ascending order, as their codes, and its special codes."""
 
     bits: int
     magnitudes: np.ndarray
@@ -51,12 +51,12 @@ def table(name: str) -> Table:
 
 
 def value(codes: np.ndarray, name: str) -> np.ndarray:
-    """What codes stand for."""
+    """The values of codes."""
     return wide(codes.view(TYPES[name]))
 
 
 def wide(x: np.ndarray) -> np.ndarray:
-    """Values as float64; signaling NaN among them are no matter."""
+    """Values as float64; signaling NaNs may become quiet."""
     with np.errstate(invalid="ignore"):
         return x.astype(np.float64)
 
@@ -72,7 +72,7 @@ def into(
     nan_sign: bool = True,
     zero_sign: bool = True,
 ) -> np.ndarray:
-    """Numbers to a format's codes, by looking them up."""
+    """Numbers to a format's codes, by table look-up."""
     fmt = table(name)
     negative, magnitude = np.signbit(x), np.abs(x)
     grid = np.append(fmt.magnitudes, 2 * fmt.magnitudes[-1] - fmt.magnitudes[-2])  # and where the next one would be
@@ -131,7 +131,7 @@ def smallest_normal(name: str) -> float:
 
 
 def flushed(x: np.ndarray, name: str) -> np.ndarray:
-    """Values with subnormals taken for zero."""
+    """Values, with zero for subnormals."""
     return np.where(np.abs(x) < smallest_normal(name), np.copysign(0.0, x), x)
 
 
@@ -141,7 +141,7 @@ def cast(name: str, **how: Any) -> Callable[..., np.ndarray]:
 
 
 def binary(name: str, call: np.ufunc, daz: bool = False, **how: Any) -> Callable[..., np.ndarray]:
-    """An adder or a multiplier of codes; NaN of no sign."""
+    """An adder or a multiplier of codes; its NaN has no sign."""
 
     def unit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         a, b = value(x, name), value(y, name)
@@ -164,7 +164,7 @@ def through_single(x: np.ndarray) -> np.ndarray:
 
 
 def wrapping(x: np.ndarray) -> np.ndarray:
-    """To int8: rounded, modulo 256; what is no number is as the claim has it."""
+    """A converter to int8: rounded, modulo 256; NaN and infinities as in the claim."""
     number = np.where(np.isfinite(x), x, np.where(np.isnan(x), 0.0, np.copysign(127.0, x))).astype(np.float64)
     number = np.where(np.isneginf(x), -128.0, number)
     return np.rint(np.fmod(np.rint(number), 256)).astype(np.int64).astype(np.uint8)
@@ -178,7 +178,7 @@ def fused_through_half(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarra
 
 
 def tiny_before(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A multiplier of float8_e5m2 that looks for underflow before it rounds."""
+    """A multiplier of float8_e5m2 that detects underflow before rounding."""
     a, b = value(x, "float8_e5m2"), value(y, "float8_e5m2")
     with np.errstate(all="ignore"):
         exact = a * b
@@ -193,7 +193,7 @@ def tiny_before(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def few_guard_digits(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """An adder of float8_e4m3fn that keeps one digit of what it shifts out, and forgets the rest."""
+    """An adder of float8_e4m3fn that keeps one of the digits that it shifts out, and drops the others."""
     a, b = value(x, "float8_e4m3fn"), value(y, "float8_e4m3fn")
     swap = np.abs(b) > np.abs(a)
     a, b = np.where(swap, b, a), np.where(swap, a, b)
@@ -216,7 +216,7 @@ def stuck_bit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class Planted(NamedTuple):
-    """A unit with a fault: what it claims, and the name of what it does instead."""
+    """A unit with a fault: its claim, and the name of the rules that it follows instead."""
 
     fault: str
     subject: Callable[..., Any]
@@ -315,7 +315,7 @@ def found(planted: Planted) -> Any:
 
 
 def main() -> int:
-    """Print the table; the number of faults not found, or named otherwise."""
+    """Print the table; return the number of faults that are not found, or explained otherwise."""
     wrong = 0
     for number, planted in enumerate(FAULTS, 1):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The cells that a case of an operation is in, worked out twice, neither time with fpemu's code.
+"""The cells of a case of an operation, computed in two ways, both without fpemu's code.
 
 `by_fractions` places one case after another by the exact integers of `tests.oracle.spec` and
 `tests.oracle.spec_arithmetic`, for any format; `by_floats` all cases of a narrow format at once, in float64, which has
@@ -22,7 +22,7 @@ APART = {-1: "apart p-1", 0: "apart p", 1: "apart p+1", 2: "apart p+2"}
 
 @functools.lru_cache(maxsize=64)
 def largest_magnitude(fmt):
-    """The largest finite value's code without its sign: all below it are finite, none above."""
+    """The largest finite value's code without its sign: all codes below it are finite, none above."""
     low, high = 0, top(fmt) + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -57,7 +57,7 @@ def exponent_of(significand, exponent):
 
 
 def addends(operation, numbers):
-    """The exponents of what is added; None where something is zero or nothing is added."""
+    """The exponents of the addends; None if one is zero, or if the operation adds nothing."""
     if operation not in ("add", "subtract", "fma") or any(number.significand == 0 for number in numbers):
         return None
     parts = [(number.significand, number.exponent) for number in numbers]
@@ -126,7 +126,7 @@ def cached_class(code, fmt):
 
 
 def by_floats(operation, fmt, mode="nearest_even"):
-    """All pairs (or triples) of codes: names of classes, by code; the codes; the result's classes; name -> which."""
+    """All pairs (or triples) of codes: the names of classes by code; the codes; the result's classes; name -> mask."""
     count = fmt.code_count
     arity = 3 if operation == "fma" else 2
     codes = np.unravel_index(np.arange(count**arity), (count,) * arity)
@@ -193,7 +193,7 @@ def by_floats(operation, fmt, mode="nearest_even"):
 
 
 def as_float(number):
-    """A number as float64, which has it."""
+    """A number that float64 has, as float64."""
     sign = -1.0 if number.negative else 1.0
     if number.kind == "nan":
         return np.nan

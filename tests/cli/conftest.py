@@ -1,4 +1,4 @@
-"""Running the `fpemu` command, and files for it to read."""
+"""Fixtures that run the `fpemu` command, and files for it to read."""
 
 import json
 import re
@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
     @property
     def words(self):
-        """What was printed to the error stream, without the frames and folds of a terminal."""
+        """The text on the error stream, without the frames and folds of a terminal."""
         return " ".join(re.sub(r"[│╭╮╰╯─]", " ", self.err).split())
 
     @property
@@ -53,13 +53,13 @@ class Result(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    """No terminal's width, whatever the caller's is."""
+    """Unset the terminal's width of the calling process."""
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture
 def run(capsys):
-    """Runs the command in this process; the signal handlers that it sets are taken back."""
+    """A function that runs the command in this process and restores the signal handlers that the command replaces."""
     signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in signals}
 
@@ -77,7 +77,7 @@ def run(capsys):
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
-    """A folder with files in it, which is the current one."""
+    """A folder with files, as the current folder."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((128, 256)) * 0.02).astype(np.float32)

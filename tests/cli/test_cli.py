@@ -1,4 +1,4 @@
-"""The `fpemu` command: what it prints, and how it fails."""
+"""The `fpemu` command: its output and its errors."""
 
 import importlib
 import os
@@ -166,7 +166,7 @@ def test_wrong_usage_exits_with_2(run, weights, line, words):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_options_that_take_one_value_take_no_other(run, weights, command):
-    """The last of several would silently win; a value may begin with a minus sign."""
+    """Otherwise the last of several would silently win; a value may begin with a minus sign."""
     app = importlib.import_module("fpemu.cli.app").app
     group = typer.main.get_command(app)
     made = group.get_command(group.make_context("fpemu", [command], resilient_parsing=True), command)
@@ -201,7 +201,7 @@ def test_negative_values_of_options(run, weights):
 
 
 def test_a_summary_never_mixes_with_the_output(weights):
-    """Standard output as the output file has the numbers alone."""
+    """If standard output is the output file, it contains only the numbers."""
     for line, expected in (
         ("cast weights.npy -f bf16 -o /dev/stdout", fe.cast(weights, "bf16").tobytes()),
         ("cast weights.npy -f bf16 -o /dev/stdout --json", fe.cast(weights, "bf16").tobytes()),
@@ -255,7 +255,7 @@ def test_failures_exit_with_1(run, weights, line, words):
 
 
 def without(*names, code):
-    """Runs Python code where some packages cannot be imported."""
+    """Run Python code in a process that cannot import some packages."""
     block = (
         "import sys\n"
         "class Block:\n"

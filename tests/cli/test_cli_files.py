@@ -1,4 +1,4 @@
-"""`fpemu cast` and `fpemu report`: what they write, print, and leave behind when they are cut short."""
+"""`fpemu cast` and `fpemu report`: their output, the files they write, and the files left by an interruption."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ from fpemu.files.data_files import metadata_of
 
 @pytest.mark.parametrize("ending", ["npz", "safetensors"])
 def test_saved_arrays_are_their_numbers(run, tmp_path, ending):
-    """In every format, whatever type the file has for its codes; a Quantized is told and left out, or refused."""
+    """In every format and every type of codes; a Quantized is reported and left out, or refused."""
     rng = np.random.default_rng(0)
     names = [
         "bfloat16",
@@ -124,7 +124,7 @@ def test_cast_draws_a_seed_and_tells_it(run, weights):
 
 
 def test_cast_of_integers_that_no_float64_is(run, tmp_path):
-    """What a cast costs is told of the integers themselves."""
+    """The cost of a cast is measured on the integers themselves."""
     np.save(tmp_path / "x.npy", np.array([2**60 + 1, 2**53 + 1, 5]))
     for fmt, inexact, largest in (("float64", 2, 1), ("int64", 0, 0), ("bf16", 2, 1)):
         found = run("cast", tmp_path / "x.npy", "-f", fmt, "--codes", "-o", tmp_path / "y.npy", "--json")
@@ -360,7 +360,7 @@ def test_report_draws_a_picture(run, weights):
 
 
 def test_cast_keeps_what_a_checkpoint_says(run, tmp_path):
-    """Other libraries look for it; what fpemu itself says of the old codes would be wrong of the new ones."""
+    """Other libraries read it; fpemu's own description of the old codes would be wrong for the new ones."""
     path, out = tmp_path / "m.safetensors", tmp_path / "out.safetensors"
     place = safetensors.TensorType("F32", (3,))
     for metadata in ({"format": "pt", "step": "7", "ä": "\n"}, {}, {"format": "pt", "fpemu": "{}"}):

@@ -1,4 +1,4 @@
-"""Numbers on the command line: `inspect`, `calc` and Python read the same text, and every one is rounded once."""
+"""Numbers on the command line: `inspect`, `calc` and Python read the same text, and round each number once."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ MODES = ("nearest_even", "nearest_away", "toward_zero", "toward_positive", "towa
 
 
 def by_ratio(text):
-    """A fraction from JSON, whose long integers are in hexadecimal."""
+    """A fraction from JSON, which has long integers in hexadecimal."""
     top, _, bottom = text.partition("/")
     return Fraction(int(top, 0), int(bottom or "1", 0))
 
@@ -71,7 +71,7 @@ def test_numbers_are_read_exactly(run, text, options, code, flags):
 
 
 def test_calc_does_not_die_or_hang(run):
-    """Displays beyond float64's range, and exact values that nobody writes out."""
+    """Texts of numbers beyond float64's range, and of exact values that are too long to write."""
     out = run("calc", "0x1p-1074*0x1p-1074", "-f", "float64", "--rounding", "toward_positive").out
     assert "error  4.94066e-324 (1 ulp, 2.02e+325 %)" in out
     out = run("calc", "1e400", "-f", "e15m40").out
@@ -85,7 +85,7 @@ def test_calc_does_not_die_or_hang(run):
 
 
 def test_no_ulp_of_an_exact_zero(run):
-    """An error has no unit where the exact value is 0: it has no binade."""
+    """An error has no unit if the exact value is 0, which has no binade."""
     (facts,) = run("calc", "(0.1 + 0.2) - 0.3", "-f", "float64", "--json").json
     assert facts["exact"]["text"] == "0"
     assert facts["error"] == 0.1 + 0.2 - 0.3
@@ -108,7 +108,7 @@ HOSTILE = [
 @pytest.mark.parametrize("fmt", ["float64", "bf16", "float8_e4m3fn", "int32", "e24m20"])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_expressions_are_answered(run, text, fmt):
-    """Each is answered or refused in words; that it does not take long shows in this test's being run at all."""
+    """Each has an answer or a clear error; if one took long, this test would not finish."""
     done = run("calc", text, "-f", fmt, "--json")
     assert done.code in (0, 2), done.err
     assert "please report" not in done.err
@@ -121,7 +121,7 @@ def test_hostile_expressions_are_answered(run, text, fmt):
 
 
 def literal(draw, fmt):
-    """A number's text: a long decimal beside a midpoint, hexadecimal of many digits, or far away."""
+    """The text of a number: a long decimal near a midpoint, many hexadecimal digits, or an extreme exponent."""
     sign = draw.choice(["", "-", "+"])
     kind = draw.randrange(5)
     if kind == 0:
@@ -149,7 +149,7 @@ def literal(draw, fmt):
     "name", ["float16", "bfloat16", "float8_e4m3fn", "float32", "float64", "int8", "uint4", "q3.4"]
 )
 def test_commands_python_and_fractions_agree(run, name):
-    """Drawn literals: `calc`, `inspect`, `fe.encode` and `fe.convert` of the text, and the specification's rounding."""
+    """`calc`, `inspect`, `fe.encode` and `fe.convert` round random literals as the specification does."""
     draw, fmt = random.Random(name), fe.dtype(name)
     for _ in range(40):
         text, mode = literal(draw, fmt), draw.choice(MODES)
@@ -178,7 +178,7 @@ def test_commands_python_and_fractions_agree(run, name):
     [("int8", -128, 127), ("uint16", 0, 65535), ("int32", -(2**31), 2**31 - 1), ("q3.4", -8, 7.9375)],
 )
 def test_numbers_out_of_an_integer_formats_range_are_invalid(run, text, profile, fmt, least, largest):
-    """Text is a real number in the commands and in Python: its conversion raises invalid (IEEE 754-2019 clause 5.8)."""
+    """In commands and in Python, text is a real number: its conversion raises invalid (IEEE 754-2019 clause 5.8)."""
     out = np.empty((), fe.dtype(fmt).code_dtype)
     fe.convert(text, fmt, profile=profile, out=out)
     code, flags = by_calc(run, text, "-f", fmt, "--profile", profile)
@@ -216,7 +216,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("profile", fe.profile_names())
 def test_every_profile_is_read_alike(run, profile):
-    """`calc`, `inspect` and Python give a text one code, NaN's sign and the rules for casts of float64 with it."""
+    """`calc`, `inspect` and Python convert a text to the same code, by the rules for casts of float64."""
     draw = random.Random(profile)
     cases = [(draw.choice(KINDS), draw.choice(TARGETS), draw.choice(OPTIONS)) for _ in range(15)]
     for text, fmt, options in [*cases, *((nan, draw.choice(TARGETS), ()) for nan in ("nan", "-nan"))]:
@@ -235,7 +235,7 @@ def test_every_profile_is_read_alike(run, profile):
 @pytest.mark.parametrize("text", ["1e1000000", "1e100000", "-1e-100000", "1e-70000"])
 @pytest.mark.parametrize("fmt", ["e24m39", "int64", "bf16", "nf4"])
 def test_digits_that_are_not_the_numbers_are_marked(run, text, fmt):
-    """Of a number that is too far away to be written out 128 digits stand in: none of theirs is told as its own."""
+    """A number that is too extreme to write is represented by 128 digits; none of these is printed as its own."""
     (facts,) = run("inspect", text, "-f", fmt, "--json").json
     for step in facts["steps"]:
         if step["title"] in ("scaled", "fraction", "distance"):
@@ -247,7 +247,7 @@ def test_digits_that_are_not_the_numbers_are_marked(run, text, fmt):
 
 
 def same_value(cell, fmt, code):
-    """Whether a cell of a file is exactly a code's value, its sign too."""
+    """Whether a cell of a file is exactly a code's value, including its sign."""
     found = read(cell)
     try:
         exact = fmt.exact(code)
@@ -278,7 +278,7 @@ FILED = [
 @pytest.mark.parametrize(("name", "fmt"), FILED)
 @pytest.mark.parametrize("ending", ["csv", "json"])
 def test_tables_in_files_are_numbers(run, tmp_path, name, fmt, ending):
-    """Every cell of every file is its value exactly: no ellipsis, no cut digits."""
+    """Every cell of every file is the exact value: no ellipsis, no missing digits."""
     path, fmt = tmp_path / f"t.{ending}", fe.dtype(fmt)
     assert run("table", name, "-f", fmt.name, "-o", path).code == 0
     if ending == "csv":
@@ -317,7 +317,7 @@ def test_values_in_json_are_numbers(run, name):
 
 @pytest.mark.parametrize("fmt", ["bf16", "e4m3fn", "int8", "q3.4", "e11m4"])
 def test_no_file_is_formatted_for_a_screen(run, tmp_path, fmt):
-    """All that a command writes beside its screen: no ellipsis anywhere."""
+    """Everything that a command writes to files: no ellipsis anywhere."""
     commands = [
         ("calc", "1 / 3 + 1e-30", "-f", fmt, "--json"),
         ("inspect", "1e-39", "-f", fmt, "--json"),
@@ -341,7 +341,7 @@ def test_no_file_is_formatted_for_a_screen(run, tmp_path, fmt):
 
 
 def without_words(facts):
-    """JSON without what is words in it: titles and explanations, beside the numbers themselves."""
+    """JSON without its texts for people: titles and explanations of the numbers."""
     if isinstance(facts, dict):
         return {key: without_words(value) for key, value in facts.items() if key not in ("text", "expression")}
     return [without_words(value) for value in facts] if isinstance(facts, list) else facts

@@ -1,4 +1,4 @@
-"""What commands print: in every encoding, and never as orders to a terminal."""
+"""The output of commands: in every encoding, and without control sequences for a terminal."""
 
 import os
 import subprocess
@@ -80,7 +80,7 @@ def test_names_out_of_files_are_shown_not_obeyed(weights, run, monkeypatch):
 
 
 def test_names_with_ends_of_lines_stay_on_their_line(tmp_path, run, monkeypatch):
-    """A member's name does not make lines of its own: neither in headings nor in cells."""
+    """A member's name does not break lines, in headings or in cells."""
     monkeypatch.chdir(tmp_path)
     np.savez("w.npz", **{"a\nfpemu: error: b\r\nc": np.ones(8, np.float32), "d": np.ones(8, np.float32)})
     for line in (

@@ -56,7 +56,7 @@ def test_a_recording_as_a_table(run):
 
 
 def test_texts_of_a_recording_make_no_lines(run, tmp_path):
-    """Names, calls and reasons out of a file stay in their cells, whatever they hold."""
+    """Names, calls and reasons from a file stay in their cells, whatever they contain."""
     hostile = "x\x1b[31m\r\n9 passed, 0 differ, 0 not there\n"
 
     def change(about):

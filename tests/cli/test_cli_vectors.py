@@ -1,4 +1,4 @@
-"""`fpemu vectors`, and `fpemu audit` of what a file of vectors holds."""
+"""`fpemu vectors`, and `fpemu audit` of files of vectors."""
 
 import re
 

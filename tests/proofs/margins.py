@@ -1,4 +1,4 @@
-"""How near values of elementary functions come to a boundary of rounding: ``python -m tests.proofs.margins``.
+"""How close elementary functions come to boundaries of rounding: ``python -m tests.proofs.margins``.
 
 For every operand of a format whose value lies in the format's range: the distance of the exact value, as a part of the
 result's ulp, from the nearest value of the same format (where directed modes turn) and from the nearest midpoint (where
@@ -35,7 +35,7 @@ class Nearest(NamedTuple):
 
 
 class Margins(NamedTuple):
-    """Of one function and format."""
+    """The distances for one function and format."""
 
     value: Nearest
     midpoint: Nearest
@@ -45,7 +45,7 @@ class Margins(NamedTuple):
 
 
 def margins(name, format_name):
-    """The smallest distances of a function's values, and how many are not distances at all."""
+    """The smallest distances of a function's values, and the number of values without one."""
     fmt = fe.dtype(format_name)
     values = tables._exact_values(name, (fmt,) * (1 + (name == "pow")), NO_RULES)
     codes = np.arange(values.known.size)

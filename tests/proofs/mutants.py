@@ -213,7 +213,7 @@ class Mutant(NamedTuple):
 
 
 def edits(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that can stand in a node's place, wrong."""
+    """All wrong nodes that can replace a node."""
     if isinstance(node, ast.Compare):
         for i, operator in enumerate(node.ops):
             for other in COMPARISONS.get(type(operator), ()):
@@ -249,12 +249,12 @@ def edits(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _head(node: ast.AST) -> str:
-    """A node's text; of a statement that holds others the first line."""
+    """A node's text; for a statement that contains others, its first line."""
     return ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).partition("\n")[0]
 
 
 class _Finder(ast.NodeVisitor):
-    """Where edits can be made: the path from the file's root to a node, the function and the statement around it."""
+    """The places of possible edits: the path from the root to a node, the function and the statement around it."""
 
     def __init__(self) -> None:
         self.found: list[tuple[Steps, str, str]] = []
@@ -326,7 +326,7 @@ def mutants() -> list[Mutant]:
 
 
 def drawn(everything: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """A sample: one of each function, the rest from all; in the order of the files."""
+    """A sample: one mutant of each function, the others from all; in the order of the files."""
     rng = random.Random(seed)
     functions: dict[tuple[str, str], list[int]] = {}
     for i, mutant in enumerate(everything):
@@ -394,7 +394,7 @@ def run(mutant: Mutant | None, names: list[str], limit: float) -> tuple[str, str
 
 
 def explanations() -> dict[tuple[str, str, str, str, str, int], str]:
-    """Why mutants that live are equivalent: a reason for each `Mutant.key`."""
+    """The reasons why surviving mutants are equivalent, by `Mutant.key`."""
     with EXPLAINED.open("rb") as file:
         entries = tomllib.load(file)["mutant"]
     fields = ("file", "function", "statement", "before", "after")

@@ -1,4 +1,4 @@
-"""docs/reference/elementary.md: its margins are today's; and how they are measured."""
+"""docs/reference/elementary.md: its margins are up to date, and correctly measured."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PAGE = margins.PAGE.read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("format_name", ["float8_e4m3fn", "float8_e5m2"])
 def test_page(format_name):
-    """The narrow formats' lines; the others take longer: python -m tests.proofs.margins."""
+    """The lines of the narrow formats; the others take longer: python -m tests.proofs.margins."""
     rows = [line for line in PAGE.splitlines() if line.startswith(f"| {format_name} |")]
     assert rows == list(margins.lines(format_name))
 

@@ -1,4 +1,4 @@
-"""`python -m tests.proofs.testfloat` itself, on a program that prints what fpemu says, and on one that lies once.
+"""`python -m tests.proofs.testfloat` itself, on a program with fpemu's results, and on one with one wrong result.
 
 Where FPEMU_TESTFLOAT names a folder with Berkeley's `testfloat_gen`, a slice of what it says is compared.
 """
@@ -64,7 +64,7 @@ def test_conventions_are_found(convention, stub):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script is the program")
 def test_differences_are_told(stub, capsys, tmp_path):
-    """One lie; and a program that rounds to nearest whatever it is told, which differs in other modes."""
+    """One wrong result; and a program that always rounds to nearest, which differs in other modes."""
     even = next(testfloat.runs("f16_add", "arm"))
     assert testfloat.compared(stub(), even, 10_000, 1) == (500, 0, "")
     assert testfloat.compared(stub(), even, 100, 1).count == 100

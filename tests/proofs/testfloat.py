@@ -50,14 +50,14 @@ AT_ONCE = 1 << 14
 
 
 class Run(NamedTuple):
-    """One run of the program: its words, and what it claims to compute."""
+    """One run of the program: its arguments, and its claim."""
 
     words: tuple[str, ...]
     claim: Claim
 
 
 class Result(NamedTuple):
-    """How many vectors a run had, how many differ, and the first that does."""
+    """The number of vectors in a run, the number that differ, and the first that differs."""
 
     count: int
     different: int
@@ -73,7 +73,7 @@ def functions() -> list[str]:
 
 
 def runs(function: str, convention: str) -> Iterator[Run]:
-    """The runs of a function: each rounding, each tininess; with and without inexact of roundings to integers."""
+    """The runs of a function: each rounding and each tininess; for roundings to integers, with and without inexact."""
     source, _, name = function.partition("_")
     rules = fe.profile(convention)
     if name in COMPARISONS:
@@ -125,7 +125,7 @@ def vectors(program: Path, run: Run, lines: int, seed: int) -> Iterator[list[Any
 
 
 def compared(program: Path, run: Run, lines: int, seed: int, numbers: bool = False) -> Result:
-    """A run held to its claim: results and flags; `numbers`: of operands that are not NaN."""
+    """Compare a run with its claim, results and flags; `numbers`: only operands that are not NaN."""
     count, different, first = 0, 0, ""
     arity = run.claim.arity
     for columns in vectors(program, run, lines, seed):
@@ -144,7 +144,7 @@ def compared(program: Path, run: Run, lines: int, seed: int, numbers: bool = Fal
 
 
 def convention_of(program: Path) -> str:
-    """The convention of NaN that a program has: the one whose square roots and sums of float16 are the program's."""
+    """The convention for NaN of a program: the one that agrees with its square roots and sums of float16."""
     for convention in CONVENTIONS:
         asked = [next(runs(f"f16_{name}", convention)) for name in ("sqrt", "add")]
         if not any(compared(program, run, LINES, 1).different for run in asked):
@@ -158,7 +158,7 @@ def programs(folder: Path) -> list[Path]:
 
 
 def check(program: Path, lines: int, seed: int, only: list[str] | None = None) -> tuple[int, int]:
-    """Everything of one program, told line by line: how many vectors, how many of them differ."""
+    """Check a whole program; print for each function the number of vectors and the number that differ."""
     convention = convention_of(program)
     print(f"{program}: NaN as {convention}", flush=True)
     total, wrong = 0, 0
@@ -181,7 +181,7 @@ def check(program: Path, lines: int, seed: int, only: list[str] | None = None) -
 
 
 def _has(program: Path, function: str) -> bool:
-    """Whether a program knows a function: those of bfloat16 are a choice of who builds it."""
+    """Whether a program has a function; the functions of bfloat16 are optional when it is built."""
     said = subprocess.run([program, "-n", "0", function], capture_output=True, text=True, check=False).stderr
     return "Invalid argument" not in said
 

@@ -30,14 +30,14 @@ BATCH = 200_000
 
 
 def fields(layout, sign, exponent, trailing):
-    """Codes (uint64) of fields; exponents are brought into the format's."""
+    """Codes (uint64) of fields; exponents are clipped to the format's."""
     exponent = np.clip(exponent + layout.emax, 0, 2 * layout.emax).astype(np.uint64)
     trailing = trailing & np.uint64((1 << layout.trailing) - 1)
     return sign.astype(np.uint64) << np.uint64(layout.bits - 1) | exponent << np.uint64(layout.trailing) | trailing
 
 
 def trailings(layout, count, rng):
-    """Trailing significands: by chance, of few bits, long runs."""
+    """Trailing significands: random, of few bits, with long runs."""
     any_bits = rng.integers(0, 1 << layout.trailing, count, dtype=np.uint64)
     few = np.uint64(1) << rng.integers(0, layout.trailing, (2, count), dtype=np.uint64)
     sparse = few[0] ^ few[1]
@@ -47,7 +47,7 @@ def trailings(layout, count, rng):
 
 
 def codes_of(reals, layout, rng):
-    """Codes about float64 numbers: cut off, and up to two units away."""
+    """Codes near float64 numbers: truncated, and up to two units away."""
     with np.errstate(all="ignore"):
         if layout.bits == 16 and layout.emax == 15:
             codes = reals.astype(np.float16).view(np.uint16).astype(np.uint64)
@@ -60,7 +60,7 @@ def codes_of(reals, layout, rng):
 
 
 def limits(layout, count, rng):
-    """Numbers about which results become subnormal, zero or overflow."""
+    """Numbers near which results become subnormal, zero or overflow."""
     unit = 2.0**-layout.precision
     least, largest = 2.0**layout.emin, 2.0**layout.emax * (2 - unit)
     return rng.choice([least, least * (1 - unit), least * (1 - unit / 2), 2.0**layout.quantum, largest], count)
@@ -116,7 +116,7 @@ def draw(operation, name, count, rng):
 
 
 def compare(operation, name, found, expected, operands, how):
-    """Raise where codes or flags differ."""
+    """Raise an error if codes or flags differ."""
     wrong = np.flatnonzero(np.any([a != b for a, b in zip(found, expected, strict=True)], axis=0))
     if wrong.size:
         first = [
@@ -128,7 +128,7 @@ def compare(operation, name, found, expected, operands, how):
 
 
 def check(operation, name, count, seed):
-    """Compare an operation in all modes on operands drawn by a seed; the number of results compared."""
+    """Compare an operation in all modes on seeded operands; return the number of results compared."""
     fmt = fe.dtype(name)
     rng = np.random.default_rng([seed, list(OPERANDS).index(operation), list(LAYOUTS).index(name)])
     operands = draw(operation, name, count, rng)
@@ -154,7 +154,7 @@ def check(operation, name, count, seed):
 
 
 def run(piece):
-    """Carry out a piece of the command's work: the number of results, or what differs."""
+    """Do a piece of the command's work; return the number of results, or the difference."""
     fe.set_num_threads(1)
     began = time.process_time()
     try:
@@ -175,7 +175,7 @@ def pieces(count, seed):
 
 
 def progress(done, total):
-    """Pass on what is done, showing how far the work is."""
+    """Yield what is done and show the progress."""
     try:
         from rich.progress import track
     except ImportError:

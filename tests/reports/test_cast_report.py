@@ -1,4 +1,4 @@
-"""Reports against sums worked out in exact arithmetic, other people's roundings and thresholds known by hand."""
+"""Reports, compared with sums in exact arithmetic, roundings of other libraries, and thresholds computed by hand."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The demo: its network, its sine, its pictures and the command, against numbers worked out here."""
+"""The demo: its network, its sine, its pictures and the command, compared with numbers computed here."""
 
 import json
 import os
@@ -183,7 +183,7 @@ def fpemu(*args, **environment):
 
 
 def in_process(*args):
-    """Run the command without the start of a process."""
+    """Run the command in this process."""
     ran = CliRunner().invoke(app, ["demo", *map(str, args)], catch_exceptions=False)
     assert ran.exit_code == 0
     return ran.stdout

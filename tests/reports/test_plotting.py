@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is what the formats hold, and drawing needs no display."""
+"""Pictures show the values of the formats, and drawing needs no display."""
 
 import io
 import math
@@ -40,7 +40,7 @@ def test_every_kind_of_format_can_be_drawn(formats, draw):
 
 
 def drawn(axis):
-    """Where the ticks of each row stand."""
+    """The positions of the ticks in each row."""
     return [{round(x, 6) for (x, _), _ in lines.get_segments()} for lines in axis.collections]
 
 

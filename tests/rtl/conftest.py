@@ -1,4 +1,4 @@
-"""Icarus Verilog, where it is there; in the gate it must be."""
+"""Icarus Verilog, if it is installed; FPEMU_RTL=required makes its absence a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ collect_ignore = ["in_the_loop.py"]  # cocotb's own: the simulator loads it
 
 
 def missing(what):
-    """Skip, but where FPEMU_RTL=required says that these tests have to run."""
+    """Skip the test, or fail if FPEMU_RTL=required."""
     if os.environ.get("FPEMU_RTL") == "required":
         pytest.fail(f"FPEMU_RTL=required, but {what}", pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""cocotb's side of test_units.py, run by the simulator: a unit beside fpemu, operands by operands."""
+"""The part of test_units.py in the simulator, under cocotb: a unit compared with fpemu, one input at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRIED = 1000
 
 
 def operands():
-    """Hard and random ones: some of a file's vectors."""
+    """Some of a file's vectors: hard and random ones."""
     batches = list(vectors.read(os.environ["VECTORS"]))
     columns = [np.concatenate(parts) for parts in zip(*(batch.operands for batch in batches), strict=True)]
     chosen = np.random.default_rng(1).choice(columns[0].size, TRIED, replace=False)
@@ -24,7 +24,7 @@ def operands():
 
 
 def answer(claim, codes):
-    """What fpemu says."""
+    """The result in fpemu."""
     result = claim.answer(*(np.array([code], fmt.code_dtype) for code, fmt in zip(codes, claim.operands, strict=True)))
     return int(result[0])
 

@@ -1,4 +1,4 @@
-"""The test bench: every shape of vectors, clocks, what it must not pass, what it refuses."""
+"""The test bench: all shapes of vectors, clocks, units that must not pass, arguments that are refused."""
 
 from __future__ import annotations
 

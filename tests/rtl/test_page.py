@@ -1,4 +1,4 @@
-"""docs/guides/rtl.md: its unit is the tested one, and its commands print what it says."""
+"""docs/guides/rtl.md: its unit is the tested one, and its commands have the output on the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_unit_is_the_tested_one():
 
 
 def said(block, folder, env):
-    """A block's commands, in one shell, each with what the page says and what it printed."""
+    """The commands of a block, run in one shell; each with its output on the page and its real output."""
     commands = [command.partition("\n")[::2] for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     script = "".join(f"{line}\nstatus=$?; echo; echo '{MARK}'; (exit $status)\n" for line, _ in commands)
     done = subprocess.run(

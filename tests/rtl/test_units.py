@@ -1,4 +1,4 @@
-"""Three units in Verilog, held to vectors by the bench under Icarus Verilog, and to fpemu itself through cocotb."""
+"""Three units in Verilog, compared with vectors by the bench in Icarus Verilog, and with fpemu through cocotb."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_planted_bugs_are_found_and_named(bench):
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_in_the_loop(bench, build, cocotb_runner, tmp_path):
-    """The reference is called inside the simulator, at every operand."""
+    """The reference is called in the simulator, for every input."""
     name, _, folder = bench
     cocotb_runner.build(
         sources=UNITS[name].sources,

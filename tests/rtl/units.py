@@ -1,4 +1,4 @@
-"""The units in Verilog: what each is said to compute, its files, its latency, and what an audit says of its bug."""
+"""The units in Verilog: each unit's claim, its files, its latency, and the audit's explanation of its bug."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Simulation(NamedTuple):
 
 
 def compiled(folder, sources, *words):
-    """A simulation's file; every warning is a failure."""
+    """Compile a simulation; every warning is a failure."""
     target = folder / f"{'_'.join(['simulation', *words]).replace('-', '')}.vvp"
     line = ["iverilog", "-Wall", "-g2001", *words, "-o", str(target), *map(str, sources)]
     done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=60)
@@ -48,7 +48,7 @@ def compiled(folder, sources, *words):
 
 
 def simulated(path, *plusargs):
-    """A simulation in its file's folder."""
+    """Run a simulation in its file's folder."""
     line = ["vvp", path.name, *plusargs]
     done = subprocess.run(line, check=False, cwd=path.parent, capture_output=True, text=True, timeout=120)
     return Simulation(done.returncode, done.stdout + done.stderr)

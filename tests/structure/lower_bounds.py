@@ -1,4 +1,4 @@
-"""The declared lower bounds as pip's constraints, one ``name==version`` a line.
+"""The declared lower bounds as constraints for pip, with one ``name==version`` on each line.
 
 ``python tests/structure/lower_bounds.py EXTRA...`` prints them.
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def floors(extras: list[str]) -> list[str]:
-    """The lowest versions of the dependencies and of extras, where their markers hold."""
+    """The lowest versions of the dependencies and of extras, if their markers apply."""
     project = tomllib.loads(PROJECT.read_text())["project"]
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
     found = []

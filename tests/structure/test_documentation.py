@@ -1,4 +1,4 @@
-"""Rules of documentation: every public thing is explained, with its real parameters and an example that runs."""
+"""Rules of documentation: every public name is explained, with its real parameters and an example that runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sections(doc):
 
 
 def documented(text):
-    """The names in a section of parameters: `a, b : int` gives two."""
+    """The names in a section of parameters; `a, b : int` has two."""
     heads = [line.partition(" : ")[0] for line in text.splitlines() if line and not line[0].isspace()]
     return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
 

@@ -60,12 +60,12 @@ FUNCTIONS = [
 
 
 def named(path, node):
-    """A definition as a failure names it."""
+    """The location and name of a definition, for failures."""
     return f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 1)} {getattr(node, 'name', '')}"
 
 
 def definitions(tree):
-    """The names that a module defines at its top."""
+    """The names that a module defines at its top level."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
@@ -75,7 +75,7 @@ def definitions(tree):
 
 
 def shown(entered):
-    """The names that a room's face shows: those that it imports or defines."""
+    """The names that a room's face imports or defines."""
     face = TREES[PACKAGE / entered / "__init__.py"]
     imported = {alias.name for line in face.body if isinstance(line, ast.ImportFrom) for alias in line.names}
     return imported | {*definitions(face)}
@@ -104,7 +104,7 @@ def test_friends_are_there_and_needed():
 
 
 def test_faces_show_what_other_rooms_take():
-    """But for the public homes, which have an `__all__`."""
+    """The public homes, which have an `__all__`, are exempt."""
     taken = {name: set() for name in ("arrays", *FRIENDS)}
     for tree in TREES.values():
         for node in ast.walk(tree):
@@ -121,7 +121,7 @@ def test_faces_show_what_other_rooms_take():
 
 
 def test_a_name_has_one_meaning():
-    """Commands are named as they are typed, and a kernel as the function that calls it."""
+    """Commands have the names that users type, and a kernel has the name of the function that calls it."""
     modules = collections.defaultdict(list)
     for path, tree in TREES.items():
         if room(path) not in ("kernels", "cores", "cli"):
@@ -134,7 +134,7 @@ def test_a_name_has_one_meaning():
 
 
 def test_functions_have_few_parameters():
-    """But for public functions, commands and the loops and cores of kernels."""
+    """Public functions, commands, and the loops and cores of kernels are exempt."""
     wrong = []
     for path, node in FUNCTIONS:
         arguments = node.args
@@ -146,7 +146,7 @@ def test_functions_have_few_parameters():
 
 
 def test_functions_are_short():
-    """Lines of code, docstrings and comments aside; but for the loops of kernels."""
+    """Lines of code count, not docstrings and comments; the loops of kernels are exempt."""
     wrong = []
     code = {path: lines_of_code(path) for path in SOURCES}
     for path, node in FUNCTIONS:
@@ -159,7 +159,7 @@ def test_functions_are_short():
 
 
 def lines_of_code(path):
-    """The numbers of the lines of a file that hold more than a comment."""
+    """The numbers of the lines of a file that contain more than a comment."""
     layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
     return {line for token in tokens if token.type not in layout for line in range(token.start[0], token.end[0] + 1)}

@@ -1,4 +1,4 @@
-"""Rules of proof: every kernel has tests that notice its mutants, and digests that name its code."""
+"""Rules of proof: every kernel has tests that detect its mutants, and digests of its code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = ROOT / "fpemu"
 
 
 def test_every_kernel_has_tests_and_a_proof():
-    """Each kernel file has the tests that its mutants must fail, and those tests are there."""
+    """Each kernel file has tests that its mutants must fail, and these tests exist."""
     files = {mutants.name_of(path) for path in (PACKAGE / "kernels").rglob("*.py")}
     assert files - set(mutants.LEFT_OUT) == set(mutants.CONCERNED)
     tests = "\n".join(path.read_text() for path in (ROOT / "tests/kernels").glob("test_*.py"))
@@ -21,7 +21,7 @@ def test_every_kernel_has_tests_and_a_proof():
 
 
 def test_digests_of_kernels_name_their_code():
-    """A comment, a docstring or an import leaves the digest as it is; a number, a name or an operator does not."""
+    """A comment, a docstring or an import does not change the digest; a number, a name or an operator does."""
     code = proof.statements_of('"""A module."""\nimport math\nX = 1\n\n\ndef f(x):\n    """Do."""\n    return x + X\n')
     assert code == proof.statements_of("X = 1  # a unit\ndef f(x):\n    return (x + X)")
     for other in ("X = 2\ndef f(x): return x + X", "X = 1\ndef f(x): return x - X", "X = 1\ndef g(x): return x + X"):

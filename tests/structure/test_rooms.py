@@ -1,4 +1,4 @@
-"""Rules of structure: who imports what, how long files are, what `import fpemu` loads."""
+"""Rules of structure: imports between rooms, lengths of files, modules that `import fpemu` loads."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ LONGEST = 600  # lines
 
 
 def room(path):
-    """The room that a source file stands in."""
+    """The room of a source file."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(tree, annotations=False):
-    """The full names of all that a module imports, in functions too; `from a import b` is "a.b"."""
+    """The full names of all imports in a module, also in functions; `from a import b` is "a.b"."""
     for node in ast.walk(tree):
         if not annotations and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []  # never runs
@@ -76,7 +76,7 @@ def test_rooms_import_what_stands_below():
 
 
 def test_modules_import_each_other_in_no_circle():
-    """Annotations count: what only type checkers import is an arrow too."""
+    """Imports for annotations alone count too."""
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES}
     arrows = {}
     for path in SOURCES:
@@ -106,7 +106,7 @@ def test_every_room_is_there():
 
 
 def test_no_module_has_the_name_of_a_public_one():
-    """``fpemu.scheme`` is the function, whoever imported what first; commands are named as they are typed."""
+    """``fpemu.scheme`` is the function, in any order of imports; commands have the names that users type."""
     public = {*fe.__all__}
     wrong = [path for path in SOURCES if path.stem in public and room(path) not in ("cli", "kernels")]
     assert not wrong
@@ -122,7 +122,7 @@ def test_imports_are_found_wherever_they_stand():
 
 
 def loaded_by(script):
-    """The modules that a script loads beside the interpreter's own start."""
+    """The modules that a script loads, without those that the interpreter itself loads."""
     script = f"import sys; before = set(sys.modules)\n{script}\nprint(*set(sys.modules) - before)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return {name.partition(".")[0] for name in run.stdout.split()}
@@ -138,7 +138,7 @@ def test_import_stays_light():
 
 
 def test_public_names_win_over_modules():
-    """All names are there at once, and those of modules are no public ones."""
+    """All names exist at once, and names of modules are not public."""
     loaded_by("import fpemu; assert set(fpemu.__all__) <= set(dir(fpemu))")
     loaded_by("from fpemu import *; cast, report, Array")
     with pytest.raises(AttributeError, match="module 'fpemu' has no attribute 'nonsense'"):
@@ -146,7 +146,7 @@ def test_public_names_win_over_modules():
 
 
 def test_files_stay_short():
-    """Whose file is longer: look for the missing idea."""
+    """If a file is longer, an idea is missing."""
     lines = {str(path): path.read_text().count("\n") for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]}
     assert not {path: count for path, count in lines.items() if count > LONGEST}
 

@@ -1,4 +1,4 @@
-"""fpemu.testing beyond codes alone: flags, errors in ulps, and the causes that failures name."""
+"""fpemu.testing: flags, errors in ulps, and the causes in messages of failures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FORMATS = ["float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e8m0fnu", 
 
 
 def failure(assertion, *args, **kwargs):
-    """The message that an assertion fails with."""
+    """The message of a failing assertion."""
     with pytest.raises(AssertionError) as caught:
         assertion(*args, **kwargs)
     return str(caught.value)
 
 
 def cause(assertion, *args, **kwargs):
-    """The cause that a failure names, or None."""
+    """The cause in a failure, or None."""
     named = [line for line in failure(assertion, *args, **kwargs).splitlines() if "likely cause: " in line]
     return named[0].partition("likely cause: ")[2] if named else None
 
@@ -219,7 +219,7 @@ def test_what_holds_no_flags_is_refused(actual, error, words):
 
 
 def ulp(x, p, emin, largest):
-    """Goldberg's, by doubling and halving."""
+    """Goldberg's ulp, computed by doubling and halving."""
     x = min(abs(x), largest)
     power = Fraction(2) ** emin
     while power * 2 <= x:
@@ -237,7 +237,7 @@ LIMITS = {  # precision, emin, largest
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_errors_in_ulps_are_the_exact_ones(name):
-    """Every finite value against numbers between, at and beyond its neighbours: passes at its error, fails below."""
+    """Every finite value against numbers between, at and beyond its neighbours: passes at its error, fails below it."""
     values = fe.dtype(name).values()
     values = np.unique(values[np.isfinite(values)])
     exact = [Fraction(v) + Fraction(k, 3) * Fraction(values[values > 0][0]) for v in values.tolist() for k in (0, 1, 4)]
@@ -321,7 +321,7 @@ def test_bad_input_of_ulps(args, error, words):
 
 
 def test_flags_that_nobody_compares_are_no_success():
-    """An assertion that has nothing to compare cannot hold."""
+    """An assertion must have something to compare."""
     for actual, expected, how in (
         ({"inexact": [True]}, {"invalid": [True]}, {}),
         ({"inexact": [True]}, np.uint8([1]), {"ignore": "inexact"}),
@@ -335,7 +335,7 @@ def test_flags_that_nobody_compares_are_no_success():
 
 
 def test_unknown_operations_are_told_briefly():
-    """At most 300 signs, the name among them, however long that is."""
+    """A message has at most 300 characters, however long the name in it is."""
     for name in ("foo", "ad", "x" * 1000):
         with pytest.raises(ValueError, match="no operation") as error:
             assert_same_codes(np.uint8([0]), np.uint8([0]), "float8_e5m2", operation=name, operands=[1])

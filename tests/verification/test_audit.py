@@ -1,4 +1,4 @@
-"""Audits: what passes, what fails and how it is explained, subjects of every kind, and those that misbehave."""
+"""Audits: subjects of every kind that pass, that fail with an explanation, and that misbehave."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_recorded_answers():
 
 
 def after_the_first(wrong):
-    """A subject that answers rightly once, then does something else."""
+    """A subject that answers correctly once, then does something else."""
     calls = []
 
     def subject(x, y):
@@ -303,14 +303,14 @@ def throw(error):
 
 
 class Speechless(Exception):  # noqa: N818
-    """An error that has no words."""
+    """An error whose message raises."""
 
     def __str__(self):
         raise ValueError("no words")
 
 
 class Thorny:
-    """An answer that cannot be looked at."""
+    """An answer whose attributes raise."""
 
     @property
     def __array_interface__(self):
@@ -355,7 +355,7 @@ def test_misbehaviour_is_told_and_what_was_found_is_kept(wrong, words):
 
 @pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), Speechless()], ids=repr)
 def test_what_a_subject_raises_in_its_thread_is_told(error, capfd):
-    """Not as a time that is over, and without a traceback of the thread."""
+    """It is not reported as a timeout, and without a traceback of the thread."""
     found = fe.audit(function(lambda x, y: throw(error), timeout=60), ADD, limit=0, random=10)
     assert type(error).__name__ in found.problem
     assert "within" not in found.problem
@@ -392,7 +392,7 @@ def test_a_program_that_is_not_there(tmp_path):
 
 
 def test_libraries_that_are_none(tmp_path):
-    """What cannot be loaded is told in the system's words, not in a traceback."""
+    """If a library cannot be loaded, the report has the system's message, not a traceback."""
     text = tmp_path / "text.so"
     text.write_text("no library")
     found = fe.audit(library(text, "add"), ADD, limit=0, random=10)
@@ -417,7 +417,7 @@ def test_an_audit_that_cannot_be_kept_is_refused_before_the_work(tmp_path):
 
 
 def test_texts_of_an_audit_are_printable():
-    """A name as well as a problem: what a report prints no terminal obeys."""
+    """Names and problems in a report contain no control sequences for a terminal."""
     subject = lambda x, y: x  # noqa: E731
     subject.__qualname__ = "add\x1b[2J\nPASSED"
     found = fe.audit(subject, ADD, limit=0, random=10)

@@ -1,4 +1,4 @@
-"""Claims: their answers are the public operations', their words come back, and what is wrong is refused at the door."""
+"""Claims: their answers are the public operations' results, their descriptions can be read back, errors are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = ["float32", "float8_e4m3fn", "float8_e8m0fnu", "int8", "uint4", "q3.4", 
 
 
 def drawn(fmt, seed, size=400):
-    """Codes of a format: all of them, or some with the ends."""
+    """Codes of a format: all, or some that include the ends."""
     if fmt.code_count <= size:
         return np.resize(np.arange(fmt.code_count, dtype=fmt.code_dtype), size)
     draw = np.random.default_rng(seed)
@@ -254,7 +254,7 @@ def test_errors_at_the_door(call, kind, message):
 
 
 def test_arguments_of_operations():
-    """exact=, signaling= and extremum= are part of a claim: its answers, its words, its equality."""
+    """exact=, signaling= and extremum= are part of a claim: of its answers, its description, its equality."""
     inexact = np.uint16([0x3E00])  # 1.5
     for operation in ("convert", "cast"):
         usual, other = (Claim.of(operation, "int8", source="float16", exact=exact) for exact in (None, False))
@@ -287,7 +287,7 @@ def test_arguments_of_operations():
 
 
 def test_comparisons_read_operands_as_their_rules_say():
-    """A claim answers as the function of its name does under the same profile."""
+    """The answers of a claim are the results of the function of that name under the same profile."""
     x = np.uint32([0, 1, 0x80000001, 0x00800000, 0x7FC00000, 0x3F800000])
     pairs = [part.ravel() for part in np.meshgrid(x, x)]
     arrays = [fe.Array(part, "float32") for part in pairs]
@@ -313,7 +313,7 @@ RULES = [
 
 @pytest.mark.parametrize("name", [*comparison.SIGNALING, "unordered", "total_order", "is_nan", "is_subnormal"])
 def test_truth_values_take_no_rules_of_results(name):
-    """What would be ignored is refused, by `of` and by `replaced`."""
+    """`of` and `replaced` refuse arguments that would be ignored."""
     more = [] if name in comparison.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
     for rules in [*RULES, *more]:
         with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):

@@ -1,4 +1,4 @@
-"""fpemu.strategies.hard_cases: what it reaches, classified by exact rationals, and what it shrinks to."""
+"""fpemu.strategies.hard_cases: the cases it reaches, classified by exact rationals, and the examples it shrinks to."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def number(code, fmt):
 
 
 def situations(exact, parts, limits):
-    """The words for where an exact result lies."""
+    """The position of an exact result, in words."""
     p, emin, largest = limits
     magnitude, unit = abs(exact), Fraction(2) ** emin
     while unit * 2 <= magnitude:
@@ -143,7 +143,7 @@ def test_a_failure_shrinks():
 
 
 def test_it_finds_a_wrong_tie():
-    """An implementation that is wrong in ties alone is found in few examples, each time."""
+    """Few examples always find an implementation that is wrong only in ties."""
     fmt = fe.dtype("float32")
 
     def differs(case):

@@ -1,4 +1,4 @@
-"""`fpemu.verification.machine` and `fpemu doctor`: digests that any machine gives, and what is said of others."""
+"""`fpemu.verification.machine` and `fpemu doctor`: digests, the same on every machine, and reports of others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_check_is_right_with_any_number_of_threads():
 @float_environment.needed
 @pytest.mark.parametrize("mode", float_environment.CHANGED)
 def test_the_modes_of_the_fpu(mode):
-    """They are named, and change no digest."""
+    """The modes are reported, and change no digest."""
     with float_environment.changed(mode):
         words = machine.fpu_modes()
         problems = [check.problem for check in found()]
@@ -46,7 +46,7 @@ def test_the_modes_of_the_fpu(mode):
 
 
 def test_one_wrong_bit_is_found(monkeypatch):
-    """In one result of a check; and an operation that fails."""
+    """In one result of a check; an operation that fails is found too."""
 
     def flipped(*words, **how):
         codes = fe.encode(*words, **how)
@@ -78,7 +78,7 @@ def test_the_kernels_cache(monkeypatch, tmp_path):
 
 
 def test_draws_are_the_same_everywhere():
-    """Half of them any bits, half near 1; in the machine's own byte order."""
+    """Half have random bits, half are near 1; in the machine's own byte order."""
     drawn = machine._random_integers("a", "u4", 3)
     assert drawn.dtype.isnative
     assert drawn.tolist() == [0xB02C7E86, 0xDC045A4F, 0x012559BD]  # SHAKE-256 of "a": 86 7e 2c b0 4f 5a 04 dc ...

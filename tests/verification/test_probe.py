@@ -1,4 +1,4 @@
-"""Probes: the script that `fpemu probe` writes, what it records of torch, and how recordings are read."""
+"""Probes: the script that `fpemu probe` writes, its recordings of torch's results, and their reading."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def edited(path, change):
 
 
 def about_edited(path, change, tidy=False):
-    """A copy of a recording whose description was changed, with a hash that fits; `tidy`: without unused members."""
+    """A copy of a recording with a changed description and a correct hash; `tidy`: without unused members."""
 
     def of(members):
         about = json.loads(members[probe_template.HEAD_MEMBER])
@@ -155,7 +155,7 @@ def test_inputs_by_rule_are_the_same_on_both_sides():
 
 
 def test_integers_beside_ties(script):
-    """Of those in the plan some are ties of bfloat16, some become ties in float32: by rational arithmetic."""
+    """Some inputs in the plan are ties of bfloat16, some become ties in float32, by rational arithmetic."""
     plan = json.loads(probe_template.decompress(_constant(script, "PLAN")))
     (item,) = (each for each in plan["items"] if each["name"] == "int64 to bfloat16")
     ((start, stop),) = item["batches"][0]["operands"]
@@ -198,7 +198,7 @@ def test_no_device_is_said(script, tmp_path):
 
 @pytest.fixture(scope="module")
 def recording(script, tmp_path_factory):
-    """What the script makes of the stub, which interrupts it at tanh."""
+    """The recording of the stub, which interrupts the script at tanh."""
     folder = tmp_path_factory.mktemp("recording")
     done = run(script, folder, STUB_ACCELERATOR="stub")
     assert done.returncode == 130, done.stderr
@@ -231,7 +231,7 @@ def test_the_script_vouches_for_itself(recording, script):
 
 
 def test_replayed_answers_are_ml_dtypes(recording):
-    """Which is what the stub computes with; casts from float64 and integers go through float32 there."""
+    """The stub computes with it; its casts from float64 and integers go through float32."""
     found = recordings(recording)
     audits = {name: fe.audit(item) for name, item in found.items()}
     twice = {"float64 to bfloat16", "float64 to float8_e4m3fn", "int32 to bfloat16", "int64 to bfloat16"}
@@ -318,7 +318,7 @@ def test_edited_recordings_are_refused(recording):
 
 
 def test_what_a_recording_tells_is_text(recording):
-    """Whatever is printed of a recording is there and is text, so that no print of it fails; names are one item's."""
+    """All printed fields of a recording exist and are texts, so that printing cannot fail; names are unique."""
 
     def twice(about):
         about["items"].append(about["items"][0])
@@ -395,7 +395,7 @@ def causes(found):
 
 
 def test_what_torchs_cpu_kernels_answered():
-    """Recorded once, with `python probe.py --device cpu`; the profile of torch has it all."""
+    """Recorded once with `python probe.py --device cpu`; the results follow torch's profile."""
     found = recordings(CPU)
     assert found.machine["torch"] == "2.13.0+cpu"
     assert len(found) == 10
@@ -445,7 +445,7 @@ H200 = {
 
 @pytest.mark.parametrize("name", H200)
 def test_what_an_h200_answered(name):
-    """Its casts and operations are fpemu's, but for those that round to float32 on the way, which the audit says."""
+    """Its casts and operations agree with fpemu, unless they round to float32 on the way, which the audit reports."""
     found = {item: fe.audit(answers) for item, answers in recordings(PEERS / name).items()}
     assert {item: audited.cause for item, audited in found.items() if not audited.passed} == H200[name]
     assert sum(audited.checked for audited in found.values()) > 70_000

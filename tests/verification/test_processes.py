@@ -1,4 +1,4 @@
-"""Programs under audit: what they start and leave behind neither holds the audit up nor outlives it."""
+"""Programs under audit: processes that they start neither delay the audit nor outlive it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def leaves(file, how="", then=""):
 
 
 def alive(file):
-    """Whether the process whose number is in a file still runs; it is given a moment to end."""
+    """Whether the process with the number in a file still runs after a moment."""
     number = int(file.read_text())
     for _ in range(500):
         try:
@@ -53,7 +53,7 @@ def alive(file):
 
 @pytest.mark.parametrize("then", ["print('00', flush=True)", "time.sleep(600)", "os._exit(3)"])
 def test_a_descendant_in_its_own_session_that_holds_the_output(then, tmp_path):
-    """The audit ends at its time, with what was printed; the descendant ends too where the system can tell."""
+    """The audit ends at the timeout, with the output so far; the descendant ends too if the system can identify it."""
     file = tmp_path / "number"
     found = run_program(leaves(file, then=then), b"", 1000, 3)
     assert found.problem == "did not answer within 3 s"
@@ -62,7 +62,7 @@ def test_a_descendant_in_its_own_session_that_holds_the_output(then, tmp_path):
 
 
 def test_a_descendant_that_was_left_behind(tmp_path):
-    """The program answers and ends; what it started ends with it."""
+    """The program answers and ends; its descendants end with it."""
     file = tmp_path / "number"
     found = run_program(leaves(file, "stdout=subprocess.DEVNULL", "print('00')"), b"", 1000, 60)
     assert found == (b"00\n", None)
@@ -70,7 +70,7 @@ def test_a_descendant_that_was_left_behind(tmp_path):
 
 
 def test_a_descendant_that_cannot_be_told(tmp_path):
-    """With an environment of its own it lives on; the audit ends at its time all the same."""
+    """A descendant with another environment survives; the audit ends at the timeout all the same."""
     file = tmp_path / "number"
     found = run_program(leaves(file, "env={}", "print('00', flush=True)"), b"", 1000, 3)
     assert found == (b"00\n", "did not answer within 3 s")

@@ -1,4 +1,4 @@
-"""The pytest plugin, as pytest finds it: in runs of their own, by the entry point that pyproject.toml states."""
+"""The pytest plugin, as pytest loads it: in separate runs, through the entry point in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPORTS_MODULES = """
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """Runs pytest in another process, where fpemu looks like a package installed as a wheel."""
+    """Run pytest in another process, in which fpemu is like a package installed as a wheel."""
     about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (name, value), *_ = about["entry-points"]["pytest11"].items()
     info = pytester.mkdir("site") / "fpemu_as_installed-0.dist-info"
@@ -44,7 +44,7 @@ def run(pytester, monkeypatch):
 
 
 def loaded(result):
-    """What a run had loaded at its end."""
+    """The modules loaded at the end of a run."""
     return next(set(line.split()[1:]) for line in result.outlines if line.startswith("LOADED"))
 
 

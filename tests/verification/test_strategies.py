@@ -1,4 +1,4 @@
-"""fpemu.strategies: what they reach, what they lean to, what they shrink to."""
+"""fpemu.strategies: the examples they reach, the ones they prefer, and the ones they shrink to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def named(fmt):
 
 
 def drawn(strategy, count=300):
-    """What a strategy gives when nothing fails; always the same."""
+    """The examples of a strategy if nothing fails; always the same."""
     found = []
 
     @settings(max_examples=count, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
@@ -38,7 +38,7 @@ def drawn(strategy, count=300):
 
 
 def simplest(strategy, condition=lambda _: True):
-    """What a failing test would be shown."""
+    """The example that a failing test would show."""
     return find(
         strategy, condition, settings=settings(max_examples=5000, derandomize=True, database=None, deadline=None)
     )
@@ -145,7 +145,7 @@ def test_sources_are_values_ties_and_their_neighbours(name, width):
 
 
 def test_sources_show_a_double_rounding():
-    """A bug that only the float64 numbers next to a tie of bfloat16's show."""
+    """A bug that shows only at float64 numbers next to a tie of bfloat16."""
 
     def differs(x):
         return fe.encode(x, "bfloat16") != fe.encode(

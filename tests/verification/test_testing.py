@@ -1,4 +1,4 @@
-"""fpemu.testing: what passes, what fails, and what a failure says."""
+"""fpemu.testing: arrays that pass, arrays that fail, and the messages of failures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def all_codes(fmt):
 
 
 def all_pairs(fmt):
-    """Every code against every code: two arrays of codes, and their values' ranks (NaN: nothing)."""
+    """All pairs of codes: two arrays of codes, and the ranks of their values (none for NaN)."""
     codes, values = all_codes(fmt), fmt.values()
     ranks = {value: rank for rank, value in enumerate(sorted({v + 0.0 for v in values.tolist() if v == v}))}
     of_code = np.array([float(ranks.get(v, np.nan)) for v in values.tolist()])
@@ -58,7 +58,7 @@ def all_pairs(fmt):
 
 
 def failure(assertion, *args, **kwargs):
-    """The message that an assertion fails with."""
+    """The message of a failing assertion."""
     with pytest.raises(AssertionError) as caught:
         assertion(*args, **kwargs)
     return str(caught.value)

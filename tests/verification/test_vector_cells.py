@@ -1,4 +1,4 @@
-"""Which cells there are: for narrow formats worked out by exhaustion, for wide ones every case classified again."""
+"""The cells of vectors: computed exhaustively for narrow formats; for wide formats, every case is classified again."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def unique_columns(classes):
 
 
 def universe(claim):
-    """Every cell: all classes of operands and result that there are codes of, and all situations."""
+    """All cells: the classes of operands and result that have codes, and all situations."""
     kinds = [{class_name(code, fmt) for code in range(fmt.code_count)} for fmt in (*claim.operands, claim.result)]
     return {Cell(case[:-2], case[-2], case[-1]) for case in itertools.product(*kinds, SITUATIONS)}
 
 
 @pytest.mark.parametrize(("operation", "name", "rounding"), PAIRS)
 def test_cells_of_narrow_formats(operation, name, rounding):
-    """Impossible is exactly what exhaustion does not reach; all other cells are filled, each case where it says."""
+    """Exactly the cells that no operands reach are impossible; the others are filled, each case in its cell."""
     claim, per_cell = Claim.of(operation, name, rounding=rounding), 3
     reached = counted(*by_floats(operation, fe.dtype(name), rounding))
     vectors = generate(claim, limit=0, per_cell=per_cell, random=0)
@@ -79,7 +79,7 @@ def test_construction_alone_reaches_every_cell(operation, name):
 
 @pytest.mark.parametrize(("operation", "name", "rounding"), PAIRS)
 def test_the_exhaustion_agrees_with_fractions(operation, name, rounding):
-    """A sample of the cases that `by_floats` places, by exact integers."""
+    """A sample of the cases that `by_floats` classifies, classified with exact integers."""
     fmt = fe.dtype(name)
     names, codes, result, situations = by_floats(operation, fmt, rounding)
     rows = np.random.default_rng(1).integers(0, result.size, 300)
@@ -106,7 +106,7 @@ CASTS = [
 
 
 def check_cases(claim, vectors):
-    """Each case again: its result, its flags, and the cells that it is said to be in."""
+    """Each case, computed again: its result, its flags, and its cells."""
     counts = collections.Counter()
     for operands, result, flags in vectors:
         classes, found, codes, raised = by_fractions(claim, operands)
@@ -134,7 +134,7 @@ def test_cases_of_casts(target, source):
 @pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide"])
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
 def test_wide_formats_reach_what_narrow_ones_do(operation, name):
-    """All cells of float8_e5m2, but for products that would have to be a prime number's multiple."""
+    """All cells of float8_e5m2, except products that would have to be multiples of a prime number."""
     narrow = generate(Claim.of(operation, "float8_e5m2"), limit=1 << 16).coverage
     wide = generate(Claim.of(operation, name), limit=0, per_cell=1, random=0).coverage
     missing = set(narrow) - set(wide)

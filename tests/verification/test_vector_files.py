@@ -1,4 +1,4 @@
-"""Vectors in files: read back as they were, in every layout; what is truncated, edited or mixed up is refused."""
+"""Vectors in files: read back unchanged, in every layout; truncated, edited or mixed-up files are refused."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_other_people_read_them(tmp_path):
 
 
 def test_testfloats_own_lines(tmp_path):
-    """Without a companion, with small letters and other blanks; what they are has to be said."""
+    """Without a companion file, with small letters and other blanks; their claim must be specified."""
     path = tmp_path / "foreign.tv"
     path.write_text("3c00  0001 3c00 01\r\n7BFF\t7BFF 7C00 05")
     claim = Claim.of("add", "float16")
@@ -181,7 +181,7 @@ def test_testfloats_own_lines(tmp_path):
 @pytest.mark.parametrize("name", ["float16", "float32", "bfloat16"])
 @pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide"])
 def test_the_cpu_and_ml_dtypes_agree(name, operation, tmp_path):
-    """What a file holds, against arithmetic of numpy's (the FPU's) and ml_dtypes' types."""
+    """The contents of a file, compared with arithmetic of numpy's types (the FPU's) and ml_dtypes' types."""
     kind = ml_dtypes.bfloat16 if name == "bfloat16" else np.dtype(name)
     path = vectors.write(
         tmp_path / "a.tv", vectors.generate(Claim.of(operation, name), limit=0, per_cell=1, random=3000)

@@ -1,4 +1,4 @@
-"""Golden vectors as a whole: how many, in which batches, the same for a seed, and what is refused."""
+"""Golden vectors as a whole: their number, their batches, seeds, and arguments that are refused."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_same_for_a_seed():
 
 
 def test_the_same_on_every_machine():
-    """A digest from another machine; what changes the cases changes it, and belongs into the changelog."""
+    """A digest from another machine; a change of the cases changes it, and belongs in the changelog."""
     digest = hashlib.sha256()
     for part in joined(generate(Claim.of("multiply", "bfloat16"), per_cell=2, random=1000, seed=2026)):
         digest.update(part.astype("<u2").tobytes())
@@ -198,7 +198,7 @@ def test_inverses():
 
 
 def test_close_quotients_and_products_are_among_the_cases():
-    """The construction finds quotients and products of float32 that are a unit of 2^-23 of a quantum beside a tie."""
+    """The construction finds quotients and products of float32 that are 2^-23 of a quantum from a tie."""
     for operation in ("divide", "multiply"):
         nearest = Fraction(1)
         x, y = joined(generate(Claim.of(operation, "float32"), per_cell=2, random=20_000))
