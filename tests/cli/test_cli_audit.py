@@ -45,7 +45,7 @@ def test_an_audit_is_kept(run, weights, tmp_path):
     ("words", "message"),
     [
         ((*ADD,), "specify one of --program, --python, --library"),
-        ((*ADD, "--program", "a", "--python", "b:c"), "say one of"),
+        ((*ADD, "--program", "a", "--python", "b:c"), "specify one of"),
         ((*ADD, "--python", "mymodule"), "write MODULE:FUNCTION"),
         ((*ADD, "--library", "lib.so"), "write PATH:SYMBOL"),
         ((*ADD, "--python", "mymodule:nothing"), "nothing"),

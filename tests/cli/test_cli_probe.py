@@ -29,7 +29,7 @@ def test_a_script_is_written(run, tmp_path):
     [
         (("-f", "e5m3x"), "unknown format"),
         (("-f", "int4"), "torch has none of these operations for int4"),
-        (("--operation", "cats"), "no operation 'cats' to ask torch for"),
+        (("--operation", "cats"), "torch has no operation 'cats'"),
     ],
 )
 def test_what_cannot_be_asked(run, tmp_path, words, message):
@@ -44,7 +44,7 @@ def test_a_recording_as_a_table(run):
     assert done.code == 1
     first, second, *rest = done.out.splitlines()
     assert "torch 2.13.0+cpu" in first
-    assert second.endswith("held to the rules of each result's format")
+    assert second.endswith("audited under the rules of each result's format")
     rows = dict(line.split(" x.to") for line in rest if " to " in line)
     rows = {name.strip(): row.split() for name, row in rows.items()}
     assert len(rows) == 10
@@ -78,7 +78,7 @@ def test_texts_of_a_recording_make_no_lines(run, tmp_path):
 def test_other_rules(run):
     done = run(*REPLAY, "--profile", "torch-2.14")
     assert done.code == 0
-    assert "held to profile torch-2.14" in done.out
+    assert "audited under profile torch-2.14" in done.out
     assert "10 passed, 0 differ, 0 not there" in done.out
     done = run(*REPLAY, "-f", "float8_e5m2", "--rounding", "RTZ", "--json")
     assert done.code == 1
@@ -108,7 +108,7 @@ def test_one_item(run):
         (("--item", "float8_e4m3fn to float"), "there is no item 'float8_e4m3fn to float'; did you mean"),
         (("-f", "bfloat16"), "no such item was recorded"),
         (("-f", "bfloat17x"), "unknown format"),
-        (("--flags",), "no use for --flags"),
+        (("--flags",), "do not apply to a device's recording: --flags"),
         (("--overflow", "infinity"), "float32 to float8_e4m3fn: "),
     ],
 )

@@ -69,10 +69,10 @@ def test_coverage(run):
         (("vectors", "add", "-f", "e4m3", "-o", "a.hex", "--port", "x=a"), "--port is for a bench"),
         (
             ("vectors", "add", "-f", "e4m3", "-o", "a.hex", "--bench", "verilog", "--module", "7up"),
-            "no name in Verilog",
+            "not a Verilog name",
         ),
         (("vectors", "is_nan", "-f", "e4m3", "-o", "a.hex", "--bench", "verilog", "--flags"), "no flags to compare"),
-        (("audit", "add", "-f", "e4m3", "--recorded", "a.hex", "--python", "a:b"), "say one of"),
+        (("audit", "add", "-f", "e4m3", "--recorded", "a.hex", "--python", "a:b"), "specify one of"),
         (("audit", "--python", "a:b"), "specify the operation"),
         (("audit", "add", "--recorded", "weights.npz"), "Claim.of('add', 'float16')"),
     ],

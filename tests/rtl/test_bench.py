@@ -230,7 +230,7 @@ def test_answers_must_be_written(icarus, tmp_path):
         ({"module": 7}, TypeError, "module must be a name, not int"),
         ({"ports": {"a": "x"}}, ValueError, "no port 'a': it has x, result"),
         ({"ports": {"flags": "f"}}, ValueError, "no port 'flags'"),
-        ({"ports": {"x": "a b"}}, ValueError, "port x: 'a b' is no name"),
+        ({"ports": {"x": "a b"}}, ValueError, "port x: 'a b' is not a Verilog name"),
         ({"ports": {"x": "result"}}, ValueError, "two ports have one name: result, result"),
         ({"latency": -1}, ValueError, "latency must be 0 or more, not -1"),
         ({"latency": 1.5}, TypeError, "latency must be an int, not float"),

@@ -103,7 +103,7 @@ def test_what_is_asked():
     assert list(ProbePlan(operations=["+"]).claims) == ["add of float16", "add of bfloat16", "add of float32"]
     with pytest.raises(ValueError, match="nothing of float6_e3m2fn by these"):
         ProbePlan(["float6_e3m2fn"])
-    with pytest.raises(ValueError, match=r"no operation 'ad' to ask torch for: .*did you mean"):
+    with pytest.raises(ValueError, match=r"torch has no operation 'ad': .*did you mean"):
         ProbePlan(operations=["ad"])
     with pytest.raises(ValueError, match="unknown format"):
         ProbePlan(["float17x"])
@@ -214,7 +214,7 @@ def test_a_device_that_lacks_things_is_recorded(recording):
     assert found.about["fpemu"] == fe.__version__
     assert found.absent == {
         "bfloat16 to float16": 'RuntimeError: "copy_" not implemented for Half',
-        "exp of bfloat16": "TypeError: gave float32 of shape (65536,)",
+        "exp of bfloat16": "TypeError: returned float32 of shape (65536,)",
         "tanh of bfloat16": "not run: interrupted",
         "sigmoid of bfloat16": "not run: interrupted",
     }
@@ -311,7 +311,7 @@ def test_edited_recordings_are_refused(recording):
             lambda members: members.update({hashlib.sha256(b"x").hexdigest(): b"x"}),
             "1 undescribed members",
         ),
-        (lambda members: members.pop(list(members)[1]), "no recording: KeyError"),
+        (lambda members: members.pop(list(members)[1]), "not a recording: KeyError"),
     ):
         with pytest.raises(ValueError, match=words):
             recordings(edited(recording, change))
@@ -370,8 +370,8 @@ def test_descriptions_that_mean_nothing_are_refused(recording):
         (shorter, "the numbers of operands and results differ"),
         (endless, "no rule of inputs"),
         (other, "of another version"),
-        (first(batches=[{}]), "no recording: KeyError"),
-        (first(claim=None), "no recording: TypeError"),
+        (first(batches=[{}]), "not a recording: KeyError"),
+        (first(claim=None), "not a recording: TypeError"),
     ):
         with pytest.raises(ValueError, match=words):
             recordings(about_edited(recording, change))

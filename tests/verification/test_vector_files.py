@@ -300,7 +300,7 @@ def test_edited_headers_are_found(ending, tmp_path):
         ("vectors: 256", "vectors: 250", r"line \d+: .*follows, after all 250"),
         ("vectors: 256", "vectors: 300", r"line \d+: "),
         ("vectors: 256", "vectors: many", "'vectors' is not a number"),
-        ("operation: multiply", "operation: multipy", "tells of no claim: no operation 'multipy'"),
+        ("operation: multiply", "operation: multipy", "does not describe a claim: no operation 'multipy'"),
         ("operation: multiply\n", "operation multiply\n", "line 2: .*it has no colon"),
         ("layout: ", "layout: x", "its header is of the layout"),
         ("overflow: ", "overflw: ", "unknown word 'overflw'"),

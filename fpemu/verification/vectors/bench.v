@@ -1,24 +1,24 @@
-// Holds the unit `@module` to @count vectors of @file:
+// Checks the unit `@module` with @count vectors of @file:
 // @claim.
 // Written by fpemu @version.  Plain Verilog-2001, for Icarus Verilog 11 and other simulators:
 //
 //     iverilog -Wall -o bench.vvp @bench UNIT.v && vvp bench.vvp
 //
-// Where UNIT.v has a `timescale, add -DTIMESCALE: then a clock's half period is a nanosecond.  The exit status is 0 where
-// every vector came out right, else 1.  Told to the simulation:
+// If UNIT.v has a `timescale, add -DTIMESCALE: a clock's half period is then a nanosecond.  The exit status is 0 if all
+// results are right, else 1.  Arguments of the simulation:
 //
-//     +vectors=FILE   where the vectors are, if not @file in the current folder
-//     +answers=FILE   write what the unit answered, as TestFloat's lines, for `fpemu audit --recorded FILE`
+//     +vectors=FILE   the file of vectors, if it is not @file in the current folder
+//     +answers=FILE   write the unit's results, as TestFloat's lines, for `fpemu audit --recorded FILE`
 //     +latency=N      clock cycles from operands to result
-//     +interval=N     clock cycles from operands to the next ones: 1 for a pipeline
-//     +exact_nan      the codes of NaN count; without it any NaN is as good as another
+//     +interval=N     clock cycles from operands to the next operands: 1 for a pipeline
+//     +exact_nan      compare the codes of NaN; without it, any NaN equals any other
 
 `ifdef TIMESCALE
 `timescale 1ns / 1ps
 `endif
 
 module bench;
-    parameter HALF_PERIOD = 1;  // of the clock; a unit without one has two to settle
+    parameter HALF_PERIOD = 1;  // of the clock; a unit without a clock has two to settle
 
     localparam VECTORS = @count;
     localparam VECTOR_BITS = @vector_bits;  // of {@vector}
@@ -27,11 +27,11 @@ module bench;
     localparam WORDS = (VECTORS + IN_WORD - 1) / IN_WORD;
     localparam RESULT_BITS = @result_bits;
     localparam COMPARE_FLAGS = @compare_flags;
-    localparam SHOWN = 10;  // differences that are printed
+    localparam SHOWN = 10;  // the number of differences that are printed
     // The last line of the file of vectors
     localparam SEAL = "@seal\n";
 
-    // -- the unit, and the vector that its outputs are compared with ---------------------------------------------------
+    // -- the unit, and the vector for its outputs -----------------------------------------------------------------------
 
 @declarations
     wire [RESULT_BITS-1:0] result;
@@ -52,7 +52,7 @@ module bench;
     integer file, answers;
     reg ready;
 
-    // Of several vectors in a word the first has the lowest bits
+    // If a word has several vectors, the first has the lowest bits
     function [VECTOR_BITS-1:0] vector;
         input integer which;
         vector = words[which / IN_WORD][(which % IN_WORD) * VECTOR_BITS +: VECTOR_BITS];
@@ -93,7 +93,7 @@ module bench;
     task check;
         begin
             {@right} = vector(checked);
-            // An X or Z in an output is equal to nothing; in a vector it means that the file has too few words
+            // An X or Z in an output equals nothing; in a vector it means that the file has too few words
             same = ^{@right, result, flags} !== 1'bx
                 && (result == right_result || (!exact_nan && is_nan(result) && is_nan(right_result)))
                 && (!COMPARE_FLAGS || flags == right_flags);
@@ -114,7 +114,7 @@ module bench;
         end
     endtask
 
-    // Operands change, and outputs are looked at, while the clock is low
+    // Operands change and outputs are read while the clock is low
     task run;
         begin
             clk = 0;

@@ -88,7 +88,7 @@ def write_bench(
     ...     path = vectors.write(f"{folder}/mul.hex", generated)
     ...     bench = vectors.write_bench(f"{folder}/mul_bench.v", path, module="e4m3_multiply")
     ...     print(bench.read_text().splitlines()[0])
-    // Holds the unit `e4m3_multiply` to 65536 vectors of mul.hex:
+    // Checks the unit `e4m3_multiply` with 65536 vectors of mul.hex:
     """
     target = file_path(path)
     file = vectors if isinstance(vectors, VectorFile) else read(vectors)
