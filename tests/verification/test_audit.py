@@ -467,7 +467,7 @@ def test_an_audit_goes_on(tmp_path, monkeypatch):
     assert sum(asked) < 1 << 16
     assert found == whole
     assert fe.audit(raises, claim, resume=tmp_path / "other.npz").problem
-    with pytest.raises(ValueError, match="of another audit: its seed is 0, here 1"):
+    with pytest.raises(ValueError, match="another audit: its seed is 0, here 1"):
         fe.audit(counting, claim, resume=path, seed=1)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="not an audit to resume"):
