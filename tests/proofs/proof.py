@@ -1,4 +1,4 @@
-"""docs/explanation/proof.md: the record of exhaustive runs, each with its commit and its kernels; the tests check it."""
+"""docs/explanation/proof.md: the record of exhaustive runs, with their commits and kernels; the tests check it."""
 
 from __future__ import annotations
 
