@@ -16,7 +16,7 @@ import numpy as np
 
 from fpemu.arithmetic.flags import flag_names
 from fpemu.casting import as_source, carries_codes
-from fpemu.formats import TableFormat, as_int, dtype
+from fpemu.formats import TableFormat, dtype
 from fpemu.formats.facts.codes import nan_mask, zero_mask
 from fpemu.formats.facts.text import number_text
 from fpemu.formats.lookup import check_word

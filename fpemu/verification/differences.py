@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 from fpemu.arithmetic import element_value_text, exact_codes
 from fpemu.arithmetic.flags import Flags
 from fpemu.casting import as_numbers, as_source, carries_codes
-from fpemu.formats import FloatFormat, IntFormat, same_codes
+from fpemu.formats import FloatFormat, IntFormat, as_int, same_codes
 from fpemu.formats.facts.codes import nan_mask, positions
 from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
@@ -54,9 +53,7 @@ def common_shape(got: NDArray[Any], want: NDArray[Any]) -> tuple[int, ...]:
 
 def checked_int(number: Any, name: str, least: int = 0) -> int:
     """The integer in an argument called `name`; a TypeError or ValueError if it is none, or less than `least`."""
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise TypeError(f"{name} must be an int, not {type(number).__name__}")
-    checked = operator.index(number)
+    checked = as_int(number, name)
     if checked < least:
         raise ValueError(f"{name} must be {least} or more, not {checked}")
     return checked

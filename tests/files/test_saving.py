@@ -88,7 +88,7 @@ def test_every_kind_of_format():
     formats = [*small_formats((2, 3)), *map(fe.dtype, fe.dtypes()), MINE, TABLE]
     formats += [fe.IntFormat("i", 5, fraction_bits=-2, symmetric=True), fe.IntFormat("s", 5, encoding="sign_magnitude")]
     for fmt in formats:
-        back = serialize.format_from(json.loads(json.dumps(serialize.format_of(fmt))))
+        back = portable.format_from(json.loads(json.dumps(portable.format_of(fmt))))
         assert back == fmt
         assert back.name == fmt.name
         assert type(back) is type(fmt)
@@ -98,7 +98,7 @@ def test_every_kind_of_profile():
     rows = ((("float", 8), (("rounding", fe.Rounding.TO_ODD), ("overflow", "nan"))), ("int", (("nan_code", 3),)))
     rows += (("table", (("rounding", fe.Stochastic("C", 3)),)),)
     for profile in (*map(fe.profile, fe.profile_names()), RULES, fe.Profile("rows", rows=rows)):
-        back = serialize.profile_from(json.loads(json.dumps(serialize.profile_of(profile))))
+        back = portable.profile_from(json.loads(json.dumps(portable.profile_of(profile))))
         assert back == profile
         assert back.name == profile.name
 
@@ -217,8 +217,8 @@ def test_what_is_refused(tmp_path):
         (lambda: fe.save(tmp_path / "x.safetensors", __metadata__=a), ValueError, "__metadata__"),
         (lambda: fe.save(tmp_path / "no" / "x.npz", a=a), FileNotFoundError, "no such folder"),
         (lambda: fe.load(tmp_path / "x.safetensors"), FileNotFoundError, "x.safetensors"),
-        (lambda: serialize.format_from({"kind": "float"}), ValueError, "not a format's parameters"),
-        (lambda: serialize.profile_from({"rows": [], "knob": 3}), ValueError, "not a profile's knobs"),
+        (lambda: portable.format_from({"kind": "float"}), ValueError, "not a format's parameters"),
+        (lambda: portable.profile_from({"rows": [], "knob": 3}), ValueError, "not a profile's knobs"),
     ):
         with pytest.raises(error, match=match):
             call()
