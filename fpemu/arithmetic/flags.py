@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +16,7 @@ from numpy.typing import NDArray
 from fpemu.formats import Format, IntFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
 from fpemu.formats.facts.text import dyadic_text
-from fpemu.formats.lookup import brief, near
+from fpemu.formats.lookup import brief, caller_level, near
 from fpemu.kernels import opcodes
 
 __all__ = [
@@ -119,7 +116,6 @@ def flag_names(bits: int) -> list[str]:
 
 MODES = ("ignore", "warn", "raise")
 LISTED_TERMS = 3  # terms of a sum in a message
-_FOLDER = str(Path(__file__).parents[1]) + os.sep
 # Flags in the order of messages, the gravest first: (name, bit)
 _GRAVEST_FIRST = [(name, 1 << bit) for bit, name in reversed(list(enumerate(Flags.NAMES)))]
 
@@ -367,7 +363,7 @@ def raise_or_warn(
         raise FlagError(*_message_and_flags(operation, bits, raised & modes.errors, describe))
     if raised & modes.warnings:
         warning = FlagWarning(*_message_and_flags(operation, bits, raised & modes.warnings, describe))
-        warnings.warn(warning, stacklevel=_level())
+        warnings.warn(warning, stacklevel=caller_level())
 
 
 def _message_and_flags(
@@ -385,14 +381,6 @@ def _message_and_flags(
         counts = [(other, np.count_nonzero(bits & np.uint8(one))) for other, one in others]
         text += "; also " + ", ".join(f"{other} in {count}" if bits.ndim else other for other, count in counts)
     return text, operation, Flags(bits), index
-
-
-def _level() -> int:
-    """`stacklevel` of the first caller outside fpemu."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def value_text(code: Any, fmt: Format) -> str:

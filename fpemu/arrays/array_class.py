@@ -20,7 +20,7 @@ from fpemu.formats import dtype as find_format
 from fpemu.formats import profile as find_profile
 from fpemu.formats.facts.codes import code_fields
 from fpemu.formats.keywords import refusal
-from fpemu.formats.lookup import brief
+from fpemu.formats.lookup import brief, caller_level
 
 __all__ = ["Array", "checked_generator"]
 
@@ -192,7 +192,7 @@ class Array(NumpyInterface):
                 "the Array's Generator is not pickled: the copy draws from the system's entropy until with_rng gives "
                 "it another",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=caller_level(),
             )
         return state
 

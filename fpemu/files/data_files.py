@@ -19,7 +19,7 @@ from fpemu.files.boundary import Budget, file_path, reading, shown
 from fpemu.files.containers import file_kind, kind_by_bytes, kind_of_input, kind_of_output
 from fpemu.formats import Format, same_codes
 from fpemu.formats import dtype as find_format
-from fpemu.formats.lookup import brief, near
+from fpemu.formats.lookup import brief, caller_level, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -232,7 +232,7 @@ def readable(arrays: list[StoredArray], chosen: bool) -> list[StoredArray]:
         return [stored.checked() for stored in arrays]
     for stored in arrays:
         if stored.unknown:
-            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=3)
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=caller_level())
     return [stored for stored in arrays if not stored.unknown]
 
 

@@ -30,6 +30,7 @@ from fpemu.files.data_files import (
     write_arrays,
 )
 from fpemu.formats import Format, as_int, same_codes
+from fpemu.formats.lookup import caller_level
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization import Packed, Quantized, quantized_from, quantized_of
 
@@ -328,7 +329,7 @@ def _description(x: Array | Quantized) -> tuple[Fields, dict[str, Any]]:
                 "the Array's Generator is not saved: the loaded Array draws from the system's entropy until with_rng "
                 "sets another",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=caller_level(),
             )
         return {"codes": x}, {"version": ARRAY_VERSION, "format": format_of(x.format), "profile": profile_of(x.profile)}
     fields, data = quantized_of(x)
@@ -423,7 +424,7 @@ def _names_to_load(path: Path, name: str | None, arrays: dict[str, StoredArray])
         return [name]
     for stored in arrays.values():
         if stored.unknown:
-            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=4)
+            warnings.warn(f"{stored.where}, left out: {stored.unknown}", stacklevel=caller_level())
     return [name for name, stored in arrays.items() if not stored.unknown]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fpemu.formats.lookup import brief, check_name
+from fpemu.formats.lookup import as_int, brief, check_name
 from fpemu.formats.profiles import Profile, profile, profile_names
 from fpemu.formats.rules import Stochastic
 
@@ -40,13 +40,6 @@ _INTEGER_REQUIREMENTS = tuple(
     ("float_to_int_invalid", value, ("wrap",), "not all its codes are in use")
     for value in ("c_x86_64", "c_x86_64_long")
 )
-
-
-def as_int(value: Any, what: str) -> int:
-    """An integer of any type as an int; raise a TypeError that names `what` for anything else."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
-    return int(value.__index__())
 
 
 def wrap64(value: int) -> int:

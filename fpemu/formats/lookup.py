@@ -1,11 +1,14 @@
-"""Look-up of words from callers; error messages list the allowed words and suggest similar ones."""
+"""Checks of what callers hand over: words, which messages complete with similar ones, integers; and the callers."""
 
 from __future__ import annotations
 
 import difflib
 import enum
+import os
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 E = TypeVar("E", bound=enum.Enum)
@@ -13,6 +16,7 @@ T = TypeVar("T")
 
 LONGEST_NAME = 1000  # characters; a profile's name lists every rule that was changed
 TEXT = 300  # characters of an error's message
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 60, 60, 40
 _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
@@ -107,3 +111,18 @@ def named(
     if member is None:
         raise ValueError(unknown(what, x, known, others, listed))
     return member
+
+
+def as_int(value: Any, what: str) -> int:
+    """An integer of any type as an int; raise a TypeError that names `what` for anything else."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    return int(value.__index__())
+
+
+def caller_level() -> int:
+    """The `stacklevel` of a warning for the first caller outside fpemu."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from fpemu.formats.lookup import brief, check_name, choose, named, near
+from fpemu.formats.lookup import as_int, brief, check_name, choose, named, near
 from fpemu.formats.rules import (
     RULE_TYPES,
     DivisionByZero,
@@ -145,8 +145,8 @@ class Profile:
             object.__setattr__(self, rule, choose(kind, getattr(self, rule), rule))
         rows = ((who, tuple((rule, getattr(value, "value", value)) for rule, value in row)) for who, row in self.rows)
         object.__setattr__(self, "rows", tuple(rows))
-        if self.nan_code is not None and (isinstance(self.nan_code, bool) or not isinstance(self.nan_code, int)):
-            raise TypeError(f"nan_code must be an int or None, not {type(self.nan_code).__name__}")
+        if self.nan_code is not None:
+            object.__setattr__(self, "nan_code", as_int(self.nan_code, "nan_code"))
 
     def __hash__(self) -> int:
         # Stored in __dict__: every call looks the profile up in caches.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from fpemu.formats.lookup import brief, unknown
+from fpemu.formats.lookup import as_int, brief, unknown
 
 
 class Rounding(enum.Enum):
@@ -67,8 +67,7 @@ class Stochastic:
             raise ValueError(f"unknown stochastic variant {brief(variant)}: allowed are 'A', 'B', 'C', 'equal'")
         if bits is None:
             bits = 1 if variant == "equal" else 32
-        if isinstance(bits, bool) or not isinstance(bits, int):
-            raise TypeError(f"stochastic bits must be an int, not {type(bits).__name__}")
+        bits = as_int(bits, "stochastic bits")
         if not 1 <= bits <= 32:
             raise ValueError(f"stochastic bits must be 1 to 32, not {bits}")
         if variant == "equal" and bits != 1:
