@@ -23,7 +23,7 @@ def left_out(peer: Peer) -> list[str]:
         found.append("NaN: the tool refuses it")
     for formats, how in (((), peer.nan), (peer.nan_class, "class")):
         if how == "class" and (formats or peer.nan == "class"):
-            found.append(f"{', '.join(formats) or 'all'}: the codes of NaN; that it is a NaN is compared")
+            found.append(f"{', '.join(formats) or 'all'}: the code of a NaN; both must be NaN")
     return list(dict.fromkeys(found))
 
 
@@ -42,7 +42,7 @@ def asked() -> list[tuple[str, str, str, str, str]]:
             modes = ", ".join(dict.fromkeys(mode for mode in roundings if mode))
             rows.append((name, f"{library} ({modes})" if modes else library, *cells))
         if not found:
-            rows.append((name, "nobody", "-", "-", "-"))
+            rows.append((name, "no tool", "-", "-", "-"))
     return rows
 
 
@@ -55,9 +55,9 @@ def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 def tables() -> list[str]:
     """The lines of both tables."""
     return [
-        *table(("profile", "asked", "targets", "sources", "not compared, and why"), asked()),
+        *table(("profile", "tool", "targets", "sources", "not compared, and why"), asked()),
         "",
-        *table(("source", "the numbers"), list(KINDS.items())),
+        *table(("source", "numbers"), list(KINDS.items())),
     ]
 
 

@@ -202,34 +202,34 @@ def nan_of(*kinds: str) -> Callable[[Array], Array]:
 
 UINT32 = Mask(
         ("uint32",),
-        "floats: NaN, -infinity; from 2^32 up unless the low 32 bits are 0; below -2^31 unless they are 2^31",
+        "floats: NaN; -infinity; 2^32 and above unless the low 32 bits are 0; below -2^31 unless they are 2^31",
         depends_in_uint32,
-        "undefined in C; the answer depends on an element's place and the array's length: no profile can hold it",
+        "undefined in C; depends on the element's position and the array's length: no profile can reproduce it",
         (1e10, "float64", 67, (1410065408, 0)),
     )  # fmt: skip
 
 
 E8M0_NEAREST = Mask(
     ("float8_e8m0fnu",), "above 2^-127 and nearer to it than to 2^-126", near_smallest_scale,
-    "a defect: what is nearer to 2^-127 goes to 2^-126", (1.25 * 2.0**-127, "float32", 1, (1,)),
+    "a defect: the result is 2^-126", (1.25 * 2.0**-127, "float32", 1, (1,)),
 )  # fmt: skip
 E8M0_UP = Mask(
-    ("float8_e8m0fnu",), "not 0, to 2^-127", to_smallest_scale,
-    "a defect: 2^-127, which the format has, and what should go up to it go to 2^-126", (2.0**-127, "float32", 1, (1,)),
+    ("float8_e8m0fnu",), "nonzero numbers up to 2^-127", to_smallest_scale,
+    "a defect: the result is 2^-126", (2.0**-127, "float32", 1, (1,)),
 )  # fmt: skip
 INT4_END = Mask(
-    SMALL_INTS, "float64: above 2^31 - 1 and below 2^31", just_below_2_31, "out of range by its own comparison: 0",
+    SMALL_INTS, "float64: above 2^31 - 1 and below 2^31", just_below_2_31, "out of range by the tool's comparison: 0",
     (2147483647.5, "float64", 1, (0,)),
 )  # fmt: skip
 TORCH_NANS = (
     Mask(
         ("bfloat16",), "NaN of float32 and float64", nan_of("float32", "float64"),
-        "the code depends on an element's place and the array's length; the profile has the vector loop's",
+        "depends on the element's position and the array's length; the profile has the vector loop's code",
         (float("nan"), "float32", 67, (0x7FC0, 0xFFFF)),
     ),
     Mask(
         ("float32",), "NaN of float16", nan_of("float16"),
-        "the code depends on an element's place and the array's length; the profile has the vector loop's",
+        "depends on the element's position and the array's length; the profile has the vector loop's code",
         (float("nan"), "float16", 67, (0x7FC00000, 0x7FFFFFFF)),
     ),
 )  # fmt: skip

@@ -16,18 +16,18 @@ Array = np.ndarray[Any, Any]
 KINDS = {
     "bfloat16": "every bfloat16 pattern, as float32",
     "float16": "every float16 pattern, as float32",
-    "float32": "float32: every exponent field with 77 significands; each chosen midpoint with its neighbours",
-    "float64": "float64: each chosen midpoint, its neighbours, and what float32 cannot tell from it; extremes; no NaN",
-    "float32 NaN": "float32: NaN of both signs, quiet and signalling, each payload bit",
+    "float32": "float32: every exponent field with 77 significands; chosen midpoints and their neighbours",
+    "float64": "float64: chosen midpoints, their neighbours, and numbers 2^-30 (relative) away; extremes; no NaN",
+    "float32 NaN": "float32: quiet and signaling NaNs of both signs, with each payload bit",
     "float64 NaN": "float64: the same",
     "bfloat16 array": "every bfloat16 pattern, as the tool's own bfloat16",
     "float16 array": "every float16 pattern, as float16",
-    "float32 edges": "float32: about every power of two to 2^65, halves among them; NaN, infinities, ends",
+    "float32 edges": "float32: around every power of two up to 2^65, also non-integers; NaN, infinities, extremes",
     "float64 edges": "float64: the same",
-    "int64": "int64: small ones; about every power of two the midpoints of formats with few digits",
-    **{f"{kind} array": f"{kind}: about every power of two" for kind in (
+    "int64": "int64: small numbers; around every power of two, midpoints of formats with low precision",
+    **{f"{kind} array": f"{kind}: around every power of two" for kind in (
         "int8", "uint8", "int16", "uint16", "int32", "uint32", "uint64")},
-    "bool array": "bool: both",
+    "bool array": "bool: both values",
 }  # fmt: skip
 
 
