@@ -21,14 +21,14 @@ from fpemu.formats import FLOAT32, FLOAT64, INT8, INT64, FloatFormat, Format, In
 from fpemu.formats import dtype as find_format
 from fpemu.formats.facts.exactness import holds, span, sums_round_once
 from fpemu.formats.facts.reals import exact_text
-from fpemu.formats.lookup import brief, near
+from fpemu.formats.lookup import brief, check_word, near
 from fpemu.formats.rules import NegativeZero, Rounding, SubnormalsIn, SubnormalsOut
 
 DOT_PRODUCTS = ("dot", "vecdot")  # reductions of two operands
 MATRICES = "fpemu.vecdot(A, B) for products of rows, fpemu.vecdot(A[:, None, :], B.T) for the product of two matrices"
 NUMBERS = "to multiply by a number, use fpemu.multiply"
 _OFTEN = 1 << 30  # terms after which the accumulator propagates its carries
-STEPS_KEY = 0x9E6C63D0876A9A63  # gives the steps a stream of random integers of their own
+STEPS_KEY = 0x9E6C63D0876A9A63  # makes the steps' random integers a separate stream
 
 
 class Summation(NamedTuple):
@@ -39,7 +39,7 @@ class Summation(NamedTuple):
     products: str = "exact"
 
     def checked(self, name: str) -> Summation:
-        """Itself; raises TypeError or ValueError for words that are not allowed."""
+        """Return self; raise TypeError or ValueError if a field is not allowed."""
         known = ("sequential", "pairwise")
         if isinstance(self.order, bool) or not isinstance(self.order, str | int | np.integer):
             raise TypeError(f"{name}: summation is 'sequential', 'pairwise' or an int, not {brief(self.order)}")
@@ -49,14 +49,11 @@ class Summation(NamedTuple):
                 f"{near(self.order, list(known))}"
             )
         if not isinstance(self.order, str) and self.order < 1:
-            raise ValueError(f"{name}: summation by blocks needs 1 or more numbers in each, not {brief(self.order)}")
-        if not isinstance(self.products, str):
-            raise TypeError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
-        if self.products not in ("exact", "rounded"):
-            raise ValueError(f"{name}: products is 'exact' or 'rounded', not {brief(self.products)}")
+            raise ValueError(f"{name}: summation by runs needs runs of 1 or more terms, not {brief(self.order)}")
+        check_word(self.products, ("exact", "rounded"), f"products of {name}")
         if self.accumulate is None and (self.order, self.products) != ("sequential", "exact"):
             raise ValueError(
-                f"{name}: without accumulate= the exact result is rounded once: no order and no product matters"
+                f"{name}: without accumulate= the exact result is rounded once: summation= and products= have no effect"
             )
         return self
 
@@ -81,13 +78,13 @@ class Summation(NamedTuple):
 class SumRows(NamedTuple):
     """Operands of a reduction as rows, and how results of rows become results of the call."""
 
-    codes: list[NDArray[Any]]  # of each operand: one row after the other
+    codes: list[NDArray[Any]]  # of each operand, row after row
     length: int
-    shape: tuple[int, ...]  # the result's
-    inner: int  # distance of one row's results, in C order
+    shape: tuple[int, ...]  # of the result
+    inner: int  # distance in C order between two results of one row
 
     def back(self, results: NDArray[Any], every: bool) -> NDArray[Any]:
-        """Results row by row, in the result's shape."""
+        """Rearrange results that are ordered row by row into the result's shape."""
         if not every:
             return results.reshape(self.shape)
         outer = results.size // (self.inner * self.length) if results.size else 0
@@ -103,7 +100,7 @@ class SumRows(NamedTuple):
         return slice(row * self.length, (row + 1) * self.length), step
 
     def results_per_row(self, every: bool) -> tuple[int, int]:
-        """The number of a row's results, and the number of rows that have results."""
+        """The number of results of a row, and the number of rows with results."""
         each = self.length if every else 1
         return each, math.prod(self.shape) // each if each else 0
 
@@ -155,7 +152,7 @@ def _broadcast_vectors(name: str, codes: list[NDArray[Any]], axis: int) -> list[
 
 
 def rest_rows(name: str, shapes: list[tuple[int, ...]], rests: Rests, axis: Axis) -> list[NDArray[np.intp]]:
-    """Slots: for each code of each operand's rows the index in the operand's rest, counted from 1, or 0."""
+    """Slots: the index of each code of the operands' rows in the operand's rest, counted from 1, or 0."""
     slots = []
     for shape, rest in zip(shapes, rests, strict=True):
         numbers = np.zeros(math.prod(shape), np.intp)
@@ -168,7 +165,7 @@ def rest_rows(name: str, shapes: list[tuple[int, ...]], rests: Rests, axis: Axis
 def describe_sum(
     rows: SumRows, slots: Sequence[NDArray[np.intp]], call: OperationCall, codes: NDArray[Any], index: tuple[int, ...]
 ) -> str:
-    """One result in words: "sum([300.0, 300.0]) = nan in float8_e4m3fn"."""
+    """One result as text: "sum([300.0, 300.0]) = nan in float8_e4m3fn"."""
     row, step = rows.terms(index, call.name == "cumsum")
     texts = []
     for i, (terms, fmt) in enumerate(zip(rows.codes, call.formats, strict=True)):
@@ -195,7 +192,7 @@ def exact_sums(call: OperationCall, rows: SumRows) -> Results:
     loop = exact_loop(call.name in DOT_PRODUCTS)
     results, count = rows.results_per_row(every)
     digits = _accumulator_words(call.formats, rows.length)
-    out = np.empty(count * results, np.uint64)  # whatever the codes' type is: fewer loops are compiled
+    out = np.empty(count * results, np.uint64)  # for all code types, which saves compiling a loop for each
     flags = np.zeros(out.size if call.flags_wanted else 0, np.uint8)
     specs = call.formats[0].spec, call.formats[-1].spec
 
@@ -245,7 +242,7 @@ def _sum_by_general_kernel(
     out: NDArray[np.uint64],
     flags: NDArray[np.uint8],
 ) -> None:
-    """Steps by the kernel for all formats and rules, for rows of which the first has the number `row`."""
+    """Compute steps by the kernel for all formats and rules; `row`: the index of the first row."""
     from fpemu.kernels.cpu.sums import accumulate_array
 
     length, every, codes, target = rows.length, call.name == "cumsum", rows.codes, call.target
@@ -270,7 +267,7 @@ def _sum_by_general_kernel(
 
 
 class Carrier(NamedTuple):
-    """A float of the FPU that computes a format's steps, and the constants of `float_steps_array`."""
+    """A float type of the FPU in which a format's steps are computed, and the constants of `float_steps_array`."""
 
     float: FloatFormat
     constants: NDArray[Any]
@@ -278,7 +275,7 @@ class Carrier(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def carrier(by: FloatFormat | IntFormat, rules: Profile, source: FloatFormat | IntFormat) -> Carrier | None:
-    """The FPU's float in which sums of a format's values may be rounded first; see `fpemu.kernels.cpu.sums`."""
+    """The FPU's float in which sums of a format's values can be rounded first; see `fpemu.kernels.cpu.sums`."""
     if not isinstance(by, FloatFormat) or not (by.signed and by.subnormals and by.zero and by.has("negative_zero")):
         return None
     plain = (rules.rounding, rules.subnormals_in, rules.subnormals_out, rules.negative_zero) == (

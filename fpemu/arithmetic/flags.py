@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fpemu.formats import Format, IntFormat
 from fpemu.formats.facts.codes import NumberClass, classes_of
 from fpemu.formats.facts.text import dyadic_text
-from fpemu.formats.lookup import brief, caller_level, near
+from fpemu.formats.lookup import caller_level, check_word
 from fpemu.kernels import opcodes
 
 __all__ = [
@@ -73,27 +73,27 @@ class Flags:
 
     @property
     def inexact(self) -> NDArray[np.bool_]:
-        """The result differs from the exact one (7.6)."""
+        """Whether the result differs from the exact one (7.6)."""
         return self._raised(opcodes.INEXACT_FLAG)
 
     @property
     def underflow(self) -> NDArray[np.bool_]:
-        """The result is tiny and inexact (7.5)."""
+        """Whether the result is tiny and inexact (7.5)."""
         return self._raised(opcodes.UNDERFLOW_FLAG)
 
     @property
     def overflow(self) -> NDArray[np.bool_]:
-        """The rounded magnitude is beyond the largest finite one (7.4)."""
+        """Whether the rounded magnitude exceeds the largest finite number (7.4)."""
         return self._raised(opcodes.OVERFLOW_FLAG)
 
     @property
     def divide_by_zero(self) -> NDArray[np.bool_]:
-        """An exact infinity from finite operands (7.3)."""
+        """Whether finite operands give an exact infinity (7.3)."""
         return self._raised(opcodes.DIVIDE_BY_ZERO_FLAG)
 
     @property
     def invalid(self) -> NDArray[np.bool_]:
-        """No number is a meaningful result, or an operand is a signalling NaN (7.2)."""
+        """Whether no number is a meaningful result, or an operand is a signalling NaN (7.2)."""
         return self._raised(opcodes.INVALID_FLAG)
 
     def __eq__(self, other: object) -> bool:
@@ -110,13 +110,13 @@ class Flags:
 
 
 def flag_names(bits: int) -> list[str]:
-    """The names of the flags in a mask."""
+    """Return the names of the flags in a mask."""
     return [name for bit, name in enumerate(Flags.NAMES) if bits >> bit & 1]
 
 
 MODES = ("ignore", "warn", "raise")
 LISTED_TERMS = 3  # terms of a sum in a message
-# Flags in the order of messages, the gravest first: (name, bit)
+# (name, bit) of each flag, the most serious first, as messages list them
 _GRAVEST_FIRST = [(name, 1 << bit) for bit, name in reversed(list(enumerate(Flags.NAMES)))]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -241,16 +241,16 @@ class errstate:  # noqa: N801 - as numpy's
     See Also
     --------
     Flags : the flags raised, element by element, of an operation called with ``return_flags=True``.
-    numpy.errstate : the same for numpy's own opcodes.
+    numpy.errstate : the same for numpy's own operations.
 
     Notes
     -----
-    No bit of a result depends on it.  An operation that ends in a `FlagError` has written nothing: its `out`, or the
+    It changes no bit of a result.  An operation that ends in a `FlagError` has written nothing: its `out`, or
     Array on the left of ``+=``, is unchanged.  It raises one error for all its elements, or gives one `FlagWarning`.
 
-    All operations with `return_flags` are affected, as functions, operators and numpy's ufuncs.  Casts (`cast`,
-    `encode`, `Array.astype`, `array`, assignment to elements) are not operations; `convert` is.  A profile that rounds
-    through float32 has no flags and raises ValueError.
+    All operations with `return_flags` are affected, called as functions, operators or numpy's ufuncs.  Casts (`cast`,
+    `encode`, `Array.astype`, `array`, assignment to elements) are not operations; `convert` is.  Under a profile that
+    rounds through float32 there are no flags: operations raise ValueError.
 
     A context belongs to its thread and its asynchronous task, as with `contextvars`: new threads begin without one, new
     tasks with the one that they are created in.  It is also a decorator of functions and coroutine functions.
@@ -278,16 +278,11 @@ class errstate:  # noqa: N801 - as numpy's
         underflow: str | None = None,
         inexact: str | None = None,
     ) -> None:
-        _check_mode("all", all)
-        named = {
-            "invalid": invalid,
-            "divide_by_zero": divide_by_zero,
-            "overflow": overflow,
-            "underflow": underflow,
-            "inexact": inexact,
-        }
-        for name, mode in named.items():
-            _check_mode(name, mode)
+        modes = invalid, divide_by_zero, overflow, underflow, inexact
+        named = dict(zip(reversed(Flags.NAMES), modes, strict=True))
+        for name, mode in (("all", all), *named.items()):
+            if mode is not None:
+                check_word(mode, MODES, f"errstate mode of {name}")
         self._modes = {name: all if mode is None else mode for name, mode in named.items()}
 
     def __enter__(self) -> errstate:
@@ -309,7 +304,7 @@ class errstate:  # noqa: N801 - as numpy's
 
     def __call__(self, function: _Decorated) -> _Decorated:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError("errstate decorates no generator functions: use `with errstate(...)` around the loop")
+            raise TypeError("errstate cannot decorate a generator function: use `with errstate(...)` around the loop")
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -330,19 +325,10 @@ class errstate:  # noqa: N801 - as numpy's
         return f"errstate({', '.join(f'{name}={mode!r}' for name, mode in self._modes.items() if mode is not None)})"
 
 
-def _check_mode(name: str, mode: Any) -> None:
-    if mode is None:
-        return
-    if not isinstance(mode, str):
-        raise TypeError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}")
-    if mode not in MODES:
-        raise ValueError(f"errstate: {name} is 'ignore', 'warn' or 'raise', not {brief(mode)}{near(mode, list(MODES))}")
-
-
 def raise_or_warn(
     modes: Modes, operation: str, bits: NDArray[np.uint8], describe: Callable[[tuple[int, ...]], str]
 ) -> None:
-    """Raise an error or warn if an operation raised flags for which a context demands it.
+    """Raise an error or warn if an operation raised flags that the context treats as errors or warnings.
 
     Parameters
     ----------
@@ -351,12 +337,12 @@ def raise_or_warn(
     bits : numpy.ndarray of uint8
         The flags, of the result's shape.
     describe : callable
-        The operands and the result at an index, in words.
+        A function that returns the operands and the result at an index as text.
 
     Raises
     ------
     FlagError
-        Or the error that the warnings' filters make of a FlagWarning: call this before anything is written.
+        Or FlagWarning, if the warning filters turn it into an error: call this before anything is written.
     """
     raised = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
     if raised & modes.errors:
@@ -384,7 +370,7 @@ def _message_and_flags(
 
 
 def value_text(code: Any, fmt: Format) -> str:
-    """A code's value in words: "448.0", "-3", "signalling nan", "3 * 2**5000"."""
+    """A code's value as text: "448.0", "-3", "signalling nan", "3 * 2**5000"."""
     number = int(code)
     if classes_of(np.array([number], fmt.code_dtype), fmt)[0] == NumberClass.SIGNALING_NAN:
         return "signalling nan"
@@ -399,7 +385,8 @@ def value_text(code: Any, fmt: Format) -> str:
 def listed(codes: NDArray[Any], fmt: Format, others: Sequence[str] = (), which: Sequence[int] = ()) -> str:
     """The first values of a row: "[448.0, 1.0, 2.0, ... (512 numbers)]".
 
-    `others`: numbers that the format does not hold; `which`: for each value its index in them, counted from 1, or 0.
+    `others`: numbers that the format does not contain; `which`: the index in `others` of each value, counted from 1;
+    0 for values that the format contains.
     """
     texts = [value_text(code, fmt) for code in codes[:LISTED_TERMS]]
     texts = [others[n - 1] if n else text for text, n in zip(texts, which, strict=False)] if others else texts

@@ -36,8 +36,29 @@ from fpemu.kernels import columns
 __all__ = ["Evaluation", "EvaluationStep", "compute", "evaluate"]
 
 
+class _Approximation:
+    """A result in a format beside its exact value."""
+
+    result: Code
+    exact: Exact | None
+
+    @property
+    def error(self) -> Fraction | None:
+        """The result minus the exact value; None if either is not a number."""
+        value, exact = self.result.exact, self.exact
+        return None if value is None or exact is None or exact.scale else value - exact.number
+
+    @property
+    def ulps(self) -> Fraction | None:
+        """The error's magnitude in units of the quantum at the exact value."""
+        error, exact = self.error, self.exact
+        if error is None or exact is None or (error and not exact.number):  # no quantum at the exact value 0
+            return None
+        return abs(error) / quantum(exact.number, self.result.format)
+
+
 @dataclasses.dataclass(frozen=True)
-class EvaluationStep:
+class EvaluationStep(_Approximation):
     """One operation, or the rounding of a literal number.
 
     Parameters
@@ -61,16 +82,6 @@ class EvaluationStep:
     result: Code
     flags: tuple[str, ...] | None
     place: TextRange
-
-    @property
-    def error(self) -> Fraction | None:
-        """The result minus the exact value; None if either is not a number."""
-        return _error(self.result, self.exact)
-
-    @property
-    def ulps(self) -> Fraction | None:
-        """The error's magnitude in units of the quantum at the exact value."""
-        return _ulps(self.result, self.exact)
 
     @property
     def rounding(self) -> str:
@@ -107,7 +118,7 @@ class EvaluationStep:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(_Approximation):
     """The value of an expression in a format, the steps to it, and the exact value.
 
     Parameters
@@ -124,16 +135,6 @@ class Evaluation:
     result: Code
     steps: tuple[EvaluationStep, ...]
     exact: Exact | None
-
-    @property
-    def error(self) -> Fraction | None:
-        """The result minus the exact value; None if either is not a number."""
-        return _error(self.result, self.exact)
-
-    @property
-    def ulps(self) -> Fraction | None:
-        """The error's magnitude in units of the quantum at the exact value."""
-        return _ulps(self.result, self.exact)
 
     @property
     def flags(self) -> tuple[str, ...] | None:
@@ -166,18 +167,6 @@ def _exact_facts(exact: Exact | None) -> dict[str, Any] | None:
     return {"text": exact.text, "ratio": ratio, "approximate": exact.more or exact.scale != 0}
 
 
-def _error(result: Code, exact: Exact | None) -> Fraction | None:
-    value = result.exact
-    return None if value is None or exact is None or exact.scale else value - exact.number
-
-
-def _ulps(result: Code, exact: Exact | None) -> Fraction | None:
-    error = _error(result, exact)
-    if error is None or exact is None or (error and not exact.number):  # no quantum at the exact value 0
-        return None
-    return abs(error) / quantum(exact.number, result.format)
-
-
 def _direction(value: Fraction, exact: Exact) -> str:
     """The direction from an exact value of large exponent to a value: "exact", "up" or "down"."""
     if not value or (value < 0) != (exact.number < 0):
@@ -194,7 +183,7 @@ def _direction(value: Fraction, exact: Exact) -> str:
 
 
 class _Operand(NamedTuple):
-    """The value of a node: as the argument of an operation, in words, and exactly.
+    """The value of a node: as the argument of an operation, as text, and exactly.
 
     `exact`: the exact value of the argument; `whole`: the value of the node in exact arithmetic throughout.
     """
@@ -221,11 +210,11 @@ def evaluate(
         See `fpemu.inspection.expressions.parse_expression`.
     fmt : str, Format or dtype
     profile : Profile, optional
-        The rules; default the format's own.
+        The rules; default: the format's own.
     seed : int, optional
         For stochastic rounding.
     exact_literals : bool
-        Literal numbers are operands with all their digits, instead of being rounded first.
+        Whether literal numbers enter operations with all their digits, instead of being rounded first.
 
     Returns
     -------
@@ -275,7 +264,7 @@ class _Run:
         self.steps: list[EvaluationStep] = []
 
     def evaluation(self) -> Evaluation:
-        # a literal alone is rounded: it is no operand
+        # a literal alone is not an operand, so it is rounded
         value = self.rounded(self.tree) if isinstance(self.tree, NumberNode) else self.value_of(self.tree)
         assert value.code is not None
         return Evaluation(self.text, value.code, tuple(self.steps), value.whole)
@@ -370,7 +359,7 @@ def _is_scaleb(node: OperationNode) -> bool:
 
 
 def _in_words(node: OperationNode, operands: list[str]) -> str:
-    """An operation with its operands, as an expression."""
+    """The text of an operation with its operands."""
     if not node.symbol:
         return f"{node.operation.name}({', '.join(operands)})"
     if len(operands) == 1:
@@ -394,7 +383,7 @@ def compute(text: str, fmt: Any, variables: Mapping[str, Array], profile: Profil
     fmt : str, Format or dtype
     variables : mapping of str to Array
     profile : Profile, optional
-        The rules; default the format's own.
+        The rules; default: the format's own.
 
     Returns
     -------

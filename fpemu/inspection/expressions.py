@@ -1,4 +1,4 @@
-"""Parse arithmetic expressions into trees; nothing is evaluated here."""
+"""Parse arithmetic expressions into trees; without evaluating them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALLOWED = (
     "allowed are + - * / **, parentheses, numbers (0.1, 1e-3, 0x1.8p-3), codes (0x3C, 0b101), inf, nan, and "
     f"functions: {', '.join(sorted(OPERATIONS))}"
 )
-# Candidates for numbers and codes, which `fpemu.formats.facts.literals` reads; 0x1e-3 is a difference
+# What may be a number or a code, to be read by `fpemu.formats.facts.literals`; 0x1e-3 is a difference
 _NUMBER = re.compile(r"(?<![\w.])(?:0x[\w.]*(?:(?<=p)[+-]\w+)?|\.?\d[\w.]*(?:(?<=e)[+-]\w+)?)", re.IGNORECASE)
 _BINARY: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
@@ -132,7 +132,7 @@ def parse_expression(text: str, names: tuple[str, ...] = ()) -> Node:
 
 
 class _Parser:
-    """Parses with Python's grammar; names of equal length replace numbers, so that all digits are kept."""
+    """A parser that uses Python's grammar; it replaces numbers by names of equal length to preserve all digits."""
 
     def __init__(self, text: str, names: tuple[str, ...]) -> None:
         self.text = text = re.sub(r"\s", " ", text)

@@ -28,10 +28,10 @@ __all__ = ["dequantize"]
 
 _FLOAT_FORMATS: dict[np.dtype[Any], FloatFormat] = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 _DTYPES = tuple(_FLOAT_FORMATS)
-DIFFERENCE_BITS = 31  # bits of the differences of integers that the kernels take
-PRODUCT = FloatFormat("product", 64, 49)  # two numbers hold a product of 53 and 24 digits, in any range
+DIFFERENCE_BITS = 31  # most bits of the differences of integers that kernels accept
+PRODUCT = FloatFormat("product", 64, 49)  # two such numbers represent a product of 53 and 24 digits, in any range
 LEAST_ZERO_POINT = -(1 << 30)  # a zero point far below all integers, for scales that are not finite
-LOOKED_UP = 4  # bits of elements whose values fit a register
+LOOKED_UP = 4  # most bits of elements whose values fit into a register
 
 
 def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -69,7 +69,7 @@ def dequantize(q: QuantizedParts, dtype: np.dtype[Any], out: NDArray[Any] | None
 
 
 def _with_offset(q: QuantizedParts, offset: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Element x scale + offset, rounded once; the product rounded first where the profile's `Steps` do so."""
+    """Element x scale + offset, rounded once; the product is rounded first if the profile's `Steps` do that."""
     if _decode(q) == "product_plus_offset":
         plain = q.without_offset()
         product = dequantize(plain, np.dtype(np.float32), None)
@@ -84,7 +84,7 @@ def _decode(q: QuantizedParts) -> str:
 
 
 def _span_of_second(second: float | None) -> Span:
-    """The span of the second level's scale: of 1 without one; 0, NaN and infinity are exact in every product."""
+    """The span of the second level's scale; that of 1 if there is none, or it multiplies exactly: 0, NaN, infinity."""
     if second is None or not 0 < second < math.inf:
         return Span(0, 0, 0)
     integer, divisor = second.as_integer_ratio()
@@ -93,15 +93,15 @@ def _span_of_second(second: float | None) -> Span:
 
 @functools.lru_cache(maxsize=64)
 def _span_of_differences(element: IntFormat, zero_point: IntFormat | int) -> Span:
-    """The span of elements less zero points."""
+    """The span of elements minus zero points."""
     ends = (zero_point, zero_point) if isinstance(zero_point, int) else (zero_point.min_int, zero_point.max_int)
-    lowest = element.min_int - element.symmetric  # decodes, though it is never produced
+    lowest = element.min_int - element.symmetric  # it decodes, but casts never produce it
     bits = max(element.max_int - ends[0], ends[1] - lowest).bit_length()
     return Span(bits, 0, bits)
 
 
 def _is_integer(element: Format) -> bool:
-    """Whether `_elements` gives integers, without regard to fraction bits."""
+    """Whether `_elements` returns integers, ignoring fraction bits."""
     return isinstance(element, IntFormat) and (not element.signed or element.encoding == "twos_complement")
 
 
@@ -149,7 +149,7 @@ def _factors(q: QuantizedParts, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any
 
 
 def _elements(codes: NDArray[Any], element: Format, scratch: Scratch) -> NDArray[Any]:
-    """Codes as numbers; of formats that `_is_integer` accepts as integers, without regard to fraction bits."""
+    """Codes as numbers; as integers, ignoring fraction bits, for formats that `_is_integer` accepts."""
     from fpemu.kernels.cpu.blocks import sign_extended
 
     flat = np.ascontiguousarray(codes).reshape(-1)
@@ -178,32 +178,28 @@ def _decoding(element: Format) -> Plan:
 
 @functools.lru_cache(maxsize=64)
 def _lookup_kernel(element: Format, dtype: np.dtype[Any]) -> Callable[..., None] | None:
-    """A kernel from codes to numbers times factors in one pass; None if the format has none."""
-    from fpemu.kernels.cpu import blocks as kernels
+    """A kernel that decodes and multiplies by factors in one pass; None if there is none for the format."""
+    from fpemu.kernels.cpu import blocks
 
     if isinstance(element, IntFormat) or element.bits > 8 or not holds(FLOAT32, element) or dtype != np.float32:
         return None
     if element.bits <= LOOKED_UP:
         codes = np.minimum(np.arange(1 << LOOKED_UP, dtype=np.uint8), element.code_count - 1)  # above: never looked up
         table = np.asarray(decode(codes, element), np.float32)
-        return lambda codes, *rest: kernels.looked_up(codes, table, kernels.PERMUTES, *rest)
+        return lambda codes, *rest: blocks.looked_up(codes, table, blocks.PERMUTES, *rest)
     words = widening(element) if isinstance(element, FloatFormat) else None
     if words is None:
         return None
-    return lambda codes, *rest: kernels.widened_times(codes, words, *rest)
+    return lambda codes, *rest: blocks.widened_times(codes, words, *rest)
 
 
 def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: BlockRows, out: NDArray[Any]) -> None:
-    from fpemu.kernels.cpu import blocks as kernels
+    from fpemu.kernels.cpu import blocks
 
     shape = rows.height, rows.blocks
     codes, to = q.codes.reshape(rows.height, rows.length), out.reshape(rows.height, rows.length)
     factors = factors.reshape(shape)
-    zeros = (
-        None
-        if q.zero_points is None
-        else np.maximum(np.asarray(q.zero_points, np.int64), LEAST_ZERO_POINT).reshape(shape).astype(np.int32)
-    )
+    zeros = None if q.zero_points is None else _bounded_zero_points(q.zero_points).reshape(shape)
     cut, scratch, element = rows.cut, Scratch(), q.scheme.element
     lookup = None if zeros is not None or last is None else _lookup_kernel(element, out.dtype)
 
@@ -220,21 +216,23 @@ def _by_rows(q: QuantizedParts, factors: NDArray[Any], last: Any, rows: BlockRow
             return
         numbers = _elements(of_chunk, element, scratch)
         if last is None:
-            kernels.divided(numbers, by, cut.block, target)
+            blocks.divided(numbers, by, cut.block, target)
         elif zeros is None:
-            kernels.multiplied(numbers, by, cut.block, last, target)
+            blocks.multiplied(numbers, by, cut.block, last, target)
         else:
-            kernels.shifted_back(numbers, per_cut_block(zeros, chunk), by, cut.block, target)
+            blocks.shifted_back(numbers, per_cut_block(zeros, chunk), by, cut.block, target)
 
     cut.for_each_chunk(work)
+
+
+def _bounded_zero_points(zeros: NDArray[Any]) -> NDArray[np.int32]:
+    return np.maximum(np.asarray(zeros, np.int64), LEAST_ZERO_POINT).astype(np.int32)
 
 
 def _by_element(q: QuantizedParts, factors: NDArray[Any], last: Any, out: NDArray[Any]) -> None:
     numbers = _elements(q.codes, q.scheme.element, Scratch())
     if q.zero_points is not None:
-        numbers = numbers.astype(np.int32) - q.layout.per_element(
-            np.maximum(np.asarray(q.zero_points, np.int64), LEAST_ZERO_POINT)
-        ).astype(np.int32)
+        numbers = numbers.astype(np.int32) - q.layout.per_element(_bounded_zero_points(q.zero_points))
     with np.errstate(all="ignore"):
         numbers, by = numbers.astype(factors.dtype), q.layout.per_element(factors)
         out[...] = numbers / by if last is None else numbers * by * last
@@ -271,7 +269,7 @@ def _per_element(q: QuantizedParts, of_blocks: Array) -> Array:
 
 
 def _differences(q: QuantizedParts) -> list[Array]:
-    """Elements less their zero points; or numbers of the same sign, and two numbers whose sum is the difference."""
+    """Elements minus their zero points: exact, or the rounded difference and two numbers whose sum is the exact one."""
     element, zero_point = q.scheme.element, q.scheme.zero_point
     numbers = Array(q.codes, element)
     if zero_point is None or q.zero_points is None:

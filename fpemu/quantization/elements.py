@@ -1,4 +1,4 @@
-"""Elements: codes of numbers over their blocks' scales, each quotient rounded by the element format's own casts."""
+"""Elements: codes of numbers over their blocks' scales, each quotient rounded by a cast to the element format."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from fpemu.quantization.definition.scaled_format import ScaledFormat
 __all__ = ["Elements", "QuotientMethod", "add_zero_points", "quotient_method"]
 
 LEAST_INVERSE = 2.0**-126  # of inverses in float32
-LEAST_QUANTUM = -100  # the exponent of an element's quantum, for which quotients in float32 are good enough
-SHORT_BITS = 16  # bits of an integer that float32 carries on the way
+LEAST_QUANTUM = -100  # the smallest exponent of an element's quantum for which float32 quotients suffice
+SHORT_BITS = 16  # most bits of an integer that is computed through float32
 
 
 class QuotientMethod(enum.Enum):
     """The ways to compute quotients of numbers and scales."""
 
-    RECIPROCAL_FLOAT32 = "times 1 / scale in float32: exact, as scales are powers of two"
-    RECIPROCAL_FLOAT64 = "times 1 / scale in float64: exact, as scales are powers of two"
-    DIVISION = "divided in float64, where a quotient lies on the exact one's side of wherever a rounding decides"
-    NEAR_TIE_DIVISION = "times 1 / scale in float32, and divided where that is near a tie"
-    INTEGERS = "as NEAR_TIE_DIVISION, and rounded to integers at once"
+    RECIPROCAL_FLOAT32 = "times 1 / scale in float32: exact, since scales are powers of two"
+    RECIPROCAL_FLOAT64 = "times 1 / scale in float64: exact, since scales are powers of two"
+    DIVISION = "divided in float64, whose quotient is on the same side of each rounding boundary as the exact one"
+    NEAR_TIE_DIVISION = "times 1 / scale in float32; divided instead where the product is near a tie"
+    INTEGERS = "as NEAR_TIE_DIVISION, and rounded to integers in the same loop"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -45,7 +45,7 @@ class QuotientMethod(enum.Enum):
 
 
 def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: bool) -> QuotientMethod | None:
-    """The FPU's way from numbers of a float type to codes; None where it would round twice.
+    """How the FPU computes codes from numbers of a float type; None if it would round twice.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: 
     source : numpy.dtype
         float32 or float64.
     scales_follow : bool
-        Whether scales follow from the numbers, so that no quotient is far beyond the element's largest value.
+        Whether scales are computed from the numbers, which bounds the quotients by about the element's largest value.
 
     Returns
     -------
@@ -120,8 +120,8 @@ class Elements:
     def __call__(
         self, x: NDArray[Any], divisors: NDArray[np.float64], zeros: NDArray[Any] | None, first: int, out: NDArray[Any]
     ) -> None:
-        """Codes into `out`; `first`: the position of the first element of `x`, in C order."""
-        from fpemu.kernels.cpu import blocks as kernels
+        """Write codes into `out`; `first`: the position of the first element of `x`, in C order."""
+        from fpemu.kernels.cpu import blocks
 
         method = self.method
         with np.errstate(over="ignore", under="ignore"):
@@ -132,7 +132,7 @@ class Elements:
             self.by_inverses(x, inverses, divisors, zeros, first, out)
             return
         quotients = self.scratch.of("quotients", x.size, method.dtype).reshape(x.shape)
-        kernels.divided(x, divisors, self.block, quotients)
+        blocks.divided(x, divisors, self.block, quotients)
         self._round(quotients, zeros, first, out)
 
     def by_inverses(
@@ -144,27 +144,27 @@ class Elements:
         first: int,
         out: NDArray[Any],
     ) -> None:
-        """Codes from the scales' inverses, and from the scales too where their inverses are not exact."""
-        from fpemu.kernels.cpu import blocks as kernels
+        """Write codes into `out`, from the scales' inverses, and from the scales where the inverses are not exact."""
+        from fpemu.kernels.cpu import blocks
 
         method = self.method
         if method is QuotientMethod.INTEGERS:
             points = np.zeros(inverses.shape, np.int32) if zeros is None else zeros.astype(np.int32)
-            kernels.integers(x, inverses, divisors, points, self.block, self._limits, self._mask, out)
+            blocks.integers(x, inverses, divisors, points, self.block, self._limits, self._mask, out)
             return
         quotients = self.scratch.of("quotients", x.size, method.dtype).reshape(x.shape)
         if method is QuotientMethod.NEAR_TIE_DIVISION:
-            kernels.float32_quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
+            blocks.float32_quotients(x, inverses, divisors, self.block, *self._ties, quotients.view(np.uint32))
         else:
-            kernels.multiplied(x, inverses, self.block, method.dtype.type(1), quotients)
+            blocks.multiplied(x, inverses, self.block, method.dtype.type(1), quotients)
         self._round(quotients, zeros, first, out)
 
     def _round(self, quotients: NDArray[Any], zeros: NDArray[Any] | None, first: int, out: NDArray[Any]) -> None:
-        """Round quotients to codes and add the zero points that are given."""
-        from fpemu.kernels.cpu import blocks as kernels
+        """Round quotients to codes and add the zero points, if any."""
+        from fpemu.kernels.cpu import blocks
 
         if zeros is not None and self._rounds_integers:
-            kernels.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
+            blocks.shifted_integers(quotients, zeros.astype(np.int32), self.block, self._limits, self._mask, out)
             return
         words = quotients.view(f"u{quotients.itemsize}")
         work = self._plan(quotients.dtype.name)
@@ -179,7 +179,7 @@ class Elements:
         out[...] = add_zero_points(integers.view(np.int32).reshape(quotients.shape), points, self.scheme)
 
     def _plan(self, source: str) -> Plan:
-        """From quotients to codes; looked up once, not for each piece."""
+        """The plan from quotients to codes, looked up once, not for each chunk."""
         if source not in self._plans:
             rules = self._target.check_profile(self.scheme.own_profile.elements)
             self._plans[source] = plan(find_format(source), self._target, rules, None)
@@ -187,7 +187,7 @@ class Elements:
 
     @functools.cached_property
     def _limits(self) -> NDArray[np.float64]:
-        """As `fpemu.kernels.cpu.blocks.shifted_integers` takes them."""
+        """The limits that `fpemu.kernels.cpu.blocks.shifted_integers` takes."""
         element = self.scheme.element
         assert isinstance(element, IntFormat)
         rules = lower_rules(INT32, INT32.check_profile(self.scheme.own_profile.elements), False, True)
@@ -200,7 +200,7 @@ class Elements:
 
     @functools.cached_property
     def _ties(self) -> tuple[np.uint32, np.uint32, np.uint32]:
-        """As `fpemu.kernels.cpu.blocks.is_near_tie` takes them."""
+        """The constants that `fpemu.kernels.cpu.blocks.is_near_tie` takes."""
         element = self.scheme.element
         assert isinstance(element, FloatFormat)
         tie = 1 << (24 - element.precision - 1)
@@ -208,13 +208,13 @@ class Elements:
 
 
 def _are_normal(inverses: NDArray[np.float32], divisors: NDArray[np.float64]) -> bool:
-    """Whether each inverse is normal, or NaN, or that of infinity."""
+    """Whether each inverse is normal, NaN, or the inverse of infinity."""
     small = (np.abs(inverses) < LEAST_INVERSE) & (divisors != np.inf)
     return not (small.any() or np.isinf(inverses).any())
 
 
 def add_zero_points(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: ScaledFormat) -> NDArray[Any]:
-    """Codes of integers plus their zero points, saturated.
+    """Return the codes of integers plus their zero points, saturated.
 
     Parameters
     ----------
@@ -229,6 +229,6 @@ def add_zero_points(integers: NDArray[Any], zeros: NDArray[np.int64], scheme: Sc
     """
     element = scheme.element
     assert isinstance(element, IntFormat)
-    # clipped, so that no sum overflows
+    # prevents overflow of the sums
     clipped = np.clip(integers.astype(np.int64), element.min_int - zeros, element.max_int - zeros)
     return np.asarray(encode(clipped + zeros, element))

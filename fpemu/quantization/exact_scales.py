@@ -1,4 +1,4 @@
-"""Exact scales: statistics of blocks over divisors, each quotient rounded once to the format of the scales."""
+"""Exact scales: statistics of blocks divided by divisors, each quotient rounded once to the scales' format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fpemu.quantization.statistics import Scales, Statistics, extent_of
 
 __all__ = ["ExactScales", "by_fractions", "codes_of_quotients", "rounded_quotients"]
 
-TINY = 2.0**-960  # below it float64 may lack digits of a quotient
+TINY = 2.0**-960  # below this float64 quotients may lack digits
 FLOAT32_DIGITS = 22  # of scales that are rounded from float32, at most
 FLOAT32_EMIN = -100  # of their formats, at least
 FRACTION_DIGITS = 60  # digits of a fraction rounded to odd
@@ -43,11 +43,11 @@ class ExactScales:
 
     @property
     def statistic(self) -> str:
-        """The statistic of blocks that scales follow from: the scale rule's."""
+        """The statistic from which scales are computed: the scale rule's."""
         return self.scheme.scale_rule.statistic
 
     def second_scale(self, statistics: Statistics) -> float:
-        """The second level's scale: the largest scale over the scale format's largest value, and never 0.
+        """The second level's scale: the largest scale divided by the scale format's largest value; never 0.
 
         It is 1 where all scales are 0, and the format's smallest positive number where it would round to 0.
         """
@@ -75,7 +75,7 @@ class ExactScales:
         return second
 
     def scales(self, statistics: Statistics, second: float | None, short_last: bool = False) -> Scales:
-        """Each block's scale; `second`: the second level's.  A shorter last block is like the others."""
+        """Each block's scale; `second`: the second level's.  A shorter last block is treated like the others."""
         scheme, rule = self.scheme, self.scheme.scale_rule
         extent, (low, high) = extent_of(statistics), statistics.ends
         infinite = {"nan": np.nan, "power": 2.0**128}.get(scheme.own_profile.infinite_block)
@@ -90,7 +90,7 @@ class ExactScales:
             extent = np.where(np.isfinite(extent), rounded, extent)
             low, high = np.zeros_like(extent), extent
         if not scheme.scale.has("nan") and np.isnan(extent).any():
-            raise ValueError(f"a block has a NaN or an infinity: its scale is to be a NaN, which {scheme.scale} lacks")
+            raise ValueError(f"a block has a NaN or an infinity: its scale must be NaN, but {scheme.scale} has no NaN")
         divisors = scheme.divisor, 1.0 if second is None else second
         if quotients_round_once(divisors, scheme.scale):
             codes = codes_of_quotients(extent, divisors[0] * divisors[1], scheme.scale, rule.rounding)
@@ -102,7 +102,7 @@ class ExactScales:
         """Scales from their codes."""
         values = decode(codes, self.scheme.scale)
         divisors = wide(np.asarray(values))
-        if second is not None:  # exact: of at most 24 digits each
+        if second is not None:  # exact: both have at most 24 digits
             fit = fpu_is_fit()
             divisors = divisors * second if fit else np.asarray(multiply(divisors, second, result="float64"))
         if self.scheme.scale.zero:
@@ -110,7 +110,7 @@ class ExactScales:
         return Scales(codes, values, divisors)
 
     def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
-        """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+        """Each block's zero point: lowest integer - (smallest number / scale), rounded and clipped to the range."""
         if self.statistic != "minmax":
             return np.full(scales.values.shape, self.scheme.middle, np.int64)
         lowest, least, most = self.zero_point_ends
@@ -127,13 +127,13 @@ class ExactScales:
         return element.min_int, max(element.min_int, fmt.min_int), min(element.max_int, fmt.max_int)
 
     def choice(self, statistics: Statistics, second: float | None) -> None:
-        """No larger scales are tried."""
+        """Return None: no larger scales are tried."""
 
 
 def codes_of_quotients(
     extent: NDArray[np.float64], divisor: float, fmt: FloatFormat, rounding: Rounding
 ) -> NDArray[Any]:
-    """Codes of extents, rounded to odd, over a divisor; see `quotients_round_once`."""
+    """Return the codes of quotients of extents, which are rounded to odd, and a divisor; see `quotients_round_once`."""
     rules = SCALE_RULES.replace(rounding=rounding)
     if not fpu_is_fit():
         return _by_kernels(extent, divisor, fmt, rules)
@@ -148,7 +148,7 @@ def codes_of_quotients(
 
 
 def _float32_to_odd(x: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Numbers rounded to odd to float32, whose casts use the loop that elements use."""
+    """Round numbers to odd in float32, for which elements' loop is compiled already."""
     with np.errstate(all="ignore"):
         nearest = x.astype(np.float32)
         error = np.abs(nearest) - np.abs(x)
@@ -169,7 +169,7 @@ def by_fractions(
     fmt: FloatFormat,
     rounding: Rounding,
 ) -> NDArray[Any]:
-    """Codes of high - low over the product of two divisors, in exact fractions, number by number."""
+    """Return the codes of (high - low) / (product of two divisors), in exact fractions, one by one."""
     from fractions import Fraction
 
     divisor = Fraction(divisors[0]) * Fraction(divisors[1])
@@ -192,9 +192,9 @@ def by_fractions(
 
 
 def rounded_quotients(low: NDArray[np.float64], divisors: NDArray[np.float64], digits: int) -> NDArray[np.int64]:
-    """Quotients rounded to the nearest integers, ties to even; clipped to 2^40 at least; NaN to 0.
+    """Return quotients rounded to nearest integers, ties to even; NaN is 0, and magnitudes may be clipped to 2^40.
 
-    `digits`: of a divisor and of the ties within the range, together; see `quotients`.
+    `digits`: the digits of a divisor plus those of the ties within the range.
     """
     if digits > 52 or not fpu_is_fit():
         return np.asarray(divide(low, divisors, result="int64", rounding="nearest_even"))

@@ -1,4 +1,4 @@
-"""Fast path for float32 data: from block extremes to scale codes and inverse scales, by kernels alone."""
+"""Fast path for float32 data: kernels compute scale codes and inverse scales from blocks' extremes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Factors(NamedTuple):
 
 
 class PowerOfTwoScales:
-    """Scales of powers of two, by integers, from the bits of blocks' largest magnitudes.
+    """Power-of-two scales, computed in integers from the bits of blocks' largest magnitudes.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class PowerOfTwoScales:
 
     @classmethod
     def of(cls, scheme: ScaledFormat) -> PowerOfTwoScales | None:
-        """The scales of a scheme; None if it has other scales, or other ways to them."""
+        """Return the scales of a scheme; None if it has other scales or computes them differently."""
         rule, element = scheme.scale_rule, scheme.element
         if not isinstance(element, FloatFormat) or not same_codes(scheme.scale, _E8M0) or rule.statistic != "absmax":
             return None
@@ -65,11 +65,11 @@ class PowerOfTwoScales:
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
         """Write the scales' codes into `codes`; return their inverses.  There are no zero points."""
-        from fpemu.kernels.cpu import blocks as kernels
+        from fpemu.kernels.cpu import blocks
 
         _, largest = extremes(x, block, "absmax")
         inverses = largest.view(np.uint32)
-        kernels.power_scales(inverses, self.carry, self.emax, self.infinite, codes, inverses)
+        blocks.power_scales(inverses, self.carry, self.emax, self.infinite, codes, inverses)
         return Factors(largest, None)
 
 
@@ -94,7 +94,7 @@ class Float32Scales:
 
     @classmethod
     def of(cls, scheme: ScaledFormat) -> Float32Scales | None:
-        """The scales of a scheme; None if it has other scales, or other ways to them."""
+        """Return the scales of a scheme; None if it has other scales or computes them differently."""
         rule = scheme.scale_rule
         if rule.signed:
             return None
@@ -103,22 +103,22 @@ class Float32Scales:
 
     def __call__(self, x: NDArray[np.float32], block: int, codes: NDArray[Any], zeros: NDArray[Any] | None) -> Factors:
         """Write the scales' codes into `codes` and the zero points into `zeros`; return the scales' inverses."""
-        from fpemu.kernels.cpu import blocks as kernels
+        from fpemu.kernels.cpu import blocks
 
         low, high = extremes(x, block, self.statistic)
         inverses, divisors = np.empty_like(low), np.empty(low.shape)
-        kernels.nearest_scales(low, high, self.divisor, self.infinite, codes, inverses, divisors)
+        blocks.nearest_scales(low, high, self.divisor, self.infinite, codes, inverses, divisors)
         if zeros is not None:
             if self.ends is None:
                 zeros[...] = self.middle
             else:
-                kernels.zero_points(low, divisors, *self.ends, zeros)
+                blocks.zero_points(low, divisors, *self.ends, zeros)
         return Factors(inverses, divisors)
 
 
 @functools.lru_cache(maxsize=64)
 def fast_scales(scheme: ScaledFormat, method: QuotientMethod) -> PowerOfTwoScales | Float32Scales | None:
-    """The fast path to the scales of a scheme; None if only the general methods have them.
+    """Return the fast path to the scales of a scheme; None if it needs the general methods.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ Floats = NDArray[Any]
 Single = NDArray[np.float32]
 
 FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
-X86 = "x86-sse"  # whose NaNs have signs
+X86 = "x86-sse"  # its NaNs have signs
 
 
 def wide(x: Floats) -> NDArray[np.float64]:
@@ -73,6 +73,6 @@ class Arithmetic:
 
 
 def in_order(numbers: Single) -> NDArray[np.int32]:
-    """Integers in the order of the numbers, in any mode of the FPU."""
+    """Return integers that sort like the numbers, in any mode of the FPU."""
     bits = (numbers.view(np.int32) if numbers.flags.c_contiguous else numbers.copy().view(np.int32)).copy()
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -21,7 +21,7 @@ __all__ = ["GivenScales", "check_given_scales"]
 
 
 class GivenScales(NamedTuple):
-    """Codes of scales, zero points and the second level's scale; None where they follow from the numbers."""
+    """Codes of scales, zero points and the second level's scale; None for those computed from the numbers."""
 
     scales: NDArray[Any] | None
     zeros: NDArray[np.int64] | None
@@ -74,7 +74,7 @@ def check_given_scales(
 
 
 def _positive(x: ArrayLike, name: str, signed: bool = False) -> NDArray[np.float64]:
-    """Numbers, checked to be positive and finite; nonzero and finite if they may have a sign."""
+    """Check that numbers are positive and finite, or nonzero and finite if they may be negative; return them."""
     numbers = np.asarray(cast(x, "float64"))
     if not (np.isfinite(numbers) & ~is_float_zero(numbers) & (signed | ~np.signbit(numbers))).all():
         raise ValueError(f"{name} must be {'finite and not 0' if signed else 'positive and finite'}")
@@ -92,7 +92,7 @@ def _second_scale(second_scale: Any, scheme: ScaledFormat) -> float:
 
 
 def _encode_in_range(values: NDArray[np.float64], fmt: FloatFormat, name: str) -> NDArray[Any]:
-    """Codes of scales; a ValueError if one rounds to 0 or beyond the ends of the format."""
+    """Return the codes of scales; raise ValueError if one rounds to 0 or is out of the format's range."""
     least, most = (fmt.value(code) for code in (fmt.min_code, fmt.max_code))
     magnitudes = np.abs(cast(values, with_digits(fmt.precision), overflow="saturate", dtype=np.float64))
     codes = np.asarray(encode(values, fmt, overflow="saturate"))
@@ -106,7 +106,9 @@ def _encode_in_range(values: NDArray[np.float64], fmt: FloatFormat, name: str) -
 
 def _broadcast_to_blocks(values: NDArray[Any], layout: Layout, name: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(values, layout.blocks).copy()  # writable: kernels would be compiled again for read-only
+        return np.broadcast_to(
+            values, layout.blocks
+        ).copy()  # writable, since kernels would be compiled again for read-only arrays
     except ValueError:
         raise ValueError(f"{name} of shape {values.shape} do not fit blocks of shape {layout.blocks}") from None
 
@@ -118,5 +120,5 @@ def _zero_points(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -
     assert isinstance(scheme.zero_point, IntFormat)
     low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
     if integers.size and not (low <= integers.min() and integers.max() <= high):
-        raise ValueError(f"zero points are {low} to {high}, as {scheme.zero_point} has them")
+        raise ValueError(f"zero points are {low} to {high}: the range of {scheme.zero_point}")
     return _broadcast_to_blocks(integers, layout, "zero_points").astype(np.int64)

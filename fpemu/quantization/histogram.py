@@ -1,4 +1,4 @@
-"""Histogram: numbers of many blocks counted in bins, as `calibrate` keeps them from batches."""
+"""Histogram: counts in bins of the numbers of many blocks, which `calibrate` collects from batches."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Integers = NDArray[np.int64]
 BINS = 1 << 16  # the upper halves of float32's bits
 SIGN = 1 << 15
 LAST_BIN = 0x7F7F  # the bin of float32's largest number
-COUNTED_AT_A_TIME = 1 << 20  # numbers counted at a time
+COUNTED_AT_A_TIME = 1 << 20  # numbers
 
 
 class Histogram(NamedTuple):
     """Counts of numbers in the bins of some blocks.
 
-    `keys`: block times BINS plus bin, ascending; `counts`: numbers in each bin; `sums`: of the numbers' bits less those
-    of the bin's lowest number.
+    `keys`: block x BINS + bin, ascending; `counts`: the count of numbers in each bin; `sums`: the sum, over the bin's
+    numbers, of their bits minus those of the bin's lowest number.
     """
 
     keys: Integers
@@ -38,12 +38,12 @@ class Histogram(NamedTuple):
 
     @classmethod
     def empty(cls) -> Histogram:
-        """A histogram of no numbers."""
+        """An empty histogram."""
         return cls(*np.zeros((3, 0), np.int64))
 
     @classmethod
     def merge(cls, histograms: list[Histogram]) -> Histogram:
-        """The histogram of all numbers of several."""
+        """Merge several histograms into one."""
         keys, counts, sums = (np.concatenate(column) for column in zip(*histograms, strict=True))
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
@@ -58,7 +58,7 @@ class Histogram(NamedTuple):
         return self.keys & (BINS - 1)
 
     def starts(self, blocks: int) -> Integers:
-        """The index of each block's first bin, and the end of the last block's."""
+        """The index of each block's first bin, and the end of the last block's bins."""
         return np.searchsorted(self.keys, np.arange(blocks + 1) * BINS)
 
     @property
@@ -70,14 +70,14 @@ class Histogram(NamedTuple):
         return np.where(self.bins & SIGN, -means, means).astype(np.float32)
 
     def quantile(self, ranks: Integers, share: Fraction, blocks: int) -> Ends:
-        """The upper ends of the bins in which a share of each block's numbers is reached; 0 for bins of rank below 0.
+        """The upper end of the bin where a share of each block's numbers is reached; 0 if its rank is below 0.
 
         `ranks`: the order of the bins, from -BINS on; bins of negative numbers have ranks below 0.
         """
         order = np.argsort((self.keys >> 16) * (2 * BINS) + ranks + BINS, kind="stable")
         sums = np.cumsum(np.concatenate([[0], self.counts[order]]))
         ends = sums[self.starts(blocks)]
-        # Python's integers: their products with the parts of a share may be long.
+        # Python's integers, since products with a share's numerator may exceed 64 bits.
         needed = [
             first - (-(last - first) * share.numerator // share.denominator)
             for first, last in itertools.pairwise(ends.tolist())

@@ -1,4 +1,4 @@
-"""Parts of a quantized array, checked against its scheme: codes, scales, zero points, the second level."""
+"""Checks of a quantized array's parts against its scheme: codes, scales, zero points, the second level."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If x holds signed integers, which may mean codes or numbers, or no numbers.
+        If x contains signed integers, which could be codes or numbers, or no numbers.
     ValueError
-        If a code is out of range, a number is no value of the scales' format, or the shape is not the blocks'.
+        If a code is out of range, a number is not a value of the scales' format, or the shape is not the blocks'.
     """
     fmt, given = scheme.scale_format, as_source(x)
     if same_codes(given.format, fmt):
@@ -123,7 +123,7 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
         if not exact.all():
             wrong = given.format.value(int(np.asarray(given.codes)[~exact].flat[0]))
             raise ValueError(
-                f"scales: {wrong!r} is no value of {fmt.name}; quantize(x, scheme, scales=...) rounds them"
+                f"scales: {wrong!r} is not a value of {fmt.name}; quantize(x, scheme, scales=...) rounds them"
             )
     elif given.dtype is not None and given.dtype.kind == "u":
         try:
@@ -142,7 +142,7 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
 def zero_points_in(x: Any, scheme: ScaledFormat, layout: Layout, scales: NDArray[Any]) -> NDArray[np.int64] | None:
     """The zero points, one for each block; None where the scheme has none.
 
-    In blocks whose scale is not finite they may be out of range, as tools leave them: no number depends on those.
+    In blocks whose scale is not finite they may be out of range, as in some tools: no number depends on them.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def _check_zero_points(zeros: NDArray[Any], scheme: ScaledFormat, scales: NDArra
         wrong &= np.isfinite(decode(scales, scheme.scale))
     if wrong.any():
         raise ValueError(
-            f"the zero point {zeros[wrong].flat[0]} of a block is not {low} to {high}, as {scheme} has them"
+            f"the zero point {zeros[wrong].flat[0]} of a block is not {low} to {high}, the range of {scheme}"
         )
 
 
@@ -201,19 +201,19 @@ def exact_number(x: Any, fmt: FloatFormat, name: str) -> float:
         raise ValueError(f"{name} is one number for the whole array, not an array of shape {given.codes.shape}")
     codes, exact = exact_codes(x, given, fmt)
     if not exact.all():
-        raise ValueError(f"{name}: {x!r} is no value of {fmt.name}")
+        raise ValueError(f"{name}: {x!r} is not a value of {fmt.name}")
     return float(decode(codes, fmt, dtype=np.float64))
 
 
 def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> None:
     """Raise TypeError or ValueError unless a layout has this shape and the scheme's blocks."""
     if not isinstance(layout, Layout):
-        raise TypeError(f"layout must be a Layout, as a Quantized has it, not {type(layout).__name__}")
+        raise TypeError(f"layout must be a Layout, such as a Quantized's, not {type(layout).__name__}")
     steps = tuple(layout.block_shape)
     if tuple(layout.shape) != shape or len(steps) != len(shape):
-        raise ValueError(f"a layout of shape {layout.shape} and blocks {steps} is not of codes of shape {shape}")
+        raise ValueError(f"a layout of shape {layout.shape} and blocks {steps} does not fit codes of shape {shape}")
     if not all(isinstance(step, int | np.integer) and step >= 1 for step in steps):
-        raise ValueError(f"blocks have whole lengths, 1 or more, not {steps}")
+        raise ValueError(f"lengths of blocks must be integers, 1 or more, not {steps}")
     block = scheme.block
     if isinstance(block, str):
         return

@@ -40,7 +40,7 @@ PARTS = ("scheme", "codes", "scales", "zero_points", "second_scale", "layout", "
 
 
 class Packed(NamedTuple):
-    """The stored bytes of a quantized array, with what is needed to read them; made by `Quantized.pack`.
+    """The stored bytes of a quantized array, with everything needed to read them; made by `Quantized.pack`.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class Packed(NamedTuple):
     scales : numpy.ndarray
         As in `Quantized`.
     zero_points : numpy.ndarray of uint8 or None
-        Codes of zero points, packed in C order; None where there are none, or all blocks have the same one.
+        Codes of zero points, packed in C order; None if there are none, or all blocks have the same one.
     second_scale : float, Packed or None
-        The second level's scale.  For nested schemes the packed scales, whose codes are those of `scales` again.
+        The second level's scale.  For nested schemes the packed scales, whose codes are the same as in `scales`.
     offset : float or None
         The number added to all numbers; only for scales of scales.
     scheme : ScaledFormat
@@ -89,7 +89,7 @@ class Packed(NamedTuple):
         return count + (0 if self.offset is None else OFFSET_BYTES)
 
     def unpack(self) -> Quantized:
-        """The quantized array that was packed.
+        """Return the quantized array that was packed.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class Packed(NamedTuple):
         Raises
         ------
         ValueError
-            If the parts are not of the layout's shapes.
+            If a part does not have the layout's shape.
 
         Examples
         --------
@@ -149,9 +149,9 @@ class Quantized:
     ----------
     scheme : str or ScaledFormat
     codes : array_like of unsigned int
-        Bit patterns of the elements, of the array's shape; kept without a copy where they are of the codes' dtype.
+        Bit patterns of the elements, in the array's shape; not copied if they have the codes' dtype.
     scales : array_like of unsigned int
-        Bit patterns of the scales; along each axis one for each block.  Or floats, each a value of the scales' format.
+        Bit patterns of the scales, one for each block along each axis; or floats that are values of their format.
     zero_points : array_like of int or None
         Of the scales' shape; None where the scheme has none, or has the same one in all blocks.
     second_scale : float, Quantized or None
@@ -184,12 +184,12 @@ class Quantized:
     Notes
     -----
     Setting an attribute runs the same checks.  Values written into the arrays `codes`, `scales` and `zero_points` are
-    checked when they are dequantized.
+    checked on dequantization.
 
     Scales and zero points have one entry for each block.  `spread` repeats them for each element:
     ``(q.elements - q.spread(q.zero_points)) * q.spread(q.scale_values)``, times `second_scale` where that is a number.
-    Where a block is the tensor, a row or a channel, they broadcast against the elements.  Under torchao's profile of
-    float8 training elements are divided instead: numbers were multiplied by the scales.
+    If a block is the tensor, a row or a channel, they broadcast against the elements.  Under torchao's profile of
+    float8 training elements are divided by the scales instead, since numbers were multiplied by them.
 
     Examples
     --------
@@ -240,7 +240,7 @@ class Quantized:
         )
 
     def __setstate__(self, state: Any) -> None:
-        """Check the state of a pickle or a copy as the class checks its parts."""
+        """Restore a pickle or a copy, with the checks of the constructor."""
         Quantized.__init__(self, **state_of("Quantized", state, Quantized.__annotations__))
 
     @classmethod
@@ -257,7 +257,7 @@ class Quantized:
         order: str = "low_first",
         word_bits: int = 8,
     ) -> Quantized:
-        """A quantized array from stored parts, each of them checked.
+        """Return a quantized array made of stored parts, which are checked.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class Quantized:
             raise ValueError("give either codes or packed")
         if packed is not None:
             if shape is None:
-                raise ValueError("packed needs shape: how many codes there are")
+                raise ValueError("packed needs shape, the array's shape")
             own = unpacked(packed, own_scheme, shape, order, word_bits)
         else:
             own = element_codes(codes, own_scheme.element)
@@ -338,13 +338,13 @@ class Quantized:
         layout: Layout,
         offset: float | None = None,
     ) -> Quantized:
-        """A quantized array from parts that are not checked."""
+        """Return a quantized array made of parts that are not checked."""
         q = cls.__new__(cls)
         vars(q).update(zip(PARTS, (scheme, codes, scales, zero_points, second_scale, layout, offset), strict=True))
         return q
 
     def _under(self, scheme: ScaledFormat, offset: float | None = None) -> Quantized:
-        """The same parts under another profile of the scheme, or with an offset."""
+        """Return the same parts with another scheme or offset."""
         q = self._of(scheme, self.codes, self.scales, self.zero_points, self.second_scale, self.layout, self.offset)
         if offset is not None:
             vars(q)["offset"] = offset
@@ -390,12 +390,12 @@ class Quantized:
 
     @property
     def elements(self) -> Any:
-        """The elements before zero point and scale, as `decode` gives them: integers in integer formats."""
+        """The elements without zero points and scales, as `decode` returns them: integers in integer formats."""
         return decode(self.codes, self.scheme.element)
 
     @property
     def scale_values(self) -> Any:
-        """The first level's scales, as `decode` gives them."""
+        """The first level's scales, as `decode` returns them."""
         if isinstance(self.second_scale, Quantized):
             return self.second_scale.dequantize().reshape(self.scales.shape)
         return decode(self.scales, self.scheme.scale)
@@ -408,7 +408,7 @@ class Quantized:
         dtype : numpy dtype, optional
             float32 (default) or float64.
         out : numpy.ndarray, optional
-            An array for the numbers, of the array's shape and this dtype.
+            An array of this shape and dtype for the numbers.
 
         Returns
         -------
@@ -418,7 +418,7 @@ class Quantized:
         Raises
         ------
         TypeError
-            If `dtype` is another one, or `out` has another one.
+            If `dtype` is another dtype, or `out` has another dtype.
         ValueError
             If `out` has another shape.
 
@@ -432,7 +432,7 @@ class Quantized:
         try:
             wanted = named_dtype(np.float32 if dtype is None else dtype)
         except TypeError:
-            raise TypeError(f"numbers are dequantized to float32 or float64 of numpy, not {brief(dtype)}") from None
+            raise TypeError(f"numbers are dequantized to numpy's float32 or float64, not {brief(dtype)}") from None
         return dequantize(self, wanted, out)
 
     def spread(self, of_blocks: ArrayLike) -> NDArray[Any]:
@@ -475,36 +475,36 @@ class Quantized:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("a Quantized becomes an array of numbers only by a copy: dequantize()")
+            raise ValueError("numbers of a Quantized are computed anew each time: copy=False is impossible")
         numbers = self.dequantize()
         if dtype is None:
             return numbers
         return wide(numbers) if np.dtype(dtype) == np.float64 else numbers.astype(dtype)
 
     def __getitem__(self, index: Any) -> Quantized:
-        """A part along block boundaries; integers drop an axis whose blocks have one element."""
+        """Return a part along block boundaries; an integer drops an axis whose blocks have length 1."""
         elements, blocks, layout = self.layout.part(index)
         zeros = None if self.zero_points is None else self.zero_points[blocks]
         second = self._scales_of_scales(self.second_scale, blocks)
         return self._of(self.scheme, self.codes[elements], self.scales[blocks], zeros, second, layout, self.offset)
 
     def _scales_of_scales(self, second: float | Quantized | None, blocks: Any) -> float | Quantized | None:
-        """The second level of a part; blocks of nested scales must stay whole."""
+        """Return the second level of a part; blocks of nested scales must stay whole."""
         if not isinstance(second, Quantized):
             return second
         index = np.arange(self.scales.size).reshape(self.scales.shape)[blocks].reshape(-1)
         if index.size and index[-1] - index[0] + 1 != index.size:
             raise ValueError(
-                "the scales of this part do not follow one another in C order, so that it would cut the blocks in "
-                "which they are quantized themselves"
+                "the scales of this part are not consecutive in C order: it would cut the blocks in which the scales "
+                "are quantized"
             )
         if not index.size:
             return second[:0]
         start, stop, step = int(index[0]), int(index[-1]) + 1, second.layout.block_shape[0]
         if start % step or (stop % step and stop != second.size):
             raise ValueError(
-                f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: they are "
-                f"quantized themselves, so that a part begins and ends at multiples of {step} scales"
+                f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: scales "
+                f"are quantized themselves, and a part must begin and end at multiples of {step} scales"
             )
         return second[start:stop]
 
@@ -538,20 +538,12 @@ class Quantized:
         points, zeros = self.scheme.zero_point, None
         if self.zero_points is not None and isinstance(points, IntFormat):
             zeros = packed_zero_points(self.zero_points, points, order)
-        return Packed(
-            pack(codes, self.scheme.element, order=order),
-            self.scales,
-            zeros,
-            level,
-            self.offset,
-            self.scheme,
-            self.layout,
-            order,
-        )
+        elements = pack(codes, self.scheme.element, order=order)
+        return Packed(elements, self.scales, zeros, level, self.offset, self.scheme, self.layout, order)
 
     @property
     def bits_per_element(self) -> float:
-        """The bits of an element, its share of its block's bits included; without padding."""
+        """The bits of an element, including its share of its block's bits, without padding."""
         if not self.size:
             return float(self.scheme.element.bits)
         return self._bits / self.size

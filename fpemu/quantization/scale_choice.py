@@ -1,4 +1,4 @@
-"""ScaleChoice: of two scales for a block the one with the smaller error, summed in a tool's arithmetic."""
+"""ScaleChoice: the scale with the smaller error of two for each block, with errors summed in a tool's arithmetic."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["ScaleChoice"]
 
 
 class ScaleChoice:
-    """Larger scales for all blocks of an array, each taken where its block's error is smaller.
+    """Larger scales for all blocks of an array, each used where it makes its block's error smaller.
 
     Parameters
     ----------
     scheme : ScaledFormat
-        Its profile says how errors are measured.
+        Its profile determines how errors are measured.
     arithmetic : Arithmetic
     larger : Scales
     amax : float
@@ -49,7 +49,7 @@ class ScaleChoice:
         encode: Callable[[Scales], NDArray[Any]],
         codes: NDArray[Any],
     ) -> NDArray[Any]:
-        """Replace codes of blocks that have a smaller error under the larger scale; return the codes of both scales.
+        """Replace codes of blocks with a smaller error under the larger scale; return the codes of the chosen scales.
 
         Parameters
         ----------
@@ -58,17 +58,17 @@ class ScaleChoice:
         block : int
             Elements of a block.
         index
-            Of the blocks of `x` among all blocks.
+            The index of the blocks of `x` among all blocks.
         scales : Scales
         encode : callable
-            From scales to codes of `x`.
+            A function from scales to the codes of `x`.
         codes : numpy.ndarray
-            Of `x` under `scales`.
+            The codes of `x` under `scales`.
 
         Returns
         -------
         numpy.ndarray
-            Codes of the scales that were kept.
+            Codes of the chosen scales.
         """
         from fpemu.kernels.cpu.blocks import replace_blocks
 

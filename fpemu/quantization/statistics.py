@@ -19,31 +19,31 @@ __all__ = ["AbsMax", "Extremes", "Scales", "Statistics", "extent_of", "extremes"
 
 
 class Extremes(NamedTuple):
-    """The smallest and the largest number of each block, zero counted among them; one is a NaN if there is one."""
+    """The smallest and the largest number of each block, zero included; one of them is NaN if the block has a NaN."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
     @property
     def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The numbers whose difference scales follow from."""
+        """The two numbers whose difference determines the scale."""
         return self
 
     def of_whole_rows(self) -> Extremes:
-        """The extremes of each row from those of its blocks."""
-        # Numbers of one sign are in their bits' order, whatever the FPU takes subnormals for.
+        """The extremes of each row, from those of its blocks."""
+        # Numbers of one sign sort as their bits do, even if the FPU flushes subnormals.
         low, high = (ends.view(np.uint64).max(axis=1, keepdims=True).view(np.float64) for ends in self)
         return Extremes(low, high)
 
 
 class AbsMax(NamedTuple):
-    """The largest magnitude of each block, or the number of that magnitude, with its sign; a NaN if there is one."""
+    """The largest magnitude of each block, or the number of that magnitude with its sign; NaN if there is one."""
 
     number: NDArray[np.float64]
 
     @property
     def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The numbers whose difference scales follow from."""
+        """The two numbers whose difference determines the scale."""
         return np.zeros_like(self.number), self.number
 
     def of_whole_rows(self) -> AbsMax:
@@ -70,18 +70,18 @@ class Scales(NamedTuple):
 def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
     """The smallest and the largest number of each block of `x`, shape (rows, length), zero counted among them.
 
-    For "absmax" 0 and the largest magnitude.  One of both is NaN if the block has a NaN.
+    For "absmax": 0 and the largest magnitude.  One of the two is NaN if the block has a NaN.
     """
-    from fpemu.kernels.cpu import blocks as kernels
+    from fpemu.kernels.cpu import blocks
 
     words = x.view(f"u{x.itemsize}")
     sign = words.dtype.type(1 << (8 * x.itemsize - 1))
     shape = x.shape[0], -(-x.shape[1] // block)
     low, high = np.zeros(shape, words.dtype), np.empty(shape, words.dtype)
     if statistic == "absmax":
-        kernels.largest_magnitudes(words, block, ~sign, high)
+        blocks.largest_magnitudes(words, block, ~sign, high)
     else:
-        kernels.extremes(words, block, sign, low, high)
+        blocks.extremes(words, block, sign, low, high)
     return low.view(x.dtype), high.view(x.dtype)
 
 
@@ -94,7 +94,7 @@ def statistics_of_rows(x: Floats, block: int, statistic: str) -> Statistics:
 
 
 def _farther(x: Floats, block: int, low: Floats, high: Floats) -> Floats:
-    """Of each block's smallest and largest number the one farther from zero; of equal magnitudes the block's first."""
+    """Each block's number farthest from zero, with its sign; the first one if magnitudes are equal."""
     kind = f"u{x.itemsize}"
     magnitudes = np.array((1 << (8 * x.itemsize - 1)) - 1, kind)
     below, above = (ends.view(kind) & magnitudes for ends in (low, high))
@@ -124,9 +124,9 @@ def statistics_of(blocked: BlockedArray, statistic: str) -> Statistics:
 
 
 def extent_of(statistics: Statistics) -> NDArray[np.float64]:
-    """The largest number less the smallest, rounded to odd in float64, so that the next rounding is the only one.
+    """The largest number minus the smallest, rounded to odd in float64 to avoid double rounding later.
 
-    An extent beyond float64 becomes its largest number.
+    An extent beyond float64's range becomes float64's largest number.
     """
     low, high = statistics.ends
     if is_float_zero(low).all():

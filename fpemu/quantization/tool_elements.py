@@ -1,4 +1,4 @@
-"""ToolElements: elements by a tool's own quotients, in its arithmetic."""
+"""ToolElements: elements from quotients in a tool's own arithmetic."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ToolElements(Elements):
     def __call__(
         self, x: NDArray[Any], divisors: NDArray[Any], zeros: NDArray[Any] | None, first: int, out: NDArray[Any]
     ) -> None:
-        """Codes into `out`; `first`: the position of the first element of `x`, in C order."""
+        """Write codes into `out`; `first`: the position of the first element of `x`, in C order."""
         quotients = self.scratch.of("quotients", x.size, np.float32).reshape(x.shape)
         self._divide(x, divisors, zeros, quotients)
         if self.steps.codebook != "nearest":
@@ -63,8 +63,8 @@ class ToolElements(Elements):
         self._replace_nan_codes(quotients, divisors, out)
 
     def _divide(self, x: Single, by: NDArray[Any], zeros: NDArray[Any] | None, out: Single) -> None:
-        """Numbers over their blocks' scales into `out`, zero points included unless they are added later."""
-        from fpemu.kernels.cpu import blocks as kernels
+        """Write numbers over their blocks' scales into `out`, plus zero points unless these are added later."""
+        from fpemu.kernels.cpu import blocks
 
         steps, ops, block = self.steps, self.arithmetic, self.block
         divides = steps.factor == "division"
@@ -82,11 +82,11 @@ class ToolElements(Elements):
                 if adds:
                     out[...] = ops.add(out, spread(points))
         elif divides:
-            kernels.divided(x, factors, block, out)
+            blocks.divided(x, factors, block, out)
         elif adds:
-            kernels.scale_and_shift(x, factors, points, block, steps.zero == "fused", out)
+            blocks.scale_and_shift(x, factors, points, block, steps.zero == "fused", out)
         else:
-            kernels.multiplied(x, factors, block, np.float32(1), out)
+            blocks.multiplied(x, factors, block, np.float32(1), out)
         short = x.shape[1] % block
         if steps.ragged and short:
             out[:, -short:] = ops.divide(x[:, -short:], by[:, -1:])
@@ -94,7 +94,7 @@ class ToolElements(Elements):
             self._replace_large(zeros, out)
 
     def _replace_large(self, zeros: NDArray[Any] | None, out: Single) -> None:
-        """Replace NaN and quotients of magnitude `limit` or more, as `Steps.beyond` has it."""
+        """Replace NaN and quotients of magnitude `limit` or more, as `Steps.beyond` specifies."""
         large = ~(np.abs(out) < self.steps.limit)
         if large.any():
             ends: Any = np.float32(0 if self.steps.beyond == "zero" else -np.inf)
@@ -103,7 +103,7 @@ class ToolElements(Elements):
             np.copyto(out, ends, where=large)
 
     def _zero_for_nan(self, quotients: Single, zeros: NDArray[Any]) -> None:
-        """Replace NaN by the quotients that become the integer 0 with their zero points, unless a rule is about NaN."""
+        """Replace NaN by the negated zero point, which makes the integer 0, unless NaN's rule is max or min."""
         if self.scheme.own_profile.elements.nan in (NanRule.MAX, NanRule.MIN):
             return
         is_nan = np.isnan(quotients)
@@ -112,7 +112,7 @@ class ToolElements(Elements):
             np.copyto(quotients, points, where=is_nan)
 
     def _replace_nan_codes(self, quotients: Single, by: Single, out: NDArray[Any]) -> None:
-        """The tool's codes of NaN, in float formats without NaN."""
+        """Write the tool's codes for NaN, in float formats without NaN."""
         element = self.scheme.element
         code = dict(self.steps.nan_codes).get(element.name)
         if code is None or not isinstance(element, FloatFormat) or element.nan != "none":
@@ -123,7 +123,7 @@ class ToolElements(Elements):
         np.copyto(out, signs | out.dtype.type(code), where=np.isnan(quotients))
 
     def _codes_of_codebook(self, quotients: Single, out: NDArray[Any]) -> None:
-        """Codes of a codebook that is not searched for the nearest value."""
+        """Write the codes of a codebook whose entries the tool finds in another way than by the nearest value."""
         book = self.scheme.element
         assert isinstance(book, TableFormat)
         if self.steps.codebook == "midpoints":
@@ -142,13 +142,13 @@ def _per_element(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[An
 
 @functools.lru_cache(maxsize=16)
 def _midpoint_search(book: TableFormat) -> Any:
-    """A loop from numbers to codes by midpoints in float32; a number on one goes down, NaN to the largest value.
+    """A loop from numbers to codes by midpoints in float32; a midpoint goes to the lower entry, NaN to the largest.
 
-    The general kernels round the midpoints: those do not depend on the FPU's modes when they were made.
+    The general kernels round the midpoints, which therefore do not depend on the FPU's modes at the first call.
     """
     from fpemu.casting.thresholds import bins_of
 
-    # of equal values (zeros) the lower code comes first
+    # among equal values (zeros) the lower code comes first
     order = sorted(range(book.code_count), key=lambda code: (book.entries[code], code))
     values = cast(np.array(book.entries)[order], FLOAT32, dtype=np.float32)
     midpoints = np.asarray(divide(add(values[1:], values[:-1], result=FLOAT32), 2, result=FLOAT32), np.float32)
@@ -166,7 +166,7 @@ def _midpoint_search(book: TableFormat) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _codes_of_grid(book: TableFormat) -> NDArray[Any]:
-    """The code of the entry nearest to each of 65,536 points from -1 to 1; of ascending entries."""
+    """The code of the entry nearest to each of 65,536 points from -1 to 1; the entries must ascend."""
     from fractions import Fraction  # imported late: `import fpemu` stays light
 
     points = np.arange(65536) * 2 - 65535

@@ -32,12 +32,12 @@ from fpemu.quantization.statistics import Scales, Statistics
 
 __all__ = ["RuleScales", "ToolScales", "arithmetic_of", "scales_of"]
 
-CHOSEN = 1.5  # scales for 4 in place of 6
+CHOSEN = 1.5  # the factor of larger scales, under which 4 is the largest element instead of 6
 _WITH_INFINITY = SCALE_RULES.replace(overflow="standard", infinity="standard")
 
 
 def arithmetic_of(steps: Steps, source: Format) -> Arithmetic:
-    """The arithmetic of a tool's steps, for numbers of a format."""
+    """Return the arithmetic of a tool's steps, for numbers of a format."""
     narrow = steps.arithmetic == "input" and source in (BFLOAT16, FLOAT16)
     return Arithmetic(source if narrow else FLOAT32)
 
@@ -72,18 +72,18 @@ class ToolScales:
 
     @property
     def statistic(self) -> str:
-        """The statistic of blocks that scales follow from: the tool's, or the scale rule's."""
+        """The statistic from which scales are computed: the tool's, or the scale rule's."""
         return "minmax" if self.steps.statistic == "minmax" else self.scheme.scale_rule.statistic
 
     def _extent(self, statistics: Statistics) -> Single:
-        """The largest magnitude, or the largest number less the smallest; NaN if the block has a NaN."""
+        """The largest magnitude, or the largest number minus the smallest; NaN if the block has a NaN."""
         low, high = statistics.ends
         return single(high) if is_float_zero(low).all() else self.arithmetic.subtract(high, low)
 
     # -- the second level ---------------------------------------------------------------------------------------------
 
     def second_scale(self, statistics: Statistics) -> float:
-        """The second level's scale, as the block's scale needs it."""
+        """The second level's scale, as blocks' scales are computed from it."""
         steps, ops = self.steps, self.arithmetic
         extent = np.max(wide(self._extent(statistics)))
         top = steps.second_top or self.scheme.largest_scale
@@ -117,7 +117,7 @@ class ToolScales:
         if steps.powers:
             powers = (wide(real).view(np.uint64) & np.uint64(0x7FF << 52)).view(np.float64)
             real = np.where(np.isfinite(real), single(powers), real)
-        divisors = None  # those of the scales' codes
+        divisors = None  # None: computed from the scales' codes
         if steps.factor == "scale_kept_as_reciprocal":
             divisors, real = real, ops.divide(1, real)
         elif steps.factor == "reciprocal_of_unrounded":
@@ -178,7 +178,7 @@ class ToolScales:
         return _at_least(scales, least) if least else scales
 
     def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
-        """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+        """Each block's zero point: lowest integer - (smallest number / scale), rounded and clipped to the range."""
         if self.scheme.scale_rule.statistic != "minmax":
             return np.full(scales.values.shape, self.scheme.middle, np.int64)
         lowest, highest = self.ends
@@ -189,7 +189,7 @@ class ToolScales:
         return np.where(is_nan, self.steps.lost_zero_point, points).astype(np.int64)
 
     def choice(self, statistics: Statistics, second: float | None) -> ScaleChoice | None:
-        """The larger scales that are tried too; None if the tool tries none."""
+        """The larger scales that the tool tries as well; None if it tries none."""
         if self.steps.choose == "no" or second is None:
             return None
         larger = self.scales(statistics, second, factor=CHOSEN)
@@ -197,7 +197,7 @@ class ToolScales:
 
 
 class RuleScales(ToolScales):
-    """Exact scales, as the scheme's rule has them, whose quotients follow a tool's steps."""
+    """Exact scales by the scheme's rule, for quotients computed by a tool's steps."""
 
     def scales(
         self, statistics: Statistics, second: float | None, short_last: bool = False, factor: float = 1.0
@@ -207,7 +207,7 @@ class RuleScales(ToolScales):
 
 
 def scales_of(scheme: ScaledFormat, source: Format) -> ScaleMethod:
-    """The way to the scales of a scheme under its profile, for numbers of a format."""
+    """Return the method that computes a scheme's scales under its profile, for numbers of a format."""
     steps = scheme.own_profile.steps
     if steps is None:
         return ExactScales(scheme)
@@ -215,7 +215,7 @@ def scales_of(scheme: ScaledFormat, source: Format) -> ScaleMethod:
 
 
 def _at_least(scales: Single, least: float) -> Single:
-    """Scales of `least` at least, NaN as it is; exact for subnormal numbers in any mode of the FPU."""
+    """Raise scales below `least` to it; NaN stays, and subnormal numbers are exact in any mode of the FPU."""
     if fpu_is_fit():
         return np.maximum(scales, np.float32(least))
     bound = single(np.full(1, least))
@@ -223,10 +223,10 @@ def _at_least(scales: Single, least: float) -> Single:
 
 
 def _saturated(scales: Any) -> Any:
-    """Numbers of float32's largest at most."""
+    """Replace numbers beyond float32's largest by that."""
     return np.where(scales > FLOAT32_MAX, FLOAT32_MAX, scales)
 
 
 def _infinite_for_zero(scales: Single) -> Single:
-    """Infinity for each zero, so that quotients are 0; subnormal numbers stay, in any mode of the FPU."""
+    """Replace zeros by infinity, which makes quotients 0; subnormal numbers stay, in any mode of the FPU."""
     return np.where(is_float_zero(scales), np.float32(np.inf), scales)

@@ -116,7 +116,7 @@ def test_scales_that_quantize_would_not_give():
     found = fe.Quantized.from_parts(affine, codes=codes, scales=[-0.5], zero_points=[3])
     assert found.dequantize().tolist() == [1, -6]
     for scale in (0.0, -1.0):  # E8M0 has neither
-        with pytest.raises(ValueError, match=f"scales: {scale} is no value of float8_e8m0fnu"):
+        with pytest.raises(ValueError, match=f"scales: {scale} is not a value of float8_e8m0fnu"):
             fe.Quantized.from_parts("mxfp4", codes=codes, scales=[scale])
 
 
@@ -179,7 +179,7 @@ WRONG = [
     (lambda: int4(shape=(8, 2)), ValueError, r"codes are of shape \(2, 8\), not \(8, 2\)"),
     (lambda: int4(scales=np.ones((2, 3), np.float32)), ValueError, r"scales of shape \(2, 3\) do not fit blocks"),
     (lambda: int4(scales=np.float32(1)), ValueError, "do not fit blocks"),
-    (lambda: int4(scales=np.ones((2, 2)) / 3), ValueError, "is no value of float32; quantize"),
+    (lambda: int4(scales=np.ones((2, 2)) / 3), ValueError, "is not a value of float32; quantize"),
     (lambda: int4(scales=np.ones((2, 2), np.int32)), TypeError, "codes .* or numbers .*, not int32"),
     (lambda: int4(scales=None), TypeError, "object|None"),
     (lambda: int4(zero_points=None), ValueError, "needs zero_points"),
@@ -192,7 +192,7 @@ WRONG = [
     (lambda: int4(second_scale=1.0), ValueError, "has no second level"),
     (lambda: nvfp4(zero_points=[0, 0]), ValueError, "has no zero points"),
     (lambda: nvfp4(second_scale=None), ValueError, "needs second_scale"),
-    (lambda: nvfp4(second_scale=1 / 3), ValueError, "second_scale: 0.333.* is no value of float32"),
+    (lambda: nvfp4(second_scale=1 / 3), ValueError, "second_scale: 0.333.* is not a value of float32"),
     (lambda: nvfp4(second_scale=[1.0]), ValueError, "one number for the whole array"),
     (lambda: nvfp4(second_scale=True), TypeError, "second_scale must be a number, not bool"),
     (lambda: nvfp4(second_scale="one"), ValueError, "is not a number"),

@@ -437,7 +437,7 @@ def test_nested_parts():
     assert q[:0].dequantize().shape == (0, 4096)
     with pytest.raises(ValueError, match="cut a block of 256 scales"):
         q[1:5]
-    with pytest.raises(ValueError, match="do not follow one another"):
+    with pytest.raises(ValueError, match="are not consecutive"):
         q[:, :64]
     packed = q.pack("high_first")
     assert packed.elements.size * 2 == q.size
