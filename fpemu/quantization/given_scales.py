@@ -106,9 +106,8 @@ def _encode_in_range(values: NDArray[np.float64], fmt: FloatFormat, name: str) -
 
 def _broadcast_to_blocks(values: NDArray[Any], layout: Layout, name: str) -> NDArray[Any]:
     try:
-        return np.broadcast_to(
-            values, layout.blocks
-        ).copy()  # writable, since kernels would be compiled again for read-only arrays
+        # writable, since kernels would be compiled again for read-only arrays
+        return np.broadcast_to(values, layout.blocks).copy()
     except ValueError:
         raise ValueError(f"{name} of shape {values.shape} do not fit blocks of shape {layout.blocks}") from None
 

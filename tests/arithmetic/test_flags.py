@@ -452,7 +452,11 @@ def test_warnings_point_to_the_caller():
 
 def test_refused():
     for call, error, match in (
-        (lambda: fe.errstate(invalid="rais"), ValueError, "mode of invalid 'rais': allowed are ignore, warn, raise; did you mean 'raise'"),
+        (
+            lambda: fe.errstate(invalid="rais"),
+            ValueError,
+            "mode of invalid 'rais': allowed are ignore, warn, raise; did you mean 'raise'",
+        ),
         (lambda: fe.errstate(all="print"), ValueError, "unknown errstate mode of all 'print'"),
         (lambda: fe.errstate(overflow=True), TypeError, "errstate mode of overflow must be a str, not bool"),
         (lambda: fe.errstate(divide="raise"), TypeError, "divide"),
