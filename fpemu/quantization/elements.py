@@ -45,7 +45,7 @@ class QuotientMethod(enum.Enum):
 
 
 def quotient_method(scheme: ScaledFormat, source: np.dtype[Any], scales_follow: bool) -> QuotientMethod | None:
-    """How the FPU computes codes from numbers of a float type; None if it would round twice.
+    """The FPU's method that computes codes from numbers of a float type; None if it would round twice.
 
     Parameters
     ----------
