@@ -170,7 +170,7 @@ def rules(
         raise ValueError("a profile with through='float32' rounds twice: round to float32 first, then use recode")
     if origin is None and _depends_on_source(task.format, given, task.profile):
         raise ValueError(
-            f"casts to {target.name} under the profile {given.name} depend on the format that they start from: say "
+            f"casts to {target.name} under the profile {given.name} depend on the format that they start from: use "
             f"source='float64' for from_float, else recode's source; source={target.name!r} for operations"
         )
     payloads = isinstance(origin, FloatFormat) and origin.nan == "ieee"

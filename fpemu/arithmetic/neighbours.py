@@ -70,7 +70,7 @@ def next_up(x: Any, fmt: Any = None) -> Any:
     >>> fe.next_up(0.1, "float8_e5m2")
     Traceback (most recent call last):
     ...
-    ValueError: 0.1 is no value of float8_e5m2: cast first, fe.cast(x, 'float8_e5m2')
+    ValueError: 0.1 is not a value of float8_e5m2: cast first, fe.cast(x, 'float8_e5m2')
     """
     return _neighbour(x, fmt, True)
 
@@ -144,7 +144,7 @@ def _codes_of(x: Any, fmt: Any) -> tuple[Source, NDArray[Any], Format]:
     codes, exact = exact_codes(x, source, known)
     if not exact.all():
         text = element_value_text(source, int(np.argmin(exact)))
-        raise ValueError(f"{text} is no value of {known.name}: cast first, fe.cast(x, {known.name!r})")
+        raise ValueError(f"{text} is not a value of {known.name}: cast first, fe.cast(x, {known.name!r})")
     return source, codes, known
 
 

@@ -304,13 +304,13 @@ def resolve_result(
 ) -> tuple[FloatFormat | IntFormat, Profile]:
     """The result's format and profile, as named by the caller or as the Arrays have them."""
     if result is None and not arrays:
-        raise ValueError(f"{name}: say the result's format: {name}(..., result='bfloat16'), or give an Array")
+        raise ValueError(f"{name}: specify the result's format: {name}(..., result='bfloat16'), or give an Array")
     target: Format = arrays[0].format if result is None else find_format(result)
     if result is None:
         for other in arrays[1:]:
             if other.format != target:
                 raise ValueError(
-                    f"{name}: the Arrays are of {target.name} and {other.format.name}: say result=, or cast one of them"
+                    f"{name}: the Arrays are of {target.name} and {other.format.name}: use result=, or cast one of them"
                 )
     if isinstance(target, TableFormat):
         raise ValueError(f"{name}: a codebook ({target.name}) cannot be the result's format: encode the result")
@@ -320,7 +320,7 @@ def resolve_result(
     for other_profile in alike[1:]:
         if other_profile is not alike[0] and other_profile != alike[0]:
             raise ValueError(
-                f"{name}: the Arrays' profiles, {' and '.join(apart(alike[0], other_profile))}, differ: say profile=, "
+                f"{name}: the Arrays' profiles, {' and '.join(apart(alike[0], other_profile))}, differ: use profile=, "
                 "or use with_profile"
             )
     return target, alike[0] if alike else target.profile

@@ -48,9 +48,9 @@ _RESULT = """result : str, Format or dtype, optional
 _COMMON_TEXT = """profile : str or Profile, optional
         The rules; default the Arrays' one if the result has their format, else the result format's own.
     rounding : str, Rounding or Stochastic, optional
-        Instead of the profile's.
+        Overrides the profile's rounding.
     overflow : str or Overflow, optional
-        Instead of the profile's.
+        Overrides the profile's overflow.
     rng : None, int or numpy.random.Generator
         Stochastic rounding: the seed; see `cast`.
     random_bits : array_like of int, optional

@@ -339,7 +339,7 @@ def _steps_target(
         profile = next((array.profile for array in request.arrays if array.format == by), by.profile)
     steps = resolve_target(name, request.formats, by, profile, options.get("rounding"), options.get("overflow"))
     if steps.profile.through is Through.FLOAT32:
-        raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: say another profile=")
+        raise ValueError(f"{name}: steps in {by.name} with through='float32' round twice: use another profile=")
     refuse_inexact_wrap("fma" if name in DOT_PRODUCTS else "add", (*request.formats, by), steps)
     if options.get("random_bits") is not None:
         raise ValueError(f"{name}: random_bits are one for each result, not for each step: use rng")

@@ -77,7 +77,7 @@ def refuse_nans(source: Source) -> None:
         is_nan = nan_mask(codes, fmt)
         if is_nan.any():
             index = start + int(np.flatnonzero(is_nan)[0])
-            raise ValueError(f"element {index} is NaN, and the profile says nan='error'")
+            raise ValueError(f"element {index} is NaN, and the profile has nan='error'")
         start += codes.size
 
 

@@ -84,7 +84,7 @@ def as_source(x: Any, source: Any = None) -> Source:
         element = f"element [{', '.join(str(int(i)) for i in index)}] is " if index else ""
         raise ValueError(
             f"{element}{exact_text(numbers.rest.numbers[0])}, which {numbers.format.name} does not hold: round it "
-            f"to a format first, fe.array(x, {numbers.format.name!r}), or say the result's format where there is one"
+            f"to a format first, fe.array(x, {numbers.format.name!r}), or specify result="
         )
     return numbers
 
@@ -289,7 +289,7 @@ def _from_dense(tensor: Any, torch: Any) -> Source:
         size = tensor.element_size()
         if size != np.dtype(fmt.code_dtype).itemsize or tensor.dtype.is_complex or "_x2" in str(tensor.dtype):
             raise TypeError(
-                f"cannot cast a tensor of {tensor.dtype}: view it as torch.uint8, unpack the codes, and say source="
+                f"cannot cast a tensor of {tensor.dtype}: view it as torch.uint8, unpack the codes, and use source="
             ) from None
         bits = tensor.view({1: torch.uint8, 2: torch.int16}[size]).numpy()
         return Source(cleared(bits.view(_UNSIGNED[size]), fmt), fmt, None, False)

@@ -98,7 +98,7 @@ def check_randoms(
     names = [name for name, is_given in given.items() if is_given]
     if names and not isinstance(rounding, Stochastic):
         raise ValueError(
-            f"{names[0]}= is for stochastic rounding, but the rounding is {rounding.value!r}: say "
+            f"{names[0]}= is for stochastic rounding, but the rounding is {rounding.value!r}: use "
             f"rounding='stochastic', or leave {names[0]} out"
         )
     if random_bits is not None and len(names) > 1:
@@ -142,7 +142,7 @@ def shared_generator(name: str, arrays: Iterable[Any], rng: Any = None) -> Any:
             shared = own
         elif rng is None:
             raise ValueError(
-                f"{name}: the Arrays draw their random numbers from two Generators: say rng=, or let them share one, "
+                f"{name}: the Arrays draw their random numbers from two Generators: use rng=, or let them share one, "
                 "b.with_rng(a.rng)"
             )
     return shared
@@ -174,7 +174,7 @@ def _check_rng(rng: Any) -> None:
     if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
         kind = type(rng)
         seeds = np.random.SeedSequence | np.random.BitGenerator | np.random.RandomState | np.ndarray
-        advice = ": say np.random.default_rng(rng)" if isinstance(rng, seeds) else ""
+        advice = ": use np.random.default_rng(rng)" if isinstance(rng, seeds) else ""
         raise TypeError(f"rng must be None, an int or a numpy Generator, not {kind.__module__}.{kind.__name__}{advice}")
     if isinstance(rng, int | np.integer) and rng < 0:
         raise ValueError(f"rng must not be negative, but is {brief(int(rng))}")

@@ -37,7 +37,7 @@ def error(
         typer.Option(
             "--against",
             metavar="WAY",
-            help="float32, numpy, or an expression in x (and y). Can be given again; default: the usual ways.",
+            help="float32, numpy, or an expression in x (and y). Repeatable; default: the usual ways.",
         ),
     ] = None,
     low: Annotated[str | None, typer.Option("--from", metavar="X", help="The smallest operand.")] = None,

@@ -54,7 +54,7 @@ __all__ = [
 _FORMAT = "A format's name."
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=_FORMAT, show_default=False)]
 FormatsOption = Annotated[
-    list[str] | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"{_FORMAT} Can be given again.")
+    list[str] | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"{_FORMAT} Repeatable.")
 ]
 FormatsArgument = Annotated[list[str] | None, typer.Argument(metavar="FORMAT", help="Names of formats, like -f.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; NaN and infinities are texts.")]
@@ -65,10 +65,12 @@ ProfileOption = Annotated[
     str | None, typer.Option("--profile", help="Rules of the cast: ieee, torch, ml_dtypes, onnx, cuda-satfinite ...")
 ]
 RoundingOption = Annotated[
-    str | None, typer.Option("--rounding", help="Instead of the profile's: nearest_even, toward_zero, stochastic ...")
+    str | None,
+    typer.Option("--rounding", help="Overrides the profile's: nearest_even, toward_zero, stochastic ..."),
 ]
 OverflowOption = Annotated[
-    str | None, typer.Option("--overflow", help="Instead of the profile's: standard, saturate, infinity, nan, wrap.")
+    str | None,
+    typer.Option("--overflow", help="Overrides the profile's: standard, saturate, infinity, nan, wrap."),
 ]
 format_of_claim = typer.Option(
     "--format", "-f", metavar="FORMAT", help="The format of operands and result; of a cast, the result's."

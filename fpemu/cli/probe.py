@@ -21,7 +21,7 @@ def probe(
     format: FormatsOption = None,
     operation: Annotated[
         list[str] | None,
-        typer.Option("--operation", metavar="OPERATION", help="cast, add, fma, exp ... Can be given again."),
+        typer.Option("--operation", metavar="OPERATION", help="cast, add, fma, exp ... Repeatable."),
     ] = None,
     per_cell: Annotated[int, typer.Option("--per-cell", min=0, help="Inputs for each cell.")] = 2,
     random: Annotated[int, typer.Option("--random", min=0, help="Random inputs, after the cells.")] = 1000,

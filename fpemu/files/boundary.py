@@ -51,7 +51,7 @@ def file_path(path: str | os.PathLike[str]) -> Path:
     """
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
-        why = "say os.fsdecode(path)" if isinstance(name, bytes) else "a file is named, not handed over open"
+        why = "use os.fsdecode(path)" if isinstance(name, bytes) else "a file is named, not handed over open"
         raise TypeError(f"path must be a str or a pathlib.Path, not {type(name).__name__}: {why}")
     if not name or "\0" in name:
         raise ValueError(f"{name!r}: no file can have this name")

@@ -265,7 +265,7 @@ def kind_of_output(path: str | os.PathLike[str], raw: bool = False) -> str:
 def _unknown_ending(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix
     problem = f"its ending {suffix} is unknown" if suffix else "it has no ending"
-    return f"{problem}; known are {', '.join(READ + RAW_ENDINGS)} (raw); say raw=True (--raw)"
+    return f"{problem}; known are {', '.join(READ + RAW_ENDINGS)} (raw); use raw=True (--raw)"
 
 
 def _article(kind: str) -> str:

@@ -290,7 +290,7 @@ def _stored(
     elif dtype.kind == "V" and dtype.names is None and dtype.itemsize <= 8:
         unknown = (
             f"the elements are {dtype.itemsize} opaque bytes (as numpy saves ml_dtypes arrays); "
-            "say as dtype which format's codes they are"
+            "pass the format of the codes as dtype"
         )
     elif dtype.kind not in "fiub" or dtype.itemsize > 8:
         unknown = f"the elements are {stored}; only real numbers up to 64 bits can be cast"

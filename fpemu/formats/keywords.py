@@ -111,14 +111,14 @@ def refusal(name: str, option: str, value: Any, known: Collection[str]) -> str:
     --------
     >>> from fpemu.formats.keywords import refusal
     >>> refusal("cast", "seed", 0, ["x", "fmt", "rng"])
-    "cast() got an unexpected keyword argument 'seed': say rng=0"
+    "cast() got an unexpected keyword argument 'seed': use rng=0"
     >>> refusal("cast", "roundin", "to_odd", ["rounding"])
     "cast() got an unexpected keyword argument 'roundin'; did you mean 'rounding'?"
     """
     text = f"{name}() got an unexpected keyword argument {brief(option)}"
     for parameter, words in _WORDS.get(option.lower(), ()):
         if parameter in known:
-            return f"{text}: say {words(value)}"
+            return f"{text}: use {words(value)}"
     return f"{text}{near(option, list(known))}"
 
 
@@ -145,7 +145,7 @@ def hinted(function: F) -> F:
     >>> halve(3, seed=1)
     Traceback (most recent call last):
     ...
-    TypeError: halve() got an unexpected keyword argument 'seed': say rng=1
+    TypeError: halve() got an unexpected keyword argument 'seed': use rng=1
     """
 
     @functools.wraps(function)
@@ -170,7 +170,7 @@ def _explained(function: Callable[..., Any], keywords: dict[str, Any], text: str
     if match is not None:
         return refusal(name, match[1], keywords.get(match[1]), known)
     if "missing" in text and "'fmt'" in text and isinstance(keywords.get("dtype"), str):
-        return f"{text}: say fmt={keywords['dtype']!r}; dtype is the result's own, float32 or float64"
+        return f"{text}: use fmt={keywords['dtype']!r}; dtype is the result's own, float32 or float64"
     return text
 
 
@@ -196,7 +196,7 @@ def hinted_methods(kind: Kind) -> Kind:
     >>> Box().turn(dim=1)
     Traceback (most recent call last):
     ...
-    TypeError: turn() got an unexpected keyword argument 'dim': say axis=1
+    TypeError: turn() got an unexpected keyword argument 'dim': use axis=1
     """
     package = kind.__module__.partition(".")[0]
     for own in kind.__mro__:

@@ -100,7 +100,7 @@ def ends_negative(name: str) -> bool:
 
 
 def _several(name: str, names: Any) -> str:
-    return f"{name!r} may mean {' or '.join(map(str, names))}: say which"
+    return f"{name!r} may mean {' or '.join(map(str, names))}: specify which"
 
 
 def with_group(name: str) -> str:

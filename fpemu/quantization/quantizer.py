@@ -184,7 +184,7 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **options: Any) -> N
     for name in ("dtype", "out"):
         if name in options and not isinstance(options[name], Quantized | None):
             call = f"fpemu.quantize(x, scheme).dequantize({name}=...)"
-            raise TypeError(f"fake_quantize() got an unexpected keyword argument '{name}': say {call}")
+            raise TypeError(f"fake_quantize() got an unexpected keyword argument '{name}': use {call}")
     q = hinted(quantize)(x, scheme, **options)
     dtype = as_numbers(x, options.get("source")).dtype
     return q.dequantize(np.float64 if dtype == np.float64 else np.float32)
@@ -274,12 +274,12 @@ def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], scales_follow: boo
     In a tool's arithmetic only the quotients show that: the scheme remains as it is.
     """
     if np.isnan(numbers).any():
-        raise ValueError("x has a NaN, and the profile says nan='error'")
+        raise ValueError("x has a NaN, and the profile has nan='error'")
     own = scheme.own_profile
     if own.steps is not None:
         return scheme
     if own.infinite_block == "nan" and scales_follow and np.isinf(numbers).any():
-        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile says nan='error'")
+        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile has nan='error'")
     return scheme.replace(profile=scheme.profile.replace(name=scheme.profile.name, nan=NanRule.STANDARD))
 
 

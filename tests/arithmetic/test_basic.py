@@ -115,9 +115,9 @@ def test_flags():
 
 def test_bad_input():
     a, b = fe.array([1.0, 2.0], E4M3), fe.array([1.0, 2.0], E5M2)
-    with pytest.raises(ValueError, match=r"say the result's format: add\(\.\.\., result='bfloat16'\)"):
+    with pytest.raises(ValueError, match=r"specify the result's format: add\(\.\.\., result='bfloat16'\)"):
         fe.add(1.0, 2.0)
-    with pytest.raises(ValueError, match="float8_e4m3fn and float8_e5m2: say result="):
+    with pytest.raises(ValueError, match="float8_e4m3fn and float8_e5m2: use result="):
         fe.multiply(a, b)
     with pytest.raises(ValueError, match=r"the shapes \(2,\) and \(3,\) do not broadcast"):
         fe.add(a, [1, 2, 3])

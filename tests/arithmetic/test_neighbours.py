@@ -156,7 +156,7 @@ def test_wide_integers_are_not_rounded_on_the_way():
     assert fe.next_up(np.uint64(2**64 - 2), "uint64") == 2**64 - 1
     assert fe.next_down(-(2**62), "int64") == -(2**62) - 1
     assert fe.next_up(fe.Array([2**63 - 1], "int64")).codes.tolist() == [2**63 - 1]
-    with pytest.raises(ValueError, match="9007199254740993 is no value of float64"):
+    with pytest.raises(ValueError, match="9007199254740993 is not a value of float64"):
         fe.next_up(np.int64(2**53 + 1), "float64")
 
 
@@ -182,17 +182,17 @@ def test_formats_beyond_float64():
 @pytest.mark.parametrize(
     ("x", "fmt", "words"),
     [
-        (0.1, "e5m2", r"0\.1 is no value of float8_e5m2: cast first, fe\.cast\(x, 'float8_e5m2'\)"),
-        ([1.0, 500.0], "e4m3fn", r"500\.0 is no value of float8_e4m3fn"),
-        (math.inf, "e4m3fn", "inf is no value of float8_e4m3fn"),
-        (math.inf, "e2m1", "inf is no value of float4_e2m1fn"),
-        (math.nan, "int8", "nan is no value of int8"),
-        (0.0, "e8m0", "0.0 is no value of float8_e8m0fnu"),
-        (-1.0, "uint8", "-1.0 is no value of uint8"),
+        (0.1, "e5m2", r"0\.1 is not a value of float8_e5m2: cast first, fe\.cast\(x, 'float8_e5m2'\)"),
+        ([1.0, 500.0], "e4m3fn", r"500\.0 is not a value of float8_e4m3fn"),
+        (math.inf, "e4m3fn", "inf is not a value of float8_e4m3fn"),
+        (math.inf, "e2m1", "inf is not a value of float4_e2m1fn"),
+        (math.nan, "int8", "nan is not a value of int8"),
+        (0.0, "e8m0", "0.0 is not a value of float8_e8m0fnu"),
+        (-1.0, "uint8", "-1.0 is not a value of uint8"),
         (128, "int8", "128"),
         (7.0, "e2m1", "7.0 is no value"),
-        (0.3, "nf4", "0.3 is no value of nf4"),
-        (np.float16(0.3), fe.TableFormat("t", [0.0, 0.3, 1.0]), "0.300048828125 is no value of t"),
+        (0.3, "nf4", "0.3 is not a value of nf4"),
+        (np.float16(0.3), fe.TableFormat("t", [0.0, 0.3, 1.0]), "0.300048828125 is not a value of t"),
         (1.0, "e4m3fnn", "unknown format"),
     ],
 )

@@ -150,7 +150,7 @@ def test_bad_input():
         fe.convert(1.0, "float16", result="float16")
     with pytest.raises(TypeError, match="exact must be a bool, not int"):
         fe.round_to_integral(1.5, exact=1)
-    with pytest.raises(ValueError, match="say the result's format"):
+    with pytest.raises(ValueError, match="specify the result's format"):
         fe.minimum(1.0, 2.0)
     with pytest.raises(TypeError, match=r"fmod\(\) got an unexpected keyword argument 'exact'"):
         fe.fmod(1.0, 2.0, result="float16", exact=True)

@@ -138,9 +138,9 @@ def test_wide_ranges():
 
 def test_bad_input():
     a, b = fe.array([1.0, 2.0], E4M3), fe.array([1.0, 2.0], "float8_e5m2")
-    with pytest.raises(ValueError, match=r"say the result's format: sum\("):
+    with pytest.raises(ValueError, match=r"specify the result's format: sum\("):
         fe.sum([1.0])
-    with pytest.raises(ValueError, match="say result="):
+    with pytest.raises(ValueError, match="use result="):
         fe.dot(a, b)
     with pytest.raises(ValueError, match="2 and 3 numbers along the axis"):
         fe.dot(a, [1, 2, 3])

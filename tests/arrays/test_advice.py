@@ -259,7 +259,7 @@ def test_what_is_not_near_is_not_suggested(call):
 
 def test_generators_of_others_are_told_apart():
     for rng in (np.random.RandomState(0), np.random.SeedSequence(1), np.random.PCG64(2), np.arange(3)):
-        with pytest.raises(TypeError, match=r"not numpy\S*\.\w+: say np\.random\.default_rng\(rng\)"):
+        with pytest.raises(TypeError, match=r"not numpy\S*\.\w+: use np\.random\.default_rng\(rng\)"):
             fe.cast(X, "bf16", rounding="stochastic", rng=rng)
         fe.cast(X, "bf16", rounding="stochastic", rng=np.random.default_rng(rng))
     other = type("Generator", (), {"__module__": "torch"})()

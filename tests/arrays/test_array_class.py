@@ -54,7 +54,7 @@ def test_in_place():
     assert a.values.tolist() == [0, 1]
     with pytest.raises(ValueError, match=r"must have the shape"):
         a += np.ones((2, 2))
-    with pytest.raises(ValueError, match="say result="):
+    with pytest.raises(ValueError, match="use result="):
         a += fe.array([1.0], "bfloat16")
     x = np.ones(2)
     with pytest.raises(TypeError, match="out must be an Array"):
@@ -67,7 +67,7 @@ def test_in_place():
 def test_operators_that_are_refused():
     a, three = fe.array([1.0, 2.0], E4M3), [1, 2, 3]
     for call, error, match in (
-        (lambda: a + fe.array([1.0], "bfloat16"), ValueError, "say result="),
+        (lambda: a + fe.array([1.0], "bfloat16"), ValueError, "use result="),
         (lambda: a + a.with_profile("torch"), ValueError, "with_profile"),
         (lambda: a + "1", TypeError, "unsupported operand"),
         (lambda: a + None, TypeError, "unsupported operand"),

@@ -244,7 +244,7 @@ def test_refused():
         (lambda: np.add(a, a, where=[True, False, True]), TypeError, r"np.where\(mask, result, A\)"),
         (lambda: np.add(a, a, dtype=np.float64), TypeError, "result="),
         (lambda: np.add(a, a, signature="dd->d"), TypeError, "signature= does not work"),
-        (lambda: np.add(a, b), ValueError, "float8_e5m2 and bfloat16: say result="),
+        (lambda: np.add(a, b), ValueError, "float8_e5m2 and bfloat16: use result="),
         (lambda: np.add(a, other), ValueError, "profiles, ieee and torch-2.14, differ"),
         (lambda: np.concatenate([a, b]), ValueError, r"A.astype\('float8_e5m2'\)"),
         (lambda: np.stack([a, other]), ValueError, "with_profile"),

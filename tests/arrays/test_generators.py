@@ -153,7 +153,7 @@ def test_steps_draw_where_the_result_does_not():
 def test_two_generators_are_an_error():
     a, b = stochastic([0.1]), stochastic([0.2])
     for operate in (lambda: a + b, lambda: np.multiply(a, b), lambda: fe.fma(a, 1.0, b), lambda: fe.dot(a, b)):
-        with pytest.raises(ValueError, match=r"two Generators: say rng=, or let them share one, b\.with_rng\(a\.rng\)"):
+        with pytest.raises(ValueError, match=r"two Generators: use rng=, or let them share one, b\.with_rng\(a\.rng\)"):
             operate()
     fe.add(a, b, rng=3)
     a + b.with_rng(a.rng)

@@ -142,7 +142,7 @@ def test_json_is_strict_json(run, weights, line):
         ("cast weights.npz -f bf16 -o y.npy", "weights.npz has 2 arrays: write an .npz or .safetensors file, or"),
         ("cast x.f32 --raw -f bf16 -o y.npy", "x.f32 is raw: specify its elements"),
         ("cast x.f32 --dtype float32 -f bf16 -o y.npy", "x.f32: its ending .f32 is unknown"),
-        ("report x.f32 --dtype float32", "say raw=True (--raw) if it holds raw numbers"),
+        ("report x.f32 --dtype float32", "use raw=True (--raw) if it holds raw numbers"),
         ("cast weights.npy -f bf16 -o y.f32", "y.f32: its ending .f32 is unknown"),
         ("cast weights.npy -f bf16 -o y.npy --raw", "weights.npy and y.npy are not raw files"),
         ("cast x.f32 --dtype float33 -f bf16 -o y.npy", "unknown format 'float33'"),

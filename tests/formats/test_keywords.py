@@ -108,7 +108,7 @@ def test_ambiguous_names():
         "float6": ("float6_e3m2fn", "float6_e2m3fn"),
         "f_8e4m3": ("float8_e4m3fn", "float8_e4m3"),
     }.items():
-        with pytest.raises(ValueError, match=f"'{name}' may mean {' or '.join(candidates)}: say which"):
+        with pytest.raises(ValueError, match=f"'{name}' may mean {' or '.join(candidates)}: specify which"):
             fe.dtype(name)
         assert all(fe.dtype(candidate).name == candidate for candidate in candidates)
     with pytest.raises(ValueError, match="'mxfp' may mean mxfp4 or mxfp6 or mxfp8"):
@@ -186,7 +186,7 @@ def test_other_words_are_refused(name):
             continue
         error = called_wrongly(name, word, value)
         if (name, word) == ("fake_quantize", "dtype"):  # the scheme is given: it can only be the result's
-            text = "say fpemu.quantize(x, scheme).dequantize(dtype=...)"
+            text = "use fpemu.quantize(x, scheme).dequantize(dtype=...)"
         assert isinstance(error, TypeError), (name, word, error)
         assert f"got an unexpected keyword argument '{word}'" in str(error), (name, word, error)
         assert text in str(error), (name, word, error)
@@ -222,14 +222,14 @@ def test_errors_inside_pass_through():
 def test_listed_cases():
     x = [1.0, 2.0]
     for call, match in (
-        (lambda: fe.cast(x, "e4m3", seed=0), "say rng=0"),
-        (lambda: fe.cast(x, dtype="e4m3"), r"say fmt='e4m3'; dtype is the result's own"),
-        (lambda: fe.fake_quantize(x, "int8_channel", group_size=3), "say block=3"),
-        (lambda: fe.calibrate(x, "absmax_int8").quantize(x, seed=1), "say rng=1"),
-        (lambda: fe.ScaledFormat("int4", group_size=32), "say block=32"),
-        (lambda: fe.convert(x, "e4m3", seed=1), "say rng=1"),
-        (lambda: fe.array(x, "e4m3").astype("e5m2", seed=3), "say rng=3"),
-        (lambda: fe.array(x, "e4m3").sum(dim=0), "say axis=0"),
+        (lambda: fe.cast(x, "e4m3", seed=0), "use rng=0"),
+        (lambda: fe.cast(x, dtype="e4m3"), r"use fmt='e4m3'; dtype is the result's own"),
+        (lambda: fe.fake_quantize(x, "int8_channel", group_size=3), "use block=3"),
+        (lambda: fe.calibrate(x, "absmax_int8").quantize(x, seed=1), "use rng=1"),
+        (lambda: fe.ScaledFormat("int4", group_size=32), "use block=32"),
+        (lambda: fe.convert(x, "e4m3", seed=1), "use rng=1"),
+        (lambda: fe.array(x, "e4m3").astype("e5m2", seed=3), "use rng=3"),
+        (lambda: fe.array(x, "e4m3").sum(dim=0), "use axis=0"),
         (lambda: fe.cast(x, "e4m3", roundin="to_odd"), "did you mean 'rounding'"),
     ):
         with warnings.catch_warnings():

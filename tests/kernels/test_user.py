@@ -200,7 +200,7 @@ def test_mixed_cores_from_floats_to_integers(name, target):
 
 def test_rules_that_depend_on_the_source():
     for fmt, name in (("int32", "x86-sse"), ("float32", "numpy"), ("float16", "gguf"), ("float8_e5m2", "cuda-nosat")):
-        with pytest.raises(ValueError, match=rf"say source='float64' for from_float.*source='{fmt}' for operations"):
+        with pytest.raises(ValueError, match=rf"use source='float64' for from_float.*source='{fmt}' for operations"):
             cores.rules(fmt, name)
     with pytest.raises(ValueError, match="no codebooks"):
         cores.rules("float16", source="nf4")

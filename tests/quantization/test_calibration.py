@@ -512,7 +512,7 @@ def test_numbers_that_float64_lacks(number, name):
 def test_fake_quantize_has_no_result_of_its_own():
     x = batches(6, 1)[0]
     for word, value in (("dtype", "float64"), ("out", np.zeros_like(x))):
-        with pytest.raises(TypeError, match=rf"say fpemu\.quantize\(x, scheme\)\.dequantize\({word}=\.\.\.\)"):
+        with pytest.raises(TypeError, match=rf"use fpemu\.quantize\(x, scheme\)\.dequantize\({word}=\.\.\.\)"):
             fe.fake_quantize(x, "absmax_int8", **{word: value})
         assert fe.quantize(x, "absmax_int8").dequantize(**{word: value}).shape == x.shape
     for wrong in ("bfloat16", "fp8", np.longdouble, object):
