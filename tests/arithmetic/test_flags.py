@@ -381,7 +381,7 @@ def test_decorator():
         yield 1
 
     for function in (generator, asynchronous):
-        with pytest.raises(TypeError, match="no generator functions"):
+        with pytest.raises(TypeError, match="cannot decorate a generator function"):
             fe.errstate(all="raise")(function)
 
 

@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import fpemu as fe
 from fpemu import cores, strategies, testing
@@ -28,6 +29,16 @@ SAME = doctest.OutputChecker()
 
 DEMO = "python3 -m venv .venv && .venv/bin/python -m pip install '.[all]' && .venv/bin/fpemu demo"
 TESTS = "python3 -m venv .venv && .venv/bin/python -m pip install -e '.[all,test]' && .venv/bin/python -m pytest"
+
+
+@pytest.fixture(autouse=True)
+def reproducible_examples():
+    """Examples of hypothesis that depend on nothing but the page."""
+    before = settings.get_current_profile_name()
+    settings.register_profile("pages", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("pages")
+    yield
+    settings.load_profile(before)
 
 
 def run_session(text, where, names):

@@ -255,7 +255,7 @@ def test_parts_that_are_set_are_checked():
     q.second_scale = 0.25
     assert q.second_scale == 0.25
     for part, value in (("second_scale", 1 / 3), ("codes", q.codes + np.uint8(16)), ("scales", q.scales[:1])):
-        with pytest.raises(ValueError, match=r"is no value|out of range|do not fit"):
+        with pytest.raises(ValueError, match=r"is not a value|out of range|do not fit"):
             setattr(q, part, value)
     assert q.second_scale == 0.25
     with pytest.raises(AttributeError, match="a Quantized has no part 'scale'"):

@@ -77,7 +77,7 @@ def test_given_scales_at_the_ends(name, good, bad):
 def test_parts_of_scales_of_scales():
     q = fe.quantize(np.tile(X, (8, 256)), "bnb_nf4")  # 256 scales in each row
     np.testing.assert_array_equal(q[3:5].dequantize(), q.dequantize()[3:5])
-    with pytest.raises(ValueError, match=r"has the scales 0:4, .* begins and ends at multiples of 256 scales"):
+    with pytest.raises(ValueError, match=r"has the scales 0:4, .* must begin and end at multiples of 256 scales"):
         q[0, :256]
     with pytest.raises(ValueError, match="do not follow one another in C order"):
         q[:, :64]

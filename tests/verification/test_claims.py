@@ -230,7 +230,7 @@ def test_incomplete_descriptions(missing):
         (lambda: Claim.of(3, "float16"), TypeError, "an operation is a name, not int"),
         (lambda: Claim.of("add"), ValueError, "add: specify the result's format"),
         (lambda: Claim.of("less"), ValueError, "less: specify the operands' formats"),
-        (lambda: Claim.of("less", "float16", result="float16"), ValueError, "gives a truth value"),
+        (lambda: Claim.of("less", "float16", result="float16"), ValueError, "returns a truth value"),
         (lambda: Claim.of("add", result="float16"), ValueError, "add: specify the operands' formats"),
         (lambda: Claim.of("add", "flot16"), ValueError, "unknown format 'flot16'; did you mean 'float16'"),
         (lambda: Claim.of("add", "float16", operands=["float16"]), ValueError, "add takes 2 operands, not 1"),
@@ -316,10 +316,10 @@ def test_truth_values_take_no_rules_of_results(name):
     """`of` and `replaced` refuse arguments that would be ignored."""
     more = [] if name in comparison.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
     for rules in [*RULES, *more]:
-        with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):
+        with pytest.raises(ValueError, match=r"returns a truth value, which .* does not depend on"):
             Claim.of(name, "float16", **rules)
         if not rules.keys() & {"profile", "rounding"}:
-            with pytest.raises(ValueError, match=r"gives a truth value, which .* does not depend on"):
+            with pytest.raises(ValueError, match=r"returns a truth value, which .* does not depend on"):
                 Claim.of(name, "float16").replaced(**rules)
     words = Claim.of(name, "float16").described() | {"rounding": "toward_zero"}  # as 0.1.0 wrote
     assert Claim.from_description(words) == Claim.of(name, "float16")

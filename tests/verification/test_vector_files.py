@@ -348,7 +348,7 @@ def test_damaged_npz(tmp_path):
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda f: vectors.write(f / "a.bin", vectors.generate(NARROW)), ValueError, "'.bin' no layout has the suffix"),
+        (lambda f: vectors.write(f / "a.bin", vectors.generate(NARROW)), ValueError, "no layout has the suffix '.bin'"),
         (lambda f: vectors.write(f / "a.tv", vectors.generate(NARROW), "xml"), ValueError, "unknown layout 'xml'"),
         (
             lambda f: vectors.write(f / "a.tv", vectors.generate(NARROW), word_bits=64),
