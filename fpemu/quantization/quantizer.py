@@ -332,9 +332,9 @@ class _Quantization:
             scales = self._scales(statistics, second, blocked.short_last, ...)
             choice = self.method.choice(statistics, second)
             if choice is not None and blocked.cut is not blocked.rows:
-                name, longest = scheme.own_profile.name, LONGEST_BLOCK
                 raise ValueError(
-                    f"{name} chooses scales by the errors of whole blocks: at most {longest:,} elements each"
+                    f"profile {scheme.profile} chooses scales by the errors of whole blocks: a block may have at most "
+                    f"{LONGEST_BLOCK:,} elements"
                 )
         elements = self._elements(given.scales is None)
         if elements is None:

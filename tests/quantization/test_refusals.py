@@ -79,7 +79,7 @@ def test_parts_of_scales_of_scales():
     np.testing.assert_array_equal(q[3:5].dequantize(), q.dequantize()[3:5])
     with pytest.raises(ValueError, match=r"has the scales 0:4, .* must begin and end at multiples of 256 scales"):
         q[0, :256]
-    with pytest.raises(ValueError, match="do not follow one another in C order"):
+    with pytest.raises(ValueError, match="are not consecutive in C order"):
         q[:, :64]
     with pytest.raises(ValueError, match="0:32 cuts a block of axis 1, whose blocks have 64 elements"):
         q[:, :32]

@@ -316,10 +316,10 @@ def test_truth_values_take_no_rules_of_results(name):
     """`of` and `replaced` refuse arguments that would be ignored."""
     more = [] if name in comparison.SIGNALING else [{"profile": "arm-fz"}, {"subnormals_in": "zero"}]
     for rules in [*RULES, *more]:
-        with pytest.raises(ValueError, match=r"returns a truth value, which .* does not depend on"):
+        with pytest.raises(ValueError, match=r"returns a truth value, which does not depend on"):
             Claim.of(name, "float16", **rules)
         if not rules.keys() & {"profile", "rounding"}:
-            with pytest.raises(ValueError, match=r"returns a truth value, which .* does not depend on"):
+            with pytest.raises(ValueError, match=r"returns a truth value, which does not depend on"):
                 Claim.of(name, "float16").replaced(**rules)
     words = Claim.of(name, "float16").described() | {"rounding": "toward_zero"}  # as 0.1.0 wrote
     assert Claim.from_description(words) == Claim.of(name, "float16")
