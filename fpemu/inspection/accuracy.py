@@ -46,21 +46,21 @@ ResultFormat = FloatFormat | IntFormat
 
 
 def tabulated(name: str, fmt: Any) -> tuple[Operation, ResultFormat]:
-    """The operation and the format of these names; a ValueError if there are too many results for a table."""
+    """Return the operation and the format for two names; raise ValueError if a table would have too many results."""
     operation, operand = find_operation(name), dtype(fmt)
     if isinstance(operand, TableFormat):
-        raise ValueError(f"{operand.name} is a codebook: operations are of float and integer formats")
+        raise ValueError(f"{operand.name} is a codebook: operations are only for float and integer formats")
     if operation.name == "scaleb" or operation.operands not in MAX_BITS:
         raise ValueError(
-            f"{operation.name} has no table: only operations of one or two numbers, as "
+            f"{operation.name} has no table: only operations on one or two numbers have one, such as "
             f"{'multiply' if operation.name == 'scaleb' else 'multiply and add'}"
         )
     most = MAX_BITS[operation.operands]
     if operand.bits > most:
         count = f"2^{operand.bits * operation.operands}"
         raise ValueError(
-            f"{operation.name} of {operand.name} has {count} results: too many; formats of {most} bits at most "
-            f"for {'one operand' if operation.operands == 1 else 'two operands'}"
+            f"{operation.name} of {operand.name} has {count} results: too many for a table; use a format of "
+            f"at most {most} bits for {'one operand' if operation.operands == 1 else 'two operands'}"
         )
     return operation, operand
 
@@ -85,7 +85,7 @@ def _to_float64(codes: NDArray[Any], fmt: ResultFormat) -> NDArray[np.float64]:
 
 def _check_float64(fmt: ResultFormat) -> None:
     if isinstance(fmt, FloatFormat) and (fmt.precision > 24 or fmt.quantum_exponent < -960 or _top(fmt) > 1000):
-        raise ValueError(f"errors of {fmt.name} are not measured: its values are too many or too far for float64")
+        raise ValueError(f"errors in {fmt.name} cannot be measured: its precision or range is too large for float64")
 
 
 def _top(fmt: FloatFormat) -> int:
@@ -198,10 +198,10 @@ def operation_table(name: str, fmt: Any, result: Any = None, profile: Profile | 
     operation, operand = tabulated(name, fmt)
     target = operand if result is None else dtype(result)
     if isinstance(target, TableFormat):
-        raise ValueError(f"{target.name} is a codebook: results are of float and integer formats")
+        raise ValueError(f"{target.name} is a codebook: results must be in a float or integer format")
     rules = target.check_profile(target.profile if profile is None else profile)
     if isinstance(rules.rounding, Stochastic):
-        raise ValueError("tables are of rounding that is not stochastic")
+        raise ValueError("there are no tables for stochastic rounding")
     operands = [Array.from_codes(codes, operand) for codes in _all_codes(operand, operation.operands)]
     shape = (operand.code_count,) * operation.operands
     out = np.empty(operands[0].shape, target.code_dtype)
@@ -336,7 +336,7 @@ class Accuracy:
 
 
 def usual_methods(name: str, fmt: Any) -> list[str]:
-    """The default methods of `measure` beside correct rounding: float32, numpy's function, a composition.
+    """The default methods of `measure` besides correct rounding: float32, numpy's function, a composition.
 
     Parameters
     ----------
@@ -371,7 +371,7 @@ def measure(
     high: float | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Accuracy:
-    """Errors of a function over all codes of a format: correctly rounded, and computed in other ways.
+    """Measure the errors of a function over all codes of a format: correctly rounded, and by other methods.
 
     Parameters
     ----------
@@ -409,7 +409,7 @@ def measure(
     operation, target = tabulated(name, fmt)
     rules = target.check_profile(target.profile if profile is None else profile)
     if isinstance(rules.rounding, Stochastic):
-        raise ValueError("errors are measured of rounding that is not stochastic")
+        raise ValueError("errors cannot be measured for stochastic rounding")
     _check_float64(target)
     names = list(usual_methods(name, target) if against is None else against)
     variables = ("x", "y")[: operation.operands]
@@ -421,7 +421,7 @@ def measure(
 
     least, most = -np.inf if low is None else low, np.inf if high is None else high
     if np.isnan(least) or np.isnan(most):
-        raise ValueError("operands are measured from one number to another: NaN is no end of a range")
+        raise ValueError("NaN is not a valid end of the range of operands")
     operands = _all_codes(target, operation.operands)
     values = [_to_float64(codes, target) for codes in operands]
     if low is not None or high is not None:

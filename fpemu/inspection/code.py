@@ -97,7 +97,7 @@ class Code:
 
     @property
     def data(self) -> str:
-        """The value for files: `text` if that is exact, else the float of that value, else in hexadecimal.
+        """The value for files: `text` if that is exact, else the value as a float, else in hexadecimal.
 
         `fpemu` reads the same value back, and so does `float` if a float64 holds it.
 
@@ -132,7 +132,7 @@ class Code:
 
 
 def neighbour(fmt: Format, code: int, up: bool) -> int | None:
-    """The code of the next value above or below a code's; infinities are values, the two zeros one.
+    """Return the code of the next value above or below a code's; infinities are values, and both zeros are one value.
 
     Parameters
     ----------

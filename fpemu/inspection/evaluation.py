@@ -126,7 +126,7 @@ class Evaluation(_Approximation):
     text : str
     result : Code
     steps : tuple of EvaluationStep
-        In the order of evaluation; a number that the format holds takes no step.
+        In the order of evaluation; a number that is a value of the format takes no step.
     exact : Exact or None
         The value in exact arithmetic, from the literal numbers; None if there is no such number.
     """
@@ -214,7 +214,7 @@ def evaluate(
     seed : int, optional
         For stochastic rounding.
     exact_literals : bool
-        Whether literal numbers enter operations with all their digits, instead of being rounded first.
+        Whether operations use literal numbers with all their digits, instead of rounding them first.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def evaluate(
     """
     target = dtype(fmt)
     if isinstance(target, TableFormat):
-        raise ValueError(f"{target.name} is a codebook: results of operations are of float or integer formats")
+        raise ValueError(f"{target.name} is a codebook: results of operations must be in a float or integer format")
     rules = target.profile if profile is None else profile
     return _Run(parse_expression(text), re.sub(r"\s", " ", text), target, rules, seed, exact_literals).evaluation()
 
@@ -288,7 +288,7 @@ class _Run:
     def exactly(self, node: NumberNode) -> _Operand:
         exact, special = exact_literal(node.value), node.value.special()
         if exact is not None and node.value.fraction() is None:
-            raise self.error("too far away to enter an operation exactly: leave out --exact-literals", node.extent)
+            raise self.error("too large or too small for an exact operand: leave out --exact-literals", node.extent)
         text = repr(special) if special is not None or exact is None else exact.text
         return _Operand(node.value, text, exact, exact, None)
 
@@ -350,7 +350,7 @@ def _code_in_format(node: CodeNode, fmt: Format, text: str) -> int:
 def _integer_exponent(node: Node, text: str) -> int:
     number = node.value.plain() if isinstance(node, NumberNode) else math.nan
     if number is None or not math.isfinite(number) or int(number) != number:
-        raise ExpressionError("the exponent is a whole number of 64 bits, written out", text, *node.extent)
+        raise ExpressionError("the exponent must be a literal integer of 64 bits", text, *node.extent)
     return int(number)
 
 

@@ -1,4 +1,4 @@
-"""Explain a cast of one number: the steps in exact arithmetic, beside the code that the kernels give."""
+"""Explain a cast of one number: the steps in exact arithmetic, beside the code that the kernels compute."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def explain(x: float | Literal, fmt: Format, rules: Profile, seed: int | None = 
     Parameters
     ----------
     x : float, int or Literal
-        A Literal and an int keep all their digits.
+        A Literal or an int is used with all its digits.
     fmt : Format
     rules : Profile
         The rules of the cast.

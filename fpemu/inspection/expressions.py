@@ -124,7 +124,7 @@ def parse_expression(text: str, names: tuple[str, ...] = ()) -> Node:
     >>> parse_expression("2 ^ 3")
     Traceback (most recent call last):
     ...
-    fpemu.inspection.expressions.ExpressionError: '^' is no operation here: a power is written **
+    fpemu.inspection.expressions.ExpressionError: '^' is not an operation here: a power is written **
       2 ^ 3
         ^
     """
@@ -138,9 +138,9 @@ class _Parser:
         self.text = text = re.sub(r"\s", " ", text)
         self.names = names
         if not text.strip():
-            raise ExpressionError("an empty expression", text, 0, 1, ALLOWED)
+            raise ExpressionError("the expression is empty", text, 0, 1, ALLOWED)
         if len(text) > MAX_LENGTH:
-            raise ExpressionError(f"an expression has {MAX_LENGTH} characters at most", text[:40] + "…", 40, 41)
+            raise ExpressionError(f"an expression must have at most {MAX_LENGTH} characters", text[:40] + "…", 40, 41)
         for index, letter in enumerate(text):
             if not letter.isascii() or not letter.isprintable():
                 raise self.error(f"{letter!r} cannot be read", index, index + 1, ALLOWED)
@@ -159,7 +159,7 @@ class _Parser:
                 word = re.match(r"[\w.]*", self.text[index:])
                 assert word is not None
                 raise self.error(
-                    f"{word[0]!r} is no number: write 0.1, 1e-3, 0x1.8p-3, or a code, 0x3C", index, index + 1
+                    f"{word[0]!r} is not a number: use 0.1, 1e-3, 0x1.8p-3, or a code, 0x3C", index, index + 1
                 )
         indent = len(plain) - len(plain.lstrip())
         try:
@@ -171,7 +171,7 @@ class _Parser:
             where = "at the end" if not self.text[start:].strip() else "here"
             raise self.error(f"this cannot be read {where}", start, start + 1, ALLOWED) from None
         except (RecursionError, MemoryError):
-            raise self.error(f"more than {MAX_DEPTH} operations within one another", 0, 1) from None
+            raise self.error(f"more than {MAX_DEPTH} operations are nested", 0, 1) from None
 
     def node(self, node: Any, shift: int, depth: int) -> Node:
         depth += 1
@@ -195,23 +195,23 @@ class _Parser:
                 wrong = between.strip(" ()")
                 start = _end(node.left) + shift + between.index(wrong)
                 hint = {"^": "a power is written **", "%": "write fmod(x, y) or remainder(x, y)"}.get(wrong)
-                words = f"{wrong!r} is no operation here" + f": {hint}" * (hint is not None)
+                words = f"{wrong!r} is not an operation here" + f": {hint}" * (hint is not None)
                 raise self.error(words, start, start + len(wrong), ALLOWED * (hint is None))
             return OperationNode(extent, OPERATIONS[SYMBOLS[symbol]], (left, right), symbol)
         if isinstance(node, ast.Call):
             return self.call(node, extent, shift, depth)
-        raise self.error("this is no arithmetic", *extent, ALLOWED)
+        raise self.error("this is not arithmetic", *extent, ALLOWED)
 
     def call(self, node: ast.Call, extent: TextRange, shift: int, depth: int) -> Node:
         start, end = node.func.col_offset + shift, _end(node.func) + shift
         name = self.text[start:end]
         if not isinstance(node.func, ast.Name) or start in self.numbers:
-            raise self.error(f"{name!r} is no function", start, end, ALLOWED)
+            raise self.error(f"{name!r} is not a function", start, end, ALLOWED)
         operation = OPERATIONS.get(ALIASES.get(name, name))
         if operation is None:
             raise self.error(f"no function {name!r}{near(name, [*OPERATIONS, *ALIASES])}", start, end, ALLOWED)
         if node.keywords:
-            raise self.error("operands have no names here", node.keywords[0].col_offset + shift, extent.end - 1)
+            raise self.error("operands cannot be passed by name", node.keywords[0].col_offset + shift, extent.end - 1)
         if len(node.args) != operation.operands:
             count = f"{operation.operands} operand{'s' * (operation.operands > 1)}"
             raise self.error(f"{name} takes {count}, not {len(node.args)}", *extent)

@@ -81,7 +81,7 @@ def _power(_: Any, x: Fraction, y: Fraction) -> Exact | None:
 
 
 def _by_ziv(value: Callable[..., significands.Digits128], *operands: Fraction) -> Exact | None:
-    """The value by `fpemu.arithmetic.elementary.ziv`; numbers that are not dyadic enter with their first digits."""
+    """The value by `fpemu.arithmetic.elementary.ziv`; numbers that are not dyadic are cut to their first digits."""
     cut = [_cut(x) for x in operands]
     result = value(*(number for number, _ in cut))
     more = result.more or any(more for _, more in cut)
@@ -250,7 +250,7 @@ def _of_far(name: str, operands: list[Exact]) -> Exact | None:
     if digits_known < MIN_KNOWN_DIGITS:
         return None
     first, last = operands[0], operands[-1]
-    if name in ("pow", "exp", "exp2") and last.scale > 0:  # the result is far from 1: no base is so close to 1
+    if name in ("pow", "exp", "exp2") and last.scale > 0:  # the result is far from 1: no base is close enough to 1
         base = first.number if name == "pow" and not first.scale else Fraction(2)
         if base <= 0 or base == 1 or (name == "pow" and first.scale):
             return None

@@ -1,4 +1,4 @@
-"""Scaled formats: codes that come in blocks with scales, and quantization to them."""
+"""Scaled formats: codes in blocks that share scales, and quantization to them."""
 
 from fpemu.quantization.blocks import layout_of
 from fpemu.quantization.calibration import Calibration, calibrate

@@ -17,7 +17,7 @@ from fpemu.quantization.definition.scaled_format import Block
 
 __all__ = ["BlockChunk", "BlockRows", "BlockedArray", "Layout", "block_shape", "layout_of"]
 
-MANY_DIMENSIONS = 6  # dimensions; messages leave shapes of more out
+MANY_DIMENSIONS = 6  # messages leave out shapes of more dimensions
 
 
 def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -35,7 +35,7 @@ def block_shape(block: Block, axis: int, shape: tuple[int, ...]) -> tuple[int, .
     if block == "tensor":
         return tuple(max(length, 1) for length in shape)
     if not ndim:
-        raise ValueError(f"one number has no axis that blocks ({block}) could lie along: x.reshape(1) has one")
+        raise ValueError(f"one number has no axis for blocks ({block}): use x.reshape(1)")
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis {brief(axis)} is out of range for {ndim} dimensions")
     axis %= ndim
@@ -64,7 +64,7 @@ class Layout:
     ----------
     shape : tuple of int
     block_shape : tuple of int
-        As many.
+        One length for each axis.
     """
 
     shape: tuple[int, ...]
@@ -77,7 +77,7 @@ class Layout:
 
     @property
     def is_whole(self) -> bool:
-        """Whether blocks divide the array: none is shorter than others."""
+        """Whether blocks divide the array: none is shorter than the others."""
         return all(length % step == 0 for length, step in zip(self.shape, self.block_shape, strict=True))
 
     @functools.cached_property
@@ -109,7 +109,7 @@ class Layout:
         return np.ascontiguousarray(parted.reshape(math.prod(self.blocks), math.prod(self.block_shape)))
 
     def from_blocks(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """An array from its blocks' rows, as `gathered` gives them; C-ordered."""
+        """An array from its blocks' rows, as returned by `to_blocks`; C-ordered."""
         ndim = len(self.shape)
         parted = rows.reshape([*self.blocks, *self.block_shape])
         parted = parted.transpose(
@@ -128,14 +128,14 @@ class Layout:
         return np.broadcast_to(of_blocks, self.shape)
 
     def part(self, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...], Layout]:
-        """The indices of elements and of blocks, and the layout, of a part that an index takes along block boundaries.
+        """Return the indices of elements and of blocks, and the layout, of a part of whole blocks.
 
         Raises
         ------
         TypeError
             If `index` has items other than slices and integers.
         ValueError
-            If it steps over elements or cuts a block.
+            If it skips elements or cuts a block.
         IndexError
             If it is out of range.
         """
@@ -169,10 +169,10 @@ def _bounds(word: Any, length: int, axis: int) -> tuple[int, int]:
     if isinstance(word, slice):
         start, stop, step = word.indices(length)
         if step != 1:
-            raise ValueError(f"a step of {step} along axis {axis} takes blocks apart")
+            raise ValueError(f"a step of {step} along axis {axis} would split blocks")
         return start, max(start, stop)
     if isinstance(word, bool | np.ndarray) or not hasattr(word, "__index__"):
-        raise TypeError(f"slices and integers find blocks, not {type(word).__name__}")
+        raise TypeError(f"an index must consist of slices and integers, not {type(word).__name__}")
     index = int(word.__index__())
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range for axis {axis} with {length} elements")
@@ -193,7 +193,7 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
     Raises
     ------
     ValueError
-        If the axis is out of range, or blocks do not divide it and `pad` is not set; the message names what would fit.
+        If the axis is out of range, or blocks do not divide it and `pad` is not set; the message names alternatives.
 
     Examples
     --------
@@ -206,14 +206,12 @@ def layout_of(block: Block, axis: int, shape: tuple[int, ...], pad: bool = False
         return layout
     ways = [f"x.reshape({', '.join(map(str, other))})" for other in _reshaped(block, axis, shape)[:1]]
     ways += [f"axis={other}" for other in range(len(shape)) if _divide(block, other, shape)][:2]
-    text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} makes them whole" if ways else ""
+    text = f"; {', '.join(ways[:-1])}{' or ' * (len(ways) > 1)}{ways[-1]} avoids that" if ways else ""
     if len(shape) > MANY_DIMENSIONS:
         blocks, array, text = str(block), f"{len(shape)} dimensions", ""
     else:
         blocks, array = " x ".join(map(str, layout.block_shape)), f"shape {shape}"
-    raise ValueError(
-        f"blocks of {blocks} do not divide an array of {array}: pad=True lets the last ones be shorter{text}"
-    )
+    raise ValueError(f"blocks of {blocks} do not divide an array of {array}: pad=True allows shorter last blocks{text}")
 
 
 def _divide(block: Block, axis: int, shape: tuple[int, ...]) -> bool:
@@ -296,7 +294,7 @@ class BlockRows(NamedTuple):
 
 
 class BlockedArray:
-    """An array's elements in rows of blocks: its memory where each block is one piece of it, else a copy.
+    """An array's elements in rows of blocks: its own memory if each block is contiguous, else a copy.
 
     Parameters
     ----------

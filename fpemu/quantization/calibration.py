@@ -1,4 +1,4 @@
-"""calibrate: scales for numbers to come, found from the numbers of many batches."""
+"""calibrate: scales for future numbers, computed from batches of sample numbers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ __all__ = ["Calibration", "calibrate", "narrow"]
 
 METHODS = ("minmax", "percentile", "mse")
 PERCENTILE = 99.9
-TRIED = 1 << 22  # quotients tried at a time
+TRIED = 1 << 22  # quotients computed at a time
 COARSE = 16  # bins in a step of the first search
-BINADES = 16  # of that search
+BINADES = 16  # that the first search covers
 
 
 def calibrate(
@@ -47,39 +47,40 @@ def calibrate(
     source: Any = None,
     pad: bool = False,
 ) -> Calibration:
-    """Find scales and zero points for numbers that are like the given ones.
+    """Compute scales and zero points from sample numbers, for numbers like them.
 
     Parameters
     ----------
     x : array_like, or iterable of arrays
-        One batch; or batches one after the other: an iterator or an object that gives one, such as torch's DataLoader,
-        or a list or tuple of arrays.
+        One batch; or several: an iterator or an object that returns one, such as torch's DataLoader, or a list or tuple
+        of arrays.
     scheme : str or ScaledFormat
-        Its blocks are the parts that have a scale: "tensor", "channel" or "row"; or blocks of a length or tiles: then
-        all batches have one shape, such as a weight's.  With two levels of scales (nvfp4) the tensor's second scale is
-        found; blocks of a length and tiles still get their scales from each array, of any shape.
+        One scale is computed for each of its blocks: "tensor", "channel" or "row"; or blocks of a length, or tiles, for
+        which all batches must have the same shape, such as a weight's.  For blocks of a length and tiles with two
+        levels of scales (nvfp4), only the tensor's second scale is computed; `Calibration.quantize` computes the
+        blocks' scales from each array, of any shape.
     method : {"minmax", "percentile", "mse"}
-        The range that the elements span: of all numbers; of this percentage of them; the range with the smallest mean
-        squared error.
+        The range that the elements cover: that of all numbers; that of a percentage of them; or the range with the
+        smallest mean squared error.
     percentile : float
         For "percentile" only: above 0, at most 100; default 99.9.
     source : str, Format or dtype, optional
-        x holds codes of this format.
+        If given, x contains codes of this format.
     pad : bool
         Whether the last block of an axis may be shorter.
 
     Returns
     -------
     Calibration
-        `.scales`, `.zero_points`, `.quantize(x)`; takes more batches.  NaN and infinities are left out, and counted in
-        `.nan` and `.infinite`.
+        Has `.scales`, `.zero_points` and `.quantize(x)`; `.update(x)` adds batches.  NaN and infinities are left out,
+        and counted in `.nan` and `.infinite`.
 
     Raises
     ------
     TypeError
         If an argument is of the wrong kind.
     ValueError
-        If a name is unknown, the method does not fit the scheme or takes no percentile, blocks do not divide an axis,
+        If a name is unknown, the method does not fit the scheme or has no percentile, blocks do not divide an axis,
         or batches do not fit together.
 
     Examples
@@ -104,7 +105,7 @@ def calibrate(
 
 
 def _iter_batches(x: Any) -> Iterator[Any]:
-    """The array itself, or the arrays of an iterator, a list or a tuple."""
+    """Yield the array itself, or the arrays of an iterator, a list or a tuple."""
     if isinstance(x, list | tuple):
         several = len(x) > 0 and all(getattr(array, "ndim", 0) for array in x)
     else:
@@ -114,9 +115,10 @@ def _iter_batches(x: Any) -> Iterator[Any]:
 
 
 class Calibration:
-    """Statistics of the batches so far, and the scales that follow from them.
+    """Statistics of the batches so far, and the scales computed from them.
 
-    Batches may come in any order, and to several calibrations that are merged: no bit of the result depends on that.
+    No bit of the result depends on the order of the batches, or on whether they are added to one calibration or to
+    several that are merged.
 
     Parameters
     ----------
@@ -135,7 +137,7 @@ class Calibration:
     count : int
         Finite numbers so far.
     nan, infinite : int
-        NaN and infinities so far, which have no influence.
+        NaN and infinities so far, which do not affect the scales.
 
     Raises
     ------
@@ -146,30 +148,31 @@ class Calibration:
 
     Notes
     -----
-    "minmax" keeps the smallest and the largest number of each block, zero counted among them, and the scales are bit
-    for bit those of `quantize` for all numbers in one array.  The other methods count numbers, rounded to float32
-    toward zero, in bins of equal sign, exponent and first seven bits of the trailing significand: 128 bins in a binade,
-    so that a bin's ends differ by less than 0.8 percent.  They keep 24 bytes for each bin of a block that has numbers:
-    for one array at most as many as it has numbers.
+    "minmax" records the smallest and the largest number of each block, zero included; the scales are bit for bit those
+    that `quantize` computes for all numbers in one array.  The other methods round numbers to float32, toward zero, and
+    count them in bins; numbers in a bin have the same sign, exponent and first seven bits of the trailing significand.
+    There are 128 bins in a binade, and the ends of a bin differ by less than 0.8 percent.  Each bin of a block that
+    contains numbers takes 24 bytes; an array has at most as many such bins as numbers.
 
-    "percentile" takes the upper end of the bin in which that percentage is reached (as numpy's "inverted_cdf"), at most
-    the largest number: of magnitudes, or for a rule "minmax" with half of the rest cut off at each end.
+    "percentile" finds the bin in which that percentage of the magnitudes is reached (as numpy's "inverted_cdf"), and
+    returns its upper end, or the largest number if that is smaller.  If the rule's statistic is "minmax", numbers take
+    the place of magnitudes, and half of the remaining percentage is cut off at each end.
 
-    "mse" takes each bin for the mean of its numbers, which is the number itself where no two numbers of a block share
-    a bin, and minimises the sum of their squared errors.  It tries limits for magnitudes in steps of an eighth of a
-    binade over 16 binades, then the ends of the bins around the best limit; for a rule "minmax" then the same for each
-    end alone.  It also tries larger ranges: twice the range for scales that are powers of two, up to twice the range in
-    sixteenths for elements other than integers.  The whole range is tried first: by this measure no result is worse
-    than that of "minmax".
+    "mse" represents each bin by the mean of its numbers, and minimises the sum of their squared errors; this is exact
+    for float32 numbers if no two numbers of a block share a bin.  It tries limits for magnitudes in steps of an eighth
+    of a binade over 16 binades, then the ends of the bins around the best limit; if the rule's statistic is "minmax",
+    it then does the same for each end alone.  It also tries larger ranges: twice the range if scales are powers of two;
+    up to twice the range, in steps of a sixteenth, for other scales unless elements are integers.  The whole range is
+    tried first, so by this measure the result is never worse than that of "minmax".
 
-    Where all numbers are 0, the scale is 1; a scale that rounds to 0 becomes the smallest one.
+    If all numbers are 0, the scale is 1; a scale that would round to 0 becomes the smallest positive one.
 
-    NaN and infinities have no influence under any method: the scales are those of the finite numbers, whereas
-    `quantize` alone makes the scale of their block NaN.  `nan` and `infinite` count them.  A block without any finite
-    number counts as zeros; if no batch has a finite number, scales are a ValueError.  `Calibration.quantize` then takes
-    infinities to the ends, and NaN as the elements have it.
+    No method uses NaN and infinities: the scales are those of the finite numbers, whereas `quantize` without a
+    calibration makes the scale of their block NaN.  `nan` and `infinite` count them.  A block without finite numbers is
+    treated like zeros; if no batch has a finite number, reading the scales raises ValueError.  `Calibration.quantize`
+    rounds infinities to the ends of the range, and NaN as the rules of the elements specify.
 
-    Where the FPU takes subnormal numbers for zero, the statistics of batches do so too.
+    If the FPU treats subnormal numbers as zero, so do the statistics of batches.
 
     Examples
     --------
@@ -194,13 +197,13 @@ class Calibration:
             raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")
         if self.scheme.scale_rule.signed:
             raise ValueError(
-                f"{self.scheme} has scales with signs, which depend on the numbers' order: quantize alone, or "
-                "calibrate with scale_rule='absmax'"
+                f"{self.scheme} has signed scales, which depend on the order of the numbers: use quantize without a "
+                "calibration, or calibrate with scale_rule='absmax'"
             )
         two = self.scheme.second_level is not None and self.scheme.nested is None
         if method == "mse" and two:
             raise ValueError(
-                f"{self.scheme} has scales of two levels: 'mse' searches for one, 'minmax' and 'percentile' fit"
+                f"{self.scheme} has scales of two levels, which 'mse' cannot find: use 'minmax' or 'percentile'"
             )
         self._second_alone = two and not isinstance(self.scheme.block, str)
         if self._second_alone:
@@ -219,9 +222,9 @@ class Calibration:
         Parameters
         ----------
         x : array_like
-            Numbers, as `cast` takes them; axes along which scales differ have the same length in each batch.
+            Numbers, as for `cast`; axes along which scales differ must have the same length in each batch.
         source : str, Format or dtype, optional
-            x holds codes of this format.
+            If given, x contains codes of this format.
         pad : bool
             Whether the last block of an axis may be shorter.
 
@@ -233,7 +236,7 @@ class Calibration:
         Raises
         ------
         TypeError
-            If x holds no real numbers.
+            If x does not contain real numbers.
         ValueError
             If its shape does not fit the scheme or the earlier batches.
 
@@ -262,7 +265,7 @@ class Calibration:
         return self
 
     def _layout(self, shape: tuple[int, ...], pad: bool) -> tuple[Layout, tuple[int, ...]]:
-        """The layout of the blocks that statistics are taken of, and the shape of scales."""
+        """Return the layout of the blocks whose statistics are recorded, and the shape of scales."""
         block, axis = self.scheme.block, self.scheme.axis
         whole = block == "tensor" or self._second_alone
         layout = layout_of("tensor" if whole else block, axis, shape, pad)
@@ -300,9 +303,9 @@ class Calibration:
         array(2., dtype=float32)
         """
         if not isinstance(other, Calibration):
-            raise TypeError(f"merge takes a Calibration, not {type(other).__name__}")
+            raise TypeError(f"other must be a Calibration, not {type(other).__name__}")
         if (other.scheme, other.method, other.percentile) != (self.scheme, self.method, self.percentile):
-            raise ValueError(f"{other!r} does not fit {self!r}: scheme, method and percentile must be the same")
+            raise ValueError(f"{other!r} cannot be merged into {self!r}: scheme, method and percentile must match")
         self.__dict__.pop("_result", None)
         if other._shape is not None:
             self._check_shape(other._shape)
@@ -314,7 +317,7 @@ class Calibration:
         return self
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
-        """Keep the first shape of scales, and raise ValueError for any other one."""
+        """Record the first shape of scales, and raise ValueError for any other shape."""
         if self._shape is None:
             self._shape = shape
             self._low = self._high = np.zeros(math.prod(shape))
@@ -322,18 +325,18 @@ class Calibration:
             why = ""
             if not isinstance(self.scheme.block, str):
                 why = (
-                    f"; blocks of {self.scheme.block} have their places, in batches of one shape: where shapes differ, "
-                    "quantize alone gives each array scales of its own"
+                    f"; for blocks of {self.scheme.block} all batches must have the same shape: for arrays of "
+                    "different shapes use quantize, which computes scales for each array"
                 )
-            raise ValueError(f"scales of shape {shape} do not fit those of the batches before, {self._shape}{why}")
+            raise ValueError(f"scales of shape {shape} do not fit those of earlier batches, {self._shape}{why}")
 
     # -- scales -------------------------------------------------------------------------------------------------------
 
     @property
     def ranges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The smallest and the largest number that elements span by `method`; zero lies between them."""
+        """The lower and the upper end of the range that each block's elements cover; it contains zero."""
         if self._shape is None or not self.count:
-            raise ValueError("there are no numbers yet: update(batch)")
+            raise ValueError("there are no numbers yet: use update(batch)")
         low, high = self._low, self._high
         if self.method == "percentile":
             low, high = self._quantiles(low, high)
@@ -343,20 +346,20 @@ class Calibration:
 
     @property
     def scales(self) -> NDArray[Any] | None:
-        """The first level's scales, as `decode` gives them, in a shape that fits the blocks.
+        """The first level's scales, as `decode` returns them, in a shape that fits the blocks.
 
-        None where only the second level's scale is found.
+        None if only the second level's scale is computed.
         """
         return self._result[0]
 
     @property
     def zero_points(self) -> NDArray[np.int64] | None:
-        """The zero points, where the scheme has one for each block."""
+        """The zero points; None unless the scheme has one for each block."""
         return self._result[1]
 
     @property
     def second_scale(self) -> float | None:
-        """The second level's scale, where the scheme has one."""
+        """The second level's scale; None if the scheme has none."""
         return self._result[2]
 
     @functools.cached_property
@@ -374,7 +377,8 @@ class Calibration:
         ----------
         x : array_like
         **options
-            As for `quantize`, except scales, zero points, `axis`, `block` and `scale_rule`: the calibration has them.
+            As for `quantize`, except scales, zero points, `axis`, `block` and `scale_rule`, which the calibration
+            determines.
 
         Returns
         -------
@@ -393,7 +397,7 @@ class Calibration:
         """
         for name in ("scales", "zero_points", "second_scale", "axis", "block", "scale_rule"):
             if name in options:
-                raise TypeError(f"{name}= is the calibration's: fpemu.quantize takes another one")
+                raise TypeError(f"the calibration determines {name}: use fpemu.quantize to specify another one")
         scales, zeros, second = self._result
         if scales is not None and not isinstance(self.scheme.block, str):
             shape = as_numbers(x, options.get("source")).codes.shape
@@ -405,7 +409,7 @@ class Calibration:
     # -- methods ------------------------------------------------------------------------------------------------------
 
     def _quantiles(self, low: Ends, high: Ends) -> tuple[Ends, Ends]:
-        from fractions import Fraction  # `import fpemu` goes without it
+        from fractions import Fraction  # imported late: `import fpemu` stays light
 
         share, histogram = Fraction(str(self.percentile)) / 100, self._histogram
         if self.scheme.scale_rule.statistic == "minmax":
@@ -443,25 +447,28 @@ class Calibration:
 
 
 def narrow(x: NDArray[np.float64]) -> NDArray[Any]:
-    """The numbers as float32 if it holds them all, which is faster to quantize."""
+    """Return numbers as float32, which is faster to quantize, if none of them changes."""
     with np.errstate(over="ignore"):
         single = x.astype(np.float32)
     return single if np.array_equal(single, x) else x
 
 
 def _check_second(scheme: ScaledFormat) -> None:
-    """Raise ValueError if the second level's scale does not follow from the tensor's range alone."""
+    """Raise ValueError if the second level's scale cannot be computed from the tensor's range alone."""
     steps = scheme.own_profile.steps
     if steps is not None and steps.choose != "no":
-        raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself: quantize alone")
+        raise ValueError(
+            f"the profile {scheme.profile} computes the second level's scale itself: use quantize without a calibration"
+        )
     if scheme.scale_rule.statistic == "minmax":
         raise ValueError(
-            f"{scheme}: the second level's scale follows from each block's range, not from the tensor's: quantize alone"
+            f"the second level's scale of {scheme} depends on each block's range, not on the tensor's: use quantize "
+            "without a calibration"
         )
 
 
 def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
-    """The scheme with a block for each row; with rounding to nearest instead of stochastic rounding."""
+    """Return the scheme with one block for each row, and with rounding to nearest instead of stochastic rounding."""
     profile = scheme.own_profile.replace(name=scheme.profile.name)
     if isinstance(profile.elements.rounding, Stochastic):
         profile = profile.replace(name=profile.name, rounding="nearest_even")
@@ -472,7 +479,7 @@ def _in_rows(scheme: ScaledFormat) -> ScaledFormat:
 def _of_ranges(
     scheme: ScaledFormat, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.int64] | None, float | None]:
-    """Scales, zero points and the second level's scale of blocks whose numbers are `low` to `high`."""
+    """Return scales, zero points and the second level's scale of blocks whose numbers are `low` to `high`."""
     q = quantize(narrow(np.stack([low, high], axis=-1)), _in_rows(scheme))
     scales = np.asarray(q.scale_values)[:, 0]
     all_zeros, underflowed = is_float_zero(low) & is_float_zero(high), is_float_zero(scales)
@@ -487,7 +494,7 @@ def _of_ranges(
 def _least_error_ranges(
     scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> tuple[Ends, Ends]:
-    """The range of each block with the least sum of squared errors; a block is a row of numbers and their counts."""
+    """Return each block's range with the least sum of squared errors; a block is a row of numbers and their counts."""
     whole = low, high
     with np.errstate(over="ignore"):
         largest = np.maximum(-low, high).astype(np.float32)
@@ -509,7 +516,7 @@ def _least_error_ranges(
         fine = coarse + np.arange(COARSE, -COARSE - 1, -1)[:, None]
         limit = upper_ends(best(np.clip(fine, lowest, top), below, above))
         low, high = (np.maximum(low, -limit) if below else low), (np.minimum(high, limit) if above else high)
-    # Larger ranges too: powers of two as scales, rounded down, leave numbers beyond; float elements are denser below.
+    # Larger ranges too: power-of-two scales that are rounded down leave numbers out of range; floats are denser near 0.
     larger = [2.0] if scheme.scale.precision == 1 else []
     if not larger and not isinstance(scheme.element, IntFormat):
         larger = [1 + step / 16 for step in range(1, 17)]
@@ -527,7 +534,7 @@ def _least_error_ranges(
 def _errors(
     scheme: ScaledFormat, numbers: NDArray[np.float32], counts: Integers, low: Ends, high: Ends
 ) -> NDArray[np.float64]:
-    """The sum of squared errors of blocks in rows, for each of some ranges `low` to `high`: shape (ranges, blocks)."""
+    """Return each block's sum of squared errors for each of its ranges `low` to `high`: shape (ranges, blocks)."""
     scales, zeros, _ = _of_ranges(scheme, low.reshape(-1), high.reshape(-1))
     x = np.broadcast_to(numbers, (len(low), *numbers.shape))
     zeros = None if zeros is None else zeros[:, None]

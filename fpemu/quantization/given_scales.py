@@ -61,7 +61,7 @@ def check_given_scales(
             codes = _encode_in_range(_positive(second, "second_scale"), level, "second_scale")
             second = float(decode(codes, level, dtype=np.float64))
             if scheme.own_profile.steps is not None and scheme.own_profile.steps.choose != "no":
-                raise ValueError(f"the profile {scheme.profile} works out the second level's scale itself")
+                raise ValueError(f"the profile {scheme.profile} computes the second level's scale itself")
     if scales is None:
         return GivenScales(None, None, second)
     if scheme.second_level is not None and scheme.nested is None and second is None:
@@ -115,9 +115,9 @@ def _broadcast_to_blocks(values: NDArray[Any], layout: Layout, name: str) -> NDA
 def _zero_points(scheme: ScaledFormat, layout: Layout, zero_points: ArrayLike) -> NDArray[np.int64]:
     integers = np.asarray(zero_points)
     if integers.dtype.kind not in "iu":
-        raise TypeError(f"zero points are integers, not {integers.dtype}")
+        raise TypeError(f"zero points must be integers, not {integers.dtype}")
     assert isinstance(scheme.zero_point, IntFormat)
     low, high = scheme.zero_point.min_int, scheme.zero_point.max_int
     if integers.size and not (low <= integers.min() and integers.max() <= high):
-        raise ValueError(f"zero points are {low} to {high}: the range of {scheme.zero_point}")
+        raise ValueError(f"zero points must be {low} to {high}, the range of {scheme.zero_point}")
     return _broadcast_to_blocks(integers, layout, "zero_points").astype(np.int64)

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class QuantizedParts(Protocol):
-    """The parts of a quantized array that are read here: `fpemu.Quantized` has them."""
+    """The parts of a quantized array that this module reads; `fpemu.Quantized` has them."""
 
     @property
     def scheme(self) -> ScaledFormat:
@@ -65,7 +65,7 @@ class QuantizedParts(Protocol):
 
     @property
     def offset(self) -> float | None:
-        """The number that nested scales are reduced by."""
+        """The number subtracted from nested scales before they are quantized."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,7 +98,7 @@ def element_codes(x: Any, fmt: Format) -> NDArray[Any]:
         raise ValueError(f"codes: an Array of {given.format.name}, not of {fmt.name}")
     if given.dtype is None or given.dtype.kind not in "iu":
         kind = given.format.name if given.dtype is None else given.dtype
-        raise TypeError(f"codes of {fmt.name} are unsigned integers, not {kind}; quantize takes numbers")
+        raise TypeError(f"codes of {fmt.name} must be unsigned integers, not {kind}: use quantize for numbers")
     try:
         return _in_code_dtype(as_source(x, fmt).codes, fmt)
     except ValueError as error:
@@ -123,7 +123,7 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
         if not exact.all():
             wrong = given.format.value(int(np.asarray(given.codes)[~exact].flat[0]))
             raise ValueError(
-                f"scales: {wrong!r} is not a value of {fmt.name}; quantize(x, scheme, scales=...) rounds them"
+                f"scales: {wrong!r} is not a value of {fmt.name}; use quantize(x, scheme, scales=...) to round scales"
             )
     elif given.dtype is not None and given.dtype.kind == "u":
         try:
@@ -133,7 +133,8 @@ def scale_codes(x: Any, scheme: ScaledFormat, layout: Layout) -> NDArray[Any]:
     else:
         kind = given.format.name if given.dtype is None else given.dtype
         raise TypeError(
-            f"scales are codes (unsigned integers, as np.{np.dtype(fmt.code_dtype)}) or numbers (floats), not {kind}"
+            f"scales must be codes (unsigned integers, as np.{np.dtype(fmt.code_dtype)}) or numbers (floats), "
+            f"not {kind}"
         )
     codes = _in_block_shape(_in_code_dtype(codes, fmt), layout, "scales")
     return codes if codes.flags.writeable else codes.copy()  # kernels would be compiled again for read-only arrays
@@ -164,7 +165,7 @@ def zero_points_in(x: Any, scheme: ScaledFormat, layout: Layout, scales: NDArray
     fmt = given.format
     boolean = given.dtype is not None and given.dtype.kind == "b"
     if boolean or not isinstance(fmt, IntFormat) or fmt.fraction_bits != 0:
-        raise TypeError(f"zero points are integers, not {fmt.name if given.dtype is None else given.dtype}")
+        raise TypeError(f"zero points must be integers, not {fmt.name if given.dtype is None else given.dtype}")
     zeros = _in_block_shape(np.asarray(decode(given.codes, fmt)), layout, "zero_points")
     _check_zero_points(zeros, scheme, scales)
     return zeros.astype(np.int64)
@@ -223,7 +224,7 @@ def check_layout(layout: Any, scheme: ScaledFormat, shape: tuple[int, ...]) -> N
 
 
 def check_memory(q: QuantizedParts) -> None:
-    """Raise ValueError if arrays of a quantized array were written to and hold a code or zero point out of range."""
+    """Raise ValueError if arrays of a quantized array were written to and contain a code or zero point out of range."""
     scheme = q.scheme
     in_range(q.codes, scheme.element)
     in_range(q.scales, scheme.scale_format)
@@ -271,7 +272,7 @@ def packed_zero_points(zeros: NDArray[Any], fmt: IntFormat, order: str = "low_fi
     Raises
     ------
     ValueError
-        If one does not fit the format, such as torchao's of a block with a NaN.
+        If one does not fit the format, such as torchao's for a block with a NaN.
     """
     wrong = (zeros < fmt.min_int) | (zeros > fmt.max_int)
     if wrong.any():
@@ -282,7 +283,7 @@ def packed_zero_points(zeros: NDArray[Any], fmt: IntFormat, order: str = "low_fi
 def unpacked_zero_points(
     packed: NDArray[np.uint8], fmt: IntFormat, blocks: tuple[int, ...], order: str = "low_first"
 ) -> NDArray[np.int64]:
-    """Zero points from their packed codes, as `packed_zero_points` gives them."""
+    """Zero points from their packed codes, as returned by `packed_zero_points`."""
     codes = unpack(packed, fmt, math.prod(blocks), order=order)
     return np.asarray(decode(codes, fmt)).astype(np.int64).reshape(blocks)
 

@@ -28,7 +28,7 @@ __all__ = ["quantized_matmul"]
 
 Matrix = NDArray[np.float64]
 
-EXACT_BITS = 53  # bits of the integers that float64 holds
+EXACT_BITS = 53  # bits of integers that are exact in float64
 
 
 def quantized_matmul(
@@ -42,7 +42,7 @@ def quantized_matmul(
     profile: str | Profile | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> NDArray[Any]:
-    """The matrix product of two quantized matrices: exact sums of products of elements, times the scales.
+    """Return the matrix product of two quantized matrices: exact sums of products of elements, times the scales.
 
     Over each stretch of k in which neither scale changes, the products (element - zero point) x (element - zero point)
     are added exactly, as integer units do; each sum is multiplied by its two scales, and the scaled sums are
@@ -51,7 +51,7 @@ def quantized_matmul(
     Parameters
     ----------
     qa : Quantized
-        Shape (m, k); hardware has blocks along the last axis.
+        Shape (m, k); in hardware its blocks lie along the last axis.
     qb : Quantized
         Shape (k, n); its blocks along the first axis: `quantize(b, scheme, axis=0)`.
     accumulate : "exact", str, FloatFormat or dtype
@@ -65,7 +65,7 @@ def quantized_matmul(
     Returns
     -------
     numpy.ndarray
-        Shape (m, n): values of the result's format, as `decode` gives them.
+        Shape (m, n): values of the result's format, as `decode` returns them.
 
     Raises
     ------
@@ -82,11 +82,11 @@ def quantized_matmul(
     Notes
     -----
     Scales of the second level multiply the accumulated sums at the end; that product is rounded once to the result.
-    Scales that are quantized themselves ("bnb_nf4") are those of `scale_values`: float32, their offset added.  Blocks
-    of different lengths give the shorter stretches: blocks of 32 times blocks of 16 are sums of 16.
+    Scales that are quantized themselves ("bnb_nf4") are those of `scale_values`: float32, their offset added.  If
+    blocks have different lengths, the shorter ones are the stretches: blocks of 32 and blocks of 16 give sums of 16.
 
-    A sum of products is exact in float64 if its 53 bits span the sum, from the lowest bit of its terms to the largest
-    possible sum: then it is float64's matrix product, in any order.  Elements of more bits (e5m2 with a wide range,
+    A sum of products is exact in float64 if 53 bits reach from the lowest bit of its terms to the largest possible
+    sum: then it is float64's matrix product, in any order.  Elements of more bits (e5m2 with a wide range,
     NF4) are split into terms of fewer bits, whose products are exact.  A sum of elements that is exactly zero is +0.
 
     Examples
@@ -102,12 +102,12 @@ def quantized_matmul(
     """
     for name, q in (("qa", qa), ("qb", qb)):
         if not isinstance(q, Quantized):
-            raise TypeError(f"{name} must be a Quantized, not {type(q).__name__}: see quantize")
+            raise TypeError(f"{name} must be a Quantized, not {type(q).__name__}: use quantize")
         if q.ndim != 2:
-            raise ValueError(f"{name} must have 2 dimensions, not {q.ndim}: quantize x.reshape(-1, x.shape[-1])")
+            raise ValueError(f"{name} must have 2 dimensions, not {q.ndim}: use x.reshape(-1, x.shape[-1])")
         _check_exact(q)
     if qa.shape[1] != qb.shape[0]:
-        raise ValueError(f"shapes {qa.shape} and {qb.shape} do not fit: there are {qa.shape[1]} columns, then rows")
+        raise ValueError(f"shapes {qa.shape} and {qb.shape} do not fit: qb must have {qa.shape[1]} rows")
     by, target = _accumulator(accumulate), find_format(result)
     rules = {"rounding": rounding, "overflow": overflow, "profile": profile, "rng": rng}
     a, b = _Side(qa, 1), _Side(qb, 0)
@@ -140,16 +140,16 @@ def _check_exact(q: Quantized) -> None:
         unit >= -149 and max(map(abs, ends)) <= 2**128 if isinstance(element, IntFormat) else holds(FLOAT32, element)
     )
     if not within:
-        raise ValueError(f"{scheme}: elements are those within float32, or integers of its range, not {element}")
+        raise ValueError(f"{scheme}: elements must be exact in float32 or integers in its range, unlike {element}")
     steps = scheme.own_profile.steps
     if steps is not None and steps.decode == "quotient":
-        raise ValueError(f"under {scheme.profile} scales of {scheme} divide: dequantize first")
+        raise ValueError(f"under {scheme.profile} elements of {scheme} are divided by scales: use dequantize() first")
     second = q.second_scale if isinstance(q.second_scale, float) else None
     for fmt in (scheme.scale, scheme.second_level):
         if isinstance(fmt, FloatFormat) and not holds(FLOAT32, fmt):
-            raise ValueError(f"{scheme}: scales are those that float32 holds, not {fmt}")
+            raise ValueError(f"{scheme}: scales must be exact in float32, unlike {fmt}")
     if _product_digits(scheme) > EXACT_BITS:
-        raise ValueError(f"{scheme}: float64 does not hold the products of {element} and a scale, {scheme.scale}")
+        raise ValueError(f"{scheme}: products of {element} and a scale, {scheme.scale}, are not exact in float64")
     if np.isinf(q.scale_values).any() or not math.isfinite(second or 1):
         raise ValueError(f"{scheme}: a scale is infinite")
 
@@ -167,17 +167,18 @@ def _accumulator(accumulate: Any) -> FloatFormat | None:
         fmt: Format = find_format(accumulate)
     except ValueError:
         raise ValueError(
-            f"accumulate is 'exact' or a float format, not {brief(accumulate)}{near(accumulate, ['exact', 'float32'])}"
+            f"accumulate must be 'exact' or a float format, not {brief(accumulate)}"
+            f"{near(accumulate, ['exact', 'float32'])}"
         ) from None
     if not isinstance(fmt, FloatFormat):
-        raise ValueError(f"accumulate is 'exact' or a float format, not {fmt}")
+        raise ValueError(f"accumulate must be 'exact' or a float format, not {fmt}")
     return fmt
 
 
 class _Side:
     """One operand: elements less zero points, and scales for each of its m rows (n columns) and blocks along k.
 
-    `all_numbers`, `all_scales`: as they are; `numbers`, `scales`: 0 in place of NaN and infinities.
+    `all_numbers`, `all_scales`: unchanged; `numbers`, `scales`: 0 in place of NaN and infinities.
     """
 
     def __init__(self, q: Quantized, axis: int) -> None:

@@ -309,7 +309,7 @@ class Quantized:
         """
         own_scheme = find_scheme(scheme)
         if (codes is None) == (packed is None):
-            raise ValueError("give either codes or packed")
+            raise ValueError("specify either codes or packed")
         if packed is not None:
             if shape is None:
                 raise ValueError("packed needs shape, the array's shape")
@@ -504,7 +504,7 @@ class Quantized:
         if start % step or (stop % step and stop != second.size):
             raise ValueError(
                 f"the part has the scales {start}:{stop}, in C order, which cut a block of {step} scales: scales "
-                f"are quantized themselves, and a part must begin and end at multiples of {step} scales"
+                f"are themselves quantized, and a part must begin and end at multiples of {step} scales"
             )
         return second[start:stop]
 
@@ -523,7 +523,7 @@ class Quantized:
         Raises
         ------
         ValueError
-            If `order` is unknown, or a zero point does not fit its format, such as torchao's of a block with a NaN.
+            If `order` is unknown, or a zero point does not fit its format, such as torchao's for a block with a NaN.
 
         Examples
         --------

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_floats", "fake_quantize", "quantize"]
 
-LEAST, LARGEST = -1000, 1000  # exponents of what decides, well within float64
+LEAST, LARGEST = -1000, 1000  # exponents of rounding boundaries, well within float64's
 _WITHIN = IEEE.replace(overflow="saturate")
 
 
@@ -65,14 +65,14 @@ def quantize(
     source: Any = None,
     out: Quantized | None = None,
 ) -> Quantized:
-    """Quantize: find each block's scale, and round each number over its block's scale to the element format.
+    """Compute each block's scale, and round each number divided by its block's scale to the element format.
 
     Scales are rounded once, from the exact statistic of their blocks, and elements once, from the exact quotient.
 
     Parameters
     ----------
     x : array_like
-        Numbers, as `cast` takes them; shape (...).
+        Numbers, as for `cast`; shape (...).
     scheme : str or ScaledFormat
         See `schemes`.
     scale_rule, axis, block
@@ -84,15 +84,15 @@ def quantize(
     rng, random_bits, rng_offset
         Stochastic rounding, as for `cast`.
     scales : array_like of float, optional
-        Given scales: broadcast to one for each block, rounded to the scales' format.
+        The scales to use: broadcast to one for each block, and rounded to the scales' format.
     zero_points : array_like of int, optional
-        Given zero points; only with `scales`.
+        The zero points to use; only with `scales`.
     second_scale : float, optional
-        A given scale of the second level; for a nested scheme its offset.
+        The scale of the second level to use; for a nested scheme the offset.
     pad : bool
-        Whether the last block of an axis may be shorter, as if zeros followed.
+        Whether the last block of an axis may be shorter; it is quantized as if zeros followed.
     source : str, Format or dtype, optional
-        x holds codes of this format.
+        If given, x contains codes of this format.
     out : Quantized, optional
         An array to overwrite: of a scheme with the same formats, and of the same shapes.
 
@@ -103,11 +103,11 @@ def quantize(
     Raises
     ------
     TypeError
-        If an argument is of the wrong kind, or x is quantized already.
+        If an argument is of the wrong kind, or x is already quantized.
     ValueError
         If a name is unknown, the axis is out of range, blocks do not divide it and `pad` is not set, the profile does
-        not apply to the scheme, float64 (or float32, if the profile computes in it) does not hold a number of x, or a
-        given scale or zero point is out of range.
+        not apply to the scheme, a number of x is not exact in float64 (or in float32, if the profile computes in it)
+        and its code depends on that, or a given scale or zero point is out of range.
 
     See Also
     --------
@@ -116,8 +116,8 @@ def quantize(
     Notes
     -----
     The scale of a block with a NaN is NaN.  If a scale rounds to zero, so do the numbers of its block.  A second
-    level's scale that would round to zero becomes its format's smallest positive number; one beyond its range the
-    largest.
+    level's scale that would round to zero becomes its format's smallest positive number; one beyond its range becomes
+    the largest.
 
     Examples
     --------
@@ -129,9 +129,9 @@ def quantize(
     array([ 0., -1.,  3.,  8.], dtype=float32)
     """
     if isinstance(x, Quantized):
-        raise TypeError("x is quantized already: hand in the numbers that it stands for, x.dequantize()")
+        raise TypeError("x is already quantized: use its numbers, x.dequantize()")
     if not isinstance(out, Quantized | None):
-        raise TypeError(f"out must be a Quantized, as quantize gives, not {type(out).__name__}")
+        raise TypeError(f"out must be a Quantized, as returned by quantize, not {type(out).__name__}")
     target = _with_changes(scheme, scale_rule=scale_rule, axis=axis, block=block, profile=profile)
     if rounding is not None:
         target = target.replace(profile=target.profile.replace(name=target.profile.name, rounding=rounding))
@@ -142,7 +142,7 @@ def quantize(
     if target.own_profile.steps is not None:
         numbers = _in_float32(numbers, target)
     if target.scale_rule.offset is not None:
-        raise ValueError(f"the rule {target.scale_rule} has an offset, which is for the scales of scales")
+        raise ValueError(f"the rule {target.scale_rule} has an offset, which is only for scales of scales")
     without_nan = target
     if target.own_profile.elements.nan is NanRule.ERROR:
         without_nan = _without_nan(target, numbers, scales is None)
@@ -158,7 +158,7 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **options: Any) -> N
     Parameters
     ----------
     x : array_like
-        Numbers, as `cast` takes them.
+        Numbers, as for `cast`.
     scheme : str or ScaledFormat
     **options
         As for `quantize`.
@@ -191,21 +191,22 @@ def fake_quantize(x: ArrayLike, scheme: str | ScaledFormat, **options: Any) -> N
 
 
 def _with_changes(scheme: str | ScaledFormat | Scheme, **changes: Any) -> ScaledFormat:
-    """The scheme with all changes that are not None."""
+    """Return the scheme with all changes that are not None."""
     changes = {name: value for name, value in changes.items() if value is not None}
     target = find_scheme(scheme)
     return target.replace(**changes) if changes else target
 
 
 def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
-    """Numbers as float32 or else float64, C-ordered, in native byte order, with the same codes in the scheme.
+    """Return floats, C-ordered and in native byte order, that have the same codes in the scheme as the numbers.
 
-    Numbers that float64 does not hold are rounded to odd, if each rounding of the scheme decides at shorter numbers.
+    They are float32 if that represents the source format, else float64.  Numbers that are not exact in float64 are
+    rounded to odd, if all rounding boundaries of the scheme have fewer digits.
 
     Raises
     ------
     ValueError
-        If a rounding of the scheme does not.
+        If a number is not exact in float64, and rounding to odd may change its code.
     """
     codes, fmt = given.codes, given.format
     if given.rest is None:
@@ -218,14 +219,13 @@ def as_floats(given: Source, scheme: ScaledFormat) -> NDArray[Any]:
         if why:
             carrier = "float64" if scheme.own_profile.steps is None else "float32"
             raise ValueError(
-                f"{carrier} does not hold each of these numbers, and {why}: cast them to it first, "
-                f"fe.cast(x, {carrier!r})"
+                f"some of these numbers are not exact in {carrier}, and {why}: use fe.cast(x, {carrier!r}) first"
             )
     return np.ascontiguousarray(numbers).reshape(codes.shape)
 
 
 def _decoded(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
-    """Codes decoded to float32 or else float64; None if neither holds all values of the format."""
+    """Decode codes to float32 or else float64; return None if neither represents all values of the format."""
     for carrier in (FLOAT32, FLOAT64):
         if fmt.codes_key == carrier.codes_key:
             words = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
@@ -235,51 +235,52 @@ def _decoded(codes: NDArray[Any], fmt: Format) -> NDArray[Any] | None:
 
 
 def _why_not_odd(scheme: ScaledFormat) -> str:
-    """Why rounding to odd in float64 may change the result of a scheme; "" if it does not.
+    """Return why rounding to odd in float64 may change the result of a scheme; "" if it cannot.
 
-    Scales and elements are decided at products of values: of the divisor, scales, elements and midpoints of elements.
-    Rounding to odd keeps a number on its side of a product of fewer digits than float64, a multiple of its unit.
+    The rounding boundaries of scales and elements are products of the divisor, scales, elements and midpoints of
+    elements.  A number that is rounded to odd stays on its side of a boundary that has fewer digits than float64 and
+    lies in its range.
     """
     element, rule, own = scheme.element, scheme.scale_rule, scheme.own_profile
     if own.steps is not None:
         return f"the profile {scheme.profile} computes in float32"
     if rule.statistic != "absmax":
-        return f"the scale rule {rule} takes two numbers of a block at once"
+        return f"the scale rule {rule} compares or subtracts two numbers of a block"
     if not isinstance(own.elements.rounding, Rounding):
-        return "stochastic rounding takes all of their digits"
+        return "stochastic rounding depends on all of their digits"
     levels = [scheme.scale, *([scheme.second_level] if isinstance(scheme.second_level, FloatFormat) else [])]
     most = sum(map(digits, levels)) + max(deciding_digits(element), digits_of(scheme.divisor) + 1)
     if most > 52:
-        return f"{scheme} is decided at numbers of {most} digits"
+        return f"the rounding boundaries of {scheme} have {most} digits"
     product = span(element).times(*map(span, levels))
-    return f"{scheme} reaches beyond its range" if product.low < LEAST or product.high > LARGEST else ""
+    return f"the boundaries of {scheme} exceed its range" if product.low < LEAST or product.high > LARGEST else ""
 
 
 def _in_float32(numbers: NDArray[Any], scheme: ScaledFormat) -> NDArray[Any]:
-    """Numbers as float32, in which a tool computes; a ValueError if it does not hold one."""
+    """Return numbers as float32, in which a tool computes; raise ValueError if that changes one."""
     if numbers.dtype == np.float32:
         return numbers
     rounded = np.ascontiguousarray(cast(numbers, "float32", dtype=np.float32)).reshape(numbers.shape)
     if not ((wide(rounded).view(np.uint64) == numbers.view(np.uint64)) | np.isnan(numbers)).all():
         raise ValueError(
-            f"the profile {scheme.profile} computes in float32, which does not hold each of these numbers: "
-            "cast them to it first, fe.cast(x, 'float32')"
+            f"the profile {scheme.profile} computes in float32, but some of these numbers are not exact in it: "
+            "use fe.cast(x, 'float32') first"
         )
     return rounded
 
 
 def _without_nan(scheme: ScaledFormat, numbers: NDArray[Any], scales_follow: bool) -> ScaledFormat:
-    """The scheme with the standard rule of NaN in place of nan='error'; a ValueError if a quotient would be NaN.
+    """Return the scheme with the standard NaN rule instead of nan='error'; raise ValueError if a quotient would be NaN.
 
-    In a tool's arithmetic only the quotients show that: the scheme remains as it is.
+    In a tool's arithmetic only the quotients themselves show that, so the scheme is returned unchanged.
     """
     if np.isnan(numbers).any():
-        raise ValueError("x has a NaN, and the profile has nan='error'")
+        raise ValueError("x contains a NaN, and the profile has nan='error'")
     own = scheme.own_profile
     if own.steps is not None:
         return scheme
     if own.infinite_block == "nan" and scales_follow and np.isinf(numbers).any():
-        raise ValueError("x has an infinity, the scale of its block would be NaN, and the profile has nan='error'")
+        raise ValueError("x contains an infinity, whose block's scale would be NaN, and the profile has nan='error'")
     return scheme.replace(profile=scheme.profile.replace(name=scheme.profile.name, nan=NanRule.STANDARD))
 
 
@@ -312,14 +313,14 @@ class _Quantization:
             self.zeros = np.full(self.blocked.shape, scheme.fixed_zero_point or 0, np.int64)
 
     def run(self, given: GivenScales) -> Quantized:
-        """Quantize by given scales, or by the scales that follow from the numbers."""
+        """Quantize with the given scales, or with scales computed from the numbers."""
         scheme, blocked = self.scheme, self.blocked
         two_levels = scheme.second_level is not None and scheme.nested is None
         if not self.numbers.size:
             return self._result(blocked.restored(self.codes), given.second or (1.0 if two_levels else None))
         scales, choice, second = None, None, None
         if two_levels:
-            second = self.method.stored_second_scale(given.second)  # as scales follow from it
+            second = self.method.stored_second_scale(given.second)  # in the form from which scales are computed
         if given.scales is not None:
             self.scales[...] = given.scales.reshape(self.scales.shape)
             if given.zeros is not None:
@@ -333,8 +334,8 @@ class _Quantization:
             choice = self.method.choice(statistics, second)
             if choice is not None and blocked.cut is not blocked.rows:
                 raise ValueError(
-                    f"profile {scheme.profile} chooses scales by the errors of whole blocks: a block may have at most "
-                    f"{LONGEST_BLOCK:,} elements"
+                    f"the profile {scheme.profile} chooses scales by the errors of whole blocks, which must have "
+                    f"at most {LONGEST_BLOCK:,} elements"
                 )
         elements = self._elements(given.scales is None)
         if elements is None:
@@ -352,26 +353,26 @@ class _Quantization:
 
     @property
     def _rounds_in_order(self) -> bool:
-        """Whether a tool's random integers go through x in C order, while blocks do not."""
+        """Whether a tool uses its random integers in the C order of x, while blocks are not contiguous."""
         return self._is_stochastic and self.blocked.is_copy and self.scheme.own_profile.steps is not None
 
     def _memory(self, out: Quantized | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The arrays that codes and scales are written into."""
+        """Return the arrays for codes and scales."""
         blocked, layout, shape = self.blocked, self.blocked.layout, self.numbers.shape
         code_dtype, scale_dtype = np.dtype(self.scheme.element.code_dtype), np.dtype(self.scheme.scale.code_dtype)
         if out is None:
             return np.empty(blocked.x.shape, code_dtype), np.empty(blocked.shape, scale_dtype)
         if self.scheme.nested is not None:
-            raise ValueError(f"out is of no use for {self.scheme}, whose scales are quantized themselves")
+            raise ValueError(f"out is not supported for {self.scheme}, whose scales are themselves quantized")
         if (out.shape, out.scales.shape) != (shape, layout.blocks):
             raise ValueError(
-                f"out must be of shape {shape}, as {self.scheme} has it, with scales of shape "
-                f"{layout.blocks}, not {out!r} with {out.scales.shape}"
+                f"for {self.scheme} out must have shape {shape} and scales of shape {layout.blocks}, not "
+                f"{out!r} with scales of shape {out.scales.shape}"
             )
         check_out(out.codes, shape, code_dtype)
         check_out(out.scales, layout.blocks, scale_dtype)
         if blocked.is_copy or not (out.codes.flags.c_contiguous and out.scales.flags.c_contiguous):
-            raise ValueError("out is of use only where both lie in one piece, and so do the blocks of x")
+            raise ValueError("out is supported only if its codes and scales and each block of x are C-contiguous")
         return out.codes.reshape(blocked.x.shape), out.scales.reshape(blocked.shape)
 
     def _result(self, codes: NDArray[Any], second: float | None) -> Quantized:
@@ -383,7 +384,7 @@ class _Quantization:
         return Quantized._of(scheme, codes, level.codes.reshape(layout.blocks), zeros, level, layout)
 
     def _scales(self, statistics: Statistics, second: float | None, short_last: bool, blocks: Any) -> Scales:
-        """The scales of some blocks from their statistics; writes their codes and zero points."""
+        """Compute the scales of some blocks from their statistics, and write their codes and zero points."""
         scales = self.method.scales(statistics, second, short_last)
         self.scales[blocks] = scales.codes
         if self.zeros is not None:
@@ -391,7 +392,7 @@ class _Quantization:
         return scales
 
     def _scales_of_chunk(self, chunk: BlockChunk, scales: Scales | None) -> Scales:
-        """A chunk's part of all scales, or the scales that follow from its numbers."""
+        """Return a chunk's part of all scales, or the scales computed from its numbers."""
         blocked, blocks = self.blocked, self.blocked.blocks_of(chunk)
         if scales is not None:
             return Scales(*(numbers[blocks] for numbers in scales))
@@ -400,10 +401,10 @@ class _Quantization:
         short_last = blocked.short_last and chunk.columns.stop == blocked.rows.length
         return self._scales(statistics, None, short_last, blocks)
 
-    # -- three ways to codes ------------------------------------------------------------------------------------------
+    # -- codes, in three ways ------------------------------------------------------------------------------------------
 
     def _elements(self, scales_follow: bool) -> Elements | None:
-        """From numbers and scales to codes; None where only the general kernel rounds once."""
+        """Return the method that computes codes; None if only the general kernel rounds once."""
         scheme, is_tool = self.scheme, self.scheme.own_profile.steps is not None
         if not is_tool and (not fpu_is_fit() or (self._is_stochastic and self.blocked.is_copy)):
             return None
@@ -416,7 +417,7 @@ class _Quantization:
         return None if method is None else Elements(scheme, method, self.blocked.cut.block, randoms)
 
     def _codes_by_chunks(self, elements: Elements, scales: Scales | None, choice: ScaleChoice | None) -> NDArray[Any]:
-        """Codes of rows of blocks, on several threads; by kernels alone where there is such a fast path."""
+        """Compute the codes of rows of blocks, on several threads; entirely in kernels if there is such a fast path."""
         blocked = self.blocked
         fast = fast_scales(self.scheme, elements.method) if scales is None else None
 
@@ -444,7 +445,7 @@ class _Quantization:
         return blocked.restored(self.codes)
 
     def _codes_in_order(self, elements: Elements, scales: Scales, choice: ScaleChoice | None) -> NDArray[Any]:
-        """Codes in the C order of x, each number a block of its own."""
+        """Compute codes in the C order of x, treating each number as a block."""
         blocked, layout = self.blocked, self.blocked.layout
         x = self.numbers.reshape(1, -1)
 
@@ -470,7 +471,7 @@ class _Quantization:
         return blocked.restored(codes)
 
     def _codes_by_division(self, scales: Scales | None, second: float | None) -> NDArray[Any]:
-        """All codes by the general kernel's division."""
+        """Compute all codes by the general kernel's division."""
         scheme, layout = self.scheme, self.blocked.layout
         if scales is None:
 
@@ -495,7 +496,7 @@ class _Quantization:
 
 
 def _scales_of_scales(scheme: ScaledFormat, values: NDArray[Any], offset: float | None) -> Quantized:
-    """Scales, flat and less their offset, quantized to the nested scheme."""
+    """Quantize flat scales, minus their offset, to the nested scheme."""
     if scheme.scale_rule.offset is not None:
         if offset is None:
             offset = float(wide(np.asarray(mean(values, result="float32")))) if values.size else 0.0

@@ -1,4 +1,4 @@
-"""ScaleChoice: the scale with the smaller error of two for each block, with errors summed in a tool's arithmetic."""
+"""ScaleChoice: for each block the one of two scales with the smaller error, summed in a tool's arithmetic."""
 
 from __future__ import annotations
 

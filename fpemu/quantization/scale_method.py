@@ -1,4 +1,4 @@
-"""ScaleMethod: the interface of the ways to blocks' scales."""
+"""ScaleMethod: the interface of the methods that compute blocks' scales."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["ScaleMethod"]
 
 
 class ScaleMethod(Protocol):
-    """A way to blocks' scales: exact, in a tool's arithmetic, or exact ones used in a tool's arithmetic."""
+    """A method that computes blocks' scales: exactly, in a tool's arithmetic, or exactly for quotients in it."""
 
     @property
     def statistic(self) -> str:
-        """The statistic of blocks that scales follow from, as `ScaleRule` names it."""
+        """The statistic of blocks from which scales are computed, as named in `ScaleRule`."""
 
     def second_scale(self, statistics: Statistics) -> float:
-        """The second level's scale, as `scales` and `given` take it."""
+        """The second level's scale, in the form that `scales` and `given` take."""
 
     def stored_second_scale(self, second: float | None) -> float | None:
-        """The second level's scale as it is stored, from the one that `scales` takes; and the other way round."""
+        """Convert the second level's scale from the form that `scales` takes to the stored form, or back."""
 
     def scales(self, statistics: Statistics, second: float | None, short_last: bool = False) -> Scales:
         """Each block's scale; `second`: the second level's; `short_last`: the last block of a row is shorter."""
@@ -33,7 +33,7 @@ class ScaleMethod(Protocol):
         """Scales from their codes."""
 
     def zero_points(self, statistics: Statistics, scales: Scales) -> NDArray[np.int64]:
-        """Each block's zero point: the lowest integer less the smallest number over the scale, rounded, in range."""
+        """Each block's zero point: the lowest integer minus (the smallest number / the scale), rounded, in range."""
 
     def choice(self, statistics: Statistics, second: float | None) -> ScaleChoice | None:
         """The larger scales that are tried too; None if there are none."""

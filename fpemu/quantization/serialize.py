@@ -44,12 +44,12 @@ def scheme_of(scheme: ScaledFormat) -> dict[str, Any]:
 
 
 def scheme_from(data: dict[str, Any]) -> ScaledFormat:
-    """The scheme of the parameters that `scheme_of` gives.
+    """Return the scheme for the data that `scheme_of` returns.
 
     Raises
     ------
     ValueError
-        If they are not a scheme's.
+        If the data do not describe a scheme.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def scheme_from(data: dict[str, Any]) -> ScaledFormat:
 
 
 def _level_of(level: Any) -> Any:
-    """A format or a scheme as plain data; an integer or None as it is."""
+    """A format or a scheme as plain data; an integer or None unchanged."""
     if level is None or isinstance(level, int):
         return level
     return scheme_of(level) if isinstance(level, ScaledFormat) else format_of(level)
@@ -114,9 +114,9 @@ def _selector_from(data: dict[str, Any]) -> SchemeSelector:
 
 
 def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[str, Any]]:
-    """A quantized array's arrays by name, "codes" first, and everything else as plain data.
+    """A quantized array's arrays by name, "codes" first, and all other parts as plain data.
 
-    Codes narrower than their bytes and zero points are packed as by `Quantized.pack`: `packed` lists the packed ones.
+    Zero points, and codes narrower than their bytes, are packed as by `Quantized.pack`; `packed` lists those arrays.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[st
         try:
             arrays["zero_points"] = packed_zero_points(q.zero_points, scheme.zero_point)
             packed.append("zero_points")
-        except ValueError:  # out of range, such as a tool's of a block with a NaN
+        except ValueError:  # out of range, such as a tool's zero point for a block with a NaN
             arrays["zero_points"] = q.zero_points
     number: Any = second
     if isinstance(second, Quantized):  # whose codes are the scales
@@ -157,9 +157,9 @@ def quantized_of(q: Quantized) -> tuple[dict[str, Array | NDArray[Any]], dict[st
 
 
 def quantized_from(arrays: dict[str, NDArray[Any]], data: dict[str, Any]) -> Quantized:
-    """The quantized array of the arrays and data that `quantized_of` gives.
+    """Return the quantized array for the arrays and data that `quantized_of` returns.
 
-    Data without `packed` are of version 1, which packs nothing.
+    Data without `packed` are of version 1, in which no array is packed.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def quantized_from(arrays: dict[str, NDArray[Any]], data: dict[str, Any]) -> Qua
         if "zero_points" in packed:
             zeros = unpacked_zero_points(zeros, scheme.zero_point, layout.blocks)
         elif zeros.itemsize != 8:
-            raise ValueError(f"zero points are int64 where they are not packed, not {zeros.dtype}")
+            raise ValueError(f"zero points must be int64 if they are not packed, not {zeros.dtype}")
         else:
             zeros = zeros.view(np.int64)
     second: Any = data["second_scale"]

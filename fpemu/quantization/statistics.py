@@ -1,4 +1,4 @@
-"""Statistics of blocks, and the scales that follow from them."""
+"""Statistics of blocks, and the scales computed from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Extremes(NamedTuple):
 
 
 class AbsMax(NamedTuple):
-    """The largest magnitude of each block, or the number of that magnitude with its sign; NaN if there is one."""
+    """The largest magnitude of each block, or the number of that magnitude with its sign; NaN if the block has one."""
 
     number: NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class Scales(NamedTuple):
 
 
 def extremes(x: Floats, block: int, statistic: str) -> tuple[Floats, Floats]:
-    """The smallest and the largest number of each block of `x`, shape (rows, length), zero counted among them.
+    """The smallest and the largest number of each block of `x`, shape (rows, length), zero included.
 
     For "absmax": 0 and the largest magnitude.  One of the two is NaN if the block has a NaN.
     """

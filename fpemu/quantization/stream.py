@@ -1,4 +1,4 @@
-"""Stream: quantization of an array that comes in chunks, with no more of it in memory than its blocks need."""
+"""Stream: quantization of an array that arrives in chunks, of which only unfinished blocks stay in memory."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = ["Stream"]
 
 
 class Stream:
-    """Quantizes an array's elements as they come in C order; the elements of unfinished blocks wait for the next chunk.
+    """Quantizes an array that arrives in chunks, in C order; elements of unfinished blocks wait for the next chunk.
 
-    All elements wait for the last chunk where one number depends on all blocks and cannot be found before them: with
-    scales that are quantized themselves, and under profiles that choose the second level's scale themselves.
+    All elements wait for the last chunk if their codes depend on all blocks and a first pass cannot collect what is
+    needed: for scales that are themselves quantized, second levels with zero points, and profiles that choose scales.
 
     Parameters
     ----------
     scheme : ScaledFormat
     shape : tuple of int
-        The array's.
+        The array's shape.
     source : Format
-        The format of the codes that come.
+        The format of the incoming codes.
     pad : bool
         Whether the last block of an axis may be shorter.
 
@@ -47,10 +47,10 @@ class Stream:
     Attributes
     ----------
     needs_two_passes : bool
-        Whether all elements must be observed before the first is quantized: for one scale of all elements, scales of
-        the last axis' indices, and scales of two levels.
+        Whether all elements must be observed before the first is quantized: for one scale of all elements, one scale
+        for each index of the last axis, and scales of two levels.
     bits_per_element : float
-        As `Quantized` has it.
+        As in `Quantized`.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Stream:
         if _needs_all(scheme):
             self._unit, self._shape, self.scheme = max(size, 1), shape, scheme
         else:
-            own = scheme.own_profile.replace(name=scheme.profile.name)  # which fits however blocks are cut
+            own = scheme.own_profile.replace(name=scheme.profile.name)  # which applies however blocks are cut
             self._unit, self._shape, self.scheme = _smallest_unit(scheme.replace(profile=own), layout)
             whole = self.scheme.block == "tensor" or (self.scheme.block == "channel" and len(shape) > 1)
             if whole or scheme.second_level is not None:
@@ -115,7 +115,7 @@ class Stream:
         Yields
         ------
         tuple of numpy.ndarray and Quantized
-            Elements in a row, and the same elements quantized.
+            The elements in one dimension, and the same elements quantized.
         """
         for elements in self._complete(codes, last):
             x = elements.reshape(self._shape)
@@ -128,7 +128,7 @@ class Stream:
             self._done += elements.size
 
     def _complete(self, codes: NDArray[Any], last: bool) -> Iterator[NDArray[Any]]:
-        """Of waiting elements and a chunk's the largest multiple of what can be quantized alone."""
+        """Yield as many whole units of waiting elements and a chunk's as there are; the rest waits."""
         self._waiting.append(codes)
         self._waiting_size += codes.size
         ready = self._waiting_size if last else self._waiting_size - self._waiting_size % self._unit
@@ -139,7 +139,7 @@ class Stream:
 
 
 def _needs_all(scheme: ScaledFormat) -> bool:
-    """Whether quantizing any element of an array takes all of them."""
+    """Whether no element can be quantized before all elements have arrived."""
     if scheme.second_level is None:
         return False
     steps = scheme.own_profile.steps
@@ -148,7 +148,7 @@ def _needs_all(scheme: ScaledFormat) -> bool:
 
 
 def _second_level_bits(scheme: ScaledFormat, count: int) -> int:
-    """The bits of the second level of `count` scales, besides the codes of the scales."""
+    """The number of bits that the second level of `count` scales adds to the codes of the scales."""
     level = scheme.nested
     if level is not None:
         assert isinstance(level.block, int)
@@ -157,7 +157,7 @@ def _second_level_bits(scheme: ScaledFormat, count: int) -> int:
 
 
 def _smallest_unit(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int, ...], ScaledFormat]:
-    """The fewest elements that can be quantized alone, as can their multiples; their shape with a -1; its scheme."""
+    """Return the size of the smallest unit that can be quantized alone, the shape of many units, and their scheme."""
     shape, block_shape = layout.shape, layout.block_shape
     if scheme.block == "tensor" or len(shape) == 0 or math.prod(layout.blocks) <= 1:
         return 1, (-1,), scheme.replace(block="tensor", axis=-1)
@@ -169,7 +169,7 @@ def _smallest_unit(scheme: ScaledFormat, layout: Layout) -> tuple[int, tuple[int
         if length % block == 0 or height == 1:
             return block, (-1,), scheme.replace(block=block, axis=-1)
         return length, (-1, length), scheme.replace(block=block, axis=-1)
-    if scheme.block == "row":  # a length, so that a calibration keeps nothing of each row
+    if scheme.block == "row":  # a length, so that a calibration records nothing for each row
         scheme = scheme.replace(block=block_shape[axis])
     first = next(axis for axis, step in enumerate(block_shape) if step > 1)
     inner = math.prod(shape[first + 1 :])

@@ -123,7 +123,7 @@ class ToolElements(Elements):
         np.copyto(out, signs | out.dtype.type(code), where=np.isnan(quotients))
 
     def _codes_of_codebook(self, quotients: Single, out: NDArray[Any]) -> None:
-        """Write the codes of a codebook whose entries the tool finds in another way than by the nearest value."""
+        """Write the codes of a codebook in which the tool does not search for the nearest value."""
         book = self.scheme.element
         assert isinstance(book, TableFormat)
         if self.steps.codebook == "midpoints":
@@ -142,7 +142,7 @@ def _per_element(of_blocks: NDArray[Any], block: int, length: int) -> NDArray[An
 
 @functools.lru_cache(maxsize=16)
 def _midpoint_search(book: TableFormat) -> Any:
-    """A loop from numbers to codes by midpoints in float32; a midpoint goes to the lower entry, NaN to the largest.
+    """Return a loop from numbers to codes by float32 midpoints; a midpoint maps to the lower entry, NaN to the largest.
 
     The general kernels round the midpoints, which therefore do not depend on the FPU's modes at the first call.
     """

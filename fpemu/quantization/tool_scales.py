@@ -1,4 +1,4 @@
-"""Scales, second levels and zero points in a tool's arithmetic, each operation rounded as `Steps` has it."""
+"""Scales, second levels and zero points in a tool's arithmetic, each operation rounded as `Steps` specifies."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ToolScales:
     # -- the second level ---------------------------------------------------------------------------------------------
 
     def second_scale(self, statistics: Statistics) -> float:
-        """The second level's scale, as blocks' scales are computed from it."""
+        """The second level's scale, in the form from which blocks' scales are computed."""
         steps, ops = self.steps, self.arithmetic
         extent = np.max(wide(self._extent(statistics)))
         top = steps.second_top or self.scheme.largest_scale
@@ -94,7 +94,7 @@ class ToolScales:
         return 1.0 if extent == 0 or scale == 0 else float(_saturated(scale))
 
     def stored_second_scale(self, second: float | None) -> float | None:
-        """The second level's scale by which elements are multiplied, from that of `second_scale`; and back."""
+        """Convert the second level's scale of `second_scale` to the one that multiplies elements, or back."""
         if second is None or self.steps.second != "inverse_quotient":
             return second
         return float(wide(self.arithmetic.divide(1, second)))
@@ -215,7 +215,7 @@ def scales_of(scheme: ScaledFormat, source: Format) -> ScaleMethod:
 
 
 def _at_least(scales: Single, least: float) -> Single:
-    """Raise scales below `least` to it; NaN stays, and subnormal numbers are exact in any mode of the FPU."""
+    """Raise scales below `least` to it; NaN is unchanged, and subnormal numbers are exact in any mode of the FPU."""
     if fpu_is_fit():
         return np.maximum(scales, np.float32(least))
     bound = single(np.full(1, least))
@@ -223,10 +223,10 @@ def _at_least(scales: Single, least: float) -> Single:
 
 
 def _saturated(scales: Any) -> Any:
-    """Replace numbers beyond float32's largest by that."""
+    """Replace numbers beyond float32's largest number by that number."""
     return np.where(scales > FLOAT32_MAX, FLOAT32_MAX, scales)
 
 
 def _infinite_for_zero(scales: Single) -> Single:
-    """Replace zeros by infinity, which makes quotients 0; subnormal numbers stay, in any mode of the FPU."""
+    """Replace zeros by infinity, which makes quotients 0; subnormal numbers are unchanged, in any mode of the FPU."""
     return np.where(is_float_zero(scales), np.float32(np.inf), scales)

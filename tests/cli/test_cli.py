@@ -116,7 +116,7 @@ def test_json_is_strict_json(run, weights, line):
         ("report weights.npy -f mxfp4 --scale absmax", "mxfp4 has scales of its own"),
         ("report weights.npy -f mxfp4 --seed 1", "no rounding here is stochastic"),
         ("report weights.npy -f mxfp4 --profile torchoa", "did you mean 'torchao' or 'torch'"),
-        ("report weights.npy -f e5m2 --profile torchao", "a profile of scaled formats, of which there are none here"),
+        ("report weights.npy -f e5m2 --profile torchao", "a profile of scaled formats, but there are none"),
         ("report weights.npy -f e5m2 nf4_64 --profile torchao", "torchao-0.18 does not apply to nf4_64"),
         ("report weights.npy -f e5m2 --scale-rule ceil", "the scale rule ceil is for scaled formats"),
         ("report weights.npy -f mxfp4 --scale-rule ciel", "unknown scale rule 'ciel'"),

@@ -300,7 +300,7 @@ def test_report_names_the_array_that_a_scaled_format_does_not_fit(run, weights):
     done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4")
     assert (done.code, done.out) == (1, "")
     assert "mixed.npz, b: mxfp4 does not fit an array of shape (8, 1, 32, 1): blocks of 1 x 1 x 1 x 32" in done.err
-    assert "--pad lets the last ones be shorter; x.reshape(8, 32) or --axis 2 makes them whole" in done.err
+    assert "--pad allows shorter last blocks; x.reshape(8, 32) or --axis 2 avoids that" in done.err
     padded = run("report", "mixed.npz", "-f", "mxfp4", "--pad", "--json").json["arrays"]
     expected = fe.report(np.ones((8, 1, 32, 1), np.float32), "mxfp4", pad=True).rows[0]
     assert [array["rows"][0]["bits"] for array in padded] == [4.25, expected.bits]
@@ -319,7 +319,7 @@ def test_report_marks_a_number_that_has_no_blocks(run, weights):
     done = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4", "absmax_int8")
     assert done.code == 0
     assert "mixed.npz, step: one number, float32" in done.out
-    assert "mxfp4: one number has no axis that blocks (32) could lie along" in done.out
+    assert "mxfp4: one number has no axis for blocks (32)" in done.out
     assert re.search(r"^mxfp4( +-){9}$", done.out, re.MULTILINE)
     number, array = run("report", "mixed.npz", "-f", "e4m3fn", "mxfp4", "absmax_int8", "--json").json["arrays"]
     assert [row.get("note", "")[:10] for row in number["rows"]] == ["", "one number", ""]

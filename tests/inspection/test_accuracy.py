@@ -123,17 +123,17 @@ def test_progress_counts_every_result():
     ("name", "fmt", "options", "words"),
     [
         ("sine", "bfloat16", {}, "did you mean 'sin'"),
-        ("sin", "float32", {}, "formats of 16 bits at most for one operand"),
-        ("add", "float16", {}, "formats of 8 bits at most for two operands"),
+        ("sin", "float32", {}, "format of at most 16 bits for one operand"),
+        ("add", "float16", {}, "format of at most 8 bits for two operands"),
         ("fma", "float4_e2m1fn", {}, "one or two numbers"),
         ("scaleb", "float4_e2m1fn", {}, "one or two numbers"),
         ("sin", "nf4", {}, "codebook"),
-        ("sin", "float16_e12m3", {}, "too far for float64"),
+        ("sin", "float16_e12m3", {}, "too large for float64"),
         ("erf", "float16", {"against": ["numpy"]}, "numpy has no erf"),
         ("sin", "float16", {"against": ["1 +"]}, "at the end"),
         ("sin", "float16", {"against": ["y"]}, "the operands' names are x"),
         ("sin", "float16", {"low": 2.0, "high": 1.0}, "no value of float16"),
-        ("sin", "float16", {"profile": fe.profile("ieee").replace(rounding="stochastic")}, "not stochastic"),
+        ("sin", "float16", {"profile": fe.profile("ieee").replace(rounding="stochastic")}, "stochastic rounding"),
     ],
 )
 def test_what_is_not_measured(name, fmt, options, words):

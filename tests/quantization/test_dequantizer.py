@@ -226,7 +226,7 @@ def test_nan_is_an_error_either_way(name, dtype, monkeypatch):
             monkeypatch.setattr(quantizer, "fpu_is_fit", lambda: False)
         got = fe.quantize(x, name, profile=NAN_ERROR)
         np.testing.assert_array_equal(got.codes, want.codes)
-        for bad, words in ((np.nan, "x has a NaN"), (np.inf, "x has an infinity")):
+        for bad, words in ((np.nan, "x contains a NaN"), (np.inf, "x contains an infinity")):
             x[3, 3] = bad
             with pytest.raises(ValueError, match=words):
                 fe.quantize(x, name, profile=NAN_ERROR)

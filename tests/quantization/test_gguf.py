@@ -203,7 +203,7 @@ def test_words():
         (lambda: fe.scheme("gguf_q4_1"), ValueError, "did you mean 'gguf_q4_0'"),
         (lambda: fe.quantize([1.0] * 40, "gguf_q4_0"), ValueError, "blocks of 32 do not divide"),
         (lambda: fe.ScaledFormat("int4", 4, "e8m0", "signed_absmax"), ValueError, "scales with a sign, which"),
-        (lambda: fe.ScaledFormat("uint4", 4, "float16", "signed_absmax"), ValueError, "give it a zero_point"),
+        (lambda: fe.ScaledFormat("uint4", 4, "float16", "signed_absmax"), ValueError, "use an integer as zero_point="),
         (
             lambda: fe.ScaledFormat(fe.TableFormat("t", [0.0, 1.0]), 4, "float16", "signed_absmax"),
             ValueError,
@@ -233,7 +233,7 @@ def test_words():
         (
             lambda: fe.Calibration(fe.scheme("gguf_q4_0").replace(block="tensor")),
             ValueError,
-            "depend on the numbers' order: quantize alone",
+            "depend on the order of the numbers: use quantize",
         ),
     ],
 )

@@ -300,20 +300,20 @@ def test_wrong_arguments():
         fe.quantized_matmul(q[0], q)
     with pytest.raises(ValueError, match=r"\(32, 32\) and \(64, 32\) do not fit"):
         fe.quantized_matmul(q, fe.quantize(np.ones((64, 32)), "mxfp4"))
-    with pytest.raises(ValueError, match="accumulate is 'exact' or a float format, not 'exakt'"):
+    with pytest.raises(ValueError, match="accumulate must be 'exact' or a float format, not 'exakt'"):
         fe.quantized_matmul(q, q, accumulate="exakt")
     with pytest.raises(ValueError, match="float format, not int32"):
         fe.quantized_matmul(q, q, accumulate="int32")
     with pytest.raises(ValueError, match="unknown format"):
         fe.quantized_matmul(q, q, result="float33")
     doubles = fe.quantize(np.ones((2, 2)), fe.ScaledFormat("float64", 2))
-    with pytest.raises(ValueError, match="elements are those within float32"):
+    with pytest.raises(ValueError, match="elements must be exact in float32"):
         fe.quantized_matmul(doubles, doubles)
     wide = fe.quantize(np.ones((2, 2)), fe.ScaledFormat("int8", 2, "float64"))
-    with pytest.raises(ValueError, match="scales are those that float32 holds"):
+    with pytest.raises(ValueError, match="scales must be exact in float32"):
         fe.quantized_matmul(wide, wide)
     many = fe.quantize(np.ones((2, 2)), fe.ScaledFormat("int32", 2))
-    with pytest.raises(ValueError, match="float64 does not hold the products"):
+    with pytest.raises(ValueError, match="are not exact in float64"):
         fe.quantized_matmul(many, many)
     endless = fe.quantize(np.ones((2, 2)), "absmax_int8")
     endless.scales[...] = np.array(np.inf, np.float32).view(np.uint32)

@@ -17,8 +17,8 @@ X = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
     [
         (lambda: fe.quantize(X, "mxfp4", out=np.zeros(32)), TypeError, "out must be a Quantized, .*, not ndarray"),
         (lambda: fe.quantize(X, "mxfp4", out=(X, X)), TypeError, "not tuple"),
-        (lambda: fe.quantize(fe.quantize(X, "mxfp4"), "mxfp4"), TypeError, r"quantized already: .*x\.dequantize\(\)"),
-        (lambda: fe.fake_quantize(fe.quantize(X, "mxfp4"), "nvfp4"), TypeError, "quantized already"),
+        (lambda: fe.quantize(fe.quantize(X, "mxfp4"), "mxfp4"), TypeError, r"already quantized: .*x\.dequantize\(\)"),
+        (lambda: fe.fake_quantize(fe.quantize(X, "mxfp4"), "nvfp4"), TypeError, "already quantized"),
         (lambda: fe.quantize(X, "nvfp4", second_scale=[1, 2]), ValueError, r"one number .* shape \(2,"),
         (lambda: fe.quantize(X, "bnb_nf4", second_scale=[1.0]), ValueError, r"not an array of shape \(1,\)"),
         (lambda: fe.quantize(X, "nvfp4", second_scale=object()), TypeError, "no exact value"),
@@ -40,8 +40,8 @@ X = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
             ValueError,
             "profile transformer-engine-4over6-mae .* at most 65,536 elements",
         ),
-        (lambda: fe.scheme("uint64_tensor"), ValueError, "zero points are for integers of 32 bits at most"),
-        (lambda: fe.scheme("uint64_asym_row"), ValueError, "zero points are for integers of 32 bits at most"),
+        (lambda: fe.scheme("uint64_tensor"), ValueError, "zero points are only for integers of at most 32 bits"),
+        (lambda: fe.scheme("uint64_asym_row"), ValueError, "zero points are only for integers of at most 32 bits"),
     ],
 )  # fmt: skip
 def test_bad_input(call, kind, words):
@@ -102,6 +102,6 @@ def test_memory_of_other_shapes_is_told():
     x = np.ones((4, 64), np.float32)
     for out in (fe.quantize(x, "nvfp4"), fe.quantize(x[:2], "mxfp4"), fe.quantize(x, "mxfp4", axis=0, pad=True)):
         with pytest.raises(
-            ValueError, match=r"out must be of shape \(4, 64\), as mxfp4 has it, with scales of shape \(4, 2\), not <Q"
+            ValueError, match=r"for mxfp4 out must have shape \(4, 64\) and scales of shape \(4, 2\), not <Q"
         ):
             fe.quantize(x, "mxfp4", out=out)

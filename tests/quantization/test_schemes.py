@@ -167,7 +167,7 @@ def test_formats_are_no_schemes(name, words):
     [
         ("int99", "bits must be 1 to 64, not 99"),
         ("int99_tensor", "bits must be 1 to 64, not 99"),
-        ("uint1_row", "a zero point of uint1"),
+        ("uint1_row", "the zero point of uint1"),
         ("mxfp9", "unknown format 'mxfp9'; did you mean 'mxfp"),
     ],
 )
@@ -185,7 +185,7 @@ def test_symmetric_unsigned_integers():
     assert q.zero_points.tolist() == [[128], [128]]
     assert q.nbytes == signed.nbytes  # the zero point is not stored
     assert fe.quantize(x, "uint4_group2").scales.shape == (2, 2)
-    with pytest.raises(ValueError, match="a zero point of uint1"):
+    with pytest.raises(ValueError, match="the zero point of uint1"):
         fe.scheme("uint1_tensor")
 
 

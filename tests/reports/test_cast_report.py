@@ -360,13 +360,13 @@ def test_profiles_mean_casts_to_formats_and_tools_for_scaled_formats():
     assert casts.mse == fe.report(x, "mxfp8", rounding="toward_zero").rows[0].mse
     own = scale_profile("exact").replace(rounding="toward_zero")
     assert fe.report(x, "mxfp8", profile=own).rows == (casts,)
-    with pytest.raises(ValueError, match=r"torchao-0\.18 is a profile of scaled formats, of which there are none here"):
+    with pytest.raises(ValueError, match=r"torchao-0\.18 is a profile of scaled formats, but there are none"):
         fe.report(x, "int8", profile="torchao")
     with pytest.raises(ValueError, match=r"gguf-0\.19 does not apply to mxfp4"):
         fe.report(x, ["gguf_q8_0", "mxfp4"], profile="gguf")
     with pytest.raises(ValueError, match=r"unknown profile 'torcha': .* lists those of casts.* did you mean 'torchao'"):
         fe.report(x, "mxfp4", profile="torcha")
-    with pytest.raises(ValueError, match="rule floor is for scaled formats, of which there are none here"):
+    with pytest.raises(ValueError, match="rule floor is for scaled formats, but there are none"):
         fe.report(x, "int8", scale_rule="floor")
     with pytest.raises(ValueError, match="mxfp4: the scale rule minmax needs zero points"):
         fe.report(x, "mxfp4", scale_rule="minmax")
@@ -422,7 +422,7 @@ def test_wrong_arguments_of_scaled_formats():
         report_stream(lambda: iter([np.ones(3)]), "mxfp4")
     with pytest.raises(ValueError, match=r"mxfp4 does not fit an array of shape \(1,\): axis 1 is out of range"):
         fe.report([1.0], fe.scheme("mxfp4").replace(axis=1))
-    with pytest.raises(ValueError, match=r"the profile torchao-0\.18 computes in float32, which does not hold each"):
+    with pytest.raises(ValueError, match=r"the profile torchao-0\.18 computes in float32, but some of these"):
         fe.report(np.ones(64) / 3, "mxfp4", profile="torchao")
 
 
@@ -435,13 +435,13 @@ def test_scaled_formats_of_nothing():
 # -- arrays that blocks do not divide ----------------------------------------------------------------------------------
 
 UNFIT = [
-    ("nf4_64", (128, 1, 512, 1), "x.reshape(128, 512), axis=0 or axis=2 makes them whole"),
-    ("mxfp4", (64, 32, 3, 3), "x.reshape(64, 288), axis=0 or axis=1 makes them whole"),
-    ("mxfp4", (4, 24), "x.reshape(96) makes them whole"),
-    ("nvfp4", (5, 7), "pad=True lets the last ones be shorter"),
-    ("nvfp4_tile", (16, 1, 16), "x.reshape(16, 16) makes them whole"),
-    ("fp8_e4m3_128x128", (130, 140), "pad=True lets the last ones be shorter"),
-    (fe.scheme("int4_group").replace(axis=0, block=16), (3, 32), "axis=1 makes them whole"),
+    ("nf4_64", (128, 1, 512, 1), "x.reshape(128, 512), axis=0 or axis=2 avoids that"),
+    ("mxfp4", (64, 32, 3, 3), "x.reshape(64, 288), axis=0 or axis=1 avoids that"),
+    ("mxfp4", (4, 24), "x.reshape(96) avoids that"),
+    ("nvfp4", (5, 7), "pad=True allows shorter last blocks"),
+    ("nvfp4_tile", (16, 1, 16), "x.reshape(16, 16) avoids that"),
+    ("fp8_e4m3_128x128", (130, 140), "pad=True allows shorter last blocks"),
+    (fe.scheme("int4_group").replace(axis=0, block=16), (3, 32), "axis=1 avoids that"),
 ]
 
 
@@ -478,7 +478,7 @@ def test_report_along_an_axis():
     with pytest.raises(TypeError, match="axis must be an int"):
         fe.report(x, "mxfp4", axis=0.0)
     for how in ({"axis": 0}, {"pad": True}):
-        with pytest.raises(ValueError, match=f"{next(iter(how))} is for scaled formats, of which there are none here"):
+        with pytest.raises(ValueError, match=f"{next(iter(how))} is for scaled formats, but there are none"):
             fe.report(x, ["float16", "int8"], **how)
 
 

@@ -12,7 +12,7 @@ __all__ = ["DYNAMIC", "FP4"]
 
 
 def _fp4() -> TableFormat:
-    """The "FP4" of functional.get_4bit_type: twelfths; both of its zeros are positive."""
+    """The "FP4" codebook of functional.get_4bit_type, computed in twelfths; both zeros are positive."""
     magnitudes = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3], np.float32) / np.float32(12)
     return TableFormat("fp4 of bitsandbytes", [float(v) + 0.0 for v in (*magnitudes, *-magnitudes)])
 
@@ -20,8 +20,9 @@ def _fp4() -> TableFormat:
 def _dynamic() -> TableFormat:
     """The map of functional.create_dynamic_map: signed, 8 bits, ascending.
 
-    0, 1, and for i = 0 to 6, of either sign, 10^(i - 6) times the middles of 2^i equal parts from 0.1 to 1.  Its
-    torch.linspace takes each point by a fused step from the nearer end: exact in float64, then rounded.
+    The values are 0, 1 and, for i = 0 to 6 and both signs, 10^(i - 6) times the midpoints of 2^i equal parts of the
+    interval from 0.1 to 1.  torch.linspace computes each end of a part with one fused multiply-add from the nearer end
+    of the interval; here the sum is exact in float64, then rounded to float32.
     """
     values = [0.0, 1.0]
     start, end = np.float32(0.1), np.float32(1)

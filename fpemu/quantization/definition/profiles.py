@@ -1,4 +1,4 @@
-"""ScaleProfile: element rules, infinities and a tool's arithmetic, as named bundles."""
+"""ScaleProfile: a named set of element rules, the scale of blocks with infinities, and a tool's arithmetic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCALE_RULES", "ScaleProfile", "SchemeSelector"]
 
-# The default rules of casts to elements and to scales: nothing becomes infinity.
+# The default rules of casts to elements and to scales: no number becomes infinity.
 ELEMENT_RULES = IEEE.replace(name="saturate", overflow="saturate", infinity="saturate")
 SCALE_RULES = ELEMENT_RULES.replace(name="scales", missing_zero="smallest")
 
@@ -30,9 +30,9 @@ class SchemeSelector:
     Parameters
     ----------
     description : str
-        The schemes in a few words, for messages.
+        A short description of the schemes, for messages.
     elements : tuple of str or Format
-        Formats; "int": integers without a fraction.
+        Formats; "int" matches all integer formats without fraction bits.
     scales : tuple of str
         Names of formats.
     rules : tuple of str
@@ -40,7 +40,7 @@ class SchemeSelector:
     blocks : tuple of str
         "tensor", "row", "channel", "length" or "tile".
     zero_points : bool or None
-        Whether schemes have zero points; None: either.
+        Whether the schemes have zero points; None matches both.
     levels : tuple of str
         "one"; "two": with a second level's scale; "nested": with scales quantized to another scheme.
     """
@@ -75,22 +75,22 @@ def _is_any(words: tuple[Any, ...], matches: Callable[[Any], bool]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class ScaleProfile:
-    """The rules by which numbers become a scheme's codes and scales, apart from the scheme itself.
+    """The rules for computing codes and scales that are not part of a scheme, such as those of a tool.
 
     Parameters
     ----------
     name : str
         Shown in messages; not part of equality.
     elements : Profile or str
-        The rules of casts to elements; default: to nearest even, saturating.
+        The rules of casts to elements; by default they round to nearest even and saturate.
     infinite_block : {"nan", "saturate", "power"}
-        The scale of a block with an infinity: NaN; the largest scale; or the scale of 2^128, the number that the bits
-        of float32's infinity would be.
+        The scale of a block with an infinity: NaN; the largest scale; or the scale for 2^128, the value of the bits of
+        float32's infinity if they were those of a finite number.
     steps : Steps or None
-        A tool's arithmetic; None: everything is rounded once, from the exact value.
+        A tool's arithmetic; None: each result is rounded once from the exact value.
     rows : tuple of (SchemeSelector, ScaleProfile)
-        For tools that treat schemes differently: the first row that selects a scheme holds for it; other schemes cannot
-        have the profile.
+        For tools with different rules for different schemes: the first row that selects a scheme applies to it.  The
+        profile does not apply to schemes that no row selects.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class ScaleProfile:
         return self.name
 
     def of(self, scheme: Scheme) -> ScaleProfile:
-        """The profile of a scheme: the row that selects it, or the profile itself if it has no rows.
+        """Return the profile for a scheme: the first row that selects it, or this profile if there are no rows.
 
         Parameters
         ----------
@@ -155,13 +155,13 @@ class ScaleProfile:
         raise ValueError(f"the profile {self} does not apply to {scheme}: it is for {known}")
 
     def replace(self, **changes: Any) -> ScaleProfile:
-        """The profile with other parts, in all its rows.
+        """Return a copy of the profile with changes, in all its rows.
 
         Parameters
         ----------
         **changes
             Parameters of the class, of its `Steps`, or of the elements' `Profile`; without a `name` the changes are
-            added to the old one.
+            appended to the old name.
 
         Returns
         -------

@@ -13,14 +13,14 @@ __all__ = ["scheme", "schemes"]
 
 
 def scheme(x: Any) -> ScaledFormat:
-    """The scaled format of a name or an alias, or the scheme itself.
+    """Return the scaled format for a name or an alias; a scaled format is returned unchanged.
 
     Parameters
     ----------
     x : str or ScaledFormat
-        Integers of any width have names: an integer format, "_asym" for zero points, and "_tensor", "_row" (the last
-        axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned integers
-        without "_asym" have the middle integer as the zero point of all blocks.  "nf4" means `nf4_64`.
+        Names for integers of any width consist of an integer format, "_asym" for zero points, and "_tensor", "_row"
+        (the last axis), "_channel" (the first) or "_group" and a length: "int5_group64", "uint3_asym_row".  Unsigned
+        integers without "_asym" have the middle integer as the zero point of all blocks.  "nf4" means `nf4_64`.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def scheme(x: Any) -> ScaledFormat:
     if isinstance(x, ScaledFormat):
         return x
     if not isinstance(x, str):
-        raise TypeError(f"a scheme is a name or a ScaledFormat, not {type(x).__name__}")
+        raise TypeError(f"scheme must be a name or a ScaledFormat, not {type(x).__name__}")
     scheme = registered_scheme(x, _unregistered)
     assert isinstance(scheme, ScaledFormat)
     return scheme
@@ -59,13 +59,13 @@ _FORMATS_AS_SCHEMES = {"nf4": "nf4_64", "normalfloat4": "nf4_64"}
 
 
 def _unregistered(name: str) -> Scheme | None:
-    """The scheme of a name that is not registered; None if it has none."""
+    """Return the scheme for an unregistered name; None if the name does not mean a scheme."""
     registered = _FORMATS_AS_SCHEMES.get(name)
     return ScaledFormat._parsed(name) if registered is None else scheme(registered)
 
 
 def schemes() -> list[ScaledFormat]:
-    """The registered scaled formats: first those of the package, then those of `register`.
+    """List the registered scaled formats: those of the package, then those added by `register`.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def schemes() -> list[ScaledFormat]:
 
 
 def _mx(name: str, element: Any, *aliases: str) -> None:
-    """OCP Microscaling Formats (MX) v1.0, table 1: blocks of 32, E8M0 scales; clause 6.3's rule."""
+    """Register a format of OCP Microscaling Formats (MX) v1.0, table 1: blocks of 32, E8M0 scales as in clause 6.3."""
     register(ScaledFormat(element, 32, "float8_e8m0fnu", "floor", name=name), *aliases)
 
 
@@ -92,7 +92,8 @@ _mx("mxfp6_e3m2", "float6_e3m2fn", "mxfp6")
 _mx("mxfp4", "float4_e2m1fn", "mxfp4_e2m1")
 _mx("mxint8", "q1.6")
 
-# NVIDIA's: blocks of 16, e4m3 scales, and one scale of the tensor; without that one; tiles, for weights.
+# NVIDIA's NVFP4: blocks of 16 with e4m3 scales, and one scale for the tensor; without the tensor's scale; tiles, for
+# weights.
 register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", second_level="float32", name="nvfp4"))
 register(ScaledFormat("float4_e2m1fn", 16, "float8_e4m3fn", "absmax", name="nvfp4_one_level"))
 register(
@@ -100,8 +101,9 @@ register(
     "nvfp4_16x16",
 )
 
-# Affine integers. The textbook's: the absolute maximum becomes 127; the range from smallest to largest, all codes.
-# Then for channels and groups; the other widths have names that `scheme` reads.
+# Affine integers.  First those of textbooks, for tensors: absmax maps the largest magnitude to the largest integer,
+# zeropoint maps the range from the smallest to the largest number to all codes.  Then the same for channels and groups;
+# `scheme` parses the names of other widths.
 for _bits in (8, 4):
     register(ScaledFormat(f"int{_bits}", "tensor", name=f"absmax_int{_bits}"), f"int{_bits}_tensor")
     for _sign in ("", "u"):
@@ -121,25 +123,25 @@ for _bits in (8, 4):
             ScaledFormat(_element, _group, **_asym, name=f"{_element}_asym_group"), f"{_element}_asym_group{_group}"
         )
 
-# float8 with one float32 scale for a tensor, a row, or tiles, as DeepSeek-V3 has it (arXiv 2412.19437, section 3.3.2);
-# and with powers of two as scales, rounded up.
+# float8 with one float32 scale for a tensor, a row, or a tile, as in DeepSeek-V3 (arXiv 2412.19437, section 3.3.2);
+# and with power-of-two scales, rounded up.
 for _name, _element in (("e4m3", "float8_e4m3fn"), ("e5m2", "float8_e5m2")):
     for _word, _block in (("tensor", "tensor"), ("row", "row"), ("1x128", 128), ("128x128", (128, 128))):
         for _powers, _rest in (("", ()), ("_pow2", ("float8_e8m0fnu", "rceil"))):
             _usual = [f"fp8_{_word}{_powers}"] if _name == "e4m3" else []
-            _usual += ["fp8_block"] if "fp8_128x128" in _usual else []  # vLLM's and compressed-tensors' word
+            _usual += ["fp8_block"] if "fp8_128x128" in _usual else []  # the name in vLLM and compressed-tensors
             register(ScaledFormat(_element, _block, *_rest, name=f"fp8_{_name}_{_word}{_powers}"), *_usual)
 
-# bitsandbytes': QLoRA (arXiv 2305.14314), section 3; and its other codebook.  Then both with scales that are quantized
-# themselves, less their mean, to a codebook of 8 bits.
+# bitsandbytes: NF4 of QLoRA (arXiv 2305.14314), section 3, and FP4.  Then both with scales that are themselves
+# quantized, minus their mean, to an 8-bit codebook.
 for _name, _book in (("nf4", "nf4"), ("bnb_fp4", FP4)):
     register(ScaledFormat(_book, 64, name=f"{_name}_64"))
 _ABSMAXES = ScaledFormat(DYNAMIC, 256, "float32", ScaleRule("absmax less mean", offset="mean"), name="bnb_absmax")
 register(ScaledFormat("nf4", 64, second_level=_ABSMAXES, name="bnb_nf4"))
 register(ScaledFormat(FP4, 64, second_level=_ABSMAXES, name="bnb_fp4"))
 
-# GGUF's blocks with a scale and no minimum, of ggml (ggml-quants.c): the number of the largest magnitude becomes the
-# lowest code.
+# GGUF blocks with a scale and no minimum, from ggml (ggml-quants.c).  In Q4_0 and Q5_0 the number with the largest
+# magnitude gets the lowest code.
 register(ScaledFormat("int8", 32, "float16", "absmax", name="gguf_q8_0"), "q8_0")
 for _bits in (4, 5):
     _middle = 1 << (_bits - 1)

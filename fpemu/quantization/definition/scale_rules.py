@@ -1,4 +1,4 @@
-"""ScaleRule: how a block's scale follows from its numbers, as data."""
+"""ScaleRule: how a block's scale is computed from its numbers, as data."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ class ScaleRule:
     name : str
         Shown in tables and messages; not part of equality.
     statistic : {"absmax", "minmax", "signed_absmax"}
-        The largest magnitude; the largest number less the smallest, zero counted among them; or the number of the
-        largest magnitude with its sign, the first of several in C order.
+        The largest magnitude; the largest number minus the smallest, zero included; or the number with the largest
+        magnitude, with its sign: the first in C order if there are several.
     divisor : {"largest", "power", "span", "lowest"} or float
-        The element's largest value; the largest power of two not above it; its largest value less its smallest; its
-        lowest value; or the number itself.  Values count less the zero point if all blocks have the same one.
+        The element's largest value; the largest power of two that does not exceed it; the largest value minus the
+        smallest; the smallest value; or the given number.  If all blocks have the same zero point, it is first
+        subtracted from the values.
     rounding : Rounding or str
         The rounding of the quotient to the scale's format.
     digits : bool
         Whether the statistic is first rounded to the element's precision, ties away from zero.
     offset : {"mean"} or None
-        The number subtracted from all numbers first, in float32: their mean; only for scales of scales.
+        The number that is first subtracted from all numbers, in float32: their mean; only for scales of scales.
 
     Raises
     ------
@@ -53,9 +54,9 @@ class ScaleRule:
 
     Notes
     -----
-    With powers of two as scales (E8M0), rounding toward zero over `power` is floor(log2(absmax)) - emax, as OCP MX
-    v1.0 clause 6.3 has it; away from zero over `power` is the rule "ceil"; away from zero over `largest` is "rceil", of
-    CUDA and cuBLAS; `digits` makes of "floor" the rule "even" of torchao.
+    For power-of-two scales (E8M0), the divisor `power` rounded toward zero gives 2^(floor(log2(absmax)) - emax), the
+    rule of OCP MX v1.0 clause 6.3 and of "floor"; `power` rounded away from zero is "ceil"; `largest` rounded away from
+    zero is "rceil", which CUDA and cuBLAS use; "floor" with `digits` is torchao's "even".
 
     Examples
     --------
@@ -87,7 +88,7 @@ class ScaleRule:
             exact_float(self.divisor, "the divisor")
         mode = rounding_mode(self.rounding)
         if not isinstance(mode, Rounding):
-            raise ValueError("a scale is not rounded stochastically")
+            raise ValueError("scales cannot be rounded stochastically")
         object.__setattr__(self, "rounding", mode)
 
     def __str__(self) -> str:
@@ -99,7 +100,7 @@ class ScaleRule:
         return self.statistic == "signed_absmax" or self.divisor == "lowest"
 
     def divisor_of(self, element: Format, zero_point: int = 0) -> float:
-        """The divisor, for an element format.
+        """Return the divisor for an element format.
 
         Parameters
         ----------
@@ -124,18 +125,18 @@ class ScaleRule:
 def _divisor(word: str, element: Format, zero_point: int) -> float:
 
     if not isinstance(element, FloatFormat | IntFormat | TableFormat):
-        raise TypeError(f"the element must be a Format, as fpemu.dtype(x) gives, not a {type(element).__name__}")
+        raise TypeError(f"element must be a Format, as returned by fpemu.dtype(x), not {type(element).__name__}")
     low, high = (end - zero_point for end in finite_ends(element))
     largest = high if isinstance(element, IntFormat) else max(high, -low)
     if word == "power":
-        return exact_float(power_of_two(floor_log2(largest)), f"the power of two that scales of {element} divide by")
+        return exact_float(power_of_two(floor_log2(largest)), f"the power-of-two divisor for {element}")
     if word == "span":
         return exact_float(high - low, f"the span of {element}")
     return exact_float(low if word == "lowest" else largest, f"the {word} value of {element}")
 
 
 def exact_float(x: Fraction | int, name: str) -> float:
-    """A number as a float; a ValueError if float64 does not hold it."""
+    """Return a number as a float; raise ValueError if it is not a float64 value."""
     try:
         nearest = float(x)
     except OverflowError:
@@ -146,7 +147,9 @@ def exact_float(x: Fraction | int, name: str) -> float:
         from fpemu.formats.facts.text import number_text
 
         x = Fraction(x)
-        raise ValueError(f"{name} is about {number_text(x)}, which no float64 is, and scales are divided in float64")
+        raise ValueError(
+            f"{name} is about {number_text(x)}, which is not a float64 value, but scales are computed in float64"
+        )
     return nearest
 
 
@@ -165,7 +168,7 @@ RULES: Mapping[str, ScaleRule] = {
 
 
 def scale_rule(rule: Any) -> ScaleRule:
-    """The rule of a name, or the rule itself.
+    """Return the scale rule for a name; a rule is returned unchanged.
 
     Parameters
     ----------

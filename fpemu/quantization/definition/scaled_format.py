@@ -24,7 +24,7 @@ SECOND_DIGITS = 24
 
 
 def check_block(block: Any) -> Block:
-    """A block, checked: a length, (rows, columns) or a word."""
+    """Check a block (a length, (rows, columns) or a word) and return it."""
     if isinstance(block, str):
         if block not in BLOCK_WORDS:
             raise ValueError(
@@ -50,7 +50,7 @@ def _zero_point(x: Any) -> Any:
 
 
 def _check_order(element: Any, block: Any) -> None:
-    """Raise TypeError if a name comes before the element, so that the block is a format."""
+    """Raise TypeError if the block is a format, since a name was passed before the element."""
     if isinstance(block, str) and block not in BLOCK_WORDS:
         try:
             dtype(block)
@@ -59,13 +59,13 @@ def _check_order(element: Any, block: Any) -> None:
     elif not isinstance(block, FloatFormat | IntFormat | TableFormat):
         return
     raise TypeError(
-        f"the block is {brief(block)}, a format: a scheme begins with its element, and its name is a keyword: "
+        f"block is {brief(block)}, a format: the element is the first argument, and the name a keyword argument: use "
         f"ScaledFormat({str(block)!r}, ..., name={str(element)!r})"
     )
 
 
 def _source_text(parameter: Any) -> str:
-    """Python source of a scheme's parameter: its name where the name means it, else the expression that makes it."""
+    """Python source of a scheme's parameter: its name if that means the parameter, else a constructor call."""
     if isinstance(parameter, FloatFormat | IntFormat | TableFormat):
         try:
             known = dtype(parameter.name) == parameter
@@ -90,38 +90,39 @@ _INTEGERS = re.compile(r"(?P<element>u?int[1-9][0-9]?)(?P<asym>_asym)?_(?P<block
 
 @dataclasses.dataclass(frozen=True)
 class ScaledFormat(Scheme):
-    """A scheme of quantization: a format of elements, and scales that blocks of them share.
+    """A quantization scheme: a format of elements, and scales that blocks of elements share.
 
     Parameters
     ----------
     element : Format, str or dtype
-        The format of numbers over their blocks' scales.
+        The format of the elements, which are numbers divided by their blocks' scales.
     block : int, (int, int) or str
-        The numbers that share a scale: this many along `axis`; a tile of rows and columns, its columns along `axis` and
-        its rows along the axis before; "row": all along `axis`; "channel": all at an index of `axis`; "tensor": all.
+        The numbers that share a scale: a length along `axis`; a tile of rows and columns, its columns along `axis` and
+        its rows along the preceding axis; "row": all numbers along `axis`; "channel": all numbers at one index of
+        `axis`; "tensor": all numbers.
     scale : Format, str or dtype
         The format of scales.
     scale_rule : ScaleRule or str
-        The rule by which a block's scale follows from its numbers.
+        The rule by which a block's scale is computed from its numbers.
     axis : int
         The axis that blocks lie along.
     zero_point : IntFormat, str, dtype, int or None
-        For integer elements the format of the integers added to the rounded quotients; an integer: the zero point of
-        all blocks, which is not stored; None: no zero points.
+        For integer elements.  A format: that of the zero points, which are added to the rounded quotients; an int: the
+        zero point of all blocks, which is not stored; None: no zero points.
     second_level : Format, ScaledFormat, str, dtype or None
         A format: scales are divided by one more scale of that format for the whole tensor, so that the largest scale is
         the scale format's largest value.  A scheme: the scales, in float32 and C order, are quantized to it.  None:
-        one level.
+        there is only one level.
     profile : ScaleProfile or str
-        How numbers become codes and scales; default: "exact", each rounded once; see `profiles`.
+        How codes and scales are computed; by default "exact": each is rounded once; see `profiles`.
     name : str, optional
-        Shown in tables and messages; not part of equality.  By default it is made of the other parameters: for integers
-        the name that `scheme` reads, where there is one.
+        Shown in tables and messages; not part of equality.  By default it is built from the other parameters: for
+        integers it is the name that `scheme` parses, if there is one.
 
     Raises
     ------
     ValueError
-        If a word is unknown, or parameters do not fit together, with the reason.
+        If a word is unknown, or parameters do not fit together; the message states the reason.
     TypeError
         If a parameter is of the wrong kind.
 
@@ -191,11 +192,11 @@ class ScaledFormat(Scheme):
             self._check_nested(self.second_level)
         for field, fmt in (("scale", self.scale), ("second_level", self.second_level)):
             if fmt is not None and not isinstance(fmt, ScaledFormat) and not isinstance(fmt, FloatFormat):
-                raise ValueError(f"{field}: scales are floating point, but {fmt} is not")
+                raise ValueError(f"{field}: scales must have a float format, not {fmt}")
         second = self.second_level
         if isinstance(second, FloatFormat) and second.precision > SECOND_DIGITS:
             raise ValueError(
-                f"second_level: its scale has {SECOND_DIGITS} digits at most, {second}'s {second.precision}"
+                f"second_level must have at most {SECOND_DIGITS} digits, but {second} has {second.precision}"
             )
         element = self.element
         entries = element.entries if isinstance(element, TableFormat) else ()
@@ -212,47 +213,47 @@ class ScaledFormat(Scheme):
         if not isinstance(zero_point, int) and not (
             isinstance(zero_point, IntFormat) and zero_point.fraction_bits == 0
         ):
-            raise ValueError(f"zero points are integers, but {zero_point} are not")
+            raise ValueError(f"zero_point must be an integer format without fraction bits, not {zero_point}")
         element = self.element
         if not isinstance(element, IntFormat) or element.fraction_bits != 0:
-            raise ValueError(f"zero points are for elements that are integers, not for {element}")
+            raise ValueError(f"zero points are only for integer elements, not for {element}")
         if element.bits > ZERO_POINT_BITS:
-            raise ValueError(f"zero points are for integers of {ZERO_POINT_BITS} bits at most, not for {element}")
+            raise ValueError(f"zero points are only for integers of at most {ZERO_POINT_BITS} bits, not for {element}")
         low, high = (self.middle,) * 2 if self.scale_rule.statistic != "minmax" else (element.min_int, element.max_int)
         if isinstance(zero_point, IntFormat) and not zero_point.min_int <= low <= high <= zero_point.max_int:
             ends = f"{low}" if low == high else f"{low} to {high}"
-            raise ValueError(f"zero points of {element} are {ends} under {self.scale_rule}, which {zero_point} lacks")
+            raise ValueError(f"under {self.scale_rule} zero points of {element} are {ends}, which {zero_point} lacks")
         if isinstance(zero_point, int) and not element.min_int <= zero_point < element.max_int:
             raise ValueError(
-                f"a zero point of {element} is {element.min_int} to {element.max_int - 1}, so that there is a positive "
-                f"value to scale to, not {zero_point}"
+                f"the zero point of {element} must be {element.min_int} to {element.max_int - 1}, so that there is a "
+                f"positive value to scale to, not {zero_point}"
             )
 
     def _check_signs(self) -> None:
         """Raise ValueError if the scheme does not fit a rule whose scales may be negative."""
         if not self.scale.signed:
-            raise ValueError(f"the scale rule {self.scale_rule} needs scales with a sign, which {self.scale} has not")
+            raise ValueError(f"the scale rule {self.scale_rule} needs signed scales, but {self.scale} is unsigned")
         if self.second_level is not None:
-            raise ValueError(f"the scale rule {self.scale_rule} is for scales of one level: second_level=None")
+            raise ValueError(f"the scale rule {self.scale_rule} is for scales of one level: use second_level=None")
         element = self.element
         if isinstance(element, IntFormat):
             lowest: float = element.min_int - (self.fixed_zero_point or 0)
         else:
             lowest = min(element.entries) if isinstance(element, TableFormat) else -int(element.signed)
         if self.scale_rule.divisor == "lowest" and lowest >= 0:
-            raise ValueError(f"{element} has no negative value to scale to: give it a zero_point, an integer")
+            raise ValueError(f"{element} has no negative value to scale to: use an integer as zero_point=")
 
     def _check_nested(self, second: ScaledFormat) -> None:
         if self.scale.codes_key != FLOAT32.codes_key:
-            raise ValueError(f"scales that are quantized themselves are float32 first, not {self.scale}")
+            raise ValueError(f"scales that are themselves quantized must be float32, not {self.scale}")
         if second.second_level is not None or second.zero_point is not None or not isinstance(second.block, int):
             raise ValueError(
-                f"scales are quantized to one level, in blocks of a length, without zero points: not {second}"
+                f"a scheme for scales must have one level, blocks of a length and no zero points, unlike {second}"
             )
 
     @functools.cached_property
     def own_profile(self) -> ScaleProfile:
-        """The profile for this scheme: the row that selects it."""
+        """The profile that applies to this scheme: the row that selects it, or the whole profile."""
         return self.profile.of(self)
 
     @functools.cached_property
@@ -278,16 +279,16 @@ class ScaledFormat(Scheme):
 
     @property
     def divisor(self) -> float:
-        """The divisor of the scale rule, for elements less the zero point that all blocks have.
+        """The divisor of the scale rule, for elements minus the zero point if all blocks have the same one.
 
-        A ValueError if float64 does not hold it.
+        Raises ValueError if it is not a float64 value.
         """
         same = self.zero_point is not None and self.scale_rule.statistic != "minmax"
         return self.scale_rule.divisor_of(self.element, self.middle if same else 0)
 
     @property
     def largest_scale(self) -> float:
-        """The largest value of scales, by which the second level's scale is divided."""
+        """The scale format's largest value, a divisor of the second level's scale."""
         return exact_float(finite_ends(self.scale)[1], f"the largest value of {self.scale}")
 
     def profiles(self) -> list[str]:
@@ -316,7 +317,7 @@ class ScaledFormat(Scheme):
         return self.scale if self.nested is None else self.nested.element
 
     def replace(self, **changes: Any) -> ScaledFormat:
-        """The scheme with other parameters.
+        """Return a copy of the scheme with other parameters.
 
         Parameters
         ----------
@@ -343,14 +344,14 @@ class ScaledFormat(Scheme):
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in changes:
             if name not in fields:
-                raise TypeError(f"a scheme has no {brief(name)}{near(name, fields)}")
+                raise TypeError(f"a scheme has no parameter {brief(name)}{near(name, fields)}")
         if self.name == self._own_name:
             fields["name"] = None
         return ScaledFormat(**{**fields, **changes})
 
     @classmethod
     def _parsed(cls, name: str) -> ScaledFormat | None:
-        """The scheme of integers of a name, as described in `scheme`; None if the name has another form."""
+        """Return the integer scheme for a name, as described in `scheme`; None if the name has another form."""
         match = _INTEGERS.fullmatch("".join(name.split()).lower())
         if match is None:
             return None
@@ -372,7 +373,7 @@ class ScaledFormat(Scheme):
 
     @property
     def _own_name(self) -> str:
-        """A name made of the parameters; for integers the name that `_parsed` reads, where it does."""
+        """A name built from the parameters; for integers the name that `_parsed` accepts, if there is one."""
         element, block, rule = self.element, self.block, self.scale_rule
         whole = isinstance(element, IntFormat) and element.fraction_bits == 0
         words = [element.name]

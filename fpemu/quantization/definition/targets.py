@@ -18,7 +18,7 @@ __all__ = ["Targets", "format_or_scheme", "targets_under", "with_axis", "with_sc
 
 
 def format_or_scheme(x: Any) -> Format | ScaledFormat:
-    """The format or the scaled format of a name, or `x` itself.
+    """Return the format or scaled format for a name or a dtype object; formats are returned unchanged.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def format_or_scheme(x: Any) -> Format | ScaledFormat:
 
 
 class Targets(NamedTuple):
-    """Formats and scaled formats, and the rules of casts to formats and to elements; None: their own."""
+    """Formats and scaled formats, and the rules of casts to formats and to elements; None: each format's own."""
 
     targets: list[Format | ScaledFormat]
     casts: Profile | None
@@ -74,10 +74,10 @@ class Targets(NamedTuple):
 
 
 def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile | ScaleProfile | None) -> Targets:
-    """Formats and scaled formats under a profile.
+    """Return formats and scaled formats under a profile.
 
-    A name of both a scale profile and a cast profile means each for its kind of target.  A scale profile alone leaves
-    formats their own rules; a cast profile alone also holds for elements.
+    If a name means both a scale profile and a cast profile, each applies to its kind of target.  If it means only a
+    scale profile, formats have their own rules; if it means only a cast profile, that also applies to elements.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     Raises
     ------
     ValueError
-        If the name is unknown, or it is a scale profile that does not apply to a scaled format or there is none.
+        If the name is unknown, or means a scale profile that does not apply to one of the scaled formats, or there are
+        no scaled formats.
 
     Examples
     --------
@@ -112,7 +113,7 @@ def targets_under(targets: list[Format | ScaledFormat], profile: str | Profile |
     if scaled is None:
         return Targets(targets, casts, casts)
     if casts is None and not any(isinstance(fmt, ScaledFormat) for fmt in targets):
-        raise ValueError(f"{scaled} is a profile of scaled formats, of which there are none here")
+        raise ValueError(f"{scaled} is a profile of scaled formats, but there are none")
     return Targets(
         [fmt.replace(profile=scaled) if isinstance(fmt, ScaledFormat) else fmt for fmt in targets], casts, None
     )
@@ -135,7 +136,7 @@ def _scaled(profile: Any) -> ScaleProfile | None:
 
 
 def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[Format | ScaledFormat]:
-    """Formats as they are, and scaled formats with another scale rule.
+    """Return formats unchanged, and scaled formats with another scale rule.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
     Raises
     ------
     ValueError
-        If the rule is unknown, does not fit a scaled format, or there is none.
+        If the rule is unknown, does not fit one of the scaled formats, or there are no scaled formats.
 
     Examples
     --------
@@ -170,7 +171,7 @@ def with_scale_rule(targets: list[Format | ScaledFormat], rule: Any) -> list[For
 
 
 def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | ScaledFormat]:
-    """Formats as they are, and scaled formats with their blocks along another axis.
+    """Return formats unchanged, and scaled formats with their blocks along another axis.
 
     Parameters
     ----------
@@ -202,4 +203,4 @@ def with_axis(targets: list[Format | ScaledFormat], axis: int) -> list[Format | 
 def check_scaled(targets: list[Format | ScaledFormat], name: str) -> None:
     """Raise ValueError if there is no scaled format to which an option could apply."""
     if not any(isinstance(fmt, ScaledFormat) for fmt in targets):
-        raise ValueError(f"{name} is for scaled formats, of which there are none here")
+        raise ValueError(f"{name} is for scaled formats, but there are none")

@@ -17,7 +17,7 @@ SCHEME_HEADER = ("scaled format", "elements", "block", "scale", "rule", "zero po
 
 
 def scheme_facts(scheme: ScaledFormat) -> dict[str, Any]:
-    """The properties of a scheme as data for JSON.
+    """Return the properties of a scheme as data for JSON.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def scheme_facts(scheme: ScaledFormat) -> dict[str, Any]:
 
 
 def scheme_cells(scheme: ScaledFormat) -> list[str]:
-    """A row of a table under `SCHEME_HEADER`."""
+    """Return a scheme's row of a table with the columns `SCHEME_HEADER`."""
     facts = scheme_facts(scheme)
     bits = facts["bits_per_element"]
     words = [
@@ -67,7 +67,7 @@ def scheme_cells(scheme: ScaledFormat) -> list[str]:
 
 
 def scheme_lines(scheme: ScaledFormat) -> list[str]:
-    """A scheme's name and properties as lines of text.
+    """Return a scheme's name and properties as lines of text.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Steps: a tool's own arithmetic as data; carried out by `quantization.tool_scales` and `tool_elements`."""
+"""Steps: a tool's own arithmetic as data; executed by `quantization.tool_scales` and `tool_elements`."""
 
 from __future__ import annotations
 
@@ -79,28 +79,28 @@ class Steps:
     Parameters
     ----------
     arithmetic : {"float32", "input"}
-        The type computed in: float32; "input": the numbers' own type where that is bfloat16 or float16.
+        The type of the arithmetic: float32; "input": the numbers' own type if that is bfloat16 or float16.
     statistic : {"rule", "minmax"}
-        The scale rule's; "minmax": the smallest and the largest number.
+        "rule": the scale rule's statistic; "minmax": the smallest and the largest number.
     scale : str
         The block's scale s.
 
-        - "rule": as the scale rule has it, exact
+        - "rule": as the scale rule specifies, exact
         - "quotient": statistic / d, and / t where there is a second level
         - "quotient_times_second": (statistic / d) x t
         - "product_with_second_over_divisor": statistic x (t x (1 / d))
         - "inverse_quotient": d / statistic, by which numbers are multiplied
         - "larger_side": the larger of smallest / lowest integer and largest / highest integer
     divisor : {"rule", "half_span"}
-        d: the scale rule's; "half_span": (highest integer - lowest integer) / 2.
+        d.  "rule": the scale rule's; "half_span": (highest integer - lowest integer) / 2.
     reduce_range : bool
-        Scales and zero points are those of half as many integers.
+        Whether scales and zero points are computed for half as many integers.
     least : float or "smallest_normal"
-        The lower bound of s; "smallest_normal": that of the arithmetic's type.  A NaN stays.
+        The lower bound of s; "smallest_normal": that of the arithmetic's type.  NaN is unchanged.
     least_statistic : float
         The lower bound of the statistic.
     powers : bool
-        s is rounded down to a power of two.
+        Whether s is rounded down to a power of two.
     second : str
         The second level's scale t.
 
@@ -121,7 +121,7 @@ class Steps:
         - "reciprocal_of_product": x x (1 / (s x (1 / t))), the factor at most float32's largest number
         - "inverse_second_over_scale": x x ((1 / t) / s)
         - "scale": x x s
-        - "scale_kept_as_reciprocal": x x s, and 1 / s is kept as the scale
+        - "scale_kept_as_reciprocal": x x s, and 1 / s is stored as the scale
     least_divisor : float
         The lower bound of s where numbers are divided.
     zero : str
@@ -150,9 +150,10 @@ class Steps:
         Elements of a codebook: the nearest value; by midpoints in the arithmetic's type; by the nearest of 65,536
         points in [-1, 1].
     ragged : bool
-        Numbers of a shorter last block are divided by s, which is kept with the lower bound `least_divisor`.
+        Whether the numbers of a shorter last block are divided by s, which is stored with the lower bound
+        `least_divisor`.
     decode : str
-        Numbers from elements e.
+        How numbers are computed from elements e.
 
         - "product": e x s x t, rounded once
         - "scales_first": e x (s x t), s x t rounded first
@@ -162,9 +163,9 @@ class Steps:
     Raises
     ------
     ValueError
-        If a word is unknown, or two do not fit together.
+        If a word is unknown, or two fields do not fit together.
     TypeError
-        If something is of the wrong kind.
+        If a field is of the wrong kind.
 
     Examples
     --------
@@ -214,23 +215,24 @@ class Steps:
         self._check_combinations()
 
     def _check_combinations(self) -> None:
-        """Raise ValueError unless each word has the others that give it a meaning."""
+        """Raise ValueError if fields that need one another are not combined."""
         multiplies = self.factor in ("scale", "scale_kept_as_reciprocal")
         if multiplies != (self.scale == "inverse_quotient"):
             raise ValueError(
-                "scale='inverse_quotient' is for the factors 'scale' and 'scale_kept_as_reciprocal', and these are for "
-                f"it: not {self.scale!r} with {self.factor!r}"
+                "scale='inverse_quotient' and the factors 'scale' and 'scale_kept_as_reciprocal' need each other, but "
+                f"scale is {self.scale!r} and factor is {self.factor!r}"
             )
         if (self.decode == "quotient") != (self.factor == "scale"):
             raise ValueError(
-                f"decode='quotient' is for factor='scale', and that for it: not {self.decode!r} with {self.factor!r}"
+                "decode='quotient' and factor='scale' need each other, but "
+                f"decode is {self.decode!r} and factor is {self.factor!r}"
             )
         if self.statistic == "rule" and self.scale == "larger_side":
             raise ValueError("scale='larger_side' needs statistic='minmax'")
 
 
 def steps_from(data: dict[str, Any]) -> Steps:
-    """The steps with these fields, in the words of this version or of version 1.
+    """Return the steps with these fields, in the words of this version or of version 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The named profiles of tools that quantize.  docs/reference/scale-profiles.md has the source of each."""
+"""The named profiles of tools that quantize.  docs/reference/scale-profiles.md lists their sources."""
 
 from __future__ import annotations
 
@@ -124,9 +124,9 @@ def _torch_fake() -> ProfileRows:
 
 
 def _onnx(runtime: bool, saturate: bool) -> ProfileRows:
-    """QuantizeLinear: onnx's reference evaluator, or onnxruntime's CPU provider; scales as the scheme's rule has them.
+    """QuantizeLinear: onnx's reference evaluator, or onnxruntime's CPU provider; scales follow the scheme's rule.
 
-    Without saturation numbers beyond float8's largest value become infinity or NaN.
+    Without saturation, numbers beyond float8's largest value become infinity or NaN.
     """
     linear: dict[str, Any] = {"scale": "rule", "factor": "division", "arithmetic": "float32" if runtime else "input"}
     scales = ("float32", "float16", "bfloat16")
@@ -157,15 +157,15 @@ _F32_1E38 = 9.999999350456404e-39  # 1e-38 in float32
 
 
 def _gfloat() -> ProfileRows:
-    """Gfloat's MX blocks: everything is exact; NaN is an error."""
+    """Gfloat's MX blocks: all results are exact; NaN is an error."""
     selector = SchemeSelector("MX blocks", _MX, ("float8_e8m0fnu",), ("floor",), ("length",))
     return (_row(selector, None, "saturate", nan="error"),)
 
 
 def _gguf() -> ProfileRows:
-    """The blocks of the package gguf that have no minimum: d is float32, and float16 when it is stored.
+    """The blocks without a minimum of the package gguf: the scale d is computed in float32 and stored in float16.
 
-    C leaves conversions of NaN undefined; numpy on x86 gives 0.
+    In C the conversion of NaN to integers is undefined; numpy on x86 returns 0.
     """
     steps = Steps(factor="reciprocal_of_unrounded", beyond="zero")
     blocks: dict[str, Any] = {"scales": ("float16",), "blocks": ("length",)}
@@ -205,7 +205,7 @@ PROFILES: Mapping[str, ScaleProfile] = {
     },
 }
 
-# An unversioned name means the newest.
+# A name without a version means the newest version.
 SCALE_PROFILE_ALIASES: Mapping[str, str] = {
     "torchao": "torchao-0.18",
     "transformer-engine": "transformer-engine-2026",
@@ -221,12 +221,12 @@ SCALE_PROFILE_ALIASES: Mapping[str, str] = {
 
 
 def scale_profile(profile: Any) -> ScaleProfile:
-    """The profile of a name, or the profile itself.
+    """Return the scale profile for a name; a profile is returned unchanged.
 
     Parameters
     ----------
     profile : str or ScaleProfile
-        A name without a version means the newest.
+        A name without a version means the newest version.
 
     Returns
     -------
@@ -256,7 +256,7 @@ def scale_profile(profile: Any) -> ScaleProfile:
 
 
 def profiles_of(scheme: Scheme) -> list[str]:
-    """The names of the profiles that apply to a scheme."""
+    """List the names of the profiles that apply to a scheme."""
     return [
         name for name, profile in PROFILES.items() if not profile.rows or any(r.fits(scheme) for r, _ in profile.rows)
     ]
