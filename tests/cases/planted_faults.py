@@ -1,4 +1,4 @@
-"""Thirty planted faults: small units with a fault each, and the explanation that an audit must find.
+"""Thirty-two planted faults: small units with a fault each, and the explanation that an audit must find.
 
 `python -m tests.cases.planted_faults` prints the table.  The units share no code with fpemu: values come from ml_dtypes
 and numpy, results are looked up among a format's values in order, and products and sums of narrow formats are exact in

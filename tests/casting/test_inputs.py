@@ -488,3 +488,10 @@ def test_tensors_without_numbers_are_told_what_to_do():
     assert [fe.cast(part, "float16").tolist() for part in nested[0].unbind()] == [[1, 1], [1, 1, 1]]
     with pytest.raises(TypeError, match=r"np\.stack joins a list"):
         torch.tensor([fe.array(1.0, "bfloat16")])
+
+
+@pytest.mark.parametrize("kind", [float, int, bool, str, np.float32, Fraction])
+def test_types_are_not_numbers(kind):
+    for wrong in (kind, [1.0, kind]):
+        with pytest.raises(TypeError, match="no exact value"):
+            fe.cast(wrong, "bfloat16")

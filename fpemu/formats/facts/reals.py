@@ -84,7 +84,7 @@ def real(x: Any) -> int | float | Exact:
         return _of_mpf(x)
     if family == "gmpy2" and name == "mpfr":
         return _of_mpfr(x)
-    if name not in _ADVICE:
+    if name not in _ADVICE and not isinstance(x, type):
         if hasattr(x, "__index__"):
             return int(x.__index__())
         if hasattr(x, "numerator") and hasattr(x, "denominator"):
