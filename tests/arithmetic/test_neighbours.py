@@ -190,7 +190,7 @@ def test_formats_beyond_float64():
         (0.0, "e8m0", "0.0 is not a value of float8_e8m0fnu"),
         (-1.0, "uint8", "-1.0 is not a value of uint8"),
         (128, "int8", "128"),
-        (7.0, "e2m1", "7.0 is no value"),
+        (7.0, "e2m1", "7.0 is not a value"),
         (0.3, "nf4", "0.3 is not a value of nf4"),
         (np.float16(0.3), fe.TableFormat("t", [0.0, 0.3, 1.0]), "0.300048828125 is not a value of t"),
         (1.0, "e4m3fnn", "unknown format"),

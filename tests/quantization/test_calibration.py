@@ -262,9 +262,9 @@ def test_wrong_arguments():
         fe.calibrate([np.ones((2, 4)), np.ones((3, 4))], "int8_channel")
     with pytest.raises(ValueError, match="axis 3 is out of range"):
         fe.calibrate(np.ones((2, 2)), fe.scheme("int8_channel").replace(axis=3))
-    with pytest.raises(ValueError, match="must be the same"):
+    with pytest.raises(ValueError, match="must match"):
         fe.Calibration("absmax_int8").merge(fe.Calibration("absmax_int4"))
-    with pytest.raises(TypeError, match="merge takes a Calibration"):
+    with pytest.raises(TypeError, match="other must be a Calibration"):
         fe.Calibration("absmax_int8").merge(fe.scheme("absmax_int8"))
     with pytest.raises(TypeError, match="complex"):
         fe.calibrate([1j], "absmax_int8")

@@ -202,7 +202,7 @@ def test_words():
     [
         (lambda: fe.scheme("gguf_q4_1"), ValueError, "did you mean 'gguf_q4_0'"),
         (lambda: fe.quantize([1.0] * 40, "gguf_q4_0"), ValueError, "blocks of 32 do not divide"),
-        (lambda: fe.ScaledFormat("int4", 4, "e8m0", "signed_absmax"), ValueError, "scales with a sign, which"),
+        (lambda: fe.ScaledFormat("int4", 4, "e8m0", "signed_absmax"), ValueError, "needs signed scales"),
         (lambda: fe.ScaledFormat("uint4", 4, "float16", "signed_absmax"), ValueError, "use an integer as zero_point="),
         (
             lambda: fe.ScaledFormat(fe.TableFormat("t", [0.0, 1.0]), 4, "float16", "signed_absmax"),
@@ -213,11 +213,11 @@ def test_words():
         (
             lambda: fe.scheme("nvfp4").replace(scale_rule="signed_absmax"),
             ValueError,
-            "scales of one level: second_level=None",
+            "scales of one level: use second_level=None",
         ),
-        (lambda: fe.ScaledFormat("uint4", 4, zero_point=15), ValueError, "is 0 to 14, .*, not 15"),
-        (lambda: fe.ScaledFormat("uint4", 4, zero_point=-1), ValueError, "is 0 to 14, .*, not -1"),
-        (lambda: fe.ScaledFormat("e4m3", 4, zero_point=1), ValueError, "elements that are integers"),
+        (lambda: fe.ScaledFormat("uint4", 4, zero_point=15), ValueError, "must be 0 to 14, .*, not 15"),
+        (lambda: fe.ScaledFormat("uint4", 4, zero_point=-1), ValueError, "must be 0 to 14, .*, not -1"),
+        (lambda: fe.ScaledFormat("e4m3", 4, zero_point=1), ValueError, "only for integer elements"),
         (lambda: fe.ScaledFormat("uint4", 4, zero_point=True), TypeError, "not True"),
         (lambda: fe.scheme("gguf_q4_0").replace(scale_rule="minmax"), ValueError, "needs zero points"),
         (

@@ -533,7 +533,10 @@ def test_names_of_integers():
         (lambda: scale_profile("torch").replace(zero="perhaps"), "unknown zero 'perhaps': allowed are after"),
         (lambda: scale_profile("torch").replace(least=-1.0), "least must be 0 or more"),
         (lambda: fe.ScaledFormat("nf4", 64, "float16", second_level=fe.scheme("nf4_64")), "must be float32"),
-        (lambda: fe.ScaledFormat("nf4", 64, second_level=fe.scheme("bnb_nf4")), "quantized to one level"),
+        (
+            lambda: fe.ScaledFormat("nf4", 64, second_level=fe.scheme("bnb_nf4")),
+            "a scheme for scales must have one level",
+        ),
         (
             lambda: fe.quantize([1.0] * 16, "nvfp4", profile="transformer-engine-4over6", second_scale=1.0),
             "computes the second level's scale itself",
