@@ -98,15 +98,13 @@ Compute = Callable[[OperationCall], Results]
 class Computation(NamedTuple):
     """The characteristics of one operation that rounds to a format.
 
-    `rounding`: the rounding that uses the random integers; `operand_rules`: rules of a profile for reading operands,
-    which apply to the float32 results under a profile that rounds twice.
+    `rounding`: the rounding that uses the random integers.
     """
 
     shape: tuple[int, ...]
     rounding: Rounding | Stochastic
     compute: Compute
     describe: Callable[[OperationCall, NDArray[Any], tuple[int, ...]], str]
-    operand_rules: tuple[str, ...] = ()
 
 
 Prepare = Callable[[Request, Target, Profile], Computation]
@@ -165,7 +163,7 @@ def _rounding_procedure(request: Request, options: dict[str, Any], prepare: Prep
     target = resolve_target(name, formats, fmt, profile, options["rounding"], options["overflow"], variant)
     rules = target.profile
     refuse_flags_of_double_rounding(name, rules, request.return_flags, request.modes)
-    shape, rounding, compute, describe, operand_rules = prepare(request, target, profile)
+    shape, rounding, compute, describe = prepare(request, target, profile)
     random = {option: options[option] for option in ("rng", "random_bits", "rng_offset")}
     drawn = random["random_bits"] if random["rng"] is None else random["rng"]
     generator = shared_generator(name, arrays, drawn)
@@ -178,11 +176,11 @@ def _rounding_procedure(request: Request, options: dict[str, Any], prepare: Prep
         if rules.through is not Through.FLOAT32:
             return compute(call._replace(randoms=randoms, out=out))
         # Tools that round twice: the result in float32 to nearest even, which is then cast
-        first_rules = IEEE.replace(**{rule: getattr(rules, rule) for rule in operand_rules})
+        first_rules = IEEE.replace(subnormals_in=rules.subnormals_in, division_by_zero=rules.division_by_zero)
         integral = variant._replace(integral=rules.rounding)
         single = resolve_target(name, formats, FLOAT32, first_rules, None, None, integral)
         codes, _ = compute(call._replace(target=single, randoms=randoms))
-        last_rules = rules.replace(through="none", **({"subnormals_in": "keep"} if operand_rules else {}))
+        last_rules = rules.replace(through="none", subnormals_in="keep")
         again = random if isinstance(rules.rounding, Stochastic) else {}
         return np.asarray(encode(codes, fmt, source=FLOAT32, profile=last_rules, **again)), NO_FLAGS
 
@@ -205,7 +203,7 @@ def operate(
         refuse_inexact_wrap(name, request.formats, target)
         shape = broadcast(name, [codes for codes, _ in request.sources])
         by = functools.partial(compute_with_rests, compute or compute_by_loop)
-        return Computation(shape, target.profile.rounding, by, describe_element, ("subnormals_in", "division_by_zero"))
+        return Computation(shape, target.profile.rounding, by, describe_element)
 
     return run_rounded_operation(name, operands, options, prepare, ["fmt"] if name == "convert" else [], variant)
 

@@ -306,8 +306,7 @@ def _reduce(
             if isinstance(steps.profile.rounding, Stochastic):  # then rng is used, whatever the last rounding
                 rounding = steps.profile.rounding
         compute = functools.partial(_compute_sums, rows, slots, summation, steps)
-        describe = functools.partial(describe_sum, rows, slots)
-        return Computation(rows.shape, rounding, compute, describe, ("subnormals_in",))
+        return Computation(rows.shape, rounding, compute, functools.partial(describe_sum, rows, slots))
 
     return run_rounded_operation(name, operands, options, prepare, _OWN_OPTIONS[name])
 
