@@ -278,8 +278,13 @@ class errstate:  # noqa: N801 - as numpy's
         underflow: str | None = None,
         inexact: str | None = None,
     ) -> None:
-        modes = invalid, divide_by_zero, overflow, underflow, inexact
-        named = dict(zip(reversed(Flags.NAMES), modes, strict=True))
+        named = {
+            "invalid": invalid,
+            "divide_by_zero": divide_by_zero,
+            "overflow": overflow,
+            "underflow": underflow,
+            "inexact": inexact,
+        }
         for name, mode in (("all", all), *named.items()):
             if mode is not None:
                 check_word(mode, MODES, f"errstate mode of {name}")

@@ -31,9 +31,11 @@ PLAN = ""
 INPUTS = ""
 
 # fpemu's operation -> torch's function
-CALLS = {"cast": "to", "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "fma": "addcmul"}
-CALLS.update((name, name) for name in ("fmod", "sqrt", "exp", "exp2", "log", "log2", "sin", "cos", "tanh"))
-CALLS.update((name, name) for name in ("sigmoid", "erf", "rsqrt", "reciprocal"))
+CALLS = {
+    **{"cast": "to", "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "fma": "addcmul"},
+    **{name: name for name in ("fmod", "sqrt", "exp", "exp2", "log", "log2", "sin", "cos", "tanh")},
+    **{name: name for name in ("sigmoid", "erf", "rsqrt", "reciprocal")},
+}
 # bytes -> types of array and torch
 INTEGERS = {1: ("B", "uint8"), 2: ("H", "int16"), 4: ("I", "int32"), 8: ("Q", "int64")}
 HEAD_MEMBER, HASH_MEMBER = "recording.json", "sha256"  # the first and the last member
