@@ -19,11 +19,10 @@ from fpemu.casting import as_source, carries_codes
 from fpemu.formats import TableFormat, dtype
 from fpemu.formats.facts.codes import nan_mask, zero_mask
 from fpemu.formats.facts.text import number_text
-from fpemu.formats.lookup import check_word
+from fpemu.formats.lookup import check_word, checked_int
 from fpemu.verification import Claim
 from fpemu.verification.diagnosis import cause_by_class, cause_by_rule
 from fpemu.verification.differences import (
-    checked_int,
     codes_in,
     codes_of_values,
     common_shape,

@@ -15,10 +15,11 @@ from fpemu.formats.lookup import brief, check_word
 _ORDERS = ("low_first", "high_first")
 
 
-def _check(order: str, word_bits: int) -> None:
-    check_word(order, _ORDERS, "order")
-    if as_int(word_bits, "word_bits") < 8 or word_bits % 8:
+def _word_bits(word_bits: int) -> int:
+    word_bits = as_int(word_bits, "word_bits")
+    if word_bits < 8 or word_bits % 8:
         raise ValueError(f"word_bits must be a multiple of 8, not {word_bits}")
+    return word_bits
 
 
 def _axis(axis: int, ndim: int) -> int:
@@ -71,7 +72,8 @@ def pack(codes: ArrayLike, fmt: Any, *, order: str = "low_first", axis: int = -1
     array([18, 48], dtype=uint8)
     """
     target = find_format(fmt)
-    _check(order, word_bits)
+    check_word(order, _ORDERS, "order")
+    word_bits = _word_bits(word_bits)
     given = as_source(codes, target).codes
     if given.ndim == 0:
         raise ValueError("pack needs codes of one dimension or more")
@@ -139,7 +141,8 @@ def unpack(
     array([1, 2, 3], dtype=uint8)
     """
     target = find_format(fmt)
-    _check(order, word_bits)
+    check_word(order, _ORDERS, "order")
+    word_bits = _word_bits(word_bits)
     words = np.asarray(packed)
     dtype = _word_dtype(word_bits).newbyteorder("=")
     if words.dtype.newbyteorder("=") != dtype:

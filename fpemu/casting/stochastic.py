@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpemu.formats import Format, Profile, as_int
-from fpemu.formats.lookup import brief
+from fpemu.formats import Format, Profile
+from fpemu.formats.lookup import brief, checked_int
 from fpemu.formats.rules import Rounding, Stochastic
 
 
@@ -93,7 +93,7 @@ def check_randoms(
     rng_offset : int
     """
     _check_rng(rng)
-    _check_offset(rng_offset)
+    rng_offset = checked_int(rng_offset, "rng_offset", bits=63)
     given = {"rng": rng is not None, "random_bits": random_bits is not None, "rng_offset": bool(rng_offset)}
     names = [name for name, is_given in given.items() if is_given]
     if names and not isinstance(rounding, Stochastic):
@@ -200,8 +200,3 @@ def _checked_integers(random_bits: ArrayLike, rounding: Stochastic, shape: tuple
     if given.size and (given.min() < 0 or int(given.max()) >> rounding.bits):
         raise ValueError(f"random_bits must be 0 to 2**{rounding.bits} - 1, but reach {given.min()} to {given.max()}")
     return np.ascontiguousarray(given, np.uint32).reshape(-1)
-
-
-def _check_offset(rng_offset: Any) -> None:
-    if not 0 <= as_int(rng_offset, "rng_offset") < 1 << 63:
-        raise ValueError(f"rng_offset must be 0 to 2**63 - 1, not {rng_offset}")

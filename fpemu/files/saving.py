@@ -29,8 +29,8 @@ from fpemu.files.data_files import (
     stored_tensors,
     write_arrays,
 )
-from fpemu.formats import Format, as_int, same_codes
-from fpemu.formats.lookup import caller_level
+from fpemu.formats import Format, same_codes
+from fpemu.formats.lookup import caller_level, checked_int
 from fpemu.formats.serialize import format_from, format_of, profile_from, profile_of
 from fpemu.quantization import Packed, Quantized, quantized_from, quantized_of
 
@@ -153,7 +153,10 @@ def load(path: str | os.PathLike[str], name: str | None = None, *, max_bytes: in
     Array([ 1, -2], format='int4')
     """
     file = file_path(path)
-    _check_limits(name, max_bytes)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if max_bytes is not None:
+        max_bytes = checked_int(max_bytes, "max_bytes")
     if kind_by_name(file) is None and not file.exists():
         raise ValueError(f"{file}: no such file; {_MUST} not {file.suffix!r}")
     with reading(file):
@@ -296,13 +299,6 @@ def _safetensors_marks(path: Path, member: str | None) -> dict[str, _Mark]:
     for name, data in budget.json(metadata.get("fpemu", "{}").encode(), "its descriptions", constants=True).items():
         marks |= _marks_of(path, name, name, data)
     return marks
-
-
-def _check_limits(name: Any, max_bytes: Any) -> None:
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a str, not {type(name).__name__}")
-    if max_bytes is not None and as_int(max_bytes, "max_bytes") < 0:
-        raise ValueError(f"max_bytes must be 0 or more, not {max_bytes}")
 
 
 Saved = Array | Quantized | NDArray[Any]

@@ -120,6 +120,16 @@ def as_int(value: Any, what: str) -> int:
     return int(value.__index__())
 
 
+def checked_int(value: Any, what: str, least: int = 0, bits: int | None = None) -> int:
+    """An integer of any type, at least `least` and of at most `bits` bits; raise TypeError or ValueError otherwise."""
+    number = as_int(value, what)
+    if bits is not None and not least <= number < 1 << bits:
+        raise ValueError(f"{what} must be {least} to 2**{bits} - 1, not {number}")
+    if number < least:
+        raise ValueError(f"{what} must be {least} or more, not {number}")
+    return number
+
+
 def caller_level() -> int:
     """The `stacklevel` of a warning for the first caller outside fpemu."""
     level, frame = 1, sys._getframe(1)

@@ -12,7 +12,7 @@ import numpy as np
 from fpemu.arithmetic import element_value_text, exact_codes
 from fpemu.arithmetic.flags import Flags
 from fpemu.casting import as_numbers, as_source, carries_codes
-from fpemu.formats import FloatFormat, IntFormat, as_int, same_codes
+from fpemu.formats import FloatFormat, IntFormat, same_codes
 from fpemu.formats.facts.codes import nan_mask, positions
 from fpemu.formats.facts.exactness import finite_ends, quantum
 from fpemu.formats.facts.literals import Literal
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aligned",
-    "checked_int",
     "codes_in",
     "codes_of_values",
     "common_shape",
@@ -49,14 +48,6 @@ def common_shape(got: NDArray[Any], want: NDArray[Any]) -> tuple[int, ...]:
     if got.shape != want.shape:
         raise ValueError(f"the shapes differ: {got.shape} and {want.shape}")
     return got.shape
-
-
-def checked_int(number: Any, name: str, least: int = 0) -> int:
-    """The integer in an argument called `name`; a TypeError or ValueError if it is none, or less than `least`."""
-    checked = as_int(number, name)
-    if checked < least:
-        raise ValueError(f"{name} must be {least} or more, not {checked}")
-    return checked
 
 
 def codes_in(x: Any, fmt: Format, name: str) -> Codes:

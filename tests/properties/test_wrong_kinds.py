@@ -179,3 +179,25 @@ def test_codes_in_memory_that_is_narrower():
             assert np.array_equal(fe.encode(codes, "float64", source=source), expected)
             assert np.array_equal(fe.decode(codes, source), fe.decode(codes.astype(fmt.code_dtype), source))
             assert np.array_equal(fe.Array(codes, source).codes, codes)
+
+
+class Index:
+    """An integer of another library."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __index__(self):
+        return self.number
+
+
+def test_integers_of_any_type(tmp_path):
+    """Integers that only have `__index__` act as ints."""
+    x = [0.1, 0.2, 0.3]
+    how = {"rounding": "stochastic", "rng": 1}
+    np.testing.assert_array_equal(
+        fe.cast(x, "bfloat16", rng_offset=Index(3), **how), fe.cast(x, "bfloat16", rng_offset=3, **how)
+    )
+    np.testing.assert_array_equal(fe.pack([1, 2], "int4", word_bits=Index(16)), fe.pack([1, 2], "int4", word_bits=16))
+    fe.save(tmp_path / "x.npz", x=x)
+    np.testing.assert_array_equal(fe.load(tmp_path / "x.npz", "x", max_bytes=Index(1 << 20)), x)

@@ -14,13 +14,12 @@ import numpy as np
 
 from fpemu.casting.buffers import Scratch
 from fpemu.files.boundary import check_file, file_path
-from fpemu.formats.lookup import check_word
+from fpemu.formats.lookup import check_word, checked_int
 from fpemu.verification.audits.findings import ComparedBatch, Findings, OperandsAt
 from fpemu.verification.audits.result import Audit
 from fpemu.verification.audits.rule_search import RuleSet, find_rules
 from fpemu.verification.audits.subjects import Answer, CallStyle, Recorded, Runner, as_subject
 from fpemu.verification.claims import CASTS, Batch, Claim, Operands, given_arguments
-from fpemu.verification.differences import checked_int
 from fpemu.verification.vectors import Vectors, generate
 from fpemu.verification.vectors.coverage_fill import numbered_operands, operand_range
 from fpemu.verification.vectors.generation import BATCH

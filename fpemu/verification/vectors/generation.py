@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpemu.formats.lookup import checked_int
 from fpemu.verification.claims import Batch, Claim, Operands
 from fpemu.verification.vectors.construction import construct
 from fpemu.verification.vectors.coverage import Cell, CellCounts
@@ -192,14 +191,5 @@ def generate(claim: Claim, *, limit: int = 1 << 18, per_cell: int = 4, random: i
         raise ValueError("stochastic rounding has no unique answer: generate takes claims with another rounding")
     numbers = {"limit": limit, "per_cell": per_cell, "random": random, "seed": seed}
     for name, number in numbers.items():
-        numbers[name] = _checked_int(name, number)
+        numbers[name] = checked_int(number, name, bits=64)
     return Vectors(claim, **numbers)
-
-
-def _checked_int(name: str, number: Any) -> int:
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise TypeError(f"{name} must be an int, not {type(number).__name__}")
-    checked = operator.index(number)
-    if not 0 <= checked < 1 << 64:
-        raise ValueError(f"{name} must be 0 to 2**64 - 1, not {checked}")
-    return checked

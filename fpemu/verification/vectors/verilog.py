@@ -13,9 +13,8 @@ from pathlib import Path
 from fpemu.files.atomic import replacing
 from fpemu.files.boundary import file_path
 from fpemu.formats import FloatFormat, Format
-from fpemu.formats.lookup import near
+from fpemu.formats.lookup import checked_int, near
 from fpemu.verification.claims import Claim
-from fpemu.verification.differences import checked_int
 from fpemu.verification.vectors.headers import number_of
 from fpemu.verification.vectors.layouts import FLAG_BITS, MemoryWords, ending_of, fields_of
 from fpemu.verification.vectors.reading import VectorFile, read
@@ -99,7 +98,7 @@ def write_bench(
     if flags and not file.has_flags:
         raise ValueError(f"{file.path}: there are no flags to compare")
     connected = check_unit(file.claim, module=module, ports=ports, latency=latency, flags=flags)
-    texts = {"bench": target.name, "version": __version__, "module": module, "latency": str(latency or 0)}
+    texts = {"bench": target.name, "version": __version__, "module": module, "latency": str(int(latency or 0))}
     texts |= {**_file_texts(target, file), **_signal_texts(file.claim, connected)}
     template = importlib.resources.files("fpemu.verification.vectors").joinpath("bench.v").read_text(encoding="utf-8")
     with replacing(target) as stream:
