@@ -59,7 +59,7 @@ SECTIONS: dict[str, tuple[Any, str, str]] = {
     "Formats": (
         fpemu,
         "[Formats](formats.md) are data.",
-        "dtype dtypes register same_codes Format FloatFormat IntFormat TableFormat",
+        "dtype dtypes register same_codes FloatFormat IntFormat TableFormat",
     ),
     "Properties of formats": (
         fpemu,
@@ -112,6 +112,7 @@ SECTIONS: dict[str, tuple[Any, str, str]] = {
 
 # Public values that are neither functions nor classes
 CONSTANTS = {
+    "fpemu.Format": "FloatFormat, IntFormat or TableFormat, for annotations and isinstance.",
     "fpemu.cores.DIGEST": "The digest of the kernels: 16 hexadecimal digits; it differs if any result may.",
     **dict.fromkeys(
         (f"fpemu.cores.{name}" for name in ("FINITE", "INFINITE", "NOT_A_NUMBER")),
@@ -126,9 +127,6 @@ CONSTANTS = {
         "A flag, as in `Flags.bits`.",
     ),
 }
-FORMAT_SUMMARY = (
-    "Any of the three kinds of format, for annotations and isinstance: FloatFormat, IntFormat or TableFormat."
-)
 
 # Classes whose fields are described by their parameters: the members to show
 MEMBERS = {
@@ -182,13 +180,11 @@ def table() -> str:
 
 
 def _source(documented: Any) -> str:
-    documented = fpemu.FloatFormat if documented is fpemu.Format else inspect.unwrap(documented)
-    return "../../" + Path(str(inspect.getsourcefile(documented))).resolve().relative_to(ROOT).as_posix()
+    source = Path(str(inspect.getsourcefile(inspect.unwrap(documented)))).resolve()
+    return f"../../{source.relative_to(ROOT).as_posix()}"
 
 
 def _summary(documented: Any) -> str:
-    if documented is fpemu.Format:
-        return FORMAT_SUMMARY
     text = (inspect.getdoc(documented) or "").partition("\n\n")[0]
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -207,8 +203,6 @@ def write_pages(app: Sphinx) -> None:
 
 
 def _page(name: str, documented: Any) -> str:
-    if documented is fpemu.Format:
-        return f"# {name}\n\n```{{eval-rst}}\n.. py:data:: {name}\n\n   {FORMAT_SUMMARY}\n```\n"
     options = MEMBERS.get(name)
     directive = "autoclass" if inspect.isclass(documented) else "autofunction"
     body = f".. {directive}:: {name}\n" + (f"   {options}\n" if options else "")
@@ -219,8 +213,7 @@ def link_pages(app: Sphinx, page: str, source: list[str]) -> None:
     """Let the rows of the table lead to the pages instead of the source."""
     if page != "reference/api":
         return
-    names = iter(objects())
-    text = re.sub(r"\]\(\.\./\.\./fpemu/[^)]*\)", lambda _: f"](api/{next(names)}.md)", source[0])
+    text = re.sub(r"\[`(.*)`\]\(\.\./\.\./fpemu/[^)]*\)", r"[`\1`](api/fpemu.\1.md)", source[0])
     entries = "\n".join(f"api/{name}" for name in objects())
     source[0] = f"{text}\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
 

@@ -8,15 +8,18 @@ from matplotlib.figure import Figure
 
 import fpemu as fe
 
-FORMATS = ["float8_e4m3fn", "float8_e5m2", "absmax_int8", "mxfp4", "nvfp4", "nf4_64", "absmax_int4"]
+COLOURS = {
+    **dict.fromkeys(("float8_e4m3fn", "float8_e5m2"), BLUE),
+    **{"absmax_int8": ORANGE, "mxfp4": GREEN, "nvfp4": GREEN, "nf4_64": GREEN, "absmax_int4": ORANGE},
+}
 
 
 def noise() -> Figure:
     """The signal-to-noise ratio of numbers with a long tail in seven formats."""
     x = np.random.default_rng(0).standard_t(4, size=(1000, 128)).astype(np.float32)
-    report = fe.report(x, FORMATS)
+    report = fe.report(x, list(COLOURS))
     figure, axis = axes(height=5)
-    axis.barh(FORMATS, [row.sqnr for row in report.rows], color=[BLUE, BLUE, ORANGE, GREEN, GREEN, GREEN, ORANGE])
+    axis.barh(list(COLOURS), [row.sqnr for row in report.rows], color=list(COLOURS.values()))
     axis.invert_yaxis()
     axis.tick_params(labelsize=15)
     axis.set_xlabel("SQNR of numbers with a long tail, dB", fontsize=15)

@@ -64,7 +64,8 @@ def sums(x: np.ndarray, y: np.ndarray) -> dict[str, Call]:
 
 def libraries(setup: Setup) -> Iterator[Line]:
     """The other library's time over fpemu's: above 1 fpemu is faster, below 1 it is slower."""
-    x, y = (setup.sources(size=SIZE + 1)[i : i + SIZE] for i in (0, 1))
+    sources = setup.sources(size=SIZE + 1)
+    x, y = sources[:-1], sources[1:]
     tasks = {
         "float32 to e4m3fn values, 2^20": round_trips(x),
         "float32 to e4m3fn values, 64": round_trips(x[:64].copy()),

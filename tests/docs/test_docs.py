@@ -34,11 +34,12 @@ TESTS = "python3 -m venv .venv && .venv/bin/python -m pip install -e '.[all,test
 @pytest.fixture(autouse=True)
 def reproducible_examples():
     """Examples of hypothesis that depend on nothing but the page."""
-    before = settings.get_current_profile_name()
+    before = settings.default
     settings.register_profile("pages", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("pages")
     yield
-    settings.load_profile(before)
+    settings.register_profile("before", before)
+    settings.load_profile("before")
 
 
 def run_session(text, where, names):

@@ -4,24 +4,22 @@ Skipped where the site was not built (`sphinx-build -W -b html docs docs/_build`
 FPEMU_SITE=required makes the skip a failure.
 """
 
+import functools
 import html.parser
-import os
 import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.cases import requirements
+
 SITE = Path(__file__).parents[2] / "docs/_build"
 PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
 PHONE = {"width": 390, "height": 844, "pixelRatio": 2.0}
 
 
-def skip(reason):
-    """Skip a test, or fail where the site is required."""
-    if os.environ.get("FPEMU_SITE") == "required":
-        pytest.fail(reason)
-    pytest.skip(reason)
+missing = functools.partial(requirements.missing, "FPEMU_SITE")
 
 
 class Page(html.parser.HTMLParser):
@@ -47,12 +45,12 @@ def browser():
     try:
         from selenium import webdriver
     except ImportError:
-        skip("selenium is not installed")
+        missing("selenium is not installed")
     if not PAGES:
-        skip("the site was not built")
+        missing("the site was not built")
     binary, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
     if binary is None or driver is None:
-        skip("there is no chromium with its chromedriver")
+        missing("there is no chromium with its chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     options.add_argument("--headless=new")
@@ -67,7 +65,7 @@ def browser():
 
 def test_links_of_the_site_lead_somewhere():
     if not PAGES:
-        skip("the site was not built")
+        missing("the site was not built")
     pages = {path: Page(path) for path in PAGES}
     broken = []
     for path, page in pages.items():

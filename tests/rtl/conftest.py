@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import shutil
 
 import pytest
 
+from tests.cases import requirements
+
 collect_ignore = ["in_the_loop.py"]  # cocotb's own: the simulator loads it
 
 
-def missing(what):
-    """Skip the test, or fail if FPEMU_RTL=required."""
-    if os.environ.get("FPEMU_RTL") == "required":
-        pytest.fail(f"FPEMU_RTL=required, but {what}", pytrace=False)
-    pytest.skip(what)
+missing = functools.partial(requirements.missing, "FPEMU_RTL")
 
 
 @pytest.fixture(scope="session")
